@@ -1,0 +1,213 @@
+//! Prometheus remote write 1.0 on the wire: package `prometheus`, `WriteRequest`.
+//!
+//! The hot path writes with [`encode_series`] straight from a [`SeriesBatch`](super::series::SeriesBatch); the prost
+//! messages read it back: in tests, and where a spooled request has to be looked into.
+
+use prost::encoding::{encode_varint, encoded_len_varint};
+
+use super::series::{Exemplar, NativeHistogram, SeriesView};
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct WriteRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub timeseries: Vec<TimeSeries>,
+    #[prost(message, repeated, tag = "3")]
+    pub metadata: Vec<MetricMetadata>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TimeSeries {
+    #[prost(message, repeated, tag = "1")]
+    pub labels: Vec<Label>,
+    #[prost(message, repeated, tag = "2")]
+    pub samples: Vec<Sample>,
+    #[prost(message, repeated, tag = "3")]
+    pub exemplars: Vec<ExemplarMessage>,
+    #[prost(message, repeated, tag = "4")]
+    pub histograms: Vec<HistogramMessage>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Label {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(string, tag = "2")]
+    pub value: String,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Sample {
+    #[prost(double, tag = "1")]
+    pub value: f64,
+    #[prost(int64, tag = "2")]
+    pub timestamp: i64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ExemplarMessage {
+    #[prost(message, repeated, tag = "1")]
+    pub labels: Vec<Label>,
+    #[prost(double, tag = "2")]
+    pub value: f64,
+    #[prost(int64, tag = "3")]
+    pub timestamp: i64,
+}
+
+/// Integer native histograms; the float fields (2, 7, 10, 13) are never written.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct HistogramMessage {
+    #[prost(uint64, optional, tag = "1")]
+    pub count_int: Option<u64>,
+    #[prost(double, tag = "3")]
+    pub sum: f64,
+    #[prost(sint32, tag = "4")]
+    pub schema: i32,
+    #[prost(double, tag = "5")]
+    pub zero_threshold: f64,
+    #[prost(uint64, optional, tag = "6")]
+    pub zero_count_int: Option<u64>,
+    #[prost(message, repeated, tag = "8")]
+    pub negative_spans: Vec<BucketSpan>,
+    #[prost(sint64, repeated, tag = "9")]
+    pub negative_deltas: Vec<i64>,
+    #[prost(message, repeated, tag = "11")]
+    pub positive_spans: Vec<BucketSpan>,
+    #[prost(sint64, repeated, tag = "12")]
+    pub positive_deltas: Vec<i64>,
+    /// 0 unknown, 1 yes, 2 no, 3 gauge.
+    #[prost(int32, tag = "14")]
+    pub reset_hint: i32,
+    #[prost(int64, tag = "15")]
+    pub timestamp: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct BucketSpan {
+    #[prost(sint32, tag = "1")]
+    pub offset: i32,
+    #[prost(uint32, tag = "2")]
+    pub length: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct MetricMetadata {
+    /// [`MetadataKind`](super::series::MetadataKind) as a number.
+    #[prost(int32, tag = "1")]
+    pub kind: i32,
+    #[prost(string, tag = "2")]
+    pub family: String,
+    #[prost(string, tag = "4")]
+    pub help: String,
+    #[prost(string, tag = "5")]
+    pub unit: String,
+}
+
+/// Tag of `WriteRequest.timeseries`, length-delimited field 1.
+const TIMESERIES_TAG: u8 = 0x0a;
+/// Tag of `TimeSeries.samples`, length-delimited field 2.
+const SAMPLES_TAG: u8 = 0x12;
+/// `Sample.value`: field 1, 64 bit.
+const SAMPLE_VALUE_TAG: u8 = 0x09;
+/// `Sample.timestamp`: field 2, varint.
+const SAMPLE_TIMESTAMP_TAG: u8 = 0x10;
+
+/// Appends one series to a `WriteRequest` under way. A `WriteRequest` is nothing but its series one after the other, so a
+/// request may be cut between any two calls.
+pub fn encode_series(series: SeriesView<'_>, out: &mut Vec<u8>) {
+    let rest = TimeSeries {
+        exemplars: series.exemplars().iter().map(exemplar_message).collect(),
+        histograms: series.histograms().iter().map(histogram_message).collect(),
+        ..TimeSeries::default()
+    };
+    let samples_len: usize = series.samples().iter().map(|sample| 2 + sample_len(sample.timestamp_ms)).sum();
+    let length = series.encoded_labels().len() + samples_len + prost::Message::encoded_len(&rest);
+    out.push(TIMESERIES_TAG);
+    encode_varint(length as u64, out);
+    out.extend_from_slice(series.encoded_labels());
+    for sample in series.samples() {
+        out.push(SAMPLES_TAG);
+        encode_varint(sample_len(sample.timestamp_ms) as u64, out);
+        out.push(SAMPLE_VALUE_TAG);
+        out.extend_from_slice(&sample.value.to_le_bytes());
+        out.push(SAMPLE_TIMESTAMP_TAG);
+        encode_varint(sample.timestamp_ms.cast_unsigned(), out);
+    }
+    prost::Message::encode_raw(&rest, out);
+}
+
+/// Length of a `Sample` without its own tag and length, which take two bytes: it is always below 128.
+fn sample_len(timestamp_ms: i64) -> usize {
+    1 + 8 + 1 + encoded_len_varint(timestamp_ms.cast_unsigned())
+}
+
+fn exemplar_message(exemplar: &Exemplar) -> ExemplarMessage {
+    let label = |(name, value): &(String, String)| Label { name: name.clone(), value: value.clone() };
+    ExemplarMessage {
+        labels: exemplar.labels.iter().map(label).collect(),
+        value: exemplar.value,
+        timestamp: exemplar.timestamp_ms,
+    }
+}
+
+fn histogram_message(histogram: &NativeHistogram) -> HistogramMessage {
+    let spans = |spans: &[(i32, u32)]| spans.iter().map(|&(offset, length)| BucketSpan { offset, length }).collect();
+    HistogramMessage {
+        count_int: Some(histogram.count),
+        sum: histogram.sum,
+        schema: histogram.schema,
+        zero_threshold: histogram.zero_threshold,
+        zero_count_int: Some(histogram.zero_count),
+        negative_spans: spans(&histogram.negative.spans),
+        negative_deltas: histogram.negative.deltas.clone(),
+        positive_spans: spans(&histogram.positive.spans),
+        positive_deltas: histogram.positive.deltas.clone(),
+        reset_hint: if histogram.is_gauge { 3 } else { 0 },
+        timestamp: histogram.timestamp_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::model::series::{NativeBuckets, STALE_NAN, SeriesBatch};
+
+    #[test]
+    fn what_is_encoded_by_hand_is_decoded_by_prost() {
+        let mut batch = SeriesBatch::default();
+        let id = batch.series([("__name__", "requests_total"), ("job", "shop")]);
+        batch.push(id, -5, -1.5);
+        batch.push(id, 1_700_000_000_123, f64::from_bits(STALE_NAN));
+        let exemplar =
+            Exemplar { labels: vec![("trace_id".into(), "ab".into())], value: 1.5, timestamp_ms: 1_700_000_000_000 };
+        batch.push_exemplar(id, exemplar);
+        let native = batch.series([("__name__", "native")]);
+        batch.push_histogram(
+            native,
+            NativeHistogram {
+                timestamp_ms: 7,
+                count: 10,
+                sum: 20.0,
+                positive: NativeBuckets { spans: vec![(1, 3)], deltas: vec![1, 1, 1] },
+                ..NativeHistogram::default()
+            },
+        );
+
+        let mut body = Vec::new();
+        for series in batch.iter() {
+            encode_series(series, &mut body);
+        }
+        let request = WriteRequest::decode(body.as_slice()).expect("prost reads it");
+
+        assert_eq!(request.encoded_len(), body.len());
+        let [requests, native] = request.timeseries.as_slice() else { panic!("two series: {request:?}") };
+        assert_eq!(requests.labels[1].value, "shop");
+        assert_eq!(requests.samples[0].timestamp, -5);
+        assert!(requests.samples[0].value < 0.0);
+        assert_eq!(requests.samples[1].value.to_bits(), STALE_NAN);
+        assert_eq!(requests.exemplars[0].labels[0].name, "trace_id");
+        assert_eq!(native.histograms[0].positive_deltas, [1, 1, 1]);
+        assert_eq!(native.histograms[0].count_int, Some(10));
+    }
+}
