@@ -1,0 +1,171 @@
+//! The table of task and container metrics: the only place where their names stand.
+
+use super::Numbers;
+
+/// Gauge, or sum since the container started (which the receiver does not call monotonic: no `_total`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Gauge,
+    Sum,
+}
+
+/// Whose number it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Task,
+    Container,
+}
+
+/// One metric under each of its names.
+#[derive(Debug)]
+pub struct Metric {
+    /// OpenTelemetry's: `ecs.task.memory.usage`.
+    pub name: &'static str,
+    /// `ecs_task_memory_usage`.
+    pub bare: &'static str,
+    /// As the sidecar writes it today, with the receiver's own word for the unit: `ecs_task_memory_usage_Bytes`.
+    pub adot: &'static str,
+    /// The receiver's word.
+    pub unit: &'static str,
+    pub kind: Kind,
+    pub level: Level,
+    pub(crate) reading: Reading,
+}
+
+impl Metric {
+    pub fn rendered(&self, numbers: Numbers) -> &'static str {
+        match numbers {
+            Numbers::Corrected => self.bare,
+            Numbers::Adot => self.adot,
+        }
+    }
+
+    /// Whether it is written when nothing else is asked for: what the sidecar's own filter keeps
+    /// (aws-otel-collector v0.49.0, `config/ecs/ecs-amp-xray.yaml`) and the two more that the published dashboard queries.
+    pub fn by_default(&self) -> bool {
+        use Reading::{
+            CpuReserved, CpuUsageVcpu, CpuUtilized, Duration, MemoryReserved, MemoryUsage, MemoryUtilized, RateRx, RateTx,
+            StorageReadBytes, StorageWriteBytes,
+        };
+        match self.level {
+            Level::Container => self.reading == Duration,
+            Level::Task => matches!(
+                self.reading,
+                MemoryReserved
+                    | MemoryUtilized
+                    | MemoryUsage
+                    | CpuReserved
+                    | CpuUtilized
+                    | CpuUsageVcpu
+                    | RateRx
+                    | RateTx
+                    | StorageReadBytes
+                    | StorageWriteBytes
+            ),
+        }
+    }
+}
+
+macro_rules! metric {
+    ($level:ident, $prefix:literal, $_prefix:literal, $reading:ident $name:literal $bare:literal $unit:literal $suffix:literal $kind:ident) => {
+        Metric {
+            name: concat!($prefix, $name),
+            bare: concat!($_prefix, $bare),
+            adot: concat!($_prefix, $bare, "_", $suffix),
+            unit: $unit,
+            kind: Kind::$kind,
+            level: Level::$level,
+            reading: Reading::$reading,
+        }
+    };
+}
+
+/// `shared` rows are metrics of the task and of the container, the others of one of them.
+macro_rules! table {
+    (shared { $($reading:ident $name:literal $bare:literal $unit:literal $suffix:literal $kind:ident;)* }
+     task { $($of_task:ident $task_name:literal $task_bare:literal $task_unit:literal $task_suffix:literal $task_kind:ident;)* }
+     container { $($own:ident $own_name:literal $own_bare:literal $own_unit:literal $own_suffix:literal $own_kind:ident;)* }
+    ) => {
+        /// What can be known of a task or a container.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Reading { $($reading,)* $($of_task,)* $($own,)* }
+
+        impl Reading {
+            pub(crate) const ALL: &[Reading] = &[$(Reading::$reading,)* $(Reading::$of_task,)* $(Reading::$own,)*];
+        }
+
+        /// Every metric, those of the task first.
+        pub const METRICS: &[Metric] = &[
+            $(metric!(Task, "ecs.task.", "ecs_task_", $reading $name $bare $unit $suffix $kind),)*
+            $(metric!(Task, "ecs.task.", "ecs_task_", $of_task $task_name $task_bare $task_unit $task_suffix $task_kind),)*
+            $(metric!(Container, "container.", "container_", $reading $name $bare $unit $suffix $kind),)*
+            $(metric!(Container, "container.", "container_", $own $own_name $own_bare $own_unit $own_suffix $own_kind),)*
+        ];
+    };
+}
+
+table! {
+    shared {
+        MemoryUsage "memory.usage" "memory_usage" "Bytes" "Bytes" Gauge;
+        MemoryUsageMax "memory.usage.max" "memory_usage_max" "Bytes" "Bytes" Gauge;
+        MemoryUsageLimit "memory.usage.limit" "memory_usage_limit" "Bytes" "Bytes" Gauge;
+        MemoryUtilized "memory.utilized" "memory_utilized" "MiB" "MiB" Gauge;
+        MemoryReserved "memory.reserved" "memory_reserved" "MiB" "MiB" Gauge;
+        CpuUsageTotal "cpu.usage.total" "cpu_usage_total" "Nanoseconds" "Nanoseconds" Sum;
+        CpuUsageKernelmode "cpu.usage.kernelmode" "cpu_usage_kernelmode" "Nanoseconds" "Nanoseconds" Sum;
+        CpuUsageUsermode "cpu.usage.usermode" "cpu_usage_usermode" "Nanoseconds" "Nanoseconds" Sum;
+        CpuUsageSystem "cpu.usage.system" "cpu_usage_system" "Nanoseconds" "Nanoseconds" Sum;
+        CpuCores "cpu.cores" "cpu_cores" "Count" "Count" Gauge;
+        CpuOnlines "cpu.onlines" "cpu_onlines" "Count" "Count" Gauge;
+        CpuUsageVcpu "cpu.usage.vcpu" "cpu_usage_vcpu" "vCPU" "vCPU" Gauge;
+        CpuUtilized "cpu.utilized" "cpu_utilized" "None" "None" Gauge;
+        CpuReserved "cpu.reserved" "cpu_reserved" "None" "None" Gauge;
+        RateRx "network.rate.rx" "network_rate_rx" "Bytes/Second" "Bytes_per_Second" Gauge;
+        RateTx "network.rate.tx" "network_rate_tx" "Bytes/Second" "Bytes_per_Second" Gauge;
+        RxBytes "network.io.usage.rx_bytes" "network_io_usage_rx_bytes" "Bytes" "Bytes" Sum;
+        RxPackets "network.io.usage.rx_packets" "network_io_usage_rx_packets" "Count" "Count" Sum;
+        RxErrors "network.io.usage.rx_errors" "network_io_usage_rx_errors" "Count" "Count" Sum;
+        RxDropped "network.io.usage.rx_dropped" "network_io_usage_rx_dropped" "Count" "Count" Sum;
+        TxBytes "network.io.usage.tx_bytes" "network_io_usage_tx_bytes" "Bytes" "Bytes" Sum;
+        TxPackets "network.io.usage.tx_packets" "network_io_usage_tx_packets" "Count" "Count" Sum;
+        TxErrors "network.io.usage.tx_errors" "network_io_usage_tx_errors" "Count" "Count" Sum;
+        TxDropped "network.io.usage.tx_dropped" "network_io_usage_tx_dropped" "Count" "Count" Sum;
+        StorageReadBytes "storage.read_bytes" "storage_read_bytes" "Bytes" "Bytes" Sum;
+        StorageWriteBytes "storage.write_bytes" "storage_write_bytes" "Bytes" "Bytes" Sum;
+    }
+    task {
+        EphemeralUtilized "ephemeral_storage.utilized" "ephemeral_storage_utilized" "MiB" "MiB" Gauge;
+        EphemeralReserved "ephemeral_storage.reserved" "ephemeral_storage_reserved" "MiB" "MiB" Gauge;
+    }
+    container {
+        Duration "duration" "duration" "Seconds" "Seconds" Gauge;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How the remote write exporter makes a name: what is no letter or digit parts the words, and the unit follows.
+    fn words(text: &str) -> String {
+        text.replace(['.', '_'], "_")
+    }
+
+    #[test]
+    fn there_are_55_metrics_and_their_names_follow_from_name_and_unit() {
+        assert_eq!(METRICS.len(), 55);
+        for metric in METRICS {
+            assert_eq!(metric.bare, words(metric.name));
+            assert_eq!(metric.adot, format!("{}_{}", metric.bare, metric.unit.replace('/', "_per_")));
+            let prefix = if metric.level == Level::Task { "ecs.task." } else { "container." };
+            assert!(metric.name.starts_with(prefix), "{}", metric.name);
+            assert!(!metric.adot.ends_with("_total") && !metric.adot.ends_with("_ratio"), "{}", metric.adot);
+        }
+    }
+
+    #[test]
+    fn eleven_metrics_are_written_by_default() {
+        let names: Vec<_> = METRICS.iter().filter(|metric| metric.by_default()).map(|metric| metric.name).collect();
+        assert_eq!(names.len(), 11, "{names:?}");
+    }
+}

@@ -1,0 +1,325 @@
+//! The numbers of a container and their sum over a task.
+//!
+//! Formulas: opentelemetry-collector-contrib v0.156.0, `receiver/awsecscontainermetricsreceiver/internal/
+//! awsecscontainermetrics` (`metrics_helper.go`, `accumulator.go`). Where [`Numbers::Corrected`] parts from them it says
+//! why.
+
+use super::metrics::Reading;
+use super::{Numbers, Report};
+use crate::model::refusal::Refusals;
+use crate::model::stats::{
+    BlkioStats, ContainerDocument, ContainerStats, CpuStats, CpuUsage, InterfaceStats, MemoryStats, Text,
+};
+
+const MIB: u64 = 1 << 20;
+/// CPU units of one vCPU.
+const UNITS: f64 = 1024.0;
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
+/// A number as the documents give it: counters must not go through an f64 before they are added up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Value {
+    Integer(u64),
+    Float(f64),
+}
+
+impl Value {
+    /// The receiver's integers are signed, so that its large ones turn negative.
+    pub(crate) fn as_f64(self, numbers: Numbers) -> f64 {
+        match (self, numbers) {
+            (Value::Float(value), _) => value,
+            (Value::Integer(value), Numbers::Corrected) => value as f64,
+            (Value::Integer(value), Numbers::Adot) => value.cast_signed() as f64,
+        }
+    }
+
+    fn plus(self, other: Value, numbers: Numbers) -> Value {
+        match (self, other, numbers) {
+            (Value::Integer(a), Value::Integer(b), Numbers::Corrected) => Value::Integer(a.saturating_add(b)),
+            (Value::Integer(a), Value::Integer(b), Numbers::Adot) => Value::Integer(a.wrapping_add(b)),
+            (a, b, _) => Value::Float(a.as_f64(numbers) + b.as_f64(numbers)),
+        }
+    }
+
+    fn larger(self, other: Value) -> Value {
+        if other.as_f64(Numbers::Corrected) > self.as_f64(Numbers::Corrected) { other } else { self }
+    }
+}
+
+/// What is known of one task or container.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readings([Option<Value>; Reading::ALL.len()]);
+
+impl Readings {
+    pub(crate) fn at(&self, reading: Reading) -> Option<Value> {
+        self.0[reading as usize]
+    }
+
+    pub(crate) fn set(&mut self, reading: Reading, value: Value) {
+        self.0[reading as usize] = Some(value);
+    }
+
+    fn integer(&mut self, reading: Reading, value: u64) {
+        self.set(reading, Value::Integer(value));
+    }
+
+    fn float(&mut self, reading: Reading, value: f64) {
+        self.set(reading, Value::Float(value));
+    }
+}
+
+/// What a container with statistics uses.
+pub(crate) fn of_running(container: &ContainerDocument<'_>, stats: &ContainerStats<'_>, numbers: Numbers) -> Readings {
+    let mut readings = Readings::default();
+    let limits = container.limits.unwrap_or_default();
+    memory(&mut readings, stats.memory_stats.as_ref(), numbers);
+    readings.integer(Reading::MemoryReserved, limits.memory.unwrap_or(0));
+    cpu(&mut readings, stats, limits.cpu.unwrap_or(0.0), numbers);
+    network(&mut readings, stats);
+    storage(&mut readings, stats.blkio_stats.as_ref(), numbers);
+    readings
+}
+
+fn memory(readings: &mut Readings, stats: Option<&MemoryStats>, numbers: Numbers) {
+    let default = MemoryStats::default();
+    let stats = stats.unwrap_or(&default);
+    let usage = stats.usage.unwrap_or(0);
+    readings.integer(Reading::MemoryUsage, usage);
+    readings.integer(Reading::MemoryUsageLimit, stats.limit.unwrap_or(0));
+    // cgroup v2 keeps no maximum, and an unknown is no zero.
+    if let Some(max) = stats.max_usage.or((numbers == Numbers::Adot).then_some(0)) {
+        readings.integer(Reading::MemoryUsageMax, max);
+    }
+    readings.integer(Reading::MemoryUtilized, utilized(stats, usage, numbers) / MIB);
+}
+
+/// Memory that cannot be had back at once, in bytes. Corrected, it follows the ECS agent (amazon-ecs-agent
+/// `agent/stats/utils_unix.go`), as Container Insights does: without the page cache, which cgroup v2 calls inactive_file.
+fn utilized(stats: &MemoryStats, usage: u64, numbers: Numbers) -> u64 {
+    match (numbers, stats.stats) {
+        (Numbers::Adot, Some(detail)) => usage.wrapping_sub(detail.cache.unwrap_or(0)),
+        (Numbers::Adot, None) => 0,
+        (Numbers::Corrected, Some(detail)) => usage.saturating_sub(detail.cache.or(detail.inactive_file).unwrap_or(0)),
+        (Numbers::Corrected, None) => usage,
+    }
+}
+
+fn cpu(readings: &mut Readings, stats: &ContainerStats<'_>, reserved: f64, numbers: Numbers) {
+    let pair = stats.cpu_stats.as_ref().zip(stats.precpu_stats.as_ref());
+    let usages = pair.and_then(|(now, before)| Some((now, now.cpu_usage.as_ref()?, before.cpu_usage.as_ref()?)));
+    let (default_stats, default_usage) = (CpuStats::default(), CpuUsage::default());
+    let (now, usage, vcpu) = match usages {
+        Some((now, usage, before)) => (now, usage, vcpu(stats, usage, before, numbers)),
+        None => (&default_stats, &default_usage, 0.0),
+    };
+    readings.integer(Reading::CpuUsageTotal, usage.total_usage.unwrap_or(0));
+    readings.integer(Reading::CpuUsageKernelmode, usage.usage_in_kernelmode.unwrap_or(0));
+    readings.integer(Reading::CpuUsageUsermode, usage.usage_in_usermode.unwrap_or(0));
+    readings.integer(Reading::CpuUsageSystem, now.system_cpu_usage.unwrap_or(0));
+    readings.integer(Reading::CpuCores, cores(now, usage, numbers));
+    readings.integer(Reading::CpuOnlines, now.online_cpus.unwrap_or(0));
+    readings.float(Reading::CpuUsageVcpu, vcpu);
+    readings.float(Reading::CpuUtilized, container_utilized(vcpu, reserved));
+    readings.float(Reading::CpuReserved, reserved);
+}
+
+/// Percent of one vCPU, divided by the container's CPU units where it has any. Neither percent nor units; kept, since a
+/// series of this name has always meant this.
+pub(crate) fn container_utilized(vcpu: f64, reserved: f64) -> f64 {
+    let percent = vcpu * 100.0;
+    if reserved > 0.0 { percent / reserved } else { percent }
+}
+
+/// cgroup v2 has no usage by core: there the cores online are counted.
+fn cores(now: &CpuStats, usage: &CpuUsage, numbers: Numbers) -> u64 {
+    let counted = usage.percpu_usage.as_ref().map_or(0, Vec::len) as u64;
+    if counted == 0 && numbers == Numbers::Corrected { now.online_cpus.unwrap_or(0) } else { counted }
+}
+
+/// vCPUs in use between the two readings that Docker gives. A counter that went back, as it does when a container is
+/// started again, is a new start: 0, not the 18 billion vCPUs of the wrapped difference.
+fn vcpu(stats: &ContainerStats<'_>, now: &CpuUsage, before: &CpuUsage, numbers: Numbers) -> f64 {
+    let (total, earlier) = (now.total_usage.unwrap_or(0), before.total_usage.unwrap_or(0));
+    let used = match numbers {
+        Numbers::Adot => total.wrapping_sub(earlier),
+        Numbers::Corrected if is_never(&stats.preread) => 0,
+        Numbers::Corrected => total.saturating_sub(earlier),
+    };
+    let elapsed = elapsed_nanos(&stats.preread, &stats.read);
+    if elapsed > 0 { used as f64 / elapsed as f64 } else { 0.0 }
+}
+
+/// Docker's first reading of a container has no earlier one: `0001-01-01T00:00:00Z`, Go's zero time.
+fn is_never(time: &str) -> bool {
+    time.is_empty() || time.starts_with("0001-")
+}
+
+/// From one RFC 3339 time to another, within what a Go `Duration` holds. A time that cannot be read is Go's zero time.
+fn elapsed_nanos(from: &str, to: &str) -> i64 {
+    let elapsed = unix_nanos(to).saturating_sub(unix_nanos(from));
+    i64::try_from(elapsed).unwrap_or(if elapsed > 0 { i64::MAX } else { i64::MIN })
+}
+
+fn unix_nanos(time: &str) -> i128 {
+    const YEAR_ONE: i128 = -62_135_596_800 * 1_000_000_000;
+    time.parse::<jiff::Timestamp>().map_or(YEAR_ONE, jiff::Timestamp::as_nanosecond)
+}
+
+fn network(readings: &mut Readings, stats: &ContainerStats<'_>) {
+    let rate = stats.network_rate_stats.unwrap_or_default();
+    readings.float(Reading::RateRx, rate.rx_bytes_per_sec.unwrap_or(0.0));
+    readings.float(Reading::RateTx, rate.tx_bytes_per_sec.unwrap_or(0.0));
+    let interfaces = || stats.networks.iter().flat_map(|networks| networks.values().flatten());
+    let sum = |of: fn(&InterfaceStats) -> Option<u64>| interfaces().filter_map(of).fold(0_u64, u64::wrapping_add);
+    readings.integer(Reading::RxBytes, sum(|interface| interface.rx_bytes));
+    readings.integer(Reading::RxPackets, sum(|interface| interface.rx_packets));
+    readings.integer(Reading::RxErrors, sum(|interface| interface.rx_errors));
+    readings.integer(Reading::RxDropped, sum(|interface| interface.rx_dropped));
+    readings.integer(Reading::TxBytes, sum(|interface| interface.tx_bytes));
+    readings.integer(Reading::TxPackets, sum(|interface| interface.tx_packets));
+    readings.integer(Reading::TxErrors, sum(|interface| interface.tx_errors));
+    readings.integer(Reading::TxDropped, sum(|interface| interface.tx_dropped));
+}
+
+/// cgroup v2 writes the operations in lower case, which the receiver does not find.
+fn storage(readings: &mut Readings, stats: Option<&BlkioStats<'_>>, numbers: Numbers) {
+    let entries = || stats.and_then(|stats| stats.io_service_bytes_recursive.as_ref()).into_iter().flatten().flatten();
+    let is = |op: &Text<'_>, wanted: &str| match numbers {
+        Numbers::Adot => **op == *wanted,
+        Numbers::Corrected => op.eq_ignore_ascii_case(wanted),
+    };
+    let sum = |wanted| {
+        let values = entries().filter(|entry| is(&entry.op, wanted)).filter_map(|entry| entry.value);
+        values.fold(0_u64, u64::wrapping_add)
+    };
+    readings.integer(Reading::StorageReadBytes, sum("Read"));
+    readings.integer(Reading::StorageWriteBytes, sum("Write"));
+}
+
+/// How long a container ran that has stopped; nothing for one that has not.
+pub(crate) fn of_stopped(container: &ContainerDocument<'_>, numbers: Numbers, refused: &mut Refusals) -> Readings {
+    let mut readings = Readings::default();
+    if container.started_at.is_empty() || container.finished_at.is_empty() {
+        return readings;
+    }
+    let is_time = |text: &Text<'_>| text.parse::<jiff::Timestamp>().is_ok();
+    let readable = is_time(&container.started_at) && is_time(&container.finished_at);
+    if readable {
+        let nanos = elapsed_nanos(&container.started_at, &container.finished_at);
+        // Whole seconds and the rest apart, as Go's Duration.Seconds does, for the same last bit.
+        let seconds = (nanos / NANOS_PER_SECOND) as f64 + (nanos % NANOS_PER_SECOND) as f64 / 1e9;
+        readings.float(Reading::Duration, seconds);
+    } else if numbers == Numbers::Adot {
+        readings.float(Reading::Duration, 0.0);
+    } else {
+        refused.add("container_time", 1, || format!("container {:?} has a time that is no time", &*container.name));
+    }
+    readings
+}
+
+/// The readings of a task, added up container by container.
+pub(crate) struct Total<'a> {
+    report: &'a Report<'a>,
+    numbers: Numbers,
+    network: NetworkOf,
+    readings: Readings,
+}
+
+/// Whose numbers a container's network statistics are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NetworkOf {
+    /// Each container's own: they add up.
+    Container,
+    /// Every container reports the whole task's: they count once.
+    Task,
+}
+
+impl<'a> Total<'a> {
+    pub(crate) fn new(report: &'a Report<'a>, numbers: Numbers) -> Self {
+        let network = if numbers == Numbers::Corrected { network_of(report) } else { NetworkOf::Container };
+        let mut readings = Readings::default();
+        // The task's series stand even when it has no container to add.
+        for reading in Reading::ALL {
+            match reading {
+                Reading::Duration | Reading::EphemeralUtilized | Reading::EphemeralReserved => {}
+                Reading::MemoryUsageMax if numbers == Numbers::Corrected => {}
+                Reading::CpuUsageVcpu | Reading::CpuUtilized | Reading::CpuReserved | Reading::RateRx | Reading::RateTx => {
+                    readings.float(*reading, 0.0);
+                }
+                _ => readings.integer(*reading, 0),
+            }
+        }
+        Total { report, numbers, network, readings }
+    }
+
+    pub(crate) fn add(&mut self, container: &Readings) {
+        for &reading in Reading::ALL {
+            let Some(value) = container.at(reading) else { continue };
+            let sum = match self.readings.at(reading) {
+                Some(sum) if self.is_shared(reading) => sum.larger(value),
+                Some(sum) => sum.plus(value, self.numbers),
+                None => value,
+            };
+            self.readings.set(reading, sum);
+        }
+    }
+
+    /// Whether every container reports one and the same number, of the task or of its host, which then counts once. The
+    /// largest is taken: the containers were read a moment apart, and a counter must not go back.
+    fn is_shared(&self, reading: Reading) -> bool {
+        use Reading::{
+            CpuCores, CpuOnlines, CpuUsageSystem, RateRx, RateTx, RxBytes, RxDropped, RxErrors, RxPackets, TxBytes,
+            TxDropped, TxErrors, TxPackets,
+        };
+        match reading {
+            CpuUsageSystem | CpuCores | CpuOnlines => self.numbers == Numbers::Corrected,
+            RateRx | RateTx | RxBytes | RxPackets | RxErrors | RxDropped | TxBytes | TxPackets | TxErrors | TxDropped => {
+                self.network == NetworkOf::Task
+            }
+            _ => false,
+        }
+    }
+
+    /// What the task's own limits settle, and what follows from the sums.
+    pub(crate) fn finish(mut self) -> Readings {
+        let limits = self.report.task.limits.unwrap_or_default();
+        if let Some(memory) = limits.memory {
+            self.readings.integer(Reading::MemoryReserved, memory);
+            if self.numbers == Numbers::Corrected {
+                // A container without a limit of its own reports 2^63-4096: two of them would wrap to -8192.
+                self.readings.integer(Reading::MemoryUsageLimit, memory.saturating_mul(MIB));
+            }
+        }
+        if let Some(cpu) = limits.cpu {
+            self.readings.float(Reading::CpuReserved, cpu * UNITS);
+        }
+        let of = |reading| self.readings.at(reading).map_or(0.0, |value| value.as_f64(self.numbers));
+        let (vcpu, reserved) = (of(Reading::CpuUsageVcpu), of(Reading::CpuReserved));
+        self.readings.float(Reading::CpuUtilized, if reserved > 0.0 { vcpu * UNITS } else { 0.0 });
+        self.ephemeral_storage();
+        self.readings
+    }
+
+    /// Only Fargate tells; elsewhere the receiver writes 0, which is not so.
+    fn ephemeral_storage(&mut self) {
+        let storage = self.report.task.ephemeral_storage_metrics.unwrap_or_default();
+        let guess = (self.numbers == Numbers::Adot).then_some(0);
+        if let Some(utilized) = storage.utilized.or(guess) {
+            self.readings.integer(Reading::EphemeralUtilized, utilized);
+        }
+        if let Some(reserved) = storage.reserved.or(guess) {
+            self.readings.integer(Reading::EphemeralReserved, reserved);
+        }
+    }
+}
+
+/// Under awsvpc the agent reports the task's network on each container (amazon-ecs-agent `agent/stats/engine.go`), and
+/// Fargate knows no other mode.
+fn network_of(report: &Report<'_>) -> NetworkOf {
+    let task = report.task;
+    let mut networks = task.containers().iter().flat_map(|container| container.networks.iter().flatten());
+    let awsvpc = report.network_mode == Some("awsvpc")
+        || task.launch_type.eq_ignore_ascii_case("FARGATE")
+        || networks.any(|network| &*network.network_mode == "awsvpc");
+    if awsvpc { NetworkOf::Task } else { NetworkOf::Container }
+}

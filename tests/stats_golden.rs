@@ -1,0 +1,68 @@
+//! The series of a task against recordings of the collector's own receiver and exporter: `tests/golden/README-stats.md`.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use serde_json::Value;
+use sidecarless::model::series::{Labels, SeriesBatch};
+use sidecarless::model::stats::{StatsDocument, TaskDocument};
+use sidecarless::translate::stats::{Names, Options, Report, Selection, series};
+
+const RECORDINGS: &[u8] = include_bytes!("golden/stats.jsonl.gz");
+const CASES: usize = 80;
+
+type Series = BTreeMap<Vec<(String, String)>, f64>;
+
+fn recordings() -> Vec<Value> {
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(RECORDINGS).read_to_string(&mut text).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn expected(case: &Value) -> Series {
+    let label = |pair: &Value| (pair[0].as_str().unwrap().to_owned(), pair[1].as_str().unwrap().to_owned());
+    let row = |series: &Value| {
+        let labels = series["labels"].as_array().unwrap().iter().map(label).collect();
+        (labels, series["value"].as_f64().unwrap())
+    };
+    case["series"].as_array().unwrap().iter().map(row).collect()
+}
+
+fn written(task: &str, stats: &str, names: Names) -> Series {
+    let task = TaskDocument::parse(task.as_bytes()).unwrap();
+    let stats = StatsDocument::parse(stats.as_bytes()).unwrap();
+    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None };
+    let options = Options { names, metrics: Selection::all(), ..Options::default() };
+    let mut batch = SeriesBatch::default();
+    let outcome = series(&report, &Labels::default(), &options, &mut batch);
+    assert_eq!(outcome.written, batch.points());
+    let labels = |pair: (&str, &str)| (pair.0.to_owned(), pair.1.to_owned());
+    batch.iter().map(|series| (series.labels().map(labels).collect(), series.samples()[0].value)).collect()
+}
+
+#[test]
+fn under_adot_names_every_recording_is_equal_in_names_labels_and_values() {
+    let recordings = recordings();
+    let (mut equal, mut compared) = (0, 0);
+    for case in &recordings {
+        let expected = expected(case);
+        let written = written(&case["task"].to_string(), &case["stats"].to_string(), Names::Adot);
+        for (labels, value) in &expected {
+            assert_eq!(written.get(labels), Some(value), "{} {labels:?}", case["case"]);
+        }
+        assert_eq!(written.len(), expected.len(), "{}", case["case"]);
+        equal += 1;
+        compared += expected.len();
+    }
+    println!("{equal} of {CASES} recordings equal, {compared} series");
+    assert_eq!(equal, CASES);
+}
+
+#[test]
+fn both_writes_what_adot_writes_and_the_bare_names_beside_it() {
+    for case in &recordings() {
+        let (task, stats) = (case["task"].to_string(), case["stats"].to_string());
+        let [bare, adot, both] = [Names::Bare, Names::Adot, Names::Both].map(|names| written(&task, &stats, names));
+        assert_eq!(both, bare.into_iter().chain(adot).collect::<Series>(), "{}", case["case"]);
+    }
+}
