@@ -1,0 +1,277 @@
+//! What holds of task stats whatever comes in: no panic, no empty label, the same out for the same in.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use sidecarless::model::series::{Labels, SeriesBatch};
+use sidecarless::model::stats::{StatsDocument, TaskDocument};
+use sidecarless::model::target::Task;
+use sidecarless::model::task_event;
+use sidecarless::translate::insights::{Context, event_series};
+use sidecarless::translate::stats::{LabelSelection, Names, Options, Report, Selection, StatsSource, series};
+use sidecarless::translate::stopped::{Stop, stale_markers, stopped_series};
+
+/// The field names that the documents and events have, so that generated JSON is understood.
+const FIELDS: &[&str] = &[
+    "Cluster",
+    "TaskARN",
+    "Family",
+    "Revision",
+    "LaunchType",
+    "ServiceName",
+    "Limits",
+    "CPU",
+    "Memory",
+    "Containers",
+    "DockerId",
+    "Name",
+    "Image",
+    "ExitCode",
+    "StartedAt",
+    "FinishedAt",
+    "Type",
+    "Networks",
+    "NetworkMode",
+    "Utilized",
+    "EphemeralStorageMetrics",
+    "id",
+    "read",
+    "preread",
+    "cpu_stats",
+    "precpu_stats",
+    "cpu_usage",
+    "total_usage",
+    "percpu_usage",
+    "memory_stats",
+    "usage",
+    "limit",
+    "stats",
+    "cache",
+    "inactive_file",
+    "blkio_stats",
+    "op",
+    "value",
+    "io_service_bytes_recursive",
+    "networks",
+    "eth0",
+    "rx_bytes",
+    "network_rate_stats",
+    "rx_bytes_per_sec",
+    "ClusterName",
+    "Timestamp",
+    "TaskId",
+    "ContainerName",
+    "CpuUtilized",
+    "CpuReserved",
+    "MemoryUtilized",
+    "ContainerCpuUtilized",
+    "EphemeralStorageUtilized",
+    "PullStartedAt",
+    "RunningTaskCount",
+    "taskArn",
+    "containers",
+    "name",
+    "exitCode",
+    "reason",
+    "stopCode",
+    "stoppedReason",
+    "lastStatus",
+    "attachments",
+    "type",
+    "details",
+    "version",
+    "cpu",
+    "memory",
+    "stoppedAt",
+];
+
+/// Texts that mean something somewhere.
+const TEXTS: &[&str] = &[
+    "",
+    "a",
+    "arn:aws:ecs:eu-west-1:1:task/shop/a",
+    "arn:aws-cn:ecs",
+    "arn:aws:ecs",
+    "FARGATE",
+    "EC2",
+    "awsvpc",
+    "Read",
+    "write",
+    "0001-01-01T00:00:00Z",
+    "2026-03-04T08:30:10.5Z",
+    "9999-12-31T23:59:59Z",
+    "-009999-01-01T00:00:00Z",
+    "Task",
+    "Container",
+    "Service",
+    "Cluster",
+    "UPPER:bad:ref",
+    "a:b@sha256:1",
+    "STOPPED",
+    "EssentialContainerExited",
+    "OutOfMemoryError: x",
+    "CNI_PAUSE",
+    "eni",
+    "\u{0}é\"",
+    "1e999",
+];
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![proptest::sample::select(TEXTS).prop_map(str::to_owned), ".{0,8}"]
+}
+
+fn number() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!(0)),
+        Just(json!(u64::MAX)),
+        Just(json!(i64::MIN)),
+        any::<u64>().prop_map(|value| json!(value)),
+        any::<i64>().prop_map(|value| json!(value)),
+        any::<f64>().prop_map(|value| json!(value)),
+    ]
+}
+
+fn object(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+    let name = proptest::sample::select(FIELDS).prop_map(str::to_owned);
+    btree_map(name, inner, 0..12).prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>()))
+}
+
+fn document() -> impl Strategy<Value = Value> {
+    let leaf =
+        prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::Bool), number(), text().prop_map(Value::String)];
+    let inner = leaf
+        .prop_recursive(5, 96, 8, |inner| prop_oneof![vec(inner.clone(), 0..4).prop_map(Value::Array), object(inner)]);
+    object(inner)
+}
+
+/// Documents of the right shape with any values in it.
+fn report() -> impl Strategy<Value = (Value, Value)> {
+    let numbers = vec(any::<u64>(), 12);
+    let container = (text(), text(), text(), text(), text(), any::<Option<i32>>(), numbers, any::<f64>());
+    (text(), text(), text(), vec(container, 0..5), any::<Option<u64>>()).prop_map(|(cluster, arn, mode, containers, memory)| {
+        let mut stats = Map::new();
+        let mut list = Vec::new();
+        for (index, (name, image, kind, read, preread, exit, n, rate)) in containers.into_iter().enumerate() {
+            let id = format!("id{index}");
+            list.push(json!({"DockerId": id, "Name": name, "Image": image, "Type": kind, "ExitCode": exit,
+                "StartedAt": read, "FinishedAt": preread, "Networks": [{"NetworkMode": mode}],
+                "Limits": {"CPU": rate, "Memory": n[0]}}));
+            let networks = json!({"a": {"rx_bytes": n[1], "tx_bytes": n[2]}, "b": {"rx_bytes": n[3]}});
+            let cpu = json!({"cpu_usage": {"total_usage": n[4], "percpu_usage": [n[5], null]}, "system_cpu_usage": n[6]});
+            let earlier = json!({"cpu_usage": {"total_usage": n[7]}});
+            let memory = json!({"usage": n[8], "limit": n[9], "stats": {"cache": n[10]}});
+            let blkio = json!({"io_service_bytes_recursive": [{"op": "Read", "value": n[11]}, null]});
+            let entry = json!({"id": id, "read": read, "preread": preread, "cpu_stats": cpu, "precpu_stats": earlier,
+                "memory_stats": memory, "blkio_stats": blkio, "networks": networks,
+                "network_rate_stats": {"rx_bytes_per_sec": rate}});
+            stats.insert(id, if exit.is_some() { Value::Null } else { entry });
+        }
+        let task = json!({"Cluster": cluster, "TaskARN": arn, "Containers": list, "Limits": {"Memory": memory}});
+        (task, Value::Object(stats))
+    })
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    let names = proptest::sample::select(vec![Names::Bare, Names::Adot, Names::Both]);
+    let labels = proptest::sample::select(vec![LabelSelection::Stable, LabelSelection::All]);
+    let metrics = proptest::sample::select(vec![Selection::default(), Selection::all()]);
+    (names, labels, metrics, any::<bool>()).prop_map(|(names, labels, metrics, approximate_memory_usage)| Options {
+        names,
+        metrics,
+        labels,
+        approximate_memory_usage,
+    })
+}
+
+/// Encoded labels, and each sample's time and bits.
+type Content = Vec<(Vec<u8>, Vec<(i64, u64)>)>;
+
+/// Everything that is in a batch, bit for bit.
+fn content(batch: &SeriesBatch) -> Content {
+    let samples = |samples: &[sidecarless::model::series::Sample]| {
+        samples.iter().map(|sample| (sample.timestamp_ms, sample.value.to_bits())).collect()
+    };
+    batch.iter().map(|series| (series.encoded_labels().to_vec(), samples(series.samples()))).collect()
+}
+
+fn is_well_formed(batch: &SeriesBatch) -> bool {
+    batch.iter().all(|series| {
+        let labels: Vec<_> = series.labels().collect();
+        let sorted = labels.is_sorted_by(|(a, _), (b, _)| a < b);
+        sorted && labels.iter().all(|(name, value)| !name.is_empty() && !value.is_empty())
+    })
+}
+
+fn write_report(task: &[u8], stats: &[u8], options: &Options) -> Option<SeriesBatch> {
+    let (task, stats) = (TaskDocument::parse(task).ok()?, StatsDocument::parse(stats).ok()?);
+    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None };
+    let mut batch = SeriesBatch::default();
+    series(&report, &Labels::default(), options, &mut batch);
+    Some(batch)
+}
+
+fn write_event(event: &[u8], task: Option<&Task>, options: &Options) -> SeriesBatch {
+    let mut batch = SeriesBatch::default();
+    let context = Context {
+        task: &|_| task,
+        covered: &|_| false,
+        partition: "aws",
+        region: "eu-west-1",
+        account: "",
+        now_ms: i64::MAX,
+        extra: &Labels::default(),
+        options,
+    };
+    let outcome = event_series(event, &context, &mut batch);
+    assert_eq!(outcome.written, batch.points());
+    batch
+}
+
+fn write_stop(task: &Task, options: &Options) -> SeriesBatch {
+    let mut batch = SeriesBatch::default();
+    let stop = Stop { task, at_ms: 1 };
+    stopped_series(&stop, &Labels::default(), options, &mut batch);
+    stale_markers(&stop, StatsSource::Endpoint, &Labels::default(), options, &mut batch);
+    batch
+}
+
+proptest! {
+    #[test]
+    fn any_numbers_of_a_task_give_well_formed_series_and_the_same_ones_again((task, stats) in report(), options in options()) {
+        let (task, stats) = (task.to_string(), stats.to_string());
+        let once = write_report(task.as_bytes(), stats.as_bytes(), &options);
+        let again = write_report(task.as_bytes(), stats.as_bytes(), &options);
+        prop_assert_eq!(once.as_ref().map(content), again.as_ref().map(content));
+        prop_assert!(once.is_some_and(|batch| is_well_formed(&batch)));
+    }
+
+    #[test]
+    fn any_json_is_a_report_or_an_error((task, stats) in (document(), document()), options in options()) {
+        let batch = write_report(task.to_string().as_bytes(), stats.to_string().as_bytes(), &options);
+        prop_assert!(batch.is_none_or(|batch| is_well_formed(&batch)));
+    }
+
+    #[test]
+    fn any_json_is_an_event_or_refused(event in document(), kind in 0..4_usize, stopped in document(), options in options()) {
+        let mut event = event;
+        event["Type"] = json!(["Task", "Container", "Service", "Cluster"][kind]);
+        let task = task_event::parse_detail(stopped.to_string().as_bytes()).ok();
+        prop_assert!(is_well_formed(&write_event(event.to_string().as_bytes(), task.as_ref(), &options)));
+        prop_assert!(task.is_none_or(|task| is_well_formed(&write_stop(&task, &options))));
+    }
+
+    #[test]
+    fn any_bytes_are_refused_without_a_panic(bytes in vec(any::<u8>(), 0..64)) {
+        let _ = write_report(&bytes, &bytes, &Options::default());
+        let _ = write_event(&bytes, None, &Options::default());
+        let _ = task_event::parse_detail(&bytes);
+    }
+}

@@ -1,0 +1,451 @@
+//! One thing of a task changed at a time, and what becomes of its series: under the receiver's names as the receiver has
+//! it, under the bare names as it should be.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use sidecarless::model::series::{Labels, SeriesBatch};
+use sidecarless::model::stats::{StatsDocument, TaskDocument};
+use sidecarless::model::task_event;
+use sidecarless::translate::insights::{Context, event_series};
+use sidecarless::translate::stats::{LabelSelection, Names, Options, Report, Selection, StatsSource, series};
+use sidecarless::translate::stopped::{Stop, stale_markers};
+
+const TASK: &str = include_str!("golden/task.json");
+const STATS: &str = include_str!("golden/task-stats.json");
+const CART: &str = "5f0e6c1d2b3a49788e7d6c5b4a392817-3071244590";
+const MIGRATE: &str = "5f0e6c1d2b3a49788e7d6c5b4a392817-1900000001";
+const MIB: u64 = 1 << 20;
+/// What a container without a limit of its own reports: 2^63 - 4096.
+const UNLIMITED: u64 = 9_223_372_036_854_771_712;
+
+/// Series of a batch with a name, and the value of one label.
+struct Written(SeriesBatch);
+
+impl Written {
+    fn rows(&self, name: &str) -> Vec<(Vec<(&str, &str)>, f64)> {
+        // The views borrow from the batch, so that their labels outlive the closure.
+        let mut rows = Vec::new();
+        for series in self.0.iter() {
+            let labels: Vec<_> = series.labels().collect();
+            if labels.contains(&("__name__", name)) {
+                rows.push((labels, series.samples()[0].value));
+            }
+        }
+        rows
+    }
+
+    /// Of a series by its name; of a container's by `name{container}`.
+    fn value(&self, series: &str) -> Option<f64> {
+        let (name, container) = series.trim_end_matches('}').split_once('{').unwrap_or((series, ""));
+        let mut rows = self.rows(name).into_iter();
+        let row = rows.find(|(labels, _)| container.is_empty() || labels.contains(&("container_name", container)));
+        row.map(|(_, value)| value)
+    }
+
+    fn label(&self, name: &str, label: &str) -> Option<String> {
+        let rows = self.rows(name);
+        rows.first()?.0.iter().find(|(key, _)| *key == label).map(|(_, value)| (*value).to_owned())
+    }
+}
+
+fn write(task: &Value, stats: &Value, options: &Options) -> Written {
+    let (task, stats) = (task.to_string(), stats.to_string());
+    let task = TaskDocument::parse(task.as_bytes()).unwrap();
+    let stats = StatsDocument::parse(stats.as_bytes()).unwrap();
+    let report = Report { task: &task, stats: &stats, at_ms: 1_000, network_mode: None };
+    let mut batch = SeriesBatch::default();
+    series(&report, &Labels::default(), options, &mut batch);
+    Written(batch)
+}
+
+fn changed(change: fn(&mut Value, &mut Value), names: Names) -> Written {
+    let (mut task, mut stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+    change(&mut task, &mut stats);
+    write(&task, &stats, &Options { names, metrics: Selection::all(), ..Options::default() })
+}
+
+/// A second running container, the twin of the first.
+fn add_twin(task: &mut Value, stats: &mut Value) {
+    let (mut container, mut numbers) = (task["Containers"][0].clone(), stats[CART].clone());
+    container["DockerId"] = json!("twin");
+    container["Name"] = json!("twin");
+    numbers["id"] = json!("twin");
+    task["Containers"].as_array_mut().unwrap().push(container);
+    stats["twin"] = numbers;
+}
+
+/// The receiver's value and ours.
+type Pair = (Option<f64>, Option<f64>);
+
+struct Vector {
+    name: &'static str,
+    change: fn(&mut Value, &mut Value),
+    /// Series, and what it is.
+    expected: &'static [(&'static str, Pair)],
+}
+
+/// In neither edition.
+const ABSENT: Pair = (None, None);
+
+const fn same(value: f64) -> Pair {
+    (Some(value), Some(value))
+}
+
+macro_rules! vectors {
+    ($($name:literal, $change:expr => { $($series:literal: $expected:expr;)* })*) => {
+        &[$(Vector { name: $name, change: $change, expected: &[$(($series, $expected),)*] },)*]
+    };
+}
+
+const VECTORS: &[Vector] = vectors! {
+    "as given", |_, _| {} => {
+        "container_cpu_usage_vcpu{cart}": same(0.1);
+        "container_cpu_utilized{cart}": same(0.039_062_5);
+        "container_memory_utilized{cart}": same(200.0);
+        "container_memory_usage{cart}": same(314_572_800.0);
+        "container_storage_read_bytes{cart}": same(4096.0);
+        "container_storage_write_bytes{cart}": same(65536.0);
+        "container_cpu_cores{cart}": same(2.0);
+        "container_duration{migrate}": same(3.75);
+        "container_cpu_cores{migrate}": ABSENT;
+        "ecs_task_cpu_utilized": same(102.4);
+        "ecs_task_cpu_reserved": same(512.0);
+        "ecs_task_memory_reserved": same(1024.0);
+        "ecs_task_network_rate_rx": same(12.5);
+        "ecs_task_ephemeral_storage_utilized": same(312.0);
+        "ecs_task_ephemeral_storage_reserved": same(20496.0);
+        "ecs_task_memory_usage": same(314_572_800.0);
+    }
+    "two containers of an awsvpc task report one network", |task, stats| {
+        stats[CART]["network_rate_stats"]["rx_bytes_per_sec"] = json!(100.5);
+        add_twin(task, stats);
+    } => {
+        "ecs_task_network_rate_rx": (Some(201.0), Some(100.5));
+        "ecs_task_network_io_usage_rx_bytes": (Some(14000.0), Some(7000.0));
+        "container_network_rate_rx{twin}": same(100.5);
+        "ecs_task_cpu_usage_vcpu": same(0.2);
+        "ecs_task_cpu_usage_system": (Some(7.2e12), Some(3.6e12));
+    }
+    "two containers of a bridge task report two networks", |task, stats| {
+        task["LaunchType"] = json!("EC2");
+        task["Containers"][0]["Networks"] = json!(null);
+        stats[CART]["network_rate_stats"]["rx_bytes_per_sec"] = json!(100.5);
+        add_twin(task, stats);
+    } => {
+        "ecs_task_network_rate_rx": same(201.0);
+    }
+    "a task without limits has those of its containers", |task, stats| {
+        task["Limits"] = json!(null);
+        task["Containers"][0]["Limits"] = json!({"CPU": 128, "Memory": 256});
+        add_twin(task, stats);
+        task["Containers"][2]["Limits"] = json!(null);
+    } => {
+        "ecs_task_cpu_reserved": same(128.0);
+        "ecs_task_memory_reserved": same(256.0);
+    }
+    "no limits anywhere", |task, stats| {
+        task["Limits"] = json!({});
+        task["Containers"][0]["Limits"] = json!({});
+        stats[CART]["precpu_stats"]["cpu_usage"]["total_usage"] = json!(7_000_000_000_u64);
+    } => {
+        "ecs_task_cpu_utilized": same(0.0);
+        "ecs_task_cpu_usage_vcpu": same(0.2);
+        "container_cpu_utilized{cart}": same(20.0);
+    }
+    "docker's first sample has no earlier one", |_, stats| {
+        stats[CART]["preread"] = json!("0001-01-01T00:00:00Z");
+        stats[CART]["cpu_stats"]["cpu_usage"]["total_usage"] = json!(5_000_000_000_u64);
+        stats[CART]["precpu_stats"]["cpu_usage"]["total_usage"] = json!(0);
+    } => {
+        "container_cpu_usage_vcpu{cart}": (Some(5e9 / 9_223_372_036_854_775_807.0), Some(0.0));
+    }
+    "no time between the samples", |_, stats| stats[CART]["preread"] = stats[CART]["read"].clone() => {
+        "container_cpu_usage_vcpu{cart}": same(0.0);
+        "container_cpu_usage_total{cart}": same(9e9);
+    }
+    "no earlier CPU sample", |_, stats| stats[CART]["precpu_stats"] = json!(null) => {
+        "container_cpu_usage_vcpu{cart}": same(0.0);
+        "container_cpu_usage_total{cart}": same(0.0);
+        "container_cpu_cores{cart}": same(0.0);
+        "container_cpu_onlines{cart}": same(0.0);
+    }
+    "a CPU counter that went back", |_, stats| {
+        stats[CART]["preread"] = json!("2026-03-04T08:30:09Z");
+        stats[CART]["cpu_stats"]["cpu_usage"]["total_usage"] = json!(1_000_000_000_u64);
+        stats[CART]["precpu_stats"]["cpu_usage"]["total_usage"] = json!(2_000_000_000_u64);
+    } => {
+        "container_cpu_usage_vcpu{cart}": (Some(18_446_744_072.709_553), Some(0.0));
+    }
+    "cgroup v2", |_, stats| {
+        stats[CART]["memory_stats"] = json!({"usage": 200 * MIB, "stats": {"file": 70 * MIB, "inactive_file": 50 * MIB}});
+        stats[CART]["blkio_stats"]["io_service_bytes_recursive"] =
+            json!([{"op": "read", "value": 11}, {"op": "write", "value": 22}]);
+        stats[CART]["cpu_stats"]["cpu_usage"].as_object_mut().unwrap().remove("percpu_usage");
+        stats[CART]["cpu_stats"]["online_cpus"] = json!(4);
+    } => {
+        "container_memory_utilized{cart}": (Some(200.0), Some(150.0));
+        "container_storage_read_bytes{cart}": (Some(0.0), Some(11.0));
+        "ecs_task_storage_write_bytes": (Some(0.0), Some(22.0));
+        "container_cpu_cores{cart}": (Some(0.0), Some(4.0));
+        "container_memory_usage_max{cart}": (Some(0.0), None);
+        "ecs_task_memory_usage_max": (Some(0.0), None);
+    }
+    "more page cache than memory", |_, stats| {
+        stats[CART]["memory_stats"] = json!({"usage": 10 * MIB, "stats": {"cache": 20 * MIB}});
+    } => {
+        "container_memory_utilized{cart}": (Some(17_592_186_044_406.0), Some(0.0));
+    }
+    "two containers without a memory limit of their own", |task, stats| {
+        stats[CART]["memory_stats"]["limit"] = json!(UNLIMITED);
+        add_twin(task, stats);
+    } => {
+        "ecs_task_memory_usage_limit": (Some(-8192.0), Some(1_073_741_824.0));
+        "container_memory_usage_limit{cart}": same(UNLIMITED as f64);
+    }
+    "containers that the agent could not read", |task, stats| {
+        task["Containers"][1]["FinishedAt"] = json!(null);
+        *stats = json!({CART: null, MIGRATE: {}});
+    } => {
+        "container_memory_usage{cart}": ABSENT;
+        "container_duration{migrate}": ABSENT;
+        "ecs_task_memory_usage": same(0.0);
+        "ecs_task_cpu_reserved": same(512.0);
+    }
+    "a pause container is none of the user's", |task, stats| {
+        add_twin(task, stats);
+        task["Containers"][2]["Type"] = json!("CNI_PAUSE");
+    } => {
+        "ecs_task_memory_usage": (Some(629_145_600.0), Some(314_572_800.0));
+        "container_memory_usage{twin}": (Some(314_572_800.0), None);
+    }
+    "EC2 knows no ephemeral storage", |task, _| task["EphemeralStorageMetrics"] = json!(null) => {
+        "ecs_task_ephemeral_storage_reserved": (Some(0.0), None);
+    }
+    "a time that is none", |task, _| task["Containers"][1]["FinishedAt"] = json!("soon") => {
+        "container_duration{migrate}": (Some(0.0), None);
+    }
+    "nulls and nothing", |task, stats| {
+        task["ServiceName"] = json!(null);
+        task["Unknown"] = json!([{"a": {}}]);
+        stats[CART] = json!({"id": CART, "memory_stats": null, "networks": {"eth0": null}, "blkio_stats": {
+            "io_service_bytes_recursive": null}, "cpu_stats": {}, "precpu_stats": {}});
+    } => {
+        "container_memory_usage{cart}": same(0.0);
+        "container_network_io_usage_rx_bytes{cart}": same(0.0);
+        "container_storage_read_bytes{cart}": same(0.0);
+    }
+    "a counter above 2^53", |_, stats| {
+        stats[CART]["networks"]["eth1"]["rx_bytes"] = json!(9_007_199_254_740_995_u64);
+        stats[CART]["networks"]["eth0"] = json!({"rx_bytes": 9_007_199_254_740_995_u64});
+    } => {
+        "container_network_io_usage_rx_bytes{cart}": same(18_014_398_509_481_990.0);
+    }
+};
+
+/// The receiver's name of a series given by its bare one.
+fn adot(series: &str) -> String {
+    let (bare, container) = series.split_once('{').map_or((series, ""), |(name, rest)| (name, rest));
+    let metrics = sidecarless::translate::stats::METRICS;
+    let metric = metrics.iter().find(|metric| metric.bare == bare).unwrap();
+    if container.is_empty() { metric.adot.to_owned() } else { format!("{}{{{container}", metric.adot) }
+}
+
+#[test]
+fn each_change_of_a_task_has_the_receivers_numbers_under_its_names_and_the_right_ones_under_the_bare() {
+    for vector in VECTORS {
+        let [compat, bare] = [Names::Adot, Names::Bare].map(|names| changed(vector.change, names));
+        for (series, (of_adot, of_ours)) in vector.expected {
+            assert_eq!(compat.value(&adot(series)), *of_adot, "{}: {series} of the receiver", vector.name);
+            assert_eq!(bare.value(series), *of_ours, "{}: {series}", vector.name);
+        }
+    }
+}
+
+#[test]
+fn a_stopped_container_keeps_what_is_known_of_its_end() {
+    let written = changed(|_, _| {}, Names::Adot);
+    let label = |label| written.label("container_duration_Seconds", label);
+    assert_eq!(label("aws_ecs_container_exit_code").as_deref(), Some("0"));
+    assert_eq!(label("container_image_tag").as_deref(), Some("latest"));
+    assert_eq!(label("aws_ecs_container_finished_at").as_deref(), Some("2026-03-04T08:00:24Z"));
+}
+
+#[test]
+fn labels_that_change_are_written_only_when_asked_for() {
+    let (task, stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+    let changing = ["aws_ecs_task_pull_started_at", "aws_ecs_task_known_status"];
+    for (labels, expected) in [(LabelSelection::Stable, false), (LabelSelection::All, true)] {
+        let written = write(&task, &stats, &Options { labels, ..Options::default() });
+        for label in changing {
+            assert_eq!(written.label("ecs_task_cpu_utilized", label).is_some(), expected, "{label} {labels:?}");
+        }
+        assert!(written.0.iter().all(|series| series.labels().all(|(_, value)| !value.is_empty())));
+    }
+    let bare = write(&task, &stats, &Options::default());
+    assert_eq!(bare.label("ecs_task_cpu_utilized", "aws_ecs_service_name").as_deref(), Some("cart-svc"));
+    assert_eq!(bare.0.len(), 11, "ten of the task, one of the stopped container");
+}
+
+#[test]
+fn a_task_is_known_by_its_arn_in_every_partition() {
+    let label = |change, names, label| changed(change, names).label(cores(names), label);
+    let china = |task: &mut Value, _: &mut Value| task["TaskARN"] = json!("arn:aws-cn:ecs:cn-north-1:1:task/shop/5f0e");
+    let old = |task: &mut Value, _: &mut Value| task["TaskARN"] = json!("arn:aws:ecs:eu-west-1:1:task/5f0e");
+    for (change, names, id, region) in [
+        (china as fn(&mut Value, &mut Value), Names::Adot, None, None),
+        (china, Names::Bare, Some("5f0e"), Some("cn-north-1")),
+        (old, Names::Adot, Some("5f0e"), Some("eu-west-1")),
+        (old, Names::Bare, Some("5f0e"), Some("eu-west-1")),
+    ] {
+        assert_eq!(label(change, names, "aws_ecs_task_id").as_deref(), id);
+        assert_eq!(label(change, names, "cloud_region").as_deref(), region);
+    }
+}
+
+fn cores(names: Names) -> &'static str {
+    if names == Names::Adot { "ecs_task_cpu_cores_Count" } else { "ecs_task_cpu_cores" }
+}
+
+#[test]
+fn any_launch_type_is_a_label_where_the_receiver_knows_two() {
+    let external = |task: &mut Value, _: &mut Value| task["LaunchType"] = json!("EXTERNAL");
+    let label = |names| changed(external, names).label(cores(names), "aws_ecs_launchtype");
+    assert_eq!(label(Names::Adot), None);
+    assert_eq!(label(Names::Bare).as_deref(), Some("external"));
+}
+
+#[test]
+fn an_image_that_does_not_parse_has_neither_name_nor_tag() {
+    let broken = |task: &mut Value, _: &mut Value| task["Containers"][0]["Image"] = json!("UPPER:bad:ref");
+    let written = changed(broken, Names::Bare);
+    assert_eq!(written.label("container_cpu_cores", "container_image_name"), None);
+    assert_eq!(written.label("container_cpu_cores", "container_image_tag"), None);
+}
+
+#[test]
+fn a_standalone_task_has_no_service() {
+    let standalone = |task: &mut Value, _: &mut Value| task["ServiceName"] = json!("");
+    assert_eq!(changed(standalone, Names::Bare).label("ecs_task_cpu_cores", "aws_ecs_service_name"), None);
+}
+
+#[test]
+fn of_two_containers_with_one_name_the_first_stands_and_the_second_is_counted() {
+    let (mut task, mut stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+    add_twin(&mut task, &mut stats);
+    task["Containers"][2]["Name"] = json!("cart");
+    let (task, stats) = (task.to_string(), stats.to_string());
+    let task = TaskDocument::parse(task.as_bytes()).unwrap();
+    let stats = StatsDocument::parse(stats.as_bytes()).unwrap();
+    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None };
+    let outcome = series(&report, &Labels::default(), &Options::default(), &mut SeriesBatch::default());
+    assert_eq!(outcome.refused.to_string(), "1 container_doubled: a second container named \"cart\" in one task");
+}
+
+#[test]
+fn the_default_names_under_adot_are_those_of_the_sidecars_filter_and_two_more() {
+    let (task, stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+    let written = write(&task, &stats, &Options { names: Names::Adot, ..Options::default() });
+    let mut names = Vec::new();
+    for series in written.0.iter() {
+        names.extend(series.labels().filter(|(name, _)| *name == "__name__").map(|(_, value)| value.to_owned()));
+    }
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "container_duration_Seconds",
+            "ecs_task_cpu_reserved_None",
+            "ecs_task_cpu_usage_vcpu_vCPU",
+            "ecs_task_cpu_utilized_None",
+            "ecs_task_memory_reserved_MiB",
+            "ecs_task_memory_usage_Bytes",
+            "ecs_task_memory_utilized_MiB",
+            "ecs_task_network_rate_rx_Bytes_per_Second",
+            "ecs_task_network_rate_tx_Bytes_per_Second",
+            "ecs_task_storage_read_bytes_Bytes",
+            "ecs_task_storage_write_bytes_Bytes",
+        ]
+    );
+}
+
+#[test]
+fn a_document_that_is_none_is_an_error_that_says_where() {
+    for (body, expected) in [
+        ("", "not a /task document: EOF while parsing a value at line 1 column 0"),
+        ("{\"Cluster\":\n{}}", "not a /task document: invalid type: map, expected a text at line 2 column 2"),
+        ("<html>", "not a /task document: expected value at line 1 column 1"),
+    ] {
+        assert_eq!(TaskDocument::parse(body.as_bytes()).unwrap_err().to_string(), expected);
+    }
+    assert!(StatsDocument::parse(b"null").unwrap().containers.is_empty());
+    assert!(StatsDocument::parse(b"[]").is_err());
+    assert!(StatsDocument::parse(b"{\"a\":{\"id\":\"a\",\"memory_stats\":{\"usage\":-1}}}").is_err());
+}
+
+#[test]
+fn the_endpoint_and_container_insights_write_a_task_under_the_same_labels() {
+    let (task, stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+    let options = Options::default();
+    let endpoint = write(&task, &stats, &options);
+    let event = json!({"Type": "Task", "TaskId": "5f0e6c1d2b3a49788e7d6c5b4a392817", "TaskDefinitionFamily": "cart",
+        "TaskDefinitionRevision": "12", "ServiceName": "cart-svc", "ClusterName": "shop", "AccountID": "111122223333",
+        "Region": "eu-west-1", "AvailabilityZone": "eu-west-1b", "LaunchType": "FARGATE", "Timestamp": 1_772_613_000_000_u64,
+        "KnownStatus": "RUNNING", "CpuUtilized": 102.4, "MemoryUtilized": 200});
+    let mut batch = SeriesBatch::default();
+    let context = Context {
+        task: &|_| None,
+        covered: &|_| false,
+        partition: "aws",
+        region: "",
+        account: "",
+        now_ms: i64::MAX,
+        extra: &Labels::default(),
+        options: &options,
+    };
+    event_series(event.to_string().as_bytes(), &context, &mut batch);
+    let insights = Written(batch);
+    for name in ["ecs_task_cpu_utilized", "ecs_task_memory_utilized", "ecs_task_cpu_usage_vcpu"] {
+        assert_eq!(insights.rows(name), endpoint.rows(name), "{name}");
+    }
+}
+
+#[test]
+fn the_end_of_a_task_ends_every_series_that_its_endpoint_had() {
+    let (task, stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+    let detail = json!({"taskArn": "arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e6c1d2b3a49788e7d6c5b4a392817",
+        "clusterArn": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop", "group": "service:cart-svc", "launchType": "FARGATE",
+        "taskDefinitionArn": "arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:12", "lastStatus": "STOPPED",
+        "availabilityZone": "eu-west-1b", "containers": [
+            {"name": "cart", "image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/cart:2.7.1", "exitCode": 1},
+            {"name": "migrate", "image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/migrate", "exitCode": 0}]});
+    let stopped = task_event::parse_detail(detail.to_string().as_bytes()).unwrap();
+    for metrics in [Selection::default(), Selection::all()] {
+        let options = Options { metrics, ..Options::default() };
+        let mut ended = SeriesBatch::default();
+        let stop = Stop { task: &stopped, at_ms: 2_000 };
+        stale_markers(&stop, StatsSource::Endpoint, &Labels::default(), &options, &mut ended);
+        let ended: BTreeSet<_> = ended.iter().map(|series| series.encoded_labels().to_vec()).collect();
+        for series in write(&task, &stats, &options).0.iter() {
+            assert!(ended.contains(series.encoded_labels()), "{:?}", series.labels().collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn the_interface_of_an_event_and_of_the_api_give_the_same_address() {
+    for kind in ["eni", "ElasticNetworkInterface"] {
+        let detail = json!({"version": 5, "attachments": [{"type": kind, "details": [
+            {"name": "privateIPv4Address", "value": "10.2.3.4"}]}]});
+        let task = task_event::parse_detail(detail.to_string().as_bytes()).unwrap();
+        assert_eq!(task.address, Some([10, 2, 3, 4].into()));
+    }
+}

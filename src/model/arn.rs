@@ -91,7 +91,10 @@ mod tests {
         ] {
             let task = TaskArn::parse(text).unwrap();
             assert_eq!((task.id, task.cluster), ("5f0e", cluster), "{text}");
-            assert_eq!((task.arn.partition, task.arn.region, task.arn.account), (partition, "eu-west-1", "111122223333"));
+            assert_eq!(
+                (task.arn.partition, task.arn.region, task.arn.account),
+                (partition, "eu-west-1", "111122223333")
+            );
         }
     }
 

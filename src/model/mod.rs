@@ -1,13 +1,20 @@
 //! Nouns that cross a stage. Pure: no I/O, no clock, no environment, no AWS.
 //!
-//! `otlp` is what clients push; `stats` is what a task says of itself; `task` and `target` are what ECS says of it;
-//! `series` and `segment` are what is written; `refusal` is what is not, and why.
+//! `otlp` is what clients push; `stats` is what a task says of itself; `target` and `arn` are what ECS says of it; `series`
+//! and `segment` are what is written; `refusal` is what is not, and why. `glob` is the pattern language of settings.
 
 pub mod arn;
+pub mod exposition;
+pub mod glob;
+pub mod json;
 pub mod otlp;
 pub mod refusal;
 pub mod remote_write;
+pub mod remote_write_v2;
+pub mod sampling;
 pub mod segment;
 pub mod series;
+pub mod spool;
 pub mod stats;
 pub mod target;
+pub mod task_event;

@@ -5,7 +5,9 @@
 
 use prost::encoding::{encode_varint, encoded_len_varint};
 
-use super::series::{Exemplar, NativeHistogram, SeriesView};
+use prost::Message as _;
+
+use super::series::{self, Exemplar, Metadata, NativeHistogram, SeriesView, encode_label, encoded_label_len};
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct WriteRequest {
@@ -104,35 +106,67 @@ pub struct MetricMetadata {
 
 /// Tag of `WriteRequest.timeseries`, length-delimited field 1.
 const TIMESERIES_TAG: u8 = 0x0a;
+/// Tag of `WriteRequest.metadata`, length-delimited field 3.
+const METADATA_TAG: u8 = 0x1a;
 /// Tag of `TimeSeries.samples`, length-delimited field 2.
 const SAMPLES_TAG: u8 = 0x12;
+/// Tag of `TimeSeries.exemplars`, length-delimited field 3.
+const EXEMPLARS_TAG: u8 = 0x1a;
+/// Tag of `TimeSeries.histograms`, length-delimited field 4.
+const HISTOGRAMS_TAG: u8 = 0x22;
 /// `Sample.value`: field 1, 64 bit.
 const SAMPLE_VALUE_TAG: u8 = 0x09;
 /// `Sample.timestamp`: field 2, varint.
 const SAMPLE_TIMESTAMP_TAG: u8 = 0x10;
+/// `Exemplar.value`: field 2, 64 bit.
+const EXEMPLAR_VALUE_TAG: u8 = 0x11;
+/// `Exemplar.timestamp`: field 3, varint.
+const EXEMPLAR_TIMESTAMP_TAG: u8 = 0x18;
 
 /// Appends one series to a `WriteRequest` under way. A `WriteRequest` is nothing but its series one after the other, so a
 /// request may be cut between any two calls.
 pub fn encode_series(series: SeriesView<'_>, out: &mut Vec<u8>) {
-    let rest = TimeSeries {
-        exemplars: series.exemplars().iter().map(exemplar_message).collect(),
-        histograms: series.histograms().iter().map(histogram_message).collect(),
-        ..TimeSeries::default()
-    };
-    let samples_len: usize = series.samples().iter().map(|sample| 2 + sample_len(sample.timestamp_ms)).sum();
-    let length = series.encoded_labels().len() + samples_len + prost::Message::encoded_len(&rest);
+    let histograms: Vec<HistogramMessage> = series.histograms().iter().map(histogram_message).collect();
     out.push(TIMESERIES_TAG);
-    encode_varint(length as u64, out);
+    encode_varint(body_len(series, &histograms) as u64, out);
     out.extend_from_slice(series.encoded_labels());
     for sample in series.samples() {
-        out.push(SAMPLES_TAG);
-        encode_varint(sample_len(sample.timestamp_ms) as u64, out);
-        out.push(SAMPLE_VALUE_TAG);
-        out.extend_from_slice(&sample.value.to_le_bytes());
-        out.push(SAMPLE_TIMESTAMP_TAG);
-        encode_varint(sample.timestamp_ms.cast_unsigned(), out);
+        encode_sample(sample, out);
     }
-    prost::Message::encode_raw(&rest, out);
+    for exemplar in series.exemplars() {
+        encode_exemplar(exemplar, out);
+    }
+    for histogram in &histograms {
+        out.push(HISTOGRAMS_TAG);
+        encode_varint(histogram.encoded_len() as u64, out);
+        histogram.encode_raw(out);
+    }
+}
+
+/// Appends what is known of a metric family to a `WriteRequest` under way.
+pub fn encode_metadata(metadata: &Metadata, out: &mut Vec<u8>) {
+    let message = MetricMetadata {
+        kind: metadata.kind as i32,
+        family: metadata.family.clone(),
+        help: metadata.help.clone(),
+        unit: metadata.unit.clone(),
+    };
+    out.push(METADATA_TAG);
+    encode_varint(message.encoded_len() as u64, out);
+    message.encode_raw(out);
+}
+
+/// Length of a `TimeSeries` without its own tag and length.
+fn body_len(series: SeriesView<'_>, histograms: &[HistogramMessage]) -> usize {
+    let samples: usize = series.samples().iter().map(|sample| 2 + sample_len(sample.timestamp_ms)).sum();
+    let exemplars: usize = series.exemplars().iter().map(|exemplar| delimited_len(exemplar_len(exemplar))).sum();
+    let histograms: usize = histograms.iter().map(|histogram| delimited_len(histogram.encoded_len())).sum();
+    series.encoded_labels().len() + samples + exemplars + histograms
+}
+
+/// Length of a field with a tag of one byte and a content of `len` bytes.
+fn delimited_len(len: usize) -> usize {
+    1 + encoded_len_varint(len as u64) + len
 }
 
 /// Length of a `Sample` without its own tag and length, which take two bytes: it is always below 128.
@@ -140,13 +174,34 @@ fn sample_len(timestamp_ms: i64) -> usize {
     1 + 8 + 1 + encoded_len_varint(timestamp_ms.cast_unsigned())
 }
 
-fn exemplar_message(exemplar: &Exemplar) -> ExemplarMessage {
-    let label = |(name, value): &(String, String)| Label { name: name.clone(), value: value.clone() };
-    ExemplarMessage {
-        labels: exemplar.labels.iter().map(label).collect(),
-        value: exemplar.value,
-        timestamp: exemplar.timestamp_ms,
+fn encode_sample(sample: &series::Sample, out: &mut Vec<u8>) {
+    let mut bytes = [0; 12];
+    bytes[0] = SAMPLES_TAG;
+    bytes[1] = u8::try_from(sample_len(sample.timestamp_ms)).unwrap_or(u8::MAX);
+    bytes[2] = SAMPLE_VALUE_TAG;
+    bytes[3..11].copy_from_slice(&sample.value.to_le_bytes());
+    bytes[11] = SAMPLE_TIMESTAMP_TAG;
+    out.extend_from_slice(&bytes);
+    encode_varint(sample.timestamp_ms.cast_unsigned(), out);
+}
+
+/// Length of an `Exemplar` without its own tag and length.
+fn exemplar_len(exemplar: &Exemplar) -> usize {
+    let labels: usize = exemplar.labels.iter().map(|(name, value)| encoded_label_len(name, value)).sum();
+    labels + 9 + 1 + encoded_len_varint(exemplar.timestamp_ms.cast_unsigned())
+}
+
+fn encode_exemplar(exemplar: &Exemplar, out: &mut Vec<u8>) {
+    out.push(EXEMPLARS_TAG);
+    encode_varint(exemplar_len(exemplar) as u64, out);
+    for (name, value) in &exemplar.labels {
+        // `Exemplar.labels` and `TimeSeries.labels` are both field 1.
+        encode_label(out, name, value);
     }
+    out.push(EXEMPLAR_VALUE_TAG);
+    out.extend_from_slice(&exemplar.value.to_le_bytes());
+    out.push(EXEMPLAR_TIMESTAMP_TAG);
+    encode_varint(exemplar.timestamp_ms.cast_unsigned(), out);
 }
 
 fn histogram_message(histogram: &NativeHistogram) -> HistogramMessage {
@@ -168,8 +223,6 @@ fn histogram_message(histogram: &NativeHistogram) -> HistogramMessage {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message as _;
-
     use super::*;
     use crate::model::series::{NativeBuckets, STALE_NAN, SeriesBatch};
 
@@ -200,7 +253,6 @@ mod tests {
         }
         let request = WriteRequest::decode(body.as_slice()).expect("prost reads it");
 
-        assert_eq!(request.encoded_len(), body.len());
         let [requests, native] = request.timeseries.as_slice() else { panic!("two series: {request:?}") };
         assert_eq!(requests.labels[1].value, "shop");
         assert_eq!(requests.samples[0].timestamp, -5);

@@ -5,13 +5,11 @@
 //! or `{}` for a container it could not read, and may add fields at any time: so every field is optional here and a null
 //! is an absence. Counters are `u64`: some exceed what an f64 holds exactly. Texts borrow from the body.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Deref;
 
-use serde::de::{Deserializer, Visitor};
 use serde::Deserialize;
+
+use crate::model::json::{self, Malformed, Text};
 
 /// The `/task` document.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -187,9 +185,9 @@ pub struct NetworkRateStats {
 }
 
 impl<'a> TaskDocument<'a> {
-    /// The error says what is wrong, at which line and column; it quotes nothing of the body.
+    /// The error says what is wrong, at which line and column.
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
-        parse("/task", body)
+        json::parse("a /task document", body)
     }
 
     pub fn containers(&self) -> &[ContainerDocument<'a>] {
@@ -198,72 +196,13 @@ impl<'a> TaskDocument<'a> {
 }
 
 impl<'a> StatsDocument<'a> {
-    /// The error says what is wrong, at which line and column; it quotes nothing of the body.
+    /// The error says what is wrong, at which line and column.
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
-        parse::<Option<Self>>("/task/stats", body).map(Option::unwrap_or_default)
+        json::parse::<Option<Self>>("a /task/stats document", body).map(Option::unwrap_or_default)
     }
 
     /// The statistics of a container, unless the agent failed to read it.
     pub fn container(&self, docker_id: &str) -> Option<&ContainerStats<'a>> {
         self.containers.get(docker_id)?.as_ref().filter(|stats| !stats.id.is_empty())
-    }
-}
-
-/// A document that is not what it should be, and where.
-#[derive(Debug, thiserror::Error)]
-#[error("{document} is not a task metadata document: {source}")]
-pub struct Malformed {
-    document: &'static str,
-    #[source]
-    source: serde_json::Error,
-}
-
-fn parse<'a, T: Deserialize<'a>>(document: &'static str, body: &'a [u8]) -> Result<T, Malformed> {
-    serde_json::from_slice(body).map_err(|source| Malformed { document, source })
-}
-
-/// A text of the body, borrowed from it unless it has escapes. Null is the empty text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Text<'a>(pub Cow<'a, str>);
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::borrow::Borrow<str> for Text<'_> {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-        Ok(Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
-        Ok(Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_unit<E>(self) -> Result<Text<'de>, E> {
-        Ok(Text::default())
     }
 }

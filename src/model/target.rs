@@ -173,7 +173,8 @@ mod tests {
         task.set_cluster("arn:aws-cn:ecs:cn-north-1:111122223333:cluster/shop");
         task.set_definition("arn:aws-cn:ecs:cn-north-1:111122223333:task-definition/cart:12");
         task.set_group("service:cart-svc");
-        let words = [&task.id, &task.partition, &task.region, &task.account, &task.cluster, &task.family, &task.revision];
+        let words =
+            [&task.id, &task.partition, &task.region, &task.account, &task.cluster, &task.family, &task.revision];
         assert_eq!(words.map(|word| &**word), ["5f0e", "aws-cn", "cn-north-1", "111122223333", "shop", "cart", "12"]);
         assert_eq!(task.service.as_deref(), Some("cart-svc"));
         task.set_group("family:cart");

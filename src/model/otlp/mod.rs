@@ -6,9 +6,12 @@
 //! whole request, which is what the Go collector does too.
 
 mod common;
+pub mod json;
 mod metrics;
 mod response;
+pub mod split;
 mod trace;
+pub mod weigh;
 
 pub use common::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, Resource, any_value};
 pub use metrics::{
@@ -27,5 +30,9 @@ use bytes::Bytes;
 
 /// The characters of a wire string; what is no UTF-8 becomes U+FFFD.
 pub fn text(bytes: &Bytes) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+    // The strict reading looks at whole words of ASCII at a time; the lossy one at every byte.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }

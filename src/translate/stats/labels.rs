@@ -4,13 +4,10 @@
 //! resource.go`, with dots made underscores as the remote write exporter does. By default only labels that stay the same
 //! for as long as the task lives are written: each change of a label begins a new series.
 
-use std::borrow::Cow;
-
+use super::identity::{ContainerIdentity, TaskIdentity};
 use super::{Numbers, Options, image};
 use crate::model::arn::{self, TaskArn};
 use crate::model::series::Labels;
-use crate::model::stats::{ContainerDocument, TaskDocument};
-use crate::model::target::{Task, TaskContainer};
 
 macro_rules! labels {
     ($($label:ident $name:literal $stability:ident;)*) => {
@@ -84,6 +81,11 @@ impl LabelSelection {
             LabelSelection::List(bits) => bits & (1 << label as u32) != 0,
         }
     }
+
+    /// Whether the labels written stay the same over a task's life, so that all sources of it write the same.
+    pub(crate) fn is_stable(self, numbers: Numbers) -> bool {
+        Label::ALL.iter().all(|label| label.is_stable() || !self.has(*label, numbers))
+    }
 }
 
 /// `stable`, `all`, or a comma-separated list. A list must tell the tasks and containers apart, or their series would
@@ -106,110 +108,11 @@ impl std::str::FromStr for LabelSelection {
         let list = LabelSelection::List(bits);
         let has = |label| list.has(label, Numbers::Corrected);
         if !(has(Label::TaskArn) || has(Label::TaskId)) || !(has(Label::ContainerName) || has(Label::ContainerId)) {
-            return Err("without aws_ecs_task_id and container_name, series of different tasks would fall together".into());
+            return Err(
+                "without aws_ecs_task_id and container_name, series of different tasks would fall together".into()
+            );
         }
         Ok(list)
-    }
-}
-
-/// What any source says of a task.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TaskIdentity<'a> {
-    /// Short name or ARN.
-    pub(crate) cluster: &'a str,
-    pub(crate) arn: Cow<'a, str>,
-    pub(crate) family: &'a str,
-    pub(crate) revision: &'a str,
-    pub(crate) service: &'a str,
-    pub(crate) availability_zone: &'a str,
-    pub(crate) launch_type: &'a str,
-    pub(crate) pull_started_at: Cow<'a, str>,
-    pub(crate) pull_stopped_at: Cow<'a, str>,
-    pub(crate) status: &'a str,
-}
-
-impl<'a> From<&'a TaskDocument<'_>> for TaskIdentity<'a> {
-    fn from(task: &'a TaskDocument<'_>) -> Self {
-        TaskIdentity {
-            cluster: &task.cluster,
-            arn: Cow::Borrowed(&task.task_arn),
-            family: &task.family,
-            revision: &task.revision,
-            service: &task.service_name,
-            availability_zone: &task.availability_zone,
-            launch_type: &task.launch_type,
-            pull_started_at: Cow::Borrowed(&task.pull_started_at),
-            pull_stopped_at: Cow::Borrowed(&task.pull_stopped_at),
-            status: &task.known_status,
-        }
-    }
-}
-
-impl<'a> From<&'a Task> for TaskIdentity<'a> {
-    fn from(task: &'a Task) -> Self {
-        TaskIdentity {
-            cluster: &task.cluster,
-            arn: Cow::Borrowed(&task.arn),
-            family: &task.family,
-            revision: &task.revision,
-            service: task.service.as_deref().unwrap_or_default(),
-            availability_zone: &task.availability_zone,
-            launch_type: &task.launch_type,
-            pull_started_at: rfc3339(task.pull_started_at_ms).into(),
-            pull_stopped_at: rfc3339(task.pull_stopped_at_ms).into(),
-            status: &task.last_status,
-        }
-    }
-}
-
-/// A time in the form that the metadata documents give it; empty when there is none.
-pub(crate) fn rfc3339(at_ms: Option<i64>) -> String {
-    at_ms.and_then(|at_ms| jiff::Timestamp::from_millisecond(at_ms).ok()).map(|at| at.to_string()).unwrap_or_default()
-}
-
-/// What any source says of a container.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ContainerIdentity<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) id: &'a str,
-    pub(crate) docker_name: &'a str,
-    pub(crate) image: &'a str,
-    pub(crate) image_id: &'a str,
-    pub(crate) created_at: &'a str,
-    pub(crate) started_at: &'a str,
-    pub(crate) finished_at: &'a str,
-    pub(crate) status: &'a str,
-    pub(crate) exit_code: Option<i64>,
-}
-
-impl<'a> From<&'a ContainerDocument<'_>> for ContainerIdentity<'a> {
-    fn from(container: &'a ContainerDocument<'_>) -> Self {
-        ContainerIdentity {
-            name: &container.name,
-            id: &container.docker_id,
-            docker_name: &container.docker_name,
-            image: &container.image,
-            image_id: &container.image_id,
-            created_at: &container.created_at,
-            started_at: &container.started_at,
-            finished_at: &container.finished_at,
-            status: &container.known_status,
-            exit_code: container.exit_code,
-        }
-    }
-}
-
-impl<'a> From<&'a TaskContainer> for ContainerIdentity<'a> {
-    fn from(container: &'a TaskContainer) -> Self {
-        ContainerIdentity {
-            name: &container.name,
-            id: &container.runtime_id,
-            image: &container.image,
-            image_id: &container.image_digest,
-            status: &container.last_status,
-            exit_code: container.exit_code.map(i64::from),
-            ..ContainerIdentity::default()
-        }
     }
 }
 
@@ -221,7 +124,10 @@ pub(crate) fn of_task(task: &TaskIdentity<'_>, numbers: Numbers, options: &Optio
             labels.set(label.name(), value);
         }
     };
-    let (id, region, account) = task_arn(&task.arn, numbers);
+    let (id, region, account) = match &*task.arn {
+        "" => (task.id, task.region, task.account),
+        arn => task_arn(arn, numbers),
+    };
     put(Label::ClusterName, cluster_name(task.cluster, numbers));
     put(Label::TaskArn, &task.arn);
     put(Label::TaskId, id);

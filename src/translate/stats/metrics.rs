@@ -44,8 +44,8 @@ impl Metric {
     /// (aws-otel-collector v0.49.0, `config/ecs/ecs-amp-xray.yaml`) and the two more that the published dashboard queries.
     pub fn by_default(&self) -> bool {
         use Reading::{
-            CpuReserved, CpuUsageVcpu, CpuUtilized, Duration, MemoryReserved, MemoryUsage, MemoryUtilized, RateRx, RateTx,
-            StorageReadBytes, StorageWriteBytes,
+            CpuReserved, CpuUsageVcpu, CpuUtilized, Duration, MemoryReserved, MemoryUsage, MemoryUtilized, RateRx,
+            RateTx, StorageReadBytes, StorageWriteBytes,
         };
         match self.level {
             Level::Container => self.reading == Duration,

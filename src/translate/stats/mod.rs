@@ -5,11 +5,14 @@
 //! `receiver/awsecscontainermetricsreceiver`), so that dashboards made for the sidecar keep working. Its numbers come in
 //! two editions, [`Numbers`]: as the receiver reckons them, or with its faults mended.
 
+mod identity;
 mod image;
 mod labels;
 mod metrics;
 mod options;
 mod readings;
+mod source;
+mod total;
 
 use std::collections::BTreeSet;
 
@@ -17,13 +20,17 @@ pub use labels::{Label, LabelSelection};
 pub use metrics::{Kind, Level, METRICS, Metric};
 pub use options::{Names, Options, Selection};
 
-pub(crate) use labels::{ContainerIdentity, TaskIdentity};
+pub use source::{Sources, StatsSource, source_of};
+
+pub(crate) use identity::{ContainerIdentity, TaskIdentity, rfc3339};
+pub(crate) use labels::{add_container, of_task};
 pub(crate) use metrics::Reading;
-pub(crate) use readings::{Readings, Value};
+pub(crate) use readings::{MIB, Readings, UNITS, container_utilized};
 
 use crate::model::refusal::Refusals;
-use crate::model::series::{Labels, SeriesBatch};
+use crate::model::series::{Labels, Pushed, SeriesBatch};
 use crate::model::stats::{ContainerDocument, ContainerStats, StatsDocument, TaskDocument};
+use crate::model::target::{Task, TaskContainer};
 
 /// What a task said of itself at one time.
 #[derive(Clone, Copy, Debug)]
@@ -61,18 +68,26 @@ pub enum Numbers {
 pub fn series(report: &Report<'_>, extra: &Labels, options: &Options, out: &mut SeriesBatch) -> Outcome {
     let mut outcome = Outcome::default();
     for &numbers in options.names.editions() {
-        edition(report, extra, &Writer { numbers, options }, out, &mut outcome);
+        edition(report, extra, &Writer { numbers, options, at_ms: report.at_ms }, out, &mut outcome);
     }
     outcome
 }
 
+/// The labels that a task's series have, and with `container` those of the container's: for what else is known of them,
+/// such as whether a scrape went well.
+pub fn labels_of(task: &Task, container: Option<&TaskContainer>, options: &Options) -> Labels {
+    let mut labels = of_task(&TaskIdentity::from(task), Numbers::Corrected, options);
+    if let Some(container) = container {
+        add_container(&mut labels, &ContainerIdentity::from(container), Numbers::Corrected, options);
+    }
+    labels
+}
+
 fn edition(report: &Report<'_>, extra: &Labels, writer: &Writer<'_>, out: &mut SeriesBatch, outcome: &mut Outcome) {
     let numbers = writer.numbers;
-    let mut task_labels = labels::of_task(&TaskIdentity::from(report.task), numbers, writer.options);
-    for (name, value) in extra.iter() {
-        task_labels.set_default(name, value);
-    }
-    let mut total = readings::Total::new(report, numbers);
+    let mut task_labels = of_task(&TaskIdentity::from(report.task), numbers, writer.options);
+    add_extra(&mut task_labels, extra);
+    let mut total = total::Total::new(report, numbers);
     let mut seen = BTreeSet::new();
     for container in report.task.containers() {
         let stats = report.stats.container(&container.docker_id);
@@ -87,11 +102,21 @@ fn edition(report: &Report<'_>, extra: &Labels, writer: &Writer<'_>, out: &mut S
             }
             None => readings::of_stopped(container, numbers, &mut outcome.refused),
         };
+        if writer.selected(Level::Container, &readings) == 0 {
+            continue;
+        }
         let mut labels = task_labels.clone();
-        labels::add_container(&mut labels, &ContainerIdentity::from(container), numbers, writer.options);
-        outcome.written += writer.write(Level::Container, &readings, &mut labels, report.at_ms, out);
+        add_container(&mut labels, &ContainerIdentity::from(container), numbers, writer.options);
+        outcome.written += writer.write(Level::Container, &readings, &mut labels, out);
     }
-    outcome.written += writer.write(Level::Task, &total.finish(), &mut task_labels, report.at_ms, out);
+    outcome.written += writer.write(Level::Task, &total.finish(), &mut task_labels, out);
+}
+
+/// Labels that say more, but never in place of what ECS says.
+pub(crate) fn add_extra(labels: &mut Labels, extra: &Labels) {
+    for (name, value) in extra.iter() {
+        labels.set_default(name, value);
+    }
 }
 
 /// Whether a container has series of its own. The receiver takes every one; here the pause container, which ECS puts
@@ -121,26 +146,25 @@ fn counts<'a>(
 pub(crate) struct Writer<'a> {
     pub(crate) numbers: Numbers,
     pub(crate) options: &'a Options,
+    pub(crate) at_ms: i64,
 }
 
 impl Writer<'_> {
+    /// How many of the readings are both known and asked for.
+    pub(crate) fn selected(&self, level: Level, readings: &Readings) -> u64 {
+        self.options.metrics.of(level).filter(|metric| readings.at(metric.reading).is_some()).count() as u64
+    }
+
     /// Writes what is selected and known of one task or container; `labels` come back with a name that is not theirs.
-    /// Returns how many samples were written.
-    pub(crate) fn write(
-        &self,
-        level: Level,
-        readings: &Readings,
-        labels: &mut Labels,
-        at_ms: i64,
-        out: &mut SeriesBatch,
-    ) -> u64 {
+    /// Returns how many samples were written; one that was there already does not count.
+    pub(crate) fn write(&self, level: Level, readings: &Readings, labels: &mut Labels, out: &mut SeriesBatch) -> u64 {
         let mut written = 0;
         for metric in self.options.metrics.of(level) {
             let Some(value) = readings.at(metric.reading) else { continue };
             labels.set("__name__", metric.rendered(self.numbers));
             let id = out.series(labels.iter());
-            out.push(id, at_ms, value.as_f64(self.numbers));
-            written += 1;
+            let pushed = out.push(id, self.at_ms, value.as_f64(self.numbers));
+            written += u64::from(pushed == Pushed::New);
         }
         written
     }

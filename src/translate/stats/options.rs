@@ -9,6 +9,8 @@ pub struct Options {
     pub names: Names,
     pub metrics: Selection,
     pub labels: LabelSelection,
+    /// Whether `memory.usage` is written from Container Insights' `MemoryUtilized`, which lacks the page cache.
+    pub approximate_memory_usage: bool,
 }
 
 /// Which names, and with them whose arithmetic.
@@ -114,7 +116,10 @@ mod tests {
         for text in ["ecs_task_cpu", "", "all,default"] {
             assert!(text.parse::<Selection>().is_err(), "{text:?}");
         }
-        assert_eq!("ecs_task_cpu".parse::<Selection>().unwrap_err(), "\"ecs_task_cpu\" is no metric of a task or container");
+        assert_eq!(
+            "ecs_task_cpu".parse::<Selection>().unwrap_err(),
+            "\"ecs_task_cpu\" is no metric of a task or container"
+        );
     }
 
     #[test]

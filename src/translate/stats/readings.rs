@@ -1,19 +1,20 @@
-//! The numbers of a container and their sum over a task.
+//! The numbers of a container.
 //!
 //! Formulas: opentelemetry-collector-contrib v0.156.0, `receiver/awsecscontainermetricsreceiver/internal/
 //! awsecscontainermetrics` (`metrics_helper.go`, `accumulator.go`). Where [`Numbers::Corrected`] parts from them it says
 //! why.
 
+use super::Numbers;
 use super::metrics::Reading;
-use super::{Numbers, Report};
+use crate::model::json::Text;
 use crate::model::refusal::Refusals;
 use crate::model::stats::{
-    BlkioStats, ContainerDocument, ContainerStats, CpuStats, CpuUsage, InterfaceStats, MemoryStats, Text,
+    BlkioStats, ContainerDocument, ContainerStats, CpuStats, CpuUsage, InterfaceStats, MemoryStats,
 };
 
-const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 /// CPU units of one vCPU.
-const UNITS: f64 = 1024.0;
+pub(crate) const UNITS: f64 = 1024.0;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// A number as the documents give it: counters must not go through an f64 before they are added up.
@@ -33,7 +34,7 @@ impl Value {
         }
     }
 
-    fn plus(self, other: Value, numbers: Numbers) -> Value {
+    pub(super) fn plus(self, other: Value, numbers: Numbers) -> Value {
         match (self, other, numbers) {
             (Value::Integer(a), Value::Integer(b), Numbers::Corrected) => Value::Integer(a.saturating_add(b)),
             (Value::Integer(a), Value::Integer(b), Numbers::Adot) => Value::Integer(a.wrapping_add(b)),
@@ -41,7 +42,7 @@ impl Value {
         }
     }
 
-    fn larger(self, other: Value) -> Value {
+    pub(super) fn larger(self, other: Value) -> Value {
         if other.as_f64(Numbers::Corrected) > self.as_f64(Numbers::Corrected) { other } else { self }
     }
 }
@@ -59,11 +60,11 @@ impl Readings {
         self.0[reading as usize] = Some(value);
     }
 
-    fn integer(&mut self, reading: Reading, value: u64) {
+    pub(crate) fn integer(&mut self, reading: Reading, value: u64) {
         self.set(reading, Value::Integer(value));
     }
 
-    fn float(&mut self, reading: Reading, value: f64) {
+    pub(crate) fn float(&mut self, reading: Reading, value: f64) {
         self.set(reading, Value::Float(value));
     }
 }
@@ -215,111 +216,4 @@ pub(crate) fn of_stopped(container: &ContainerDocument<'_>, numbers: Numbers, re
         refused.add("container_time", 1, || format!("container {:?} has a time that is no time", &*container.name));
     }
     readings
-}
-
-/// The readings of a task, added up container by container.
-pub(crate) struct Total<'a> {
-    report: &'a Report<'a>,
-    numbers: Numbers,
-    network: NetworkOf,
-    readings: Readings,
-}
-
-/// Whose numbers a container's network statistics are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum NetworkOf {
-    /// Each container's own: they add up.
-    Container,
-    /// Every container reports the whole task's: they count once.
-    Task,
-}
-
-impl<'a> Total<'a> {
-    pub(crate) fn new(report: &'a Report<'a>, numbers: Numbers) -> Self {
-        let network = if numbers == Numbers::Corrected { network_of(report) } else { NetworkOf::Container };
-        let mut readings = Readings::default();
-        // The task's series stand even when it has no container to add.
-        for reading in Reading::ALL {
-            match reading {
-                Reading::Duration | Reading::EphemeralUtilized | Reading::EphemeralReserved => {}
-                Reading::MemoryUsageMax if numbers == Numbers::Corrected => {}
-                Reading::CpuUsageVcpu | Reading::CpuUtilized | Reading::CpuReserved | Reading::RateRx | Reading::RateTx => {
-                    readings.float(*reading, 0.0);
-                }
-                _ => readings.integer(*reading, 0),
-            }
-        }
-        Total { report, numbers, network, readings }
-    }
-
-    pub(crate) fn add(&mut self, container: &Readings) {
-        for &reading in Reading::ALL {
-            let Some(value) = container.at(reading) else { continue };
-            let sum = match self.readings.at(reading) {
-                Some(sum) if self.is_shared(reading) => sum.larger(value),
-                Some(sum) => sum.plus(value, self.numbers),
-                None => value,
-            };
-            self.readings.set(reading, sum);
-        }
-    }
-
-    /// Whether every container reports one and the same number, of the task or of its host, which then counts once. The
-    /// largest is taken: the containers were read a moment apart, and a counter must not go back.
-    fn is_shared(&self, reading: Reading) -> bool {
-        use Reading::{
-            CpuCores, CpuOnlines, CpuUsageSystem, RateRx, RateTx, RxBytes, RxDropped, RxErrors, RxPackets, TxBytes,
-            TxDropped, TxErrors, TxPackets,
-        };
-        match reading {
-            CpuUsageSystem | CpuCores | CpuOnlines => self.numbers == Numbers::Corrected,
-            RateRx | RateTx | RxBytes | RxPackets | RxErrors | RxDropped | TxBytes | TxPackets | TxErrors | TxDropped => {
-                self.network == NetworkOf::Task
-            }
-            _ => false,
-        }
-    }
-
-    /// What the task's own limits settle, and what follows from the sums.
-    pub(crate) fn finish(mut self) -> Readings {
-        let limits = self.report.task.limits.unwrap_or_default();
-        if let Some(memory) = limits.memory {
-            self.readings.integer(Reading::MemoryReserved, memory);
-            if self.numbers == Numbers::Corrected {
-                // A container without a limit of its own reports 2^63-4096: two of them would wrap to -8192.
-                self.readings.integer(Reading::MemoryUsageLimit, memory.saturating_mul(MIB));
-            }
-        }
-        if let Some(cpu) = limits.cpu {
-            self.readings.float(Reading::CpuReserved, cpu * UNITS);
-        }
-        let of = |reading| self.readings.at(reading).map_or(0.0, |value| value.as_f64(self.numbers));
-        let (vcpu, reserved) = (of(Reading::CpuUsageVcpu), of(Reading::CpuReserved));
-        self.readings.float(Reading::CpuUtilized, if reserved > 0.0 { vcpu * UNITS } else { 0.0 });
-        self.ephemeral_storage();
-        self.readings
-    }
-
-    /// Only Fargate tells; elsewhere the receiver writes 0, which is not so.
-    fn ephemeral_storage(&mut self) {
-        let storage = self.report.task.ephemeral_storage_metrics.unwrap_or_default();
-        let guess = (self.numbers == Numbers::Adot).then_some(0);
-        if let Some(utilized) = storage.utilized.or(guess) {
-            self.readings.integer(Reading::EphemeralUtilized, utilized);
-        }
-        if let Some(reserved) = storage.reserved.or(guess) {
-            self.readings.integer(Reading::EphemeralReserved, reserved);
-        }
-    }
-}
-
-/// Under awsvpc the agent reports the task's network on each container (amazon-ecs-agent `agent/stats/engine.go`), and
-/// Fargate knows no other mode.
-fn network_of(report: &Report<'_>) -> NetworkOf {
-    let task = report.task;
-    let mut networks = task.containers().iter().flat_map(|container| container.networks.iter().flatten());
-    let awsvpc = report.network_mode == Some("awsvpc")
-        || task.launch_type.eq_ignore_ascii_case("FARGATE")
-        || networks.any(|network| &*network.network_mode == "awsvpc");
-    if awsvpc { NetworkOf::Task } else { NetworkOf::Container }
 }

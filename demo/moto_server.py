@@ -1,0 +1,58 @@
+"""moto's own server, with what its ECS tasks lack compared with real ones filled in.
+
+moto 5.2 gives tasks dashed ids, a random address, one container, and no times or sizes. What a task of the demo should
+look like stands in its tags: `demo-address` is the address of its network interface.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from typing import Any
+
+import moto.ecs.models as ecs
+from moto.server import main
+
+_container_init = ecs.Container.__init__
+_task_init = ecs.Task.__init__
+
+
+def tag(task: Any, name: str) -> str | None:
+    return next((entry["value"] for entry in task.tags if entry["key"] == name), None)
+
+
+def complete_container(container: Any, task: Any, definition: dict[str, Any], number: int) -> None:
+    prefix = task.task_arn.rsplit(":task/", 1)[0]
+    container.name = definition["name"]
+    container.image = definition["image"]
+    container.taskArn = container.task_arn = task.task_arn
+    container.containerArn = container.container_arn = f"{prefix}:container/{task.cluster_name}/{task.id}/{number}"
+    container.lastStatus = container.last_status = "RUNNING"
+    container.runtimeId = container.runtime_id = f"{task.id}-{3_071_244_590 + number}"
+    container.exitCode = container.exit_code = None
+    container.cpu = str(definition.get("cpu", 0))
+
+
+def task_init(task: Any, *arguments: Any, **keywords: Any) -> None:
+    _task_init(task, *arguments, **keywords)
+    definition = keywords.get("task_definition") or arguments[1]
+    task.id = uuid.uuid4().hex
+    task.cpu, task.memory = definition.cpu, definition.memory
+    task.availability_zone = f"{task.region_name}a"
+    task.created_at = task.started_at = task.pull_started_at = task.pull_stopped_at = time.time()
+    task.version = 3
+    task.containers = [ecs.Container(definition) for _ in definition.container_definitions]
+    for number, (container, defined) in enumerate(zip(task.containers, definition.container_definitions)):
+        complete_container(container, task, defined, number)
+    address = tag(task, "demo-address")
+    for attachment in task.attachments:
+        for detail in attachment["details"]:
+            if address and detail["name"] == "privateIPv4Address":
+                detail["value"] = address
+
+
+ecs.Task.__init__ = task_init
+
+if __name__ == "__main__":
+    main(["-H", "127.0.0.1", "-p", sys.argv[1]])

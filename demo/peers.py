@@ -1,0 +1,187 @@
+"""Processes on loopback that the function talks to, started and stopped by this file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+# Any credentials do for moto and for Prometheus; those that a signature is checked against have to be known.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
+
+T = TypeVar("T")
+
+
+class Missing(Exception):
+    """Something expected did not happen."""
+
+
+def say(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(what: str, look: Callable[[], T | None], seconds: float = 30) -> T:
+    """Polls until `look` gives something; its own errors count as nothing yet."""
+    deadline = time.monotonic() + seconds
+    last: Exception | None = None
+    while time.monotonic() < deadline:
+        try:
+            found = look()
+            if found:
+                return found
+        except (OSError, ValueError, KeyError) as error:
+            last = error
+        time.sleep(0.1)
+    raise Missing(f"{what} (waited {seconds:.0f} s{f'; last: {last}' if last else ''})")
+
+
+def get(url: str, timeout: float = 5) -> bytes:
+    with urllib.request.urlopen(url, timeout=timeout) as answer:
+        return bytes(answer.read())
+
+
+def post(url: str, body: bytes, headers: dict[str, str] | None = None, timeout: float = 60) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body, whatever the status is."""
+    request = urllib.request.Request(url, data=body, headers=headers or {}, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, dict(error.headers), error.read()
+
+
+class Peers:
+    """Everything that was started; stopped together, last first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._stack = ExitStack()
+        # Where the emulator takes events; set by `function`.
+        self.invoke_url = ""
+
+    def __enter__(self) -> Peers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def start(self, name: str, command: list[str], env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Starts a process in a group of its own, its output in `<name>.log`."""
+        log = open(self.folder / f"{name}.log", "wb")
+        self._stack.callback(log.close)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, start_new_session=True
+        )
+        self._stack.callback(stop, process)
+        return process
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=5)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def prometheus(peers: Peers) -> str:
+    """A Prometheus that takes remote write, as AMP does. Returns its address."""
+    port = free_port()
+    config = peers.folder / "prometheus.yml"
+    config.write_text("global: {}\nstorage: {tsdb: {out_of_order_time_window: 1h}}\n")
+    binary = os.environ.get("DEMO_PROMETHEUS", "prometheus")
+    peers.start(
+        "prometheus",
+        [
+            binary,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={peers.folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--web.enable-remote-write-receiver",
+            "--enable-feature=native-histograms,exemplar-storage",
+        ],
+    )
+    base = f"http://127.0.0.1:{port}"
+    wait_for("Prometheus is ready", lambda: get(f"{base}/-/ready"))
+    return base
+
+
+def moto(peers: Peers) -> str:
+    """moto as ECS and X-Ray, with the gaps of its ECS tasks filled. Returns its address."""
+    port = free_port()
+    peers.start("moto", [sys.executable, str(ROOT / "demo" / "moto_server.py"), str(port)])
+    base = f"http://127.0.0.1:{port}"
+    wait_for("moto is ready", lambda: get(f"{base}/moto-api/"))
+    # Otherwise each DescribeTasks moves a task one step towards STOPPED.
+    transition = {"model_name": "ecs::task", "transition": {"progression": "manual", "times": 1_000_000}}
+    status, _, _ = post(f"{base}/moto-api/state-manager/set-transition", json.dumps(transition).encode())
+    if status >= 300:
+        raise Missing(f"moto did not take the transition: {status}")
+    return base
+
+
+def function(peers: Peers, binary: Path, env: dict[str, str]) -> str:
+    """The binary under AWS's own Lambda runtime interface emulator, behind a Function URL. Returns the URL."""
+    emulator = next((ROOT / ".tools").glob("**/samcli/local/rapid/aws-lambda-rie-x86_64"))
+    emulator.chmod(0o755)
+    invoke, runtime, url = free_port(), free_port(), free_port()
+    peers.start(
+        "function",
+        [
+            str(emulator), "--log-level", "warn",
+            "--runtime-interface-emulator-address", f"127.0.0.1:{invoke}",
+            "--runtime-api-address", f"127.0.0.1:{runtime}",
+            str(binary),
+        ],
+        {
+            "AWS_LAMBDA_FUNCTION_NAME": "sidecarless",
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": "50",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+            "AWS_REGION": REGION,
+            **CREDENTIALS,
+            **env,
+        },
+    )
+    peers.start(
+        "function-url",
+        [sys.executable, str(ROOT / "demo" / "function_url.py"), str(url), f"http://127.0.0.1:{invoke}"],
+    )
+    peers.invoke_url = f"http://127.0.0.1:{invoke}/2015-03-31/functions/function/invocations"
+    base = f"http://127.0.0.1:{url}"
+    wait_for("the function answers", lambda: get(f"{base}/healthz"))
+    return base
+
+
+def query(base: str, promql: str) -> list[dict[str, Any]]:
+    """Result of an instant query."""
+    url = f"{base}/api/v1/query?{urllib.parse.urlencode({'query': promql})}"
+    answer = json.loads(get(url))
+    return list(answer["data"]["result"])

@@ -1,0 +1,156 @@
+"""One service of a small shop: storefront asks cart, cart asks pricing.
+
+It is instrumented with the stock OpenTelemetry SDK, configured by nothing but OTEL_* variables, as an ECS task would be.
+Beside that it serves its own CPU, memory and network numbers in the shape of the task metadata endpoint v4, which is what
+the docker label `sidecarless.stats.port` declares.
+
+usage: shop.py ADDRESS PORT STATS_PORT TASK_ARN [NEXT_URL]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import urllib.request
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.urllib import URLLibInstrumentor
+from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+ADDRESS, PORT, STATS_PORT, TASK_ARN = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+NEXT = sys.argv[5] if len(sys.argv) > 5 else None
+NAME = os.environ["OTEL_SERVICE_NAME"]
+TASK_ID = TASK_ARN.rsplit("/", 1)[-1]
+DOCKER_ID = f"{TASK_ID}-3071244590"
+
+trace.set_tracer_provider(TracerProvider())
+trace.get_tracer_provider().add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))  # type: ignore[attr-defined]
+metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())]))
+URLLibInstrumentor().instrument()
+orders = metrics.get_meter("shop").create_counter("shop.requests", unit="{request}", description="Requests served")
+
+
+def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    answer: dict[str, Any] = {"service": NAME}
+    if NEXT:
+        with urllib.request.urlopen(NEXT, timeout=10) as below:
+            answer["asked"] = json.loads(below.read())
+    # A little work, so that there is CPU time to be seen.
+    answer["price"] = sum(number * number for number in range(200_000)) % 100
+    orders.add(1, {"path": environ.get("PATH_INFO", "")})
+    trace_id = trace.get_current_span().get_span_context().trace_id
+    start_response("200 OK", [("content-type", "application/json"), ("x-trace-id", f"{trace_id:032x}")])
+    return [json.dumps(answer).encode()]
+
+
+def cpu_ns() -> int:
+    times = os.times()
+    return int((times.user + times.system) * 1e9)
+
+
+def network() -> dict[str, int]:
+    """Bytes and packets of the network namespace: a task has one to itself, the demo's tasks share this machine's."""
+    total = [0] * 16
+    with open("/proc/net/dev") as table:
+        for line in table.readlines()[2:]:
+            numbers = [int(number) for number in line.split(":")[1].split()]
+            total = [sum(pair) for pair in zip(total, numbers)]
+    names = ["rx_bytes", "rx_packets", "rx_errors", "rx_dropped"]
+    return dict(zip(names, total[0:4])) | dict(zip([name.replace("rx", "tx") for name in names], total[8:12]))
+
+
+class Sample:
+    """What is read at one time; Docker gives each sample together with the one before."""
+
+    def __init__(self) -> None:
+        self.at = time.time()
+        self.cpu = cpu_ns()
+        with open("/proc/self/statm") as statm:
+            self.memory = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        self.network = network()
+
+    def time(self) -> str:
+        return datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+before = now = Sample()
+
+
+def keep_sampling() -> None:
+    """ECS samples every second on EC2 and every ten on Fargate."""
+    global before, now
+    while True:
+        time.sleep(1)
+        before, now = now, Sample()
+
+
+def stats() -> dict[str, Any]:
+    seconds = max(now.at - before.at, 0.001)
+    rate = {side: (now.network[f"{side}_bytes"] - before.network[f"{side}_bytes"]) / seconds for side in ("rx", "tx")}
+    container = {
+        "read": now.time(), "preread": before.time(), "name": NAME, "id": DOCKER_ID,
+        "cpu_stats": {"cpu_usage": {"total_usage": now.cpu, "usage_in_kernelmode": 0, "usage_in_usermode": now.cpu}, "online_cpus": 2},
+        "precpu_stats": {"cpu_usage": {"total_usage": before.cpu, "usage_in_kernelmode": 0, "usage_in_usermode": before.cpu}},
+        "memory_stats": {"usage": now.memory, "limit": 512 << 20, "stats": {"inactive_file": 0}},
+        "blkio_stats": {"io_service_bytes_recursive": None},
+        "networks": {"eth1": now.network},
+        "network_rate_stats": {"rx_bytes_per_sec": rate["rx"], "tx_bytes_per_sec": rate["tx"]},
+    }
+    return {DOCKER_ID: container}
+
+
+def task() -> dict[str, Any]:
+    started = datetime.fromtimestamp(before.at, timezone.utc).isoformat().replace("+00:00", "Z")
+    container = {
+        "DockerId": DOCKER_ID, "Name": NAME, "DockerName": NAME, "Image": f"shop/{NAME}:1.0", "ImageID": "sha256:" + "1" * 64,
+        "DesiredStatus": "RUNNING", "KnownStatus": "RUNNING", "Limits": {"CPU": 256, "Memory": 512},
+        "CreatedAt": started, "StartedAt": started, "Type": "NORMAL",
+        "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [ADDRESS]}],
+    }
+    return {
+        "Cluster": "shop", "TaskARN": TASK_ARN, "Family": NAME, "Revision": "1", "DesiredStatus": "RUNNING",
+        "KnownStatus": "RUNNING", "Limits": {"CPU": 0.25, "Memory": 512}, "AvailabilityZone": "eu-west-1a",
+        "LaunchType": "FARGATE", "ServiceName": f"{NAME}-svc", "Containers": [container],
+    }
+
+
+class Metadata(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        documents = {"/v4/task": task, "/v4/task/stats": stats}
+        document = documents.get(self.path)
+        body = json.dumps(document()).encode() if document else b"not found"
+        self.send_response(200 if document else 404)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+threading.Thread(target=keep_sampling, daemon=True).start()
+threading.Thread(target=ThreadingHTTPServer((ADDRESS, STATS_PORT), Metadata).serve_forever, daemon=True).start()
+make_server(ADDRESS, PORT, OpenTelemetryMiddleware(application), Server, Quiet).serve_forever()

@@ -1,0 +1,23 @@
+//! Any request that decodes: every document is JSON, and no span is lost.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use prost::Message as _;
+use sidecarless::model::otlp::ExportTraceServiceRequest;
+use sidecarless::translate::Compat;
+use sidecarless::translate::spans::{Indexed, Options, segments};
+
+fuzz_target!(|data: &[u8]| {
+    let _ = sidecarless::translate::raw_segments::checked(data);
+    let Ok(request) = ExportTraceServiceRequest::decode(data) else { return };
+    for compat in [Compat::Best, Compat::Adot] {
+        for indexed in [Indexed::default(), Indexed::All] {
+            let segments = segments(&request, &Options { compat, indexed, log_groups: Vec::new() });
+            for document in &segments.documents {
+                assert!(document.json.len() <= 64_000);
+                assert!(serde_json::from_str::<serde_json::Value>(&document.json).is_ok());
+            }
+            assert!(segments.documents.len() as u64 + segments.refused.total() >= segments.received);
+        }
+    }
+});

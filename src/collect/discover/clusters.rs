@@ -1,0 +1,75 @@
+//! Which clusters are looked at: by name, by ARN, by glob, or all.
+
+use aws_sdk_ecs::Client;
+
+use super::{DiscoveryError, call};
+use crate::deadline::Deadline;
+use crate::model::arn::cluster_name;
+use crate::model::glob;
+
+/// The clusters the setting names.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// Names and ARNs: nothing has to be listed.
+    Named(Vec<String>),
+    /// Some are globs: all are listed, and those that match are taken.
+    Matching(Vec<String>),
+}
+
+impl Wanted {
+    pub(super) fn new(patterns: &[String]) -> Self {
+        if patterns.iter().any(|pattern| glob::is_glob(pattern)) {
+            Wanted::Matching(patterns.to_vec())
+        } else {
+            Wanted::Named(patterns.to_vec())
+        }
+    }
+
+    /// Names or ARNs of the clusters, as ListTasks takes them.
+    pub(super) async fn clusters(&self, ecs: &Client, deadline: &Deadline) -> Result<Vec<String>, DiscoveryError> {
+        let patterns = match self {
+            Wanted::Named(names) => return Ok(names.clone()),
+            Wanted::Matching(patterns) => patterns,
+        };
+        let mut clusters = Vec::new();
+        let mut pages = ecs.list_clusters().into_paginator().send();
+        while let Some(page) = call("ListClusters", "the account", deadline, pages.next()).await? {
+            let page = page.map_err(|error| DiscoveryError::new("ListClusters", "the account", &error))?;
+            clusters.extend(page.cluster_arns.unwrap_or_default());
+        }
+        clusters.retain(|arn| patterns.iter().any(|pattern| matches(pattern, arn)));
+        Ok(clusters)
+    }
+}
+
+/// A pattern stands for the short name, or for the whole ARN when it is written as one.
+fn matches(pattern: &str, arn: &str) -> bool {
+    let subject = if pattern.starts_with("arn:") { arn } else { cluster_name(arn) };
+    glob::matches(pattern, subject)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_stands_for_the_name_or_the_arn() {
+        let arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/shop-prod";
+        for (pattern, expected) in [
+            ("*", true),
+            ("shop-*", true),
+            ("shop-prod", true),
+            ("shop", false),
+            ("arn:aws:ecs:*:cluster/shop-prod", true),
+            ("arn:aws:ecs:us-*", false),
+        ] {
+            assert_eq!(matches(pattern, arn), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn plain_names_need_no_list() {
+        assert!(matches!(Wanted::new(&["shop".into(), "bank".into()]), Wanted::Named(_)));
+        assert!(matches!(Wanted::new(&["shop".into(), "bank-?".into()]), Wanted::Matching(_)));
+    }
+}

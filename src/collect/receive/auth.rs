@@ -1,0 +1,107 @@
+//! Who may push: holders of a bearer token, callers authenticated by IAM, or anyone.
+//!
+//! The function knows the tokens only by their SHA-256 hashes, and compares in constant time.
+
+use ring::digest::{SHA256, digest};
+
+use super::Refused;
+use crate::config::Auth;
+use crate::invocation::Request;
+
+/// A presented token longer than this is none of ours: `sidecarless token` makes 43 characters.
+const LONGEST_TOKEN: usize = 1_024;
+
+/// Lets callers in or turns them away.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    auth: Auth,
+    tokens: Vec<[u8; 32]>,
+}
+
+impl Gate {
+    pub fn new(auth: Auth, tokens: Vec<[u8; 32]>) -> Self {
+        Self { auth, tokens }
+    }
+
+    pub(super) fn admit(&self, request: &Request<'_>) -> Result<(), Refused> {
+        match self.auth {
+            Auth::Open => Ok(()),
+            Auth::Iam if request.caller.is_some() => Ok(()),
+            Auth::Iam => {
+                Err(Refused::unauthenticated("the request was not signed with SigV4, which this function asks for"))
+            }
+            Auth::Token => self.admit_token(request.header("authorization")),
+        }
+    }
+
+    fn admit_token(&self, header: Option<&str>) -> Result<(), Refused> {
+        let Some(header) = header else {
+            return Err(Refused::unauthenticated(
+                "a bearer token is missing: set OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20<token>",
+            ));
+        };
+        let (scheme, token) = header.trim().split_once(' ').unwrap_or((header, ""));
+        let token = token.trim();
+        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.len() > LONGEST_TOKEN {
+            return Err(Refused::unauthenticated("the authorization header is not of the form `Bearer <token>`"));
+        }
+        let presented = digest(&SHA256, token.as_bytes());
+        // Every accepted token is looked at, whatever the ones before it gave.
+        let known = self.tokens.iter().fold(false, |known, token| known | same(token, presented.as_ref()));
+        if known { Ok(()) } else { Err(Refused::unauthenticated("the bearer token is not one of those accepted here")) }
+    }
+}
+
+/// Equality in a time that does not depend on where the difference is.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && std::hint::black_box(a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y))) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invocation::Invocation;
+
+    fn admitted(gate: &Gate, authorization: Option<&str>, signed: bool) -> bool {
+        let headers = authorization.map_or("{}".into(), |value| format!(r#"{{"authorization":"{value}"}}"#));
+        let authorizer =
+            if signed { r#"{"iam":{"accountId":"1","userArn":"arn:aws:sts::1:assumed-role/r/s"}}"# } else { "null" };
+        let event = format!(
+            r#"{{"headers":{headers},"requestContext":{{"http":{{"method":"POST"}},"authorizer":{authorizer}}}}}"#
+        );
+        match Invocation::parse(&event) {
+            Ok(Invocation::Push(request)) => gate.admit(&request).is_ok(),
+            other => panic!("{event}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_holders_of_an_accepted_token_come_in() {
+        let hash = |token: &str| <[u8; 32]>::try_from(digest(&SHA256, token.as_bytes()).as_ref()).unwrap();
+        let gate = Gate::new(Auth::Token, vec![hash("old"), hash("new")]);
+        for (authorization, expected) in [
+            (Some("Bearer old"), true),
+            (Some("bearer new"), true),
+            (Some("Bearer  new "), true),
+            (Some("Bearer nex"), false),
+            (Some("Bearer newnew"), false),
+            (Some("Bearer "), false),
+            (Some("new"), false),
+            (Some("Basic new"), false),
+            (None, false),
+        ] {
+            assert_eq!(admitted(&gate, authorization, true), expected, "{authorization:?}");
+        }
+        assert!(
+            !admitted(&Gate::new(Auth::Token, vec![]), Some("Bearer old"), false),
+            "no token is accepted when none is set"
+        );
+    }
+
+    #[test]
+    fn iam_asks_for_a_signed_request_and_none_for_nothing() {
+        assert!(admitted(&Gate::new(Auth::Iam, vec![]), None, true));
+        assert!(!admitted(&Gate::new(Auth::Iam, vec![]), Some("Bearer old"), false));
+        assert!(admitted(&Gate::new(Auth::Open, vec![]), None, false));
+    }
+}

@@ -1,0 +1,106 @@
+//! The front door: from a request to decoded telemetry, or to a refusal that says what is wrong.
+//!
+//! The order is the order of cost: route, then caller, then base64, decompression and decoding, so that a caller who may
+//! not push pays for nothing. (OpenTelemetry Protocol Specification 1.x, "OTLP/HTTP".)
+
+mod answer;
+mod auth;
+mod health;
+mod inflate;
+mod route;
+
+use bytes::Bytes;
+use prost::Message;
+
+pub use answer::{Refused, accepted, passed_on, segments_taken};
+pub use auth::Gate;
+pub use health::page;
+
+use route::{Route, Signal};
+
+use crate::invocation::Request;
+use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest, json, weigh};
+use crate::model::sampling::SamplingCall;
+
+/// The most that decoded telemetry may take, strings left out: a request of Lambda's 6 MB with real telemetry takes less
+/// than 40 MB, and twice that fits into the smallest memory size that is recommended.
+const DECODED_LIMIT: usize = 96 << 20;
+
+/// What a JSON object stands for in memory: an attribute is two objects, a span or a data point is one of some hundred
+/// bytes and holds several.
+const JSON_OBJECT_BYTES: usize = 160;
+
+/// What a request asks for.
+#[derive(Debug)]
+pub enum Received {
+    Traces(ExportTraceServiceRequest, Encoding),
+    Metrics(ExportMetricsServiceRequest, Encoding),
+    /// Segment documents of X-Ray SDKs, not yet read.
+    RawSegments(Bytes),
+    /// A call of a remote sampler, to be passed on as it is.
+    Sampling(SamplingCall, Bytes),
+    /// Somebody looks whether this function is there.
+    Look,
+}
+
+/// The encoding of a request, and so of its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    #[default]
+    Protobuf,
+    Json,
+}
+
+/// Routes, authenticates and decodes a request.
+pub fn receive(request: &Request<'_>, gate: &Gate) -> Result<Received, Refused> {
+    let encoding = encoding(request);
+    let refuse = |refused: Refused| refused.encoded(encoding);
+    let route = route::route(request).map_err(refuse)?;
+    if route == Route::Look {
+        return Ok(Received::Look);
+    }
+    gate.admit(request).map_err(refuse)?;
+    let body = request.body.decode().map_err(|reason| refuse(Refused::malformed(reason)))?;
+    let body = inflate::inflate(body, request.header("content-encoding")).map_err(refuse)?;
+    match route {
+        Route::Signal(signal) => decode(signal, encoding, body).map_err(refuse),
+        Route::RawSegments => Ok(Received::RawSegments(body)),
+        Route::Sampling(call) => Ok(Received::Sampling(call, body)),
+        Route::Look => Ok(Received::Look),
+    }
+}
+
+/// The encoding that the content type names.
+fn encoding(request: &Request<'_>) -> Encoding {
+    let media_type = request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
+    if media_type.trim().eq_ignore_ascii_case("application/json") { Encoding::Json } else { Encoding::Protobuf }
+}
+
+fn decode(signal: Signal, encoding: Encoding, body: Bytes) -> Result<Received, Refused> {
+    let weight = match (encoding, signal) {
+        (Encoding::Protobuf, Signal::Traces) => weigh::traces(&body),
+        (Encoding::Protobuf, Signal::Metrics) => weigh::metrics(&body),
+        (Encoding::Json, _) => body.iter().filter(|&&byte| byte == b'{').count() * JSON_OBJECT_BYTES,
+    };
+    if weight > DECODED_LIMIT {
+        return Err(Refused::too_large(format!(
+            "the request would take more than {DECODED_LIMIT} bytes: send smaller batches"
+        )));
+    }
+    let protobuf = |error: prost::DecodeError| Refused::malformed(format!("the body is no OTLP protobuf: {error}"));
+    let json = |error: json::JsonError| Refused::malformed(format!("the body is no OTLP JSON: {error}"));
+    match (signal, encoding) {
+        (Signal::Traces, Encoding::Protobuf) => {
+            ExportTraceServiceRequest::decode(body).map_err(protobuf).map(|traces| Received::Traces(traces, encoding))
+        }
+        (Signal::Traces, Encoding::Json) => {
+            json::traces(&body).map_err(json).map(|traces| Received::Traces(traces, encoding))
+        }
+        (Signal::Metrics, Encoding::Protobuf) => ExportMetricsServiceRequest::decode(body)
+            .map_err(protobuf)
+            .map(|metrics| Received::Metrics(metrics, encoding)),
+        (Signal::Metrics, Encoding::Json) => {
+            json::metrics(&body).map_err(json).map(|metrics| Received::Metrics(metrics, encoding))
+        }
+    }
+}

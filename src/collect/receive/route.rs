@@ -1,0 +1,49 @@
+//! Which path leads where.
+
+use super::Refused;
+use crate::invocation::Request;
+use crate::model::sampling::SamplingCall;
+
+/// Where a request leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Signal(Signal),
+    RawSegments,
+    Sampling(SamplingCall),
+    Look,
+}
+
+/// An OTLP signal, each with a path of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+}
+
+/// Paths are looked at from their end, so that a prefix, as API Gateway or a load balancer may put, does no harm.
+const ROUTES: [(&str, Route); 5] = [
+    ("/v1/traces", Route::Signal(Signal::Traces)),
+    ("/v1/metrics", Route::Signal(Signal::Metrics)),
+    ("/TraceSegments", Route::RawSegments),
+    (SamplingCall::Rules.path(), Route::Sampling(SamplingCall::Rules)),
+    (SamplingCall::Targets.path(), Route::Sampling(SamplingCall::Targets)),
+];
+
+pub(super) fn route(request: &Request<'_>) -> Result<Route, Refused> {
+    let path = request.path.trim_end_matches('/');
+    if let Some(&(_, route)) = ROUTES.iter().find(|(end, _)| path.ends_with(end)) {
+        return if request.method == "POST" {
+            Ok(route)
+        } else {
+            Err(Refused::method_not_allowed("POST", &request.method))
+        };
+    }
+    if path.is_empty() || path.ends_with("/healthz") {
+        let looks = matches!(request.method.as_str(), "GET" | "HEAD");
+        return if looks { Ok(Route::Look) } else { Err(Refused::method_not_allowed("GET", &request.method)) };
+    }
+    if path.ends_with("/v1/logs") {
+        return Err(Refused::no_logs());
+    }
+    Err(Refused::no_such_path(path))
+}

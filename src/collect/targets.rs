@@ -1,0 +1,183 @@
+//! Where a task can be scraped: the endpoints its docker labels declare, at the address ECS gives it.
+//!
+//! Only what ECS says is a task is scraped, and only inside the allowed ranges: a label is written by whoever may register
+//! a task definition, and must not be able to point this function at anything else.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+use crate::model::target::{Task, TaskContainer};
+
+/// Docker label with the container port of a stats endpoint.
+const STATS_PORT: &str = "sidecarless.stats.port";
+
+/// Docker label with the path under which the endpoint serves `/task` and `/task/stats`; none: at the root.
+const STATS_PATH: &str = "sidecarless.stats.path";
+
+/// States in which a task can answer (Amazon ECS Developer Guide, "Task lifecycle").
+const ANSWERING: [&str; 3] = ["RUNNING", "DEACTIVATING", "STOPPING"];
+
+/// A stats endpoint inside a task.
+#[derive(Clone, Debug)]
+pub struct StatsTarget {
+    pub task: Arc<Task>,
+    pub address: SocketAddr,
+    /// Empty, or a path that starts with `/` and does not end with it.
+    pub path: String,
+}
+
+/// Why a task that declares an endpoint is not scraped.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Dropped {
+    #[error("the label {label} of container {container} is `{value}`, which is no port")]
+    NoPort { label: &'static str, container: String, value: String },
+    #[error("the label {label} of container {container} is `{value}`, which is no path: it must start with /")]
+    NoPath { label: &'static str, container: String, value: String },
+    #[error("ECS gives no address for a task with network mode `{network_mode}`")]
+    NoAddress { network_mode: String },
+    #[error("port {port} of container {container} is not bound on the host")]
+    NotBound { container: String, port: u16 },
+    #[error("the address {0} is outside of SIDECARLESS_SCRAPE_RANGES")]
+    OutOfRange(IpAddr),
+    #[error("the address {0} is link-local, where instance and task credentials are served")]
+    LinkLocal(IpAddr),
+}
+
+/// The stats endpoint of a task: `None` when it declares none or cannot answer yet.
+pub fn stats_target(task: &Arc<Task>, ranges: &[IpNet]) -> Option<Result<StatsTarget, Dropped>> {
+    let container = task.containers.iter().find(|container| container.docker_label(STATS_PORT).is_some())?;
+    if !ANSWERING.contains(&&*task.last_status) {
+        return None;
+    }
+    let target = || {
+        let port = declared_port(container)?;
+        let path = declared_path(container)?;
+        let address = SocketAddr::new(allowed_address(task, ranges)?, reachable_port(task, container, port)?);
+        Ok(StatsTarget { task: Arc::clone(task), address, path })
+    };
+    Some(target())
+}
+
+fn declared_port(container: &TaskContainer) -> Result<u16, Dropped> {
+    let value = container.docker_label(STATS_PORT).unwrap_or_default();
+    let wrong =
+        || Dropped::NoPort { label: STATS_PORT, container: container.name.to_string(), value: shortened(value) };
+    value.trim().parse().ok().filter(|&port| port != 0).ok_or_else(wrong)
+}
+
+fn declared_path(container: &TaskContainer) -> Result<String, Dropped> {
+    let value = container.docker_label(STATS_PATH).unwrap_or_default().trim();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+    if !(value.is_empty() || value.starts_with('/')) || !value.chars().all(allowed) {
+        let container = container.name.to_string();
+        return Err(Dropped::NoPath { label: STATS_PATH, container, value: shortened(value) });
+    }
+    Ok(value.trim_end_matches('/').to_owned())
+}
+
+fn allowed_address(task: &Task, ranges: &[IpNet]) -> Result<IpAddr, Dropped> {
+    let address = task.address.ok_or_else(|| Dropped::NoAddress { network_mode: task.network_mode.to_string() })?;
+    if is_link_local(address) {
+        return Err(Dropped::LinkLocal(address));
+    }
+    if !ranges.iter().any(|range| range.contains(&address)) {
+        return Err(Dropped::OutOfRange(address));
+    }
+    Ok(address)
+}
+
+/// 169.254.0.0/16 (RFC 3927), fe80::/10 (RFC 4291), and the first behind an IPv6 mask.
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_link_local()),
+    }
+}
+
+/// The port at which a container port is reached: itself where the container has the address to itself, the host's port
+/// under bridge networking.
+fn reachable_port(task: &Task, container: &TaskContainer, port: u16) -> Result<u16, Dropped> {
+    if !matches!(&*task.network_mode, "bridge" | "") || task.launch_type.as_ref() == "FARGATE" {
+        return Ok(port);
+    }
+    let binding = container.network_bindings.iter().find(|binding| binding.container_port == port);
+    let not_bound = || Dropped::NotBound { container: container.name.to_string(), port };
+    binding.map(|binding| binding.host_port).ok_or_else(not_bound)
+}
+
+fn shortened(value: &str) -> String {
+    value.chars().take(40).collect::<String>().escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::target::NetworkBinding;
+
+    fn task(labels: &[(&str, &str)], address: Option<&str>, network_mode: &str) -> Arc<Task> {
+        let container = TaskContainer {
+            name: "cart".into(),
+            docker_labels: labels.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
+            network_bindings: vec![NetworkBinding { container_port: 9000, host_port: 32_781, protocol: "tcp".into() }],
+            ..TaskContainer::default()
+        };
+        Arc::new(Task {
+            last_status: "RUNNING".into(),
+            address: address.map(|address| address.parse().expect("an address")),
+            network_mode: network_mode.into(),
+            containers: vec![TaskContainer::default(), container],
+            ..Task::default()
+        })
+    }
+
+    fn target(task: &Arc<Task>) -> Option<Result<String, String>> {
+        let ranges = ["10.0.0.0/8", "fd00::/8", "169.254.0.0/16"].map(|range| range.parse().expect("a range"));
+        let target = stats_target(task, &ranges)?;
+        Some(target.map(|target| format!("{}{}", target.address, target.path)).map_err(|dropped| dropped.to_string()))
+    }
+
+    #[test]
+    fn a_declared_endpoint_is_found_at_the_tasks_address() {
+        for (labels, address, mode, expected) in [
+            (vec![(STATS_PORT, "9000")], "10.2.3.4", "awsvpc", "10.2.3.4:9000"),
+            (vec![(STATS_PORT, " 9000 "), (STATS_PATH, "/v4/")], "10.2.3.4", "awsvpc", "10.2.3.4:9000/v4"),
+            (vec![(STATS_PORT, "9000")], "10.0.0.9", "bridge", "10.0.0.9:32781"),
+            (vec![(STATS_PORT, "9000")], "10.0.0.9", "host", "10.0.0.9:9000"),
+            (vec![(STATS_PORT, "9000")], "fd00::1", "awsvpc", "[fd00::1]:9000"),
+        ] {
+            assert_eq!(target(&task(&labels, Some(address), mode)), Some(Ok(expected.into())));
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_must_not_or_cannot_be_scraped_says_why() {
+        for (labels, address, mode, expected) in [
+            (vec![(STATS_PORT, "abc")], Some("10.2.3.4"), "awsvpc", "`abc`, which is no port"),
+            (vec![(STATS_PORT, "0")], Some("10.2.3.4"), "awsvpc", "`0`, which is no port"),
+            (vec![(STATS_PORT, "70000")], Some("10.2.3.4"), "awsvpc", "`70000`, which is no port"),
+            (vec![(STATS_PORT, "9000"), (STATS_PATH, "v4")], Some("10.2.3.4"), "awsvpc", "`v4`, which is no path"),
+            (vec![(STATS_PORT, "9000"), (STATS_PATH, "/@evil")], Some("10.2.3.4"), "awsvpc", "which is no path"),
+            (vec![(STATS_PORT, "9000")], Some("8.8.8.8"), "awsvpc", "outside of SIDECARLESS_SCRAPE_RANGES"),
+            (vec![(STATS_PORT, "9000")], Some("169.254.170.2"), "awsvpc", "is link-local"),
+            (vec![(STATS_PORT, "9000")], Some("::ffff:169.254.170.2"), "awsvpc", "is link-local"),
+            (vec![(STATS_PORT, "9000")], None, "none", "no address for a task with network mode `none`"),
+            (vec![(STATS_PORT, "9001")], Some("10.0.0.9"), "bridge", "port 9001 of container cart is not bound"),
+        ] {
+            match target(&task(&labels, address, mode)) {
+                Some(Err(reason)) => assert!(reason.contains(expected), "{reason}"),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_task_without_the_label_or_not_running_yet_is_no_target() {
+        assert_eq!(target(&task(&[], Some("10.2.3.4"), "awsvpc")), None);
+        let mut pending = task(&[(STATS_PORT, "9000")], Some("10.2.3.4"), "awsvpc");
+        Arc::make_mut(&mut pending).last_status = "PENDING".into();
+        assert_eq!(target(&pending), None);
+    }
+}

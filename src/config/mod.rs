@@ -1,0 +1,188 @@
+//! Settings: read once at cold start from names and values that main.rs hands over, all mistakes reported at once.
+//!
+//! The reference is [`SETTINGS`] in table.rs; the values' grammar is in values.rs; this file says what becomes of them.
+
+mod reader;
+mod table;
+pub mod values;
+
+use std::fmt;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+pub use table::{LOG as LOG_SETTING, SETTINGS, Setting};
+
+use crate::model::refusal::listed;
+use crate::translate::relabel::Rules;
+use crate::translate::{metrics, spans, stats};
+
+use reader::Reader;
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Remote write URL; `None`: no metrics are taken.
+    pub prometheus_endpoint: Option<Url>,
+    pub auth: Auth,
+    /// SHA-256 of the accepted bearer tokens.
+    pub tokens: Vec<[u8; 32]>,
+    /// Names, ARNs and globs of clusters.
+    pub clusters: Vec<String>,
+    /// Names, choice and labels of task and container metrics.
+    pub stats: stats::Options,
+    pub scrape_ranges: Vec<IpNet>,
+    pub scrape_timeout: Duration,
+    pub external_labels: Vec<(String, String)>,
+    /// How spans become segments.
+    pub spans: spans::Options,
+    /// How OTLP metrics become series.
+    pub metrics: metrics::Options,
+    /// What is filtered and relabelled before sending, whatever its source.
+    pub relabel: Rules,
+    /// Remote write protocol, 1 or 2.
+    pub remote_write: RemoteWriteVersion,
+    pub traces_to: TracesTo,
+    /// Endpoints that stand in for those of the region, by the SDK's own variables.
+    pub endpoints: Endpoints,
+    /// A tracing filter; `None`: what Lambda sets, else `info`.
+    pub log: Option<String>,
+}
+
+/// Who may push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Holders of a bearer token.
+    Token,
+    /// Callers whom the Function URL has authenticated with IAM.
+    Iam,
+    /// Anyone.
+    Open,
+}
+
+/// `AWS_ENDPOINT_URL_<SERVICE>`, or `AWS_ENDPOINT_URL` for all (AWS SDKs and Tools Reference Guide, "Service-specific
+/// endpoints"): the SDK's clients read them by themselves, what is posted without a client needs them here.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    pub xray: Option<Url>,
+}
+
+/// Where spans go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TracesTo {
+    /// PutTraceSegments.
+    XRay,
+    /// X-Ray's OTLP endpoint.
+    XRayOtlp,
+}
+
+/// Remote write protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoteWriteVersion {
+    V1,
+    V2,
+}
+
+/// Every mistake in the settings, a line each.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<String>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+impl Settings {
+    /// Reads all settings. `variables` is the environment, or what a test puts in its place.
+    pub fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, Mistakes> {
+        Reader::new(variables.into_iter().collect()).read()
+    }
+}
+
+impl Auth {
+    /// The word that stands for it in the setting.
+    pub fn word(self) -> &'static str {
+        match self {
+            Auth::Token => "token",
+            Auth::Iam => "iam",
+            Auth::Open => "none",
+        }
+    }
+}
+
+/// The reference as text, for `sidecarless --help`.
+pub fn reference() -> String {
+    let row = |setting: &Setting| {
+        let default = if setting.default.is_empty() { "unset" } else { setting.default };
+        format!("  {}\n      {} (default: {default})\n      {}\n", setting.name, setting.values, setting.about)
+    };
+    SETTINGS.iter().map(row).collect()
+}
+
+/// The names of all settings, for messages.
+pub fn names() -> String {
+    listed(SETTINGS.iter().map(|setting| setting.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, Mistakes> {
+        Settings::read(variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())))
+    }
+
+    #[test]
+    fn nothing_has_to_be_set() {
+        let settings = read(&[("PATH", "/usr/bin"), ("AWS_REGION", "eu-west-1")]).expect("defaults are valid");
+        assert!(settings.prometheus_endpoint.is_none());
+        assert_eq!(settings.auth, Auth::Token);
+        assert_eq!(settings.clusters, ["*"]);
+        assert_eq!(settings.scrape_timeout, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn an_empty_value_counts_as_unset() {
+        let settings = read(&[("SIDECARLESS_AUTH", ""), ("AWS_PROMETHEUS_ENDPOINT", " ")]).expect("both are unset");
+        assert_eq!(settings.auth, Auth::Token);
+        assert!(settings.prometheus_endpoint.is_none());
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let mistakes = read(&[
+            ("SIDECARLESS_CLUSTER", "shop"),
+            ("SIDECARLESS_AUTH", "maybe"),
+            ("SIDECARLESS_SCRAPE_TIMEOUT", "5"),
+            ("SIDECARLESS_SCRAPE_RANGES", "10.0.0.0/8,ten"),
+            ("SIDECARLESS_TOKENS_SHA256", "hunter2"),
+            ("SIDECARLESS_EXTERNAL_LABELS", "env"),
+            ("AWS_PROMETHEUS_ENDPOINT", "https://aps-workspaces.eu-west-1.amazonaws.com"),
+        ])
+        .expect_err("seven mistakes");
+        let text = mistakes.to_string();
+        assert_eq!(mistakes.0.len(), 7, "{text}");
+        for expected in [
+            "SIDECARLESS_CLUSTER: there is no such setting; did you mean SIDECARLESS_CLUSTERS?",
+            "SIDECARLESS_AUTH: `maybe` is none of `token`, `iam`, `none`",
+            "SIDECARLESS_SCRAPE_TIMEOUT: `5` is no duration",
+            "SIDECARLESS_SCRAPE_RANGES: `ten` is no CIDR",
+            "SIDECARLESS_TOKENS_SHA256: an element of 7 characters is no SHA-256 hash",
+            "SIDECARLESS_EXTERNAL_LABELS: `env` is not of the form name=value",
+            "ends with /api/v1/remote_write",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
+        assert!(!text.contains("hunter2"));
+    }
+
+    #[test]
+    fn every_default_in_the_table_is_valid_when_it_is_written_out() {
+        let written = SETTINGS.iter().map(|setting| (setting.name.to_owned(), setting.default.to_owned()));
+        assert!(Settings::read(written).is_ok());
+    }
+}

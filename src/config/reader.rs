@@ -1,0 +1,216 @@
+//! Reads every setting once, and notes every mistake on the way.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::table::{self, SETTINGS};
+use super::{Auth, Endpoints, Mistakes, RemoteWriteVersion, Settings, TracesTo, values};
+use crate::translate::metrics::{Delta, ExponentialAs};
+use crate::translate::names::{Naming, Strategy, Utf8Names};
+use crate::translate::relabel::Rules;
+use crate::translate::spans::Indexed;
+use crate::translate::{Compat, metrics, spans, stats};
+
+/// Names that start with this are ours: an unknown one is a mistake.
+const OURS: &str = "SIDECARLESS_";
+
+const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
+
+pub(super) struct Reader {
+    variables: Vec<(String, String)>,
+    mistakes: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn new(variables: Vec<(String, String)>) -> Self {
+        Self { variables, mistakes: Vec::new() }
+    }
+
+    pub(super) fn read(mut self) -> Result<Settings, Mistakes> {
+        self.refuse_unknown_names();
+        match self.settings() {
+            Some(settings) if self.mistakes.is_empty() => Ok(settings),
+            _ => Err(Mistakes(self.mistakes)),
+        }
+    }
+
+    /// `None` when something could not be read; the reason then stands in `mistakes`. Every setting is read before the
+    /// first `?`, so that all mistakes are found.
+    fn settings(&mut self) -> Option<Settings> {
+        let prometheus_endpoint = self.optional(table::PROMETHEUS_ENDPOINT, endpoint);
+        let auth = self.choice(table::AUTH, &[("token", Auth::Token), ("iam", Auth::Iam), ("none", Auth::Open)]);
+        let tokens = self.required(table::TOKENS, |text| values::each(text, values::sha256));
+        let clusters = self.required(table::CLUSTERS, |text| values::each(text, cluster));
+        let scrape_ranges = self.required(table::SCRAPE_RANGES, |text| values::each(text, range));
+        let scrape_timeout = self.required(table::SCRAPE_TIMEOUT, values::positive_duration);
+        let external_labels = self.required(table::EXTERNAL_LABELS, |text| values::each(text, values::name_value));
+        let compat = self.choice(table::COMPAT, &[("best", Compat::Best), ("adot", Compat::Adot)]);
+        let stats = self.stats();
+        let spans = self.spans(compat.unwrap_or_default());
+        let metrics = self.metrics(compat.unwrap_or_default(), external_labels.clone().unwrap_or_default());
+        let relabel = self.required(table::RELABEL, Rules::parse);
+        let remote_write =
+            self.choice(table::REMOTE_WRITE, &[("1.0", RemoteWriteVersion::V1), ("2.0", RemoteWriteVersion::V2)]);
+        let traces_to = self.choice(table::TRACES_TO, &[("xray", TracesTo::XRay), ("xray-otlp", TracesTo::XRayOtlp)]);
+        let xray = self.endpoint_of("XRAY");
+        let log = self.optional(table::LOG, |text| Ok(text.to_owned()));
+        Some(Settings {
+            prometheus_endpoint: prometheus_endpoint?,
+            auth: auth?,
+            tokens: tokens?,
+            clusters: clusters?,
+            stats: stats?,
+            scrape_ranges: scrape_ranges?,
+            scrape_timeout: scrape_timeout?,
+            external_labels: external_labels?,
+            spans: spans?,
+            metrics: metrics?,
+            relabel: relabel?,
+            remote_write: remote_write?,
+            traces_to: traces_to?,
+            endpoints: Endpoints { xray: xray? },
+            log: log?,
+        })
+    }
+
+    fn endpoint_of(&mut self, service: &str) -> Option<Option<Url>> {
+        const OF_ALL: &str = "AWS_ENDPOINT_URL";
+        let of_service = format!("{OF_ALL}_{service}");
+        let name = if self.set(&of_service).is_some() { &of_service } else { OF_ALL };
+        self.optional(name, |text| Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}")))
+    }
+
+    fn stats(&mut self) -> Option<stats::Options> {
+        let names = self.required(table::STATS_NAMES, str::parse);
+        let metrics = self.required(table::STATS_METRICS, str::parse);
+        let labels = self.required(table::STATS_LABELS, str::parse);
+        let approximate_memory_usage = self.choice(table::INSIGHTS_MEMORY, SWITCH);
+        Some(stats::Options {
+            names: names?,
+            metrics: metrics?,
+            labels: labels?,
+            approximate_memory_usage: approximate_memory_usage?,
+        })
+    }
+
+    fn spans(&mut self, compat: Compat) -> Option<spans::Options> {
+        let indexed = self.required(table::XRAY_INDEXED, |text| match text {
+            "all" => Ok(Indexed::All),
+            _ => Ok(Indexed::Listed(values::list(text).map(str::to_owned).collect())),
+        });
+        let log_groups = self.required(table::LOG_GROUPS, |text| values::each(text, |group| Ok(group.to_owned())));
+        Some(spans::Options { compat, indexed: indexed?, log_groups: log_groups? })
+    }
+
+    fn metrics(&mut self, compat: Compat, external_labels: Vec<(String, String)>) -> Option<metrics::Options> {
+        let naming = self.naming(compat);
+        let resource_labels = self.choice(table::RESOURCE_LABELS, SWITCH);
+        let scope_labels = self.choice(table::SCOPE_LABELS, SWITCH);
+        let target_info = self.choice(table::TARGET_INFO, SWITCH);
+        let metadata = self.choice(table::METADATA, SWITCH);
+        let created = self.choice(table::CREATED, SWITCH);
+        let delta = self.choice(table::DELTA, &[("refuse", Delta::Refuse), ("as-is", Delta::AsIs)]);
+        let exponential =
+            self.choice(table::EXPONENTIAL, &[("native", ExponentialAs::Native), ("classic", ExponentialAs::Classic)]);
+        let max_age = self.required(table::MAX_SAMPLE_AGE, values::duration_or_off);
+        let milliseconds = |age: Duration| i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        Some(metrics::Options {
+            naming: naming?,
+            resource_labels: resource_labels?,
+            scope_labels: scope_labels?,
+            target_info: target_info?,
+            external_labels,
+            metadata: metadata?,
+            created: created?,
+            delta: delta?,
+            exponential: exponential?,
+            max_age_ms: max_age?.map(milliseconds),
+            relabelled: true,
+            ..metrics::Options::default()
+        })
+    }
+
+    fn naming(&mut self, compat: Compat) -> Option<Naming> {
+        let namespace = self.required(table::NAMESPACE, |text| Ok(text.to_owned()));
+        let strategy = self.choice(
+            table::STRATEGY,
+            &[
+                ("UnderscoreEscapingWithSuffixes", Strategy::UnderscoreEscapingWithSuffixes),
+                ("UnderscoreEscapingWithoutSuffixes", Strategy::UnderscoreEscapingWithoutSuffixes),
+                ("NoUTF8EscapingWithSuffixes", Strategy::NoUtf8EscapingWithSuffixes),
+                ("NoTranslation", Strategy::NoTranslation),
+            ],
+        );
+        let utf8 = self.choice(
+            table::UTF8_NAMES,
+            &[("refuse", Utf8Names::Refuse), ("escape", Utf8Names::Escape), ("send", Utf8Names::Send)],
+        );
+        Some(Naming { namespace: namespace?, strategy: strategy?, utf8: utf8?, compat })
+    }
+
+    /// A setting that is one of some words. `None`: a mistake was noted.
+    fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        self.required(name, |text| values::choice(text, choices))
+    }
+
+    /// A setting that has a value, its default when it is not set. `None`: a mistake was noted.
+    fn required<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let default = SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);
+        let parsed = parse(self.set(name).unwrap_or(default));
+        self.noted(name, parsed)
+    }
+
+    /// A setting that may have no value. `None`: a mistake was noted; `Some(None)`: it is not set.
+    fn optional<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<Option<T>> {
+        let Some(text) = self.set(name) else { return Some(None) };
+        let parsed = parse(text);
+        self.noted(name, parsed).map(Some)
+    }
+
+    fn noted<T>(&mut self, name: &str, parsed: Result<T, String>) -> Option<T> {
+        parsed.map_err(|error| self.mistakes.push(format!("{name}: {error}"))).ok()
+    }
+
+    /// What a variable is set to; an empty value is none, because templates cannot leave a variable out.
+    fn set(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.variables.iter().find(|(other, _)| other == name)?;
+        Some(value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn refuse_unknown_names(&mut self) {
+        let known = || SETTINGS.iter().map(|setting| setting.name).filter(|name| name.starts_with(OURS));
+        for (name, _) in &self.variables {
+            if !name.starts_with(OURS) || known().any(|other| other == name) {
+                continue;
+            }
+            let hint = values::nearest(name, known()).unwrap_or_default();
+            self.mistakes.push(format!("{name}: there is no such setting; did you mean {hint}?"));
+        }
+    }
+}
+
+fn endpoint(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(format!("`{text}` is no http or https URL"));
+    }
+    if url.path() == "/" {
+        let hint = "the remote write URL of an AMP workspace ends with /api/v1/remote_write";
+        return Err(format!("`{text}` has no path: {hint}"));
+    }
+    Ok(url)
+}
+
+fn cluster(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_*?:/".contains(c);
+    match text.chars().find(|&c| !allowed(c)) {
+        None => Ok(text.to_owned()),
+        Some(c) => Err(format!("`{text}` is no name, ARN or glob of a cluster: it contains `{c}`")),
+    }
+}
+
+fn range(text: &str) -> Result<IpNet, String> {
+    text.parse().map_err(|_| format!("`{text}` is no CIDR such as 10.0.0.0/8"))
+}

@@ -1,0 +1,217 @@
+//! Every setting: its name, what values it takes, its default, and what it does.
+//!
+//! README's reference, `sidecarless --help` and the template are held to this table by tests/settings.rs.
+
+/// One row of the reference.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    /// What values it takes, for people.
+    pub values: &'static str,
+    /// As it would be written; empty when unset is the default.
+    pub default: &'static str,
+    pub about: &'static str,
+}
+
+pub(super) const PROMETHEUS_ENDPOINT: &str = "AWS_PROMETHEUS_ENDPOINT";
+pub(super) const AUTH: &str = "SIDECARLESS_AUTH";
+pub(super) const TOKENS: &str = "SIDECARLESS_TOKENS_SHA256";
+pub(super) const CLUSTERS: &str = "SIDECARLESS_CLUSTERS";
+pub(super) const STATS_NAMES: &str = "SIDECARLESS_STATS_NAMES";
+pub(super) const STATS_METRICS: &str = "SIDECARLESS_STATS_METRICS";
+pub(super) const STATS_LABELS: &str = "SIDECARLESS_STATS_LABELS";
+pub(super) const SCRAPE_RANGES: &str = "SIDECARLESS_SCRAPE_RANGES";
+pub(super) const SCRAPE_TIMEOUT: &str = "SIDECARLESS_SCRAPE_TIMEOUT";
+pub(super) const EXTERNAL_LABELS: &str = "SIDECARLESS_EXTERNAL_LABELS";
+pub(super) const COMPAT: &str = "SIDECARLESS_COMPAT";
+pub(super) const XRAY_INDEXED: &str = "SIDECARLESS_XRAY_INDEXED_ATTRIBUTES";
+pub(super) const DELTA: &str = "SIDECARLESS_DELTA";
+pub(super) const MAX_SAMPLE_AGE: &str = "SIDECARLESS_MAX_SAMPLE_AGE";
+pub(super) const NAMESPACE: &str = "SIDECARLESS_NAMESPACE";
+pub(super) const STRATEGY: &str = "SIDECARLESS_TRANSLATION_STRATEGY";
+pub(super) const UTF8_NAMES: &str = "SIDECARLESS_UTF8_NAMES";
+pub(super) const RESOURCE_LABELS: &str = "SIDECARLESS_RESOURCE_LABELS";
+pub(super) const SCOPE_LABELS: &str = "SIDECARLESS_SCOPE_LABELS";
+pub(super) const TARGET_INFO: &str = "SIDECARLESS_TARGET_INFO";
+pub(super) const METADATA: &str = "SIDECARLESS_METADATA";
+pub(super) const CREATED: &str = "SIDECARLESS_CREATED";
+pub(super) const EXPONENTIAL: &str = "SIDECARLESS_EXPONENTIAL_HISTOGRAMS";
+pub(super) const RELABEL: &str = "SIDECARLESS_RELABEL";
+pub(super) const REMOTE_WRITE: &str = "SIDECARLESS_REMOTE_WRITE";
+pub(super) const TRACES_TO: &str = "SIDECARLESS_TRACES_TO";
+pub(super) const LOG_GROUPS: &str = "SIDECARLESS_XRAY_LOG_GROUPS";
+pub(super) const INSIGHTS_MEMORY: &str = "SIDECARLESS_INSIGHTS_MEMORY_USAGE";
+pub const LOG: &str = "SIDECARLESS_LOG";
+
+/// The reference, in the order in which it is shown.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: PROMETHEUS_ENDPOINT,
+        values: "URL",
+        default: "",
+        about: "Remote write URL of the AMP workspace, as the ADOT sidecar calls it. Unset: ticks do nothing and pushed metrics are refused by name.",
+    },
+    Setting {
+        name: AUTH,
+        values: "`token`, `iam`, `none`",
+        default: "token",
+        about: "Who may push: holders of a bearer token, callers that signed with IAM, or anyone.",
+    },
+    Setting {
+        name: TOKENS,
+        values: "list of 64 hex digits",
+        default: "",
+        about: "SHA-256 hashes of the accepted bearer tokens. Several are accepted, so that tokens can be changed one client at a time.",
+    },
+    Setting {
+        name: CLUSTERS,
+        values: "`*`, or a list of names, ARNs and globs",
+        default: "*",
+        about: "Clusters whose tasks a tick scrapes. A list of plain names and ARNs saves the ListClusters call.",
+    },
+    Setting {
+        name: STATS_NAMES,
+        values: "`bare`, `adot`, `both`",
+        default: "bare",
+        about: "Names of task and container metrics: `ecs_task_cpu_utilized`, or with today's ADOT unit suffixes `ecs_task_cpu_utilized_None` (and that receiver's numbers, faults included), or both.",
+    },
+    Setting {
+        name: STATS_METRICS,
+        values: "`default`, `all`, or a list of names",
+        default: "default",
+        about: "Which of the task and container metrics are written. The default is the nine of the ADOT filter, and `ecs.task.memory.usage` and `ecs.task.cpu.usage.vcpu`.",
+    },
+    Setting {
+        name: STATS_LABELS,
+        values: "`stable`, `all`, or a list of labels",
+        default: "stable",
+        about: "Labels of task and container metrics: `stable` are those that stay the same over a task's life.",
+    },
+    Setting {
+        name: INSIGHTS_MEMORY,
+        values: "`on`, `off`",
+        default: "off",
+        about: "Writes `ecs_task_memory_usage` also from Container Insights, which knows only the memory without page cache.",
+    },
+    Setting {
+        name: SCRAPE_RANGES,
+        values: "list of CIDRs",
+        default: "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7",
+        about: "Where the address of a task may lie. Link-local addresses are never scraped.",
+    },
+    Setting {
+        name: SCRAPE_TIMEOUT,
+        values: "duration",
+        default: "5s",
+        about: "Time for one scrape, connecting included.",
+    },
+    Setting {
+        name: EXTERNAL_LABELS,
+        values: "list of `name=value`",
+        default: "",
+        about: "Labels for every series that does not have them already.",
+    },
+    Setting {
+        name: COMPAT,
+        values: "`best`, `adot`",
+        default: "best",
+        about: "Translation of spans and OTLP metrics: `adot` is the collector's to the letter, data losses aside.",
+    },
+    Setting {
+        name: XRAY_INDEXED,
+        values: "list of attribute names, or `all`",
+        default: "",
+        about: "Span attributes that become searchable annotations. Resource attributes are named `otel.resource.<name>`.",
+    },
+    Setting {
+        name: LOG_GROUPS,
+        values: "list of log group names",
+        default: "",
+        about: "CloudWatch log groups that X-Ray links from segments whose resource names none.",
+    },
+    Setting {
+        name: DELTA,
+        values: "`refuse`, `as-is`",
+        default: "refuse",
+        about: "Metrics of delta temporality: refused with the reason, or written as they are, to be summed with sum_over_time.",
+    },
+    Setting {
+        name: NAMESPACE,
+        values: "text",
+        default: "",
+        about: "Put before the name of every pushed metric, with an underscore.",
+    },
+    Setting {
+        name: STRATEGY,
+        values: "`UnderscoreEscapingWithSuffixes`, `UnderscoreEscapingWithoutSuffixes`, `NoUTF8EscapingWithSuffixes`, `NoTranslation`",
+        default: "UnderscoreEscapingWithSuffixes",
+        about: "How pushed metrics are named: Prometheus' `translation_strategy`.",
+    },
+    Setting {
+        name: UTF8_NAMES,
+        values: "`refuse`, `escape`, `send`",
+        default: "refuse",
+        about: "Names with characters beyond `[a-zA-Z0-9_:]`, which only the two last strategies make: AMP takes none.",
+    },
+    Setting {
+        name: RESOURCE_LABELS,
+        values: "`on`, `off`",
+        default: "on",
+        about: "Every resource attribute is a label of every pushed series, as `resource_to_telemetry_conversion` does in ADOT's configuration.",
+    },
+    Setting {
+        name: SCOPE_LABELS,
+        values: "`on`, `off`",
+        default: "on",
+        about: "`otel_scope_name`, `otel_scope_version` and the attributes of the scope as labels.",
+    },
+    Setting { name: TARGET_INFO, values: "`on`, `off`", default: "on", about: "A `target_info` series per resource." },
+    Setting {
+        name: METADATA,
+        values: "`on`, `off`",
+        default: "off",
+        about: "Help, type and unit of every pushed metric go out with its series.",
+    },
+    Setting {
+        name: CREATED,
+        values: "`on`, `off`",
+        default: "off",
+        about: "A `_created` series beside counters, histograms and summaries that tell when they began.",
+    },
+    Setting {
+        name: EXPONENTIAL,
+        values: "`native`, `classic`",
+        default: "native",
+        about: "What exponential histograms become: native histograms, or classic buckets for workspaces without them.",
+    },
+    Setting {
+        name: MAX_SAMPLE_AGE,
+        values: "duration, or `off`",
+        default: "1h",
+        about: "Older samples are set aside and counted: AMP would refuse the request for them.",
+    },
+    Setting {
+        name: RELABEL,
+        values: "rules, separated by `;`",
+        default: "",
+        about: "Filters and relabels all series before they are sent: `keep`, `drop`, `drop-label`, `rename-label`, `hash-label`, `cap-label`, `max-series` (docs/relabelling.md).",
+    },
+    Setting {
+        name: REMOTE_WRITE,
+        values: "`1.0`, `2.0`",
+        default: "1.0",
+        about: "Remote write protocol. A backend that does not know 2.0 gets 1.0.",
+    },
+    Setting {
+        name: TRACES_TO,
+        values: "`xray`, `xray-otlp`",
+        default: "xray",
+        about: "Where spans go: PutTraceSegments, or the OTLP endpoint of X-Ray in accounts with Transaction Search.",
+    },
+    Setting {
+        name: LOG,
+        values: "`error`, `warn`, `info`, `debug`, or a tracing filter",
+        default: "info",
+        about: "What is logged. Lambda's own `AWS_LAMBDA_LOG_LEVEL` stands when this is unset.",
+    },
+];

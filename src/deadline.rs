@@ -1,0 +1,128 @@
+//! Time: what is left of this invocation, and what the clock says. The only reader of clocks, so that everything else takes
+//! time as an argument and can be tested without waiting.
+
+use std::future::Future;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+/// The longest a Lambda function may run (AWS Lambda quotas, "Function timeout").
+const LONGEST: Duration = Duration::from_secs(900);
+
+/// Budget when the runtime names no deadline, or one that lies in the past: `cargo lambda watch` sends 1970.
+const WITHOUT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Kept back from every network call for what must follow it: spooling what could not be delivered, and the answer.
+/// An SQS SendMessageBatch of 1 MiB takes some 100 ms; twenty of them at once, with a retry, stay well under this.
+const RESERVE: Duration = Duration::from_millis(1_500);
+
+/// The end of an invocation, and its start.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    started: Instant,
+    ends: Instant,
+    started_wall_ms: i64,
+}
+
+impl Deadline {
+    /// From the `Lambda-Runtime-Deadline-Ms` of an invocation: milliseconds since the epoch.
+    pub fn of_invocation(deadline_epoch_ms: u64) -> Self {
+        let now_ms = epoch_ms();
+        let left = i64::try_from(deadline_epoch_ms).unwrap_or(0).saturating_sub(now_ms);
+        let left = match u64::try_from(left) {
+            Ok(ms) if ms > 0 => Duration::from_millis(ms).min(LONGEST),
+            _ => WITHOUT_DEADLINE,
+        };
+        Self::after(left)
+    }
+
+    /// A deadline that lies `left` from now.
+    pub fn after(left: Duration) -> Self {
+        let started = now();
+        Self { started, ends: started + left, started_wall_ms: epoch_ms() }
+    }
+
+    /// Milliseconds since the epoch when this invocation began.
+    pub fn started_ms(&self) -> i64 {
+        self.started_wall_ms
+    }
+
+    /// Milliseconds since the epoch now, never before the invocation began.
+    pub fn now_ms(&self) -> i64 {
+        self.started_wall_ms + i64::try_from(self.elapsed().as_millis()).unwrap_or(0)
+    }
+
+    /// Time since the invocation began.
+    pub fn elapsed(&self) -> Duration {
+        now() - self.started
+    }
+
+    /// Time left for work: until the end, less the reserve for spooling and answering.
+    pub fn left(&self) -> Duration {
+        self.ends.saturating_duration_since(now()).saturating_sub(self.reserve())
+    }
+
+    /// Time left until Lambda ends the invocation: for spooling and answering only.
+    pub fn left_with_reserve(&self) -> Duration {
+        self.ends.saturating_duration_since(now())
+    }
+
+    /// Waits for `work`, at most `limit` and at most what is left; `None` when time ran out.
+    pub async fn within<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
+        tokio::time::timeout(limit.min(self.left()), work).await.ok()
+    }
+
+    /// Sleeps, at most for what is left.
+    pub async fn pause(&self, pause: Duration) {
+        tokio::time::sleep(pause.min(self.left())).await;
+    }
+
+    /// A short invocation keeps a quarter of its time back rather than all of it.
+    fn reserve(&self) -> Duration {
+        RESERVE.min((self.ends - self.started) / 4)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+fn epoch_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_in_the_past_or_absurdly_far_is_clamped() {
+        for (case, epoch_ms, least, most) in [
+            ("1970, as cargo lambda sends it", 600_000, WITHOUT_DEADLINE / 2, WITHOUT_DEADLINE),
+            ("none", 0, WITHOUT_DEADLINE / 2, WITHOUT_DEADLINE),
+            ("the end of time", u64::MAX, WITHOUT_DEADLINE / 2, WITHOUT_DEADLINE),
+            ("a year from now", u64::try_from(epoch_ms()).unwrap() + 31_536_000_000, LONGEST / 2, LONGEST),
+            (
+                "ten seconds from now",
+                u64::try_from(epoch_ms()).unwrap() + 10_000,
+                Duration::from_secs(8),
+                Duration::from_secs(10),
+            ),
+        ] {
+            let left = Deadline::of_invocation(epoch_ms).left();
+            assert!(left > least && left <= most, "{case}: {left:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_cut_off_early_enough_to_answer() {
+        let deadline = Deadline::after(Duration::from_secs(10));
+        let outcome = deadline.within(Duration::from_secs(60), std::future::pending::<()>()).await;
+        assert_eq!(outcome, None);
+        assert_eq!(deadline.left(), Duration::ZERO);
+        assert!(deadline.left_with_reserve() >= RESERVE);
+    }
+}

@@ -1,0 +1,11 @@
+//! What goes out: remote write to AMP, segments to X-Ray. I/O only; what is sent was made by translate/.
+
+pub mod amp_error;
+pub mod circuit;
+pub mod post;
+pub mod remote_write;
+pub mod retry;
+pub mod sign;
+pub mod spool;
+pub mod xray;
+pub mod xray_http;

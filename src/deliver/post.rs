@@ -1,0 +1,127 @@
+//! One signed POST, and what its answer means for sending it again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use url::Url;
+
+use super::retry::{Retry, retry_after};
+use super::sign::Signer;
+use crate::deadline::Deadline;
+
+/// Time for one attempt. AWS answers within a second when it is well; a hanging attempt must leave time for others.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is read of an answer: enough for sampling rules (25 documents) and for every error text.
+const ANSWER_BYTES: usize = 1 << 20;
+
+/// What is kept of an error's body, in characters: the reason stands in its first sentence.
+const REASON_CHARS: usize = 1_024;
+
+/// Posts to AWS endpoints that the SDK has no client for.
+#[derive(Clone, Debug)]
+pub struct SignedPost {
+    http: reqwest::Client,
+    signer: Signer,
+}
+
+/// What one attempt came to.
+#[derive(Debug)]
+pub enum Posted {
+    /// 2xx.
+    Done { status: StatusCode, headers: HeaderMap, body: Bytes },
+    /// 3xx or 4xx but 429: the same request would be answered the same way.
+    Refused { status: StatusCode, reason: String },
+    /// 429, 5xx, no connection, no answer in time: another attempt may succeed.
+    Failed { why: String, retry_after: Option<Duration> },
+}
+
+impl SignedPost {
+    pub fn new(http: reqwest::Client, signer: Signer) -> Self {
+        Self { http, signer }
+    }
+
+    /// Posts until the request is done, refused, or out of time; [`Posted::Failed`] then says what the last attempt
+    /// failed with.
+    pub async fn persist(
+        &self,
+        service: &str,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &Bytes,
+        deadline: &Deadline,
+    ) -> Posted {
+        let mut retry = Retry::new(body.len() as u64 ^ deadline.now_ms().cast_unsigned());
+        loop {
+            let posted = self.post(service, url, headers.clone(), body.clone(), deadline).await;
+            let Posted::Failed { retry_after, .. } = &posted else { return posted };
+            match retry.next(*retry_after, deadline.left()) {
+                Some(wait) => deadline.pause(wait).await,
+                None => return posted,
+            }
+        }
+    }
+
+    /// Signs for `service` and posts once. Every header is signed, but `user-agent`.
+    pub async fn post(
+        &self,
+        service: &str,
+        url: &Url,
+        mut headers: HeaderMap,
+        body: Bytes,
+        deadline: &Deadline,
+    ) -> Posted {
+        let failed = |why: String| Posted::Failed { why, retry_after: None };
+        if let Err(error) = self.signer.sign(service, url, &mut headers, &body, deadline.now_ms()).await {
+            return failed(error.to_string());
+        }
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("sidecarless/", env!("CARGO_PKG_VERSION"))));
+        let request = self.http.post(url.clone()).headers(headers).body(body);
+        match deadline.within(ATTEMPT_TIMEOUT, answer(request)).await {
+            Some(Ok(posted)) => posted,
+            Some(Err(error)) => failed(chain(&error.without_url())),
+            None => failed("no answer in time".into()),
+        }
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Posted, reqwest::Error> {
+    let mut response = request.send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > ANSWER_BYTES {
+            break;
+        }
+    }
+    if status.is_success() {
+        return Ok(Posted::Done { status, headers, body: body.into() });
+    }
+    let reason = one_line(&body);
+    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        let retry_after = retry_after(headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()));
+        return Ok(Posted::Failed { why: format!("{status}: {reason}"), retry_after });
+    }
+    Ok(Posted::Refused { status, reason })
+}
+
+fn one_line(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().take(REASON_CHARS).collect()
+}
+
+/// An error with what caused it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,161 @@
+//! Prometheus remote write to Amazon Managed Service for Prometheus.
+//!
+//! Series go out in requests under AMP's size limit, several at a time; a series never travels in two requests of one
+//! batch. A request that fails for a reason that passes is tried again for as long as the invocation has time for; what is
+//! left then is handed back whole, to be spooled or to be sent again by the client. (Prometheus Remote-Write 1.0 and 2.0
+//! specifications; Amazon Managed Service for Prometheus User Guide, "RemoteWrite" and "Service quotas".)
+
+mod request;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use url::Url;
+
+pub use request::{Version, WriteBody};
+
+use super::amp_error::{self, Kind};
+use super::post::{Posted, SignedPost};
+use crate::deadline::Deadline;
+use crate::model::refusal::Refusals;
+use crate::model::series::SeriesBatch;
+
+/// Requests of one batch under way at the same time. AMP takes thousands of calls per second; this bounds memory and
+/// connections.
+const CONCURRENCY: usize = 8;
+
+/// The service name of AMP in SigV4.
+const SERVICE: &str = "aps";
+
+/// Writes series to one workspace.
+#[derive(Clone, Debug)]
+pub struct RemoteWrite {
+    endpoint: Url,
+    post: SignedPost,
+    version: Version,
+    /// The backend has said that it does not know version 2.
+    only_v1: Arc<AtomicBool>,
+}
+
+/// What became of a batch: `delivered` + `rejected` + the points of `undelivered` are the points of the batch.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Points (samples and native histograms) that were answered with success.
+    pub delivered: u64,
+    /// Points refused for good, by reason.
+    pub rejected: Refusals,
+    /// Requests that could not be delivered in time.
+    pub undelivered: Vec<Undelivered>,
+}
+
+/// A request that could not be delivered now and may be delivered later.
+#[derive(Debug)]
+pub struct Undelivered {
+    pub request: WriteBody,
+    /// What the last attempt failed with.
+    pub why: String,
+    /// What the server asked to wait, in the last answer.
+    pub retry_after: Option<Duration>,
+}
+
+impl RemoteWrite {
+    pub fn new(endpoint: Url, post: SignedPost, version: Version) -> Self {
+        Self { endpoint, post, version, only_v1: Arc::default() }
+    }
+
+    /// Sends all series of `batch`.
+    pub async fn write(&self, batch: &SeriesBatch, deadline: &Deadline) -> Written {
+        let version = self.version();
+        let written = self.deliver_all(request::requests(batch, version), deadline).await;
+        if version == self.version() {
+            return written;
+        }
+        // Sending a sample twice does no harm, so nothing has to be known of what arrived before the refusal.
+        self.deliver_all(request::requests(batch, Version::V1), deadline).await
+    }
+
+    /// Sends requests until each is delivered, refused, or out of time.
+    pub async fn deliver_all(&self, requests: impl Iterator<Item = WriteBody>, deadline: &Deadline) -> Written {
+        let outcomes =
+            stream::iter(requests).map(|request| self.deliver(request, deadline)).buffer_unordered(CONCURRENCY);
+        outcomes.fold(Written::default(), async |written, outcome| written.and(outcome)).await
+    }
+
+    fn version(&self) -> Version {
+        if self.only_v1.load(Ordering::Relaxed) { Version::V1 } else { self.version }
+    }
+
+    async fn deliver(&self, request: WriteBody, deadline: &Deadline) -> Written {
+        let headers = headers(request.version);
+        match self.post.persist(SERVICE, &self.endpoint, &headers, &request.snappy, deadline).await {
+            Posted::Done { headers, .. } if request.version == Version::V2 && !counted(&headers) => {
+                self.only_v1.store(true, Ordering::Relaxed);
+                Written::default()
+            }
+            Posted::Done { .. } => Written { delivered: request.points, ..Written::default() },
+            Posted::Refused { status, reason } => self.refused(&request, status, &reason, deadline).await,
+            Posted::Failed { why, retry_after } => Written::undelivered(request, why, retry_after),
+        }
+    }
+
+    /// 413 is mended by splitting and 415 by speaking the older version; everything else is counted by what it means.
+    async fn refused(&self, request: &WriteBody, status: StatusCode, reason: &str, deadline: &Deadline) -> Written {
+        let error = amp_error::read(status.as_u16(), reason);
+        match error.kind {
+            Kind::TooLarge => {
+                if let Some(halves) = request.halves() {
+                    return Box::pin(self.deliver_all(halves.into_iter(), deadline)).await;
+                }
+            }
+            Kind::Unsupported if request.version == Version::V2 => {
+                self.only_v1.store(true, Ordering::Relaxed);
+                return Written::default();
+            }
+            _ => {}
+        }
+        let mut written = Written::default();
+        // AMP answers 400 when it has stored what it could, and names the first series that it could not: the others count
+        // as delivered, as nothing else is known of them. Any other status is about the request as a whole.
+        let lost = if status == StatusCode::BAD_REQUEST { request.points.min(1) } else { request.points };
+        written.rejected.add(error.kind.reason(), lost, || format!("AMP answered {status}: {}", error.message));
+        written.delivered = request.points - lost;
+        written
+    }
+}
+
+impl Written {
+    fn and(mut self, other: Self) -> Self {
+        self.delivered += other.delivered;
+        self.rejected.merge(other.rejected);
+        self.undelivered.extend(other.undelivered);
+        self
+    }
+
+    fn undelivered(request: WriteBody, why: String, retry_after: Option<Duration>) -> Self {
+        Self { undelivered: vec![Undelivered { request, why, retry_after }], ..Self::default() }
+    }
+}
+
+/// Whether an answer says how much was written, as every receiver of version 2 must (Remote-Write 2.0 specification,
+/// "Required Written Response Headers"): one that does not has read the request as an empty one of version 1.
+fn counted(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("x-prometheus-remote-write-"))
+}
+
+/// Remote-Write specifications, "Protocol".
+fn headers(version: Version) -> HeaderMap {
+    let (content_type, number) = match version {
+        Version::V1 => ("application/x-protobuf", "0.1.0"),
+        Version::V2 => ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"),
+    };
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("snappy"));
+    headers.insert("x-prometheus-remote-write-version", HeaderValue::from_static(number));
+    headers
+}

@@ -1,0 +1,162 @@
+//! A batch cut into requests that AMP takes.
+
+use prost::Message as _;
+
+use crate::model::remote_write::{WriteRequest, encode_metadata, encode_series};
+use crate::model::remote_write_v2::RequestBuilder;
+use crate::model::series::{SeriesBatch, SeriesView};
+
+/// The most a request may weigh before compression. AMP's quota is 1 MB per request (Amazon Managed Service for Prometheus
+/// User Guide, "Service quotas"); whether compressed or not is not said, so it holds for both. A quarter is left so that
+/// what does not compress still fits into an SQS message of 1 MiB once it is base64.
+pub(super) const REQUEST_BYTES: usize = 750_000;
+
+/// Remote write protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    #[default]
+    V1,
+    V2,
+}
+
+/// A snappy-compressed `WriteRequest`, or `io.prometheus.write.v2.Request`.
+#[derive(Clone, Debug)]
+pub struct WriteBody {
+    pub version: Version,
+    pub snappy: bytes::Bytes,
+    /// Samples and native histograms.
+    pub points: u64,
+}
+
+/// Cuts a batch into requests between series, so that samples of one series stay together. A single series larger than
+/// the limit goes alone. What is known of metric families follows in requests of its own in version 1.
+pub(super) fn requests(batch: &SeriesBatch, version: Version) -> impl Iterator<Item = WriteBody> {
+    let mut series = batch.iter().peekable();
+    let mut metadata = batch.metadata().iter().peekable();
+    let mut buffer = Vec::new();
+    std::iter::from_fn(move || {
+        if version == Version::V2 {
+            return next_v2(batch, &mut series);
+        }
+        buffer.clear();
+        let mut points = 0;
+        while let Some(next) = series.next_if(|next| buffer.is_empty() || buffer.len() + size(*next) <= REQUEST_BYTES) {
+            encode_series(next, &mut buffer);
+            points += points_of(next);
+        }
+        while series.peek().is_none() && buffer.len() < REQUEST_BYTES / 2 {
+            let Some(next) = metadata.next() else { break };
+            encode_metadata(next, &mut buffer);
+        }
+        (!buffer.is_empty()).then(|| WriteBody::compress(&buffer, version, points))
+    })
+}
+
+fn next_v2<'a>(
+    batch: &'a SeriesBatch,
+    series: &mut std::iter::Peekable<impl Iterator<Item = SeriesView<'a>>>,
+) -> Option<WriteBody> {
+    let mut builder = RequestBuilder::default();
+    let mut points = 0;
+    while let Some(next) = series.next_if(|next| builder.is_empty() || builder.len() + size(*next) <= REQUEST_BYTES) {
+        builder.add(next, next.label("__name__").and_then(|name| batch.metadata_of(name)));
+        points += points_of(next);
+    }
+    (!builder.is_empty()).then(|| WriteBody::compress(&builder.finish(), Version::V2, points))
+}
+
+impl WriteBody {
+    fn compress(body: &[u8], version: Version, points: u64) -> Self {
+        // Only input of 4 GiB and more makes the encoder fail.
+        let snappy = snap::raw::Encoder::new().compress_vec(body).unwrap_or_default();
+        Self { version, snappy: snappy.into(), points }
+    }
+
+    /// Two requests with half of the series each; `None` when there is but one, or when this is no version 1.
+    pub(super) fn halves(&self) -> Option<[WriteBody; 2]> {
+        let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
+        let mut first = WriteRequest::decode(body.as_slice()).ok().filter(|_| self.version == Version::V1)?;
+        if first.timeseries.len() < 2 {
+            return None;
+        }
+        let second =
+            WriteRequest { timeseries: first.timeseries.split_off(first.timeseries.len() / 2), metadata: Vec::new() };
+        Some([first, second].map(|half| {
+            let points =
+                half.timeseries.iter().map(|series| series.samples.len() + series.histograms.len()).sum::<usize>();
+            Self::compress(&half.encode_to_vec(), Version::V1, points as u64)
+        }))
+    }
+}
+
+fn points_of(series: SeriesView<'_>) -> u64 {
+    (series.samples().len() + series.histograms().len()) as u64
+}
+
+/// A little more than a series will weigh.
+fn size(series: SeriesView<'_>) -> usize {
+    const PER_SAMPLE: usize = 24;
+    const PER_EXEMPLAR: usize = 256;
+    let histogram = |deltas: usize| 128 + 20 * deltas;
+    let histograms = series.histograms().iter();
+    8 + series.encoded_labels().len()
+        + PER_SAMPLE * series.samples().len()
+        + PER_EXEMPLAR * series.exemplars().len()
+        + histograms.map(|h| histogram(h.positive.deltas.len() + h.negative.deltas.len())).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_stay_under_the_limit_and_keep_each_series_whole() {
+        let mut batch = SeriesBatch::default();
+        for number in 0..20_000 {
+            let number = number.to_string();
+            let id =
+                batch.series([("__name__", "a_long_metric_name"), ("label", "x".repeat(40).as_str()), ("n", &number)]);
+            batch.push(id, 1, 1.0);
+            batch.push(id, 2, 2.0);
+        }
+        let requests: Vec<_> = requests(&batch, Version::V1).collect();
+        assert!(requests.len() > 1);
+        let mut series = 0;
+        for request in &requests {
+            let body = snap::raw::Decoder::new().decompress_vec(&request.snappy).unwrap();
+            assert!(body.len() <= REQUEST_BYTES);
+            let decoded = WriteRequest::decode(body.as_slice()).unwrap();
+            assert!(decoded.timeseries.iter().all(|series| series.samples.len() == 2));
+            series += decoded.timeseries.len();
+        }
+        assert_eq!(series, 20_000);
+        assert_eq!(requests.iter().map(|request| request.points).sum::<u64>(), 40_000);
+    }
+
+    #[test]
+    fn a_series_larger_than_the_limit_goes_alone() {
+        for version in [Version::V1, Version::V2] {
+            let mut batch = SeriesBatch::default();
+            for name in ["a", "b", "c"] {
+                let id = batch.series([("__name__", name), ("label", name.repeat(REQUEST_BYTES).as_str())]);
+                batch.push(id, 1, 1.0);
+            }
+            assert_eq!(requests(&batch, version).count(), 3);
+            assert_eq!(requests(&SeriesBatch::default(), version).count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_request_is_halved_until_one_series_is_left() {
+        let mut batch = SeriesBatch::default();
+        for name in ["a", "b", "c"] {
+            let id = batch.series([("__name__", name)]);
+            batch.push(id, 1, 1.0);
+        }
+        let whole = requests(&batch, Version::V1).next().unwrap();
+        let [first, second] = whole.halves().unwrap();
+        assert_eq!((first.points, second.points), (1, 2));
+        assert!(first.halves().is_none());
+        assert!(second.halves().is_some());
+    }
+}

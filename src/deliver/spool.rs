@@ -1,0 +1,130 @@
+//! The spool: an SQS queue for what could not be delivered now.
+//!
+//! What is in it was answered with success, so it is written before the answer, out of the time that every other call
+//! leaves. Backing off is a longer visibility time-out of the same message and never a new one: Lambda stops functions
+//! that feed themselves (AWS Lambda Developer Guide, "Recursive loop detection").
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use crate::deadline::Deadline;
+use crate::model::spool::Spooled;
+
+/// Messages sent side by side.
+const CONCURRENCY: usize = 8;
+
+/// The first back-off of a message; it doubles with each receipt.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(30);
+
+/// The longest back-off: two thirds of it lie within AMP's out-of-order window of an hour even for the fourth receipt.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(900);
+
+/// The queue.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    sqs: Client,
+    queue_url: String,
+}
+
+/// What became of what should wait.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Items that wait now.
+    pub items: u64,
+    /// Items that could not be written to the queue.
+    pub lost: u64,
+    pub why: Option<String>,
+}
+
+impl Spool {
+    pub fn new(sqs: Client, queue_url: String) -> Self {
+        Self { sqs, queue_url }
+    }
+
+    /// Writes messages, in whatever time is left until Lambda ends the invocation.
+    pub async fn keep(&self, spooled: Vec<Spooled>, deadline: &Deadline) -> Kept {
+        let messages = spooled.into_iter().flat_map(|spooled| {
+            let items = spooled.cargo.items();
+            let messages = spooled.into_messages();
+            // Of documents that had to be split, each message counts for its share; the sum is what matters.
+            let (count, whole) = (messages.len() as u64, items);
+            let share = move |n: u64| whole * (n + 1) / count - whole * n / count;
+            messages.into_iter().zip(0..).map(move |(message, n)| (message, share(n))).collect::<Vec<_>>()
+        });
+        let outcomes = stream::iter(messages)
+            .map(|(message, items)| async move { (self.send(message, deadline).await, items) })
+            .buffer_unordered(CONCURRENCY);
+        outcomes.fold(Kept::default(), async |kept, (outcome, items)| kept.and(outcome, items)).await
+    }
+
+    async fn send(&self, message: String, deadline: &Deadline) -> Result<(), String> {
+        let call = self.sqs.send_message().queue_url(&self.queue_url).message_body(message).send();
+        match tokio::time::timeout(deadline.left_with_reserve(), call).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(DisplayErrorContext(error).to_string()),
+            Err(_) => Err("the invocation ran out of time".into()),
+        }
+    }
+
+    /// Lets a message come back later the more often it has come already. A failure to say so is no harm: it then comes
+    /// back after the queue's own visibility time-out.
+    pub async fn back_off(&self, receipt_handle: &str, receive_count: u32, deadline: &Deadline) {
+        let seconds = back_off(receive_count, receipt_handle).as_secs();
+        let call = self
+            .sqs
+            .change_message_visibility()
+            .queue_url(&self.queue_url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX))
+            .send();
+        match tokio::time::timeout(deadline.left_with_reserve(), call).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                let reason = DisplayErrorContext(error).to_string();
+                tracing::warn!(reason, "a message cannot be backed off: {reason}");
+            }
+            Err(_) => tracing::warn!("a message cannot be backed off: the invocation ran out of time"),
+        }
+    }
+}
+
+impl Kept {
+    fn and(mut self, outcome: Result<(), String>, items: u64) -> Self {
+        match outcome {
+            Ok(()) => self.items += items,
+            Err(why) => {
+                self.lost += items;
+                self.why = Some(why);
+            }
+        }
+        self
+    }
+}
+
+/// Doubling with each receipt, spread over the upper half so that messages of one outage do not come back together.
+fn back_off(receive_count: u32, receipt_handle: &str) -> Duration {
+    let doublings = receive_count.saturating_sub(1).min(10);
+    let ceiling = FIRST_BACK_OFF.saturating_mul(1 << doublings).min(LONGEST_BACK_OFF);
+    let spread =
+        receipt_handle.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 100;
+    ceiling / 2 + ceiling / 200 * spread
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_keeps_coming_back_waits_longer() {
+        for (receive_count, most) in [(0, 30), (1, 30), (2, 60), (3, 120), (5, 480), (6, 900), (1_000, 900)] {
+            for handle in ["a", "b", "AQEBzWwaftRI0KuVm4tP"] {
+                let wait = back_off(receive_count, handle).as_secs();
+                assert!(wait >= most / 2 && wait <= most, "{receive_count}: {wait} of {most}");
+            }
+        }
+    }
+}

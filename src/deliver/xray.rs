@@ -1,0 +1,228 @@
+//! Segment documents to AWS X-Ray, with PutTraceSegments.
+//!
+//! X-Ray answers 200 and names the documents it did not take: those it was too busy for are sent again, the others are
+//! counted with X-Ray's reason. One bad document never costs the other 49. (AWS X-Ray API Reference, PutTraceSegments.)
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_xray::Client;
+use aws_sdk_xray::error::SdkError;
+use aws_sdk_xray::types::UnprocessedTraceSegment;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::retry::{Retry, retry_after};
+use crate::deadline::Deadline;
+use crate::model::refusal::Refusals;
+use crate::model::segment::Document;
+
+/// Documents per call, the service's limit.
+const DOCUMENTS_PER_CALL: usize = 50;
+
+/// Bytes of documents per call. X-Ray publishes no limit; documents of 64 KB each must not add up to megabytes that a slow
+/// connection cannot carry within one attempt.
+const BYTES_PER_CALL: usize = 1 << 20;
+
+/// Calls under way at the same time. The quota of 2,600 segments per second and account, which is not adjustable, is 52
+/// calls per second: at 50 to 150 ms a call this stays at or below it.
+const CONCURRENCY: usize = 4;
+
+/// Time for one attempt.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends documents to the X-Ray of one region.
+#[derive(Clone, Debug)]
+pub struct XRay {
+    client: Client,
+}
+
+/// What became of some documents: `delivered` + `rejected` + `undelivered` are the documents handed in.
+#[derive(Debug, Default)]
+pub struct Sent {
+    pub delivered: u64,
+    /// Documents refused for good, by X-Ray's code.
+    pub rejected: Refusals,
+    /// Documents that could not be delivered in time.
+    pub undelivered: Vec<Document>,
+    /// What the last attempt failed with, when some are undelivered.
+    pub why: Option<String>,
+    /// What the service asked to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl XRay {
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Sends all documents.
+    pub async fn send(&self, documents: Vec<Document>, deadline: &Deadline) -> Sent {
+        let outcomes = stream::iter(calls(documents))
+            .map(|call| self.deliver(call, deadline))
+            .buffer_unordered(CONCURRENCY)
+            .collect::<Vec<_>>();
+        outcomes.await.into_iter().fold(Sent::default(), Sent::and)
+    }
+
+    /// Sends the documents of one call until all are delivered, refused, or out of time.
+    async fn deliver(&self, mut documents: Vec<Document>, deadline: &Deadline) -> Sent {
+        let seed = documents.first().map_or(0, |document| u64::from_str_radix(&document.id, 16).unwrap_or_default());
+        let mut retry = Retry::new(seed);
+        let mut sent = Sent::default();
+        loop {
+            let before = documents.len();
+            match self.attempt(&documents, deadline).await {
+                Ok(unprocessed) => {
+                    let refused_before = sent.rejected.total();
+                    documents = sent.rejected_and_throttled(documents, &unprocessed);
+                    let refused = sent.rejected.total() - refused_before;
+                    sent.delivered += (before as u64).saturating_sub(refused + documents.len() as u64);
+                    sent.why = Some("X-Ray was too busy for some of the documents of a call".into());
+                }
+                Err(Failure::Refused(why)) => {
+                    sent.rejected.add("rejected_by_xray", before as u64, || why);
+                    documents.clear();
+                }
+                Err(Failure::Passing { why, retry_after }) => {
+                    sent.why = Some(why);
+                    sent.retry_after = retry_after;
+                }
+            }
+            if documents.is_empty() {
+                return sent;
+            }
+            match retry.next(sent.retry_after, deadline.left()) {
+                Some(wait) => deadline.pause(wait).await,
+                None => return Sent { undelivered: documents, ..sent },
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        documents: &[Document],
+        deadline: &Deadline,
+    ) -> Result<Vec<UnprocessedTraceSegment>, Failure> {
+        let bodies = documents.iter().map(|document| document.json.clone()).collect();
+        let call = self.client.put_trace_segments().set_trace_segment_documents(Some(bodies)).send();
+        match deadline.within(ATTEMPT_TIMEOUT, call).await {
+            Some(Ok(output)) => Ok(output.unprocessed_trace_segments.unwrap_or_default()),
+            Some(Err(error)) => Err(failure(&error)),
+            None => Err(Failure::Passing { why: "no answer in time".into(), retry_after: None }),
+        }
+    }
+}
+
+enum Failure {
+    Passing { why: String, retry_after: Option<Duration> },
+    Refused(String),
+}
+
+/// 429, 5xx and everything without an answer passes; other statuses do not.
+fn failure<E>(error: &SdkError<E>) -> Failure
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let why = DisplayErrorContext(error).to_string();
+    match error.raw_response().map(|response| (response.status().as_u16(), response)) {
+        Some((429 | 500.., response)) => {
+            Failure::Passing { why, retry_after: retry_after(response.headers().get("retry-after")) }
+        }
+        Some((400..500, _)) => Failure::Refused(why),
+        Some(_) | None => Failure::Passing { why, retry_after: None },
+    }
+}
+
+impl Sent {
+    fn and(mut self, other: Self) -> Self {
+        self.delivered += other.delivered;
+        self.rejected.merge(other.rejected);
+        if !other.undelivered.is_empty() {
+            self.undelivered.extend(other.undelivered);
+            self.why = other.why;
+            self.retry_after = self.retry_after.max(other.retry_after);
+        }
+        self
+    }
+
+    /// Counts what X-Ray refused for good, and gives back what it was only too busy for.
+    fn rejected_and_throttled(
+        &mut self,
+        documents: Vec<Document>,
+        unprocessed: &[UnprocessedTraceSegment],
+    ) -> Vec<Document> {
+        if unprocessed.is_empty() {
+            return Vec::new();
+        }
+        let by_id: HashMap<&str, &UnprocessedTraceSegment> =
+            unprocessed.iter().filter_map(|segment| Some((segment.id()?, segment))).collect();
+        let mut again = Vec::new();
+        let mut named = 0;
+        for document in documents {
+            let Some(segment) = by_id.get(document.id.as_str()) else { continue };
+            named += 1;
+            let code = segment.error_code().unwrap_or("no code");
+            if is_throttle(code) {
+                again.push(document);
+                continue;
+            }
+            let example = || {
+                let message = segment.message().unwrap_or("no message");
+                format!("segment {} of trace {}: {code}: {message}", document.id, document.trace_id)
+            };
+            self.rejected.add("rejected_by_xray", 1, example);
+        }
+        let nameless = unprocessed.len().saturating_sub(named) as u64;
+        self.rejected.add("rejected_by_xray", nameless, || "X-Ray did not say which document it refused".into());
+        again
+    }
+}
+
+/// Codes of documents that X-Ray would have taken at another time.
+fn is_throttle(code: &str) -> bool {
+    code.contains("Throttl") || code.contains("Internal") || code.contains("ServiceUnavailable")
+}
+
+/// Cuts documents into calls, in their order.
+fn calls(documents: Vec<Document>) -> Vec<Vec<Document>> {
+    let mut calls: Vec<Vec<Document>> = Vec::with_capacity(documents.len() / DOCUMENTS_PER_CALL + 1);
+    let mut bytes = 0;
+    for document in documents {
+        bytes += document.json.len();
+        match calls.last_mut() {
+            Some(call) if call.len() < DOCUMENTS_PER_CALL && bytes <= BYTES_PER_CALL => call.push(document),
+            _ => {
+                bytes = document.json.len();
+                calls.push(vec![document]);
+            }
+        }
+    }
+    calls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents(count: usize, size: usize) -> Vec<Document> {
+        let document =
+            |n: usize| Document { json: "x".repeat(size), trace_id: "1-0-0".into(), id: format!("{n:016x}") };
+        (0..count).map(document).collect()
+    }
+
+    #[test]
+    fn a_call_takes_fifty_documents_and_a_megabyte() {
+        for (count, size, expected) in [
+            (0, 10, vec![]),
+            (50, 10, vec![50]),
+            (121, 1_000, vec![50, 50, 21]),
+            (40, 64 << 10, vec![16, 16, 8]),
+            (2, 2 << 20, vec![1, 1]),
+        ] {
+            let lengths: Vec<_> = calls(documents(count, size)).iter().map(Vec::len).collect();
+            assert_eq!(lengths, expected, "{count} documents of {size} bytes");
+        }
+    }
+}

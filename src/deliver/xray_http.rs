@@ -1,0 +1,157 @@
+//! What X-Ray takes without the SDK: OTLP, and the sampling calls of X-Ray's remote samplers.
+//!
+//! OTLP: Amazon CloudWatch User Guide, "OTLP Endpoint". Sampling: AWS X-Ray API Reference, GetSamplingRules and
+//! GetSamplingTargets; bodies pass through unread, because samplers differ in how they write times.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use prost::Message as _;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde::Deserialize;
+use url::Url;
+
+use super::post::{Posted, SignedPost};
+use crate::deadline::Deadline;
+use crate::model::otlp::split::{Limits, Part, split};
+use crate::model::otlp::{ExportResponse, ExportTraceServiceRequest};
+use crate::model::refusal::Refusals;
+use crate::model::sampling::SamplingCall;
+
+/// The service name of X-Ray in SigV4.
+const SERVICE: &str = "xray";
+
+/// Spans and bytes per OTLP request: the endpoint's limits are 10,000 and 5 MB.
+const OTLP_LIMITS: Limits = Limits { spans: 10_000, bytes: 4_800_000 };
+
+/// OTLP requests of one push under way at the same time.
+const CONCURRENCY: usize = 4;
+
+/// How long an answer to GetSamplingRules stands: samplers ask every 300 s.
+const RULES_KEPT_MS: i64 = 300_000;
+
+/// X-Ray's HTTP endpoint in one region.
+#[derive(Debug)]
+pub struct XRayHttp {
+    base: Url,
+    post: SignedPost,
+    rules: Mutex<Option<KeptRules>>,
+}
+
+#[derive(Debug)]
+struct KeptRules {
+    request: Bytes,
+    answer: Bytes,
+    fetched_ms: i64,
+}
+
+/// What became of pushed spans: `delivered` + `rejected` + `undelivered` are the spans handed in.
+#[derive(Debug, Default)]
+pub struct Exported {
+    pub delivered: u64,
+    pub rejected: Refusals,
+    pub undelivered: u64,
+    /// What the last attempt failed with, when some are undelivered.
+    pub why: Option<String>,
+}
+
+impl XRayHttp {
+    pub fn new(base: Url, post: SignedPost) -> Self {
+        Self { base, post, rules: Mutex::default() }
+    }
+
+    /// Sends spans as OTLP, cut to the endpoint's limits.
+    pub async fn export(&self, spans: ExportTraceServiceRequest, deadline: &Deadline) -> Exported {
+        let parts = stream::iter(split(spans, OTLP_LIMITS));
+        let outcomes = parts.map(|part| self.export_part(part, deadline)).buffer_unordered(CONCURRENCY);
+        outcomes.fold(Exported::default(), async |sum, outcome| sum.and(outcome)).await
+    }
+
+    async fn export_part(&self, part: Part, deadline: &Deadline) -> Exported {
+        let mut headers = HeaderMap::with_capacity(6);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        match self.post.persist(SERVICE, &self.url("/v1/traces"), &headers, &part.body, deadline).await {
+            Posted::Done { body, .. } => {
+                let partial = ExportResponse::decode(body).ok().and_then(|response| response.partial_success);
+                let (count, message) =
+                    partial.map_or((0, String::new()), |partial| (partial.rejected, partial.error_message));
+                let count = u64::try_from(count).unwrap_or_default().min(part.spans);
+                let mut exported = Exported { delivered: part.spans - count, ..Exported::default() };
+                exported.rejected.add("rejected_by_xray", count, || message);
+                exported
+            }
+            Posted::Refused { status, reason } => {
+                let mut exported = Exported::default();
+                exported.rejected.add("rejected_by_xray", part.spans, || format!("X-Ray answered {status}: {reason}"));
+                exported
+            }
+            Posted::Failed { why, .. } => Exported { undelivered: part.spans, why: Some(why), ..Exported::default() },
+        }
+    }
+
+    /// Passes a sampler's call on and its answer back.
+    pub async fn sampling(&self, call: SamplingCall, body: Bytes, deadline: &Deadline) -> Posted {
+        if let Some(answer) = self.kept(call, &body, deadline.now_ms()) {
+            return Posted::Done { status: reqwest::StatusCode::OK, headers: HeaderMap::new(), body: answer };
+        }
+        let mut headers = HeaderMap::with_capacity(6);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let posted = self.post.post(SERVICE, &self.url(call.path()), headers, body.clone(), deadline).await;
+        if let Posted::Done { body: answer, .. } = &posted {
+            self.keep(call, body, answer, deadline.now_ms());
+        }
+        posted
+    }
+
+    fn kept(&self, call: SamplingCall, request: &Bytes, now_ms: i64) -> Option<Bytes> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = rules.as_ref().filter(|kept| call == SamplingCall::Rules && kept.request == *request)?;
+        (now_ms - kept.fetched_ms < RULES_KEPT_MS).then(|| kept.answer.clone())
+    }
+
+    /// Keeps rules; forgets them when the answer about targets says that they have changed since.
+    fn keep(&self, call: SamplingCall, request: Bytes, answer: &Bytes, now_ms: i64) {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        match call {
+            SamplingCall::Rules => *rules = Some(KeptRules { request, answer: answer.clone(), fetched_ms: now_ms }),
+            SamplingCall::Targets => {
+                let modified_ms = modified_ms(answer);
+                if rules.as_ref().is_some_and(|kept| modified_ms >= kept.fetched_ms) {
+                    *rules = None;
+                }
+            }
+        }
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url
+    }
+}
+
+/// `LastRuleModification` of an answer to GetSamplingTargets, in milliseconds; 0 when it does not say.
+fn modified_ms(answer: &[u8]) -> i64 {
+    #[derive(Deserialize)]
+    struct Targets {
+        #[serde(rename = "LastRuleModification", default)]
+        last_rule_modification: Option<f64>,
+    }
+    let targets: Option<Targets> = serde_json::from_slice(answer).ok();
+    let seconds = targets.and_then(|targets| targets.last_rule_modification).unwrap_or_default();
+    #[expect(clippy::cast_possible_truncation, reason = "a float outside of i64 saturates, and means never or always")]
+    let milliseconds = (seconds * 1_000.0) as i64;
+    milliseconds
+}
+
+impl Exported {
+    fn and(mut self, other: Self) -> Self {
+        self.delivered += other.delivered;
+        self.rejected.merge(other.rejected);
+        self.undelivered += other.undelivered;
+        self.why = other.why.or(self.why);
+        self
+    }
+}

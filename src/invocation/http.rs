@@ -1,0 +1,302 @@
+//! HTTP requests through whichever door they came: one type behind all of them.
+//!
+//! Payload formats: Lambda Function URL and API Gateway HTTP API 2.0, API Gateway REST API 1.0, Application Load Balancer
+//! (single and multi-value headers), VPC Lattice 2.0.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The way a request came in; the answer has to take the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Lambda Function URL or API Gateway HTTP API.
+    Url,
+    RestApi,
+    LoadBalancer,
+    Lattice,
+}
+
+impl Door {
+    pub fn name(self) -> &'static str {
+        match self {
+            Door::Url => "a Function URL or HTTP API request",
+            Door::RestApi => "a REST API request",
+            Door::LoadBalancer => "a load balancer request",
+            Door::Lattice => "a VPC Lattice request",
+        }
+    }
+}
+
+/// An HTTP request.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub door: Door,
+    /// Upper case.
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// Names in lower case; of a repeated header the values are joined with commas.
+    pub headers: HashMap<String, String>,
+    pub body: Body<'a>,
+    /// The TCP peer of the door.
+    pub source_ip: Option<String>,
+    /// Whom IAM has authenticated, where the door asked for it.
+    pub caller: Option<Caller>,
+    /// Load balancers that send multi-value headers want them back.
+    pub multi_value_headers: bool,
+}
+
+/// A body as the event carries it: nothing is decoded before the caller is known.
+#[derive(Debug)]
+pub struct Body<'a> {
+    text: Cow<'a, str>,
+    is_base64: bool,
+}
+
+/// A caller that signed its request with SigV4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub account: String,
+    /// `arn:aws:sts::<account>:assumed-role/<role>/<session>`.
+    pub arn: String,
+}
+
+impl Request<'_> {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}
+
+impl Body<'_> {
+    /// The bytes the client sent. An error says what is wrong with the base64.
+    pub fn decode(&self) -> Result<Bytes, String> {
+        if !self.is_base64 {
+            return Ok(Bytes::copy_from_slice(self.text.as_bytes()));
+        }
+        STANDARD
+            .decode(self.text.as_bytes())
+            .map(Bytes::from)
+            .map_err(|error| format!("the body is no base64: {error}"))
+    }
+
+    /// Its size in the event, in bytes.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
+/// All fields of all doors; which are there depends on the door.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HttpEvent<'a> {
+    #[serde(borrow, default)]
+    raw_path: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    path: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    http_method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    headers: Option<HashMap<String, &'a RawValue>>,
+    #[serde(borrow, default)]
+    multi_value_headers: Option<HashMap<String, &'a RawValue>>,
+    #[serde(borrow)]
+    request_context: Context<'a>,
+    #[serde(borrow, default)]
+    body: Option<Cow<'a, str>>,
+    #[serde(default)]
+    is_base64_encoded: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Context<'a> {
+    #[serde(borrow, default)]
+    http: Option<ContextHttp<'a>>,
+    #[serde(default)]
+    authorizer: Option<Authorizer>,
+    #[serde(default)]
+    identity: Option<Identity>,
+    /// API Gateway puts its stage in front of the path, but for `$default`.
+    #[serde(default)]
+    stage: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContextHttp<'a> {
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    path: Option<Cow<'a, str>>,
+    #[serde(default)]
+    source_ip: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Authorizer {
+    #[serde(default)]
+    iam: Option<Iam>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Iam {
+    #[serde(default)]
+    account_id: Option<String>,
+    #[serde(default)]
+    user_arn: Option<String>,
+}
+
+/// `requestContext.identity` of a REST API or of VPC Lattice.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    #[serde(default)]
+    source_ip: Option<String>,
+    #[serde(default)]
+    account_id: Option<String>,
+    #[serde(default)]
+    user_arn: Option<String>,
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    principal: Option<String>,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn parse(event: &'a str, door: Door) -> Result<Self, serde_json::Error> {
+        let event: HttpEvent<'a> = serde_json::from_str(event)?;
+        let context = event.request_context;
+        let http = context.http;
+        let method = http.as_ref().and_then(|http| http.method.clone()).or(event.method).or(event.http_method);
+        let path = event.raw_path.or(event.path).or_else(|| http.as_ref().and_then(|http| http.path.clone()));
+        let source_ip = http
+            .and_then(|http| http.source_ip)
+            .or_else(|| context.identity.as_ref().and_then(|identity| identity.source_ip.clone()));
+        let multi_value_headers = event.headers.is_none() && event.multi_value_headers.is_some();
+        let headers = event.headers.or(event.multi_value_headers).unwrap_or_default();
+        Ok(Self {
+            door,
+            method: method.unwrap_or_default().to_ascii_uppercase(),
+            path: without_stage(&path.unwrap_or_default(), context.stage.as_deref()),
+            headers: headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), joined(value))).collect(),
+            body: Body { text: event.body.unwrap_or_default(), is_base64: event.is_base64_encoded.unwrap_or_default() },
+            source_ip,
+            caller: caller(context.authorizer, context.identity),
+            multi_value_headers,
+        })
+    }
+}
+
+/// `/prod/v1/traces` of stage `prod` is `/v1/traces`; a query that a load balancer left on the path goes too.
+fn without_stage(path: &str, stage: Option<&str>) -> String {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let stage = stage.filter(|stage| !stage.is_empty() && *stage != "$default");
+    let inside =
+        stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage)).filter(|rest| rest.starts_with('/'));
+    inside.unwrap_or(path).to_owned()
+}
+
+/// Header values are a text, a list of texts, or something that no door sends and that counts as empty.
+fn joined(value: &RawValue) -> String {
+    let texts = |value: &RawValue| serde_json::from_str::<Vec<String>>(value.get()).map(|values| values.join(","));
+    serde_json::from_str::<String>(value.get()).or_else(|_| texts(value)).unwrap_or_default()
+}
+
+fn caller(authorizer: Option<Authorizer>, identity: Option<Identity>) -> Option<Caller> {
+    if let Some(iam) = authorizer.and_then(|authorizer| authorizer.iam) {
+        return Some(Caller { account: iam.account_id?, arn: iam.user_arn? });
+    }
+    let identity = identity?;
+    if identity.kind.as_deref() == Some("AWS_IAM") {
+        let arn = identity.principal?;
+        let account = arn.split(':').nth(4)?.to_owned();
+        return Some(Caller { account, arn });
+    }
+    Some(Caller { account: identity.account_id?, arn: identity.user_arn? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invocation::Invocation;
+
+    fn request(event: &str) -> Request<'_> {
+        match Invocation::parse(event) {
+            Ok(Invocation::Push(request)) => *request,
+            other => panic!("{event}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_function_url_request_is_read_with_its_caller() {
+        let request = request(
+            r#"{"version":"2.0","rawPath":"/v1/traces","headers":{"Content-Type":"application/x-protobuf"},
+                "requestContext":{"stage":"$default","http":{"method":"POST","path":"/v1/traces","sourceIp":"203.0.113.9"},
+                  "authentication":null,"authorizer":{"iam":{"accountId":"111122223333","callerId":"AROA:9f2c",
+                    "cognitoIdentity":null,"userArn":"arn:aws:sts::111122223333:assumed-role/checkout/9f2c"}}},
+                "body":"CgA=","isBase64Encoded":true}"#,
+        );
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/traces"));
+        assert_eq!(request.header("content-type"), Some("application/x-protobuf"));
+        assert_eq!(request.source_ip.as_deref(), Some("203.0.113.9"));
+        assert_eq!(request.caller.map(|caller| caller.account).as_deref(), Some("111122223333"));
+        assert_eq!(request.body.decode().as_deref(), Ok(&[10, 0][..]));
+    }
+
+    #[test]
+    fn what_the_cargo_lambda_emulator_sends_is_a_post_although_it_says_get() {
+        let request = request(
+            r#"{"type":null,"methodArn":null,"httpMethod":"GET","rawPath":"/v1/traces","rawQueryString":null,"headers":{},
+                "requestContext":{"accountId":null,"timeEpoch":1795390655,"http":{"method":"POST","path":"/v1/traces"}},
+                "body":"CgL//g==","isBase64Encoded":true}"#,
+        );
+        assert_eq!(request.method, "POST");
+    }
+
+    #[test]
+    fn every_door_leads_to_the_same_request() {
+        for (door, event) in [
+            (
+                Door::LoadBalancer,
+                r#"{"requestContext":{"elb":{"targetGroupArn":"arn"}},"httpMethod":"POST","path":"/v1/metrics",
+                    "multiValueHeaders":{"content-encoding":["gzip"],"x-a":["1","2"]},"body":"CgIKAA==","isBase64Encoded":true}"#,
+            ),
+            (
+                Door::Lattice,
+                r#"{"version":"2.0","path":"/v1/metrics?x=1","method":"POST","headers":{"content-encoding":["gzip"],"x-a":["1","2"]},
+                    "body":"CgIKAA==","isBase64Encoded":true,"requestContext":{"serviceNetworkArn":"arn","timeEpoch":"1795389946000000",
+                    "identity":{"type":"AWS_IAM","principal":"arn:aws:sts::1:assumed-role/r/s"}}}"#,
+            ),
+            (
+                Door::RestApi,
+                r#"{"resource":"/{proxy+}","path":"/v1/metrics","httpMethod":"POST","headers":{"Content-Encoding":"gzip","x-a":"1,2"},
+                    "multiValueHeaders":{"Content-Encoding":["gzip"]},"requestContext":{"stage":"prod","identity":{"sourceIp":"10.0.0.1",
+                    "accountId":null,"userArn":null}},"body":"CgIKAA==","isBase64Encoded":true}"#,
+            ),
+            (
+                Door::Url,
+                r#"{"version":"2.0","rawPath":"/prod/v1/metrics","headers":{"content-encoding":"gzip","x-a":"1,2"},
+                    "requestContext":{"stage":"prod","http":{"method":"post"}},"body":"CgIKAA==","isBase64Encoded":true}"#,
+            ),
+        ] {
+            let request = request(event);
+            assert_eq!(request.door, door);
+            assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/metrics"), "{door:?}");
+            assert_eq!(request.header("content-encoding"), Some("gzip"), "{door:?}");
+            assert_eq!(request.header("x-a"), Some("1,2"), "{door:?}");
+            assert_eq!(request.body.decode().map(|body| body.len()), Ok(4), "{door:?}");
+        }
+    }
+}

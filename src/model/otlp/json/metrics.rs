@@ -1,0 +1,229 @@
+//! metrics/v1 and collector/metrics/v1.
+
+use serde::de::MapAccess;
+
+use super::read::{Field, Message};
+use crate::model::otlp::metric::Data;
+use crate::model::otlp::{
+    Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, ExportMetricsServiceRequest, Gauge,
+    Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary,
+    SummaryDataPoint, ValueAtQuantile, exemplar, number_data_point,
+};
+
+const TEMPORALITIES: &[&str] =
+    &["AGGREGATION_TEMPORALITY_UNSPECIFIED", "AGGREGATION_TEMPORALITY_DELTA", "AGGREGATION_TEMPORALITY_CUMULATIVE"];
+
+impl Message for ExportMetricsServiceRequest {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "resourceMetrics" | "resource_metrics" => value.messages(&mut self.resource_metrics),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for ResourceMetrics {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "resource" => value.message(&mut self.resource),
+            "scopeMetrics" | "scope_metrics" => value.messages(&mut self.scope_metrics),
+            "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for ScopeMetrics {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "scope" => value.message(&mut self.scope),
+            "metrics" => value.messages(&mut self.metrics),
+            "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for Metric {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        let data = &mut self.data;
+        match name {
+            "name" => value.text(&mut self.name),
+            "description" => value.text(&mut self.description),
+            "unit" => value.text(&mut self.unit),
+            "gauge" => value.message_with(|gauge| *data = Some(Data::Gauge(gauge))),
+            "sum" => value.message_with(|sum| *data = Some(Data::Sum(sum))),
+            "histogram" => value.message_with(|histogram| *data = Some(Data::Histogram(histogram))),
+            "exponentialHistogram" | "exponential_histogram" => {
+                value.message_with(|histogram| *data = Some(Data::ExponentialHistogram(histogram)))
+            }
+            "summary" => value.message_with(|summary| *data = Some(Data::Summary(summary))),
+            "metadata" => value.messages(&mut self.metadata),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for Gauge {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "dataPoints" | "data_points" => value.messages(&mut self.data_points),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for Sum {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "dataPoints" | "data_points" => value.messages(&mut self.data_points),
+            "aggregationTemporality" | "aggregation_temporality" => {
+                value.choice(TEMPORALITIES, &mut self.aggregation_temporality)
+            }
+            "isMonotonic" | "is_monotonic" => value.flag_with(|flag| self.is_monotonic = flag),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for Histogram {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "dataPoints" | "data_points" => value.messages(&mut self.data_points),
+            "aggregationTemporality" | "aggregation_temporality" => {
+                value.choice(TEMPORALITIES, &mut self.aggregation_temporality)
+            }
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for ExponentialHistogram {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "dataPoints" | "data_points" => value.messages(&mut self.data_points),
+            "aggregationTemporality" | "aggregation_temporality" => {
+                value.choice(TEMPORALITIES, &mut self.aggregation_temporality)
+            }
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for Summary {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "dataPoints" | "data_points" => value.messages(&mut self.data_points),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for NumberDataPoint {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        use number_data_point::Value;
+        let target = &mut self.value;
+        match name {
+            "attributes" => value.messages(&mut self.attributes),
+            "startTimeUnixNano" | "start_time_unix_nano" => value.whole(&mut self.start_time_unix_nano),
+            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
+            "asDouble" | "as_double" => value.double_with(|double| *target = Some(Value::Double(double))),
+            "asInt" | "as_int" => value.whole_with(|whole| *target = Some(Value::Int(whole))),
+            "exemplars" => value.messages(&mut self.exemplars),
+            "flags" => value.whole(&mut self.flags),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for HistogramDataPoint {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "attributes" => value.messages(&mut self.attributes),
+            "startTimeUnixNano" | "start_time_unix_nano" => value.whole(&mut self.start_time_unix_nano),
+            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
+            "count" => value.whole(&mut self.count),
+            "sum" => value.double_with(|sum| self.sum = Some(sum)),
+            "bucketCounts" | "bucket_counts" => value.wholes(&mut self.bucket_counts),
+            "explicitBounds" | "explicit_bounds" => value.doubles(&mut self.explicit_bounds),
+            "exemplars" => value.messages(&mut self.exemplars),
+            "flags" => value.whole(&mut self.flags),
+            "min" => value.double_with(|min| self.min = Some(min)),
+            "max" => value.double_with(|max| self.max = Some(max)),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for ExponentialHistogramDataPoint {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "attributes" => value.messages(&mut self.attributes),
+            "startTimeUnixNano" | "start_time_unix_nano" => value.whole(&mut self.start_time_unix_nano),
+            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
+            "count" => value.whole(&mut self.count),
+            "sum" => value.double_with(|sum| self.sum = Some(sum)),
+            "scale" => value.whole(&mut self.scale),
+            "zeroCount" | "zero_count" => value.whole(&mut self.zero_count),
+            "positive" => value.message(&mut self.positive),
+            "negative" => value.message(&mut self.negative),
+            "flags" => value.whole(&mut self.flags),
+            "exemplars" => value.messages(&mut self.exemplars),
+            "min" => value.double_with(|min| self.min = Some(min)),
+            "max" => value.double_with(|max| self.max = Some(max)),
+            "zeroThreshold" | "zero_threshold" => value.double(&mut self.zero_threshold),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for Buckets {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "offset" => value.whole(&mut self.offset),
+            "bucketCounts" | "bucket_counts" => value.wholes(&mut self.bucket_counts),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for SummaryDataPoint {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "attributes" => value.messages(&mut self.attributes),
+            "startTimeUnixNano" | "start_time_unix_nano" => value.whole(&mut self.start_time_unix_nano),
+            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
+            "count" => value.whole(&mut self.count),
+            "sum" => value.double(&mut self.sum),
+            "quantileValues" | "quantile_values" => value.messages(&mut self.quantile_values),
+            "flags" => value.whole(&mut self.flags),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for ValueAtQuantile {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "quantile" => value.double(&mut self.quantile),
+            "value" => value.double(&mut self.value),
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl Message for Exemplar {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+        use exemplar::Value;
+        let target = &mut self.value;
+        match name {
+            "filteredAttributes" | "filtered_attributes" => value.messages(&mut self.filtered_attributes),
+            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
+            "asDouble" | "as_double" => value.double_with(|double| *target = Some(Value::Double(double))),
+            "asInt" | "as_int" => value.whole_with(|whole| *target = Some(Value::Int(whole))),
+            "spanId" | "span_id" => value.id(&mut self.span_id),
+            "traceId" | "trace_id" => value.id(&mut self.trace_id),
+            _ => value.ignored(),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Scalars: what stands in the text, and what it is to be.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, Visitor};
+
+/// A scalar as JSON has it.
+pub(super) enum Raw<'de> {
+    Null,
+    Flag(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Double(f64),
+    Borrowed(&'de str),
+    /// It had escapes.
+    Owned(String),
+}
+
+/// Integers of the messages.
+pub(super) trait Whole: TryFrom<i128> + Default {
+    const NAME: &'static str;
+}
+
+impl Whole for i32 {
+    const NAME: &'static str = "a 32-bit integer";
+}
+impl Whole for u32 {
+    const NAME: &'static str = "an unsigned 32-bit integer";
+}
+impl Whole for i64 {
+    const NAME: &'static str = "a 64-bit integer";
+}
+impl Whole for u64 {
+    const NAME: &'static str = "an unsigned 64-bit integer";
+}
+
+impl Raw<'_> {
+    /// Text; a slice of `body` when it stands there as it is.
+    pub(super) fn text(self, body: &Bytes) -> Result<Option<Bytes>, String> {
+        match self {
+            Raw::Null => Ok(None),
+            // The reader borrows from nothing but the body.
+            Raw::Borrowed(text) => Ok(Some(body.slice_ref(text.as_bytes()))),
+            Raw::Owned(text) => Ok(Some(Bytes::from(text))),
+            other => Err(other.instead_of("text")),
+        }
+    }
+
+    /// Bytes as hexadecimal digits of either case.
+    pub(super) fn hex(self) -> Result<Option<Bytes>, String> {
+        let Some(text) = self.characters("hexadecimal digits")? else { return Ok(None) };
+        let (pairs, odd) = text.as_bytes().as_chunks::<2>();
+        if !odd.is_empty() {
+            return Err(format!("{} hex digits, an even number expected", text.len()));
+        }
+        let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
+        let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+        bytes.map(|bytes| Some(bytes.into())).ok_or_else(|| format!("{} is not hexadecimal", shown(text)))
+    }
+
+    /// Bytes as base64 of either alphabet, with or without padding.
+    pub(super) fn base64(self) -> Result<Option<Bytes>, String> {
+        let Some(text) = self.characters("base64")? else { return Ok(None) };
+        let alphabet = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+        let bytes =
+            tolerant(alphabet).decode(text).map_err(|error| format!("{} is no base64: {error}", shown(text)))?;
+        Ok(Some(bytes.into()))
+    }
+
+    /// An integer as a number, or as text.
+    pub(super) fn whole<T: Whole>(self) -> Result<Option<T>, String> {
+        let wide = match &self {
+            Raw::Null => return Ok(None),
+            Raw::Unsigned(value) => Some(i128::from(*value)),
+            Raw::Signed(value) => Some(i128::from(*value)),
+            Raw::Double(value) => whole_of(*value),
+            Raw::Borrowed(text) => whole_in(text),
+            Raw::Owned(text) => whole_in(text),
+            Raw::Flag(_) => None,
+        };
+        wide.and_then(|wide| T::try_from(wide).ok()).map(Some).ok_or_else(|| self.instead_of(T::NAME))
+    }
+
+    /// A number, or text that is one, `NaN`, `Infinity` or `-Infinity`.
+    pub(super) fn double(self) -> Result<Option<f64>, String> {
+        let value = match &self {
+            Raw::Null => return Ok(None),
+            Raw::Unsigned(value) => Some(*value as f64),
+            Raw::Signed(value) => Some(*value as f64),
+            Raw::Double(value) => Some(*value),
+            Raw::Borrowed(text) => double_in(text),
+            Raw::Owned(text) => double_in(text),
+            Raw::Flag(_) => None,
+        };
+        value.map(Some).ok_or_else(|| self.instead_of("a number"))
+    }
+
+    pub(super) fn flag(self) -> Result<Option<bool>, String> {
+        match self {
+            Raw::Null => Ok(None),
+            Raw::Flag(value) => Ok(Some(value)),
+            other => Err(other.instead_of("true or false")),
+        }
+    }
+
+    /// An enum's number, or one of its names, numbered from 0.
+    pub(super) fn choice(self, names: &[&str]) -> Result<Option<i32>, String> {
+        let name = match &self {
+            Raw::Borrowed(text) => *text,
+            Raw::Owned(text) => text,
+            _ => return self.whole(),
+        };
+        match names.iter().position(|known| *known == name) {
+            Some(number) => Ok(i32::try_from(number).ok()),
+            None => self.whole(),
+        }
+    }
+
+    /// Text that means bytes.
+    fn characters(&self, what: &str) -> Result<Option<&str>, String> {
+        match self {
+            Raw::Null => Ok(None),
+            Raw::Borrowed(text) => Ok(Some(text)),
+            Raw::Owned(text) => Ok(Some(text)),
+            other => Err(other.instead_of(what)),
+        }
+    }
+
+    fn instead_of(&self, what: &str) -> String {
+        let found = match self {
+            Raw::Null => "null".to_owned(),
+            Raw::Flag(value) => value.to_string(),
+            Raw::Unsigned(value) => value.to_string(),
+            Raw::Signed(value) => value.to_string(),
+            Raw::Double(value) => value.to_string(),
+            Raw::Borrowed(text) => shown(text),
+            Raw::Owned(text) => shown(text),
+        };
+        format!("{found} found, {what} expected")
+    }
+}
+
+/// Text as an error shows it: quoted, and not more of it than it takes.
+fn shown(text: &str) -> String {
+    const CHARS: usize = 40;
+    match text.char_indices().nth(CHARS) {
+        Some((cut, _)) => format!("{:?}...", text.get(..cut).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
+}
+
+fn digit(character: u8) -> Option<u8> {
+    Some(match character {
+        b'0'..=b'9' => character - b'0',
+        b'a'..=b'f' => character - b'a' + 10,
+        b'A'..=b'F' => character - b'A' + 10,
+        _ => return None,
+    })
+}
+
+fn tolerant(alphabet: &Alphabet) -> GeneralPurpose {
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    GeneralPurpose::new(alphabet, config)
+}
+
+/// `1e3` and `1.0` are integers, too (protobuf's JSON mapping).
+fn whole_of(value: f64) -> Option<i128> {
+    (value.is_finite() && value.fract() == 0.0).then_some(value as i128)
+}
+
+fn whole_in(text: &str) -> Option<i128> {
+    text.parse().ok().or_else(|| double_in(text).and_then(whole_of))
+}
+
+fn double_in(text: &str) -> Option<f64> {
+    match text {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => text.parse().ok().filter(|value: &f64| value.is_finite()),
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw<'de> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("text, a number, true, false or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw<'de>, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw<'de>, E> {
+        Ok(Raw::Flag(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Raw<'de>, E> {
+        Ok(Raw::Unsigned(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Raw<'de>, E> {
+        Ok(Raw::Signed(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Raw<'de>, E> {
+        Ok(Raw::Double(value))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Raw<'de>, E> {
+        Ok(Raw::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Raw<'de>, E> {
+        Ok(Raw::Owned(text.to_owned()))
+    }
+}

@@ -1,0 +1,124 @@
+//! A request of spans cut into several, for receivers that take only so much at once.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+
+/// What one request may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub spans: usize,
+    /// Encoded, before compression.
+    pub bytes: usize,
+}
+
+/// Spans of one request, encoded.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub body: Bytes,
+    pub spans: u64,
+}
+
+/// Cuts between spans; each part repeats the resource and the scope of its spans. A span that is larger than the limit
+/// goes alone.
+pub fn split(request: ExportTraceServiceRequest, limits: Limits) -> Vec<Part> {
+    let mut parts =
+        Parts { limits, done: Vec::new(), current: ExportTraceServiceRequest::default(), spans: 0, bytes: 0 };
+    for resource_spans in request.resource_spans {
+        let resource = ResourceSpans { scope_spans: Vec::new(), ..resource_spans };
+        for scope_spans in resource_spans.scope_spans {
+            let scope = ScopeSpans { spans: Vec::new(), ..scope_spans };
+            parts.open(&resource, &scope);
+            for span in scope_spans.spans {
+                parts.add(span, &resource, &scope);
+            }
+        }
+    }
+    parts.close();
+    parts.done
+}
+
+struct Parts {
+    limits: Limits,
+    done: Vec<Part>,
+    current: ExportTraceServiceRequest,
+    spans: usize,
+    /// A little more than the current part will weigh.
+    bytes: usize,
+}
+
+/// Tag and length of a message inside another: at most 1 + 5 bytes.
+const FRAME: usize = 6;
+
+impl Parts {
+    fn open(&mut self, resource: &ResourceSpans, scope: &ScopeSpans) {
+        self.bytes += resource.encoded_len() + scope.encoded_len() + 2 * FRAME;
+        self.current.resource_spans.push(ResourceSpans { scope_spans: vec![scope.clone()], ..resource.clone() });
+    }
+
+    fn add(&mut self, span: Span, resource: &ResourceSpans, scope: &ScopeSpans) {
+        let weight = span.encoded_len() + FRAME;
+        let full = self.spans >= self.limits.spans || self.bytes + weight > self.limits.bytes;
+        if full && self.spans > 0 {
+            self.close();
+            self.open(resource, scope);
+        }
+        self.bytes += weight;
+        self.spans += 1;
+        let open = self.current.resource_spans.last_mut().and_then(|resource| resource.scope_spans.last_mut());
+        if let Some(scope) = open {
+            scope.spans.push(span);
+        }
+    }
+
+    fn close(&mut self) {
+        let current = std::mem::take(&mut self.current);
+        if self.spans > 0 {
+            self.done.push(Part { body: current.encode_to_vec().into(), spans: self.spans as u64 });
+        }
+        (self.spans, self.bytes) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::otlp::InstrumentationScope;
+
+    fn request(scopes: usize, spans: usize) -> ExportTraceServiceRequest {
+        let span = |n: usize| Span { name: format!("span {n}").into(), ..Span::default() };
+        let scope = |n: usize| ScopeSpans {
+            scope: Some(InstrumentationScope { name: format!("scope {n}").into(), ..InstrumentationScope::default() }),
+            spans: (0..spans).map(span).collect(),
+            ..ScopeSpans::default()
+        };
+        let resource = ResourceSpans { scope_spans: (0..scopes).map(scope).collect(), ..ResourceSpans::default() };
+        ExportTraceServiceRequest { resource_spans: vec![resource] }
+    }
+
+    #[test]
+    fn parts_hold_every_span_once_under_its_scope() {
+        for (limits, expected) in [
+            (Limits { spans: 100, bytes: 1 << 20 }, vec![30]),
+            (Limits { spans: 7, bytes: 1 << 20 }, vec![7, 7, 7, 7, 2]),
+            (Limits { spans: 100, bytes: 1 }, vec![1; 30]),
+        ] {
+            let parts = split(request(3, 10), limits);
+            assert_eq!(parts.iter().map(|part| part.spans).collect::<Vec<_>>(), expected, "{limits:?}");
+            let mut seen = Vec::new();
+            for part in parts {
+                for resource in ExportTraceServiceRequest::decode(part.body).unwrap().resource_spans {
+                    for scope in resource.scope_spans {
+                        let name = scope.scope.unwrap_or_default().name;
+                        seen.extend(scope.spans.into_iter().map(|span| (name.clone(), span.name)));
+                    }
+                }
+            }
+            assert_eq!(seen.len(), 30);
+            seen.dedup();
+            assert_eq!(seen.len(), 30);
+        }
+        assert!(split(request(3, 0), Limits { spans: 1, bytes: 1 }).is_empty());
+    }
+}

@@ -1,0 +1,279 @@
+//! Series with their samples, each series once.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::labels::{decode_labels, encode_label};
+use super::metadata::{Families, Metadata};
+use super::{Exemplar, NativeHistogram, Sample};
+
+/// A series of a [`SeriesBatch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeriesId(u32);
+
+/// What became of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is a sample of its own.
+    New,
+    /// The series has a sample of the same time already; the later value stands.
+    Replaced,
+}
+
+/// Series with their samples, each series once.
+#[derive(Debug, Default)]
+pub struct SeriesBatch {
+    /// Encoded labels of all series, one after the other.
+    arena: Vec<u8>,
+    entries: Vec<Entry>,
+    table: HashTable<u32>,
+    hasher: FixedState,
+    families: Families,
+    points: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    start: usize,
+    end: usize,
+    /// Hash of the encoded labels, kept so that a growing table does not read the arena again.
+    hash: u64,
+    samples: Points,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few series have.
+#[derive(Debug, Default)]
+struct Rare {
+    histograms: Vec<NativeHistogram>,
+    exemplars: Vec<Exemplar>,
+}
+
+/// Most series of a push have one sample: it needs no allocation.
+#[derive(Debug)]
+enum Points {
+    None,
+    One(Sample),
+    Many(Vec<Sample>),
+}
+
+impl Points {
+    fn as_slice(&self) -> &[Sample] {
+        match self {
+            Points::None => &[],
+            Points::One(point) => std::slice::from_ref(point),
+            Points::Many(points) => points,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [Sample] {
+        match self {
+            Points::None => &mut [],
+            Points::One(point) => std::slice::from_mut(point),
+            Points::Many(points) => points,
+        }
+    }
+
+    fn insert(&mut self, at: usize, point: Sample) {
+        *self = match std::mem::replace(self, Points::None) {
+            Points::None => Points::One(point),
+            Points::One(only) => {
+                let mut points = vec![only];
+                points.insert(at.min(1), point);
+                Points::Many(points)
+            }
+            Points::Many(mut points) => {
+                points.insert(at.min(points.len()), point);
+                Points::Many(points)
+            }
+        };
+    }
+}
+
+/// A series as the encoder and the tests see it.
+#[derive(Clone, Copy)]
+pub struct SeriesView<'a> {
+    entry: &'a Entry,
+    arena: &'a [u8],
+}
+
+impl SeriesBatch {
+    /// The series with these labels, made when it is new. Names must come sorted and unique, values non-empty:
+    /// [`Labels::iter`](super::Labels::iter) gives them so.
+    pub fn series<'a>(&mut self, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> SeriesId {
+        let start = self.arena.len();
+        for (name, value) in labels {
+            encode_label(&mut self.arena, name, value);
+        }
+        self.interned(start)
+    }
+
+    /// The series whose labels are these runs of [`encode_label`], one after the other: for sources that write many
+    /// series with mostly the same labels. Names must be sorted and unique over all runs, values non-empty.
+    pub fn series_encoded<const N: usize>(&mut self, runs: [&[u8]; N]) -> SeriesId {
+        let start = self.arena.len();
+        self.arena.reserve(runs.iter().map(|run| run.len()).sum());
+        for run in runs {
+            self.arena.extend_from_slice(run);
+        }
+        self.interned(start)
+    }
+
+    /// Makes room for so many more series with labels of so many bytes altogether.
+    pub fn reserve(&mut self, series: usize, label_bytes: usize) {
+        self.arena.reserve(label_bytes);
+        self.entries.reserve(series);
+        let entries = &self.entries;
+        self.table.reserve(series, |&index| entries[index as usize].hash);
+    }
+
+    /// Takes all series out and keeps the memory, for the next batch of the same size.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.entries.clear();
+        self.table.clear();
+        self.families = Families::default();
+        self.points = 0;
+    }
+
+    /// Makes the labels at the end of the arena a series, or takes them away when there is such a series.
+    fn interned(&mut self, start: usize) -> SeriesId {
+        let key = &self.arena[start..];
+        let hash = self.hasher.hash_one(key);
+        let (arena, entries) = (&self.arena, &self.entries);
+        let same = |&index: &u32| {
+            let entry = &entries[index as usize];
+            entry.hash == hash && arena[entry.start..entry.end] == *key
+        };
+        if let Some(&index) = self.table.find(hash, same) {
+            self.arena.truncate(start);
+            return SeriesId(index);
+        }
+        let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let end = self.arena.len();
+        self.entries.push(Entry { start, end, hash, samples: Points::None, rare: None });
+        let entries = &self.entries;
+        self.table.insert_unique(hash, index, |&other| entries[other as usize].hash);
+        SeriesId(index)
+    }
+
+    /// Adds a sample, kept in order of time; of two at the same time the later call wins.
+    pub fn push(&mut self, id: SeriesId, timestamp_ms: i64, value: f64) -> Pushed {
+        self.push_sample(id, Sample { timestamp_ms, value, start_ms: 0 })
+    }
+
+    /// As [`push`](Self::push), with the time since when a cumulative value counts.
+    pub fn push_sample(&mut self, id: SeriesId, sample: Sample) -> Pushed {
+        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Pushed::Replaced };
+        let samples = &mut entry.samples;
+        let at = samples.as_slice().partition_point(|other| other.timestamp_ms < sample.timestamp_ms);
+        if let Some(other) = samples.as_mut_slice().get_mut(at)
+            && other.timestamp_ms == sample.timestamp_ms
+        {
+            *other = sample;
+            return Pushed::Replaced;
+        }
+        samples.insert(at, sample);
+        self.points += 1;
+        Pushed::New
+    }
+
+    /// Adds a native histogram, kept in order of time; of two at the same time the later call wins.
+    pub fn push_histogram(&mut self, id: SeriesId, histogram: NativeHistogram) -> Pushed {
+        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Pushed::Replaced };
+        let histograms = &mut entry.rare.get_or_insert_default().histograms;
+        let at = histograms.partition_point(|other| other.timestamp_ms < histogram.timestamp_ms);
+        if let Some(other) = histograms.get_mut(at)
+            && other.timestamp_ms == histogram.timestamp_ms
+        {
+            *other = histogram;
+            return Pushed::Replaced;
+        }
+        histograms.insert(at, histogram);
+        self.points += 1;
+        Pushed::New
+    }
+
+    pub fn push_exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
+        if let Some(entry) = self.entries.get_mut(id.0 as usize) {
+            entry.rare.get_or_insert_default().exemplars.push(exemplar);
+        }
+    }
+
+    /// Adds all points of a series of another batch; returns how many stand instead of one of the same time.
+    pub fn take_points(&mut self, id: SeriesId, series: SeriesView<'_>) -> u64 {
+        let mut replaced = 0;
+        for &sample in series.samples() {
+            replaced += u64::from(self.push_sample(id, sample) == Pushed::Replaced);
+        }
+        for histogram in series.histograms() {
+            replaced += u64::from(self.push_histogram(id, histogram.clone()) == Pushed::Replaced);
+        }
+        for exemplar in series.exemplars() {
+            self.push_exemplar(id, exemplar.clone());
+        }
+        replaced
+    }
+
+    /// Adds what is known of a metric family, once per family.
+    pub fn describe(&mut self, metadata: Metadata) {
+        self.families.add(metadata);
+    }
+
+    /// Samples and native histograms.
+    pub fn points(&self) -> u64 {
+        self.points
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = SeriesView<'_>> {
+        self.entries.iter().map(|entry| SeriesView { entry, arena: &self.arena })
+    }
+
+    pub fn metadata(&self) -> &[Metadata] {
+        self.families.as_slice()
+    }
+
+    /// What is known of the family that a series of this name belongs to: `x` also for the `x_bucket`, `x_count` and
+    /// `x_sum` of a histogram.
+    pub fn metadata_of(&self, name: &str) -> Option<&Metadata> {
+        self.families.of_series(name)
+    }
+}
+
+impl<'a> SeriesView<'a> {
+    /// The labels as remote write 1.0 encodes them: `TimeSeries` fields 1.
+    pub fn encoded_labels(&self) -> &'a [u8] {
+        &self.arena[self.entry.start..self.entry.end]
+    }
+
+    pub fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        decode_labels(self.encoded_labels())
+    }
+
+    /// The value of one label.
+    pub fn label(&self, name: &str) -> Option<&'a str> {
+        self.labels().find(|&(other, _)| other == name).map(|(_, value)| value)
+    }
+
+    pub fn samples(&self) -> &'a [Sample] {
+        self.entry.samples.as_slice()
+    }
+
+    pub fn histograms(&self) -> &'a [NativeHistogram] {
+        self.entry.rare.as_deref().map_or(&[], |rare| &rare.histograms)
+    }
+
+    pub fn exemplars(&self) -> &'a [Exemplar] {
+        self.entry.rare.as_deref().map_or(&[], |rare| &rare.exemplars)
+    }
+}

@@ -1,0 +1,70 @@
+//! What metric families are called and mean: HELP, TYPE and UNIT.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+/// What the metric family of some series is called and means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    pub family: String,
+    pub kind: MetadataKind,
+    pub help: String,
+    pub unit: String,
+}
+
+/// prompb `MetricMetadata.MetricType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataKind {
+    Unknown = 0,
+    Counter = 1,
+    Gauge = 2,
+    Histogram = 3,
+    GaugeHistogram = 4,
+    Summary = 5,
+    Info = 6,
+    StateSet = 7,
+}
+
+/// Metric families, each once, in the order in which they were first met.
+#[derive(Debug, Default)]
+pub(super) struct Families {
+    list: Vec<Metadata>,
+    table: HashTable<u32>,
+    hasher: FixedState,
+}
+
+impl Families {
+    pub(super) fn add(&mut self, metadata: Metadata) {
+        if self.find(&metadata.family).is_some() {
+            return;
+        }
+        let Ok(index) = u32::try_from(self.list.len()) else { return };
+        let hash = self.hasher.hash_one(metadata.family.as_str());
+        self.list.push(metadata);
+        let (list, hasher) = (&self.list, &self.hasher);
+        self.table.insert_unique(hash, index, |&other| hasher.hash_one(list[other as usize].family.as_str()));
+    }
+
+    pub(super) fn as_slice(&self) -> &[Metadata] {
+        &self.list
+    }
+
+    /// The family of a series of this name: the name itself, or without the suffix of a part of a histogram or summary.
+    pub(super) fn of_series(&self, name: &str) -> Option<&Metadata> {
+        let of_part = |suffix| {
+            let family = self.find(name.strip_suffix(suffix)?)?;
+            let has_parts =
+                matches!(family.kind, MetadataKind::Histogram | MetadataKind::GaugeHistogram | MetadataKind::Summary);
+            has_parts.then_some(family)
+        };
+        self.find(name).or_else(|| ["_bucket", "_count", "_sum"].into_iter().find_map(of_part))
+    }
+
+    fn find(&self, family: &str) -> Option<&Metadata> {
+        let same = |&index: &u32| self.list[index as usize].family == family;
+        let index = *self.table.find(self.hasher.hash_one(family), same)?;
+        self.list.get(index as usize)
+    }
+}

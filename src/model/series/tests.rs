@@ -1,0 +1,69 @@
+//! Behaviour of label sets and batches.
+
+use super::*;
+
+#[test]
+fn labels_are_unique_sorted_and_never_empty() {
+    let mut labels: Labels = [("b", "1"), ("__name__", "up"), ("A", "x"), ("b", "2"), ("c", "")].into_iter().collect();
+    labels.set("A", "");
+    labels.set_default("b", "3");
+    labels.set_default("d", "4");
+    assert_eq!(labels.iter().collect::<Vec<_>>(), [("__name__", "up"), ("b", "2"), ("d", "4")]);
+}
+
+#[test]
+fn points_with_the_same_labels_meet_in_one_series() {
+    let mut batch = SeriesBatch::default();
+    let up = [("__name__", "up"), ("job", "shop")];
+    let first = batch.series(up);
+    let other = batch.series([("__name__", "up"), ("job", "bank")]);
+    let again = batch.series(up);
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+    assert_eq!(batch.iter().next().map(|series| series.labels().collect::<Vec<_>>()), Some(up.to_vec()));
+}
+
+#[test]
+fn samples_stand_in_order_of_time_and_the_last_value_of_a_time_wins() {
+    let mut batch = SeriesBatch::default();
+    let id = batch.series([("__name__", "up")]);
+    assert_eq!(batch.push(id, 2, 1.0), Pushed::New);
+    assert_eq!(batch.push(id, 1, 2.0), Pushed::New);
+    assert_eq!(batch.push(id, 3, 3.0), Pushed::New);
+    assert_eq!(batch.push(id, 2, 4.0), Pushed::Replaced);
+    let samples: Vec<_> = batch.iter().flat_map(|series| series.samples()).map(|s| (s.timestamp_ms, s.value)).collect();
+    assert_eq!(samples, [(1, 2.0), (2, 4.0), (3, 3.0)]);
+    assert_eq!(batch.points(), 3);
+}
+
+#[test]
+fn a_cleared_batch_is_as_good_as_new() {
+    let mut batch = SeriesBatch::default();
+    batch.reserve(2, 100);
+    let id = batch.series([("__name__", "old")]);
+    batch.push(id, 1, 1.0);
+    batch.describe(Metadata {
+        family: "old".into(),
+        kind: MetadataKind::Gauge,
+        help: String::new(),
+        unit: String::new(),
+    });
+    batch.clear();
+    assert_eq!((batch.len(), batch.points(), batch.metadata().len()), (0, 0, 0));
+    let id = batch.series([("__name__", "old")]);
+    assert_eq!(batch.push(id, 1, 2.0), Pushed::New);
+    assert_eq!(batch.iter().count(), 1);
+}
+
+#[test]
+fn the_family_of_a_part_of_a_histogram_is_found() {
+    let mut batch = SeriesBatch::default();
+    for (family, kind) in [("h", MetadataKind::Histogram), ("g", MetadataKind::Gauge)] {
+        batch.describe(Metadata { family: family.into(), kind, help: String::new(), unit: String::new() });
+    }
+    for (name, expected) in
+        [("h", Some("h")), ("h_bucket", Some("h")), ("h_sum", Some("h")), ("g", Some("g")), ("g_sum", None)]
+    {
+        assert_eq!(batch.metadata_of(name).map(|known| known.family.as_str()), expected, "{name}");
+    }
+}

@@ -1,0 +1,229 @@
+//! What waits in the queue: a message that says what is in it, why it waits, and since when.
+//!
+//! The body of an SQS message is text of at most 1 MiB (Amazon SQS Developer Guide, "Amazon SQS message quotas"), so what
+//! is to be delivered stands in it as base64 of snappy.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::segment::Document;
+
+/// The value of the key `sidecarless` of these messages.
+pub const KIND: &str = "spool";
+
+/// The version that is written. Readers take this one only: a queue holds messages for hours, so a new version has to be
+/// read one release before it is written.
+const VERSION: u32 = 1;
+
+/// The most that data may weigh before base64: with it and the envelope the message stays under 1 MiB.
+pub const DATA_BYTES: usize = 780_000;
+
+/// The most that data may inflate to. What is written inflates to 64 KB times 50 at the most.
+const INFLATED_LIMIT: usize = 8 << 20;
+
+/// Why a message waits, in characters.
+const WHY_CHARS: usize = 300;
+
+/// Something that could not be delivered, and its history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spooled {
+    pub cargo: Cargo,
+    /// What the first attempt failed with.
+    pub why: String,
+    /// When that was, in milliseconds since the epoch.
+    pub first_ms: i64,
+}
+
+/// What is to be delivered, and so where to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cargo {
+    /// A snappy-compressed `WriteRequest` of remote write 1.0 with so many points, for AMP.
+    WriteRequest { snappy: Bytes, points: u64 },
+    /// For X-Ray.
+    Documents(Vec<Document>),
+}
+
+/// A message that nobody can deliver. It belongs into the dead-letter queue.
+#[derive(Debug, Error)]
+pub enum Unreadable {
+    #[error("the message is no JSON of this function's making: {0}")]
+    Envelope(#[from] serde_json::Error),
+    #[error("the message is of version {0}, and this function reads version {VERSION}")]
+    Version(u32),
+    #[error("the message is for `{0}`, which is no destination")]
+    Destination(String),
+    #[error("the message's data is broken: {0}")]
+    Data(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    sidecarless: String,
+    v: u32,
+    to: String,
+    why: String,
+    first_ms: i64,
+    items: u64,
+    data: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Documents {
+    #[prost(message, repeated, tag = "1")]
+    documents: Vec<DocumentMessage>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct DocumentMessage {
+    #[prost(string, tag = "1")]
+    json: String,
+    #[prost(string, tag = "2")]
+    trace_id: String,
+    #[prost(string, tag = "3")]
+    id: String,
+}
+
+impl Spooled {
+    /// Bodies of messages: one, or several when the documents are too large for one.
+    pub fn into_messages(self) -> Vec<String> {
+        let Spooled { cargo, why, first_ms } = self;
+        let envelope = |to: &str, items: u64, data: &[u8]| {
+            let why = why.chars().take(WHY_CHARS).collect();
+            let data = STANDARD.encode(data);
+            let envelope = Envelope { sidecarless: KIND.into(), v: VERSION, to: to.into(), why, first_ms, items, data };
+            // A struct of texts and numbers has no way to fail.
+            serde_json::to_string(&envelope).unwrap_or_default()
+        };
+        match cargo {
+            Cargo::WriteRequest { snappy, points } => vec![envelope("amp", points, &snappy)],
+            Cargo::Documents(documents) => {
+                packed(documents).iter().map(|(count, data)| envelope("xray", *count, data)).collect()
+            }
+        }
+    }
+
+    /// Reads the body of a message.
+    pub fn parse(body: &str) -> Result<Self, Unreadable> {
+        let envelope: Envelope = serde_json::from_str(body)?;
+        if envelope.v != VERSION {
+            return Err(Unreadable::Version(envelope.v));
+        }
+        let data = STANDARD.decode(&envelope.data).map_err(|error| Unreadable::Data(error.to_string()))?;
+        let cargo = match envelope.to.as_str() {
+            "amp" => Cargo::WriteRequest { snappy: data.into(), points: envelope.items },
+            "xray" => Cargo::Documents(unpacked(&data)?),
+            other => return Err(Unreadable::Destination(other.chars().take(40).collect())),
+        };
+        Ok(Self { cargo, why: envelope.why, first_ms: envelope.first_ms })
+    }
+}
+
+impl Cargo {
+    /// Samples or documents.
+    pub fn items(&self) -> u64 {
+        match self {
+            Cargo::WriteRequest { points, .. } => *points,
+            Cargo::Documents(documents) => documents.len() as u64,
+        }
+    }
+}
+
+/// Compressed documents with their number, halved until each fits. One document, 64 KB at most, always does.
+fn packed(documents: Vec<Document>) -> Vec<(u64, Vec<u8>)> {
+    let message = |document: &Document| DocumentMessage {
+        json: document.json.clone(),
+        trace_id: document.trace_id.clone(),
+        id: document.id.clone(),
+    };
+    let encoded = Documents { documents: documents.iter().map(message).collect() }.encode_to_vec();
+    // Only input of 4 GiB and more makes the encoder fail.
+    let data = snap::raw::Encoder::new().compress_vec(&encoded).unwrap_or_default();
+    if documents.len() < 2 || (data.len() <= DATA_BYTES && encoded.len() <= INFLATED_LIMIT) {
+        return vec![(documents.len() as u64, data)];
+    }
+    let mut first = documents;
+    let second = first.split_off(first.len() / 2);
+    [first, second].into_iter().flat_map(packed).collect()
+}
+
+fn unpacked(data: &[u8]) -> Result<Vec<Document>, Unreadable> {
+    let broken = |reason: String| Unreadable::Data(reason);
+    let length = snap::raw::decompress_len(data).map_err(|error| broken(error.to_string()))?;
+    if length > INFLATED_LIMIT {
+        return Err(broken(format!("it inflates to {length} bytes")));
+    }
+    let encoded = snap::raw::Decoder::new().decompress_vec(data).map_err(|error| broken(error.to_string()))?;
+    let decoded = Documents::decode(encoded.as_slice()).map_err(|error| broken(error.to_string()))?;
+    let document =
+        |message: DocumentMessage| Document { json: message.json, trace_id: message.trace_id, id: message.id };
+    Ok(decoded.documents.into_iter().map(document).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SQS' limit.
+    const MESSAGE_BYTES: usize = 1 << 20;
+
+    fn document(n: u64, json: String) -> Document {
+        Document { json, trace_id: format!("1-{n:08x}-{n:024x}"), id: format!("{n:016x}") }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for cargo in [
+            Cargo::WriteRequest { snappy: vec![1, 2, 3].into(), points: 7 },
+            Cargo::Documents(vec![document(1, "{\"name\":\"a\\nb\"}".into()), document(2, "{}\n".into())]),
+        ] {
+            let spooled = Spooled { cargo, why: "503: \"busy\"".into(), first_ms: 1_795_389_900_000 };
+            let messages = spooled.clone().into_messages();
+            assert_eq!(messages.len(), 1);
+            assert_eq!(Spooled::parse(&messages[0]).unwrap(), spooled);
+        }
+    }
+
+    #[test]
+    fn what_does_not_compress_is_split_until_it_fits() {
+        let mut random = 1_u64;
+        let mut noise = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b' ' + u8::try_from((random >> 33) % 94).unwrap())
+        };
+        let documents: Vec<_> = (0..50).map(|n| document(n, (0..64_000).map(|_| noise()).collect())).collect();
+        let whole = Spooled { cargo: Cargo::Documents(documents.clone()), why: String::new(), first_ms: 0 };
+        let messages = whole.into_messages();
+        assert!(messages.len() > 1);
+        let mut read = Vec::new();
+        for message in &messages {
+            assert!(message.len() <= MESSAGE_BYTES, "{}", message.len());
+            match Spooled::parse(message).unwrap().cargo {
+                Cargo::Documents(documents) => read.extend(documents),
+                Cargo::WriteRequest { .. } => panic!("documents were written"),
+            }
+        }
+        assert_eq!(read, documents);
+    }
+
+    #[test]
+    fn poison_says_what_is_wrong_with_it() {
+        for (body, expected) in [
+            ("", "no JSON"),
+            ("{}", "no JSON"),
+            (r#"{"sidecarless":"spool","v":2,"to":"amp","why":"","first_ms":0,"items":0,"data":""}"#, "of version 2"),
+            (r#"{"sidecarless":"spool","v":1,"to":"s3","why":"","first_ms":0,"items":0,"data":""}"#, "for `s3`"),
+            (r#"{"sidecarless":"spool","v":1,"to":"amp","why":"","first_ms":0,"items":0,"data":"%"}"#, "broken"),
+            (
+                r#"{"sidecarless":"spool","v":1,"to":"xray","why":"","first_ms":0,"items":0,"data":"////////"}"#,
+                "broken",
+            ),
+        ] {
+            let error = Spooled::parse(body).unwrap_err().to_string();
+            assert!(error.contains(expected), "{body}: {error}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! EventBridge's "ECS Task State Change": the task as it is after a change, in the event's `detail`.
+//!
+//! Shape: Amazon ECS Developer Guide, "Amazon ECS task state change events". It is that of DescribeTasks but for times,
+//! which are texts here, and for the attachment of the network interface, whose type is `eni`.
+
+use serde::Deserialize;
+
+use crate::model::json::{self, Malformed, Number, Text};
+use crate::model::target::{NetworkBinding, Task, TaskContainer};
+
+/// Reads the `detail` of an event. Fields may be missing; the error says what is no task at all, and where.
+pub fn parse_detail(detail: &[u8]) -> Result<Task, Malformed> {
+    json::parse::<Detail<'_>>("the detail of a task state change", detail).map(|detail| detail.task())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Detail<'a> {
+    #[serde(borrow)]
+    task_arn: Text<'a>,
+    cluster_arn: Text<'a>,
+    task_definition_arn: Text<'a>,
+    group: Text<'a>,
+    started_by: Text<'a>,
+    launch_type: Text<'a>,
+    capacity_provider_name: Text<'a>,
+    platform_family: Text<'a>,
+    availability_zone: Text<'a>,
+    container_instance_arn: Text<'a>,
+    last_status: Text<'a>,
+    desired_status: Text<'a>,
+    cpu: Number,
+    memory: Number,
+    version: Number,
+    created_at: Text<'a>,
+    pull_started_at: Text<'a>,
+    pull_stopped_at: Text<'a>,
+    started_at: Text<'a>,
+    stopping_at: Text<'a>,
+    execution_stopped_at: Text<'a>,
+    stopped_at: Text<'a>,
+    updated_at: Text<'a>,
+    stop_code: Text<'a>,
+    stopped_reason: Text<'a>,
+    ephemeral_storage: Option<EphemeralStorage>,
+    overrides: Option<Overrides<'a>>,
+    attachments: Option<Vec<Attachment<'a>>>,
+    containers: Option<Vec<Container<'a>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct EphemeralStorage {
+    #[serde(rename = "sizeInGiB")]
+    size_in_gib: Number,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Overrides<'a> {
+    #[serde(borrow)]
+    task_role_arn: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Attachment<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    details: Option<Vec<AttachmentDetail<'a>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AttachmentDetail<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    value: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Container<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    image: Text<'a>,
+    image_digest: Text<'a>,
+    runtime_id: Text<'a>,
+    last_status: Text<'a>,
+    exit_code: Number,
+    reason: Text<'a>,
+    health_status: Text<'a>,
+    cpu: Number,
+    memory: Number,
+    network_bindings: Option<Vec<Binding<'a>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Binding<'a> {
+    container_port: Number,
+    host_port: Number,
+    #[serde(borrow)]
+    protocol: Text<'a>,
+}
+
+impl Detail<'_> {
+    fn task(&self) -> Task {
+        let mut task = Task::from_arn(&self.task_arn);
+        if !self.cluster_arn.is_empty() {
+            task.set_cluster(&self.cluster_arn);
+        }
+        task.set_definition(&self.task_definition_arn);
+        task.set_group(&self.group);
+        task.started_by = (*self.started_by).into();
+        task.launch_type = (*self.launch_type).into();
+        task.capacity_provider = given(&self.capacity_provider_name);
+        task.platform_family = (*self.platform_family).into();
+        task.availability_zone = (*self.availability_zone).into();
+        task.container_instance_arn = given(&self.container_instance_arn);
+        task.last_status = (*self.last_status).into();
+        task.desired_status = (*self.desired_status).into();
+        task.cpu = self.cpu.0;
+        task.memory_mib = self.memory.as_u64();
+        task.ephemeral_storage_gib = self.ephemeral_storage.as_ref().and_then(|storage| storage.size_in_gib.as_u64());
+        task.version = self.version.as_u64().unwrap_or(0);
+        task.stop_code = given(&self.stop_code);
+        task.stopped_reason = given(&self.stopped_reason);
+        task.task_role_arn = self.overrides.as_ref().and_then(|overrides| given(&overrides.task_role_arn));
+        task.containers = self.containers.iter().flatten().map(Container::container).collect();
+        self.set_times(&mut task);
+        self.set_interface(&mut task);
+        task
+    }
+
+    fn set_times(&self, task: &mut Task) {
+        task.created_at_ms = milliseconds(&self.created_at);
+        task.pull_started_at_ms = milliseconds(&self.pull_started_at);
+        task.pull_stopped_at_ms = milliseconds(&self.pull_stopped_at);
+        task.started_at_ms = milliseconds(&self.started_at);
+        task.stopping_at_ms = milliseconds(&self.stopping_at);
+        task.execution_stopped_at_ms = milliseconds(&self.execution_stopped_at);
+        task.stopped_at_ms = milliseconds(&self.stopped_at);
+        task.updated_at_ms = milliseconds(&self.updated_at);
+    }
+
+    /// A task with a network interface of its own is in `awsvpc` mode; the event does not name the mode.
+    fn set_interface(&self, task: &mut Task) {
+        let mut attachments = self.attachments.iter().flatten();
+        let Some(interface) = attachments.find(|one| matches!(&*one.kind, "eni" | "ElasticNetworkInterface")) else {
+            return;
+        };
+        task.network_mode = "awsvpc".into();
+        for detail in interface.details.iter().flatten() {
+            match &*detail.name {
+                "privateIPv4Address" => task.address = detail.value.parse().ok(),
+                "privateDnsName" => task.private_dns_name = given(&detail.value),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Container<'_> {
+    fn container(&self) -> TaskContainer {
+        TaskContainer {
+            name: (*self.name).into(),
+            image: (*self.image).into(),
+            image_digest: (*self.image_digest).into(),
+            runtime_id: (*self.runtime_id).into(),
+            last_status: (*self.last_status).into(),
+            exit_code: self.exit_code.0.map(|code| code as i32),
+            reason: given(&self.reason),
+            health: (*self.health_status).into(),
+            cpu: self.cpu.0,
+            memory_mib: self.memory.as_u64(),
+            network_bindings: self.network_bindings.iter().flatten().filter_map(Binding::binding).collect(),
+            ..TaskContainer::default()
+        }
+    }
+}
+
+impl Binding<'_> {
+    fn binding(&self) -> Option<NetworkBinding> {
+        let port = |number: Number| u16::try_from(number.as_u64()?).ok();
+        Some(NetworkBinding {
+            container_port: port(self.container_port)?,
+            host_port: port(self.host_port)?,
+            protocol: (*self.protocol).into(),
+        })
+    }
+}
+
+fn given(text: &str) -> Option<std::sync::Arc<str>> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+fn milliseconds(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STOPPED: &str = r#"{"taskArn":"arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e",
+        "clusterArn":"arn:aws:ecs:eu-west-1:111122223333:cluster/shop","group":"service:cart-svc",
+        "taskDefinitionArn":"arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:12","launchType":"FARGATE",
+        "cpu":"512","memory":"1024","lastStatus":"STOPPED","version":7,"stoppedAt":"2026-03-04T09:00:02.5Z",
+        "stopCode":"EssentialContainerExited","attachments":[{"type":"eni","details":[
+        {"name":"subnetId","value":"subnet-1"},{"name":"privateIPv4Address","value":"10.2.3.4"}]}],
+        "containers":[{"name":"cart","lastStatus":"STOPPED","exitCode":137,"cpu":"256","reason":"OutOfMemoryError: killed",
+        "networkBindings":[{"containerPort":80,"hostPort":32768,"protocol":"tcp"},{"containerPort":"x"}]}],"new":{}}"#;
+
+    #[test]
+    fn a_state_change_is_a_task() {
+        let task = parse_detail(STOPPED.as_bytes()).unwrap();
+        assert_eq!((&*task.id, &*task.cluster, task.service.as_deref()), ("5f0e", "shop", Some("cart-svc")));
+        assert_eq!((&*task.family, &*task.revision, task.version), ("cart", "12", 7));
+        assert_eq!((task.cpu, task.memory_mib, &*task.network_mode), (Some(512.0), Some(1024), "awsvpc"));
+        assert_eq!(task.address, Some([10, 2, 3, 4].into()));
+        assert_eq!(task.stopped_at_ms, Some(1_772_614_802_500));
+        let container = &task.containers[0];
+        assert_eq!((container.exit_code, container.cpu), (Some(137), Some(256.0)));
+        assert_eq!(container.network_bindings.len(), 1);
+    }
+
+    #[test]
+    fn an_older_event_is_no_news_to_a_newer_one() {
+        let newer = parse_detail(STOPPED.as_bytes()).unwrap();
+        let older = parse_detail(STOPPED.replace("\"version\":7", "\"version\":5").as_bytes()).unwrap();
+        assert!(newer.is_newer_than(&older));
+        assert!(!older.is_newer_than(&newer));
+    }
+
+    #[test]
+    fn what_is_missing_or_null_is_not_known_and_what_is_no_object_is_an_error() {
+        let task = parse_detail(br#"{"taskArn":null,"containers":null,"cpu":{},"attachments":[{}]}"#).unwrap();
+        assert_eq!(task, Task::default());
+        assert!(parse_detail(b"[]").is_err() || parse_detail(b"[]").unwrap() == Task::default());
+        assert!(parse_detail(b"not json").is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! A pipeline from settings and from what Lambda sets: region, credentials, endpoints.
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use thiserror::Error;
+
+use super::Pipeline;
+use crate::clients::{self, ClientError};
+use crate::collect::discover::Discovery;
+use crate::collect::receive::Gate;
+use crate::collect::scrape::Scraper;
+use crate::config::{Auth, RemoteWriteVersion, Settings};
+use crate::deliver::post::SignedPost;
+use crate::deliver::remote_write::{RemoteWrite, Version};
+use crate::deliver::sign::Signer;
+use crate::deliver::xray::XRay;
+use crate::deliver::xray_http::XRayHttp;
+
+/// The pipeline cannot be made.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("AWS_REGION is not set")]
+    NoRegion,
+    #[error("there is no source of AWS credentials")]
+    NoCredentials,
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl Pipeline {
+    /// Makes every client once; none connects before it is used.
+    pub async fn from_environment(settings: Settings) -> Result<Self, StartError> {
+        warn_of_what_is_off(&settings);
+        clients::install_tls();
+        let aws = clients::aws().await;
+        let region = aws.region().ok_or(StartError::NoRegion)?.as_ref().to_owned();
+        let credentials: SharedCredentialsProvider = aws.credentials_provider().ok_or(StartError::NoCredentials)?;
+        let http = clients::http()?;
+        let post = SignedPost::new(http.clone(), Signer::new(credentials, region.clone()));
+        let xray = settings.endpoints.xray.clone().map_or_else(|| clients::xray_endpoint(&region), Ok)?;
+        let version = match settings.remote_write {
+            RemoteWriteVersion::V1 => Version::V1,
+            RemoteWriteVersion::V2 => Version::V2,
+        };
+        let endpoint = settings.prometheus_endpoint.clone();
+        Ok(Self {
+            gate: Gate::new(settings.auth, settings.tokens.clone()),
+            discovery: Discovery::new(clients::ecs(&aws), &settings.clusters),
+            scraper: Scraper::new(http, settings.scrape_timeout),
+            remote_write: endpoint.map(|endpoint| RemoteWrite::new(endpoint, post.clone(), version)),
+            xray: XRay::new(clients::xray(&aws)),
+            xray_http: XRayHttp::new(xray, post),
+            settings,
+        })
+    }
+}
+
+fn warn_of_what_is_off(settings: &Settings) {
+    if settings.prometheus_endpoint.is_none() {
+        tracing::warn!("AWS_PROMETHEUS_ENDPOINT is not set: ticks do nothing, and pushed metrics are refused");
+    }
+    match settings.auth {
+        Auth::Token if settings.tokens.is_empty() => {
+            tracing::warn!("SIDECARLESS_TOKENS_SHA256 is not set: every push is refused with 401");
+        }
+        Auth::Open => tracing::warn!("SIDECARLESS_AUTH is none: whoever knows the URL may push"),
+        Auth::Token | Auth::Iam => {}
+    }
+}

@@ -1,0 +1,110 @@
+//! Whose label wins: the page's and the target's become the labels of one series.
+
+use std::borrow::Cow;
+use std::iter::Peekable;
+
+use super::page::Label;
+use crate::model::series::Labels;
+
+/// The labels of a sample's series, in order: the page's with the metric's name, and the target's.
+pub(super) fn merged<'s, 'a: 's>(
+    name: Cow<'a, str>,
+    labels: &'s mut Vec<Label<'a>>,
+    target: &'s Labels,
+    honor_labels: bool,
+) -> impl Iterator<Item = (&'s str, &'s str)> {
+    labels.push(Label { name: Cow::Borrowed("__name__"), value: classic(name, true) });
+    for label in labels.iter_mut() {
+        label.name = classic(std::mem::take(&mut label.name), false);
+    }
+    labels.sort_by(|one, other| one.name.cmp(&other.name));
+    join_equal_names(labels);
+    if !honor_labels {
+        rename_clashing(labels, target);
+        labels.retain(|label| !label.value.is_empty());
+    }
+    Merged { page: labels.iter().peekable(), target: target.iter().peekable() }
+}
+
+/// Gives every label whose name the target claims the prefix `exported_`, as often as it takes to find a free name;
+/// shorter names first (`scrape/scrape.go`, `resolveConflictingExposedLabels`). The labels stay sorted.
+fn rename_clashing(labels: &mut [Label], target: &Labels) {
+    let is_clashing = |label: &Label| !label.value.is_empty() && target.get(&label.name).is_some();
+    let mut clashing: Vec<usize> = (0..labels.len()).filter(|&at| labels.get(at).is_some_and(is_clashing)).collect();
+    if clashing.is_empty() {
+        return;
+    }
+    clashing.sort_by_key(|&at| labels.get(at).map_or(0, |label| label.name.len()));
+    for at in clashing {
+        let Some(label) = labels.get(at) else { continue };
+        let mut name = format!("exported_{}", label.name);
+        while target.get(&name).is_some() || labels.iter().any(|label| label.name == name) {
+            name.insert_str(0, "exported_");
+        }
+        if let Some(label) = labels.get_mut(at) {
+            label.name = Cow::Owned(name);
+        }
+    }
+    labels.sort_by(|one, other| one.name.cmp(&other.name));
+}
+
+/// Different names in quotes may become one in the classic character set: their values are joined with `;`, as
+/// OpenTelemetry's translation of attributes does it ("Prometheus and OpenMetrics Compatibility", "Resource Attributes").
+fn join_equal_names(labels: &mut Vec<Label>) {
+    labels.dedup_by(|later, first| {
+        let is_equal = later.name == first.name;
+        if is_equal && first.value.is_empty() {
+            first.value = std::mem::take(&mut later.value);
+        } else if is_equal && !later.value.is_empty() {
+            let value = first.value.to_mut();
+            value.push(';');
+            value.push_str(&later.value);
+        }
+        is_equal
+    });
+}
+
+/// A name of the character set that every Prometheus has understood: any other character is `_`.
+pub(super) fn classic(name: Cow<'_, str>, with_colons: bool) -> Cow<'_, str> {
+    let is_allowed =
+        |character: char| character.is_ascii_alphanumeric() || character == '_' || (with_colons && character == ':');
+    let has_digit_first = name.starts_with(|first: char| first.is_ascii_digit());
+    if !name.is_empty() && !has_digit_first && name.chars().all(is_allowed) {
+        return name;
+    }
+    let mut classic: String =
+        name.chars().map(|character| if is_allowed(character) { character } else { '_' }).collect();
+    if has_digit_first || classic.is_empty() {
+        classic.insert(0, '_');
+    }
+    Cow::Owned(classic)
+}
+
+/// Page's and target's labels in one order; of one name, the page's. Empty values are left out, after they have taken
+/// the target's away.
+struct Merged<P: Iterator, T: Iterator> {
+    page: Peekable<P>,
+    target: Peekable<T>,
+}
+
+impl<'s, 'a: 's, P, T> Iterator for Merged<P, T>
+where
+    P: Iterator<Item = &'s Label<'a>>,
+    T: Iterator<Item = (&'s str, &'s str)>,
+{
+    type Item = (&'s str, &'s str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some(label) = self.page.peek() else { return self.target.next() };
+            if let Some(target) = self.target.next_if(|(name, _)| *name < label.name.as_ref()) {
+                return Some(target);
+            }
+            self.target.next_if(|(name, _)| *name == label.name.as_ref());
+            let label = self.page.next()?;
+            if !label.value.is_empty() {
+                return Some((&label.name, &label.value));
+            }
+        }
+    }
+}

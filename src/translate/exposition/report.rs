@@ -1,0 +1,38 @@
+//! What is said of every scrape, whether it went well or not.
+
+use std::time::Duration;
+
+use crate::model::series::{Labels, SeriesBatch};
+
+/// How a scrape went ("Jobs and instances" of the Prometheus documentation, "Automatically generated labels and time
+/// series").
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// Whether the page was had, read and written.
+    pub is_up: bool,
+    pub duration: Duration,
+    /// 0 when there was no page.
+    pub samples_scraped: u64,
+    /// 0 when there was no page.
+    pub samples_post_relabel: u64,
+    /// Series that the scrape before did not have; `None` where that is not known, and then the series is not written.
+    pub series_added: Option<u64>,
+}
+
+/// Writes `up` and the `scrape_*` series of one target.
+pub fn report(report: &Report, target_labels: &Labels, at_ms: i64, out: &mut SeriesBatch) {
+    let values = [
+        ("up", Some(f64::from(u8::from(report.is_up)))),
+        ("scrape_duration_seconds", Some(report.duration.as_secs_f64())),
+        ("scrape_samples_scraped", Some(report.samples_scraped as f64)),
+        ("scrape_samples_post_metric_relabeling", Some(report.samples_post_relabel as f64)),
+        ("scrape_series_added", report.series_added.map(|added| added as f64)),
+    ];
+    let mut labels = target_labels.clone();
+    for (name, value) in values {
+        let Some(value) = value else { continue };
+        labels.set("__name__", name);
+        let id = out.series(labels.iter());
+        out.push(id, at_ms, value);
+    }
+}

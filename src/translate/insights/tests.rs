@@ -1,0 +1,236 @@
+use super::*;
+use crate::model::target::TaskContainer;
+use crate::translate::stats::Selection;
+
+const NOW_MS: i64 = 1_772_613_180_000;
+const AT_MS: i64 = 1_772_613_000_000;
+
+const TASK: &str = r#"{"Version":"0","Type":"Task","TaskId":"5f0e","TaskDefinitionFamily":"cart",
+    "TaskDefinitionRevision":"12","ServiceName":"cart-svc","ClusterName":"shop","AccountID":"111122223333",
+    "Region":"eu-west-1","AvailabilityZone":"eu-west-1b","KnownStatus":"RUNNING","LaunchType":"FARGATE",
+    "PullStartedAt":1772611211120,"Timestamp":1772613000000,"CpuUtilized":102.4,"CpuReserved":512.0,
+    "MemoryUtilized":200,"MemoryReserved":1024,"StorageReadBytes":4096,"StorageWriteBytes":65536,
+    "NetworkRxBytes":13,"NetworkRxPackets":70,"NetworkTxBytes":40,"EphemeralStorageUtilized":0.33,
+    "EphemeralStorageReserved":21.47,"CloudWatchMetrics":[{"Namespace":"ECS/ContainerInsights","Metrics":[]}]}"#;
+const CONTAINER: &str = r#"{"Type":"Container","ContainerName":"cart","TaskId":"5f0e","ClusterName":"shop",
+    "TaskDefinitionFamily":"cart","Image":"repo/cart:2.7.1","Timestamp":1772613000000,"CpuUtilized":102.4,
+    "CpuReserved":0,"MemoryUtilized":200,"StorageReadBytes":4096}"#;
+const SERVICE: &str = r#"{"Type":"Service","ServiceName":"cart-svc","ClusterName":"shop","Timestamp":1772613000000,
+    "DesiredTaskCount":2,"RunningTaskCount":1,"PendingTaskCount":1,"DeploymentCount":1,"TaskSetCount":0}"#;
+const CLUSTER: &str = r#"{"Type":"Cluster","ClusterName":"shop","Timestamp":1772613000000,"TaskCount":5,
+    "ContainerInstanceCount":0,"ServiceCount":2}"#;
+
+/// The task as ECS knows it.
+fn described() -> Task {
+    let mut task = Task::from_arn("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e");
+    task.set_cluster("shop");
+    task.set_definition("cart:12");
+    task.set_group("service:cart-svc");
+    task.launch_type = "FARGATE".into();
+    task.memory_mib = Some(1024);
+    task.cpu = Some(512.0);
+    task.ephemeral_storage_gib = Some(20);
+    let cart = TaskContainer { name: "cart".into(), memory_mib: Some(512), ..TaskContainer::default() };
+    task.containers = vec![cart, TaskContainer::default()];
+    task
+}
+
+struct Read {
+    batch: SeriesBatch,
+    outcome: Outcome,
+}
+
+impl Read {
+    fn value(&self, name: &str) -> Option<f64> {
+        let series = self.batch.iter().find(|series| series.labels().any(|label| label == ("__name__", name)))?;
+        Some(series.samples()[0].value)
+    }
+
+    fn label(&self, label: &str) -> Option<&str> {
+        let first = self.batch.iter().next()?;
+        first.labels().find(|(name, _)| *name == label).map(|(_, value)| value)
+    }
+
+    fn reasons(&self) -> Vec<(&str, u64)> {
+        self.outcome.refused.iter().map(|refusal| (refusal.reason, refusal.count)).collect()
+    }
+}
+
+fn read_with(events: &[&str], task: Option<&Task>, covered: &str, options: &Options) -> Read {
+    let (mut batch, mut outcome) = (SeriesBatch::default(), Outcome::default());
+    let extra = [("stage", "test")].into_iter().collect();
+    let context = Context {
+        task: &|id| task.filter(|task| *task.id == *id),
+        covered: &|id| id == covered,
+        partition: "aws-cn",
+        region: "cn-north-1",
+        account: "444455556666",
+        now_ms: NOW_MS,
+        extra: &extra,
+        options,
+    };
+    for event in events {
+        let one = event_series(event.as_bytes(), &context, &mut batch);
+        outcome.written += one.written;
+        outcome.refused.merge(one.refused);
+    }
+    assert_eq!(outcome.written, batch.points());
+    Read { batch, outcome }
+}
+
+fn read(events: &[&str], task: Option<&Task>) -> Read {
+    let options = Options { metrics: Selection::all(), ..Options::default() };
+    read_with(events, task, "", &options)
+}
+
+#[test]
+fn a_task_event_is_written_in_the_units_of_the_receiver() {
+    let written = read(&[TASK], None);
+    for (name, expected) in [
+        ("ecs_task_cpu_usage_vcpu", Some(0.1)),
+        ("ecs_task_cpu_utilized", Some(102.4)),
+        ("ecs_task_cpu_reserved", Some(512.0)),
+        ("ecs_task_memory_utilized", Some(200.0)),
+        ("ecs_task_memory_reserved", Some(1024.0)),
+        ("ecs_task_memory_usage", None),
+        ("ecs_task_memory_usage_limit", None),
+        ("ecs_task_network_rate_rx", Some(13.0)),
+        ("ecs_task_network_rate_tx", Some(40.0)),
+        ("ecs_task_network_io_usage_rx_packets", Some(70.0)),
+        ("ecs_task_network_io_usage_rx_bytes", None),
+        ("ecs_task_storage_read_bytes", Some(4096.0)),
+        ("ecs_task_storage_write_bytes", Some(65536.0)),
+        ("ecs_task_ephemeral_storage_utilized", Some(314.0)),
+        ("ecs_task_ephemeral_storage_reserved", Some(20475.0)),
+        ("ecs_task_cpu_cores", None),
+    ] {
+        assert_eq!(written.value(name), expected, "{name}");
+    }
+    let sample = written.batch.iter().next().map(|series| series.samples()[0].timestamp_ms);
+    assert_eq!(sample, Some(AT_MS));
+    for (label, expected) in [
+        // The event's own region and account stand before those of the log group.
+        ("aws_ecs_task_arn", Some("arn:aws-cn:ecs:eu-west-1:111122223333:task/shop/5f0e")),
+        ("aws_ecs_task_id", Some("5f0e")),
+        ("aws_ecs_service_name", Some("cart-svc")),
+        ("aws_ecs_task_version", Some("12")),
+        ("aws_ecs_launchtype", Some("fargate")),
+        ("cloud_availability_zone", Some("eu-west-1b")),
+        ("stage", Some("test")),
+        ("aws_ecs_task_pull_started_at", None),
+    ] {
+        assert_eq!(written.label(label), expected, "{label}");
+    }
+}
+
+#[test]
+fn memory_usage_is_approximated_only_when_asked_for() {
+    let options = Options { approximate_memory_usage: true, ..Options::default() };
+    let written = read_with(&[TASK], None, "", &options);
+    assert_eq!(written.value("ecs_task_memory_usage"), Some(209_715_200.0));
+}
+
+#[test]
+fn what_ecs_knows_of_a_task_completes_its_event() {
+    let bare = TASK.replace("\"CpuReserved\":512.0", "\"CpuReserved\":0").replace("\"MemoryReserved\":1024,", "");
+    let task = described();
+    let written = read(&[&bare], Some(&task));
+    for (name, expected) in [
+        ("ecs_task_cpu_reserved", Some(512.0)),
+        ("ecs_task_memory_reserved", Some(1024.0)),
+        ("ecs_task_memory_usage_limit", Some(1_073_741_824.0)),
+        ("ecs_task_ephemeral_storage_reserved", Some(20496.0)),
+    ] {
+        assert_eq!(written.value(name), expected, "{name}");
+    }
+    assert_eq!(written.label("aws_ecs_task_arn"), Some("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e"));
+}
+
+#[test]
+fn under_adot_names_the_network_counts_once_per_container_as_the_receiver_counts_it() {
+    let options = Options { names: "both".parse().unwrap(), ..Options::default() };
+    let task = described();
+    let written = read_with(&[TASK], Some(&task), "", &options);
+    assert_eq!(written.value("ecs_task_network_rate_rx"), Some(13.0));
+    assert_eq!(written.value("ecs_task_network_rate_rx_Bytes_per_Second"), Some(26.0));
+}
+
+#[test]
+fn a_container_without_reservation_has_that_of_its_definition_or_none() {
+    let task = described();
+    for (task, memory) in [(None, None), (Some(&task), Some(512.0))] {
+        let written = read(&[CONTAINER], task);
+        assert_eq!(written.value("container_cpu_utilized"), Some(10.0));
+        assert_eq!(written.value("container_cpu_reserved"), Some(0.0));
+        assert_eq!(written.value("container_memory_reserved"), memory);
+        assert_eq!(written.label("container_image_name"), Some("repo/cart"));
+    }
+    let reserved = read(&[&CONTAINER.replace("\"CpuReserved\":0", "\"CpuReserved\":256")], None);
+    assert_eq!(reserved.value("container_cpu_utilized"), Some(0.0390625));
+}
+
+#[test]
+fn an_enhanced_event_falls_back_on_the_second_name_of_a_number() {
+    let twin = r#"{"Type":"Container","ContainerName":"cart","TaskId":"5f0e","ClusterName":"shop","RestartCount":0,
+        "Timestamp":1772613000000,"CpuUtilized":51.2,"ContainerCpuUtilized":1,"ContainerMemoryUtilized":"200",
+        "ContainerMemoryReserved":null,"UnHealthyContainerHealthStatus":0,"New":[{"a":[]}]}"#;
+    let written = read(&[twin], None);
+    assert_eq!(written.value("container_cpu_usage_vcpu"), Some(0.05));
+    assert_eq!(written.value("container_memory_utilized"), Some(200.0));
+    assert_eq!(written.value("container_memory_reserved"), None);
+}
+
+#[test]
+fn services_and_clusters_have_counts() {
+    let written = read(&[SERVICE, CLUSTER], None);
+    for (name, expected) in [
+        ("ecs_service_desired_task_count", 2.0),
+        ("ecs_service_running_task_count", 1.0),
+        ("ecs_service_pending_task_count", 1.0),
+        ("ecs_service_deployment_count", 1.0),
+        ("ecs_service_task_set_count", 0.0),
+        ("ecs_cluster_task_count", 5.0),
+        ("ecs_cluster_service_count", 2.0),
+        ("ecs_cluster_container_instance_count", 0.0),
+    ] {
+        assert_eq!(written.value(name), Some(expected), "{name}");
+    }
+    assert_eq!(written.label("aws_ecs_service_name"), Some("cart-svc"));
+    assert_eq!(written.label("cloud_region"), Some("cn-north-1"));
+}
+
+#[test]
+fn an_event_that_cannot_be_written_is_counted_by_its_reason() {
+    let future = TASK.replace("1772613000000", "1772613240001");
+    for (event, reason) in [
+        ("not json", "event_malformed"),
+        ("[1]x", "event_malformed"),
+        ("{\"Type\":7}", "event_malformed"),
+        ("{}", "event_type"),
+        ("{\"Type\":\"Volume\",\"ClusterName\":\"shop\",\"Timestamp\":1}", "event_type"),
+        ("{\"Type\":\"Task\",\"ClusterName\":\"shop\",\"Timestamp\":1}", "event_incomplete"),
+        ("{\"Type\":\"Cluster\",\"ClusterName\":\"shop\"}", "event_incomplete"),
+        ("{\"Type\":\"Cluster\",\"ClusterName\":\"shop\",\"Timestamp\":-1}", "event_incomplete"),
+        ("{\"Type\":\"Cluster\",\"Timestamp\":1}", "event_incomplete"),
+        (&future, "event_from_the_future"),
+    ] {
+        let written = read(&[event, TASK], None);
+        assert_eq!(written.reasons(), [(reason, 1)], "{event}");
+        assert_eq!(written.value("ecs_task_cpu_utilized"), Some(102.4), "the good event stands: {event}");
+    }
+}
+
+#[test]
+fn an_event_read_twice_is_written_once() {
+    let written = read(&[TASK, SERVICE, TASK, SERVICE], None);
+    assert_eq!(written.reasons(), [("event_doubled", 2)]);
+    assert!(written.batch.iter().all(|series| series.samples().len() == 1));
+}
+
+#[test]
+fn the_events_of_a_task_with_a_better_source_are_passed_over() {
+    let written = read_with(&[TASK, CONTAINER, SERVICE], None, "5f0e", &Options::default());
+    assert!(written.outcome.refused.is_empty());
+    assert_eq!(written.value("ecs_task_cpu_utilized"), None);
+    assert_eq!(written.value("ecs_service_desired_task_count"), Some(2.0));
+}

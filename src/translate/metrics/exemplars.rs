@@ -1,0 +1,64 @@
+//! Exemplars: examples of what went into a value, with the trace they come from.
+
+use super::context::{Context, millis};
+use crate::model::otlp::{Exemplar, exemplar::Value, text};
+use crate::model::series::{self, SeriesId};
+use crate::translate::attributes::write_value;
+use crate::translate::names;
+
+/// Characters of all names and values together (OpenMetrics 1.0, "Exemplars"; Cortex refuses longer ones).
+const MAX_CHARS: usize = 128;
+
+/// Adds exemplars to the series that `series_of` their value. One without labels or time is left out: AMP would refuse
+/// the whole series for it (Cortex, `ValidateExemplar`).
+pub(super) fn write(exemplars: &[Exemplar], series_of: impl Fn(f64) -> Option<SeriesId>, context: &mut Context<'_>) {
+    for exemplar in exemplars {
+        let value = match exemplar.value {
+            Some(Value::Double(value)) => value,
+            Some(Value::Int(value)) => value as f64,
+            None => 0.0,
+        };
+        let labels = labels(exemplar, context);
+        let timestamp_ms = millis(exemplar.time_unix_nano);
+        if labels.is_empty() || timestamp_ms == 0 {
+            context.outcome.notes.add("exemplar_left_out", 1, || "an exemplar without labels or time".to_owned());
+        } else if let Some(id) = series_of(value) {
+            context.out.push_exemplar(id, series::Exemplar { labels, value, timestamp_ms });
+        }
+    }
+}
+
+fn labels(exemplar: &Exemplar, context: &Context<'_>) -> Vec<(String, String)> {
+    let mut labels = Vec::new();
+    push_id("trace_id", &exemplar.trace_id, 16, &mut labels);
+    push_id("span_id", &exemplar.span_id, 8, &mut labels);
+    let ids = labels.len();
+    for attribute in &exemplar.filtered_attributes {
+        let mut value = String::new();
+        write_value(attribute.value.as_ref(), &mut value);
+        let key = text(&attribute.key);
+        if context.is_adot() {
+            labels.push((key.into_owned(), value));
+        } else if let Ok(name) = names::label(&key, &context.options.naming)
+            && !value.is_empty()
+            && !labels.iter().any(|(other, _)| *other == name)
+        {
+            labels.push((name.into_owned(), value));
+        }
+    }
+    let chars: usize = labels.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
+    if chars > MAX_CHARS {
+        labels.truncate(ids);
+    }
+    labels
+}
+
+fn push_id(name: &str, id: &[u8], size: usize, labels: &mut Vec<(String, String)>) {
+    /// The digits of a byte are read from here.
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    if id.len() != size || id.iter().all(|&byte| byte == 0) {
+        return;
+    }
+    let digits = id.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(HEX[usize::from(digit)]));
+    labels.push((name.to_owned(), digits.collect()));
+}

@@ -1,0 +1,222 @@
+//! Exponential histograms: native histograms, or classic series for workspaces without them.
+
+use super::context::{Context, Family, Times};
+use super::histogram::{self, Classic, Names};
+use super::labels::{BaseLabels, Own};
+use super::native::{self, MAX_SCHEMA, MIN_SCHEMA};
+use super::{exemplars, options};
+use crate::model::otlp::{ExponentialHistogramDataPoint, NO_RECORDED_VALUE};
+use crate::model::series::{NativeHistogram, Pushed, STALE_NAN};
+
+const NATIVE: Own = Own { label: "" };
+
+/// The zero bucket of a point that says nothing of its width (collector-contrib, `defaultZeroThreshold`).
+const ZERO_THRESHOLD: f64 = 1e-128;
+
+/// Classic buckets are no finer than this scale, a factor of 1.41 from bound to bound: the bounds are labels, and should
+/// stay the same when the application changes its scale.
+const CLASSIC_SCALE: i32 = 1;
+/// Classic buckets of one side at most; a wider range is merged.
+const CLASSIC_BUCKETS: usize = 80;
+
+pub(super) fn write(
+    points: &[ExponentialHistogramDataPoint],
+    family: &Family,
+    base: &BaseLabels<'_>,
+    context: &mut Context<'_>,
+) {
+    let native_name = family.label("");
+    let classic = (context.options.exponential == options::ExponentialAs::Classic).then(|| Names::new(family));
+    for point in points {
+        let start_nanos = point.start_time_unix_nano;
+        let Some(times) = context.receive(point.time_unix_nano, start_nanos, family) else { continue };
+        let own = if classic.is_some() { histogram::OWN } else { NATIVE };
+        let written = match &classic {
+            None => native_histogram(point, times, family, context).and_then(|histogram| {
+                labelled(point, base, (family, own), context)?;
+                Ok(push_native(point, histogram, &native_name, context))
+            }),
+            Some(names) => classic_buckets(point).and_then(|buckets| {
+                labelled(point, base, (family, own), context)?;
+                Ok(push_classic(point, times, &buckets, (names, context)))
+            }),
+        };
+        match written {
+            Ok(pushed) => {
+                context.write_created(times, family);
+                context.count_written(pushed, family);
+            }
+            Err(Fault::Named(reason)) => context.refuse(reason, family),
+            Err(Fault::Counted) => {}
+        }
+    }
+}
+
+/// Why a point is not written.
+enum Fault {
+    /// For this reason.
+    Named(&'static str),
+    /// It is counted as refused already.
+    Counted,
+}
+
+fn labelled(
+    point: &ExponentialHistogramDataPoint,
+    base: &BaseLabels<'_>,
+    (family, own): (&Family, Own),
+    context: &mut Context<'_>,
+) -> Result<(), Fault> {
+    if context.label(&point.attributes, base, family, own) { Ok(()) } else { Err(Fault::Counted) }
+}
+
+fn push_native(
+    point: &ExponentialHistogramDataPoint,
+    histogram: NativeHistogram,
+    name: &[u8],
+    context: &mut Context<'_>,
+) -> Pushed {
+    let id = context.point.series(name, context.out);
+    let pushed = context.out.push_histogram(id, histogram);
+    exemplars::write(&point.exemplars, |_| Some(id), context);
+    pushed
+}
+
+fn native_histogram(
+    point: &ExponentialHistogramDataPoint,
+    times: Times,
+    family: &Family,
+    context: &mut Context<'_>,
+) -> Result<NativeHistogram, Fault> {
+    let is_stale = point.flags & NO_RECORDED_VALUE != 0;
+    let zero_threshold = if point.zero_threshold > 0.0 { point.zero_threshold } else { ZERO_THRESHOLD };
+    let empty = NativeHistogram {
+        timestamp_ms: times.timestamp_ms,
+        start_ms: times.start_ms,
+        zero_threshold,
+        schema: point.scale.clamp(MIN_SCHEMA, MAX_SCHEMA),
+        is_gauge: family.is_delta,
+        ..NativeHistogram::default()
+    };
+    if is_stale && !context.is_adot() {
+        return Ok(NativeHistogram { sum: f64::from_bits(STALE_NAN), ..empty });
+    }
+    if point.scale < MIN_SCHEMA {
+        return Err(Fault::Named("scale_too_low"));
+    }
+    let shift = u32::try_from(point.scale - MAX_SCHEMA).unwrap_or(0);
+    let too_large = Fault::Named("histogram_too_large");
+    let sides = |buckets| native::merged(buckets, shift).and_then(|side| Some((native::total(&side)?, side)));
+    let (Some((positive_count, positive)), Some((negative_count, negative))) =
+        (sides(point.positive.as_ref()), sides(point.negative.as_ref()))
+    else {
+        return Err(too_large);
+    };
+    let in_buckets = positive_count.checked_add(negative_count).and_then(|sum| sum.checked_add(point.zero_count));
+    let (Some(in_buckets), Some(positive), Some(negative)) =
+        (in_buckets, native::sparse(&positive), native::sparse(&negative))
+    else {
+        return Err(too_large);
+    };
+    let histogram = NativeHistogram { zero_count: point.zero_count, positive, negative, ..empty };
+    if is_stale {
+        return Ok(NativeHistogram { sum: f64::from_bits(STALE_NAN), count: STALE_NAN, ..histogram });
+    }
+    let sum = point.sum.unwrap_or(0.0);
+    Ok(NativeHistogram { sum, count: count(point, sum, in_buckets, (family, context)), ..histogram })
+}
+
+/// The count of a native histogram. Prometheus and AMP refuse one that differs from what its buckets hold (more than that
+/// is fine beside a sum of NaN: those observations are in no bucket), so the buckets stand.
+fn count(
+    point: &ExponentialHistogramDataPoint,
+    sum: f64,
+    in_buckets: u64,
+    (family, context): (&Family, &mut Context<'_>),
+) -> u64 {
+    if point.count == in_buckets || (sum.is_nan() && point.count > in_buckets) {
+        return point.count;
+    }
+    context.outcome.notes.add("histogram_count_corrected", 1, || {
+        format!("{} says {} observations while its buckets hold {in_buckets}", family.name, point.count)
+    });
+    in_buckets
+}
+
+/// Bounds and counts, lowest first; the last count is that above the last bound.
+struct ClassicBuckets {
+    bounds: Vec<f64>,
+    counts: Vec<u64>,
+}
+
+fn classic_buckets(point: &ExponentialHistogramDataPoint) -> Result<ClassicBuckets, Fault> {
+    let too_large = || Fault::Named("histogram_too_large");
+    let mut scale = point.scale.min(CLASSIC_SCALE);
+    let (positive, negative) = loop {
+        let shift = u32::try_from(i64::from(point.scale) - i64::from(scale)).unwrap_or(u32::MAX);
+        let positive = native::merged(point.positive.as_ref(), shift).ok_or_else(too_large)?;
+        let negative = native::merged(point.negative.as_ref(), shift).ok_or_else(too_large)?;
+        if positive.len().max(negative.len()) <= CLASSIC_BUCKETS {
+            break (positive, negative);
+        }
+        scale = scale.saturating_sub(1);
+    };
+    let mut buckets = ClassicBuckets { bounds: Vec::new(), counts: Vec::new() };
+    // A negative bucket reaches down to -base^(index+1) and up to -base^index: its bound is the latter.
+    for &(index, count) in negative.iter().rev() {
+        buckets.push(-power(index, scale), count);
+    }
+    if point.zero_count > 0 || !negative.is_empty() {
+        let zero = if point.zero_threshold > 0.0 { point.zero_threshold } else { 0.0 };
+        buckets.push(zero, i64::try_from(point.zero_count).map_err(|_| too_large())?);
+    }
+    for &(index, count) in &positive {
+        // A bucket's lower bound is a bucket of its own when no other ends there: its count is what lies below.
+        let lower = power(index, scale);
+        if buckets.bounds.last().is_none_or(|&last| last < lower) {
+            buckets.push(lower, 0);
+        }
+        buckets.push(power(index + 1, scale), count);
+    }
+    buckets.counts.push(0);
+    Ok(buckets)
+}
+
+impl ClassicBuckets {
+    /// Adds a bucket; one that ends no higher than the one before (or at infinity) is counted to its neighbour.
+    fn push(&mut self, bound: f64, count: i64) {
+        let count = count.unsigned_abs();
+        match (self.bounds.last(), self.counts.last_mut()) {
+            (Some(&last), Some(counted)) if last >= bound => *counted = counted.saturating_add(count),
+            _ if bound.is_finite() => {
+                self.bounds.push(bound);
+                self.counts.push(count);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// base^index, where base = 2^(2^-scale).
+fn power(index: i64, scale: i32) -> f64 {
+    // Of a base beyond all doubles, too, the power 0 is 1.
+    if index == 0 { 1.0 } else { (index as f64 * (-f64::from(scale)).exp2()).exp2() }
+}
+
+fn push_classic(
+    point: &ExponentialHistogramDataPoint,
+    times: Times,
+    buckets: &ClassicBuckets,
+    (names, context): (&Names, &mut Context<'_>),
+) -> Pushed {
+    let is_stale = point.flags & NO_RECORDED_VALUE != 0;
+    let classic = Classic {
+        times,
+        is_stale,
+        sum: point.sum.or(is_stale.then_some(0.0)),
+        count: point.count,
+        bounds: &buckets.bounds,
+        counts: &buckets.counts,
+        exemplars: &point.exemplars,
+    };
+    histogram::write_classic(&classic, names, context)
+}

@@ -1,0 +1,157 @@
+//! Histograms with explicit bounds: `_sum`, `_count`, and a running count for each bound.
+
+use super::context::{Context, Family, Times, value_or_stale};
+use super::exemplars;
+use super::labels::{BaseLabels, Own};
+use crate::model::otlp::{Exemplar, HistogramDataPoint, NO_RECORDED_VALUE};
+use crate::model::series::{Pushed, SeriesId, encode_label};
+use crate::translate::attributes::write_decimal;
+
+pub(super) const OWN: Own = Own { label: "le" };
+
+/// The encoded label `le` of each bound, kept from one point to the next: most have the same bounds.
+#[derive(Debug, Default)]
+pub(super) struct BoundLabels {
+    bounds: Vec<f64>,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    /// `le="+Inf"`
+    infinity: Vec<u8>,
+}
+
+/// The names of a histogram's series.
+pub(super) struct Names {
+    pub(super) sum: Vec<u8>,
+    pub(super) count: Vec<u8>,
+    pub(super) bucket: Vec<u8>,
+}
+
+/// A histogram in the form that classic series need.
+pub(super) struct Classic<'a> {
+    pub(super) times: Times,
+    pub(super) is_stale: bool,
+    pub(super) sum: Option<f64>,
+    pub(super) count: u64,
+    pub(super) bounds: &'a [f64],
+    /// Of each bucket, not yet added up.
+    pub(super) counts: &'a [u64],
+    pub(super) exemplars: &'a [Exemplar],
+}
+
+impl BoundLabels {
+    fn set(&mut self, bounds: &[f64]) {
+        let is_same = |(left, right): (&f64, &f64)| left.to_bits() == right.to_bits();
+        if self.bounds.len() == bounds.len() && self.bounds.iter().zip(bounds).all(is_same) && !self.infinity.is_empty()
+        {
+            return;
+        }
+        *self = BoundLabels { bounds: bounds.to_vec(), ..BoundLabels::default() };
+        let mut text = String::new();
+        for &bound in bounds {
+            text.clear();
+            write_decimal(bound, &mut text);
+            encode_label(&mut self.bytes, OWN.label, &text);
+            self.ends.push(self.bytes.len());
+        }
+        encode_label(&mut self.infinity, OWN.label, "+Inf");
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
+    }
+}
+
+impl Names {
+    pub(super) fn new(family: &Family) -> Self {
+        Names { sum: family.label("_sum"), count: family.label("_count"), bucket: family.label("_bucket") }
+    }
+}
+
+pub(super) fn write(points: &[HistogramDataPoint], family: &Family, base: &BaseLabels<'_>, context: &mut Context<'_>) {
+    let names = Names::new(family);
+    for point in points {
+        write_point(point, &names, family, base, context);
+    }
+}
+
+fn write_point(
+    point: &HistogramDataPoint,
+    names: &Names,
+    family: &Family,
+    base: &BaseLabels<'_>,
+    context: &mut Context<'_>,
+) {
+    let Some(times) = context.receive(point.time_unix_nano, point.start_time_unix_nano, family) else { return };
+    let is_stale = point.flags & NO_RECORDED_VALUE != 0;
+    if let Some(reason) = fault(point)
+        && !context.is_adot()
+    {
+        return context.refuse(reason, family);
+    }
+    if !context.label(&point.attributes, base, family, OWN) {
+        return;
+    }
+    let classic = Classic {
+        times,
+        is_stale,
+        // An ended series has no sum to tell of, but `_sum` has to end with the others.
+        sum: point.sum.or((is_stale && !context.is_adot()).then_some(0.0)),
+        count: point.count,
+        bounds: &point.explicit_bounds,
+        counts: &point.bucket_counts,
+        exemplars: &point.exemplars,
+    };
+    let pushed = write_classic(&classic, names, context);
+    context.write_created(times, family);
+    context.count_written(pushed, family);
+}
+
+/// What makes the buckets of a point meaningless.
+fn fault(point: &HistogramDataPoint) -> Option<&'static str> {
+    let (bounds, counts) = (&point.explicit_bounds, &point.bucket_counts);
+    if bounds.iter().any(|bound| bound.is_nan()) {
+        return Some("nan_bounds");
+    }
+    if bounds.windows(2).any(|pair| matches!(pair, [left, right] if left >= right)) {
+        return Some("unsorted_bounds");
+    }
+    // metrics.proto, HistogramDataPoint: one count more than bounds, or neither counts nor bounds.
+    let is_empty = bounds.is_empty() && counts.is_empty();
+    (!is_empty && counts.len() != bounds.len() + 1).then_some("mismatched_buckets")
+}
+
+/// Writes the classic series of a histogram whose labels stand in [`Context::point`].
+pub(super) fn write_classic(histogram: &Classic<'_>, names: &Names, context: &mut Context<'_>) -> Pushed {
+    let Context { out, point: labels, bounds, .. } = context;
+    let times = histogram.times;
+    let value = |value| times.sample(value_or_stale(value, histogram.is_stale));
+    if let Some(sum) = histogram.sum {
+        let id = labels.series(&names.sum, out);
+        out.push_sample(id, value(sum));
+    }
+    let id = labels.series(&names.count, out);
+    let pushed = out.push_sample(id, value(histogram.count as f64));
+    bounds.set(histogram.bounds);
+    let mut buckets = Vec::with_capacity(if histogram.exemplars.is_empty() { 0 } else { histogram.bounds.len() + 1 });
+    let mut running = 0u64;
+    for (le, &count) in bounds.iter().zip(histogram.counts) {
+        running = running.saturating_add(count);
+        let id = labels.series_with(&names.bucket, le, out);
+        out.push_sample(id, value(running as f64));
+        if !histogram.exemplars.is_empty() {
+            buckets.push(id);
+        }
+    }
+    let infinity = labels.series_with(&names.bucket, &bounds.infinity, out);
+    out.push_sample(infinity, value(histogram.count as f64));
+    let bucket_of = |example: f64| bucket_of(example, histogram.bounds, &buckets, infinity);
+    exemplars::write(histogram.exemplars, bucket_of, context);
+    pushed
+}
+
+/// The first bucket that holds a value.
+fn bucket_of(value: f64, bounds: &[f64], buckets: &[SeriesId], infinity: SeriesId) -> Option<SeriesId> {
+    let holding = bounds.iter().zip(buckets).find(|&(&bound, _)| value <= bound);
+    Some(holding.map_or(infinity, |(_, &id)| id))
+}

@@ -1,0 +1,162 @@
+//! What all points of a scope share.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::super::context::Context;
+use super::super::resource::{ResourceLabels, key_text};
+use crate::model::otlp::{InstrumentationScope, text};
+use crate::model::series::encode_label;
+use crate::translate::Compat;
+use crate::translate::attributes::write_value;
+use crate::translate::names::{self, NameError, Naming};
+
+/// Where a label comes from, which says what happens when a point has one of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Origin {
+    /// An attribute of the resource: the values are joined.
+    Attribute,
+    /// `job`, `instance` or the scope: it stands.
+    Fixed,
+    /// An external label or the sender's instance: it gives way.
+    Default,
+}
+
+pub(in super::super) struct BaseLabels<'a> {
+    pub(super) resource: &'a ResourceLabels<'a>,
+    /// Names and values for the rare point whose labels collide.
+    pub(super) fixed: Vec<(String, String)>,
+    pub(super) defaults: Vec<(String, String)>,
+    /// Name and origin of each label, sorted by name.
+    pub(super) names: Vec<(String, Origin)>,
+    /// The encoded labels in the order of `names`, and where each ends.
+    pub(super) bytes: Vec<u8>,
+    pub(super) ends: Vec<usize>,
+}
+
+impl<'a> BaseLabels<'a> {
+    pub(in super::super) fn new(
+        resource: &'a ResourceLabels<'a>,
+        scope: Option<&InstrumentationScope>,
+        context: &mut Context<'_>,
+    ) -> Self {
+        let mut fixed = Vec::new();
+        let own = [("job", &resource.job), ("instance", &resource.instance)];
+        fixed.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
+        if let Some(scope) = scope.filter(|_| context.options.scope_labels) {
+            push_scope(scope, context, &mut fixed);
+        }
+        let defaults = defaults(resource, context);
+        let mut base = BaseLabels { resource, fixed, defaults, names: Vec::new(), bytes: Vec::new(), ends: Vec::new() };
+        let mut nameless = Vec::new();
+        let labels = assemble(&base, Vec::new(), "", &context.options.naming, |key| nameless.push(key.to_owned()));
+        nameless.iter().for_each(|key| note_nameless(key, context));
+        for (name, (value, origin)) in labels {
+            encode_label(&mut base.bytes, &name, &value);
+            base.ends.push(base.bytes.len());
+            base.names.push((name, origin));
+        }
+        base
+    }
+
+    /// The encoded labels up to, but without, the one at this place.
+    pub(super) fn end_before(&self, index: usize) -> usize {
+        index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0)
+    }
+}
+
+/// All labels but `__name__` of a point with these attributes (raw key, value), in the exporter's order of overwriting:
+/// attributes by raw key, `job` and `instance`, the scope, defaults where there is none. Keys that can be no label are
+/// told to `nameless`.
+pub(super) fn assemble(
+    base: &BaseLabels<'_>,
+    point: Vec<(Vec<u8>, String)>,
+    reserved: &str,
+    naming: &Naming,
+    mut nameless: impl FnMut(&str),
+) -> BTreeMap<String, (String, Origin)> {
+    let resource = base.resource.attributes.iter().map(|(&key, value)| (key.to_vec(), value.clone()));
+    let mut attributes: Vec<(Vec<u8>, String)> = resource.chain(point).collect();
+    attributes.sort_by(|left, right| left.0.cmp(&right.0));
+    let mut labels = BTreeMap::new();
+    for (key, value) in attributes {
+        let key = key_text(&key);
+        match attribute_label(&key, reserved, naming) {
+            _ if value.is_empty() => {}
+            Ok(Some(name)) => join(&mut labels, name, value),
+            Ok(None) => {}
+            Err(_) => nameless(&key),
+        }
+    }
+    for (name, value) in &base.fixed {
+        labels.insert(name.clone(), (value.clone(), Origin::Fixed));
+    }
+    for (name, value) in &base.defaults {
+        labels.entry(name.clone()).or_insert_with(|| (value.clone(), Origin::Default));
+    }
+    labels
+}
+
+/// The label of an attribute. One that the series itself needs (`__name__`, and `le` or `quantile` where `reserved` says
+/// so) is kept with the prefix that scrapes use for such clashes: the exporter sends the label twice, and AMP refuses it.
+fn attribute_label(key: &str, reserved: &str, naming: &Naming) -> Result<Option<String>, NameError> {
+    let name = names::label(key, naming)?;
+    Ok(match &*name {
+        "__name__" if naming.compat == Compat::Adot => None,
+        "__name__" => Some(format!("exported_{name}")),
+        _ if name == reserved => Some(format!("exported_{name}")),
+        _ => Some(name.into_owned()),
+    })
+}
+
+pub(super) fn note_nameless(key: &str, context: &mut Context<'_>) {
+    context.outcome.notes.add("nameless_label", 1, || format!("attribute {key:?} has no name that can be a label"));
+}
+
+fn join(labels: &mut BTreeMap<String, (String, Origin)>, name: String, value: String) {
+    match labels.entry(name) {
+        Entry::Vacant(entry) => {
+            entry.insert((value, Origin::Attribute));
+        }
+        Entry::Occupied(mut entry) => {
+            let joined = &mut entry.get_mut().0;
+            if *joined != value {
+                joined.push(';');
+                joined.push_str(&value);
+            }
+        }
+    }
+}
+
+fn defaults(resource: &ResourceLabels<'_>, context: &Context<'_>) -> Vec<(String, String)> {
+    let sender = resource.sender_instance.map(|instance| ("instance".to_owned(), instance.to_owned()));
+    let external = context.options.external_labels.iter().filter(|(_, value)| !value.is_empty());
+    let named = external.filter_map(|(key, value)| {
+        let name = names::label(key, &context.options.naming).ok().filter(|name| name != "__name__")?;
+        Some((name.into_owned(), value.clone()))
+    });
+    sender.into_iter().chain(named).collect()
+}
+
+fn push_scope(scope: &InstrumentationScope, context: &mut Context<'_>, labels: &mut Vec<(String, String)>) {
+    let known = [("otel_scope_name", &scope.name), ("otel_scope_version", &scope.version)];
+    labels.extend(
+        known
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.to_owned(), text(value).into_owned())),
+    );
+    for attribute in &scope.attributes {
+        let key = text(&attribute.key);
+        if matches!(&*key, "name" | "version" | "schema_url") {
+            continue;
+        }
+        let mut value = String::new();
+        write_value(attribute.value.as_ref(), &mut value);
+        match names::label(&format!("otel_scope_{key}"), &context.options.naming) {
+            Ok(_) if value.is_empty() => {}
+            Ok(name) => labels.push((name.into_owned(), value)),
+            Err(_) => note_nameless(&key, context),
+        }
+    }
+}

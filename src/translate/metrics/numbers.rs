@@ -1,0 +1,45 @@
+//! Gauges and sums: one sample a point.
+
+use super::context::{Context, Family, value_or_stale};
+use super::exemplars;
+use super::labels::{BaseLabels, Own};
+use crate::model::otlp::{NO_RECORDED_VALUE, NumberDataPoint, number_data_point::Value};
+
+const OWN: Own = Own { label: "" };
+
+pub(super) fn write(points: &[NumberDataPoint], family: &Family, base: &BaseLabels<'_>, context: &mut Context<'_>) {
+    let name = family.label("");
+    for point in points {
+        write_point(point, &name, family, base, context);
+    }
+}
+
+fn write_point(
+    point: &NumberDataPoint,
+    name: &[u8],
+    family: &Family,
+    base: &BaseLabels<'_>,
+    context: &mut Context<'_>,
+) {
+    let start_nanos = if family.is_cumulative { point.start_time_unix_nano } else { 0 };
+    let Some(times) = context.receive(point.time_unix_nano, start_nanos, family) else { return };
+    let is_stale = point.flags & NO_RECORDED_VALUE != 0;
+    let value = match point.value {
+        Some(Value::Double(value)) => value,
+        // Prometheus has no integers; above 2^53 the nearest double stands.
+        Some(Value::Int(value)) => value as f64,
+        None if is_stale || context.is_adot() => 0.0,
+        None => return context.refuse("no_value", family),
+    };
+    if !context.label(&point.attributes, base, family, OWN) {
+        return;
+    }
+    let id = context.point.series(name, context.out);
+    let pushed = context.out.push_sample(id, times.sample(value_or_stale(value, is_stale)));
+    // The exporter keeps exemplars of counters only.
+    if family.is_counter {
+        exemplars::write(&point.exemplars, |_| Some(id), context);
+    }
+    context.write_created(times, family);
+    context.count_written(pushed, family);
+}

@@ -1,0 +1,87 @@
+//! What a resource gives to all of its series: attributes as labels, `job` and `instance`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::context::Context;
+use super::options::{Options, Sender};
+use crate::model::otlp::KeyValue;
+use crate::translate::attributes::write_value;
+
+/// Attributes that `job` and `instance` are made of.
+pub(super) const IDENTIFYING: [&[u8]; 3] = [b"service.name", b"service.namespace", b"service.instance.id"];
+
+/// Attributes of which each tells a task from every other.
+const TASK_IDENTITY: [&[u8]; 5] =
+    [b"aws.ecs.task.arn", b"aws.ecs.task.id", b"container.id", b"k8s.pod.uid", b"faas.instance"];
+
+pub(super) struct ResourceLabels<'a> {
+    /// What becomes labels, in order of the raw keys; an empty value takes a point's attribute away, and nothing more.
+    pub(super) attributes: BTreeMap<&'a [u8], String>,
+    pub(super) job: Option<String>,
+    pub(super) instance: Option<String>,
+    /// The sender's, for a resource that nothing tells from that of another task; a point's own `instance` stands.
+    pub(super) sender_instance: Option<&'a str>,
+}
+
+impl<'a> ResourceLabels<'a> {
+    pub(super) fn new(attributes: &'a [KeyValue], sender: &'a Sender, context: &Context<'_>) -> Self {
+        let options = context.options;
+        let instance = value_of(attributes, b"service.instance.id").filter(|value| !value.is_empty());
+        let is_known = instance.is_some() || (options.resource_labels && has_task_identity(attributes));
+        ResourceLabels {
+            attributes: if options.resource_labels { converted(attributes, options) } else { BTreeMap::new() },
+            job: job(attributes, context.is_adot()),
+            instance,
+            sender_instance: sender.instance.as_deref().filter(|instance| !is_known && !instance.is_empty()),
+        }
+    }
+
+    /// Whether the resource's attribute stands instead of a point's of the same key.
+    pub(super) fn overrides(&self, key: &[u8]) -> bool {
+        !self.attributes.is_empty() && self.attributes.contains_key(key)
+    }
+}
+
+fn converted<'a>(attributes: &'a [KeyValue], options: &Options) -> BTreeMap<&'a [u8], String> {
+    let is_excluded = |key: &[u8]| options.exclude_service_attributes && IDENTIFYING.contains(&key);
+    let mut converted = BTreeMap::new();
+    for attribute in attributes {
+        if !is_excluded(&attribute.key) {
+            let mut value = String::new();
+            write_value(attribute.value.as_ref(), &mut value);
+            converted.insert(attribute.key.as_ref(), value);
+        }
+    }
+    if options.naming.compat == crate::translate::Compat::Best {
+        // Nothing is no reason to take a point's attribute away.
+        converted.retain(|_, value| !value.is_empty());
+    }
+    converted
+}
+
+/// `namespace/name`. The exporter writes `/name` for a namespace that is there but empty.
+fn job(attributes: &[KeyValue], is_adot: bool) -> Option<String> {
+    let name = value_of(attributes, b"service.name").filter(|name| !name.is_empty())?;
+    match value_of(attributes, b"service.namespace").filter(|namespace| is_adot || !namespace.is_empty()) {
+        Some(namespace) => Some(format!("{namespace}/{name}")),
+        None => Some(name),
+    }
+}
+
+fn has_task_identity(attributes: &[KeyValue]) -> bool {
+    let has = |key: &[u8]| value_of(attributes, key).is_some_and(|value| !value.is_empty());
+    TASK_IDENTITY.into_iter().any(has) || ((has(b"host.name") || has(b"host.id")) && has(b"process.pid"))
+}
+
+fn value_of(attributes: &[KeyValue], key: &[u8]) -> Option<String> {
+    let attribute = attributes.iter().rfind(|attribute| attribute.key.as_ref() == key)?;
+    let mut value = String::new();
+    write_value(attribute.value.as_ref(), &mut value);
+    Some(value)
+}
+
+/// The characters of a key that came as bytes.
+pub(super) fn key_text(key: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(key)
+}

@@ -1,0 +1,69 @@
+//! `target_info`: what is known of a resource, once for each, to be joined with its series by `job` and `instance`.
+
+use super::context::{Context, millis};
+use super::resource::{IDENTIFYING, ResourceLabels};
+use crate::model::otlp::{KeyValue, text};
+use crate::model::series::Labels;
+use crate::translate::attributes::write_value;
+use crate::translate::names;
+
+/// Writes 1 at the newest time of the resource's points. A resource that only says who it is needs none; one that does not
+/// say it could not be joined.
+pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, context: &mut Context<'_>) {
+    let instance = resource.instance.as_deref().or(resource.sender_instance);
+    let says_more = attributes.iter().any(|attribute| !IDENTIFYING.contains(&attribute.key.as_ref()));
+    let is_known = resource.job.is_some() || instance.is_some();
+    if !context.options.target_info || !says_more || !is_known || context.newest_nanos == 0 {
+        return;
+    }
+    let mut labels = described(attributes, context);
+    labels.set("job", resource.job.as_deref().unwrap_or_default());
+    if let Some(instance) = instance {
+        labels.set("instance", instance);
+    }
+    for (key, value) in &context.options.external_labels {
+        if let Ok(name) = names::label(key, &context.options.naming) {
+            labels.set_default(&name, value);
+        }
+    }
+    let namespace = &context.options.naming.namespace;
+    let name = if namespace.is_empty() { "target_info".to_owned() } else { format!("{namespace}_target_info") };
+    labels.set("__name__", &name);
+    context.write_extra(&labels, millis(context.newest_nanos), 1.0);
+}
+
+/// The attributes that do not identify, by raw key; values of one label are joined. An attribute without a name costs
+/// itself; the exporter drops all of `target_info` for it.
+fn described(attributes: &[KeyValue], context: &mut Context<'_>) -> Labels {
+    let mut sorted: Vec<&KeyValue> =
+        attributes.iter().filter(|attribute| !IDENTIFYING.contains(&attribute.key.as_ref())).collect();
+    sorted.sort_by(|left, right| left.key.cmp(&right.key));
+    let mut labels = Labels::default();
+    for attribute in sorted {
+        let mut value = String::new();
+        write_value(attribute.value.as_ref(), &mut value);
+        let key = text(&attribute.key);
+        match names::target_label(&key, &context.options.naming) {
+            Ok(name) if name == "__name__" && context.is_adot() => {}
+            Ok(name) if name == "__name__" => labels.set("exported___name__", &value),
+            Ok(name) => join(&mut labels, &name, value),
+            Err(_) if value.is_empty() => {}
+            Err(_) => context
+                .outcome
+                .notes
+                .add("nameless_label", 1, || format!("attribute {key:?} has no name that can be a label")),
+        }
+    }
+    labels
+}
+
+fn join(labels: &mut Labels, name: &str, value: String) {
+    match labels.get(name) {
+        Some(joined) if !value.is_empty() && joined != value => {
+            let joined = format!("{joined};{value}");
+            labels.set(name, &joined);
+        }
+        Some(_) => {}
+        None => labels.set(name, &value),
+    }
+}

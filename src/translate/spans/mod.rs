@@ -1,0 +1,156 @@
+//! Spans to X-Ray segment documents.
+//!
+//! A span becomes one document, or two where it is the first of its service in a trace and calls out at once: the call,
+//! and the service that calls. The rules are those of the ADOT collector's awsxrayexporter (collector-contrib v0.156.0,
+//! `exporter/awsxrayexporter/internal/translator`); [`Compat::Best`] keeps what the exporter loses and mends what X-Ray
+//! would refuse. docs/xray-mapping.md says attribute by attribute what becomes what.
+
+mod annotations;
+mod aws;
+mod cause;
+mod document;
+mod extras;
+mod fit;
+mod flags;
+mod http;
+mod ids;
+mod json;
+mod key;
+mod links;
+mod metadata;
+mod name;
+mod origin;
+mod resource;
+mod sql;
+pub mod stack;
+mod url;
+mod value;
+
+use std::collections::BTreeSet;
+
+use self::document::{Identity, Shape, Source};
+use self::ids::SpanId;
+use self::json::Json;
+use self::key::{Attributes, Key};
+use self::resource::ResourceFacts;
+use super::Compat;
+use crate::model::otlp::{ExportTraceServiceRequest, Span, SpanKind, text};
+use crate::model::refusal::Refusals;
+use crate::model::segment::Document;
+
+/// How spans are translated.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub compat: Compat,
+    pub indexed: Indexed,
+    /// Log groups of the services, for those whose resource names none.
+    pub log_groups: Vec<String>,
+}
+
+/// Which attributes become annotations, by which X-Ray can search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Indexed {
+    /// These. A resource's attribute is named as `otel.resource.<key>`.
+    Listed(BTreeSet<String>),
+    /// Every one that an annotation can hold and that no other field took.
+    All,
+}
+
+impl Default for Indexed {
+    fn default() -> Self {
+        Indexed::Listed(BTreeSet::new())
+    }
+}
+
+/// Documents, and what became of the spans: received = those with documents + refused.
+#[derive(Debug, Default)]
+pub struct Segments {
+    /// In the order of the spans; of a split span the call comes before the service.
+    pub documents: Vec<Document>,
+    /// Spans.
+    pub received: u64,
+    pub refused: Refusals,
+    /// Documents that were made to fit into 64 KB.
+    pub truncated: u64,
+}
+
+/// Translates a request. Every span becomes documents or is refused by name; none fails another.
+pub fn segments(request: &ExportTraceServiceRequest, options: &Options) -> Segments {
+    let mut segments = Segments::default();
+    let mut json = Json::default();
+    for resource_spans in &request.resource_spans {
+        let resource = ResourceFacts::read(resource_spans.resource.as_ref(), options);
+        for scope_spans in &resource_spans.scope_spans {
+            let scope = extras::scope(scope_spans.scope.as_ref());
+            for span in &scope_spans.spans {
+                segments.received += 1;
+                segments.add(&Source { span, resource: &resource, scope: &scope, options }, &mut json);
+            }
+        }
+    }
+    segments
+}
+
+impl Segments {
+    fn add(&mut self, source: &Source<'_, '_>, json: &mut Json) {
+        let span = source.span;
+        let ids = match identity(span, source.options.compat) {
+            Ok(ids) => ids,
+            Err(reason) => return self.refused.add(reason.word, 1, || reason.example(span)),
+        };
+        let mut attributes = Attributes::read(&span.attributes);
+        let is_local_root = attributes.bytes(Key::AwsSpanKind) == b"LOCAL_ROOT";
+        match value::kind(span) {
+            _ if !is_local_root => self.push(source.document(json, &mut attributes, Shape::Whole, ids)),
+            SpanKind::Server | SpanKind::Internal => {
+                self.push(source.document(json, &mut attributes, Shape::LocalRoot, ids));
+            }
+            _ => {
+                let service: SpanId = ids::derived(&ids.trace, &ids.id, b"service", [0, 0]);
+                let call = Identity { parent: Some(service), ..ids };
+                self.push(source.document(json, &mut attributes, Shape::Dependency, call));
+                self.push(source.document(json, &mut attributes, Shape::Service, Identity { id: service, ..ids }));
+            }
+        }
+    }
+
+    fn push(&mut self, mut document: Document) {
+        if document.json.len() > fit::MOST_BYTES {
+            document.json = fit::fit(&document.json);
+            self.truncated += 1;
+        }
+        self.documents.push(document);
+    }
+}
+
+/// Why a span can become no document.
+struct Reason {
+    word: &'static str,
+    sentence: &'static str,
+}
+
+impl Reason {
+    fn example(&self, span: &Span) -> String {
+        let (name, id) = (text(&span.name), ids::hex(&span.span_id));
+        format!("span \"{name}\" ({id}): {}", self.sentence)
+    }
+}
+
+const TRACE_ID: Reason = Reason { word: "trace_id", sentence: "its trace id is not 16 bytes, or all zero" };
+const SPAN_ID: Reason = Reason { word: "span_id", sentence: "its span id is not 8 bytes, or all zero" };
+const PARENT_ID: Reason = Reason { word: "parent_span_id", sentence: "its parent's span id is not 8 bytes" };
+const START_TIME: Reason = Reason { word: "start_time", sentence: "it has no start time" };
+
+/// The ids of the span's own document. What X-Ray would refuse for its ids or times is refused here.
+fn identity(span: &Span, compat: Compat) -> Result<Identity, Reason> {
+    let trace = ids::trace_id(&span.trace_id, compat).ok_or(TRACE_ID)?;
+    let id = ids::span_id(&span.span_id, compat).ok_or(SPAN_ID)?;
+    let parent: Option<SpanId> = match span.parent_span_id.as_ref() {
+        [] => None,
+        bytes => Some(bytes.try_into().map_err(|_| PARENT_ID)?),
+    };
+    if compat == Compat::Best && span.start_time_unix_nano == 0 {
+        return Err(START_TIME);
+    }
+    Ok(Identity { trace, id, parent: parent.filter(|parent| *parent != SpanId::default()) })
+}

@@ -1,0 +1,55 @@
+//! JavaScript: V8's traces, and at best those of Firefox and Safari as well.
+
+use super::{Frame, Stack, line_number, split_location};
+use crate::translate::Compat;
+
+pub(super) fn parse(text: &str, compat: Compat) -> Stack<'_> {
+    let frames = match compat {
+        Compat::Adot => super::lines_below_first(text).filter_map(frame_as_adot).collect(),
+        Compat::Best => text.lines().filter_map(|line| v8_frame(line).or_else(|| at_sign_frame(line))).collect(),
+    };
+    Stack { frames, causes: Vec::new() }
+}
+
+/// `    at label (path:line:column)` or `    at path:line:column`.
+fn v8_frame(line: &str) -> Option<Frame<'_>> {
+    let call = line.strip_prefix("    at ")?.trim();
+    let (label, location) = match call.strip_suffix(')').and_then(|call| call.rsplit_once(" (")) {
+        Some((label, location)) => (label, location),
+        None if call.contains('/') || call.contains('\\') || call.contains("node:") => {
+            ("", call.strip_prefix("async ").unwrap_or(call))
+        }
+        None if call.ends_with(')') => call.trim_end_matches(')').split_once('(').unwrap_or((call, "")),
+        None => ("", call),
+    };
+    let (path, number) = split_location(location);
+    let is_something = !(path.is_empty() && label.is_empty() && number == 0);
+    is_something.then(|| Frame::new(path, label.trim(), number))
+}
+
+/// `label@path:line:column`.
+fn at_sign_frame(line: &str) -> Option<Frame<'_>> {
+    let (label, location) = line.rsplit_once('@')?;
+    let (path, number) = split_location(location);
+    let is_frame = number > 0 && path.contains('/') && !label.contains(char::is_whitespace);
+    is_frame.then(|| Frame::new(path, label, number))
+}
+
+/// As the collector: the first two colons part path, line and column.
+fn frame_as_adot(line: &str) -> Option<Frame<'_>> {
+    let call = line.strip_prefix("    at ")?;
+    let (label, location) = match call.find('(') {
+        Some(at) => (call.get(..at)?, call.get(at + 1..)?.strip_suffix(')')?),
+        None => ("", call),
+    };
+    let (path, number) = match location.split_once(':') {
+        Some((path, rest)) => match rest.split_once(':') {
+            Some((number, _)) => (path, line_number(number)),
+            None => (location, 0),
+        },
+        None if location.contains("native") => ("native", 0),
+        None => ("", 0),
+    };
+    let is_something = !(path.is_empty() && label.is_empty() && number == 0);
+    is_something.then(|| Frame::new(path, label, number))
+}

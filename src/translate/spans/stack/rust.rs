@@ -1,0 +1,21 @@
+//! Rust: `std::backtrace::Backtrace`, with or without places.
+
+use super::{Frame, Stack, leading_number, split_location};
+
+pub(super) fn parse(text: &str) -> Stack<'_> {
+    let mut stack = Stack::default();
+    for line in text.lines().map(str::trim_start) {
+        if let Some(place) = line.strip_prefix("at ") {
+            let (path, number) = split_location(place.trim_end());
+            if let Some(frame) = stack.frames.last_mut().filter(|frame| frame.path.is_empty()) {
+                frame.path = path.into();
+                frame.line = number;
+            }
+        } else if let Some((_, rest)) = leading_number(line)
+            && let Some(label) = rest.strip_prefix(": ")
+        {
+            stack.frames.push(Frame::new("", label.trim(), 0));
+        }
+    }
+    stack
+}

@@ -1,0 +1,131 @@
+use super::*;
+use crate::translate::stats::{LabelSelection, Selection};
+
+type Row = (String, f64);
+
+fn container(name: &str, exit_code: Option<i32>, reason: Option<&str>) -> TaskContainer {
+    TaskContainer {
+        name: name.into(),
+        image: "repo/cart:2.7.1".into(),
+        last_status: if exit_code.is_some() { "STOPPED" } else { "RUNNING" }.into(),
+        exit_code,
+        reason: reason.map(Into::into),
+        ..TaskContainer::default()
+    }
+}
+
+fn task(stop_code: &str, reason: &str, containers: Vec<TaskContainer>) -> Task {
+    let mut task = Task::from_arn("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e");
+    task.set_cluster("shop");
+    task.set_definition("cart:12");
+    task.set_group("service:cart-svc");
+    task.started_by = "ecs-svc/42".into();
+    task.last_status = "STOPPED".into();
+    task.stop_code = Some(stop_code.into());
+    task.stopped_reason = Some(reason.into());
+    task.containers = containers;
+    task
+}
+
+/// Name and the labels asked for, with the value.
+fn rows(batch: &SeriesBatch, shown: &[&str]) -> Vec<Row> {
+    let row = |labels: Vec<(&str, &str)>, value| {
+        let of = |wanted: &&str| labels.iter().find(|(name, _)| name == wanted).map_or("-", |(_, value)| value);
+        let text: Vec<_> = std::iter::once(&"__name__").chain(shown).map(of).collect();
+        (text.join(" "), value)
+    };
+    batch.iter().map(|series| row(series.labels().collect(), series.samples()[0].value)).collect()
+}
+
+fn why(task: &Task, shown: &[&str]) -> Vec<Row> {
+    let mut batch = SeriesBatch::default();
+    let stop = Stop { task, at_ms: 1_000 };
+    let outcome = stopped_series(&stop, &Labels::default(), &Options::default(), &mut batch);
+    assert_eq!(outcome.written, batch.points());
+    rows(&batch, shown)
+}
+
+#[test]
+fn a_task_killed_for_memory_says_so() {
+    let mut cart = container("cart", Some(137), Some("OutOfMemoryError: Container killed due to memory usage"));
+    cart.essential = Some(true);
+    let sidecar = container("log", Some(137), None);
+    let task = task("EssentialContainerExited", "Essential container in task exited", vec![sidecar, cart]);
+    let rows = why(&task, &["container_name", "essential", "stop_code", "reason", "essential_container", "deployment"]);
+    let row = |text: &str, value| (text.to_owned(), value);
+    assert_eq!(
+        rows,
+        [
+            row("ecs_container_oom_killed log - - - - -", 0.0),
+            row("ecs_container_exit_code log - - - - -", 137.0),
+            row("ecs_container_oom_killed cart true - - - -", 1.0),
+            row("ecs_container_exit_code cart true - OutOfMemoryError - -", 137.0),
+            row("ecs_task_stopped_info - - EssentialContainerExited essential_container_exited cart ecs-svc/42", 1.0),
+        ]
+    );
+}
+
+#[test]
+fn a_kill_without_a_reason_is_for_memory_unless_ecs_sent_it() {
+    for (stop_code, expected) in
+        [("EssentialContainerExited", 1.0), ("ServiceSchedulerInitiated", 0.0), ("UserInitiated", 0.0)]
+    {
+        let rows = why(&task(stop_code, "", vec![container("cart", Some(137), None)]), &[]);
+        assert_eq!(rows[0], ("ecs_container_oom_killed".into(), expected), "{stop_code}");
+    }
+}
+
+#[test]
+fn a_container_that_ends_while_its_task_runs_has_an_exit_code_and_the_task_no_stop() {
+    let mut running = task("", "", vec![container("migrate", Some(3), None), container("cart", None, None)]);
+    running.last_status = "RUNNING".into();
+    running.stop_code = None;
+    let rows = why(&running, &["container_name"]);
+    let row = |text: &str, value| (text.to_owned(), value);
+    assert_eq!(rows, [row("ecs_container_oom_killed migrate", 0.0), row("ecs_container_exit_code migrate", 3.0)]);
+}
+
+#[test]
+fn a_task_that_never_started_names_the_error_and_no_container() {
+    let failed =
+        task("TaskFailedToStart", "CannotPullContainerError: no such image", vec![container("cart", None, None)]);
+    let rows = why(&failed, &["stop_code", "reason", "essential_container"]);
+    assert_eq!(rows, [("ecs_task_stopped_info TaskFailedToStart CannotPullContainerError -".to_owned(), 1.0)]);
+}
+
+fn stale(task: &Task, source: StatsSource, options: &Options) -> (SeriesBatch, Outcome) {
+    let mut batch = SeriesBatch::default();
+    let outcome = stale_markers(&Stop { task, at_ms: 1_000 }, source, &Labels::default(), options, &mut batch);
+    assert_eq!(outcome.written, batch.points());
+    (batch, outcome)
+}
+
+#[test]
+fn the_series_of_a_stopped_task_end_with_the_staleness_marker() {
+    let stopped = task("UserInitiated", "", vec![container("cart", Some(0), None)]);
+    for (source, expected) in [(StatsSource::Endpoint, 11), (StatsSource::Insights, 9)] {
+        let (batch, _) = stale(&stopped, source, &Options::default());
+        assert_eq!(batch.len(), expected, "{source:?}");
+        assert!(batch.iter().all(|series| series.samples()[0].value.to_bits() == STALE_NAN));
+    }
+}
+
+#[test]
+fn a_running_container_is_ended_without_the_exit_code_that_its_series_never_had() {
+    let stopped = task("UserInitiated", "", vec![container("cart", Some(0), None)]);
+    let options =
+        Options { metrics: "container_cpu_utilized,container_duration".parse().unwrap(), ..Options::default() };
+    let (batch, _) = stale(&stopped, StatsSource::Endpoint, &options);
+    let codes = rows(&batch, &["aws_ecs_container_exit_code"]).into_iter().map(|(text, _)| text).collect::<Vec<_>>();
+    assert_eq!(codes, ["container_cpu_utilized -", "container_duration 0"]);
+}
+
+#[test]
+fn series_whose_labels_are_not_known_outside_the_task_are_left_to_end_by_themselves() {
+    let stopped = task("UserInitiated", "", vec![container("cart", Some(0), None)]);
+    let adot = Options { names: "both".parse().unwrap(), metrics: Selection::all(), ..Options::default() };
+    let (batch, outcome) = stale(&stopped, StatsSource::Endpoint, &adot);
+    assert_eq!((batch.len(), outcome.refused.total()), (55, 1));
+    let all = Options { labels: LabelSelection::All, ..Options::default() };
+    assert_eq!(stale(&stopped, StatsSource::Endpoint, &all).0.len(), 0);
+}

@@ -1,0 +1,402 @@
+//! What holds for every request, however strange.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use prost::Message as _;
+use sidecarless::model::otlp::{
+    AnyValue, ArrayValue, Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint,
+    ExportMetricsServiceRequest, Gauge, Histogram, HistogramDataPoint, InstrumentationScope, KeyValue, Metric,
+    NumberDataPoint, Resource, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint, ValueAtQuantile,
+    any_value, exemplar, metric, number_data_point,
+};
+use sidecarless::model::remote_write::{WriteRequest, encode_metadata, encode_series};
+use sidecarless::model::remote_write_v2::{self, RequestBuilder};
+use sidecarless::model::series::{SeriesBatch, SeriesView};
+use sidecarless::translate::Compat;
+use sidecarless::translate::limits;
+use sidecarless::translate::metrics::{Delta, ExponentialAs, Options, Outcome, Sender, series};
+use sidecarless::translate::names::{Naming, is_legacy_label, is_legacy_metric};
+use sidecarless::translate::relabel::Rules;
+
+const NANOS: u64 = 1_700_000_000_000_000_000;
+const NOW_MS: i64 = 1_700_000_000_500;
+
+const KEYS: [&str; 22] = [
+    "a",
+    "b",
+    "a.b",
+    "a_b",
+    "a-b",
+    "UPPER",
+    "__name__",
+    "le",
+    "quantile",
+    "job",
+    "instance",
+    "____",
+    "",
+    ".",
+    "5xx",
+    "_x",
+    "__x.y__",
+    "service.name",
+    "service.instance.id",
+    "otel_scope_name",
+    "é",
+    "otel.metric.temporality",
+];
+
+fn text(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn any_value() -> impl Strategy<Value = AnyValue> {
+    let leaf = prop_oneof![
+        4 => select(vec!["", "x", "y", "1", "é"]).prop_map(|value| any_value::Value::String(text(value))),
+        1 => vec(any::<u8>(), 0..4).prop_map(|bytes| any_value::Value::String(bytes.into())),
+        1 => any::<bool>().prop_map(any_value::Value::Bool),
+        1 => any::<i64>().prop_map(any_value::Value::Int),
+        1 => any::<f64>().prop_map(any_value::Value::Double),
+        1 => vec(any::<u8>(), 0..4).prop_map(|bytes| any_value::Value::Bytes(bytes.into())),
+    ];
+    let nested = leaf.prop_recursive(2, 8, 3, |inner| {
+        vec(inner.prop_map(|value| AnyValue { value: Some(value) }), 0..3)
+            .prop_map(|values| any_value::Value::Array(ArrayValue { values }))
+    });
+    prop::option::weighted(0.9, nested).prop_map(|value| AnyValue { value })
+}
+
+fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+    let attribute = (select(&KEYS[..]), prop::option::weighted(0.95, any_value()))
+        .prop_map(|(key, value)| KeyValue { key: text(key), value });
+    vec(attribute, 0..7)
+}
+
+fn nanos() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => (0..3u64).prop_map(|step| NANOS + step * 1_000_000), 1 => Just(0), 1 => any::<u64>()]
+}
+
+fn exemplars() -> impl Strategy<Value = Vec<Exemplar>> {
+    let exemplar = (attributes(), nanos(), any::<f64>(), vec(any::<u8>(), 0..17), vec(any::<u8>(), 0..9));
+    vec(
+        exemplar.prop_map(|(filtered_attributes, time_unix_nano, value, trace_id, span_id)| Exemplar {
+            filtered_attributes,
+            time_unix_nano,
+            value: Some(exemplar::Value::Double(value)),
+            span_id: span_id.into(),
+            trace_id: trace_id.into(),
+        }),
+        0..2,
+    )
+}
+
+fn numbers() -> impl Strategy<Value = Vec<NumberDataPoint>> {
+    let value = prop_oneof![
+        any::<f64>().prop_map(|value| Some(number_data_point::Value::Double(value))),
+        any::<i64>().prop_map(|value| Some(number_data_point::Value::Int(value))),
+        Just(None),
+    ];
+    let point = (attributes(), nanos(), nanos(), value, exemplars(), 0..2u32).prop_map(
+        |(attributes, start_time_unix_nano, time_unix_nano, value, exemplars, flags)| NumberDataPoint {
+            attributes,
+            start_time_unix_nano,
+            time_unix_nano,
+            value,
+            exemplars,
+            flags,
+        },
+    );
+    vec(point, 0..4)
+}
+
+fn explicit() -> impl Strategy<Value = HistogramDataPoint> {
+    let bounds = prop_oneof![Just(vec![0.5, 1.0]), Just(vec![]), vec(any::<f64>(), 0..4)];
+    let counts = prop_oneof![3 => vec(0..9u64, 3), 1 => vec(any::<u64>(), 0..4)];
+    (attributes(), nanos(), any::<u64>(), any::<Option<f64>>(), counts, bounds, exemplars(), 0..2u32).prop_map(
+        |(attributes, time_unix_nano, count, sum, bucket_counts, explicit_bounds, exemplars, flags)| {
+            HistogramDataPoint {
+                attributes,
+                time_unix_nano,
+                count,
+                sum,
+                bucket_counts,
+                explicit_bounds,
+                exemplars,
+                flags,
+                ..HistogramDataPoint::default()
+            }
+        },
+    )
+}
+
+fn buckets() -> impl Strategy<Value = Option<Buckets>> {
+    let offset = prop_oneof![4 => -20..20i32, 1 => any::<i32>()];
+    let counts = prop_oneof![4 => vec(0..4u64, 0..12), 1 => vec(any::<u64>(), 0..4)];
+    prop::option::of((offset, counts).prop_map(|(offset, bucket_counts)| Buckets { offset, bucket_counts }))
+}
+
+fn exponential() -> impl Strategy<Value = ExponentialHistogramDataPoint> {
+    let scale = prop_oneof![4 => -6..22i32, 1 => any::<i32>()];
+    let zero = prop_oneof![3 => 0..5u64, 1 => any::<u64>()];
+    (attributes(), nanos(), any::<u64>(), any::<Option<f64>>(), scale, zero, (buckets(), buckets()), 0..2u32).prop_map(
+        |(attributes, time_unix_nano, count, sum, scale, zero_count, (positive, negative), flags)| {
+            ExponentialHistogramDataPoint {
+                attributes,
+                time_unix_nano,
+                count,
+                sum,
+                scale,
+                zero_count,
+                positive,
+                negative,
+                flags,
+                ..ExponentialHistogramDataPoint::default()
+            }
+        },
+    )
+}
+
+fn data() -> impl Strategy<Value = Option<metric::Data>> {
+    let quantiles = vec((any::<f64>(), any::<f64>()), 0..3);
+    let summary = (attributes(), nanos(), any::<u64>(), quantiles).prop_map(|(attributes, nanos, count, quantiles)| {
+        let quantile_values =
+            quantiles.into_iter().map(|(quantile, value)| ValueAtQuantile { quantile, value }).collect();
+        SummaryDataPoint { attributes, time_unix_nano: nanos, count, quantile_values, ..SummaryDataPoint::default() }
+    });
+    prop_oneof![
+        Just(None),
+        numbers().prop_map(|data_points| Some(metric::Data::Gauge(Gauge { data_points }))),
+        (numbers(), 0..4i32, any::<bool>()).prop_map(|(data_points, aggregation_temporality, is_monotonic)| {
+            Some(metric::Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic }))
+        }),
+        (vec(explicit(), 0..3), 0..4i32).prop_map(|(data_points, aggregation_temporality)| {
+            Some(metric::Data::Histogram(Histogram { data_points, aggregation_temporality }))
+        }),
+        (vec(exponential(), 0..3), 1..3i32).prop_map(|(data_points, aggregation_temporality)| {
+            Some(metric::Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality }))
+        }),
+        vec(summary, 0..3).prop_map(|data_points| Some(metric::Data::Summary(Summary { data_points }))),
+    ]
+}
+
+fn request() -> impl Strategy<Value = ExportMetricsServiceRequest> {
+    let name = select(vec!["m", "http.server.duration", "", "...", "5xx", "a__b", "é", "m_total"]);
+    let unit = select(vec!["", "1", "s", "By/s", "{x}", "°C"]);
+    let metric = (name, unit, data()).prop_map(|(name, unit, data)| Metric {
+        name: text(name),
+        unit: text(unit),
+        data,
+        ..Metric::default()
+    });
+    let scope = (select(vec!["", "lib"]), attributes()).prop_map(|(name, attributes)| InstrumentationScope {
+        name: text(name),
+        attributes,
+        ..InstrumentationScope::default()
+    });
+    let resource = attributes().prop_map(|attributes| Resource { attributes, ..Resource::default() });
+    let resource_metrics = (prop::option::of(resource), prop::option::of(scope), vec(metric, 0..5)).prop_map(
+        |(resource, scope, metrics)| ResourceMetrics {
+            resource,
+            scope_metrics: vec![ScopeMetrics { scope, metrics, ..ScopeMetrics::default() }],
+            ..ResourceMetrics::default()
+        },
+    );
+    vec(resource_metrics, 1..3).prop_map(|resource_metrics| ExportMetricsServiceRequest { resource_metrics })
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(is_adot, resource_labels, classic, as_is, created, ages)| Options {
+            naming: Naming { compat: if is_adot { Compat::Adot } else { Compat::Best }, ..Naming::default() },
+            resource_labels,
+            exponential: if classic { ExponentialAs::Classic } else { ExponentialAs::Native },
+            delta: if as_is { Delta::AsIs } else { Delta::Refuse },
+            created,
+            max_age_ms: ages.then_some(3_600_000),
+            external_labels: vec![("cluster".into(), "c".into()), ("a_b".into(), "x".into())],
+            ..Options::default()
+        },
+    )
+}
+
+fn translated(request: &ExportMetricsServiceRequest, options: &Options) -> (SeriesBatch, Outcome) {
+    let mut batch = SeriesBatch::default();
+    let sender = Sender { instance: Some("sender".into()) };
+    let outcome = series(request, options, &sender, NOW_MS, &mut batch);
+    (batch, outcome)
+}
+
+fn assert_is_sound(series: SeriesView<'_>) {
+    let labels: Vec<(&str, &str)> = series.labels().collect();
+    assert!(labels.windows(2).all(|pair| pair[0].0 < pair[1].0), "sorted and unique: {labels:?}");
+    assert!(labels.iter().all(|(name, value)| is_legacy_label(name) && !value.is_empty()), "{labels:?}");
+    assert!(series.label("__name__").is_some_and(is_legacy_metric), "{labels:?}");
+    assert!(!series.samples().is_empty() || !series.histograms().is_empty(), "no empty series: {labels:?}");
+    assert!(series.samples().windows(2).all(|pair| pair[0].timestamp_ms < pair[1].timestamp_ms), "in order of time");
+    assert_eq!(limits::broken_limit(series.labels()), None);
+    for exemplar in series.exemplars() {
+        assert!(!exemplar.labels.is_empty() && exemplar.timestamp_ms != 0);
+    }
+    for native in series.histograms() {
+        assert!((-4..=8).contains(&native.schema));
+        for side in [&native.positive, &native.negative] {
+            let length: usize = side.spans.iter().map(|span| span.1 as usize).sum();
+            assert_eq!(length, side.deltas.len());
+            assert!(side.spans.iter().skip(1).all(|span| span.0 >= 0));
+        }
+    }
+}
+
+fn is_same(left: f64, right: f64) -> bool {
+    left.to_bits() == right.to_bits()
+}
+
+fn assert_is_read_back(batch: &SeriesBatch) {
+    let mut body = Vec::new();
+    batch.iter().for_each(|series| encode_series(series, &mut body));
+    batch.metadata().iter().for_each(|metadata| encode_metadata(metadata, &mut body));
+    let read = WriteRequest::decode(body.as_slice()).expect("prost reads remote write 1.0");
+    assert_eq!((read.timeseries.len(), read.metadata.len()), (batch.len(), batch.metadata().len()));
+    for (series, read) in batch.iter().zip(&read.timeseries) {
+        let labels = read.labels.iter().map(|label| (label.name.as_str(), label.value.as_str()));
+        assert!(series.labels().eq(labels));
+        assert_eq!(series.samples().len(), read.samples.len());
+        for (sample, read) in series.samples().iter().zip(&read.samples) {
+            assert!(sample.timestamp_ms == read.timestamp && is_same(sample.value, read.value));
+        }
+        assert_eq!(series.exemplars().len(), read.exemplars.len());
+        for (exemplar, read) in series.exemplars().iter().zip(&read.exemplars) {
+            assert!(exemplar.timestamp_ms == read.timestamp && is_same(exemplar.value, read.value));
+            assert_eq!(exemplar.labels.len(), read.labels.len());
+        }
+        assert_eq!(series.histograms().len(), read.histograms.len());
+        for (native, read) in series.histograms().iter().zip(&read.histograms) {
+            assert_eq!((Some(native.count), native.schema), (read.count_int, read.schema));
+            assert_eq!(
+                (&native.positive.deltas, &native.negative.deltas),
+                (&read.positive_deltas, &read.negative_deltas)
+            );
+        }
+    }
+}
+
+/// Proto3 leaves out what equals zero, so that a negative zero arrives as zero.
+fn assert_is_read_back_by_v2(batch: &SeriesBatch) {
+    let mut builder = RequestBuilder::default();
+    for series in batch.iter() {
+        builder.add(series, series.label("__name__").and_then(|name| batch.metadata_of(name)));
+    }
+    let (length, count) = (builder.len(), builder.count());
+    let body = builder.finish();
+    assert_eq!(body.len(), length);
+    let read = remote_write_v2::Request::decode(body.as_slice()).expect("prost reads remote write 2.0");
+    assert_eq!((read.timeseries.len(), read.symbols.first().map(String::as_str)), (count, Some("")));
+    let unique: std::collections::BTreeSet<&String> = read.symbols.iter().collect();
+    assert_eq!(unique.len(), read.symbols.len());
+    let mut entries = read.timeseries.iter();
+    for series in batch.iter() {
+        let parts = usize::from(!series.samples().is_empty()) + usize::from(!series.histograms().is_empty());
+        for _ in 0..parts {
+            let entry = entries.next().expect("an entry");
+            assert!(entry.samples.is_empty() != entry.histograms.is_empty());
+            let symbols: Vec<&str> = entry.labels_refs.iter().map(|&at| read.symbols[at as usize].as_str()).collect();
+            assert!(series.labels().flat_map(|(name, value)| [name, value]).eq(symbols));
+            for (sample, read) in series.samples().iter().zip(&entry.samples) {
+                assert!(
+                    sample.timestamp_ms == read.timestamp
+                        && (sample.value == read.value || is_same(sample.value, read.value))
+                );
+                assert_eq!(sample.start_ms, read.start_timestamp);
+            }
+            assert!(
+                entry.metadata.is_some()
+                    || series.label("__name__").is_some_and(|name| batch.metadata_of(name).is_none())
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_point_is_accounted_for_and_every_series_is_sound(request in request(), options in options()) {
+        let (batch, outcome) = translated(&request, &options);
+        prop_assert_eq!(outcome.received, outcome.written + outcome.refused.total());
+        prop_assert_eq!(batch.points(), batch.iter().map(|s| (s.samples().len() + s.histograms().len()) as u64).sum::<u64>());
+        batch.iter().for_each(assert_is_sound);
+    }
+
+    #[test]
+    fn what_is_encoded_is_read_back(request in request(), options in options()) {
+        let (batch, _) = translated(&request, &options);
+        assert_is_read_back(&batch);
+        assert_is_read_back_by_v2(&batch);
+    }
+
+    #[test]
+    fn the_order_of_attributes_changes_nothing(request in request(), options in options()) {
+        let mut turned = request.clone();
+        let unique = |attributes: &mut Vec<KeyValue>| {
+            attributes.sort_by(|left, right| left.key.cmp(&right.key));
+            attributes.dedup_by(|left, right| left.key == right.key);
+        };
+        let mut straight = request;
+        for (request, is_turned) in [(&mut straight, false), (&mut turned, true)] {
+            for resource in request.resource_metrics.iter_mut().filter_map(|metrics| metrics.resource.as_mut()) {
+                unique(&mut resource.attributes);
+                if is_turned {
+                    resource.attributes.reverse();
+                }
+            }
+            for metric in request.resource_metrics.iter_mut().flat_map(|metrics| &mut metrics.scope_metrics).flat_map(|scope| &mut scope.metrics) {
+                if let Some(metric::Data::Gauge(gauge)) = &mut metric.data {
+                    for point in &mut gauge.data_points {
+                        unique(&mut point.attributes);
+                        if is_turned {
+                            point.attributes.reverse();
+                        }
+                    }
+                }
+            }
+        }
+        let labels = |request| {
+            let (batch, _) = translated(request, &options);
+            batch.iter().map(|series| series.labels().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(labels(&straight), labels(&turned));
+    }
+
+    #[test]
+    fn rules_lose_no_point_uncounted(request in request(), options in options()) {
+        let (batch, _) = translated(&request, &options);
+        let rules = Rules::parse("drop m*; drop-label a*; hash-label b; max-series 5").expect("rules");
+        let points = batch.points();
+        let applied = rules.apply(batch);
+        prop_assert_eq!(points, applied.batch.points() + applied.filtered + applied.refused.total() + applied.notes.total());
+        applied.batch.iter().for_each(assert_is_sound);
+    }
+
+    #[test]
+    fn bytes_that_decode_never_panic(bytes in vec(any::<u8>(), 0..200), options in options()) {
+        if let Ok(request) = ExportMetricsServiceRequest::decode(bytes.as_slice()) {
+            let (_, outcome) = translated(&request, &options);
+            prop_assert_eq!(outcome.received, outcome.written + outcome.refused.total());
+        }
+    }
+
+    #[test]
+    fn rules_of_any_text_never_panic(text in ".{0,40}", verb in select(vec!["keep ", "cap-label ", "rename-label ", "max-series ", ""])) {
+        let _ = Rules::parse(&format!("{verb}{text}"));
+    }
+}

@@ -1,0 +1,538 @@
+//! What each kind of OTLP metric becomes, one row a rule: the input in a small notation, and the series as Prometheus
+//! would print them. Both modes write what is expected here, unless a row says otherwise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+mod otlp_builder;
+
+use otlp_builder::{
+    Point, attributes, exemplar, exponential, gauge, histogram, number, request, resource, scope, sum, summary,
+};
+use sidecarless::model::otlp::{ExportMetricsServiceRequest, Metric, Temporality};
+use sidecarless::model::series::{STALE_NAN, SeriesBatch, SeriesView};
+use sidecarless::translate::Compat;
+use sidecarless::translate::metrics::{Delta, ExponentialAs, Options, Outcome, Sender, series};
+use sidecarless::translate::names::{Naming, Strategy};
+
+const NOW_MS: i64 = 1_700_000_000_500;
+
+fn best() -> Options {
+    Options { metadata: false, resource_labels: false, ..Options::default() }
+}
+
+fn adot() -> Options {
+    Options { naming: Naming { compat: Compat::Adot, ..Naming::default() }, ..best() }
+}
+
+fn number_text(value: f64) -> String {
+    if value.to_bits() == STALE_NAN { "stale".to_owned() } else { value.to_string() }
+}
+
+/// `name{label="value"} 5 @1700000000123`, native histograms and exemplars behind.
+fn line(series: SeriesView<'_>) -> String {
+    let labels: Vec<String> = series
+        .labels()
+        .filter(|(name, _)| *name != "__name__")
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
+    let mut line = series.label("__name__").unwrap_or_default().to_owned();
+    if !labels.is_empty() {
+        line.push_str(&format!("{{{}}}", labels.join(",")));
+    }
+    for sample in series.samples() {
+        line.push_str(&format!(" {}", number_text(sample.value)));
+        if sample.timestamp_ms != 1_700_000_000_123 {
+            line.push_str(&format!("@{}", sample.timestamp_ms));
+        }
+    }
+    for native in series.histograms() {
+        line.push_str(&format!(
+            " schema={} count={} sum={} zero={} spans={:?} deltas={:?}",
+            native.schema,
+            if native.count == STALE_NAN { "stale".to_owned() } else { native.count.to_string() },
+            number_text(native.sum),
+            native.zero_count,
+            native.positive.spans,
+            native.positive.deltas
+        ));
+    }
+    for exemplar in series.exemplars() {
+        let labels: Vec<String> = exemplar.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        line.push_str(&format!(" # {{{}}} {}", labels.join(","), exemplar.value));
+    }
+    line
+}
+
+fn translate(request: &ExportMetricsServiceRequest, options: &Options) -> (Vec<String>, Outcome) {
+    let mut batch = SeriesBatch::default();
+    let outcome = series(request, options, &Sender::default(), NOW_MS, &mut batch);
+    assert_eq!(outcome.received, outcome.written + outcome.refused.total(), "every point is accounted for");
+    let mut lines: Vec<String> = batch.iter().map(line).collect();
+    lines.sort();
+    (lines, outcome)
+}
+
+struct Row {
+    what: &'static str,
+    request: ExportMetricsServiceRequest,
+    options: Options,
+    expected: Vec<&'static str>,
+}
+
+fn row(what: &'static str, metric: Metric, expected: &[&'static str]) -> Row {
+    of_request(what, request(vec![], None, vec![metric]), expected)
+}
+
+fn of_request(what: &'static str, request: ExportMetricsServiceRequest, expected: &[&'static str]) -> Row {
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    Row { what, request, options: best(), expected }
+}
+
+fn with(options: Options, row: Row) -> Row {
+    Row { options, ..row }
+}
+
+fn names() -> Vec<Row> {
+    let one = || vec![number(7.0, &[])];
+    let simple = |what, metric: Metric, expected| row(what, metric, &[expected]);
+    vec![
+        row(
+            "gauge in bytes",
+            gauge("system.memory.usage", "By", vec![number(5.0, &[("state", "used".into())])]),
+            &["system_memory_usage_bytes{state=\"used\"} 5"],
+        ),
+        simple("gauge of 1 is a ratio", gauge("system.cpu.utilization", "1", one()), "system_cpu_utilization_ratio 7"),
+        simple("counter of 1 is none", sum("requests", "1", true, one()), "requests_total 7"),
+        simple("total is said once", sum("http.requests_total", "", true, one()), "http_requests_total 7"),
+        simple("total goes to the end", sum("foo.total.bar", "", true, one()), "foo_bar_total 7"),
+        simple("an annotation is no unit", sum("queue.size", "{items}", false, one()), "queue_size 7"),
+        simple("a rate", gauge("network.rate", "By/s", one()), "network_rate_bytes_per_second 7"),
+        simple(
+            "a rate that its name says",
+            gauge("network.bytes_per_second", "By/s", one()),
+            "network_bytes_per_second 7",
+        ),
+        with(
+            adot(),
+            simple(
+                "... which the exporter says twice",
+                gauge("network.bytes_per_second", "By/s", one()),
+                "network_bytes_per_second_per_second 7",
+            ),
+        ),
+        simple("a rate of annotations", gauge("req", "{request}/s", one()), "req_per_second 7"),
+        simple("a leading digit", gauge("5xx.count", "", one()), "_5xx_count 7"),
+        simple("runs of underscores", gauge("foo__bar_", "", one()), "foo_bar 7"),
+        simple("a leading underscore", gauge("_foo", "", one()), "foo 7"),
+        simple("colons stay", gauge("job:foo:rate5m", "", one()), "job:foo:rate5m 7"),
+        of_request(
+            "a metric without a name costs itself",
+            request(vec![], None, vec![gauge("...", "", one()), gauge("g", "", one())]),
+            &["g 7"],
+        ),
+        simple("ECS memory", gauge("ecs.task.memory.utilized", "MiB", one()), "ecs_task_memory_utilized_MiB 7"),
+        simple("ECS cpu", gauge("ecs.task.cpu.utilized", "None", one()), "ecs_task_cpu_utilized_None 7"),
+        simple(
+            "ECS network",
+            gauge("ecs.task.network.rate.rx", "Bytes/Second", one()),
+            "ecs_task_network_rate_rx_Bytes_per_Second 7",
+        ),
+        simple("ECS duration", gauge("container.duration", "Seconds", one()), "container_duration_Seconds 7"),
+        simple(
+            "ECS storage",
+            sum("ecs.task.storage.read_bytes", "Bytes", false, one()),
+            "ecs_task_storage_read_bytes_Bytes 7",
+        ),
+        with(
+            Options { naming: Naming { namespace: "app".into(), ..Naming::default() }, ..best() },
+            simple("a namespace", gauge("5xx", "", one()), "app_5xx 7"),
+        ),
+        with(
+            Options {
+                naming: Naming { strategy: Strategy::UnderscoreEscapingWithoutSuffixes, ..Naming::default() },
+                ..best()
+            },
+            simple("without suffixes", gauge("a.b__c", "s", one()), "a_b__c 7"),
+        ),
+    ]
+}
+
+fn labels() -> Vec<Row> {
+    let point = |attributes| gauge("g", "", vec![number(1.0, attributes)]);
+    let shop = || {
+        attributes(&[
+            ("service.namespace", "shop".into()),
+            ("service.name", "cart".into()),
+            ("service.instance.id", "i1".into()),
+        ])
+    };
+    let cloud = || [shop(), attributes(&[("cloud.region", "eu".into())])].concat();
+    let later =
+        || vec![number(1.0, &[]), Point { nanos: 1_700_000_001_123_456_789, ..number(2.0, &[("a", "b".into())]) }];
+    let r2t = || Options { resource_labels: true, ..best() };
+    vec![
+        row(
+            "two attributes of one label are joined in the order of their keys",
+            point(&[("a_b", "2".into()), ("a.b", "1".into())]),
+            &["g{a_b=\"1;2\"} 1"],
+        ),
+        row("equal values are not said twice", point(&[("a_b", "1".into()), ("a.b", "1".into())]), &["g{a_b=\"1\"} 1"]),
+        row(
+            "values of every type",
+            point(&[("x", "".into()), ("y", true.into()), ("z", 1.5.into()), ("k", vec![1.into(), "a".into()].into())]),
+            &["g{k=\"[1,\\\"a\\\"]\",y=\"true\",z=\"1.5\"} 1"],
+        ),
+        row(
+            "doubles beyond plain decimals",
+            point(&[("l", 1e21.into()), ("s", 1e-7.into())]),
+            &["g{l=\"1e+21\",s=\"1e-7\"} 1"],
+        ),
+        row("a key without a name costs itself", point(&[("____", "v".into()), ("a", "b".into())]), &["g{a=\"b\"} 1"]),
+        row(
+            "keys that cannot begin a label",
+            point(&[("_private", "1".into()), ("5xx", "2".into())]),
+            &["g{key_5xx=\"2\",key_private=\"1\"} 1"],
+        ),
+        with(
+            r2t(),
+            of_request(
+                "the resource stands over the point",
+                request(attributes(&[("host.name", "h".into())]), None, vec![point(&[("host.name", "d".into())])]),
+                &["g{host_name=\"h\"} 1"],
+            ),
+        ),
+        of_request(
+            "job and instance",
+            request(shop(), None, vec![point(&[])]),
+            &["g{instance=\"i1\",job=\"shop/cart\"} 1"],
+        ),
+        of_request(
+            "target_info once, at the newest time",
+            request(cloud(), None, vec![gauge("g", "", later())]),
+            &[
+                "g{a=\"b\",instance=\"i1\",job=\"shop/cart\"} 2@1700000001123",
+                "g{instance=\"i1\",job=\"shop/cart\"} 1",
+                "target_info{cloud_region=\"eu\",instance=\"i1\",job=\"shop/cart\"} 1@1700000001123",
+            ],
+        ),
+        of_request(
+            "no target_info without job and instance",
+            request(attributes(&[("cloud.region", "eu".into())]), None, vec![point(&[])]),
+            &["g 1"],
+        ),
+        with(
+            r2t(),
+            of_request(
+                "attributes as labels beside job and instance",
+                request(cloud(), None, vec![point(&[])]),
+                &[
+                    "g{cloud_region=\"eu\",instance=\"i1\",job=\"shop/cart\",service_instance_id=\"i1\",service_name=\"cart\",service_namespace=\"shop\"} 1",
+                    "target_info{cloud_region=\"eu\",instance=\"i1\",job=\"shop/cart\"} 1",
+                ],
+            ),
+        ),
+        with(
+            Options { exclude_service_attributes: true, ..r2t() },
+            of_request(
+                "... without what they say",
+                request(cloud(), None, vec![point(&[])]),
+                &[
+                    "g{cloud_region=\"eu\",instance=\"i1\",job=\"shop/cart\"} 1",
+                    "target_info{cloud_region=\"eu\",instance=\"i1\",job=\"shop/cart\"} 1",
+                ],
+            ),
+        ),
+        with(
+            Options { external_labels: vec![("job".into(), "x".into()), ("env".into(), "prod".into())], ..best() },
+            of_request(
+                "external labels give way",
+                request(shop(), None, vec![point(&[])]),
+                &["g{env=\"prod\",instance=\"i1\",job=\"shop/cart\"} 1"],
+            ),
+        ),
+        of_request(
+            "scope labels",
+            request(
+                vec![],
+                Some(scope("lib", "1", &[("lang", "go".into()), ("name", "zz".into()), ("e", "".into())])),
+                vec![point(&[])],
+            ),
+            &["g{otel_scope_lang=\"go\",otel_scope_name=\"lib\",otel_scope_version=\"1\"} 1"],
+        ),
+        of_request(
+            "an empty namespace is none",
+            request(
+                attributes(&[("service.namespace", "".into()), ("service.name", "cart".into())]),
+                None,
+                vec![point(&[])],
+            ),
+            &["g{job=\"cart\"} 1"],
+        ),
+        with(
+            adot(),
+            of_request(
+                "... but for the exporter",
+                request(
+                    attributes(&[("service.namespace", "".into()), ("service.name", "cart".into())]),
+                    None,
+                    vec![point(&[])],
+                ),
+                &["g{job=\"/cart\"} 1"],
+            ),
+        ),
+        row(
+            "an attribute __name__ is kept aside",
+            point(&[("__name__", "evil".into())]),
+            &["g{exported___name__=\"evil\"} 1"],
+        ),
+    ]
+}
+
+fn histograms() -> Vec<Row> {
+    let base = || histogram(&[0.005, 10.0], &[1, 2, 3], 6, Some(12.5));
+    let family =
+        |point| otlp_builder::histograms("http.server.request.duration", "s", Temporality::Cumulative, vec![point]);
+    let all = [
+        "http_server_request_duration_seconds_sum 12.5",
+        "http_server_request_duration_seconds_count 6",
+        "http_server_request_duration_seconds_bucket{le=\"0.005\"} 1",
+        "http_server_request_duration_seconds_bucket{le=\"10\"} 3",
+        "http_server_request_duration_seconds_bucket{le=\"+Inf\"} 6",
+    ];
+    let mut counted = base();
+    counted.count = 7;
+    let mut without_sum = base();
+    without_sum.sum = None;
+    let mut ended = base();
+    ended.flags = 1;
+    let mut traced = base();
+    traced.exemplars = vec![exemplar(0.7, true, &[])];
+    let mut long = base();
+    long.exemplars = vec![exemplar(0.7, true, &[("k", "x".repeat(69).into())])];
+    let mut bare = base();
+    bare.exemplars = vec![exemplar(0.7, false, &[])];
+    let mut le = base();
+    le.attributes = attributes(&[("le", "5".into())]);
+    let mut infinite = base();
+    infinite.explicit_bounds = vec![0.005, f64::INFINITY];
+    let ids = "trace_id=\"0102030405060708090a0b0c0d0e0f10\",span_id=\"0102030405060708\"";
+    let with_exemplar = |labels: &str| {
+        let line = format!("http_server_request_duration_seconds_bucket{{le=\"10\"}} 3 # {{{labels}}} 0.7");
+        let line: &'static str = line.leak();
+        [all[0], all[1], all[2], line, all[4]]
+    };
+    vec![
+        row("a histogram", family(base()), &all),
+        row(
+            "its count is what it says",
+            family(counted),
+            &[
+                "http_server_request_duration_seconds_sum 12.5",
+                "http_server_request_duration_seconds_count 7",
+                all[2],
+                all[3],
+                "http_server_request_duration_seconds_bucket{le=\"+Inf\"} 7",
+            ],
+        ),
+        row("one without sum", family(without_sum), &all[1..]),
+        row(
+            "one that has ended",
+            family(ended),
+            &[
+                "http_server_request_duration_seconds_sum stale",
+                "http_server_request_duration_seconds_count stale",
+                "http_server_request_duration_seconds_bucket{le=\"0.005\"} stale",
+                "http_server_request_duration_seconds_bucket{le=\"10\"} stale",
+                "http_server_request_duration_seconds_bucket{le=\"+Inf\"} stale",
+            ],
+        ),
+        row("an exemplar stands at its bucket", family(traced), &with_exemplar(ids)),
+        row("an exemplar over 128 characters keeps its ids", family(long), &with_exemplar(ids)),
+        row("an exemplar without labels is left out", family(bare), &all),
+        row(
+            "an attribute le is kept aside",
+            family(le),
+            &[
+                "http_server_request_duration_seconds_sum{exported_le=\"5\"} 12.5",
+                "http_server_request_duration_seconds_count{exported_le=\"5\"} 6",
+                "http_server_request_duration_seconds_bucket{exported_le=\"5\",le=\"0.005\"} 1",
+                "http_server_request_duration_seconds_bucket{exported_le=\"5\",le=\"10\"} 3",
+                "http_server_request_duration_seconds_bucket{exported_le=\"5\",le=\"+Inf\"} 6",
+            ],
+        ),
+        row("a bound of +Inf is no second bucket", family(infinite), &[all[0], all[1], all[2], all[4]]),
+        row(
+            "a summary",
+            summary("rpc", 4, 20.0, &[(0.5, 3.0), (0.99, 9.0)]),
+            &["rpc_sum 20", "rpc_count 4", "rpc{quantile=\"0.5\"} 3", "rpc{quantile=\"0.99\"} 9"],
+        ),
+    ]
+}
+
+fn exponentials() -> Vec<Row> {
+    let native = |scale, offset, counts: &[u64], count, zero| exponential("e", (scale, offset), counts, count, zero);
+    let classic = || Options { exponential: ExponentialAs::Classic, ..best() };
+    vec![
+        row(
+            "scale 0",
+            native(0, 0, &[1, 2, 3], 10, 4),
+            &["e schema=0 count=10 sum=20 zero=4 spans=[(1, 3)] deltas=[1, 1, 1]"],
+        ),
+        row(
+            "a wide gap is a new span",
+            native(0, -2, &[4, 2, 0, 0, 0, 0, 7], 13, 0),
+            &["e schema=0 count=13 sum=20 zero=0 spans=[(-1, 2), (4, 1)] deltas=[4, -2, 5]"],
+        ),
+        row(
+            "a gap of two is bridged",
+            native(0, 0, &[4, 0, 0, 7], 11, 0),
+            &["e schema=0 count=11 sum=20 zero=0 spans=[(1, 4)] deltas=[4, -4, 0, 7]"],
+        ),
+        row(
+            "a gap of three is not",
+            native(0, 0, &[4, 0, 0, 0, 7], 11, 0),
+            &["e schema=0 count=11 sum=20 zero=0 spans=[(1, 1), (3, 1)] deltas=[4, 3]"],
+        ),
+        row(
+            "scale 10 is merged",
+            native(10, -3, &[1; 8], 8, 0),
+            &["e schema=8 count=8 sum=20 zero=0 spans=[(0, 3)] deltas=[3, 1, -3]"],
+        ),
+        row(
+            "empty buckets are merged where they belong",
+            native(9, 0, &[0, 0, 1, 2, 3, 4], 10, 0),
+            &["e schema=8 count=10 sum=20 zero=0 spans=[(2, 2)] deltas=[3, 4]"],
+        ),
+        row("scale -5 is refused, without an empty series", native(-5, 0, &[1], 1, 0), &[]),
+        row(
+            "a count that its buckets belie is corrected",
+            native(0, 0, &[1, 2], 9, 0),
+            &["e schema=0 count=3 sum=20 zero=0 spans=[(1, 2)] deltas=[1, 1]"],
+        ),
+        with(
+            classic(),
+            row(
+                "as classic buckets",
+                native(0, 0, &[1, 2, 3], 10, 4),
+                &[
+                    "e_sum 20",
+                    "e_count 10",
+                    "e_bucket{le=\"0\"} 4",
+                    "e_bucket{le=\"1\"} 4",
+                    "e_bucket{le=\"2\"} 5",
+                    "e_bucket{le=\"4\"} 7",
+                    "e_bucket{le=\"8\"} 10",
+                    "e_bucket{le=\"+Inf\"} 10",
+                ],
+            ),
+        ),
+    ]
+}
+
+fn deltas() -> Vec<Row> {
+    let delta = || {
+        otlp_builder::with_temporality(
+            sum("d", "", true, vec![Point { nanos: 1_700_000_001_123_456_789, ..number(3.0, &[]) }]),
+            Temporality::Delta,
+        )
+    };
+    let resource = || resource();
+    vec![
+        of_request(
+            "a refused delta still makes target_info current",
+            request(resource(), None, vec![delta(), gauge("g", "", vec![number(1.0, &[])])]),
+            &[
+                "g{instance=\"i1\",job=\"shop/cart\"} 1",
+                "target_info{cloud_region=\"eu\",instance=\"i1\",job=\"shop/cart\"} 1@1700000001123",
+            ],
+        ),
+        with(
+            Options { delta: Delta::AsIs, ..best() },
+            row("a delta as it is", delta(), &["d_total{otel_metric_temporality=\"delta\"} 3@1700000001123"]),
+        ),
+    ]
+}
+
+#[test]
+fn every_row_becomes_the_series_it_names() {
+    let rows: Vec<Row> = [names(), labels(), histograms(), exponentials(), deltas()].into_iter().flatten().collect();
+    for row in &rows {
+        let (lines, _) = translate(&row.request, &row.options);
+        assert_eq!(lines, row.expected, "{}", row.what);
+    }
+    println!("{} vectors", rows.len());
+}
+
+#[test]
+fn refusals_name_metric_reason_and_remedy() {
+    let delta = otlp_builder::with_temporality(
+        sum("orders", "", true, vec![number(1.0, &[]), number(2.0, &[])]),
+        Temporality::Delta,
+    );
+    let old = gauge("old", "", vec![Point { nanos: 1_600_000_000_000_000_000, ..number(1.0, &[]) }]);
+    let ahead = gauge("ahead", "", vec![Point { nanos: 1_700_001_000_000_000_000, ..number(1.0, &[]) }]);
+    let timeless = gauge("timeless", "", vec![Point { nanos: 0, ..number(1.0, &[]) }]);
+    let nan =
+        otlp_builder::histograms("n", "", Temporality::Cumulative, vec![histogram(&[f64::NAN], &[1, 1], 2, None)]);
+    let mismatched = otlp_builder::histograms("m", "", Temporality::Cumulative, vec![histogram(&[1.0], &[1], 1, None)]);
+    let bomb = gauge("bomb", "", vec![number(1.0, &[("k", "x".repeat(3000).into())])]);
+    let metrics = vec![delta, old, ahead, timeless, nan, mismatched, bomb, gauge("...", "", vec![number(1.0, &[])])];
+    let (lines, outcome) = translate(&request(vec![], None, metrics), &best());
+    assert!(lines.is_empty(), "{lines:?}");
+    let refused: Vec<(&str, u64)> = outcome.refused.iter().map(|refusal| (refusal.reason, refusal.count)).collect();
+    assert_eq!(
+        refused,
+        [
+            ("delta_temporality", 2),
+            ("too_old", 1),
+            ("too_far_ahead", 1),
+            ("no_timestamp", 1),
+            ("nan_bounds", 1),
+            ("mismatched_buckets", 1),
+            ("label_value_too_long", 1),
+            ("empty_name", 1)
+        ]
+    );
+    let example = &outcome.refused.iter().next().expect("a refusal").example;
+    assert_eq!(
+        example,
+        "set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative in the application: metric orders is a delta"
+    );
+}
+
+#[test]
+fn a_resource_without_identity_gets_the_senders() {
+    let sender = Sender { instance: Some("task-1".into()) };
+    for (what, resource, expected) in [
+        (
+            "nothing known",
+            attributes(&[("service.name", "cart".into())]),
+            "g{instance=\"task-1\",job=\"cart\",service_name=\"cart\"} 1",
+        ),
+        (
+            "an instance",
+            attributes(&[("service.instance.id", "i".into())]),
+            "g{instance=\"i\",service_instance_id=\"i\"} 1",
+        ),
+        ("a task", attributes(&[("aws.ecs.task.arn", "arn".into())]), "g{aws_ecs_task_arn=\"arn\"} 1"),
+        ("a host alone", attributes(&[("host.name", "h".into())]), "g{host_name=\"h\",instance=\"task-1\"} 1"),
+        (
+            "a process",
+            attributes(&[("host.name", "h".into()), ("process.pid", 1.into())]),
+            "g{host_name=\"h\",process_pid=\"1\"} 1",
+        ),
+    ] {
+        let options = Options { resource_labels: true, target_info: false, ..best() };
+        let mut batch = SeriesBatch::default();
+        let request = request(resource, None, vec![gauge("g", "", vec![number(1.0, &[])])]);
+        series(&request, &options, &sender, NOW_MS, &mut batch);
+        assert_eq!(batch.iter().map(line).collect::<Vec<_>>(), [expected], "{what}");
+    }
+}
