@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import secrets
 import shutil
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ecs, show
-from .peers import ROOT, Missing, Peers, function, moto, post, prometheus, query, say, wait_for
+from .peers import ROOT, Missing, Peers, forget_settings, function, moto, post, prometheus, query, say, wait_for
 
 TICKS = 3
 # Between ticks the shop is kept busy for as long as its tasks need for a new sample of their own CPU time.
@@ -30,25 +31,45 @@ def main() -> int:
     arguments.add_argument("--json", type=Path, help="write what arrived to this file")
     arguments.add_argument("--binary", type=Path, required=True, help="the release binary")
     options = arguments.parse_args()
-    # A stop from outside cleans up as well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    forget_settings()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stopped)
     folder = Path(tempfile.mkdtemp(prefix="sidecarless-demo-"))
-    started = time.monotonic()
-    with Peers(folder) as peers:
-        try:
-            facts = run(peers, options.binary)
-        except Missing as missing:
-            print(f"\nMISSING: {missing}", file=sys.stderr)
-            print(peers.log("function")[-3000:] if (folder / "function.log").exists() else "", file=sys.stderr)
-            print(f"logs are in {folder}", file=sys.stderr)
-            return 1
-        if options.json:
-            options.json.write_text(json.dumps(facts, indent=2))
-        print(f"\nEverything expected has arrived ({time.monotonic() - started:.0f} s).")
-        if options.keep:
-            keep(facts, folder)
+    try:
+        with Peers(folder) as peers:
+            show_all(peers, options)
+    except (Missing, OSError) as missing:
+        print(f"\nMISSING: {missing}", file=sys.stderr)
+        print(complaints(folder / "function.log"), file=sys.stderr)
+        print(f"logs are in {folder}", file=sys.stderr)
+        return 1
+    except SystemExit:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def complaints(log: Path) -> str:
+    """The last of what the function and the emulator warned of, each once."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    told = [line[:500] for line in lines if re.search(r'"level":"(WARN|ERROR)"|exited', line)]
+    return "\n".join(list(dict.fromkeys(told))[-10:])
+
+
+def stopped(number: int, _: object) -> None:
+    """A stop from outside, a closed terminal included, leaves nothing running."""
+    sys.exit(128 + number)
+
+
+def show_all(peers: Peers, options: argparse.Namespace) -> None:
+    started = time.monotonic()
+    facts = run(peers, options.binary)
+    if options.json:
+        options.json.write_text(json.dumps(facts, indent=2))
+    print(f"\nEverything expected has arrived ({time.monotonic() - started:.0f} s).")
+    if options.keep:
+        keep(facts, peers.folder)
 
 
 def run(peers: Peers, binary: Path) -> dict[str, Any]:
@@ -163,14 +184,9 @@ def keep(facts: dict[str, Any], folder: Path) -> None:
     for name, address in facts["addresses"].items():
         print(f"  {name:<14} {address}")
     print(f"  {'logs':<14} {folder}")
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        print()
+    sys.stdout.flush()
+    signal.pause()
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

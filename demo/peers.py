@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -70,6 +71,13 @@ def post(url: str, body: bytes, headers: dict[str, str] | None = None, timeout: 
         return error.code, dict(error.headers), error.read()
 
 
+def forget_settings() -> None:
+    """Takes from this process, and so from all that it starts, what the developer has set for work of their own."""
+    for name in [name for name in os.environ if name.startswith(("SIDECARLESS_", "AWS_", "OTEL_"))]:
+        del os.environ[name]
+    os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "NO_PROXY": "*", "no_proxy": "*"}
+
+
 class Peers:
     """Everything that was started; stopped together, last first."""
 
@@ -77,7 +85,7 @@ class Peers:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self._stack = ExitStack()
-        # Where the emulator takes events; set by `function`.
+        # Where the function takes events as they are; set by `function`.
         self.invoke_url = ""
 
     def __enter__(self) -> Peers:
@@ -101,15 +109,21 @@ class Peers:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(timeout=5)
-            return
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    """Ends the whole group, and what is left of it once its leader has gone."""
+    signal_group(process, signal.SIGTERM)
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        pass
+    signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        pass
 
 
 def prometheus(peers: Peers) -> str:
@@ -150,7 +164,8 @@ def moto(peers: Peers) -> str:
 
 def function(peers: Peers, binary: Path, env: dict[str, str]) -> str:
     """The binary under AWS's own Lambda runtime interface emulator, behind a Function URL. Returns the URL."""
-    emulator = next((ROOT / ".tools").glob("**/samcli/local/rapid/aws-lambda-rie-x86_64"))
+    kind = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+    emulator = next((ROOT / ".tools").glob(f"**/samcli/local/rapid/aws-lambda-rie-{kind}"))
     emulator.chmod(0o755)
     invoke, runtime, url = free_port(), free_port(), free_port()
     peers.start(
@@ -174,8 +189,8 @@ def function(peers: Peers, binary: Path, env: dict[str, str]) -> str:
         "function-url",
         [sys.executable, str(ROOT / "demo" / "function_url.py"), str(url), f"http://127.0.0.1:{invoke}"],
     )
-    peers.invoke_url = f"http://127.0.0.1:{invoke}/2015-03-31/functions/function/invocations"
     base = f"http://127.0.0.1:{url}"
+    peers.invoke_url = f"{base}/2015-03-31/functions/function/invocations"
     wait_for("the function answers", lambda: get(f"{base}/healthz"))
     return base
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::{self, Settings};
 use crate::deadline::Deadline;
 use crate::log;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, TargetList, TargetRow};
 
 /// Time for an event given by hand: Lambda's default for this function's template.
 const INVOKE_BUDGET: Duration = Duration::from_secs(50);
@@ -16,6 +16,8 @@ sidecarless: what the OpenTelemetry sidecar gives an ECS task, from one Lambda f
 
 usage:
   sidecarless invoke EVENT.json   handle one event as Lambda would hand it over (`-`: standard input), print the reply
+  sidecarless targets [--json]    every running task: kept or dropped, by which rule, its source of stats and its address.
+                                  Exit code 1 when something could not be asked or a declared endpoint cannot be scraped
   sidecarless --help              this text and all settings
   sidecarless --version
 
@@ -24,19 +26,28 @@ Inside AWS Lambda the binary takes no arguments: it serves invocations.
 settings (environment variables):
 ";
 
+/// How a list is shown.
+enum Show {
+    Table,
+    Json,
+}
+
 /// Runs a command and says how it ended.
 pub async fn run(arguments: impl Iterator<Item = String>, variables: Vec<(String, String)>) -> ExitCode {
     let arguments: Vec<String> = arguments.collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let well = |text: String| (text, ExitCode::SUCCESS);
     let outcome = match arguments.as_slice() {
-        ["--help" | "-h" | "help"] => Ok(format!("{USAGE}{}", config::reference())),
-        ["--version" | "-V"] => Ok(format!("sidecarless {}\n", env!("CARGO_PKG_VERSION"))),
-        ["invoke", path] => invoke(path, variables).await,
+        ["--help" | "-h" | "help"] => Ok(well(format!("{USAGE}{}", config::reference()))),
+        ["--version" | "-V"] => Ok(well(format!("sidecarless {}\n", env!("CARGO_PKG_VERSION")))),
+        ["invoke", path] => invoke(path, variables).await.map(well),
+        ["targets"] => targets(Show::Table, variables).await,
+        ["targets", "--json"] => targets(Show::Json, variables).await,
         [] => Err("no command: see `sidecarless --help`".to_owned()),
         other => Err(format!("unknown command `{}`: see `sidecarless --help`", other.join(" "))),
     };
     match outcome {
-        Ok(text) => say(&mut std::io::stdout(), &text, ExitCode::SUCCESS),
+        Ok((text, code)) => say(&mut std::io::stdout(), &text, code),
         Err(error) => say(&mut std::io::stderr(), &format!("sidecarless: {error}\n"), ExitCode::from(2)),
     }
 }
@@ -44,11 +55,70 @@ pub async fn run(arguments: impl Iterator<Item = String>, variables: Vec<(String
 async fn invoke(path: &str, variables: Vec<(String, String)>) -> Result<String, String> {
     let event = if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let event = event.map_err(|error| format!("{path}: {error}"))?;
-    log::install(&variables);
-    let settings = Settings::read(variables).map_err(|mistakes| mistakes.to_string())?;
-    let pipeline = Pipeline::from_environment(settings).await.map_err(|error| error.to_string())?;
+    let pipeline = pipeline(variables).await?;
     let reply = pipeline.handle(&event, &Deadline::after(INVOKE_BUDGET)).await.map_err(|error| error.to_string())?;
     Ok(format!("{:#}\n", reply.into_json()))
+}
+
+async fn targets(show: Show, variables: Vec<(String, String)>) -> Result<(String, ExitCode), String> {
+    let pipeline = pipeline(variables).await?;
+    let list = pipeline.targets(&Deadline::after(INVOKE_BUDGET)).await;
+    let code = if list.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let text = match show {
+        Show::Table => table(&list),
+        Show::Json => serde_json::to_string_pretty(&list).map_err(|error| error.to_string())? + "\n",
+    };
+    Ok((text, code))
+}
+
+async fn pipeline(variables: Vec<(String, String)>) -> Result<Pipeline, String> {
+    log::install(&variables, log::Stream::Error);
+    let settings = Settings::read(variables).map_err(|mistakes| mistakes.to_string())?;
+    Pipeline::from_environment(settings).await.map_err(|error| error.to_string())
+}
+
+/// Tasks as columns of text, each as wide as its widest cell.
+fn table(list: &TargetList) -> String {
+    let head =
+        ["CLUSTER", "SERVICE", "FAMILY", "TASK", "STATUS", "SOURCE", "ENDPOINT", "KEPT", "RULE"].map(str::to_owned);
+    let mut rows = vec![head];
+    rows.extend(list.targets.iter().map(cells));
+    let mut widths = [0; 9];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let padded: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(padded.join("  ").trim_end());
+        text.push('\n');
+    }
+    for failure in &list.failures {
+        text.push_str(&format!("could not be asked: {failure}\n"));
+    }
+    text
+}
+
+fn cells(target: &TargetRow) -> [String; 9] {
+    let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let endpoint = match (&target.problem, &target.address, target.port) {
+        (Some(problem), ..) => format!("not scraped: {problem}"),
+        (None, Some(address), Some(port)) => format!("{address}:{port}{}", target.path.as_deref().unwrap_or_default()),
+        _ => "-".into(),
+    };
+    [
+        or_dash(&target.cluster),
+        or_dash(&target.service),
+        or_dash(&target.family),
+        or_dash(&target.task),
+        or_dash(&target.status),
+        or_dash(target.source),
+        endpoint,
+        if target.kept { "yes" } else { "no" }.into(),
+        or_dash(&target.rule),
+    ]
 }
 
 /// Writes to a stream whose other end may have gone, as under `| head`.
@@ -56,5 +126,40 @@ fn say(stream: &mut dyn std::io::Write, text: &str, code: ExitCode) -> ExitCode 
     match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
         Ok(()) => code,
         Err(_) => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_as_wide_as_its_cells() {
+        let target = |task: &str, kept: bool, problem: Option<&str>| TargetRow {
+            cluster: "shop".into(),
+            family: "cart".into(),
+            task: task.into(),
+            status: "RUNNING".into(),
+            source: if kept { "endpoint" } else { "" },
+            kept,
+            rule: if kept { "all tasks" } else { "!family=cart" }.into(),
+            address: kept.then(|| "10.0.0.9".into()),
+            port: kept.then_some(9000),
+            problem: problem.map(Into::into),
+            ..TargetRow::default()
+        };
+        let list = TargetList {
+            targets: vec![target("5f0e", true, None), target("77", false, None), target("8", true, Some("no route"))],
+            failures: vec!["ListTasks failed for bank: AccessDenied".into()],
+        };
+        let expected = "\
+CLUSTER  SERVICE  FAMILY  TASK  STATUS   SOURCE    ENDPOINT               KEPT  RULE
+shop     -        cart    5f0e  RUNNING  endpoint  10.0.0.9:9000          yes   all tasks
+shop     -        cart    77    RUNNING  -         -                      no    !family=cart
+shop     -        cart    8     RUNNING  endpoint  not scraped: no route  yes   all tasks
+could not be asked: ListTasks failed for bank: AccessDenied
+";
+        assert_eq!(table(&list), expected);
+        assert!(!list.is_well());
     }
 }

@@ -29,14 +29,15 @@ pub enum ClientError {
     Region(#[from] url::ParseError),
 }
 
-/// Installs ring as the one provider of TLS. To be called once, before any client is made.
-pub fn install_tls() {
+/// Installs ring as the one provider of TLS.
+fn install_tls() {
     // It fails only when a provider is installed already, which is then this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// The client of remote write and of scrapes.
 pub fn http() -> Result<reqwest::Client, ClientError> {
+    install_tls();
     let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -68,8 +69,27 @@ pub fn ecs(aws: &SdkConfig) -> aws_sdk_ecs::Client {
     aws_sdk_ecs::Client::new(aws)
 }
 
+/// SQS with the SDK's retries.
+pub fn sqs(aws: &SdkConfig) -> aws_sdk_sqs::Client {
+    aws_sdk_sqs::Client::new(aws)
+}
+
+/// CloudWatch Logs with the SDK's retries.
+pub fn logs(aws: &SdkConfig) -> aws_sdk_cloudwatchlogs::Client {
+    aws_sdk_cloudwatchlogs::Client::new(aws)
+}
+
+/// EC2's endpoint in a region (AWS General Reference, "Amazon EC2 endpoints and quotas").
+pub fn ec2_endpoint(region: &str) -> Result<Url, ClientError> {
+    endpoint("ec2", region)
+}
+
 /// X-Ray's endpoint in a region (AWS General Reference, "AWS X-Ray endpoints and quotas").
 pub fn xray_endpoint(region: &str) -> Result<Url, ClientError> {
+    endpoint("xray", region)
+}
+
+fn endpoint(service: &str, region: &str) -> Result<Url, ClientError> {
     let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    Ok(Url::parse(&format!("https://xray.{region}.{suffix}"))?)
+    Ok(Url::parse(&format!("https://{service}.{region}.{suffix}"))?)
 }

@@ -22,6 +22,8 @@ pub struct Deadline {
     started: Instant,
     ends: Instant,
     started_wall_ms: i64,
+    reserve: Duration,
+    retries: bool,
 }
 
 impl Deadline {
@@ -39,7 +41,30 @@ impl Deadline {
     /// A deadline that lies `left` from now.
     pub fn after(left: Duration) -> Self {
         let started = now();
-        Self { started, ends: started + left, started_wall_ms: epoch_ms() }
+        // A short invocation keeps a quarter of its time back rather than all of it.
+        Self {
+            started,
+            ends: started + left,
+            started_wall_ms: epoch_ms(),
+            reserve: RESERVE.min(left / 4),
+            retries: true,
+        }
+    }
+
+    /// The same invocation with less time for work: `left` from now at most, without a reserve of its own.
+    pub fn at_most(&self, left: Duration) -> Self {
+        let work_ends = now() + left.min(self.left());
+        Self { ends: work_ends + self.reserve, ..*self }
+    }
+
+    /// The same invocation without a second attempt at anything.
+    pub fn single_attempt(&self) -> Self {
+        Self { retries: false, ..*self }
+    }
+
+    /// Time that may be spent on waiting for another attempt.
+    pub fn patience(&self) -> Duration {
+        if self.retries { self.left() } else { Duration::ZERO }
     }
 
     /// Milliseconds since the epoch when this invocation began.
@@ -59,7 +84,7 @@ impl Deadline {
 
     /// Time left for work: until the end, less the reserve for spooling and answering.
     pub fn left(&self) -> Duration {
-        self.ends.saturating_duration_since(now()).saturating_sub(self.reserve())
+        self.ends.saturating_duration_since(now()).saturating_sub(self.reserve)
     }
 
     /// Time left until Lambda ends the invocation: for spooling and answering only.
@@ -75,11 +100,6 @@ impl Deadline {
     /// Sleeps, at most for what is left.
     pub async fn pause(&self, pause: Duration) {
         tokio::time::sleep(pause.min(self.left())).await;
-    }
-
-    /// A short invocation keeps a quarter of its time back rather than all of it.
-    fn reserve(&self) -> Duration {
-        RESERVE.min((self.ends - self.started) / 4)
     }
 }
 
@@ -115,6 +135,17 @@ mod tests {
             let left = Deadline::of_invocation(epoch_ms).left();
             assert!(left > least && left <= most, "{case}: {left:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn less_time_for_work_leaves_the_reserve_alone() {
+        let whole = Deadline::after(Duration::from_secs(50));
+        let part = whole.at_most(Duration::from_secs(1));
+        assert_eq!(part.left(), Duration::from_secs(1));
+        assert_eq!(whole.at_most(Duration::from_secs(500)).left(), whole.left());
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert_eq!(part.left(), Duration::ZERO);
+        assert_eq!(part.started_ms(), whole.started_ms());
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@
 //! - [`collect`] is I/O in: which tasks there are, what they say of themselves, what clients push.
 //! - [`translate`] is meaning: spans to segments, metrics and stats to series. Pure.
 //! - [`deliver`] is I/O out: remote write and X-Ray, with their retries.
+//! - [`aws`] is the signed POST under both rims.
 //! - [`model`] holds the nouns that cross a stage. Pure.
 //! - [`clients`], [`log`] and [`cli`] are cold start and command line.
 //!
@@ -22,7 +23,7 @@
 //!
 //! - `collect`, `translate` and `deliver` never import one another; they meet in `pipeline` (verbs) and `model` (nouns).
 //! - `translate` and `model` hold no async, tokio, AWS, HTTP, environment or clock, and never panic on any input.
-//! - Only `main.rs` reads the environment; only `deadline.rs` reads the clock; only `deliver/sign.rs` knows SigV4; only
+//! - Only `main.rs` reads the environment; only `deadline.rs` reads the clock; only `aws/sign.rs` knows SigV4; only
 //!   `invocation` knows Lambda's JSON; protobuf field numbers live only in `model`.
 //! - What is answered with success was delivered. Everything is safe to repeat: series carry their own timestamps, and
 //!   generated segment ids are derived from the span's ids.
@@ -38,6 +39,8 @@ pub mod collect;
 pub mod translate;
 
 pub mod deliver;
+
+pub mod aws;
 
 pub mod model;
 

@@ -1,25 +1,40 @@
 //! Log lines: JSON with a time and a level, so that Lambda can filter them, and a message that reads alone.
 
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::config::LOG_SETTING;
 
 /// What Lambda sets from `LoggingConfig.ApplicationLogLevel`.
 const LAMBDA_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 
-/// Logs to standard output at the level that the variables ask for, `info` otherwise. The SDK and the HTTP client speak
+/// Where lines go: Lambda reads standard output, and on the command line that is for what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Output,
+    Error,
+}
+
+/// Logs at the level that the variables ask for, `info` otherwise. The SDK and the HTTP client speak
 /// from `warn` on: at lower levels they would print headers.
-pub fn install(variables: &[(String, String)]) {
+pub fn install(variables: &[(String, String)], stream: Stream) {
     let set = |name: &str| variables.iter().find(|(other, value)| other == name && !value.is_empty());
     let level = set(LOG_SETTING).or_else(|| set(LAMBDA_LEVEL)).map_or("info", |(_, value)| value);
     let filter = if level.contains(['=', ',']) { level.to_owned() } else { format!("warn,sidecarless={level}") };
-    let subscriber = tracing_subscriber::fmt()
+    let writer = match stream {
+        Stream::Output => BoxMakeWriter::new(std::io::stdout),
+        Stream::Error => BoxMakeWriter::new(std::io::stderr),
+    };
+    let filter = filter.parse().unwrap_or_else(|_| Targets::new().with_default(Level::INFO));
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_target(false)
         .with_current_span(false)
-        .with_env_filter(EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info")))
-        .finish();
+        .with_writer(writer);
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     // It fails only when a subscriber is installed already.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
-    log::install(&variables);
+    log::install(&variables, log::Stream::Output);
     let settings = Settings::read(variables)?;
     let pipeline = Arc::new(Pipeline::from_environment(settings).await?);
     let handler = |event: LambdaEvent<Box<RawValue>>| {

@@ -1,60 +1,73 @@
 //! The story: what happens with each trigger, as three verbs: collect, translate, deliver.
 //!
-//! START READING HERE. How a pipeline is made stands in pipeline/start.rs, what is counted and logged in
-//! pipeline/account.rs.
+//! START READING HERE. How a pipeline is made stands in pipeline/start.rs; what becomes of what cannot be
+//! delivered, and the account of it, in pipeline/settle.rs; each source of task stats in the file of its name.
 
 mod account;
+mod insights;
+mod redeliver;
+mod scrape;
+mod settle;
+mod shards;
 mod start;
-
-use std::sync::Arc;
+mod stopped;
+mod targets;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use serde_json::json;
 use thiserror::Error;
 
 use account::Round;
+use settle::{Account, Delivery};
 pub use start::StartError;
+pub use targets::{TargetList, TargetRow};
 
+use crate::aws::post::Posted;
 use crate::collect::discover::{Discovered, Discovery, DiscoveryError};
+use crate::collect::insights::{Insights, PushedError};
 use crate::collect::receive::{self, Encoding, Gate, Received, Refused};
-use crate::collect::scrape::{ScrapeError, Scraper, StatsBodies};
-use crate::collect::targets::{self, StatsTarget};
+use crate::collect::scrape::Scraper;
 use crate::config::{Settings, TracesTo};
 use crate::deadline::Deadline;
-use crate::deliver::post::Posted;
-use crate::deliver::remote_write::RemoteWrite;
+use crate::deliver::circuit::Circuit;
+use crate::deliver::remote_write::{RemoteWrite, Written};
+use crate::deliver::shards::ShardQueue;
+use crate::deliver::spool::Spool;
 use crate::deliver::xray::XRay;
 use crate::deliver::xray_http::XRayHttp;
-use crate::invocation::{HttpReply, Invocation, Reply, Request, Tick, UnknownEvent};
+use crate::invocation::{HttpReply, Invocation, Message, Reply, Request, Tick, UnknownEvent};
+use crate::model::json::Malformed;
 use crate::model::otlp::json::Rejected;
 use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
 use crate::model::refusal::Refusals;
 use crate::model::sampling::SamplingCall;
 use crate::model::series::{Labels, SeriesBatch};
-use crate::model::stats::{StatsDocument, TaskDocument};
-use crate::model::target::Task;
-use crate::translate::{health, metrics, raw_segments, spans, stats};
+use crate::model::shard;
+use crate::translate::{metrics, raw_segments, spans};
 
-/// Targets scraped side by side: most of a scrape is waiting for the task.
-const SCRAPES_AT_ONCE: usize = 64;
-
-/// What a client is asked to wait before it sends again what could not be delivered.
-const RETRY_AFTER_S: u64 = 5;
+/// Why nothing is done with what becomes series.
+const WITHOUT_PROMETHEUS: &str = "AWS_PROMETHEUS_ENDPOINT is not set";
 
 /// Everything an invocation needs, made once per environment.
 #[derive(Debug)]
 pub struct Pipeline {
     settings: Settings,
+    region: String,
     gate: Gate,
     discovery: Discovery,
     scraper: Scraper,
+    insights: Insights,
+    /// `None`: a tick scrapes every task itself.
+    shard_queue: Option<ShardQueue>,
     /// `None`: metrics are refused by name.
     remote_write: Option<RemoteWrite>,
     xray: XRay,
     /// OTLP and the calls of samplers, which the SDK has no use for.
     xray_http: XRayHttp,
+    /// `None`: what cannot be delivered goes back to its sender.
+    spool: Option<Spool>,
+    amp_circuit: Circuit,
+    xray_circuit: Circuit,
 }
 
 /// An invocation failed as a whole: Lambda counts it as an error.
@@ -64,6 +77,12 @@ pub enum HandleError {
     Unknown(#[from] UnknownEvent),
     #[error("no task could be discovered: {0}")]
     Discovery(DiscoveryError),
+    #[error(transparent)]
+    LogEvents(#[from] PushedError),
+    #[error(transparent)]
+    TaskChange(#[from] Malformed),
+    #[error("{samples} samples could not be delivered: {why}")]
+    Undelivered { samples: u64, why: String },
 }
 
 impl Pipeline {
@@ -71,21 +90,40 @@ impl Pipeline {
     pub async fn handle(&self, event: &str, deadline: &Deadline) -> Result<Reply, HandleError> {
         match Invocation::parse(event)? {
             Invocation::Tick(tick) => self.tick(tick, deadline).await,
+            Invocation::Messages(messages) => Ok(self.messages(messages, deadline).await),
+            Invocation::LogEvents(data) => self.log_events(&data, deadline).await,
+            Invocation::TaskChange(change) => self.task_change(change, deadline).await,
             Invocation::Push(request) => Ok(self.push(&request, deadline).await.through(&request)),
         }
     }
 
-    /// Discover the tasks, scrape them, write what they said.
+    /// Discover the tasks; scrape them, or have them scraped; read Container Insights' slot; say what stopped; write.
     async fn tick(&self, tick: Tick, deadline: &Deadline) -> Result<Reply, HandleError> {
-        let Some(remote_write) = &self.remote_write else {
-            return Ok(Reply::Summary(json!({"skipped": "AWS_PROMETHEUS_ENDPOINT is not set"})));
-        };
-        let tasks = found(self.discovery.tasks(deadline).await)?;
-        let mut batch = SeriesBatch::default();
-        let round = self.scrape(&tasks, deadline, &mut batch).await;
-        let relabelled = self.settings.relabel.apply(batch);
-        let written = remote_write.write(&relabelled.batch, deadline).await;
-        Ok(Reply::Summary(round.finish(tick, tasks.len(), &relabelled, &written, deadline)))
+        if self.remote_write.is_none() {
+            return Ok(Reply::Summary(json!({"skipped": WITHOUT_PROMETHEUS})));
+        }
+        let tick_ms = tick.scheduled_ms.unwrap_or(deadline.started_ms());
+        let listing = self.discovery.list(deadline).await;
+        let shards = self.send_shards(&listing, deadline).await;
+        let found = found(self.describe(&listing, &shards, deadline).await)?;
+        let (mut round, mut batch) = (Round::default(), SeriesBatch::default());
+        if shards.inline {
+            self.scrape(&found.tasks, &mut round, deadline, &mut batch).await;
+        }
+        let stopped = self.sweep(&listing, deadline).await;
+        self.poll_insights(tick_ms, &listing, (&found, &stopped), &mut round, deadline, &mut batch).await;
+        self.end_series(tick_ms, &stopped, &mut round, deadline, &mut batch);
+        let account = self.write(batch, round.take_refused(), deadline).await;
+        Ok(Reply::Summary(round.finish(tick, listing.tasks(), shards, &account, deadline)))
+    }
+
+    /// Messages of the queue: those that could not be dealt with come again.
+    async fn messages(&self, messages: Vec<Message>, deadline: &Deadline) -> Reply {
+        let (shards, others): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| message.kind().as_deref() == Some(shard::KIND));
+        let mut failed = self.scrape_shards(shards, deadline).await;
+        failed.extend(self.redeliver(others, deadline).await);
+        Reply::Failed(failed)
     }
 
     /// Let the caller in, decode; then whatever is asked for.
@@ -105,36 +143,33 @@ impl Pipeline {
         })
     }
 
-    /// Spans become segments; what X-Ray has not taken by the end goes back to the client.
+    /// Spans become segments; what X-Ray has not taken by the end is spooled or goes back to the client.
     async fn push_traces(
         &self,
         traces: ExportTraceServiceRequest,
         encoding: Encoding,
         deadline: &Deadline,
     ) -> Result<HttpReply, Refused> {
-        if self.settings.traces_to == TracesTo::XRayOtlp {
-            let exported = self.xray_http.export(traces, deadline).await;
-            return account::exported(exported, deadline)
-                .map(|refused| receive::accepted(encoding, Rejected::Spans, &refused))
-                .map_err(|why| unavailable("X-Ray", &why).encoded(encoding));
-        }
-        let segments = spans::segments(&traces, &self.settings.spans);
-        let sent = self.xray.send(segments.documents, deadline).await;
-        account::segments(segments.received, segments.refused, sent, deadline)
-            .map(|refused| receive::accepted(encoding, Rejected::Spans, &refused))
-            .map_err(|why| unavailable("X-Ray", &why).encoded(encoding))
+        let delivery = if self.settings.traces_to == TracesTo::XRayOtlp {
+            Delivery::of_otlp_spans(self.xray_http.export(traces, deadline).await)
+        } else {
+            let segments = spans::segments(&traces, &self.settings.spans);
+            let sent = self.send(segments.documents, deadline).await;
+            Delivery::of_segments(segments.received, segments.refused, sent)
+        };
+        let refused = self.settle(delivery, deadline).await.answer().map_err(|refused| refused.encoded(encoding))?;
+        Ok(receive::accepted(encoding, Rejected::Spans, &refused))
     }
 
     /// Segments that X-Ray SDKs made go to X-Ray as they are.
     async fn push_segments(&self, body: &[u8], deadline: &Deadline) -> Result<HttpReply, Refused> {
         let raw = raw_segments::checked(body).map_err(|malformed| Refused::malformed(malformed.to_string()))?;
-        let sent = self.xray.send(raw.documents, deadline).await;
-        account::segments(raw.received, raw.refused, sent, deadline)
-            .map(|refused| receive::segments_taken(&refused))
-            .map_err(|why| unavailable("X-Ray", &why))
+        let sent = self.send(raw.documents, deadline).await;
+        let refused = self.settle(Delivery::of_segments(raw.received, raw.refused, sent), deadline).await.answer()?;
+        Ok(receive::segments_taken(&refused))
     }
 
-    /// Data points become series; what AMP has not taken by the end goes back to the client.
+    /// Data points become series; what AMP has not taken by the end is spooled or goes back to the client.
     async fn push_metrics(
         &self,
         pushed: &ExportMetricsServiceRequest,
@@ -145,13 +180,15 @@ impl Pipeline {
         let sender = metrics::Sender::default();
         let outcome = metrics::series(pushed, &self.settings.metrics, &sender, deadline.started_ms(), &mut batch);
         let Some(remote_write) = &self.remote_write else {
-            return Ok(receive::accepted(encoding, Rejected::DataPoints, &account::without_endpoint(outcome.received)));
+            return Ok(receive::accepted(encoding, Rejected::DataPoints, &without_endpoint(outcome.received)));
         };
         let relabelled = self.settings.relabel.apply(batch);
-        let written = remote_write.write(&relabelled.batch, deadline).await;
-        account::metrics(outcome, relabelled.refused, written, deadline)
-            .map(|refused| receive::accepted(encoding, Rejected::DataPoints, &refused))
-            .map_err(|why| unavailable("AMP", &why).encoded(encoding))
+        let written = self.send_series(remote_write, &relabelled.batch, deadline).await;
+        let mut refused = outcome.refused;
+        refused.merge(relabelled.refused);
+        let delivery = Delivery::of_series("data points", outcome.received, refused, written);
+        let refused = self.settle(delivery, deadline).await.answer().map_err(|refused| refused.encoded(encoding))?;
+        Ok(receive::accepted(encoding, Rejected::DataPoints, &refused))
     }
 
     /// A remote sampler asks X-Ray, through us.
@@ -166,47 +203,22 @@ impl Pipeline {
                 );
                 receive::passed_on(status.as_u16(), reason.into_bytes())
             }
-            Posted::Failed { why, .. } => unavailable("X-Ray", &why).encoded(Encoding::Json).into_reply(),
-        }
-    }
-
-    /// Scrapes every task that declares a stats endpoint; each is translated as soon as it has answered.
-    async fn scrape(&self, tasks: &[Arc<Task>], deadline: &Deadline, out: &mut SeriesBatch) -> Round {
-        let mut round = Round::default();
-        let mut targets = Vec::new();
-        for target in tasks.iter().filter_map(|task| targets::stats_target(task, &self.settings.scrape_ranges)) {
-            match target {
-                Ok(target) => targets.push(target),
-                Err(dropped) => round.drop_target(|| dropped.to_string()),
+            Posted::Failed { why, .. } => {
+                Refused::unavailable(format!("X-Ray: {why}"), 1).encoded(Encoding::Json).into_reply()
             }
         }
-        let mut scrapes = stream::iter(&targets)
-            .map(|target| async move {
-                let (at_ms, before) = (deadline.now_ms(), deadline.elapsed());
-                let bodies = self.scraper.stats(target, deadline).await;
-                Scraped { target, at_ms, seconds: (deadline.elapsed() - before).as_secs_f64(), bodies }
-            })
-            .buffer_unordered(SCRAPES_AT_ONCE);
-        while let Some(scraped) = scrapes.next().await {
-            round.heard(scraped.target, self.translate(&scraped, out));
-        }
-        round
     }
 
-    /// Writes what a target said, and `up` in any case. An error says why the target counts as down.
-    fn translate(&self, scraped: &Scraped<'_>, out: &mut SeriesBatch) -> Result<Refusals, String> {
-        let task = &scraped.target.task;
-        let external = self.labelled(Labels::default());
-        let said = scraped.bodies.as_ref().map_err(ScrapeError::to_string).and_then(|bodies| {
-            let document = TaskDocument::parse(bytes(&bodies.task)).map_err(|error| error.to_string())?;
-            let statistics = StatsDocument::parse(bytes(&bodies.stats)).map_err(|error| error.to_string())?;
-            let network_mode = Some(&*task.network_mode);
-            let report = stats::Report { task: &document, stats: &statistics, at_ms: scraped.at_ms, network_mode };
-            Ok(stats::series(&report, &external, &self.settings.stats, out).refused)
-        });
-        let labels = self.labelled(health::stats_target_labels(task, &scraped.target.address.to_string()));
-        health::series(&labels, scraped.at_ms, said.is_ok(), scraped.seconds, out);
-        said
+    /// Relabels, writes and accounts for series of our own making.
+    async fn write(&self, batch: SeriesBatch, mut refused: Refusals, deadline: &Deadline) -> Account {
+        let points = batch.points();
+        let relabelled = self.settings.relabel.apply(batch);
+        let written = match &self.remote_write {
+            Some(remote_write) => self.send_series(remote_write, &relabelled.batch, deadline).await,
+            None => Written::default(),
+        };
+        refused.merge(relabelled.refused);
+        self.settle(Delivery::of_series("samples", points, refused, written), deadline).await
     }
 
     fn labelled(&self, mut labels: Labels) -> Labels {
@@ -217,29 +229,19 @@ impl Pipeline {
     }
 }
 
-/// A target, and what it answered.
-struct Scraped<'a> {
-    target: &'a StatsTarget,
-    at_ms: i64,
-    seconds: f64,
-    bodies: Result<StatsBodies, ScrapeError>,
-}
-
-fn bytes(body: &Bytes) -> &[u8] {
-    body
-}
-
 /// The tasks that were found; an error only when there are none because of one. Each failure is logged.
-fn found(discovered: Discovered) -> Result<Vec<Arc<Task>>, HandleError> {
-    for failure in &discovered.failures {
-        tracing::error!(reason = failure.to_string(), "discovery: {failure}");
-    }
-    match discovered.failures.into_iter().next() {
-        Some(failure) if discovered.tasks.is_empty() => Err(HandleError::Discovery(failure)),
-        _ => Ok(discovered.tasks),
+fn found(discovered: Discovered) -> Result<Discovered, HandleError> {
+    account::discovery(&discovered);
+    match discovered.failures.first() {
+        Some(failure) if discovered.is_empty() => Err(HandleError::Discovery(failure.clone())),
+        _ => Ok(discovered),
     }
 }
 
-fn unavailable(destination: &str, why: &str) -> Refused {
-    Refused::unavailable(format!("{destination} cannot take it now: {why}"), RETRY_AFTER_S)
+/// All data points of a push, refused by name.
+fn without_endpoint(points: u64) -> Refusals {
+    let mut refused = Refusals::default();
+    let why = "this function has no Prometheus to write to: set AWS_PROMETHEUS_ENDPOINT on it";
+    refused.add("no_prometheus_endpoint", points, || why.into());
+    refused
 }

@@ -2,6 +2,8 @@
 //! said in translate/.
 
 pub mod discover;
+pub mod insights;
+mod rate;
 pub mod receive;
 pub mod scrape;
 pub mod targets;

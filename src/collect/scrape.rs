@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
+use reqwest::header::CONNECTION;
 use thiserror::Error;
 
 use super::targets::StatsTarget;
@@ -56,7 +57,9 @@ impl Scraper {
 
     async fn page(&self, address: SocketAddr, path: String) -> Result<Bytes, ScrapeError> {
         let failed = |error: reqwest::Error| ScrapeError::Connection(root_cause(&error));
-        let mut response = self.http.get(format!("http://{address}{path}")).send().await.map_err(failed)?;
+        // A target is asked once a minute: a kept connection would only be one of Lambda's 1,024 open files.
+        let request = self.http.get(format!("http://{address}{path}")).header(CONNECTION, "close");
+        let mut response = request.send().await.map_err(failed)?;
         if response.status() != StatusCode::OK {
             return Err(ScrapeError::Status(response.status()));
         }

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::model::target::{Task, TaskContainer};
 
 /// Docker label with the container port of a stats endpoint.
-const STATS_PORT: &str = "sidecarless.stats.port";
+pub const STATS_PORT: &str = "sidecarless.stats.port";
 
 /// Docker label with the path under which the endpoint serves `/task` and `/task/stats`; none: at the root.
 const STATS_PATH: &str = "sidecarless.stats.path";

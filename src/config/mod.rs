@@ -15,6 +15,7 @@ use url::Url;
 pub use table::{LOG as LOG_SETTING, SETTINGS, Setting};
 
 use crate::model::refusal::listed;
+use crate::model::task_filter::TaskFilter;
 use crate::translate::relabel::Rules;
 use crate::translate::{metrics, spans, stats};
 
@@ -30,6 +31,18 @@ pub struct Settings {
     pub tokens: Vec<[u8; 32]>,
     /// Names, ARNs and globs of clusters.
     pub clusters: Vec<String>,
+    /// Which of their tasks are looked at.
+    pub tasks: TaskFilter,
+    pub sources: StatsSources,
+    /// `None`: Container Insights is not polled.
+    pub insights_lag: Option<Duration>,
+    /// Whether a tick looks for stopped tasks.
+    pub stopped_tasks: bool,
+    /// Tasks that a tick scrapes itself.
+    pub inline_tasks: usize,
+    /// SQS queue for shards; `None`: everything is inline.
+    pub shard_queue: Option<Url>,
+    pub scrape_interval: Duration,
     /// Names, choice and labels of task and container metrics.
     pub stats: stats::Options,
     pub scrape_ranges: Vec<IpNet>,
@@ -44,6 +57,8 @@ pub struct Settings {
     /// Remote write protocol, 1 or 2.
     pub remote_write: RemoteWriteVersion,
     pub traces_to: TracesTo,
+    /// SQS queue for what could not be delivered; `None`: it goes back to its sender.
+    pub spool_queue: Option<Url>,
     /// Endpoints that stand in for those of the region, by the SDK's own variables.
     pub endpoints: Endpoints,
     /// A tracing filter; `None`: what Lambda sets, else `info`.
@@ -65,7 +80,19 @@ pub enum Auth {
 /// endpoints"): the SDK's clients read them by themselves, what is posted without a client needs them here.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
+    pub ec2: Option<Url>,
     pub xray: Option<Url>,
+}
+
+/// Where the stats of tasks come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatsSources {
+    /// Endpoints inside tasks.
+    pub endpoint: bool,
+    /// Container Insights events, polled or pushed.
+    pub insights: bool,
+    /// Prometheus endpoints declared by docker labels.
+    pub prometheus: bool,
 }
 
 /// Where spans go.
@@ -143,6 +170,27 @@ mod tests {
         assert_eq!(settings.auth, Auth::Token);
         assert_eq!(settings.clusters, ["*"]);
         assert_eq!(settings.scrape_timeout, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn scrapes_within_the_minute_need_a_queue() {
+        let interval = ("SIDECARLESS_SCRAPE_INTERVAL", "20s");
+        let mistakes = read(&[interval]).expect_err("no queue");
+        assert!(mistakes.to_string().contains("SIDECARLESS_SCRAPE_INTERVAL: `20s` needs a queue"), "{mistakes}");
+        let queue = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/spool");
+        let settings = read(&[interval, queue]).expect("there is one");
+        assert_eq!(settings.scrape_interval, Duration::from_secs(20));
+        assert_eq!(settings.shard_queue.as_ref().map(Url::as_str), Some(queue.1));
+    }
+
+    #[test]
+    fn sources_are_a_list() {
+        let all = StatsSources { endpoint: true, insights: true, prometheus: true };
+        assert_eq!(read(&[]).map(|settings| settings.sources), Ok(all));
+        let two = read(&[("SIDECARLESS_STATS", "insights, endpoint")]).map(|settings| settings.sources);
+        assert_eq!(two, Ok(StatsSources { prometheus: false, ..all }));
+        let mistakes = read(&[("SIDECARLESS_STATS", "cloudwatch")]).expect_err("no source");
+        assert!(mistakes.to_string().contains("`cloudwatch` is none of `endpoint`, `insights`, `prometheus`"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::table::{self, SETTINGS};
-use super::{Auth, Endpoints, Mistakes, RemoteWriteVersion, Settings, TracesTo, values};
+use super::{Auth, Endpoints, Mistakes, RemoteWriteVersion, Settings, StatsSources, TracesTo, values};
+use crate::model::task_filter::TaskFilter;
 use crate::translate::metrics::{Delta, ExponentialAs};
 use crate::translate::names::{Naming, Strategy, Utf8Names};
 use crate::translate::relabel::Rules;
@@ -16,7 +17,34 @@ use crate::translate::{Compat, metrics, spans, stats};
 /// Names that start with this are ours: an unknown one is a mistake.
 const OURS: &str = "SIDECARLESS_";
 
+const VERSIONS: &[(&str, RemoteWriteVersion)] = &[("1.0", RemoteWriteVersion::V1), ("2.0", RemoteWriteVersion::V2)];
 const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
+
+/// Divisors of the minute that a tick's delayed messages can keep to.
+const INTERVALS: &[(&str, Duration)] = &[
+    ("60s", Duration::from_secs(60)),
+    ("30s", Duration::from_secs(30)),
+    ("20s", Duration::from_secs(20)),
+    ("15s", Duration::from_secs(15)),
+];
+
+struct Rounds {
+    insights_lag: Option<Duration>,
+    stopped_tasks: bool,
+    inline_tasks: usize,
+    shard_queue: Option<Url>,
+    spool_queue: Option<Url>,
+    scrape_interval: Duration,
+}
+
+/// What is scraped.
+struct Targets {
+    clusters: Vec<String>,
+    tasks: TaskFilter,
+    sources: StatsSources,
+    scrape_ranges: Vec<IpNet>,
+    scrape_timeout: Duration,
+}
 
 pub(super) struct Reader {
     variables: Vec<(String, String)>,
@@ -40,38 +68,67 @@ impl Reader {
     /// first `?`, so that all mistakes are found.
     fn settings(&mut self) -> Option<Settings> {
         let prometheus_endpoint = self.optional(table::PROMETHEUS_ENDPOINT, endpoint);
-        let auth = self.choice(table::AUTH, &[("token", Auth::Token), ("iam", Auth::Iam), ("none", Auth::Open)]);
-        let tokens = self.required(table::TOKENS, |text| values::each(text, values::sha256));
-        let clusters = self.required(table::CLUSTERS, |text| values::each(text, cluster));
-        let scrape_ranges = self.required(table::SCRAPE_RANGES, |text| values::each(text, range));
-        let scrape_timeout = self.required(table::SCRAPE_TIMEOUT, values::positive_duration);
+        let door = self.door();
+        let targets = self.targets();
+        let rounds = self.rounds();
         let external_labels = self.required(table::EXTERNAL_LABELS, |text| values::each(text, values::name_value));
         let compat = self.choice(table::COMPAT, &[("best", Compat::Best), ("adot", Compat::Adot)]);
         let stats = self.stats();
         let spans = self.spans(compat.unwrap_or_default());
         let metrics = self.metrics(compat.unwrap_or_default(), external_labels.clone().unwrap_or_default());
         let relabel = self.required(table::RELABEL, Rules::parse);
-        let remote_write =
-            self.choice(table::REMOTE_WRITE, &[("1.0", RemoteWriteVersion::V1), ("2.0", RemoteWriteVersion::V2)]);
+        let remote_write = self.choice(table::REMOTE_WRITE, VERSIONS);
         let traces_to = self.choice(table::TRACES_TO, &[("xray", TracesTo::XRay), ("xray-otlp", TracesTo::XRayOtlp)]);
-        let xray = self.endpoint_of("XRAY");
+        let (xray, ec2) = (self.endpoint_of("XRAY"), self.endpoint_of("EC2"));
         let log = self.optional(table::LOG, |text| Ok(text.to_owned()));
+        let (rounds, targets, (auth, tokens)) = (rounds?, targets?, door?);
         Some(Settings {
             prometheus_endpoint: prometheus_endpoint?,
-            auth: auth?,
-            tokens: tokens?,
-            clusters: clusters?,
+            auth,
+            tokens,
+            clusters: targets.clusters,
+            tasks: targets.tasks,
+            sources: targets.sources,
+            insights_lag: rounds.insights_lag,
+            stopped_tasks: rounds.stopped_tasks,
+            inline_tasks: rounds.inline_tasks,
+            shard_queue: rounds.shard_queue,
+            spool_queue: rounds.spool_queue,
+            scrape_interval: rounds.scrape_interval,
             stats: stats?,
-            scrape_ranges: scrape_ranges?,
-            scrape_timeout: scrape_timeout?,
+            scrape_ranges: targets.scrape_ranges,
+            scrape_timeout: targets.scrape_timeout,
             external_labels: external_labels?,
             spans: spans?,
             metrics: metrics?,
             relabel: relabel?,
             remote_write: remote_write?,
             traces_to: traces_to?,
-            endpoints: Endpoints { xray: xray? },
+            endpoints: Endpoints { xray: xray?, ec2: ec2? },
             log: log?,
+        })
+    }
+
+    /// Who may come in.
+    fn door(&mut self) -> Option<(Auth, Vec<[u8; 32]>)> {
+        let auth = self.choice(table::AUTH, &[("token", Auth::Token), ("iam", Auth::Iam), ("none", Auth::Open)]);
+        let tokens = self.required(table::TOKENS, |text| values::each(text, values::sha256));
+        Some((auth?, tokens?))
+    }
+
+    /// What is scraped.
+    fn targets(&mut self) -> Option<Targets> {
+        let clusters = self.required(table::CLUSTERS, |text| values::each(text, cluster));
+        let tasks = self.required(table::TASKS, TaskFilter::parse);
+        let sources = self.required(table::STATS, sources);
+        let scrape_ranges = self.required(table::SCRAPE_RANGES, |text| values::each(text, range));
+        let scrape_timeout = self.required(table::SCRAPE_TIMEOUT, values::positive_duration);
+        Some(Targets {
+            clusters: clusters?,
+            tasks: tasks?,
+            sources: sources?,
+            scrape_ranges: scrape_ranges?,
+            scrape_timeout: scrape_timeout?,
         })
     }
 
@@ -79,7 +136,34 @@ impl Reader {
         const OF_ALL: &str = "AWS_ENDPOINT_URL";
         let of_service = format!("{OF_ALL}_{service}");
         let name = if self.set(&of_service).is_some() { &of_service } else { OF_ALL };
-        self.optional(name, |text| Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}")))
+        self.optional(name, url)
+    }
+
+    /// What a tick does, and how often within its minute.
+    fn rounds(&mut self) -> Option<Rounds> {
+        let insights_lag = self.required(table::INSIGHTS_LAG, values::duration_or_off);
+        let stopped_tasks = self.choice(table::STOPPED, SWITCH);
+        let inline_tasks = self
+            .required(table::INLINE_TASKS, |text| text.parse().map_err(|_| format!("`{text}` is no number of tasks")));
+        let shard_queue = self.optional(table::SHARD_QUEUE, url);
+        let spool_queue = self.optional(table::SPOOL_QUEUE, url);
+        let spool_queue = spool_queue?;
+        let shard_queue = shard_queue?.or_else(|| spool_queue.clone());
+        let interval = self.required(table::SCRAPE_INTERVAL, |text| {
+            let interval = values::choice(text, INTERVALS)?;
+            if interval < Duration::from_secs(60) && shard_queue.is_none() {
+                return Err(format!("`{text}` needs a queue: set {} or {}", table::SHARD_QUEUE, table::SPOOL_QUEUE));
+            }
+            Ok(interval)
+        });
+        Some(Rounds {
+            insights_lag: insights_lag?,
+            stopped_tasks: stopped_tasks?,
+            inline_tasks: inline_tasks?,
+            shard_queue,
+            spool_queue,
+            scrape_interval: interval?,
+        })
     }
 
     fn stats(&mut self) -> Option<stats::Options> {
@@ -201,6 +285,26 @@ fn endpoint(text: &str) -> Result<Url, String> {
         return Err(format!("`{text}` has no path: {hint}"));
     }
     Ok(url)
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))
+}
+
+fn sources(text: &str) -> Result<StatsSources, String> {
+    let mut sources = StatsSources::default();
+    for word in values::list(text) {
+        let turn_on: fn(&mut StatsSources) = values::choice(
+            word,
+            &[
+                ("endpoint", (|all| all.endpoint = true) as fn(&mut StatsSources)),
+                ("insights", |all| all.insights = true),
+                ("prometheus", |all| all.prometheus = true),
+            ],
+        )?;
+        turn_on(&mut sources);
+    }
+    Ok(sources)
 }
 
 fn cluster(text: &str) -> Result<String, String> {

@@ -17,6 +17,14 @@ pub(super) const PROMETHEUS_ENDPOINT: &str = "AWS_PROMETHEUS_ENDPOINT";
 pub(super) const AUTH: &str = "SIDECARLESS_AUTH";
 pub(super) const TOKENS: &str = "SIDECARLESS_TOKENS_SHA256";
 pub(super) const CLUSTERS: &str = "SIDECARLESS_CLUSTERS";
+pub(super) const TASKS: &str = "SIDECARLESS_TASKS";
+pub(super) const STATS: &str = "SIDECARLESS_STATS";
+pub(super) const INSIGHTS_LAG: &str = "SIDECARLESS_INSIGHTS_LAG";
+pub(super) const STOPPED: &str = "SIDECARLESS_STOPPED_TASKS";
+pub(super) const INLINE_TASKS: &str = "SIDECARLESS_INLINE_TASKS";
+pub(super) const SHARD_QUEUE: &str = "SIDECARLESS_SHARD_QUEUE_URL";
+pub(super) const SPOOL_QUEUE: &str = "SIDECARLESS_SPOOL_QUEUE_URL";
+pub(super) const SCRAPE_INTERVAL: &str = "SIDECARLESS_SCRAPE_INTERVAL";
 pub(super) const STATS_NAMES: &str = "SIDECARLESS_STATS_NAMES";
 pub(super) const STATS_METRICS: &str = "SIDECARLESS_STATS_METRICS";
 pub(super) const STATS_LABELS: &str = "SIDECARLESS_STATS_LABELS";
@@ -68,6 +76,54 @@ pub const SETTINGS: &[Setting] = &[
         values: "`*`, or a list of names, ARNs and globs",
         default: "*",
         about: "Clusters whose tasks a tick scrapes. A list of plain names and ARNs saves the ListClusters call.",
+    },
+    Setting {
+        name: TASKS,
+        values: "rules such as `service=cart-*,!label.team=qa`",
+        default: "",
+        about: "Tasks that are looked at: rules with commas between them, `&` between the conditions of one and `!` before one that drops; conditions are `service=`, `family=`, `launch-type=`, `cluster=`, `label.<docker label>=` and `tag.<name>=` with a glob. Unset: all.",
+    },
+    Setting {
+        name: STATS,
+        values: "list of `endpoint`, `insights`, `prometheus`",
+        default: "endpoint,insights,prometheus",
+        about: "Sources in use: stats endpoints inside tasks, Container Insights for the tasks without one, and Prometheus endpoints that docker labels declare.",
+    },
+    Setting {
+        name: INSIGHTS_LAG,
+        values: "duration, or `off`",
+        default: "3m",
+        about: "How far behind the tick the minute lies whose Container Insights events are read: they arrive one to two minutes late. `off`: they are not read, but pushed by a subscription filter.",
+    },
+    Setting {
+        name: STOPPED,
+        values: "`on`, `off`",
+        default: "on",
+        about: "A tick looks for tasks that stopped lately, writes why, and ends their series. `off` where ECS task state change events say so.",
+    },
+    Setting {
+        name: INLINE_TASKS,
+        values: "number",
+        default: "300",
+        about: "A tick scrapes up to so many tasks itself. Of more it makes messages of 100 tasks each, when there is a queue for them.",
+    },
+    Setting {
+        name: SHARD_QUEUE,
+        values: "URL",
+        default: "",
+        about: "SQS queue for the messages of ticks with many tasks and for scrapes within the minute. Unset: the spool's.",
+    },
+    Setting {
+        name: SPOOL_QUEUE,
+        values: "URL",
+        default: "",
+        about: "SQS queue for what cannot be delivered now. Unset: it goes back to its sender with 503.",
+    },
+    Setting {
+        name: SCRAPE_INTERVAL,
+        values: "`60s`, `30s`, `20s`, `15s`",
+        default: "60s",
+        about: "Time between two scrapes of a task. Less than a minute needs a queue: the tick sends itself delayed messages.",
     },
     Setting {
         name: STATS_NAMES,

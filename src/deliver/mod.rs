@@ -2,10 +2,8 @@
 
 pub mod amp_error;
 pub mod circuit;
-pub mod post;
 pub mod remote_write;
-pub mod retry;
-pub mod sign;
+pub mod shards;
 pub mod spool;
 pub mod xray;
 pub mod xray_http;

@@ -10,6 +10,7 @@ use aws_sdk_sqs::Client;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use url::Url;
 
 use crate::deadline::Deadline;
 use crate::model::spool::Spooled;
@@ -41,8 +42,8 @@ pub struct Kept {
 }
 
 impl Spool {
-    pub fn new(sqs: Client, queue_url: String) -> Self {
-        Self { sqs, queue_url }
+    pub fn new(sqs: Client, queue_url: &Url) -> Self {
+        Self { sqs, queue_url: queue_url.as_str().to_owned() }
     }
 
     /// Writes messages, in whatever time is left until Lambda ends the invocation.

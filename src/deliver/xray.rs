@@ -13,7 +13,7 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::retry::{Retry, retry_after};
+use crate::aws::retry::{Retry, retry_after};
 use crate::deadline::Deadline;
 use crate::model::refusal::Refusals;
 use crate::model::segment::Document;
@@ -93,7 +93,7 @@ impl XRay {
             if documents.is_empty() {
                 return sent;
             }
-            match retry.next(sent.retry_after, deadline.left()) {
+            match retry.next(sent.retry_after, deadline.patience()) {
                 Some(wait) => deadline.pause(wait).await,
                 None => return Sent { undelivered: documents, ..sent },
             }

@@ -13,7 +13,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use url::Url;
 
-use super::post::{Posted, SignedPost};
+use crate::aws::post::{Posted, SignedPost};
 use crate::deadline::Deadline;
 use crate::model::otlp::split::{Limits, Part, split};
 use crate::model::otlp::{ExportResponse, ExportTraceServiceRequest};

@@ -6,6 +6,9 @@
 
 mod http;
 mod reply;
+mod sqs;
+
+use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,12 +16,27 @@ use thiserror::Error;
 
 pub use http::{Body, Caller, Door, Request};
 pub use reply::{HttpReply, Reply};
+pub use sqs::Message;
 
 /// What this invocation is asked to do.
 #[derive(Debug)]
 pub enum Invocation<'a> {
     Tick(Tick),
     Push(Box<Request<'a>>),
+    /// From a queue: shards and what was spooled.
+    Messages(Vec<Message>),
+    /// Log events that a subscription filter pushes: base64 of gzip.
+    LogEvents(Cow<'a, str>),
+    TaskChange(TaskChange<'a>),
+}
+
+/// A task has changed its state: EventBridge's "ECS Task State Change".
+#[derive(Clone, Copy, Debug)]
+pub struct TaskChange<'a> {
+    /// The task as it is now, as JSON.
+    pub detail: &'a str,
+    /// When the event was made, in milliseconds since the epoch.
+    pub at_ms: Option<i64>,
 }
 
 /// Scrape all tasks now.
@@ -37,7 +55,8 @@ pub enum UnknownEvent {
     Malformed { looks_like: &'static str, source: serde_json::Error },
     #[error(
         "unknown event with the keys {keys}: expected a scheduler tick ({{\"sidecarless\":\"tick\"}}), \
-         an EventBridge scheduled event, or an HTTP request with a requestContext"
+         an EventBridge scheduled event or ECS Task State Change, SQS Records, awslogs.data, or an HTTP request with a \
+         requestContext"
     )]
     Unknown { keys: String },
 }
@@ -57,6 +76,19 @@ struct Event<'a> {
     detail_type: Option<&'a RawValue>,
     #[serde(borrow, default)]
     time: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    detail: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "Records")]
+    records: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    awslogs: Option<&'a RawValue>,
+}
+
+/// What CloudWatch Logs hands over.
+#[derive(Deserialize)]
+struct AwsLogs<'a> {
+    #[serde(borrow)]
+    data: Cow<'a, str>,
 }
 
 /// The parts of a `requestContext` that tell one door from the other.
@@ -84,6 +116,18 @@ impl<'a> Invocation<'a> {
         }
         if text(fields.detail_type).as_deref() == Some("Scheduled Event") {
             return Ok(Invocation::Tick(Tick { scheduled_ms: time(fields.time) }));
+        }
+        if let (Some("ECS Task State Change"), Some(detail)) = (text(fields.detail_type).as_deref(), fields.detail) {
+            return Ok(Invocation::TaskChange(TaskChange { detail: detail.get(), at_ms: time(fields.time) }));
+        }
+        if fields.records.is_some_and(sqs::is_sqs) {
+            let malformed = |source| UnknownEvent::Malformed { looks_like: "an SQS event", source };
+            return Message::of_event(event).map(Invocation::Messages).map_err(malformed);
+        }
+        if let Some(logs) = fields.awslogs {
+            let malformed = |source| UnknownEvent::Malformed { looks_like: "pushed log events", source };
+            let logs: AwsLogs<'a> = serde_json::from_str(logs.get()).map_err(malformed)?;
+            return Ok(Invocation::LogEvents(logs.data));
         }
         Err(UnknownEvent::Unknown { keys: keys(event) })
     }
@@ -149,6 +193,38 @@ mod tests {
     }
 
     #[test]
+    fn messages_log_events_and_task_changes_are_known_by_their_fields() {
+        let queue = r#"{"Records":[{"messageId":"m1","receiptHandle":"h","body":"{\"sidecarless\":\"shard\"}",
+            "attributes":{"ApproximateReceiveCount":"3"},"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:r:1:q"},
+            {"messageId":"m2","body":"text","eventSource":"aws:sqs"}]}"#;
+        let Ok(Invocation::Messages(messages)) = Invocation::parse(queue) else { panic!("{queue}") };
+        let seen: Vec<_> = messages.iter().map(|one| (&*one.id, one.receive_count, one.kind())).collect();
+        assert_eq!(seen, [("m1", 3, Some("shard".to_owned())), ("m2", 1, None)]);
+        match Invocation::parse(r#"{"awslogs":{"data":"H4sI"}}"#) {
+            Ok(Invocation::LogEvents(data)) => assert_eq!(data, "H4sI"),
+            other => panic!("{other:?}"),
+        }
+        let change =
+            r#"{"detail-type":"ECS Task State Change","time":"2026-11-22T23:25:00Z","detail":{"taskArn":"a"}}"#;
+        match Invocation::parse(change) {
+            Ok(Invocation::TaskChange(change)) => {
+                assert_eq!((change.detail, change.at_ms), (r#"{"taskArn":"a"}"#, Some(1_795_389_900_000)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_sample_events_are_what_they_are_named_for() {
+        let shards = Invocation::parse(include_str!("../../events/shards.json"));
+        assert!(matches!(&shards, Ok(Invocation::Messages(messages)) if messages.len() == 1), "{shards:?}");
+        let stopped = Invocation::parse(include_str!("../../events/task-stopped.json"));
+        assert!(matches!(&stopped, Ok(Invocation::TaskChange(change)) if change.at_ms.is_some()), "{stopped:?}");
+        let pushed = Invocation::parse(include_str!("../../events/container-insights.json"));
+        assert!(matches!(&pushed, Ok(Invocation::LogEvents(data)) if data.starts_with("H4sI")), "{pushed:?}");
+    }
+
+    #[test]
     fn an_unknown_event_is_named_by_what_it_looked_like() {
         for (event, expected) in [
             ("", "no JSON object"),
@@ -158,6 +234,9 @@ mod tests {
             (r#"{"sidecarless":"tock"}"#, "keys `sidecarless`"),
             (r#"{"detail-type":"Something Else","source":"aws.ec2"}"#, "keys `detail-type`, `source`"),
             (r#"{"requestContext":{"http":7}}"#, "a Function URL or HTTP API request"),
+            (r#"{"Records":[{"eventSource":"aws:s3"}]}"#, "keys `Records`"),
+            (r#"{"Records":[{"eventSource":"aws:sqs"}]}"#, "looks like an SQS event"),
+            (r#"{"awslogs":{}}"#, "looks like pushed log events"),
             (r#"{"requestContext":{}}"#, "keys `requestContext`"),
         ] {
             match Invocation::parse(event) {

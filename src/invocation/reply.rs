@@ -11,6 +11,8 @@ use super::{Door, Request};
 pub enum Reply {
     /// To a schedule, which reads nothing of it: what was done, for people who invoke by hand.
     Summary(Value),
+    /// To a queue: the ids of the messages that are to come again. All others are done with.
+    Failed(Vec<String>),
     Http {
         reply: HttpReply,
         door: Door,
@@ -38,6 +40,10 @@ impl Reply {
     pub fn into_json(self) -> Value {
         match self {
             Reply::Summary(summary) => summary,
+            Reply::Failed(ids) => {
+                let failures: Vec<Value> = ids.into_iter().map(|id| json!({"itemIdentifier": id})).collect();
+                json!({"batchItemFailures": failures})
+            }
             Reply::Http { reply, door, multi_value_headers } => reply.into_json(door, multi_value_headers),
         }
     }
@@ -116,6 +122,13 @@ mod tests {
             let reply = Reply::Http { reply: reply.clone(), door, multi_value_headers: multi };
             assert_eq!(reply.into_json(), expected, "{door:?}");
         }
+    }
+
+    #[test]
+    fn messages_that_are_to_come_again_are_named() {
+        let json = Reply::Failed(vec!["m2".into()]).into_json();
+        assert_eq!(json, json!({"batchItemFailures": [{"itemIdentifier": "m2"}]}));
+        assert_eq!(Reply::Failed(Vec::new()).into_json(), json!({"batchItemFailures": []}));
     }
 
     #[test]

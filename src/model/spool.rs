@@ -41,8 +41,8 @@ pub struct Spooled {
 /// What is to be delivered, and so where to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cargo {
-    /// A snappy-compressed `WriteRequest` of remote write 1.0 with so many points, for AMP.
-    WriteRequest { snappy: Bytes, points: u64 },
+    /// A snappy-compressed remote write request with so many points, for AMP.
+    WriteRequest { is_v2: bool, snappy: Bytes, points: u64 },
     /// For X-Ray.
     Documents(Vec<Document>),
 }
@@ -99,7 +99,8 @@ impl Spooled {
             serde_json::to_string(&envelope).unwrap_or_default()
         };
         match cargo {
-            Cargo::WriteRequest { snappy, points } => vec![envelope("amp", points, &snappy)],
+            Cargo::WriteRequest { is_v2: false, snappy, points } => vec![envelope("amp", points, &snappy)],
+            Cargo::WriteRequest { is_v2: true, snappy, points } => vec![envelope("amp-v2", points, &snappy)],
             Cargo::Documents(documents) => {
                 packed(documents).iter().map(|(count, data)| envelope("xray", *count, data)).collect()
             }
@@ -114,7 +115,8 @@ impl Spooled {
         }
         let data = STANDARD.decode(&envelope.data).map_err(|error| Unreadable::Data(error.to_string()))?;
         let cargo = match envelope.to.as_str() {
-            "amp" => Cargo::WriteRequest { snappy: data.into(), points: envelope.items },
+            "amp" => Cargo::WriteRequest { is_v2: false, snappy: data.into(), points: envelope.items },
+            "amp-v2" => Cargo::WriteRequest { is_v2: true, snappy: data.into(), points: envelope.items },
             "xray" => Cargo::Documents(unpacked(&data)?),
             other => return Err(Unreadable::Destination(other.chars().take(40).collect())),
         };
@@ -177,7 +179,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         for cargo in [
-            Cargo::WriteRequest { snappy: vec![1, 2, 3].into(), points: 7 },
+            Cargo::WriteRequest { is_v2: false, snappy: vec![1, 2, 3].into(), points: 7 },
+            Cargo::WriteRequest { is_v2: true, snappy: vec![4].into(), points: 1 },
             Cargo::Documents(vec![document(1, "{\"name\":\"a\\nb\"}".into()), document(2, "{}\n".into())]),
         ] {
             let spooled = Spooled { cargo, why: "503: \"busy\"".into(), first_ms: 1_795_389_900_000 };

@@ -1,22 +1,26 @@
-//! What was done, in numbers: the summary of a tick, and the one log line of a push. A line at ERROR means data was lost.
+//! One round of scrapes, events and stops, counted: what a tick tells whoever invoked it by hand.
 
 use serde_json::{Value, json};
 
+use super::HandleError;
+use super::settle::Account;
+use super::shards::Shards;
+use crate::collect::discover::{Discovered, DiscoveryError};
 use crate::collect::targets::StatsTarget;
 use crate::deadline::Deadline;
-use crate::deliver::remote_write::Written;
-use crate::deliver::xray::Sent;
-use crate::deliver::xray_http::Exported;
 use crate::invocation::Tick;
 use crate::model::refusal::Refusals;
-use crate::translate::metrics::Outcome;
-use crate::translate::relabel::Applied;
+use crate::model::shard::Shard;
+use crate::translate::stats;
 
 /// One round of scrapes.
 #[derive(Debug, Default)]
 pub(super) struct Round {
     up: u64,
     down: u64,
+    /// Log events of Container Insights.
+    events: u64,
+    stopped: u64,
     /// Targets that must not or cannot be scraped, and values in their documents that were set aside.
     refused: Refusals,
 }
@@ -41,126 +45,97 @@ impl Round {
         }
     }
 
+    /// Counts a log event that was read.
+    pub(super) fn read_event(&mut self, outcome: stats::Outcome) {
+        self.events += 1;
+        self.wrote(outcome);
+    }
+
+    /// Counts a task that has come to its end, or one of whose containers has.
+    pub(super) fn stopped(&mut self) {
+        self.stopped += 1;
+    }
+
+    pub(super) fn wrote(&mut self, outcome: stats::Outcome) {
+        self.refused.merge(outcome.refused);
+    }
+
+    /// Counts the tasks of a shard that came too late to be scraped.
+    pub(super) fn late_shard(&mut self, shard: &Shard) {
+        let (tasks, cluster) = (shard.tasks.len() as u64, &shard.cluster);
+        self.refused.add("shard_late", tasks, || format!("a shard of {cluster} that was due at {}", shard.due_ms));
+    }
+
+    /// Takes out what was set aside, for the account of the samples.
+    pub(super) fn take_refused(&mut self) -> Refusals {
+        std::mem::take(&mut self.refused)
+    }
+
     /// Logs the tick, and sums it up for whoever invoked by hand.
     pub(super) fn finish(
-        mut self,
+        self,
         tick: Tick,
         tasks: usize,
-        relabelled: &Applied,
-        written: &Written,
+        shards: Shards,
+        account: &Account,
         deadline: &Deadline,
     ) -> Value {
-        self.refused.merge(relabelled.refused.clone());
-        let points = relabelled.batch.points();
-        let refused = self.refused.total();
-        if refused > 0 {
-            let reasons = self.refused.to_string();
-            tracing::warn!(refused, reasons, "tick set aside {refused}: {reasons}");
-        }
-        log_rejected(&written.rejected);
-        let undelivered = undelivered(written);
-        let duration_ms = u64::try_from(deadline.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (up, down, delivered) = (self.up, self.down, written.delivered);
+        let duration_ms = milliseconds(deadline);
+        let Round { up, down, events, stopped, .. } = self;
+        let shards_sent = shards.sent;
         tracing::info!(
             tasks,
             up,
             down,
-            points,
-            delivered,
-            undelivered,
+            events,
+            stopped,
+            shards_sent,
             duration_ms,
             scheduled_ms = tick.scheduled_ms,
-            "tick: {tasks} tasks, {up} targets up, {down} down, {delivered} of {points} samples delivered"
+            "tick: {tasks} tasks, {up} targets up, {down} down, {events} Container Insights events, {stopped} stopped"
         );
         json!({
-            "tasks": tasks, "targets_up": up, "targets_down": down, "targets_dropped": refused,
-            "samples": points, "delivered": delivered, "rejected": written.rejected.total(), "undelivered": undelivered,
+            "tasks": tasks, "targets_up": up, "targets_down": down, "insights_events": events, "stopped": stopped,
+            "shards_sent": shards_sent, "shards_failed": shards.failed, "delivered": account.delivered,
+            "spooled": account.spooled, "refused": account.refused.total(), "undelivered": account.lost,
         })
     }
-}
 
-/// Logs a push of segments. What was refused of it; an error says why it has to come again.
-pub(super) fn segments(received: u64, refused: Refusals, sent: Sent, deadline: &Deadline) -> Result<Refusals, String> {
-    let push = Push { what: "spans", received, delivered: sent.delivered, undelivered: sent.undelivered.len() as u64 };
-    push.finish(refused, sent.rejected, sent.why, deadline)
-}
-
-/// Logs a push of spans that went on as OTLP.
-pub(super) fn exported(exported: Exported, deadline: &Deadline) -> Result<Refusals, String> {
-    let Exported { delivered, rejected, undelivered, why } = exported;
-    let received = delivered + rejected.total() + undelivered;
-    Push { what: "spans", received, delivered, undelivered }.finish(Refusals::default(), rejected, why, deadline)
-}
-
-/// Logs a push of data points.
-pub(super) fn metrics(
-    outcome: Outcome,
-    relabelled: Refusals,
-    written: Written,
-    deadline: &Deadline,
-) -> Result<Refusals, String> {
-    let undelivered = undelivered(&written);
-    let mut refused = outcome.refused;
-    refused.merge(relabelled);
-    let push = Push { what: "data points", received: outcome.received, delivered: written.delivered, undelivered };
-    let why = written.undelivered.into_iter().next().map(|undelivered| undelivered.why);
-    push.finish(refused, written.rejected, why, deadline)
-}
-
-/// All data points of a push, refused by name.
-pub(super) fn without_endpoint(points: u64) -> Refusals {
-    let mut refused = Refusals::default();
-    let why = "this function has no Prometheus to write to: set AWS_PROMETHEUS_ENDPOINT on it";
-    refused.add("no_prometheus_endpoint", points, || why.into());
-    refused
-}
-
-/// What came in with one request and what became of it: segments and samples can be more than the spans and points.
-struct Push {
-    what: &'static str,
-    received: u64,
-    delivered: u64,
-    undelivered: u64,
-}
-
-impl Push {
-    fn finish(
+    /// Logs a trigger other than the tick. An error when samples are left that have to come again.
+    pub(super) fn finish_event(
         self,
-        mut refused: Refusals,
-        rejected: Refusals,
-        why: Option<String>,
+        what: &'static str,
+        account: &Account,
         deadline: &Deadline,
-    ) -> Result<Refusals, String> {
-        let Push { what, received, delivered, undelivered } = self;
-        let duration_ms = u64::try_from(deadline.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (set_aside, lost) = (refused.total(), rejected.total());
-        tracing::info!(
-            what,
-            received,
-            delivered,
-            undelivered,
-            refused = set_aside,
-            rejected = lost,
-            duration_ms,
-            "push: {received} {what}, {delivered} delivered, {undelivered} not in time, {set_aside} refused, {lost} rejected"
-        );
-        if set_aside > 0 {
-            let reasons = refused.to_string();
-            tracing::warn!(what, refused = set_aside, reasons, "{set_aside} {what} refused: {reasons}");
+    ) -> Result<Value, HandleError> {
+        let Round { up, down, events, stopped, .. } = self;
+        let duration_ms = milliseconds(deadline);
+        tracing::info!(what, up, down, events, stopped, duration_ms, "{what}: {up} targets up, {down} down");
+        if account.lost > 0 {
+            return Err(HandleError::Undelivered { samples: account.lost, why: account.why.clone() });
         }
-        log_rejected(&rejected);
-        refused.merge(rejected);
-        if undelivered == 0 { Ok(refused) } else { Err(why.unwrap_or_default()) }
+        Ok(json!({
+            "targets_up": up, "targets_down": down, "insights_events": events, "stopped": stopped,
+            "delivered": account.delivered, "spooled": account.spooled, "refused": account.refused.total(),
+        }))
     }
 }
 
-fn log_rejected(rejected: &Refusals) {
-    if !rejected.is_empty() {
-        let (lost, reasons) = (rejected.total(), rejected.to_string());
-        tracing::error!(rejected = lost, reasons, "{lost} refused for good by their destination: {reasons}");
+/// Logs what could not be asked. Where the last minutes' tasks stand in, nothing is lost yet.
+pub(super) fn discovery(discovered: &Discovered) {
+    failures(&discovered.failures);
+    let recalled = discovered.recalled;
+    if recalled > 0 {
+        tracing::warn!(recalled, "{recalled} tasks are taken as they were in the last minutes");
     }
 }
 
-fn undelivered(written: &Written) -> u64 {
-    written.undelivered.iter().map(|undelivered| undelivered.request.points).sum()
+pub(super) fn failures(failures: &[DiscoveryError]) {
+    for failure in failures {
+        tracing::error!(reason = failure.to_string(), "discovery: {failure}");
+    }
+}
+
+fn milliseconds(deadline: &Deadline) -> u64 {
+    u64::try_from(deadline.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,17 +1,22 @@
 //! A pipeline from settings and from what Lambda sets: region, credentials, endpoints.
 
+use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use thiserror::Error;
 
 use super::Pipeline;
+use crate::aws::post::SignedPost;
+use crate::aws::sign::Signer;
 use crate::clients::{self, ClientError};
-use crate::collect::discover::Discovery;
+use crate::collect::discover::{Discovery, Ec2};
+use crate::collect::insights::Insights;
 use crate::collect::receive::Gate;
 use crate::collect::scrape::Scraper;
 use crate::config::{Auth, RemoteWriteVersion, Settings};
-use crate::deliver::post::SignedPost;
+use crate::deliver::circuit::Circuit;
 use crate::deliver::remote_write::{RemoteWrite, Version};
-use crate::deliver::sign::Signer;
+use crate::deliver::shards::ShardQueue;
+use crate::deliver::spool::Spool;
 use crate::deliver::xray::XRay;
 use crate::deliver::xray_http::XRayHttp;
 
@@ -27,16 +32,21 @@ pub enum StartError {
 }
 
 impl Pipeline {
-    /// Makes every client once; none connects before it is used.
+    /// A pipeline with the region, credentials and endpoints of the environment that Lambda sets.
     pub async fn from_environment(settings: Settings) -> Result<Self, StartError> {
+        Self::new(settings, &clients::aws().await)
+    }
+
+    /// Makes every client once; none connects before it is used.
+    pub fn new(settings: Settings, aws: &SdkConfig) -> Result<Self, StartError> {
         warn_of_what_is_off(&settings);
-        clients::install_tls();
-        let aws = clients::aws().await;
         let region = aws.region().ok_or(StartError::NoRegion)?.as_ref().to_owned();
         let credentials: SharedCredentialsProvider = aws.credentials_provider().ok_or(StartError::NoCredentials)?;
         let http = clients::http()?;
         let post = SignedPost::new(http.clone(), Signer::new(credentials, region.clone()));
         let xray = settings.endpoints.xray.clone().map_or_else(|| clients::xray_endpoint(&region), Ok)?;
+        let ec2 = settings.endpoints.ec2.clone().map_or_else(|| clients::ec2_endpoint(&region), Ok)?;
+        let ec2 = Ec2::new(ec2, post.clone());
         let version = match settings.remote_write {
             RemoteWriteVersion::V1 => Version::V1,
             RemoteWriteVersion::V2 => Version::V2,
@@ -44,11 +54,17 @@ impl Pipeline {
         let endpoint = settings.prometheus_endpoint.clone();
         Ok(Self {
             gate: Gate::new(settings.auth, settings.tokens.clone()),
-            discovery: Discovery::new(clients::ecs(&aws), &settings.clusters),
+            discovery: Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone()),
             scraper: Scraper::new(http, settings.scrape_timeout),
+            insights: Insights::new(clients::logs(aws)),
+            shard_queue: settings.shard_queue.as_ref().map(|url| ShardQueue::new(clients::sqs(aws), url)),
+            region,
             remote_write: endpoint.map(|endpoint| RemoteWrite::new(endpoint, post.clone(), version)),
-            xray: XRay::new(clients::xray(&aws)),
+            xray: XRay::new(clients::xray(aws)),
             xray_http: XRayHttp::new(xray, post),
+            spool: settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url)),
+            amp_circuit: Circuit::default(),
+            xray_circuit: Circuit::default(),
             settings,
         })
     }

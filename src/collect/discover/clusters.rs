@@ -1,8 +1,6 @@
 //! Which clusters are looked at: by name, by ARN, by glob, or all.
 
-use aws_sdk_ecs::Client;
-
-use super::{DiscoveryError, call};
+use super::api::{Api, DiscoveryError};
 use crate::deadline::Deadline;
 use crate::model::arn::cluster_name;
 use crate::model::glob;
@@ -26,19 +24,29 @@ impl Wanted {
     }
 
     /// Names or ARNs of the clusters, as ListTasks takes them.
-    pub(super) async fn clusters(&self, ecs: &Client, deadline: &Deadline) -> Result<Vec<String>, DiscoveryError> {
+    pub(super) async fn clusters(&self, api: &Api, deadline: &Deadline) -> Result<Vec<String>, DiscoveryError> {
         let patterns = match self {
             Wanted::Named(names) => return Ok(names.clone()),
             Wanted::Matching(patterns) => patterns,
         };
-        let mut clusters = Vec::new();
-        let mut pages = ecs.list_clusters().into_paginator().send();
-        while let Some(page) = call("ListClusters", "the account", deadline, pages.next()).await? {
-            let page = page.map_err(|error| DiscoveryError::new("ListClusters", "the account", &error))?;
-            clusters.extend(page.cluster_arns.unwrap_or_default());
+        let (mut clusters, mut token) = (Vec::new(), None);
+        loop {
+            let request = api.client.list_clusters().set_next_token(token).send();
+            let output = api.call("ListClusters", "the account", deadline, request).await?;
+            clusters.extend(output.cluster_arns.unwrap_or_default());
+            token = output.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                break;
+            }
         }
         clusters.retain(|arn| patterns.iter().any(|pattern| matches(pattern, arn)));
         Ok(clusters)
+    }
+
+    /// Whether a cluster that an event names, by its ARN, is one of them.
+    pub(super) fn includes(&self, arn: &str) -> bool {
+        let (Wanted::Named(patterns) | Wanted::Matching(patterns)) = self;
+        patterns.iter().any(|pattern| matches(pattern, arn))
     }
 }
 
@@ -64,6 +72,16 @@ mod tests {
             ("arn:aws:ecs:us-*", false),
         ] {
             assert_eq!(matches(pattern, arn), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn an_event_of_another_cluster_is_not_ours() {
+        let arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/shop-prod";
+        for (patterns, expected) in
+            [(["shop-prod", "bank"], true), (["bank", "shop-*"], true), (["bank", "shop"], false)]
+        {
+            assert_eq!(Wanted::new(&patterns.map(str::to_owned)).includes(arn), expected, "{patterns:?}");
         }
     }
 

@@ -1,17 +1,21 @@
 //! Task definitions, each asked for once per environment: a revision never changes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types as ecs;
+use futures_util::StreamExt as _;
+use futures_util::stream;
 
-use super::{DiscoveryError, call};
+use super::api::{Api, DiscoveryError};
 use crate::deadline::Deadline;
 use crate::model::target::{PortMapping, Task, TaskContainer};
 
 /// Definitions kept. One is a few kilobytes; an account has some hundreds in use at a time.
-const KEPT: usize = 2_000;
+const KEPT: usize = 5_000;
+
+/// Definitions asked for side by side.
+const DEFINITIONS_AT_ONCE: usize = 4;
 
 /// The cache.
 #[derive(Debug, Default)]
@@ -28,27 +32,41 @@ pub(super) struct Definition {
 }
 
 impl Definitions {
-    /// The definition with this ARN, from the cache or from ECS.
-    pub(super) async fn of(
-        &self,
-        ecs: &Client,
-        arn: &Arc<str>,
-        deadline: &Deadline,
-    ) -> Result<Arc<Definition>, DiscoveryError> {
-        if let Some(known) = self.kept().get(arn) {
-            return Ok(Arc::clone(known));
+    /// Asks for those of these definitions that are not known yet, side by side; says which could not be had.
+    pub(super) async fn fetch(&self, api: &Api, arns: &BTreeSet<Arc<str>>, deadline: &Deadline) -> Vec<DiscoveryError> {
+        let unknown: Vec<&Arc<str>> = arns.iter().filter(|arn| self.known(arn).is_none()).collect();
+        let answers = stream::iter(unknown)
+            .map(|arn| async move { (arn, self.describe(api, arn, deadline).await) })
+            .buffer_unordered(DEFINITIONS_AT_ONCE)
+            .collect::<Vec<_>>()
+            .await;
+        let mut failures = Vec::new();
+        for (arn, answer) in answers {
+            match answer {
+                Ok(definition) => self.keep(arn, definition),
+                Err(error) => failures.push(error),
+            }
         }
-        let request = ecs.describe_task_definition().task_definition(arn.as_ref()).send();
-        let output = call("DescribeTaskDefinition", arn, deadline, request)
-            .await?
-            .map_err(|error| DiscoveryError::new("DescribeTaskDefinition", arn, &error))?;
-        let definition = Arc::new(output.task_definition.as_ref().map(Definition::new).unwrap_or_default());
+        failures
+    }
+
+    /// A definition that has been asked for.
+    pub(super) fn known(&self, arn: &str) -> Option<Arc<Definition>> {
+        self.kept().get(arn).map(Arc::clone)
+    }
+
+    async fn describe(&self, api: &Api, arn: &str, deadline: &Deadline) -> Result<Definition, DiscoveryError> {
+        let request = api.client.describe_task_definition().task_definition(arn).send();
+        let output = api.call("DescribeTaskDefinition", arn, deadline, request).await?;
+        Ok(output.task_definition.as_ref().map(Definition::new).unwrap_or_default())
+    }
+
+    fn keep(&self, arn: &Arc<str>, definition: Definition) {
         let mut kept = self.kept();
         if kept.len() >= KEPT {
             kept.clear();
         }
-        kept.insert(Arc::clone(arn), Arc::clone(&definition));
-        Ok(definition)
+        kept.insert(Arc::clone(arn), Arc::new(definition));
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<Definition>>> {

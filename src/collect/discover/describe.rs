@@ -86,6 +86,8 @@ fn text(text: Option<&str>) -> Arc<str> {
     text.unwrap_or_default().into()
 }
 
+/// ECS writes times as seconds with a fraction, which a float cannot hold: the nearest millisecond is the one that a state
+/// change event has as text.
 fn millis(time: Option<&DateTime>) -> Option<i64> {
-    time?.to_millis().ok()
+    i64::try_from((time?.as_nanos() + 500_000).div_euclid(1_000_000)).ok()
 }

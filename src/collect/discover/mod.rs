@@ -1,148 +1,219 @@
-//! Which tasks run: ListClusters, ListTasks and DescribeTasks page by page, task definitions from a cache.
+//! Which tasks run: ListClusters, ListTasks and DescribeTasks page by page, task definitions and hosts from caches.
 //!
 //! Per cluster of N tasks this costs ceil(N/100) ListTasks and ceil(N/100) DescribeTasks, and one DescribeTaskDefinition
 //! per revision that this environment has not met: revisions never change. Services are not asked for: a task's group
-//! names its service. A cluster or a page that fails never costs the others. (Amazon ECS API Reference.)
+//! names its service. A cluster or a page that fails never costs the others, and where the failure is one that passes,
+//! such as throttling, the tasks of the last few minutes stand in. (Amazon ECS API Reference.)
 
+mod api;
 mod clusters;
 mod definitions;
 mod describe;
+mod ec2;
+mod hosts;
+mod known;
+mod list;
+mod stopped;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::TaskField;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use thiserror::Error;
 
+pub use api::DiscoveryError;
+pub use ec2::Ec2;
+pub use list::{Listing, Page};
+
+use api::Api;
 use clusters::Wanted;
 use definitions::Definitions;
+use hosts::Hosts;
+use known::Known;
+use stopped::Stopped;
 
 use crate::deadline::Deadline;
 use crate::model::target::Task;
+use crate::model::task_filter::TaskFilter;
 
-/// Clusters looked at side by side. Their calls draw from one bucket of 20 a second (Amazon ECS, "Request throttling").
+/// Clusters, and pages of tasks, asked for side by side.
 const CLUSTERS_AT_ONCE: usize = 4;
-
-/// ListTasks returns at most 100 ARNs, as many as DescribeTasks takes.
-const TASKS_PER_PAGE: i32 = 100;
 
 /// Finds tasks; keeps what does not change between the invocations of one environment.
 #[derive(Debug)]
 pub struct Discovery {
-    ecs: Client,
+    api: Api,
     wanted: Wanted,
+    filter: TaskFilter,
     definitions: Definitions,
+    hosts: Hosts,
+    known: Known,
+    stopped: Stopped,
 }
 
-/// The tasks of all clusters, and what could not be asked.
+/// Tasks, and what could not be asked.
 #[derive(Debug, Default)]
 pub struct Discovered {
+    /// Those that SIDECARLESS_TASKS keeps.
     pub tasks: Vec<Arc<Task>>,
+    /// The others.
+    pub dropped: Vec<Arc<Task>>,
+    /// Tasks of which only DescribeTasks is known, because their definition could not be had.
+    pub undefined: Vec<Arc<Task>>,
     pub failures: Vec<DiscoveryError>,
+    /// How many of the tasks are as they were some minutes ago.
+    pub recalled: usize,
 }
 
-/// A call that failed after the SDK's own retries, or for which there was no time.
-#[derive(Debug, Error)]
-#[error("{call} failed for {subject}: {reason}")]
-pub struct DiscoveryError {
-    call: &'static str,
-    /// A cluster, a page of one, or a task definition.
-    subject: String,
-    reason: String,
+impl Discovered {
+    /// All tasks that were found, the filtered ones included.
+    pub fn len(&self) -> usize {
+        self.tasks.len() + self.dropped.len() + self.undefined.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl Discovery {
     /// `clusters` are names, ARNs and globs, as the setting has them.
-    pub fn new(ecs: Client, clusters: &[String]) -> Self {
-        Self { ecs, wanted: Wanted::new(clusters), definitions: Definitions::default() }
-    }
-
-    /// All running tasks of all wanted clusters.
-    pub async fn tasks(&self, deadline: &Deadline) -> Discovered {
-        let clusters = match self.wanted.clusters(&self.ecs, deadline).await {
-            Ok(clusters) => clusters,
-            Err(error) => return Discovered { failures: vec![error], ..Discovered::default() },
-        };
-        let of_clusters = stream::iter(&clusters)
-            .map(|cluster| self.tasks_of(cluster, deadline))
-            .buffer_unordered(CLUSTERS_AT_ONCE)
-            .collect::<Vec<_>>();
-        of_clusters.await.into_iter().fold(Discovered::default(), Discovered::and)
-    }
-
-    async fn tasks_of(&self, cluster: &str, deadline: &Deadline) -> Discovered {
-        let mut discovered = Discovered::default();
-        let mut pages = self.ecs.list_tasks().cluster(cluster).max_results(TASKS_PER_PAGE).into_paginator().send();
-        loop {
-            let page = match call("ListTasks", cluster, deadline, pages.next()).await {
-                Ok(None) => return discovered,
-                Ok(Some(Ok(page))) => page,
-                Ok(Some(Err(error))) => {
-                    return discovered.failed(DiscoveryError::new("ListTasks", cluster, &error));
-                }
-                Err(error) => return discovered.failed(error),
-            };
-            let arns = page.task_arns.unwrap_or_default();
-            if !arns.is_empty() {
-                discovered = discovered.and(Box::pin(self.describe(cluster, arns, deadline)).await);
-            }
+    pub fn new(ecs: Client, ec2: Ec2, clusters: &[String], filter: TaskFilter) -> Self {
+        Self {
+            api: Api::new(ecs),
+            wanted: Wanted::new(clusters),
+            filter,
+            definitions: Definitions::default(),
+            hosts: Hosts::new(ec2),
+            known: Known::default(),
+            stopped: Stopped::default(),
         }
     }
 
-    /// What ECS says of up to 100 tasks. Those that have gone since they were listed are left out: that is no error.
-    async fn describe(&self, cluster: &str, arns: Vec<String>, deadline: &Deadline) -> Discovered {
-        let mut discovered = Discovered::default();
-        let request = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns)).include(TaskField::Tags).send();
-        let output = match call("DescribeTasks", cluster, deadline, request).await {
-            Ok(Ok(output)) => output,
-            Ok(Err(error)) => return discovered.failed(DiscoveryError::new("DescribeTasks", cluster, &error)),
-            Err(error) => return discovered.failed(error),
-        };
-        for described in output.tasks.unwrap_or_default() {
-            let Some(mut task) = describe::task(&described) else { continue };
-            match self.definitions.of(&self.ecs, &task.definition_arn, deadline).await {
-                Ok(definition) => definition.complete(&mut task),
-                Err(error) => discovered.failures.push(error),
-            }
-            discovered.tasks.push(Arc::new(task));
+    /// Everything of what was listed.
+    pub async fn describe_all(&self, listing: &Listing, deadline: &Deadline) -> Discovered {
+        let mut discovered = self.describe(&listing.pages, deadline).await;
+        discovered.failures.splice(0..0, listing.failures.iter().cloned());
+        let listed: BTreeSet<&str> = listing.pages.iter().flat_map(|page| &page.tasks).map(String::as_str).collect();
+        for cluster in &listing.broken {
+            let before = self.known.of_cluster(cluster, deadline.now_ms());
+            let unlisted = before.into_iter().filter(|task| !listed.contains(&*task.arn) && is_to_run(task));
+            self.recall(unlisted.collect(), &mut discovered);
         }
         discovered
     }
-}
 
-impl Discovered {
-    fn and(mut self, other: Self) -> Self {
-        self.tasks.extend(other.tasks);
-        self.failures.extend(other.failures);
-        self
+    /// What ECS says of the tasks of some pages. Those that have gone since they were listed are left out: that is no
+    /// error.
+    pub async fn describe(&self, pages: &[Page], deadline: &Deadline) -> Discovered {
+        let mut discovered = Discovered::default();
+        let mut tasks = Vec::new();
+        let mut answers = stream::iter(pages)
+            .map(|page| async move { (page, self.describe_page(page, deadline).await) })
+            .buffer_unordered(CLUSTERS_AT_ONCE);
+        while let Some((page, answer)) = answers.next().await {
+            match answer {
+                Ok(described) => tasks.extend(described),
+                Err(error) => {
+                    let known = page.tasks.iter().filter_map(|arn| self.known.task(arn, deadline.now_ms()));
+                    let known = if error.passing { known.collect() } else { Vec::new() };
+                    self.recall(known, &mut discovered);
+                    discovered.failures.push(error);
+                }
+            }
+        }
+        drop(answers);
+        self.complete(tasks, &mut discovered, deadline).await;
+        discovered
     }
 
-    fn failed(mut self, error: DiscoveryError) -> Self {
-        self.failures.push(error);
-        self
+    /// Like `describe`, but tasks of which this environment has heard in the last minutes are as they were then.
+    pub async fn describe_unknown(&self, pages: &[Page], deadline: &Deadline) -> Discovered {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for page in pages {
+            let mut tasks = Vec::new();
+            for name in &page.tasks {
+                match self.known.task(name, deadline.now_ms()) {
+                    Some(task) => known.push(task),
+                    None => tasks.push(name.clone()),
+                }
+            }
+            if !tasks.is_empty() {
+                unknown.push(Page { cluster: page.cluster.clone(), tasks });
+            }
+        }
+        let mut discovered = self.describe(&unknown, deadline).await;
+        self.sort(known, &mut discovered);
+        discovered
+    }
+
+    /// Completes a task that an event told of; `None` when it is in none of the wanted clusters, or filtered out.
+    pub async fn of_event(&self, task: Task, deadline: &Deadline) -> (Option<Arc<Task>>, Vec<DiscoveryError>) {
+        if !self.wanted.includes(&task.cluster_arn) {
+            return (None, Vec::new());
+        }
+        let mut discovered = Discovered::default();
+        self.complete(vec![task], &mut discovered, deadline).await;
+        (discovered.tasks.pop().or_else(|| discovered.undefined.pop()), discovered.failures)
+    }
+
+    /// What this environment has heard of a task in the last minutes.
+    pub fn known(&self, arn: &str, deadline: &Deadline) -> Option<Arc<Task>> {
+        self.known.task(arn, deadline.now_ms())
+    }
+
+    /// All tasks that this environment has heard of in the last minutes, those that have stopped since included.
+    pub fn recent(&self, deadline: &Deadline) -> Vec<Arc<Task>> {
+        self.known.all(deadline.now_ms())
+    }
+
+    /// Why a task is kept or dropped: the rule of SIDECARLESS_TASKS that decided.
+    pub fn verdict(&self, task: &Task) -> Result<Option<&str>, &str> {
+        self.filter.verdict(task)
+    }
+
+    async fn describe_page(&self, page: &Page, deadline: &Deadline) -> Result<Vec<Task>, DiscoveryError> {
+        let request = self.api.client.describe_tasks().cluster(&page.cluster).set_tasks(Some(page.tasks.clone()));
+        let request = request.include(TaskField::Tags).send();
+        let output = self.api.call("DescribeTasks", &page.cluster, deadline, request).await?;
+        Ok(output.tasks.unwrap_or_default().iter().filter_map(describe::task).collect())
+    }
+
+    /// Adds what the definitions and hosts say, and sorts the tasks by the filter.
+    async fn complete(&self, mut tasks: Vec<Task>, discovered: &mut Discovered, deadline: &Deadline) {
+        let definitions = tasks.iter().map(|task| Arc::clone(&task.definition_arn)).collect();
+        discovered.failures.extend(self.definitions.fetch(&self.api, &definitions, deadline).await);
+        for task in &mut tasks {
+            if let Some(definition) = self.definitions.known(&task.definition_arn) {
+                definition.complete(task);
+            }
+        }
+        discovered.failures.extend(self.hosts.complete(&self.api, &mut tasks, deadline).await);
+        let is_defined = |task: &Task| self.definitions.known(&task.definition_arn).is_some();
+        let (defined, undefined): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(is_defined);
+        let defined: Vec<Arc<Task>> = defined.into_iter().map(Arc::new).collect();
+        self.known.remember(&defined, deadline.now_ms());
+        self.sort(defined, discovered);
+        discovered.undefined.extend(undefined.into_iter().map(Arc::new));
+    }
+
+    fn recall(&self, tasks: Vec<Arc<Task>>, discovered: &mut Discovered) {
+        discovered.recalled += tasks.len();
+        self.sort(tasks, discovered);
+    }
+
+    fn sort(&self, tasks: Vec<Arc<Task>>, discovered: &mut Discovered) {
+        for task in tasks {
+            let kept = self.filter.verdict(&task).is_ok();
+            let place = if kept { &mut discovered.tasks } else { &mut discovered.dropped };
+            place.push(task);
+        }
     }
 }
 
-impl DiscoveryError {
-    fn new<E>(call: &'static str, subject: &str, error: &E) -> Self
-    where
-        E: std::error::Error,
-    {
-        Self { call, subject: subject.to_owned(), reason: DisplayErrorContext(error).to_string() }
-    }
-}
-
-/// Waits for a call as long as the invocation has time.
-async fn call<F: Future>(
-    name: &'static str,
-    subject: &str,
-    deadline: &Deadline,
-    work: F,
-) -> Result<F::Output, DiscoveryError> {
-    let out_of_time =
-        || DiscoveryError { call: name, subject: subject.to_owned(), reason: "the invocation ran out of time".into() };
-    deadline.within(deadline.left(), work).await.ok_or_else(out_of_time)
+/// What ListTasks lists when it is asked for running tasks.
+fn is_to_run(task: &Task) -> bool {
+    &*task.desired_status != "STOPPED"
 }

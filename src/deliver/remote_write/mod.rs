@@ -20,7 +20,7 @@ use url::Url;
 pub use request::{Version, WriteBody};
 
 use super::amp_error::{self, Kind};
-use super::post::{Posted, SignedPost};
+use crate::aws::post::{Posted, SignedPost};
 use crate::deadline::Deadline;
 use crate::model::refusal::Refusals;
 use crate::model::series::SeriesBatch;
@@ -31,6 +31,9 @@ const CONCURRENCY: usize = 8;
 
 /// The service name of AMP in SigV4.
 const SERVICE: &str = "aps";
+
+/// What a request of version 2 fails with, before it is made anew in version 1.
+const NO_V2: &str = "remote write 2.0 is not known there";
 
 /// Writes series to one workspace.
 #[derive(Clone, Debug)]
@@ -79,6 +82,16 @@ impl RemoteWrite {
         self.deliver_all(request::requests(batch, Version::V1), deadline).await
     }
 
+    /// Makes the requests of a batch and sends none of them.
+    pub fn set_aside(&self, batch: &SeriesBatch, why: &str) -> Written {
+        let undelivered = request::requests(batch, self.version()).map(|request| Undelivered {
+            request,
+            why: why.to_owned(),
+            retry_after: None,
+        });
+        Written { undelivered: undelivered.collect(), ..Written::default() }
+    }
+
     /// Sends requests until each is delivered, refused, or out of time.
     pub async fn deliver_all(&self, requests: impl Iterator<Item = WriteBody>, deadline: &Deadline) -> Written {
         let outcomes =
@@ -95,7 +108,7 @@ impl RemoteWrite {
         match self.post.persist(SERVICE, &self.endpoint, &headers, &request.snappy, deadline).await {
             Posted::Done { headers, .. } if request.version == Version::V2 && !counted(&headers) => {
                 self.only_v1.store(true, Ordering::Relaxed);
-                Written::default()
+                Written::undelivered(request, NO_V2.into(), None)
             }
             Posted::Done { .. } => Written { delivered: request.points, ..Written::default() },
             Posted::Refused { status, reason } => self.refused(&request, status, &reason, deadline).await,
@@ -114,7 +127,7 @@ impl RemoteWrite {
             }
             Kind::Unsupported if request.version == Version::V2 => {
                 self.only_v1.store(true, Ordering::Relaxed);
-                return Written::default();
+                return Written::undelivered(request.clone(), NO_V2.into(), None);
             }
             _ => {}
         }

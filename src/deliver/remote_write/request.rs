@@ -5,6 +5,7 @@ use prost::Message as _;
 use crate::model::remote_write::{WriteRequest, encode_metadata, encode_series};
 use crate::model::remote_write_v2::RequestBuilder;
 use crate::model::series::{SeriesBatch, SeriesView};
+use crate::model::spool::Cargo;
 
 /// The most a request may weigh before compression. AMP's quota is 1 MB per request (Amazon Managed Service for Prometheus
 /// User Guide, "Service quotas"); whether compressed or not is not said, so it holds for both. A quarter is left so that
@@ -70,6 +71,41 @@ impl WriteBody {
         // Only input of 4 GiB and more makes the encoder fail.
         let snappy = snap::raw::Encoder::new().compress_vec(body).unwrap_or_default();
         Self { version, snappy: snappy.into(), points }
+    }
+
+    /// As it goes to the spool.
+    pub fn into_cargo(self) -> Cargo {
+        let Self { version, snappy, points } = self;
+        Cargo::WriteRequest { is_v2: version == Version::V2, snappy, points }
+    }
+
+    /// As it comes from the spool.
+    pub fn from_cargo(is_v2: bool, snappy: bytes::Bytes, points: u64) -> Self {
+        Self { version: if is_v2 { Version::V2 } else { Version::V1 }, snappy, points }
+    }
+
+    /// The request without samples and histograms from before `oldest_ms`, and how many those are; a request of version
+    /// 2, and one that cannot be read, stays as it is.
+    pub fn without_older(self, oldest_ms: i64) -> (Self, u64) {
+        let read = || {
+            let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
+            WriteRequest::decode(body.as_slice()).ok().filter(|_| self.version == Version::V1)
+        };
+        let Some(mut request) = read() else { return (self, 0) };
+        for series in &mut request.timeseries {
+            series.samples.retain(|sample| sample.timestamp >= oldest_ms);
+            series.histograms.retain(|histogram| histogram.timestamp >= oldest_ms);
+            series.exemplars.retain(|exemplar| exemplar.timestamp >= oldest_ms);
+        }
+        request.timeseries.retain(|series| !series.samples.is_empty() || !series.histograms.is_empty());
+        let left =
+            request.timeseries.iter().map(|series| series.samples.len() + series.histograms.len()).sum::<usize>();
+        let left = left as u64;
+        if left == self.points {
+            return (self, 0);
+        }
+        let dropped = self.points.saturating_sub(left);
+        (Self::compress(&request.encode_to_vec(), Version::V1, left), dropped)
     }
 
     /// Two requests with half of the series each; `None` when there is but one, or when this is no version 1.
@@ -144,6 +180,30 @@ mod tests {
             assert_eq!(requests(&batch, version).count(), 3);
             assert_eq!(requests(&SeriesBatch::default(), version).count(), 0);
         }
+    }
+
+    #[test]
+    fn samples_that_have_aged_are_left_out() {
+        let mut batch = SeriesBatch::default();
+        for (name, times) in [("old", &[1, 2][..]), ("both", &[2, 10]), ("new", &[10, 11])] {
+            let id = batch.series([("__name__", name)]);
+            for &time in times {
+                batch.push(id, time, 1.0);
+            }
+        }
+        let whole = requests(&batch, Version::V1).next().unwrap();
+        let (same, dropped) = whole.clone().without_older(1);
+        assert_eq!((same.snappy, dropped), (whole.snappy.clone(), 0));
+        let (left, dropped) = whole.without_older(10);
+        assert_eq!((left.points, dropped), (3, 3));
+        let body = snap::raw::Decoder::new().decompress_vec(&left.snappy).unwrap();
+        let names: Vec<_> = WriteRequest::decode(body.as_slice())
+            .unwrap()
+            .timeseries
+            .iter()
+            .map(|s| s.labels[0].value.clone())
+            .collect();
+        assert_eq!(names, ["both", "new"]);
     }
 
     #[test]

@@ -87,6 +87,12 @@ pub fn event_series(event: &[u8], context: &Context<'_>, out: &mut SeriesBatch) 
     outcome
 }
 
+/// The id of the task that an event is about, of whatever kind; `None` when it is about none, or cannot be read.
+pub fn task_id(event: &[u8]) -> Option<String> {
+    let event = json::parse::<Event<'_>>("a performance log event", event).ok()?;
+    (!event.task_id.is_empty()).then(|| event.task_id.to_string())
+}
+
 /// Kind and time of an event that can be written.
 fn admitted(event: &Event<'_>, now_ms: i64, refused: &mut Refusals) -> Option<(Kind, i64)> {
     let (kind, named) = match &*event.kind {

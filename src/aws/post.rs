@@ -57,7 +57,7 @@ impl SignedPost {
         loop {
             let posted = self.post(service, url, headers.clone(), body.clone(), deadline).await;
             let Posted::Failed { retry_after, .. } = &posted else { return posted };
-            match retry.next(*retry_after, deadline.left()) {
+            match retry.next(*retry_after, deadline.patience()) {
                 Some(wait) => deadline.pause(wait).await,
                 None => return posted,
             }
@@ -115,7 +115,7 @@ fn one_line(body: &[u8]) -> String {
 }
 
 /// An error with what caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,0 +1,72 @@
+//! One minute of 10,000 tasks with a stats endpoint each, through the real binary: a tick that makes shards of them, and
+//! the shards. Prints calls, time and the most memory that the function held. What is measured includes the stand-ins.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark stops at its first surprise, and prints"
+)]
+
+#[path = "../tests/ecs/stand.rs"]
+#[expect(dead_code, reason = "tests use more of it")]
+mod stand;
+
+use serde_json::{Value, json};
+use stand::{Stand, now_ms};
+
+const TASKS: usize = 10_000;
+
+fn main() {
+    let mut stand = Stand::new();
+    let (port, definition) = (stand.port, "arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:1");
+    stand.world(|world| {
+        let labels = json!({"sidecarless.stats.port": port.to_string()});
+        let described =
+            json!({"networkMode": "awsvpc", "containerDefinitions": [{"name": "app", "dockerLabels": labels}]});
+        world.definitions.insert(definition.into(), described);
+        world.tasks.insert("shop".into(), (0..TASKS).map(|n| task(n, definition)).collect());
+    });
+    let queue = ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards");
+    stand.start(&[queue, ("SIDECARLESS_STATS", "endpoint"), ("SIDECARLESS_STOPPED_TASKS", "off")]);
+
+    let before = now_ms();
+    let reply = stand.invoke(&json!({"sidecarless": "tick"}));
+    let ticked = now_ms();
+    assert_eq!(reply["shards_sent"], TASKS / 100, "{reply}");
+    let shards = shards(&stand);
+    let calls = stand.counted();
+    println!("tick: {TASKS} tasks into {} shards in {} ms; calls {calls:?}", shards.len(), ticked - before);
+
+    for records in shards.chunks(10) {
+        let reply = stand.invoke(&json!({"Records": records}));
+        assert_eq!(reply, json!({"batchItemFailures": []}));
+    }
+    let samples: usize = stand.take_series().iter().map(|series| series.samples.len()).sum();
+    println!("shards: {samples} samples in {} ms; calls {:?}", now_ms() - ticked, stand.counted());
+    println!("memory: {}", stand.peak_memory());
+}
+
+fn task(n: usize, definition: &str) -> Value {
+    let address = format!("127.{}.{}.{}", 1 + n / 62_500, n / 250 % 250, 1 + n % 250);
+    json!({
+        "taskArn": format!("arn:aws:ecs:eu-west-1:111122223333:task/shop/{n:032x}"),
+        "clusterArn": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop", "taskDefinitionArn": definition,
+        "group": "service:cart-svc", "launchType": "FARGATE", "lastStatus": "RUNNING", "desiredStatus": "RUNNING",
+        "attachments": [{"type": "ElasticNetworkInterface", "details": [{"name": "privateIPv4Address", "value": address}]}],
+        "containers": [{"name": "app", "lastStatus": "RUNNING"}],
+    })
+}
+
+/// The messages that the tick has sent, as SQS would hand them over.
+fn shards(stand: &Stand) -> Vec<Value> {
+    stand.world(|world| {
+        let sent = world.calls.iter().filter(|(operation, _)| operation == "SendMessageBatch");
+        let entries = sent.flat_map(|(_, body)| body["Entries"].as_array().expect("entries").iter());
+        let record = |(n, entry): (usize, &Value)| {
+            json!({"messageId": n.to_string(), "receiptHandle": "h", "body": entry["MessageBody"], "eventSource": "aws:sqs"})
+        };
+        entries.enumerate().map(record).collect()
+    })
+}

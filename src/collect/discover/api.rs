@@ -1,0 +1,79 @@
+//! Every call to ECS goes through here: in its turn, within the deadline, and with an error that says whether to ask again.
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
+use thiserror::Error;
+
+use crate::aws::reason::reason;
+use crate::collect::rate::Rate;
+use crate::deadline::Deadline;
+
+/// The reads of tasks and container instances draw from one bucket per account and region: 100 at once, 20 a second
+/// (Amazon ECS Developer Guide, "Request throttling for the Amazon ECS API"). A quarter of the refill and half of the
+/// burst are enough for 1,000 tasks a tick, and leave the rest to deployments.
+const CALLS_PER_SECOND: u32 = 5;
+const CALLS_AT_ONCE: u32 = 50;
+
+/// Error codes after which the same call may succeed a little later.
+const PASSING: [&str; 6] = [
+    "ThrottlingException",
+    "Throttling",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "ServerException",
+    "ServiceUnavailableException",
+];
+
+/// ECS, at our pace.
+#[derive(Debug)]
+pub(super) struct Api {
+    pub(super) client: Client,
+    rate: Rate,
+}
+
+/// A call that failed after the SDK's own retries, or for which there was no time.
+#[derive(Clone, Debug, Error)]
+#[error("{call} failed for {subject}: {reason}")]
+pub struct DiscoveryError {
+    pub(super) call: &'static str,
+    /// A cluster, a page of one, or a task definition.
+    pub(super) subject: String,
+    pub(super) reason: String,
+    /// Throttled, 5xx, no connection, out of time: what was known before still stands.
+    pub passing: bool,
+}
+
+impl Api {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, rate: Rate::new(CALLS_PER_SECOND, CALLS_AT_ONCE) }
+    }
+
+    /// Makes a call about `subject`, which is only named in errors. The call itself is put on the heap: the SDK's futures
+    /// weigh kilobytes each.
+    pub(super) fn call<'a, T, E: ProvideErrorMetadata + std::error::Error + 'static>(
+        &'a self,
+        call: &'static str,
+        subject: &'a str,
+        deadline: &'a Deadline,
+        work: impl Future<Output = Result<T, SdkError<E>>> + 'a,
+    ) -> impl Future<Output = Result<T, DiscoveryError>> + 'a {
+        let work = Box::pin(work);
+        let failed =
+            move |reason: String, passing| DiscoveryError { call, subject: subject.to_owned(), reason, passing };
+        let out_of_time = move || failed("the invocation ran out of time".into(), true);
+        async move {
+            if !self.rate.turn(deadline).await {
+                return Err(out_of_time());
+            }
+            let answer = deadline.within(deadline.left(), work).await.ok_or_else(out_of_time)?;
+            answer.map_err(|error| failed(reason(&error), is_passing(&error)))
+        }
+    }
+}
+
+fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::ServiceError(service) => service.err().code().is_none_or(|code| PASSING.contains(&code)),
+        _ => true,
+    }
+}

@@ -1,0 +1,73 @@
+//! What ECS said of tasks a little while ago, for when it does not answer now.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::model::arn::cluster_name;
+use crate::model::target::Task;
+
+/// How long a view of a task stands in for a new one. Throttling passes in seconds; a task that has gone in the meantime
+/// only fails its scrape.
+const KEPT_MS: i64 = 600_000;
+
+/// Tasks by id, each with when it was seen.
+type Views = HashMap<Arc<str>, (Arc<Task>, i64)>;
+
+/// The last view of every task.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    by_id: Mutex<Views>,
+}
+
+impl Known {
+    pub(super) fn remember(&self, tasks: &[Arc<Task>], now_ms: i64) {
+        let mut known = self.known();
+        known.retain(|_, (_, seen_ms)| now_ms - *seen_ms < KEPT_MS);
+        known.extend(tasks.iter().map(|task| (Arc::clone(&task.id), (Arc::clone(task), now_ms))));
+    }
+
+    /// All tasks of the last minutes, stopped ones included.
+    pub(super) fn all(&self, now_ms: i64) -> Vec<Arc<Task>> {
+        let known = self.known();
+        let fresh = known.values().filter(|(_, seen_ms)| now_ms - seen_ms < KEPT_MS);
+        fresh.map(|(task, _)| Arc::clone(task)).collect()
+    }
+
+    /// One task, by its ARN or id.
+    pub(super) fn task(&self, name: &str, now_ms: i64) -> Option<Arc<Task>> {
+        let known = self.known();
+        let id = name.rsplit('/').next()?;
+        known.get(id).filter(|(_, seen_ms)| now_ms - seen_ms < KEPT_MS).map(|(task, _)| Arc::clone(task))
+    }
+
+    /// The tasks of a cluster that is given by name or ARN.
+    pub(super) fn of_cluster(&self, cluster: &str, now_ms: i64) -> Vec<Arc<Task>> {
+        let name = cluster_name(cluster);
+        let known = self.known();
+        let fresh = known.values().filter(|(task, seen_ms)| now_ms - seen_ms < KEPT_MS && *task.cluster == *name);
+        fresh.map(|(task, _)| Arc::clone(task)).collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Views> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_stands_in_for_ten_minutes() {
+        let known = Known::default();
+        let task =
+            |id: &str, cluster: &str| Arc::new(Task { id: id.into(), cluster: cluster.into(), ..Task::default() });
+        known.remember(&[task("a", "shop"), task("b", "bank")], 0);
+        known.remember(&[task("c", "shop")], 300_000);
+        assert_eq!(known.of_cluster("arn:aws:ecs:eu-west-1:111122223333:cluster/shop", 400_000).len(), 2);
+        assert_eq!(known.of_cluster("shop", 700_000).len(), 1);
+        assert!(known.task("arn:aws:ecs:eu-west-1:111122223333:task/bank/b", 1).is_some());
+        assert!(known.task("b", 599_999).is_some());
+        assert!(known.task("b", 600_000).is_none());
+    }
+}

@@ -1,0 +1,87 @@
+//! Which tasks there are, by their ARNs: ListClusters when it is needed, and ListTasks page by page.
+
+use aws_sdk_ecs::types::DesiredStatus;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::{CLUSTERS_AT_ONCE, Discovery, DiscoveryError};
+use crate::deadline::Deadline;
+
+/// ListTasks returns at most 100 ARNs, as many as DescribeTasks takes.
+const TASKS_PER_PAGE: i32 = 100;
+
+/// Up to 100 tasks of one cluster: what one call of DescribeTasks takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// By name or ARN.
+    pub cluster: String,
+    /// ARNs or ids.
+    pub tasks: Vec<String>,
+}
+
+/// The tasks that are to run, in all wanted clusters.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// By name or ARN, those without tasks included.
+    pub clusters: Vec<String>,
+    pub pages: Vec<Page>,
+    pub failures: Vec<DiscoveryError>,
+    /// Clusters whose list broke off for a reason that passes.
+    pub(super) broken: Vec<String>,
+}
+
+impl Listing {
+    /// Tasks listed.
+    pub fn tasks(&self) -> usize {
+        self.pages.iter().map(|page| page.tasks.len()).sum()
+    }
+}
+
+impl Discovery {
+    /// Lists the running tasks of all wanted clusters.
+    pub async fn list(&self, deadline: &Deadline) -> Listing {
+        let clusters = match self.wanted.clusters(&self.api, deadline).await {
+            Ok(clusters) => clusters,
+            Err(error) => return Listing { failures: vec![error], ..Listing::default() },
+        };
+        let mut lists = stream::iter(&clusters)
+            .map(|cluster| async move { (cluster, self.pages(cluster, DesiredStatus::Running, deadline).await) })
+            .buffer_unordered(CLUSTERS_AT_ONCE);
+        let mut listing = Listing::default();
+        while let Some((cluster, (pages, failure))) = lists.next().await {
+            listing.pages.extend(pages);
+            if failure.as_ref().is_some_and(|failure| failure.passing) {
+                listing.broken.push(cluster.clone());
+            }
+            listing.failures.extend(failure);
+        }
+        drop(lists);
+        Listing { clusters, ..listing }
+    }
+
+    /// The pages of one cluster up to the first that fails.
+    pub(super) async fn pages(
+        &self,
+        cluster: &str,
+        status: DesiredStatus,
+        deadline: &Deadline,
+    ) -> (Vec<Page>, Option<DiscoveryError>) {
+        let (mut pages, mut token) = (Vec::new(), None);
+        loop {
+            let request = self.api.client.list_tasks().cluster(cluster).max_results(TASKS_PER_PAGE);
+            let request = request.desired_status(status.clone()).set_next_token(token).send();
+            let output = match self.api.call("ListTasks", cluster, deadline, request).await {
+                Ok(output) => output,
+                Err(error) => return (pages, Some(error)),
+            };
+            let arns = output.task_arns.unwrap_or_default();
+            // A page is never more than DescribeTasks takes, whatever the server thinks of our limit.
+            let chunks = arns.chunks(TASKS_PER_PAGE.unsigned_abs() as usize);
+            pages.extend(chunks.map(|tasks| Page { cluster: cluster.to_owned(), tasks: tasks.to_vec() }));
+            token = output.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return (pages, None);
+            }
+        }
+    }
+}

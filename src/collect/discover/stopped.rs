@@ -1,0 +1,71 @@
+//! Tasks that stopped lately: ECS lists them for an hour. Each is described once per environment, when it first shows as
+//! stopped.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_sdk_ecs::types::DesiredStatus;
+
+use super::list::Page;
+use super::{Discovery, DiscoveryError};
+use crate::deadline::Deadline;
+use crate::model::arn::cluster_name;
+use crate::model::target::Task;
+
+/// Stopped tasks that have been described, by their ARNs.
+#[derive(Debug, Default)]
+pub(super) struct Stopped {
+    by_arn: Mutex<HashMap<Arc<str>, Arc<Task>>>,
+}
+
+impl Discovery {
+    /// The stopped tasks of these clusters that ECS still lists, filtered out or not, and what could not be asked.
+    pub async fn stopped(&self, clusters: &[String], deadline: &Deadline) -> (Vec<Arc<Task>>, Vec<DiscoveryError>) {
+        let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+        for cluster in clusters {
+            let (pages, failure) = self.pages(cluster, DesiredStatus::Stopped, deadline).await;
+            if failure.is_none() {
+                self.stopped.forget_unlisted(cluster, &pages);
+            }
+            failures.extend(failure);
+            let described = self.describe(&self.stopped.unknown(pages), deadline).await;
+            failures.extend(described.failures);
+            self.stopped.keep(described.tasks.iter().chain(&described.dropped));
+            tasks.extend(self.stopped.of_cluster(cluster));
+        }
+        (tasks, failures)
+    }
+}
+
+impl Stopped {
+    /// Forgets the tasks of a cluster that ECS no longer lists.
+    fn forget_unlisted(&self, cluster: &str, pages: &[Page]) {
+        let listed: HashSet<&str> = pages.iter().flat_map(|page| &page.tasks).map(String::as_str).collect();
+        let name = cluster_name(cluster);
+        self.tasks().retain(|arn, task| *task.cluster != *name || listed.contains(&**arn));
+    }
+
+    /// The listed tasks that have yet to be described, in as few pages as they fit in.
+    fn unknown(&self, pages: Vec<Page>) -> Vec<Page> {
+        let Some(cluster) = pages.first().map(|page| page.cluster.clone()) else { return Vec::new() };
+        let tasks = self.tasks();
+        let unknown: Vec<String> =
+            pages.into_iter().flat_map(|page| page.tasks).filter(|arn| !tasks.contains_key(arn.as_str())).collect();
+        unknown.chunks(100).map(|tasks| Page { cluster: cluster.clone(), tasks: tasks.to_vec() }).collect()
+    }
+
+    /// Keeps those that have come to their end: the others are listed because they are told to stop.
+    fn keep<'a>(&self, described: impl Iterator<Item = &'a Arc<Task>>) {
+        let ended = described.filter(|task| &*task.last_status == "STOPPED");
+        self.tasks().extend(ended.map(|task| (Arc::clone(&task.arn), Arc::clone(task))));
+    }
+
+    fn of_cluster(&self, cluster: &str) -> Vec<Arc<Task>> {
+        let name = cluster_name(cluster);
+        self.tasks().values().filter(|task| *task.cluster == *name).map(Arc::clone).collect()
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Task>>> {
+        self.by_arn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,183 @@
+//! Which tasks are looked at: rules of a setting, each a few conditions on what ECS says of a task.
+//!
+//! ```text
+//! rules     = rule *("," rule)
+//! rule      = ["!"] condition *("&" condition)
+//! condition = ("service" / "family" / "launch-type" / "cluster" / "label." name / "tag." name) "=" glob
+//! ```
+//!
+//! A rule holds when all of its conditions do. A task for which a rule with `!` holds is dropped; of the other rules one
+//! has to hold, when there are any.
+
+use super::glob;
+use super::target::Task;
+
+/// The rules. `Default` keeps every task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskFilter {
+    keep: Vec<Rule>,
+    drop: Vec<Rule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rule {
+    /// As it is written.
+    text: String,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Condition {
+    subject: Subject,
+    glob: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Subject {
+    Service,
+    Family,
+    LaunchType,
+    Cluster,
+    /// A docker label of any of the task's containers.
+    Label(String),
+    Tag(String),
+}
+
+impl TaskFilter {
+    /// Reads the rules; the error names the first that is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut filter = TaskFilter::default();
+        for text in text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            let (rules, conditions) = match text.strip_prefix('!') {
+                Some(conditions) => (&mut filter.drop, conditions),
+                None => (&mut filter.keep, text),
+            };
+            let conditions = conditions.split('&').map(|one| condition(one.trim())).collect::<Result<_, _>>()?;
+            rules.push(Rule { text: text.to_owned(), conditions });
+        }
+        Ok(filter)
+    }
+
+    /// The rule that keeps or, as the error, drops a task. `Ok(None)`: no rule says anything of it, and none has to.
+    /// The error is empty when every rule that could have kept it does not hold.
+    pub fn verdict(&self, task: &Task) -> Result<Option<&str>, &str> {
+        if let Some(rule) = self.drop.iter().find(|rule| rule.holds(task)) {
+            return Err(&rule.text);
+        }
+        match self.keep.iter().find(|rule| rule.holds(task)) {
+            Some(rule) => Ok(Some(&rule.text)),
+            None if self.keep.is_empty() => Ok(None),
+            None => Err(""),
+        }
+    }
+
+    /// Whether every task is kept.
+    pub fn is_empty(&self) -> bool {
+        self.keep.is_empty() && self.drop.is_empty()
+    }
+}
+
+impl Rule {
+    fn holds(&self, task: &Task) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(task))
+    }
+}
+
+impl Condition {
+    fn holds(&self, task: &Task) -> bool {
+        let matches = |value: &str| glob::matches(&self.glob, value);
+        match &self.subject {
+            Subject::Service => task.service.as_deref().is_some_and(matches),
+            Subject::Family => matches(&task.family),
+            Subject::LaunchType => matches(&task.launch_type),
+            Subject::Cluster => matches(&task.cluster),
+            Subject::Label(name) => {
+                task.containers.iter().any(|container| container.docker_label(name).is_some_and(matches))
+            }
+            Subject::Tag(name) => task.tags.iter().any(|(key, value)| **key == **name && matches(value)),
+        }
+    }
+}
+
+fn condition(text: &str) -> Result<Condition, String> {
+    let wrong = |what: &str| {
+        format!(
+            "`{text}` {what}: write it as service=cart-*, family=, launch-type=, cluster=, label.<name>= or tag.<name>="
+        )
+    };
+    let (subject, glob) = text.split_once('=').ok_or_else(|| wrong("is no condition"))?;
+    let subject = match subject.trim() {
+        "service" => Subject::Service,
+        "family" => Subject::Family,
+        "launch-type" => Subject::LaunchType,
+        "cluster" => Subject::Cluster,
+        other => match other.split_once('.') {
+            Some(("label", name)) if !name.is_empty() => Subject::Label(name.to_owned()),
+            Some(("tag", name)) if !name.is_empty() => Subject::Tag(name.to_owned()),
+            _ => return Err(wrong("is about nothing that is known of a task")),
+        },
+    };
+    Ok(Condition { subject, glob: glob.trim().to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::target::TaskContainer;
+
+    fn task() -> Task {
+        let container =
+            TaskContainer { docker_labels: vec![("team".into(), "payments".into())], ..TaskContainer::default() };
+        Task {
+            service: Some("cart-svc".into()),
+            family: "cart".into(),
+            launch_type: "FARGATE".into(),
+            cluster: "shop".into(),
+            tags: vec![("env".into(), "prod".into())],
+            containers: vec![TaskContainer::default(), container],
+            ..Task::default()
+        }
+    }
+
+    #[test]
+    fn a_task_is_kept_or_dropped_by_the_first_rule_that_holds() {
+        for (rules, expected) in [
+            ("", Ok(None)),
+            ("service=cart-*", Ok(Some("service=cart-*"))),
+            ("service=bank, family=cart", Ok(Some("family=cart"))),
+            ("service=bank", Err("")),
+            ("!service=cart-*", Err("!service=cart-*")),
+            ("!service=bank", Ok(None)),
+            ("family=cart,!label.team=pay*", Err("!label.team=pay*")),
+            ("launch-type=FARGATE&label.team=payments", Ok(Some("launch-type=FARGATE&label.team=payments"))),
+            ("launch-type=EC2&label.team=payments", Err("")),
+            ("label.team=*", Ok(Some("label.team=*"))),
+            ("label.nothing=*", Err("")),
+            ("tag.env=pro?&cluster=shop", Ok(Some("tag.env=pro?&cluster=shop"))),
+            ("tag.env=dev", Err("")),
+        ] {
+            let filter = TaskFilter::parse(rules).expect("the rules are right");
+            assert_eq!(filter.verdict(&task()), expected, "{rules}");
+        }
+    }
+
+    #[test]
+    fn a_task_of_its_own_is_in_no_service() {
+        let alone = Task { service: None, ..task() };
+        let filter = TaskFilter::parse("service=*").expect("the rule is right");
+        assert_eq!(filter.verdict(&alone), Err(""));
+    }
+
+    #[test]
+    fn a_rule_that_is_none_is_named() {
+        for (rules, expected) in [
+            ("cart", "`cart` is no condition"),
+            ("family=a,name=b", "`name=b` is about nothing that is known of a task"),
+            ("label.=x", "`label.=x` is about nothing"),
+            ("family=a&&x=1", "`` is no condition"),
+        ] {
+            let error = TaskFilter::parse(rules).expect_err("a rule is wrong");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Tasks that stopped: why, and the end of their series. ECS tells by state change events, and a tick looks for what no
+//! event told of: both write the same samples.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::account::Round;
+use super::{HandleError, Pipeline, WITHOUT_PROMETHEUS, account};
+use crate::collect::discover::Listing;
+use crate::collect::insights::Slot;
+use crate::deadline::Deadline;
+use crate::invocation::{Reply, TaskChange};
+use crate::model::series::{Labels, SeriesBatch};
+use crate::model::target::Task;
+use crate::model::task_event;
+use crate::translate::stats::StatsSource;
+use crate::translate::stopped::{Stop, stale_markers, stopped_series};
+
+/// How far back a tick looks for stopped tasks: the minute since the last tick, and the one before it in case that tick
+/// failed. What is written twice is the same.
+const SWEPT_MS: i64 = 120_000;
+
+/// How long after the last event of a task, which lies on the minute, its series are ended.
+const AFTER_LAST_EVENT_MS: i64 = 30_000;
+
+impl Pipeline {
+    /// The tasks that ECS lists as stopped, in all clusters of a tick; or those that events have told of.
+    pub(super) async fn sweep(&self, listing: &Listing, deadline: &Deadline) -> Vec<Arc<Task>> {
+        if !self.settings.stopped_tasks {
+            let recent = self.discovery.recent(deadline).into_iter();
+            return recent.filter(|task| &*task.last_status == "STOPPED").collect();
+        }
+        let (tasks, failures) = self.discovery.stopped(&listing.clusters, deadline).await;
+        for failure in failures {
+            tracing::warn!(reason = failure.to_string(), "stopped tasks: {failure}");
+        }
+        tasks
+    }
+
+    /// Writes why tasks stopped since the last tick, and ends the series of those whose last sample is written.
+    pub(super) fn end_series(
+        &self,
+        tick_ms: i64,
+        stopped: &[Arc<Task>],
+        round: &mut Round,
+        deadline: &Deadline,
+        out: &mut SeriesBatch,
+    ) {
+        let since_ms = Slot::around(tick_ms).start_ms.saturating_sub(SWEPT_MS);
+        let slot = self.settings.insights_lag.map(|lag| Slot::of_tick(tick_ms, lag));
+        for task in stopped.iter().filter(|task| self.discovery.verdict(task).is_ok()) {
+            let Some(stopped_ms) = stopped_ms(task) else { continue };
+            if (since_ms..=deadline.now_ms()).contains(&stopped_ms) {
+                round.stopped();
+                self.end(task, stopped_ms, round, out);
+            }
+            // An event may still come for the minute in which the task stopped, and for the next one.
+            let last = Slot::around(stopped_ms).next();
+            if slot == Some(last) && self.source(task) == Some(StatsSource::Insights) {
+                let stop = Stop { task, at_ms: last.start_ms + AFTER_LAST_EVENT_MS };
+                let extra = self.labelled(Labels::default());
+                round.wrote(stale_markers(&stop, StatsSource::Insights, &extra, &self.settings.stats, out));
+            }
+        }
+    }
+
+    /// A task has changed its state. Only ends are of interest: of the task, or of one of its containers.
+    pub(super) async fn task_change(&self, change: TaskChange<'_>, deadline: &Deadline) -> Result<Reply, HandleError> {
+        let skipped = |why: &str| Ok(Reply::Summary(json!({"skipped": why})));
+        if self.remote_write.is_none() {
+            return skipped(WITHOUT_PROMETHEUS);
+        }
+        let task = task_event::parse_detail(change.detail.as_bytes())?;
+        let has_ended = |status: &str| status == "STOPPED";
+        if !has_ended(&task.last_status) && !task.containers.iter().any(|container| has_ended(&container.last_status)) {
+            return skipped("nothing has stopped");
+        }
+        if self.discovery.known(&task.arn, deadline).is_some_and(|known| known.version > task.version) {
+            return skipped("a later state is known");
+        }
+        let (task, failures) = self.discovery.of_event(task, deadline).await;
+        account::failures(&failures);
+        let Some(task) = task else { return skipped("the task is none of those looked at") };
+        let (mut round, mut batch) = (Round::default(), SeriesBatch::default());
+        let at_ms = stopped_ms(&task).or(task.updated_at_ms).or(change.at_ms).unwrap_or(deadline.started_ms());
+        self.end(&task, at_ms, &mut round, &mut batch);
+        round.stopped();
+        let account = self.write(batch, round.take_refused(), deadline).await;
+        round.finish_event("task change", &account, deadline).map(Reply::Summary)
+    }
+
+    /// Why it stopped; and markers, at once, where a scrape wrote its series: nothing can come after them.
+    fn end(&self, task: &Task, at_ms: i64, round: &mut Round, out: &mut SeriesBatch) {
+        let (stop, extra) = (Stop { task, at_ms }, self.labelled(Labels::default()));
+        round.wrote(stopped_series(&stop, &extra, &self.settings.stats, out));
+        let ended = &*task.last_status == "STOPPED";
+        if ended && self.source(task) == Some(StatsSource::Endpoint) {
+            round.wrote(stale_markers(&stop, StatsSource::Endpoint, &extra, &self.settings.stats, out));
+        }
+    }
+}
+
+/// When a task came to its end.
+fn stopped_ms(task: &Task) -> Option<i64> {
+    if &*task.last_status != "STOPPED" {
+        return None;
+    }
+    task.stopped_at_ms.or(task.execution_stopped_at_ms)
+}

@@ -1,0 +1,110 @@
+//! What a tick would do with every task, and why: for `sidecarless targets`.
+
+use serde::Serialize;
+
+use super::Pipeline;
+use crate::collect::targets::stats_target;
+use crate::deadline::Deadline;
+use crate::model::target::Task;
+use crate::translate::stats::StatsSource;
+
+/// Every task that was found.
+#[derive(Debug, Serialize)]
+pub struct TargetList {
+    pub targets: Vec<TargetRow>,
+    /// What could not be asked.
+    pub failures: Vec<String>,
+}
+
+/// One task.
+#[derive(Debug, Default, Serialize)]
+pub struct TargetRow {
+    pub cluster: String,
+    pub service: String,
+    pub family: String,
+    pub task: String,
+    pub launch_type: String,
+    pub network_mode: String,
+    pub status: String,
+    pub kept: bool,
+    /// The rule that kept or dropped it.
+    pub rule: String,
+    /// `endpoint`, `insights`, or empty.
+    pub source: &'static str,
+    /// Where it is scraped.
+    pub address: Option<String>,
+    pub port: Option<u16>,
+    pub path: Option<String>,
+    /// Why a task that declares an endpoint is not scraped.
+    pub problem: Option<String>,
+}
+
+impl TargetList {
+    /// Whether everything could be asked, and everything that declares an endpoint can be scraped.
+    pub fn is_well(&self) -> bool {
+        self.failures.is_empty() && self.targets.iter().all(|target| target.problem.is_none())
+    }
+}
+
+impl Pipeline {
+    /// Every running task of the wanted clusters, by cluster, family and id.
+    pub async fn targets(&self, deadline: &Deadline) -> TargetList {
+        let listing = self.discovery.list(deadline).await;
+        let discovered = self.discovery.describe_all(&listing, deadline).await;
+        let known = discovered.tasks.iter().chain(&discovered.dropped).map(|task| self.row(task));
+        let undefined = discovered
+            .undefined
+            .iter()
+            .map(|task| TargetRow { problem: Some("its task definition cannot be read".into()), ..identity(task) });
+        let mut targets: Vec<TargetRow> = known.chain(undefined).collect();
+        targets.sort_by(|a, b| (&a.cluster, &a.family, &a.task).cmp(&(&b.cluster, &b.family, &b.task)));
+        TargetList { targets, failures: discovered.failures.iter().map(ToString::to_string).collect() }
+    }
+
+    fn row(&self, task: &std::sync::Arc<Task>) -> TargetRow {
+        let mut row = identity(task);
+        match self.discovery.verdict(task) {
+            Ok(rule) => {
+                row.kept = true;
+                row.rule = rule.unwrap_or("all tasks").to_owned();
+            }
+            Err("") => row.rule = "no rule of SIDECARLESS_TASKS keeps it".into(),
+            Err(rule) => row.rule = rule.to_owned(),
+        }
+        if !row.kept {
+            return row;
+        }
+        let source = self.source(task);
+        row.source = match source {
+            Some(StatsSource::Endpoint) => "endpoint",
+            Some(StatsSource::Insights) => "insights",
+            None => "",
+        };
+        if source != Some(StatsSource::Endpoint) {
+            return row;
+        }
+        match stats_target(task, &self.settings.scrape_ranges) {
+            Some(Ok(target)) => {
+                row.address = Some(target.address.ip().to_string());
+                row.port = Some(target.address.port());
+                row.path = Some(target.path);
+            }
+            Some(Err(dropped)) => row.problem = Some(dropped.to_string()),
+            None => {}
+        }
+        row
+    }
+}
+
+fn identity(task: &Task) -> TargetRow {
+    TargetRow {
+        cluster: task.cluster.to_string(),
+        service: task.service.as_deref().unwrap_or_default().to_owned(),
+        family: task.family.to_string(),
+        task: task.id.to_string(),
+        launch_type: task.launch_type.to_string(),
+        network_mode: task.network_mode.to_string(),
+        status: task.last_status.to_string(),
+        ..TargetRow::default()
+    }
+}

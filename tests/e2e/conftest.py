@@ -1,0 +1,53 @@
+"""Real peers for the tests: Prometheus as AMP, moto as X-Ray and ECS, the release binary under Lambda's own emulator."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from demo.peers import Peers, forget_settings, function, moto, post, prometheus  # noqa: E402
+
+TOKEN = "end-to-end"
+BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless")
+forget_settings()
+
+
+@dataclass
+class Stack:
+    """Addresses of everything that runs."""
+
+    peers: Peers
+    amp: str
+    aws: str
+    url: str
+
+    def push(self, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        given = {"content-type": "application/x-protobuf", "authorization": f"Bearer {TOKEN}"}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return post(self.url + path, body, given)
+
+
+def settings(amp_url: str, aws: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": aws,
+        "AWS_PROMETHEUS_ENDPOINT": amp_url,
+        "SIDECARLESS_TOKENS_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest(),
+        "SIDECARLESS_SCRAPE_RANGES": "127.0.0.0/8",
+    }
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Peers(tmp_path_factory.mktemp("peers")) as peers:
+        amp, aws = prometheus(peers), moto(peers)
+        url = function(peers, BINARY, settings(f"{amp}/api/v1/write", aws))
+        yield Stack(peers, amp, aws, url)

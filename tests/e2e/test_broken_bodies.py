@@ -1,0 +1,73 @@
+"""Whatever is sent to the Function URL is answered with a reason, and does no harm to what comes after it."""
+
+from __future__ import annotations
+
+import gzip
+import time
+import zlib
+
+import pytest
+from conftest import TOKEN, Stack
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
+
+from demo.peers import get, post, query, wait_for
+
+
+def gauge(name: str, value: float) -> bytes:
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name=name)
+    metric.gauge.data_points.add(as_double=value, time_unix_nano=time.time_ns())
+    return request.SerializeToString()
+
+
+GOOD = gauge("good", 1)
+ZIPPED = gzip.compress(GOOD * 50)
+BROKEN = [
+    ("no protobuf", b"hello, world", {}, 400, "no OTLP protobuf"),
+    ("truncated protobuf", GOOD[:-3], {}, 400, "no OTLP protobuf"),
+    ("truncated gzip", ZIPPED[:-9], {"content-encoding": "gzip"}, 400, "starts as gzip and is broken"),
+    ("garbage that claims to be gzip", b"\xff\xfe" * 20, {"content-encoding": "gzip"}, 400, "no OTLP protobuf"),
+    ("a gzip bomb", gzip.compress(bytes(64 << 20)), {"content-encoding": "gzip"}, 413, "inflates to more than"),
+    ("a request of empty messages", b"\x0a\x00" * 2_000_000, {}, 413, "would take more than"),
+    ("an unknown compression", GOOD, {"content-encoding": "br"}, 415, "`br` is not taken"),
+    ("JSON that is none", b"{", {"content-type": "application/json"}, 400, "no OTLP JSON"),
+    ("JSON with a short id", b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"abc"}]}]}]}',
+     {"content-type": "application/json", "path": "/v1/traces"}, 400, "traceId"),
+    ("no token", GOOD, {"authorization": ""}, 401, "bearer token"),
+    ("a token off by one", GOOD, {"authorization": f"Bearer {TOKEN[:-1]}x"}, 401, "not one of those accepted"),
+    ("an unknown path", GOOD, {"path": "/v2/metrics"}, 404, "nothing at"),
+    ("logs", b"", {"path": "/v1/logs"}, 404, "OTEL_LOGS_EXPORTER=none"),
+]
+
+
+@pytest.mark.parametrize("case, body, headers, status, reason", BROKEN, ids=[row[0] for row in BROKEN])
+def test_a_broken_push_is_told_why(stack: Stack, case: str, body: bytes, headers: dict[str, str], status: int, reason: str) -> None:
+    headers = {"content-type": "application/x-protobuf", "authorization": f"Bearer {TOKEN}", **headers}
+    path = headers.pop("path", "/v1/metrics")
+    got, answer_headers, answer = post(stack.url + path, body, {name: value for name, value in headers.items() if value})
+    assert got == status, answer
+    if answer_headers["content-type"] == "application/json":
+        message = answer.decode()
+    else:
+        message = Status.FromString(answer).message
+    assert reason in message
+
+
+def test_a_get_where_a_post_belongs_is_told_so(stack: Stack) -> None:
+    with pytest.raises(OSError, match="405"):
+        get(stack.url + "/v1/traces")
+
+
+def test_the_next_good_push_still_arrives(stack: Stack) -> None:
+    for _, body, _, _, _ in BROKEN:
+        stack.push("/v1/metrics", body)
+    for name, encoding, body in [
+        ("good_plain", "identity", gauge("good.plain", 1)),
+        ("good_gzip", "gzip", gzip.compress(gauge("good.gzip", 2))),
+        ("good_deflate", "deflate", zlib.compress(gauge("good.deflate", 3))),
+        ("good_despite_its_header", "gzip", gauge("good.despite.its.header", 4)),
+    ]:
+        status, _, answer = stack.push("/v1/metrics", body, content_encoding=encoding)
+        assert (status, ExportMetricsServiceResponse.FromString(answer).partial_success.rejected_data_points) == (200, 0)
+        wait_for(f"{name} in Prometheus", lambda name=name: query(stack.amp, name))

@@ -1,0 +1,77 @@
+"""The sample events through the real Runtime API, and what is said of settings and events that are wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import BINARY, ROOT, Stack, settings
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from test_broken_bodies import gauge
+
+from demo.events import traces
+from demo.peers import Peers, function, post
+
+EVENTS = ROOT / "events"
+
+
+def invoke(peers: Peers, event: Any, token: str = "") -> Any:
+    """What the function gives for an event; `token` takes the place of that in a sample."""
+    text = json.dumps(event).replace("Bearer demo-token", f"Bearer {token}")
+    status, _, body = post(peers.invoke_url, text.encode())
+    assert status == 200
+    return json.loads(body)
+
+
+def sample(name: str) -> Any:
+    return json.loads((EVENTS / name).read_text())
+
+
+@pytest.fixture(scope="module")
+def without_prometheus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    variables = settings("", stack.aws)
+    with Peers(tmp_path_factory.mktemp("without-prometheus")) as peers:
+        yield Stack(peers, "", stack.aws, function(peers, BINARY, variables))
+
+
+@pytest.mark.parametrize("name", ["tick.json", "tick-rule.json"])
+def test_a_tick_sums_up_what_it_did(stack: Stack, name: str) -> None:
+    summary = invoke(stack.peers, sample(name))
+    assert (summary["tasks"], summary["targets_down"], summary["undelivered"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["push-traces.json", "push-metrics.json"])
+def test_a_push_is_answered_in_its_own_encoding(stack: Stack, name: str) -> None:
+    reply = invoke(stack.peers, sample(name), token="end-to-end")
+    assert (reply["statusCode"], reply["headers"]["content-type"]) == (200, "application/x-protobuf")
+
+
+
+def test_an_unknown_event_is_an_error_that_names_what_it_looked_like(stack: Stack) -> None:
+    error = invoke(stack.peers, {"surprise": True})
+    assert "`surprise`" in error["errorMessage"]
+    assert "errorMessage" not in invoke(stack.peers, sample("tick.json"))
+
+
+def test_without_a_prometheus_traces_are_taken_and_metrics_refused_by_name(without_prometheus: Stack) -> None:
+    assert without_prometheus.push("/v1/traces", traces())[0] == 200
+    status, _, body = without_prometheus.push("/v1/metrics", gauge("lost", 1))
+    refused = ExportMetricsServiceResponse.FromString(body).partial_success
+    assert (status, refused.rejected_data_points) == (200, 1)
+    assert "AWS_PROMETHEUS_ENDPOINT" in refused.error_message
+
+
+def test_without_a_prometheus_a_tick_says_that_it_does_nothing(without_prometheus: Stack) -> None:
+    assert "AWS_PROMETHEUS_ENDPOINT" in invoke(without_prometheus.peers, sample("tick.json"))["skipped"]
+
+
+def test_mistaken_settings_are_told_all_at_once() -> None:
+    mistaken = {"SIDECARLESS_AUTH": "maybe", "SIDECARLESS_CLUSTER": "shop", "AWS_REGION": "eu-west-1"}
+    command = [str(BINARY), "invoke", str(EVENTS / "tick.json")]
+    ended = subprocess.run(command, env=mistaken, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert "SIDECARLESS_AUTH" in ended.stderr
+    assert "did you mean SIDECARLESS_CLUSTERS?" in ended.stderr

@@ -1,0 +1,448 @@
+//! Ticks, shards, task changes and log events, from outside: the real binary, invoked through a stand-in for the Runtime
+//! API, against a stand-in for AWS that counts its calls.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::indexing_slicing,
+    reason = "a test stops at its first surprise"
+)]
+
+#[expect(dead_code, reason = "the benchmark of ticks uses more of it")]
+mod stand;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use stand::{Series, Stand, now_ms};
+
+const MINUTE: i64 = 60_000;
+const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
+
+fn arn(kind: &str, name: &str) -> String {
+    format!("arn:aws:ecs:eu-west-1:111122223333:{kind}/{name}")
+}
+
+/// A running Fargate task at a loopback address.
+fn task(cluster: &str, id: &str, family: &str) -> Value {
+    json!({
+        "taskArn": arn("task", &format!("{cluster}/{id}")), "clusterArn": arn("cluster", cluster),
+        "taskDefinitionArn": arn("task-definition", &format!("{family}:1")), "group": format!("service:{family}-svc"),
+        "launchType": "FARGATE", "lastStatus": "RUNNING", "desiredStatus": "RUNNING", "cpu": "512", "memory": "1024",
+        "version": 3,
+        "attachments": [{"type": "ElasticNetworkInterface",
+            "details": [{"name": "privateIPv4Address", "value": "127.0.0.1"}]}],
+        "containers": [{"name": "app", "lastStatus": "RUNNING"}],
+    })
+}
+
+/// A definition of one container; `port` declares a stats endpoint.
+fn definition(family: &str, mode: &str, port: Option<u16>) -> (String, Value) {
+    let labels = port.map_or(json!({}), |port| json!({"sidecarless.stats.port": port.to_string()}));
+    let arn = arn("task-definition", &format!("{family}:1"));
+    let definition = json!({"taskDefinitionArn": arn, "networkMode": mode,
+        "containerDefinitions": [{"name": "app", "essential": true, "dockerLabels": labels}]});
+    (arn, definition)
+}
+
+fn tick(at_ms: i64) -> Value {
+    let at = jiff::Timestamp::from_millisecond(at_ms).expect("a time");
+    json!({"sidecarless": "tick", "at": at.to_string()})
+}
+
+fn this_minute() -> i64 {
+    now_ms() / MINUTE * MINUTE
+}
+
+fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    expected.iter().map(|&(name, count)| (name.to_owned(), count)).collect()
+}
+
+/// A cluster of so many tasks of the family `cart`, which serve no stats themselves.
+fn shop_of(stand: &Stand, tasks: usize) {
+    stand.world(|world| {
+        world.definitions.extend([definition("cart", "awsvpc", None)]);
+        world.tasks.insert("shop".into(), (0..tasks).map(|n| task("shop", &format!("t{n}"), "cart")).collect());
+    });
+}
+
+fn event(kind: &str, id: &str, at_ms: i64) -> (i64, String) {
+    let event = json!({"Version": "0", "Type": kind, "TaskId": id, "TaskDefinitionFamily": "cart", "ClusterName": "shop",
+        "ContainerName": "app", "ServiceName": "cart-svc", "TaskDefinitionRevision": "1", "Timestamp": at_ms, "CpuUtilized": 100.0,
+        "MemoryUtilized": 200, "DesiredTaskCount": 2, "RunningTaskCount": 1, "PendingTaskCount": 0});
+    (at_ms, event.to_string())
+}
+
+fn named<'a>(series: &'a [Series], name: &str, task: &str) -> Vec<&'a Series> {
+    let of_task =
+        |one: &&Series| one.label("aws_ecs_task_id") == task || one.labels.values().any(|value| value.ends_with(task));
+    series.iter().filter(|one| one.name() == name).filter(of_task).collect()
+}
+
+#[test]
+fn a_tick_asks_ecs_once_per_hundred_tasks_and_for_each_definition_once_ever() {
+    let mut stand = Stand::new();
+    shop_of(&stand, 250);
+    stand.start(&[]);
+    let reply = stand.invoke(&tick(this_minute()));
+    assert_eq!(reply["tasks"], 250, "{reply}");
+    let every_tick = [("ListTasks", 3), ("DescribeTasks", 3), ("ListTasks STOPPED", 1), ("FilterLogEvents", 1)];
+    let first = counts(&[&every_tick[..], &[("DescribeTaskDefinition", 1)]].concat());
+    assert_eq!(stand.counted(), first);
+    stand.invoke(&tick(this_minute()));
+    assert_eq!(stand.counted(), counts(&every_tick));
+}
+
+#[test]
+fn a_cluster_that_is_refused_costs_no_other_anything() {
+    let mut stand = Stand::new();
+    shop_of(&stand, 2);
+    stand.world(|world| {
+        world.tasks.insert("bank".into(), vec![task("bank", "b1", "cart")]);
+        world.faults.insert(("ListTasks".into(), "bank".into()), "AccessDeniedException".into());
+    });
+    stand.start(&[("SIDECARLESS_CLUSTERS", "*")]);
+    let reply = stand.invoke(&tick(this_minute()));
+    assert_eq!(reply["tasks"], 2, "{reply}");
+}
+
+#[test]
+fn a_throttled_cluster_is_taken_as_it_was() {
+    let mut stand = Stand::new();
+    let port = stand.port;
+    stand.world(|world| {
+        world.definitions.extend([definition("cart", "awsvpc", Some(port))]);
+        world.tasks.insert("shop".into(), vec![task("shop", "t1", "cart")]);
+    });
+    stand.start(&[]);
+    assert_eq!(stand.invoke(&tick(this_minute()))["targets_up"], 1);
+    for operation in ["DescribeTasks", "ListTasks"] {
+        stand.world(|world| world.faults.insert((operation.into(), "shop".into()), "ThrottlingException".into()));
+        let reply = stand.invoke(&tick(this_minute()));
+        assert_eq!(reply["targets_up"], 1, "{operation}: {reply}");
+    }
+    stand.world(|world| world.faults.insert(("ListTasks".into(), "shop".into()), "AccessDeniedException".into()));
+    let reply = stand.invoke(&tick(this_minute()));
+    assert!(reply["errorMessage"].as_str().is_some_and(|message| message.contains("AccessDenied")), "{reply}");
+}
+
+#[test]
+fn a_tick_reads_exactly_one_minute_of_insights_however_many_pages_it_has() {
+    let mut stand = Stand::new();
+    let (at, port) = (this_minute() - 3 * MINUTE, stand.port);
+    shop_of(&stand, 1);
+    stand.world(|world| {
+        world.definitions.extend([definition("web", "awsvpc", Some(port))]);
+        world.tasks.get_mut("shop").expect("a cluster").push(task("shop", "t9", "web"));
+        let mut events = vec![event("Task", "t0", at - MINUTE), event("Task", "t0", at + MINUTE)];
+        events.extend([event("Task", "t0", at), event("Container", "t0", at), event("Service", "", at)]);
+        // The second of these has an endpoint of its own; the third is broken; the fourth nobody knows.
+        events.extend([event("Task", "t9", at), (at, "{".into()), event("Task", "gone", at)]);
+        world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), events);
+        world.log_page = 4;
+    });
+    stand.start(&[]);
+    let reply = stand.invoke(&tick(this_minute()));
+    assert_eq!((reply["insights_events"].as_u64(), reply["targets_up"].as_u64()), (Some(6), Some(1)), "{reply}");
+    assert_eq!(stand.counted().get("FilterLogEvents"), Some(&2));
+    let series = stand.take_series();
+    let cpu = named(&series, "ecs_task_cpu_utilized", "t0");
+    assert_eq!(cpu.len(), 1, "{series:?}");
+    assert_eq!(cpu[0].samples, [(at, 100.0)]);
+    assert_eq!(named(&series, "ecs_task_memory_utilized", "gone").len(), 1);
+    assert!(named(&series, "ecs_task_memory_utilized", "t9").is_empty(), "the endpoint is the better source");
+    assert!(series.iter().any(|one| one.name() == "ecs_service_running_task_count" && one.samples == [(at, 1.0)]));
+}
+
+#[test]
+fn a_cluster_without_insights_and_an_insights_less_setting_are_quiet() {
+    let mut stand = Stand::new();
+    shop_of(&stand, 1);
+    stand.start(&[("SIDECARLESS_STATS", "endpoint"), ("SIDECARLESS_STOPPED_TASKS", "off")]);
+    stand.invoke(&tick(this_minute()));
+    assert_eq!(stand.counted(), counts(&[("ListTasks", 1), ("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
+}
+
+#[test]
+fn pushed_log_events_become_the_same_series() {
+    let mut stand = Stand::new();
+    shop_of(&stand, 1);
+    let at = this_minute() - MINUTE;
+    let batch = json!({"messageType": "DATA_MESSAGE", "owner": "111122223333", "logStream": "FargateTelemetry-1",
+        "logGroup": "/aws/ecs/containerinsights/shop/performance",
+        "logEvents": [{"id": "1", "timestamp": at, "message": event("Task", "t0", at).1}]});
+    stand.start(&[]);
+    let event = json!({"awslogs": {"data": gzip_base64(&batch.to_string())}});
+    let reply = stand.invoke(&event);
+    assert_eq!(reply["insights_events"], 1, "{reply}");
+    assert_eq!(stand.counted(), counts(&[("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
+    let series = stand.take_series();
+    assert_eq!(
+        named(&series, "ecs_task_cpu_utilized", "t0").first().map(|one| one.samples.clone()),
+        Some(vec![(at, 100.0)])
+    );
+    stand.invoke(&event);
+    assert_eq!(stand.counted(), counts(&[]), "the task is known by now");
+}
+
+fn gzip_base64(text: &str) -> String {
+    use base64::Engine as _;
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).expect("memory");
+    base64::engine::general_purpose::STANDARD.encode(encoder.finish().expect("memory"))
+}
+
+/// A task that was killed for memory.
+fn killed(id: &str, family: &str, stopped_ms: i64) -> Value {
+    let mut task = task("shop", id, family);
+    let seconds = stopped_ms as f64 / 1_000.0;
+    for (key, value) in [
+        ("lastStatus", json!("STOPPED")),
+        ("desiredStatus", json!("STOPPED")),
+        ("stopCode", json!("EssentialContainerExited")),
+        ("stoppedReason", json!("Essential container in task exited")),
+        ("stoppedAt", json!(seconds)),
+        ("version", json!(9)),
+        (
+            "containers",
+            json!([{"name": "app", "lastStatus": "STOPPED", "exitCode": 137,
+            "reason": "OutOfMemoryError: Container killed due to memory usage"}]),
+        ),
+    ] {
+        task[key] = value;
+    }
+    task
+}
+
+#[test]
+fn a_sweep_says_why_a_task_died_and_ends_its_series_once_per_task() {
+    let mut stand = Stand::new();
+    let (now, port) = (now_ms(), stand.port);
+    shop_of(&stand, 1);
+    stand.world(|world| {
+        world.definitions.extend([definition("web", "awsvpc", Some(port))]);
+        let long_ago = killed("old", "web", now - 30 * MINUTE);
+        world.stopped.insert("shop".into(), vec![killed("dead", "web", now - 5_000), long_ago]);
+    });
+    stand.start(&[]);
+    let reply = stand.invoke(&tick(this_minute()));
+    assert_eq!(reply["stopped"], 1, "{reply}");
+    let series = stand.take_series();
+    assert_eq!(named(&series, "ecs_container_oom_killed", "dead")[0].samples, [(now - 5_000, 1.0)]);
+    assert_eq!(named(&series, "ecs_task_stopped_info", "dead")[0].label("stop_code"), "EssentialContainerExited");
+    let ended = named(&series, "ecs_task_cpu_utilized", "dead");
+    assert_eq!(ended[0].samples[0].1.to_bits(), STALE_NAN);
+    assert!(named(&series, "ecs_task_stopped_info", "old").is_empty());
+    assert_eq!(stand.counted().get("DescribeTasks"), Some(&2));
+    stand.invoke(&tick(this_minute()));
+    assert_eq!(stand.counted().get("DescribeTasks"), Some(&1), "stopped tasks are described once");
+}
+
+#[test]
+fn a_task_that_is_about_to_stop_keeps_its_source() {
+    let mut stand = Stand::new();
+    let (at, port) = (this_minute() - 3 * MINUTE, stand.port);
+    shop_of(&stand, 1);
+    stand.world(|world| {
+        world.definitions.extend([definition("web", "awsvpc", Some(port))]);
+        let mut ending = task("shop", "t9", "web");
+        ending["lastStatus"] = json!("DEACTIVATING");
+        world.stopped.insert("shop".into(), vec![ending, killed("dead", "web", now_ms() - MINUTE)]);
+        let events = ["t9", "dead", "t0"].map(|id| event("Task", id, at));
+        world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), events.to_vec());
+    });
+    stand.start(&[]);
+    stand.invoke(&tick(this_minute()));
+    let series = stand.take_series();
+    let from_event =
+        |id: &str| named(&series, "ecs_task_cpu_utilized", id).iter().any(|one| one.samples.contains(&(at, 100.0)));
+    assert_eq!(["t9", "dead", "t0"].map(from_event), [false, false, true]);
+}
+
+#[test]
+fn a_stopped_task_that_is_filtered_out_is_described_once_and_never_written() {
+    let mut stand = Stand::new();
+    shop_of(&stand, 1);
+    stand.world(|world| {
+        world.definitions.extend([definition("qa", "awsvpc", None)]);
+        world.stopped.insert("shop".into(), vec![killed("dead", "qa", now_ms() - 1_000)]);
+        let at = this_minute() - 3 * MINUTE;
+        world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), vec![event("Task", "dead", at)]);
+    });
+    stand.start(&[("SIDECARLESS_TASKS", "!family=qa")]);
+    let reply = stand.invoke(&tick(this_minute()));
+    assert_eq!((reply["stopped"].as_u64(), reply["delivered"].as_u64()), (Some(0), Some(0)), "{reply}");
+    stand.counted();
+    stand.invoke(&tick(this_minute()));
+    assert_eq!(stand.counted().get("DescribeTasks"), Some(&1));
+}
+
+#[test]
+fn a_task_of_insights_gets_its_markers_once_its_last_event_has_been_read() {
+    let mut stand = Stand::new();
+    let tick_ms = this_minute();
+    let stopped_ms = tick_ms - 4 * MINUTE + 2_000;
+    shop_of(&stand, 1);
+    stand.world(|world| world.stopped.insert("shop".into(), vec![killed("dead", "cart", stopped_ms)]));
+    stand.start(&[]);
+    stand.invoke(&tick(tick_ms));
+    let series = stand.take_series();
+    let ended = named(&series, "ecs_task_cpu_utilized", "dead");
+    assert_eq!((ended[0].samples[0].0, ended[0].samples[0].1.to_bits()), (tick_ms - 3 * MINUTE + 30_000, STALE_NAN));
+    assert!(named(&series, "ecs_task_stopped_info", "dead").is_empty(), "that was written minutes ago");
+}
+
+#[test]
+fn a_state_change_event_writes_what_the_sweep_writes() {
+    let mut stand = Stand::new();
+    let (now, port) = (now_ms(), stand.port);
+    stand.world(|world| world.definitions.extend([definition("web", "awsvpc", Some(port))]));
+    stand.start(&[]);
+    let mut detail = killed("dead", "web", now);
+    let at = jiff::Timestamp::from_millisecond(now - 2_000).expect("a time").to_string();
+    detail["stoppedAt"] = json!(at);
+    let event = json!({"detail-type": "ECS Task State Change", "source": "aws.ecs", "time": at, "detail": detail});
+    let reply = stand.invoke(&event);
+    assert_eq!(reply["stopped"], 1, "{reply}");
+    assert_eq!(stand.counted(), counts(&[("DescribeTaskDefinition", 1)]));
+    let series = stand.take_series();
+    assert_eq!(named(&series, "ecs_container_exit_code", "dead")[0].samples, [(now - 2_000, 137.0)]);
+    assert_eq!(named(&series, "ecs_task_cpu_utilized", "dead")[0].samples[0].1.to_bits(), STALE_NAN);
+    for (key, value, why) in [
+        ("version", json!(5), "a later state is known"),
+        ("clusterArn", json!(arn("cluster", "bank")), "the task is none of those looked at"),
+        ("lastStatus", json!("RUNNING"), "nothing has stopped"),
+    ] {
+        let mut other = event.clone();
+        other["detail"][key] = value;
+        if key != "version" {
+            other["detail"]["version"] = json!(99);
+        }
+        if key == "lastStatus" {
+            other["detail"]["containers"] = json!([{"name": "app", "lastStatus": "RUNNING"}]);
+        }
+        assert_eq!(stand.invoke(&other)["skipped"], why, "{key}");
+    }
+}
+
+#[test]
+fn a_bridge_task_is_scraped_at_its_hosts_port() {
+    let mut stand = Stand::new();
+    let port = stand.port;
+    let host = arn("container-instance", "shop/c1");
+    stand.world(|world| {
+        world.definitions.extend([definition("web", "bridge", Some(9000))]);
+        world.hosts.insert(host.clone(), ("i-0a".into(), "127.0.0.1".into()));
+        let mut bridge = task("shop", "t1", "web");
+        bridge["attachments"] = json!([]);
+        bridge["launchType"] = json!("EC2");
+        bridge["containerInstanceArn"] = json!(host);
+        bridge["containers"][0]["networkBindings"] =
+            json!([{"containerPort": 9000, "hostPort": port, "protocol": "tcp"}]);
+        world.tasks.insert("shop".into(), vec![bridge]);
+    });
+    stand.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_STATS", "endpoint")]);
+    assert_eq!(stand.invoke(&tick(this_minute()))["targets_up"], 1);
+    let every_tick = [("ListTasks", 1), ("DescribeTasks", 1)];
+    let cold = [("DescribeTaskDefinition", 1), ("DescribeContainerInstances", 1), ("DescribeInstances", 1)];
+    assert_eq!(stand.counted(), counts(&[&every_tick[..], &cold].concat()));
+    assert_eq!(stand.invoke(&tick(this_minute()))["targets_up"], 1);
+    assert_eq!(stand.counted(), counts(&every_tick));
+}
+
+const QUEUE: (&str, &str) = ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards");
+
+#[test]
+fn many_tasks_become_a_message_per_page_and_round_and_come_back() {
+    let mut stand = Stand::new();
+    let port = stand.port;
+    stand.world(|world| {
+        world.definitions.extend([definition("cart", "awsvpc", Some(port))]);
+        world.tasks.insert("shop".into(), (0..250).map(|n| task("shop", &format!("t{n}"), "cart")).collect());
+    });
+    stand.start(&[
+        QUEUE,
+        ("SIDECARLESS_INLINE_TASKS", "200"),
+        ("SIDECARLESS_SCRAPE_INTERVAL", "30s"),
+        ("SIDECARLESS_STOPPED_TASKS", "off"),
+        ("SIDECARLESS_STATS", "endpoint"),
+    ]);
+    let reply = stand.invoke(&tick(this_minute()));
+    assert_eq!((reply["shards_sent"].as_u64(), reply["targets_up"].as_u64()), (Some(6), Some(0)), "{reply}");
+    let calls = stand.world(|world| std::mem::take(&mut world.calls));
+    let entries: Vec<Value> = calls
+        .iter()
+        .filter(|(operation, _)| operation == "SendMessageBatch")
+        .flat_map(|(_, body)| body["Entries"].as_array().expect("entries").clone())
+        .collect();
+    let delays: Vec<i64> = entries.iter().map(|entry| entry["DelaySeconds"].as_i64().unwrap_or_default()).collect();
+    assert_eq!(delays, [0, 0, 0, 30, 30, 30]);
+    assert_eq!(calls.iter().filter(|(operation, _)| operation == "DescribeTasks").count(), 0);
+
+    let record =
+        |id: &str, body: &Value| json!({"messageId": id, "receiptHandle": "h", "body": body, "eventSource": "aws:sqs"});
+    let late =
+        json!({"sidecarless": "shard", "v": 1, "cluster": "shop", "tasks": ["t0"], "due_ms": now_ms() - 2 * MINUTE});
+    let records = json!({"Records": [record("m1", &entries[0]["MessageBody"]), record("m2", &json!("nonsense")),
+        record("m3", &json!(late.to_string()))]});
+    assert_eq!(stand.invoke(&records), json!({"batchItemFailures": [{"itemIdentifier": "m2"}]}));
+    assert_eq!(stand.counted(), counts(&[("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
+    stand.world(|world| {
+        world.faults.insert(("DescribeTasks".into(), "elsewhere".into()), "AccessDeniedException".into())
+    });
+    let other = json!({"sidecarless": "shard", "v": 1, "cluster": "elsewhere", "tasks": ["t0"], "due_ms": now_ms()});
+    let records = json!({"Records": [record("m4", &json!(other.to_string()))]});
+    assert_eq!(stand.invoke(&records), json!({"batchItemFailures": [{"itemIdentifier": "m4"}]}));
+}
+
+#[test]
+fn few_tasks_are_scraped_inline_and_only_their_later_rounds_are_sent() {
+    let mut stand = Stand::new();
+    let port = stand.port;
+    stand.world(|world| {
+        world.definitions.extend([definition("cart", "awsvpc", Some(port))]);
+        world.tasks.insert("shop".into(), vec![task("shop", "t1", "cart")]);
+    });
+    stand.start(&[QUEUE, ("SIDECARLESS_SCRAPE_INTERVAL", "20s")]);
+    let reply = stand.invoke(&tick(this_minute()));
+    assert_eq!((reply["shards_sent"].as_u64(), reply["targets_up"].as_u64()), (Some(2), Some(1)), "{reply}");
+}
+
+#[test]
+fn targets_names_every_task_and_the_rule_that_decided() {
+    let stand = Stand::new();
+    let port = stand.port;
+    stand.world(|world| {
+        world.definitions.extend([definition("cart", "awsvpc", None), definition("web", "awsvpc", Some(port))]);
+        world.definitions.extend([definition("qa", "awsvpc", None)]);
+        let tasks = ["cart", "web", "qa"].map(|family| task("shop", family, family));
+        world.tasks.insert("shop".into(), tasks.to_vec());
+    });
+    let rules = ("SIDECARLESS_TASKS", "!family=qa");
+    let output = stand.command(&[rules]).args(["targets", "--json"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let row = |target: &Value| {
+        let text = |key: &str| target[key].as_str().unwrap_or("-").to_owned();
+        (text("family"), text("source"), text("rule"), target["kept"] == true, target["port"].as_u64())
+    };
+    let rows: Vec<_> = list["targets"].as_array().expect("rows").iter().map(row).collect();
+    let expected = [
+        ("cart", "insights", "all tasks", true, None),
+        ("qa", "", "!family=qa", false, None),
+        ("web", "endpoint", "all tasks", true, Some(u64::from(port))),
+    ];
+    assert_eq!(
+        rows,
+        expected.map(|(family, source, rule, kept, port)| (family.into(), source.into(), rule.into(), kept, port))
+    );
+
+    let output =
+        stand.command(&[("SIDECARLESS_SCRAPE_RANGES", "10.0.0.0/8")]).arg("targets").output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let table = String::from_utf8(output.stdout).expect("text");
+    assert!(table.contains("not scraped: the address 127.0.0.1 is outside of SIDECARLESS_SCRAPE_RANGES"), "{table}");
+}

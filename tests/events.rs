@@ -1,0 +1,86 @@
+//! The sample events are what they say they are.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use sidecarless::collect::receive::{Encoding, Gate, Received, receive};
+use sidecarless::config::{Auth, values};
+use sidecarless::invocation::{Door, Invocation, Tick};
+
+/// Of `demo-token`, as events/README.md says.
+const TOKEN_SHA256: &str = "7c43ef5ae21d43ce2743f770c68e24def1a43ee2f416d2438410c8af7af2ff2c";
+
+/// What a file stands for.
+enum Expected {
+    Tick,
+    Spans(usize),
+    Metrics(usize),
+    Messages(usize),
+    LogEvents,
+    TaskChange,
+}
+
+const EVENTS: [(&str, Expected); 7] = [
+    ("tick.json", Expected::Tick),
+    ("tick-rule.json", Expected::Tick),
+    ("push-traces.json", Expected::Spans(2)),
+    ("push-metrics.json", Expected::Metrics(3)),
+    ("shards.json", Expected::Messages(1)),
+    ("container-insights.json", Expected::LogEvents),
+    ("task-stopped.json", Expected::TaskChange),
+];
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("events")
+}
+
+#[test]
+fn every_event_is_known() {
+    let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<String> =
+        files.filter(|name| Path::new(name).extension().is_some_and(|e| e == "json")).collect();
+    assert_eq!(files, EVENTS.map(|(name, _)| name.to_owned()).into());
+}
+
+#[test]
+fn each_event_is_what_its_name_says() {
+    let gate = Gate::new(Auth::Token, vec![values::sha256(TOKEN_SHA256).unwrap()]);
+    for (name, expected) in EVENTS {
+        let event = std::fs::read_to_string(folder().join(name)).unwrap();
+        let invocation = Invocation::parse(&event).unwrap();
+        match (expected, invocation) {
+            (Expected::Tick, Invocation::Tick(tick)) => {
+                assert_eq!(tick, Tick { scheduled_ms: Some(1_795_389_900_000) }, "{name}");
+            }
+            (Expected::Messages(number), Invocation::Messages(messages)) => {
+                assert_eq!(messages.len(), number, "{name}");
+                assert!(messages.iter().all(|message| message.kind().as_deref() == Some("shard")), "{name}");
+            }
+            (Expected::LogEvents, Invocation::LogEvents(_)) | (Expected::TaskChange, Invocation::TaskChange(_)) => {}
+            (expected, Invocation::Push(request)) => {
+                assert_eq!(request.door, Door::Url, "{name}");
+                let (number, wanted) = match (expected, receive(&request, &gate).unwrap()) {
+                    (Expected::Spans(wanted), Received::Traces(traces, Encoding::Protobuf)) => {
+                        let scopes = traces.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+                        (scopes.map(|scope| scope.spans.len()).sum::<usize>(), wanted)
+                    }
+                    (Expected::Metrics(wanted), Received::Metrics(metrics, Encoding::Protobuf)) => {
+                        let scopes = metrics.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+                        (scopes.map(|scope| scope.metrics.len()).sum::<usize>(), wanted)
+                    }
+                    (_, other) => panic!("{name}: {other:?}"),
+                };
+                assert_eq!(number, wanted, "{name}");
+            }
+            (_, other) => panic!("{name}: {other:?}"),
+        }
+    }
+}

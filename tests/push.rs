@@ -1,0 +1,329 @@
+//! Pushes from end to end: what a client is answered, and what arrives at the workspace and at X-Ray.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+mod otlp_builder;
+mod sandbox;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use prost::Message as _;
+use serde_json::{Value, json};
+use sidecarless::invocation::HttpReply;
+use sidecarless::model::otlp::{
+    ExportResponse, ExportTraceServiceRequest, PartialSuccess, ResourceSpans, RpcStatus, ScopeSpans, Span,
+};
+
+use otlp_builder::{gauge, number, request, resource};
+use sandbox::http::{Answer, Fault};
+use sandbox::{Push, Sandbox};
+
+/// The recorded points are years old.
+const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");
+
+fn span(number: u64) -> Span {
+    Span {
+        trace_id: Bytes::copy_from_slice(&(0x6563_0000_u128 << 96 | 7).to_be_bytes()),
+        span_id: Bytes::copy_from_slice(&number.to_be_bytes()),
+        name: "GET /cart".into(),
+        kind: 2,
+        start_time_unix_nano: otlp_builder::NANOS,
+        end_time_unix_nano: otlp_builder::NANOS + 1_000_000,
+        ..Span::default()
+    }
+}
+
+fn traces(spans: Vec<Span>) -> Vec<u8> {
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+}
+
+fn one_gauge() -> Vec<u8> {
+    request(resource(), None, vec![gauge("queue.length", "", vec![number(7.0, &[])])]).encode_to_vec()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn header<'a>(reply: &'a HttpReply, name: &str) -> Option<&'a str> {
+    reply.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
+}
+
+/// Code and message of an answer that is no success, whichever encoding it came in.
+fn status(reply: &HttpReply) -> (i32, String) {
+    if header(reply, "content-type") == Some("application/json") {
+        let status: Value = serde_json::from_slice(&reply.body).unwrap();
+        let code = status["code"].as_i64().unwrap().try_into().unwrap();
+        return (code, status["message"].as_str().unwrap().to_owned());
+    }
+    let status = RpcStatus::decode(reply.body.as_slice()).unwrap();
+    (status.code, status.message)
+}
+
+fn partial(reply: &HttpReply) -> Option<PartialSuccess> {
+    assert_eq!(reply.status, 200, "{:?}", String::from_utf8_lossy(&reply.body));
+    ExportResponse::decode(reply.body.as_slice()).unwrap().partial_success
+}
+
+#[tokio::test]
+async fn a_broken_request_is_refused_by_name_and_the_next_good_one_arrives() {
+    let sandbox = Sandbox::start(&[ANY_AGE]).await;
+    let good = traces(vec![span(1)]);
+    let (garbage, truncated) = (vec![0xff; 64], &good[..good.len() - 3]);
+    let zipped = gzip(&good);
+    let bomb = gzip(&vec![0; 21 << 20]);
+    let crowd = {
+        let mut spans = [0x12, 0].repeat(600_000);
+        for tag in [0x12, 0x0a] {
+            let mut outer = vec![tag];
+            prost::encoding::encode_varint(spans.len() as u64, &mut outer);
+            outer.append(&mut spans);
+            spans = outer;
+        }
+        spans
+    };
+    let deep = format!("{}{}", r#"{"resourceSpans":"#, "[".repeat(100_000));
+    let new = Push::new;
+    let json = |body| new("/v1/traces", body).with("content-type", "application/json");
+    let cases = [
+        ("garbage", new("/v1/traces", &garbage), 400, 3, "no OTLP protobuf"),
+        ("garbage as metrics", new("/v1/metrics", &garbage), 400, 3, "no OTLP protobuf"),
+        ("cut short", new("/v1/traces", truncated), 400, 3, "no OTLP protobuf"),
+        ("a number where a message belongs", new("/v1/traces", &[8, 1]), 400, 3, "no OTLP protobuf"),
+        ("JSON that says it is protobuf", new("/v1/traces", br#"{"resourceSpans":[]}"#), 400, 3, "no OTLP protobuf"),
+        ("protobuf that says it is JSON", json(&good), 400, 3, "no OTLP JSON"),
+        ("JSON cut short", json(br#"{"resourceSpans":[{"#), 400, 3, "no OTLP JSON"),
+        ("JSON of another shape", json(br#"{"resourceSpans":7}"#), 400, 3, "no OTLP JSON"),
+        ("JSON too deep", json(deep.as_bytes()), 400, 3, "no OTLP JSON"),
+        ("gzip cut short", new("/v1/traces", &zipped[..zipped.len() - 12]), 400, 3, "starts as gzip and is broken"),
+        ("a bomb", new("/v1/traces", &bomb), 413, 8, "inflates to more than"),
+        ("600,000 empty spans", new("/v1/traces", &crowd), 413, 8, "send smaller batches"),
+        ("zstd", new("/v1/traces", &[0x28, 0xb5, 0x2f, 0xfd, 0]), 415, 3, "zstd is not taken"),
+        ("brotli", new("/v1/traces", &good).with("content-encoding", "br"), 415, 3, "`br` is not taken"),
+        ("no base64", Push { raw: Some("%%%"), ..new("/v1/traces", &[]) }, 400, 3, "no base64"),
+        ("raw segments that are none", new("/TraceSegments", b"hello"), 400, 3, "TraceSegmentDocuments"),
+        ("logs", new("/v1/logs", &[]), 404, 5, "OTEL_LOGS_EXPORTER=none"),
+        ("an unknown path", new("/v2/traces", &good), 404, 5, "traces go to /v1/traces"),
+        ("a GET", Push { method: "GET", ..new("/v1/traces", &[]) }, 405, 12, "GET is not allowed"),
+    ];
+    for (number, (case, push, expected_status, code, reason)) in cases.into_iter().enumerate() {
+        let reply = sandbox.push(&push).await;
+        let (said_code, message) = status(&reply);
+        assert_eq!((reply.status, said_code), (expected_status, code), "{case}: {message}");
+        assert!(message.contains(reason), "{case}: {message}");
+
+        assert_eq!(partial(&sandbox.push(&Push::new("/v1/traces", &zipped)).await), None, "after {case}");
+        assert_eq!(sandbox.aws.xray().documents.len(), number + 1, "after {case}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_right_token_opens() {
+    let hash = ring::digest::digest(&ring::digest::SHA256, b"right");
+    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sandbox = Sandbox::start(&[("SIDECARLESS_AUTH", "token"), ("SIDECARLESS_TOKENS_SHA256", &hash)]).await;
+    let body = traces(vec![span(1)]);
+    let push = Push::new("/v1/traces", &body);
+    for (case, push, reason) in [
+        ("no token", push.clone(), "a bearer token is missing"),
+        ("a wrong token", push.clone().with("authorization", "Bearer wrong"), "not one of those accepted"),
+        ("another scheme", push.clone().with("authorization", "Basic right"), "not of the form"),
+    ] {
+        let reply = sandbox.push(&push).await;
+        let (code, message) = status(&reply);
+        assert_eq!((reply.status, code), (401, 16), "{case}");
+        assert!(message.contains(reason) && !message.contains("wrong"), "{case}: {message}");
+        assert_eq!(header(&reply, "www-authenticate"), Some("Bearer"), "{case}");
+    }
+    assert!(sandbox.aws.xray().calls.is_empty());
+    assert_eq!(partial(&sandbox.push(&push.with("Authorization", "Bearer right")).await), None);
+    assert_eq!(sandbox.aws.xray().documents.len(), 1);
+}
+
+#[tokio::test]
+async fn metrics_without_a_workspace_are_refused_by_name() {
+    let sandbox = Sandbox::start(&[ANY_AGE, ("AWS_PROMETHEUS_ENDPOINT", "")]).await;
+    let partial = partial(&sandbox.push(&Push::new("/v1/metrics", &one_gauge())).await).unwrap();
+    assert_eq!(partial.rejected, 1);
+    assert!(partial.error_message.contains("set AWS_PROMETHEUS_ENDPOINT"), "{}", partial.error_message);
+}
+
+#[tokio::test]
+async fn metrics_arrive_once_after_failures_that_pass() {
+    let again = |status: u16, times: usize| vec![Fault::status(status, "later"); times];
+    let retry_after = Answer::Reply { status: 429, headers: vec![("retry-after", "1".into())], body: Vec::new() };
+    for (case, faults) in [
+        ("none", vec![]),
+        ("503 once", again(503, 1)),
+        ("429 three times", again(429, 3)),
+        ("429 with Retry-After", vec![Fault::Answer(retry_after)]),
+        ("500 and 502", [again(500, 1), again(502, 1)].concat()),
+        ("a connection that ends", vec![Fault::Answer(Answer::Reset)]),
+        ("a slow answer", vec![Fault::Slow(Duration::from_millis(300))]),
+    ] {
+        let sandbox = Sandbox::start(&[ANY_AGE, ("SIDECARLESS_TARGET_INFO", "off")]).await;
+        sandbox.amp.fail(faults);
+        let reply = sandbox.push(&Push::new("/v1/metrics", &one_gauge())).await;
+        assert_eq!(partial(&reply), None, "{case}");
+        let samples = sandbox.amp.named("queue_length");
+        assert_eq!((sandbox.amp.requests(), samples.len()), (1, 1), "{case}");
+        assert!(samples[0].1.to_bits() == 7.0_f64.to_bits(), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_that_stays_down_sends_the_client_away_for_a_while() {
+    for (case, fault) in [("503", Fault::status(503, "sick")), ("no answer", Fault::Answer(Answer::Hang))] {
+        let sandbox = Sandbox::start(&[ANY_AGE]).await;
+        sandbox.amp.fail(vec![fault; 100]);
+        let body = one_gauge();
+        let reply = sandbox.push(&Push { time: Duration::from_secs(1), ..Push::new("/v1/metrics", &body) }).await;
+        let (code, message) = status(&reply);
+        assert_eq!((reply.status, code), (503, 14), "{case}: {message}");
+        assert!(message.starts_with("AMP cannot take it now"), "{case}: {message}");
+        assert!(header(&reply, "retry-after").is_some(), "{case}");
+        assert_eq!(sandbox.amp.requests(), 0, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_workspace_refuses_is_told_and_not_sent_again() {
+    let sandbox = Sandbox::start(&[ANY_AGE]).await;
+    let said = "user=1: err: out of order sample. timestamp=2023-11-14T22:13:20Z, series={__name__=\"queue_length\"}";
+    sandbox.amp.fail([Fault::status(400, said)]);
+    let partial = partial(&sandbox.push(&Push::new("/v1/metrics", &one_gauge())).await).unwrap();
+    assert_eq!(partial.rejected, 1);
+    assert!(partial.error_message.contains("out of order sample"), "{}", partial.error_message);
+    assert_eq!(sandbox.amp.requests(), 0, "it is not sent again");
+}
+
+#[tokio::test]
+async fn only_the_documents_that_xray_was_too_busy_for_are_sent_again() {
+    let sandbox = Sandbox::start(&[]).await;
+    let id = |number: u64| format!("{number:016x}");
+    {
+        let mut xray = sandbox.aws.xray();
+        for throttled in [3, 5] {
+            xray.unprocessed.insert(id(throttled), ("ThrottledException", 1));
+        }
+        xray.unprocessed.insert(id(4), ("InvalidSegment", u32::MAX));
+    }
+    let body = traces((1..=10).map(span).collect());
+    let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
+
+    assert_eq!(partial.rejected, 1);
+    assert!(partial.error_message.contains("InvalidSegment: not taken"), "{}", partial.error_message);
+    let xray = sandbox.aws.xray();
+    assert_eq!(xray.calls, [10, 2]);
+    assert_eq!(xray.sent_ids[10..], [id(3), id(5)]);
+    assert_eq!(xray.documents.len(), 9);
+}
+
+#[tokio::test]
+async fn spans_go_in_calls_of_fifty() {
+    let sandbox = Sandbox::start(&[]).await;
+    let body = traces((1..=120).map(span).collect());
+    assert_eq!(partial(&sandbox.push(&Push::new("/v1/traces", &body)).await), None);
+    let mut calls = sandbox.aws.xray().calls.clone();
+    calls.sort_unstable();
+    assert_eq!(calls, [20, 50, 50]);
+}
+
+#[tokio::test]
+async fn spans_arrive_once_after_failures_that_pass_and_are_refused_while_they_last() {
+    let sandbox = Sandbox::start(&[]).await;
+    let body = traces(vec![span(1)]);
+    sandbox.aws.fail([Fault::status(503, "{}"), Fault::Answer(Answer::Reset), Fault::status(429, "{}")]);
+    assert_eq!(partial(&sandbox.push(&Push::new("/v1/traces", &body)).await), None);
+    assert_eq!(sandbox.aws.xray().documents.len(), 1);
+
+    sandbox.aws.fail(vec![Fault::status(503, "{}"); 100]);
+    let reply = sandbox.push(&Push { time: Duration::from_secs(1), ..Push::new("/v1/traces", &body) }).await;
+    assert_eq!((reply.status, status(&reply).0), (503, 14));
+    assert!(header(&reply, "retry-after").is_some());
+}
+
+#[tokio::test]
+async fn of_ten_thousand_spans_the_hundred_malformed_ones_are_counted_and_the_others_arrive() {
+    let ways: [fn(&mut Span); 10] = [
+        |span| span.trace_id = Bytes::new(),
+        |span| span.trace_id = Bytes::from_static(&[1; 15]),
+        |span| span.trace_id = Bytes::from_static(&[1; 17]),
+        |span| span.trace_id = Bytes::from_static(&[0; 16]),
+        |span| span.span_id = Bytes::new(),
+        |span| span.span_id = Bytes::from_static(&[1; 7]),
+        |span| span.span_id = Bytes::from_static(&[1; 9]),
+        |span| span.span_id = Bytes::from_static(&[0; 8]),
+        |span| span.parent_span_id = Bytes::from_static(&[1; 3]),
+        |span| span.start_time_unix_nano = 0,
+    ];
+    let spans = (0..10_000_u64).map(|number| {
+        let mut span = span(number + 1);
+        if number % 100 == 50 {
+            ways[usize::try_from(number / 100).unwrap() % ways.len()](&mut span);
+        }
+        span
+    });
+    let sandbox = Sandbox::start(&[]).await;
+    let body = traces(spans.collect());
+    let push = Push { time: Duration::from_secs(60), ..Push::new("/v1/traces", &body) };
+    let partial = partial(&sandbox.push(&push).await).unwrap();
+
+    assert_eq!(partial.rejected, 100);
+    for reason in ["40 trace_id", "40 span_id", "10 parent_span_id", "10 start_time"] {
+        assert!(partial.error_message.contains(reason), "{}", partial.error_message);
+    }
+    let xray = sandbox.aws.xray();
+    let ids: BTreeSet<&str> = xray.documents.iter().map(|document| document["id"].as_str().unwrap()).collect();
+    assert_eq!((xray.documents.len(), ids.len()), (9_900, 9_900));
+}
+
+#[tokio::test]
+async fn segments_of_xray_sdks_arrive_as_they_are() {
+    let sandbox = Sandbox::start(&[]).await;
+    let document = json!({"id": "0123456789abcdef", "trace_id": "1-65630000-0123456789abcdef01234567", "name": "cart",
+        "start_time": 1.5, "end_time": 2.5});
+    let body = json!({"TraceSegmentDocuments": [document.to_string()]}).to_string();
+    let reply = sandbox.push(&Push::new("/TraceSegments", body.as_bytes())).await;
+    assert_eq!((reply.status, reply.body.as_slice()), (200, &br#"{"UnprocessedTraceSegments":[]}"#[..]));
+    assert_eq!(sandbox.aws.xray().documents, [document]);
+}
+
+#[tokio::test]
+async fn samplers_ask_xray_and_rules_are_kept_for_the_next() {
+    let sandbox = Sandbox::start(&[]).await;
+    for _ in 0..2 {
+        let reply = sandbox.push(&Push::new("/GetSamplingRules", b"{}")).await;
+        let rules: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(rules["SamplingRuleRecords"][0]["SamplingRule"]["RuleName"], "Default");
+        assert_eq!(sandbox.push(&Push::new("/SamplingTargets", b"{}")).await.status, 200);
+    }
+    let calls = &sandbox.aws.xray().sampling_calls;
+    assert_eq!(calls.iter().filter(|call| *call == "/GetSamplingRules").count(), 1, "{calls:?}");
+}
+
+#[tokio::test]
+async fn spans_can_go_to_the_otlp_endpoint_of_xray() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_TRACES_TO", "xray-otlp")]).await;
+    let body = traces((1..=120).map(span).collect());
+    assert_eq!(partial(&sandbox.push(&Push::new("/v1/traces", &body)).await), None);
+    let xray = sandbox.aws.xray();
+    let arrived = ExportTraceServiceRequest::decode(xray.otlp[0].as_slice()).unwrap();
+    assert_eq!((xray.otlp.len(), arrived.resource_spans[0].scope_spans[0].spans.len()), (1, 120));
+}

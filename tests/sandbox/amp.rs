@@ -1,0 +1,103 @@
+//! A Prometheus workspace: takes remote write 1.0 and keeps what it was sent.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use prost::Message as _;
+use sidecarless::model::remote_write::{TimeSeries, WriteRequest};
+
+use super::http::{Answer, Fault, Heard, Server};
+
+pub(crate) struct Amp {
+    server: Server,
+    written: Arc<Mutex<Vec<WriteRequest>>>,
+}
+
+/// The labels of a series, its name among them.
+pub(crate) type Labels = BTreeMap<String, String>;
+
+impl Amp {
+    pub(crate) async fn start() -> Self {
+        let written: Arc<Mutex<Vec<WriteRequest>>> = Arc::default();
+        let kept = Arc::clone(&written);
+        let server = Server::start(move |heard| match decode(heard) {
+            Ok(request) => {
+                kept.lock().unwrap().push(request);
+                Answer::of(200, "text/plain", "")
+            }
+            Err(reason) => Answer::of(400, "text/plain", reason),
+        });
+        Self { server: server.await, written }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.server.url("/workspaces/ws-1/api/v1/remote_write")
+    }
+
+    pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.server.fail(faults);
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.written.lock().unwrap().len()
+    }
+
+    /// Every sample that arrived: labels, value, milliseconds.
+    pub(crate) fn samples(&self) -> Vec<(Labels, f64, i64)> {
+        let written = self.written.lock().unwrap();
+        let series = written.iter().flat_map(|request| &request.timeseries);
+        series
+            .flat_map(|series| {
+                let labels = labels(series);
+                series.samples.iter().map(move |sample| (labels.clone(), sample.value, sample.timestamp))
+            })
+            .collect()
+    }
+
+    /// The samples of one metric.
+    pub(crate) fn named(&self, name: &str) -> Vec<(Labels, f64)> {
+        let named = |(labels, value, _): (Labels, f64, i64)| (labels["__name__"] == name).then_some((labels, value));
+        self.samples().into_iter().filter_map(named).collect()
+    }
+}
+
+fn labels(series: &TimeSeries) -> Labels {
+    series.labels.iter().map(|label| (label.name.clone(), label.value.clone())).collect()
+}
+
+/// What a backend holds a request to (Prometheus Remote-Write 1.0 specification, "Protocol").
+fn decode(heard: &Heard) -> Result<WriteRequest, String> {
+    for (name, expected) in [
+        ("content-type", "application/x-protobuf"),
+        ("content-encoding", "snappy"),
+        ("x-prometheus-remote-write-version", "0.1.0"),
+    ] {
+        if heard.header(name) != expected {
+            return Err(format!("{name} is `{}`", heard.header(name)));
+        }
+    }
+    if !heard.header("user-agent").starts_with("sidecarless/") {
+        return Err("there is no user-agent".into());
+    }
+    if !heard.header("authorization").contains("/eu-west-1/aps/aws4_request") {
+        return Err("it is not signed for aps".into());
+    }
+    let body = snap::raw::Decoder::new().decompress_vec(&heard.body).map_err(|error| error.to_string())?;
+    let request = WriteRequest::decode(body.as_slice()).map_err(|error| error.to_string())?;
+    request.timeseries.iter().try_for_each(check)?;
+    Ok(request)
+}
+
+fn check(series: &TimeSeries) -> Result<(), String> {
+    let names: Vec<&str> = series.labels.iter().map(|label| label.name.as_str()).collect();
+    if !names.is_sorted_by(|a, b| a < b) {
+        return Err(format!("label names are not sorted, or not unique: {names:?}"));
+    }
+    if !names.contains(&"__name__") {
+        return Err("a series has no name".into());
+    }
+    if !series.samples.is_sorted_by(|a, b| a.timestamp < b.timestamp) {
+        return Err("samples are not in the order of their times".into());
+    }
+    Ok(())
+}

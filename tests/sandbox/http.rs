@@ -1,0 +1,174 @@
+//! A small HTTP/1.1 server: bodies with a length, connections that stay open, and faults on demand.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+/// A request as it arrived.
+pub(crate) struct Heard {
+    /// With the query.
+    pub(crate) path: String,
+    /// Names in lower case.
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What a server does with a request.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    Reply {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: Vec<u8>,
+    },
+    /// The connection ends without an answer.
+    Reset,
+    /// No answer, ever.
+    Hang,
+    /// A body without an end.
+    Endless,
+}
+
+/// What happens to a request before the server's own answer is asked for.
+#[derive(Clone)]
+pub(crate) enum Fault {
+    Answer(Answer),
+    /// The server's own answer, later.
+    Slow(Duration),
+}
+
+type Faults = Arc<Mutex<VecDeque<Fault>>>;
+type Serve = Arc<dyn Fn(&Heard) -> Answer + Send + Sync>;
+
+/// It stops when it is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    faults: Faults,
+    _running: JoinSet<()>,
+}
+
+impl Heard {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(body: &serde_json::Value) -> Self {
+        Self::of(200, "application/json", body.to_string())
+    }
+
+    pub(crate) fn of(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Answer::Reply { status, headers: vec![("content-type", content_type.into())], body: body.into() }
+    }
+}
+
+impl Fault {
+    pub(crate) fn status(status: u16, body: &str) -> Self {
+        Fault::Answer(Answer::of(status, "text/plain", body))
+    }
+}
+
+impl Server {
+    pub(crate) async fn start(serve: impl Fn(&Heard) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (faults, serve): (Faults, Serve) = (Faults::default(), Arc::new(serve));
+        let mut running = JoinSet::new();
+        running.spawn(accept(listener, serve, Arc::clone(&faults)));
+        Self { address, faults, _running: running }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// One fault for each of the next requests.
+    pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.faults.lock().unwrap().extend(faults);
+    }
+}
+
+async fn accept(listener: TcpListener, serve: Serve, faults: Faults) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let (serve, faults) = (Arc::clone(&serve), Arc::clone(&faults));
+        connections.spawn(async move {
+            let _ = converse(stream, &serve, &faults).await;
+        });
+    }
+}
+
+async fn converse(mut stream: TcpStream, serve: &Serve, faults: &Faults) -> std::io::Result<()> {
+    let mut buffer = Vec::new();
+    while let Some(heard) = read(&mut stream, &mut buffer).await? {
+        let fault = faults.lock().unwrap().pop_front();
+        let answer = match fault {
+            None => serve(&heard),
+            Some(Fault::Answer(answer)) => answer,
+            Some(Fault::Slow(pause)) => {
+                tokio::time::sleep(pause).await;
+                serve(&heard)
+            }
+        };
+        match answer {
+            Answer::Reply { status, headers, body } => write(&mut stream, status, &headers, &body).await?,
+            Answer::Reset => return Ok(()),
+            Answer::Hang => std::future::pending().await,
+            Answer::Endless => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await?;
+                loop {
+                    stream.write_all(&[b' '; 65_536]).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The next request; `None` when the client has closed the connection.
+async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<Heard>> {
+    let head = loop {
+        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    };
+    let text = String::from_utf8(buffer.drain(..head + 4).collect()).unwrap();
+    let mut lines = text.split("\r\n");
+    let path = lines.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
+    let header = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+    };
+    let headers: HashMap<String, String> = lines.filter_map(header).collect();
+    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    while buffer.len() < length {
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Heard { path, headers, body: buffer.drain(..length).collect() }))
+}
+
+async fn write(
+    stream: &mut TcpStream,
+    status: u16,
+    headers: &[(&'static str, String)],
+    body: &[u8],
+) -> std::io::Result<()> {
+    let mut head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head += "\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body).await
+}

@@ -1,0 +1,142 @@
+//! What surrounds the function, within this process: AWS and tasks that speak the real protocols on 127.0.0.1.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+pub(crate) mod amp;
+pub(crate) mod ecs;
+pub(crate) mod http;
+pub(crate) mod task;
+pub(crate) mod xray;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use base64::Engine as _;
+use serde_json::{Value, json};
+use sidecarless::config::Settings;
+use sidecarless::deadline::Deadline;
+use sidecarless::invocation::{HttpReply, Reply};
+use sidecarless::pipeline::{HandleError, Pipeline};
+
+use amp::Amp;
+use http::{Answer, Fault, Server};
+
+/// ECS and X-Ray behind one address.
+pub(crate) struct Aws {
+    server: Server,
+    ecs: Arc<Mutex<ecs::State>>,
+    xray: Arc<Mutex<xray::State>>,
+}
+
+impl Aws {
+    async fn start() -> Self {
+        let (ecs, xray): (Arc<Mutex<ecs::State>>, Arc<Mutex<xray::State>>) = (Arc::default(), Arc::default());
+        let (of_ecs, of_xray) = (Arc::clone(&ecs), Arc::clone(&xray));
+        let server = Server::start(move |heard| {
+            let answer = ecs::serve(&of_ecs, heard).or_else(|| xray::serve(&of_xray, heard));
+            answer.unwrap_or_else(|| Answer::of(404, "text/plain", "no such service"))
+        });
+        Self { server: server.await, ecs, xray }
+    }
+
+    pub(crate) fn ecs(&self) -> MutexGuard<'_, ecs::State> {
+        self.ecs.lock().unwrap()
+    }
+
+    pub(crate) fn xray(&self) -> MutexGuard<'_, xray::State> {
+        self.xray.lock().unwrap()
+    }
+
+    pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.server.fail(faults);
+    }
+
+    /// What the SDK would have read from the environment.
+    async fn config(&self) -> SdkConfig {
+        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+        aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::from_static("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(self.server.url(""))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .load()
+            .await
+    }
+}
+
+/// The function, and what surrounds it.
+pub(crate) struct Sandbox {
+    pub(crate) aws: Aws,
+    pub(crate) amp: Amp,
+    pub(crate) pipeline: Pipeline,
+}
+
+impl Sandbox {
+    /// `settings` stand before those that the sandbox itself needs: who sets one to nothing unsets it.
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        let (aws, amp) = (Aws::start().await, Amp::start().await);
+        let (amp_url, xray_url) = (amp.url(), aws.server.url(""));
+        let needed = [
+            ("AWS_PROMETHEUS_ENDPOINT", amp_url.as_str()),
+            ("AWS_ENDPOINT_URL_XRAY", &xray_url),
+            ("SIDECARLESS_AUTH", "none"),
+            ("SIDECARLESS_SCRAPE_RANGES", "127.0.0.0/8"),
+            ("SIDECARLESS_SCRAPE_TIMEOUT", "10s"),
+        ];
+        let all = settings.iter().chain(&needed).map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        let settings = Settings::read(all).unwrap();
+        let pipeline = Pipeline::new(settings, &aws.config().await).unwrap();
+        Self { aws, amp, pipeline }
+    }
+
+    /// A tick of a schedule, and its summary.
+    pub(crate) async fn tick(&self) -> Result<Value, HandleError> {
+        let deadline = Deadline::after(Duration::from_secs(20));
+        let reply = self.pipeline.handle(r#"{"sidecarless":"tick"}"#, &deadline).await?;
+        Ok(reply.into_json())
+    }
+
+    pub(crate) async fn push(&self, push: &Push<'_>) -> HttpReply {
+        let headers: serde_json::Map<String, Value> =
+            push.headers.iter().map(|&(name, value)| (name.to_owned(), json!(value))).collect();
+        let base64 = || base64::engine::general_purpose::STANDARD.encode(push.body);
+        let event = json!({
+            "version": "2.0", "rawPath": push.path, "headers": headers,
+            "requestContext": {"http": {"method": push.method, "path": push.path, "sourceIp": "203.0.113.9"}},
+            "body": push.raw.map_or_else(base64, str::to_owned), "isBase64Encoded": true,
+        });
+        let deadline = Deadline::after(push.time);
+        match self.pipeline.handle(&event.to_string(), &deadline).await.unwrap() {
+            Reply::Http { reply, .. } => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A request of a client.
+#[derive(Clone)]
+pub(crate) struct Push<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) headers: Vec<(&'a str, &'a str)>,
+    pub(crate) body: &'a [u8],
+    /// What stands in the event where the body should be in base64.
+    pub(crate) raw: Option<&'a str>,
+    /// Until the invocation ends.
+    pub(crate) time: Duration,
+}
+
+impl<'a> Push<'a> {
+    pub(crate) fn new(path: &'a str, body: &'a [u8]) -> Self {
+        let headers = vec![("content-type", "application/x-protobuf")];
+        Self { method: "POST", path, headers, body, raw: None, time: Duration::from_secs(20) }
+    }
+
+    pub(crate) fn with(mut self, name: &'a str, value: &'a str) -> Self {
+        self.headers.retain(|(other, _)| *other != name);
+        self.headers.push((name, value));
+        self
+    }
+}

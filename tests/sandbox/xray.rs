@@ -1,0 +1,67 @@
+//! X-Ray: takes segment documents, OTLP, and the calls of samplers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::http::{Answer, Heard};
+
+#[derive(Default)]
+pub(crate) struct State {
+    /// Documents that were taken, parsed.
+    pub(crate) documents: Vec<Value>,
+    /// Documents of each PutTraceSegments call, refused ones included.
+    pub(crate) calls: Vec<usize>,
+    /// Ids of documents that are not taken, the code that is answered, and how many times.
+    pub(crate) unprocessed: HashMap<String, (&'static str, u32)>,
+    /// Ids in the order in which they were sent, again and again.
+    pub(crate) sent_ids: Vec<String>,
+    /// Bodies that came to /v1/traces.
+    pub(crate) otlp: Vec<Vec<u8>>,
+    pub(crate) sampling_calls: Vec<String>,
+}
+
+/// X-Ray's answer; `None`: the path is none of X-Ray's.
+pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &Heard) -> Option<Answer> {
+    let mut state = state.lock().unwrap();
+    match heard.path.as_str() {
+        "/TraceSegments" => Some(state.put(heard)),
+        "/v1/traces" => {
+            state.otlp.push(heard.body.clone());
+            Some(Answer::of(200, "application/x-protobuf", ""))
+        }
+        path @ ("/GetSamplingRules" | "/SamplingTargets") => {
+            state.sampling_calls.push(path.to_owned());
+            let rules = json!({"SamplingRuleRecords": [{"SamplingRule": {"RuleName": "Default", "FixedRate": 0.05}}]});
+            let targets = json!({"SamplingTargetDocuments": [], "LastRuleModification": 0.0});
+            Some(Answer::json(if path == "/GetSamplingRules" { &rules } else { &targets }))
+        }
+        _ => None,
+    }
+}
+
+impl State {
+    fn put(&mut self, heard: &Heard) -> Answer {
+        let call: Value = serde_json::from_slice(&heard.body).unwrap();
+        let documents = call["TraceSegmentDocuments"].as_array().unwrap();
+        self.calls.push(documents.len());
+        if documents.len() > 50 {
+            return Answer::of(400, "application/json", r#"{"__type":"InvalidRequestException"}"#);
+        }
+        let mut unprocessed = Vec::new();
+        for document in documents {
+            let document: Value = serde_json::from_str(document.as_str().unwrap()).unwrap();
+            let id = document["id"].as_str().unwrap().to_owned();
+            self.sent_ids.push(id.clone());
+            match self.unprocessed.get_mut(&id) {
+                Some((code, times)) if *times > 0 => {
+                    *times -= 1;
+                    unprocessed.push(json!({"Id": id, "ErrorCode": code, "Message": "not taken"}));
+                }
+                _ => self.documents.push(document),
+            }
+        }
+        Answer::json(&json!({"UnprocessedTraceSegments": unprocessed}))
+    }
+}

@@ -1,0 +1,52 @@
+"""docs/ and README.md against the code: messages that are quoted are said, links lead somewhere, the reference is the table's."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def source():
+    files = sorted((ROOT / "src").rglob("*.rs"))
+    text = "\n".join(file.read_text() for file in files)
+    return re.sub(r"\\\n\s*", "", text)
+
+
+def test_quoted_messages_are_what_the_code_says():
+    code = re.sub(r"\{[^{}\s]*\}", "...", source()).replace('\\"', '"')
+    said = [
+        quoted.strip()
+        for heading in re.findall(r"^### (.*)$", (ROOT / "docs/troubleshooting.md").read_text(), re.M)
+        if not re.match(r"4\d\d", heading)
+        for quoted in re.findall(r"(?<!`)(?:``(?!`)(.+?)``|`([^`]+)`)", heading)
+        for quoted in quoted
+        if quoted
+    ]
+    assert len(said) > 25
+    # A message put together from two: each part is said somewhere.
+    fragments = [part.strip(" `,") for message in said for part in re.split(r"\.\.\.|\b0\b|, which| has no path: ", message)]
+    for fragment in fragments:
+        if len(fragment) > 7:
+            assert fragment in code, fragment
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_reference_has_a_row_for_each_setting_in_the_order_of_the_table():
+    table = (ROOT / "src/config/table.rs").read_text()
+    names = dict(re.findall(r'const (\w+): &str = "([^"]+)";', table))
+    settings = [names[name] for name in re.findall(r"name: (\w+),", table)]
+    reference = (ROOT / "README.md").read_text().split("<!-- settings -->")[1].split("<!-- /settings -->")[0]
+    assert re.findall(r"^\| `([A-Z0-9_]+)` \|", reference, re.M) == settings
+
+
+def test_every_setting_that_a_page_names_exists():
+    table = (ROOT / "src/config/table.rs").read_text()
+    for page in PAGES:
+        for name in set(re.findall(r"`(SIDECARLESS_[A-Z0-9_]*[A-Z0-9])", page.read_text())):
+            assert f'"{name}"' in table, f"{page.name}: {name}"

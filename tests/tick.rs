@@ -1,0 +1,221 @@
+//! Ticks from end to end: what is asked of ECS, what is scraped, and what arrives at the workspace.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+mod sandbox;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sandbox::Sandbox;
+use sandbox::http::Answer;
+use sandbox::task::{Task, closed_port};
+
+#[tokio::test]
+async fn two_hundred_and_fifty_tasks_take_six_calls_and_each_definition_one_once() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "shop")]).await;
+    let task = Task::start().await;
+    for number in 0..250 {
+        let family = ["cart", "basket", "web"][number % 3];
+        sandbox.aws.ecs().add_task("shop", family, Some(task.port()));
+    }
+
+    for tick in 1..=2 {
+        let summary = sandbox.tick().await.unwrap();
+        assert_eq!((summary["tasks"].as_u64(), summary["targets_up"].as_u64()), (Some(250), Some(250)), "{summary}");
+        let ecs = sandbox.aws.ecs();
+        assert_eq!(ecs.count("ListClusters"), 0, "a plain name needs no list");
+        // One more looks for tasks that have stopped.
+        assert_eq!(ecs.count("ListTasks"), (3 + 1) * tick);
+        assert_eq!(ecs.count("DescribeTasks"), 3 * tick);
+        assert_eq!(ecs.count("DescribeTaskDefinition"), 3, "none in the second tick");
+    }
+    assert_eq!(sandbox.amp.named("up").len(), 500);
+}
+
+#[tokio::test]
+async fn clusters_are_wanted_by_name_arn_glob_or_all() {
+    for (wanted, expected) in [
+        ("shop", "shop"),
+        ("arn:aws:ecs:eu-west-1:111122223333:cluster/bank", "bank"),
+        ("shop,bank", "bank shop"),
+        ("sho*", "shop shop-test"),
+        ("arn:aws:ecs:*:cluster/b*", "bank"),
+        ("*", "bank shop shop-test"),
+    ] {
+        let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", wanted)]).await;
+        let task = Task::start().await;
+        for cluster in ["shop", "shop-test", "bank"] {
+            sandbox.aws.ecs().add_task(cluster, "cart", Some(task.port()));
+        }
+        sandbox.aws.ecs().add_cluster("empty");
+
+        sandbox.tick().await.unwrap();
+
+        let up = sandbox.amp.named("up");
+        let seen: BTreeSet<&str> = up.iter().map(|(labels, _)| labels["aws_ecs_cluster_name"].as_str()).collect();
+        assert_eq!(Vec::from_iter(seen).join(" "), expected, "{wanted}");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_must_not_be_seen_costs_no_other() {
+    let sandbox = Sandbox::start(&[]).await;
+    let task = Task::start().await;
+    for cluster in ["bank", "shop", "vault"] {
+        sandbox.aws.ecs().add_task(cluster, "cart", Some(task.port()));
+    }
+    sandbox.aws.ecs().denied.push("vault".into());
+
+    let summary = sandbox.tick().await.unwrap();
+
+    assert_eq!((summary["tasks"].as_u64(), summary["targets_up"].as_u64()), (Some(2), Some(2)), "{summary}");
+}
+
+#[tokio::test]
+async fn a_tick_that_may_see_nothing_at_all_fails() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "vault")]).await;
+    sandbox.aws.ecs().denied.push("vault".into());
+    let error = sandbox.tick().await.unwrap_err().to_string();
+    assert!(error.contains("ListTasks failed for vault") && error.contains("AccessDenied"), "{error}");
+}
+
+#[tokio::test]
+async fn throttled_calls_are_made_again() {
+    let sandbox = Sandbox::start(&[]).await;
+    let task = Task::start().await;
+    sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
+    sandbox.aws.ecs().throttles = 1;
+    let summary = sandbox.tick().await.unwrap();
+    assert_eq!(summary["targets_up"].as_u64(), Some(1), "{summary}");
+    assert_eq!(sandbox.aws.ecs().count("ListClusters"), 2);
+}
+
+#[tokio::test]
+async fn tasks_that_declare_no_endpoint_or_are_gone_are_no_targets() {
+    let sandbox = Sandbox::start(&[]).await;
+    let task = Task::start().await;
+    let kept = sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
+    let gone = sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
+    sandbox.aws.ecs().add_task("shop", "silent", None);
+    sandbox.aws.ecs().gone.push(gone);
+
+    let summary = sandbox.tick().await.unwrap();
+
+    assert_eq!(summary["tasks"].as_u64(), Some(3), "the one that went was listed: {summary}");
+    let up = sandbox.amp.named("up");
+    assert_eq!(up.len(), 1);
+    assert_eq!(up[0].0["aws_ecs_task_id"], kept);
+}
+
+#[tokio::test]
+async fn an_ill_endpoint_is_down_and_costs_no_other() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
+    let well = Task::start().await;
+    let redirect = Answer::Reply { status: 302, headers: vec![("location", "/elsewhere".into())], body: Vec::new() };
+    let ill = [
+        Task::ill(Answer::Hang).await,
+        Task::ill(Answer::Reset).await,
+        Task::ill(Answer::Endless).await,
+        Task::ill(Answer::of(200, "text/html", "<html>")).await,
+        Task::ill(Answer::of(500, "text/plain", "oops")).await,
+        Task::ill(redirect).await,
+    ];
+    let mut expected: BTreeMap<String, f64> = BTreeMap::new();
+    for (number, task) in ill.iter().enumerate() {
+        let id = sandbox.aws.ecs().add_task("shop", &format!("ill-{number}"), Some(task.port()));
+        expected.insert(id, 0.0);
+    }
+    let closed = closed_port().await;
+    expected.insert(sandbox.aws.ecs().add_task("shop", "closed", Some(closed)), 0.0);
+    let healthy = sandbox.aws.ecs().add_task("shop", "cart", Some(well.port()));
+    expected.insert(healthy, 1.0);
+
+    let summary = sandbox.tick().await.unwrap();
+
+    assert_eq!((summary["targets_up"].as_u64(), summary["targets_down"].as_u64()), (Some(1), Some(7)), "{summary}");
+    let up = sandbox.amp.named("up");
+    let up: BTreeMap<String, f64> =
+        up.into_iter().map(|(labels, value)| (labels["aws_ecs_task_id"].clone(), value)).collect();
+    assert_eq!(up, expected);
+    assert_eq!(sandbox.amp.named("ecs_task_memory_utilized").len(), 1);
+}
+
+#[tokio::test]
+async fn external_labels_are_on_every_series() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_EXTERNAL_LABELS", "env=prod,job=mine")]).await;
+    let task = Task::start().await;
+    sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
+
+    sandbox.tick().await.unwrap();
+
+    let samples = sandbox.amp.samples();
+    assert!(samples.iter().all(|(labels, ..)| labels["env"] == "prod"), "{samples:?}");
+    assert_eq!(sandbox.amp.named("up")[0].0["job"], "sidecarless-stats", "a label that is there stays");
+}
+
+#[tokio::test]
+async fn without_an_endpoint_to_write_to_a_tick_does_nothing() {
+    let sandbox = Sandbox::start(&[("AWS_PROMETHEUS_ENDPOINT", "")]).await;
+    let summary = sandbox.tick().await.unwrap();
+    assert_eq!(summary["skipped"], "AWS_PROMETHEUS_ENDPOINT is not set");
+    assert!(sandbox.aws.ecs().calls.is_empty());
+}
+
+/// The numbers follow by hand from tests/golden/task.json and task-stats.json.
+#[tokio::test]
+async fn a_task_gets_its_default_series() {
+    let sandbox = Sandbox::start(&[]).await;
+    let task = Task::start().await;
+    sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
+
+    sandbox.tick().await.unwrap();
+
+    let series: BTreeMap<String, f64> = sandbox
+        .amp
+        .samples()
+        .into_iter()
+        .filter(|(labels, ..)| labels["__name__"] != "scrape_duration_seconds")
+        .map(|(labels, value, _)| (labels["__name__"].clone(), value))
+        .collect();
+    let expected = [
+        ("container_duration", 3.75),
+        ("ecs_task_cpu_reserved", 512.0),
+        ("ecs_task_cpu_usage_vcpu", 0.1),
+        ("ecs_task_cpu_utilized", 102.4),
+        ("ecs_task_memory_reserved", 1024.0),
+        ("ecs_task_memory_usage", 314_572_800.0),
+        ("ecs_task_memory_utilized", 200.0),
+        ("ecs_task_network_rate_rx", 12.5),
+        ("ecs_task_network_rate_tx", 40.25),
+        ("ecs_task_storage_read_bytes", 4096.0),
+        ("ecs_task_storage_write_bytes", 65536.0),
+        ("up", 1.0),
+    ];
+    assert_eq!(series, expected.map(|(name, value)| (name.to_owned(), value)).into());
+    assert_eq!(sandbox.amp.requests(), 1);
+
+    let labels = &sandbox.amp.named("ecs_task_memory_utilized")[0].0;
+    let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let expected = [
+        "__name__=ecs_task_memory_utilized",
+        "aws_ecs_cluster_name=shop",
+        "aws_ecs_launchtype=fargate",
+        "aws_ecs_service_name=cart-svc",
+        "aws_ecs_task_arn=arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e6c1d2b3a49788e7d6c5b4a392817",
+        "aws_ecs_task_family=cart",
+        "aws_ecs_task_id=5f0e6c1d2b3a49788e7d6c5b4a392817",
+        "aws_ecs_task_launch_type=FARGATE",
+        "aws_ecs_task_revision=12",
+        "aws_ecs_task_version=12",
+        "cloud_account_id=111122223333",
+        "cloud_availability_zone=eu-west-1b",
+        "cloud_region=eu-west-1",
+    ];
+    assert_eq!(labels, expected);
+}
