@@ -69,3 +69,15 @@ release_binary() {
   cargo build --release --locked --quiet
   BINARY="${CARGO_TARGET_DIR:-$ROOT/target}/release/sidecarless"
 }
+
+# Packages of the Node client; without npm its tests are skipped.
+node_tools() {
+  command -v npm > /dev/null || return 1
+  local folder="$TOOLS/node" lock="tests/e2e/node/package-lock.json"
+  if ! cmp -s "$ROOT/$lock" "$folder/package-lock.json" || [ ! -d "$folder/node_modules" ]; then
+    say "installing the Node SDK of OpenTelemetry into .tools/node"
+    rm -rf "$folder" && mkdir -p "$folder"
+    cp "$ROOT"/tests/e2e/node/package*.json "$folder/"
+    npm ci --silent --no-audit --no-fund --prefix "$folder" || return 1
+  fi
+}

@@ -18,7 +18,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use account::Round;
-use settle::{Account, Delivery};
+use settle::{Account, Delivery, OWN_SAMPLES};
 pub use start::StartError;
 pub use targets::{TargetList, TargetRow};
 
@@ -43,6 +43,7 @@ use crate::model::refusal::Refusals;
 use crate::model::sampling::SamplingCall;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::shard;
+use crate::translate::metrics::Sender;
 use crate::translate::{metrics, raw_segments, spans};
 
 /// Why nothing is done with what becomes series.
@@ -130,7 +131,9 @@ impl Pipeline {
     async fn push(&self, request: &Request<'_>, deadline: &Deadline) -> HttpReply {
         let outcome = match receive::receive(request, &self.gate) {
             Ok(Received::Traces(traces, encoding)) => self.push_traces(traces, encoding, deadline).await,
-            Ok(Received::Metrics(metrics, encoding)) => self.push_metrics(&metrics, encoding, deadline).await,
+            Ok(Received::Metrics { metrics, encoding, sender }) => {
+                self.push_metrics(&metrics, encoding, &Sender { instance: sender }, deadline).await
+            }
             Ok(Received::RawSegments(body)) => self.push_segments(&body, deadline).await,
             Ok(Received::Sampling(call, body)) => Ok(self.pass_on(call, body, deadline).await),
             Ok(Received::Look) => Ok(receive::page(request, true, self.remote_write.is_some())),
@@ -174,11 +177,11 @@ impl Pipeline {
         &self,
         pushed: &ExportMetricsServiceRequest,
         encoding: Encoding,
+        sender: &Sender,
         deadline: &Deadline,
     ) -> Result<HttpReply, Refused> {
         let mut batch = SeriesBatch::default();
-        let sender = metrics::Sender::default();
-        let outcome = metrics::series(pushed, &self.settings.metrics, &sender, deadline.started_ms(), &mut batch);
+        let outcome = metrics::series(pushed, &self.settings.metrics, sender, deadline.started_ms(), &mut batch);
         let Some(remote_write) = &self.remote_write else {
             return Ok(receive::accepted(encoding, Rejected::DataPoints, &without_endpoint(outcome.received)));
         };
@@ -218,7 +221,7 @@ impl Pipeline {
             None => Written::default(),
         };
         refused.merge(relabelled.refused);
-        self.settle(Delivery::of_series("samples", points, refused, written), deadline).await
+        self.settle(Delivery::of_series(OWN_SAMPLES, points, refused, written), deadline).await
     }
 
     fn labelled(&self, mut labels: Labels) -> Labels {

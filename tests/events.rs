@@ -72,7 +72,7 @@ fn each_event_is_what_its_name_says() {
                         let scopes = traces.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
                         (scopes.map(|scope| scope.spans.len()).sum::<usize>(), wanted)
                     }
-                    (Expected::Metrics(wanted), Received::Metrics(metrics, Encoding::Protobuf)) => {
+                    (Expected::Metrics(wanted), Received::Metrics { metrics, encoding: Encoding::Protobuf, .. }) => {
                         let scopes = metrics.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
                         (scopes.map(|scope| scope.metrics.len()).sum::<usize>(), wanted)
                     }

@@ -19,6 +19,9 @@ const PATIENCE_WITH_SPOOL: Duration = Duration::from_secs(5);
 /// Why nothing was tried.
 pub(super) const KNOWN_TO_BE_DOWN: &str = "it has just failed, and is not asked again for some seconds";
 
+/// What a tick and its like deliver: nobody sends it again.
+pub(super) const OWN_SAMPLES: &str = "samples";
+
 /// What a client is asked to wait before it sends again what could not be delivered.
 const RETRY_AFTER_S: u64 = 5;
 
@@ -191,7 +194,9 @@ fn log(
         duration_ms,
         "{received} {what}: {delivered} delivered, {spooled} spooled, {set_aside} refused, {given_up} rejected"
     );
-    if *spooled + *lost > 0 {
+    if *lost > 0 && what == OWN_SAMPLES {
+        tracing::error!(what, lost, why, "{lost} samples are lost, as there is no spool to keep them: {why}");
+    } else if *spooled + *lost > 0 {
         tracing::warn!(what, spooled, undelivered = lost, why, "{spooled} spooled and {lost} not delivered: {why}");
     }
     if set_aside > 0 {

@@ -1,16 +1,39 @@
-//! A Prometheus workspace: takes remote write 1.0 and keeps what it was sent.
+//! A Prometheus workspace: takes remote write 1.0, and 2.0 when it is told to, and keeps what it was sent.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use prost::Message as _;
 use sidecarless::model::remote_write::{TimeSeries, WriteRequest};
+use sidecarless::model::remote_write_v2::Request;
 
 use super::http::{Answer, Fault, Heard, Server};
 
 pub(crate) struct Amp {
     server: Server,
     written: Arc<Mutex<Vec<WriteRequest>>>,
+    rules: Arc<Mutex<Rules>>,
+}
+
+/// What a workspace may do otherwise than AMP.
+#[derive(Default)]
+pub(crate) struct Rules {
+    /// Larger bodies are answered with 413.
+    pub(crate) most_bytes: Option<usize>,
+    pub(crate) second_version: SecondVersion,
+    /// Requests of version 2 so far, and the samples in them.
+    pub(crate) seen_v2: (usize, usize),
+}
+
+/// How requests of remote write 2.0 are met.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(crate) enum SecondVersion {
+    /// 415.
+    #[default]
+    Refused,
+    Taken,
+    /// 200, read as an empty request of version 1.
+    Misread,
 }
 
 /// The labels of a series, its name among them.
@@ -19,15 +42,29 @@ pub(crate) type Labels = BTreeMap<String, String>;
 impl Amp {
     pub(crate) async fn start() -> Self {
         let written: Arc<Mutex<Vec<WriteRequest>>> = Arc::default();
-        let kept = Arc::clone(&written);
-        let server = Server::start(move |heard| match decode(heard) {
-            Ok(request) => {
-                kept.lock().unwrap().push(request);
-                Answer::of(200, "text/plain", "")
+        let (kept, rules) = (Arc::clone(&written), Arc::<Mutex<Rules>>::default());
+        let of_server = Arc::clone(&rules);
+        let server = Server::start(move |heard| {
+            let mut rules = of_server.lock().unwrap();
+            if rules.most_bytes.is_some_and(|most| inflated(heard).len() > most) {
+                return Answer::of(413, "text/plain", "request body too large");
             }
-            Err(reason) => Answer::of(400, "text/plain", reason),
+            if heard.header("x-prometheus-remote-write-version") == "2.0.0" {
+                return rules.second(heard);
+            }
+            match decode(heard) {
+                Ok(request) => {
+                    kept.lock().unwrap().push(request);
+                    Answer::of(200, "text/plain", "")
+                }
+                Err(reason) => Answer::of(400, "text/plain", reason),
+            }
         });
-        Self { server: server.await, written }
+        Self { server: server.await, written, rules }
+    }
+
+    pub(crate) fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -54,11 +91,42 @@ impl Amp {
             .collect()
     }
 
+    /// How many series came in more than one request.
+    pub(crate) fn series_in_several_requests(&self) -> usize {
+        let written = self.written.lock().unwrap();
+        let mut requests: BTreeMap<Labels, usize> = BTreeMap::new();
+        for series in written.iter().flat_map(|request| &request.timeseries) {
+            *requests.entry(labels(series)).or_default() += 1;
+        }
+        requests.values().filter(|&&requests| requests > 1).count()
+    }
+
     /// The samples of one metric.
     pub(crate) fn named(&self, name: &str) -> Vec<(Labels, f64)> {
         let named = |(labels, value, _): (Labels, f64, i64)| (labels["__name__"] == name).then_some((labels, value));
         self.samples().into_iter().filter_map(named).collect()
     }
+}
+
+impl Rules {
+    fn second(&mut self, heard: &Heard) -> Answer {
+        if self.second_version == SecondVersion::Refused {
+            return Answer::of(415, "text/plain", "unsupported proto message");
+        }
+        let request = Request::decode(inflated(heard).as_slice()).unwrap();
+        self.seen_v2.0 += 1;
+        let samples: usize = request.timeseries.iter().map(|series| series.samples.len()).sum();
+        let mut headers = Vec::new();
+        if self.second_version == SecondVersion::Taken {
+            self.seen_v2.1 += samples;
+            headers.push(("x-prometheus-remote-write-samples-written", samples.to_string()));
+        }
+        Answer::Reply { status: 200, headers, body: Vec::new() }
+    }
+}
+
+fn inflated(heard: &Heard) -> Vec<u8> {
+    snap::raw::Decoder::new().decompress_vec(&heard.body).unwrap_or_default()
 }
 
 fn labels(series: &TimeSeries) -> Labels {

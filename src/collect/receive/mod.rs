@@ -8,6 +8,7 @@ mod auth;
 mod health;
 mod inflate;
 mod route;
+mod sender;
 
 use bytes::Bytes;
 use prost::Message;
@@ -34,7 +35,12 @@ const JSON_OBJECT_BYTES: usize = 160;
 #[derive(Debug)]
 pub enum Received {
     Traces(ExportTraceServiceRequest, Encoding),
-    Metrics(ExportMetricsServiceRequest, Encoding),
+    Metrics {
+        metrics: ExportMetricsServiceRequest,
+        encoding: Encoding,
+        /// Something that tells the sender from every other; `None` when nothing is known of it.
+        sender: Option<String>,
+    },
     /// Segment documents of X-Ray SDKs, not yet read.
     RawSegments(Bytes),
     /// A call of a remote sampler, to be passed on as it is.
@@ -63,7 +69,7 @@ pub fn receive(request: &Request<'_>, gate: &Gate) -> Result<Received, Refused> 
     let body = request.body.decode().map_err(|reason| refuse(Refused::malformed(reason)))?;
     let body = inflate::inflate(body, request.header("content-encoding")).map_err(refuse)?;
     match route {
-        Route::Signal(signal) => decode(signal, encoding, body).map_err(refuse),
+        Route::Signal(signal) => decode(signal, encoding, body, request).map_err(refuse),
         Route::RawSegments => Ok(Received::RawSegments(body)),
         Route::Sampling(call) => Ok(Received::Sampling(call, body)),
         Route::Look => Ok(Received::Look),
@@ -76,7 +82,7 @@ fn encoding(request: &Request<'_>) -> Encoding {
     if media_type.trim().eq_ignore_ascii_case("application/json") { Encoding::Json } else { Encoding::Protobuf }
 }
 
-fn decode(signal: Signal, encoding: Encoding, body: Bytes) -> Result<Received, Refused> {
+fn decode(signal: Signal, encoding: Encoding, body: Bytes, request: &Request<'_>) -> Result<Received, Refused> {
     let weight = match (encoding, signal) {
         (Encoding::Protobuf, Signal::Traces) => weigh::traces(&body),
         (Encoding::Protobuf, Signal::Metrics) => weigh::metrics(&body),
@@ -89,6 +95,7 @@ fn decode(signal: Signal, encoding: Encoding, body: Bytes) -> Result<Received, R
     }
     let protobuf = |error: prost::DecodeError| Refused::malformed(format!("the body is no OTLP protobuf: {error}"));
     let json = |error: json::JsonError| Refused::malformed(format!("the body is no OTLP JSON: {error}"));
+    let of_metrics = |metrics| Received::Metrics { metrics, encoding, sender: sender::sender(request) };
     match (signal, encoding) {
         (Signal::Traces, Encoding::Protobuf) => {
             ExportTraceServiceRequest::decode(body).map_err(protobuf).map(|traces| Received::Traces(traces, encoding))
@@ -96,11 +103,9 @@ fn decode(signal: Signal, encoding: Encoding, body: Bytes) -> Result<Received, R
         (Signal::Traces, Encoding::Json) => {
             json::traces(&body).map_err(json).map(|traces| Received::Traces(traces, encoding))
         }
-        (Signal::Metrics, Encoding::Protobuf) => ExportMetricsServiceRequest::decode(body)
-            .map_err(protobuf)
-            .map(|metrics| Received::Metrics(metrics, encoding)),
-        (Signal::Metrics, Encoding::Json) => {
-            json::metrics(&body).map_err(json).map(|metrics| Received::Metrics(metrics, encoding))
+        (Signal::Metrics, Encoding::Protobuf) => {
+            ExportMetricsServiceRequest::decode(body).map_err(protobuf).map(of_metrics)
         }
+        (Signal::Metrics, Encoding::Json) => json::metrics(&body).map_err(json).map(of_metrics),
     }
 }

@@ -1,0 +1,188 @@
+//! What becomes of pushed metrics at a workspace that is full, picky, old, new or away for a while.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+mod otlp_builder;
+mod sandbox;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message as _;
+use sidecarless::invocation::HttpReply;
+use sidecarless::model::otlp::{ExportResponse, Metric, PartialSuccess, Temporality};
+
+use otlp_builder::{gauge, histogram, histograms, number, request, resource, sum, with_temporality};
+use sandbox::amp::SecondVersion;
+use sandbox::http::Fault;
+use sandbox::{Push, Sandbox};
+
+/// The points are of 2023.
+const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");
+const NO_INFO: (&str, &str) = ("SIDECARLESS_TARGET_INFO", "off");
+
+fn pushed(metrics: Vec<Metric>) -> Vec<u8> {
+    request(resource(), None, metrics).encode_to_vec()
+}
+
+fn gauges(count: usize) -> Vec<u8> {
+    pushed(vec![gauge("shelf", "", (0..count).map(|n| number(1.0, &[("n", n.to_string().as_str().into())])).collect())])
+}
+
+async fn answer(sandbox: &Sandbox, body: &[u8]) -> (HttpReply, Option<PartialSuccess>) {
+    let push = Push { time: Duration::from_secs(30), ..Push::new("/v1/metrics", body) };
+    let reply = sandbox.push(&push).await;
+    assert_eq!(reply.status, 200);
+    let partial = ExportResponse::decode(reply.body.as_slice()).unwrap().partial_success;
+    (reply, partial)
+}
+
+#[tokio::test]
+async fn each_refusal_is_counted_by_its_kind_and_not_sent_again() {
+    let many = 10;
+    for (status, body, reason, lost) in [
+        (400, "err: out of order sample. timestamp=2023, series={__name__=\"shelf\"}", "out_of_order", 1),
+        (400, "err: duplicate sample for timestamp. series={__name__=\"shelf\"}", "duplicate_sample", 1),
+        (400, "per-user series limit of 50000000 exceeded", "series_limit", 1),
+        (403, "{\"message\":\"Forbidden\"}", "", many),
+        (404, "workspace not found", "", many),
+        (422, "cannot process", "", many),
+    ] {
+        let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
+        sandbox.amp.fail([Fault::status(status, body)]);
+        let (_, partial) = answer(&sandbox, &gauges(10)).await;
+        let partial = partial.unwrap();
+        assert_eq!(partial.rejected, lost, "{status} {body}: {}", partial.error_message);
+        assert!(partial.error_message.contains(reason), "{status} {body}: {}", partial.error_message);
+        assert!(partial.error_message.contains(&status.to_string()), "{}", partial.error_message);
+        assert_eq!(sandbox.amp.requests(), 0, "{status}: it is not sent again");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_is_split_until_it_fits() {
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
+    sandbox.amp.rules().most_bytes = Some(5_000);
+    let (_, partial) = answer(&sandbox, &gauges(200)).await;
+    assert_eq!(partial, None);
+    assert_eq!(sandbox.amp.named("shelf").len(), 200);
+    assert!(sandbox.amp.requests() > 5);
+}
+
+#[tokio::test]
+async fn a_series_that_never_fits_is_refused_alone() {
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
+    sandbox.amp.rules().most_bytes = Some(1_500);
+    let long = "x".repeat(2_000);
+    let points =
+        vec![number(1.0, &[]), number(2.0, &[("long", long.as_str().into())]), number(3.0, &[("b", "c".into())])];
+    let (_, partial) = answer(&sandbox, &pushed(vec![gauge("shelf", "", points)])).await;
+    assert_eq!(partial.unwrap().rejected, 1);
+    assert_eq!(sandbox.amp.named("shelf").len(), 2);
+}
+
+#[tokio::test]
+async fn the_second_version_is_spoken_where_it_is_understood() {
+    for (met, v2_requests, v2_samples, v1_samples) in [
+        (SecondVersion::Taken, 2, 20, 0),
+        (SecondVersion::Refused, 0, 0, 20),
+        // One request, and never again.
+        (SecondVersion::Misread, 1, 0, 20),
+    ] {
+        let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, ("SIDECARLESS_REMOTE_WRITE", "2.0")]).await;
+        sandbox.amp.rules().second_version = met;
+        for _ in 0..2 {
+            assert_eq!(answer(&sandbox, &gauges(10)).await.1, None);
+        }
+        assert_eq!(sandbox.amp.rules().seen_v2, (v2_requests, v2_samples));
+        assert_eq!(sandbox.amp.named("shelf").len(), v1_samples);
+    }
+}
+
+/// Six waits of 100 ms and doubling, between half and whole: an outage of three to six seconds.
+#[tokio::test]
+async fn an_outage_of_seconds_within_the_deadline_costs_nothing() {
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
+    sandbox.amp.fail(vec![Fault::status(503, "down"); 6]);
+    assert_eq!(answer(&sandbox, &gauges(10)).await.1, None);
+    assert_eq!((sandbox.amp.requests(), sandbox.amp.named("shelf").len()), (1, 10));
+}
+
+#[tokio::test]
+async fn no_series_travels_in_two_requests_at_once() {
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
+    let long = "x".repeat(1_000);
+    let attributes = |n: usize| [("n", n.to_string().as_str().into()), ("long", long.as_str().into())];
+    // Each series has two points, far apart in the push.
+    let mut points: Vec<_> = (0..2_000).map(|n| number(1.0, &attributes(n))).collect();
+    points.extend(
+        (0..2_000)
+            .map(|n| otlp_builder::Point { nanos: otlp_builder::NANOS + 1_000_000_000, ..number(2.0, &attributes(n)) }),
+    );
+    assert_eq!(answer(&sandbox, &pushed(vec![gauge("shelf", "", points)])).await.1, None);
+    assert!(sandbox.amp.requests() > 1);
+    assert_eq!(sandbox.amp.samples().len(), 4_000);
+    assert_eq!(sandbox.amp.series_in_several_requests(), 0);
+}
+
+#[tokio::test]
+async fn of_a_hundred_thousand_points_a_thousand_bad_ones_cost_only_themselves() {
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
+    let good: Vec<_> = (0..99_000).map(|n| number(1.0, &[("n", n.to_string().as_str().into())])).collect();
+    let bad =
+        |count: usize| (0..count).map(|n| number(1.0, &[("n", n.to_string().as_str().into())])).collect::<Vec<_>>();
+    let bomb: String = "x".repeat(8_000);
+    let bombs = (0..200).map(|n| number(1.0, &[("n", n.to_string().as_str().into()), ("bomb", bomb.as_str().into())]));
+    let unsorted = (0..200).map(|n| {
+        let mut point = histogram(&[f64::NAN, 1.0], &[1, 1, 1], 3, None);
+        point.attributes = otlp_builder::attributes(&[("n", n.to_string().as_str().into())]);
+        point
+    });
+    let mismatched = (0..200).map(|n| {
+        let mut point = histogram(&[0.1, 1.0], &[1, 1, 1, 1, 1], 5, None);
+        point.attributes = otlp_builder::attributes(&[("n", n.to_string().as_str().into())]);
+        point
+    });
+    let body = pushed(vec![
+        gauge("shelf", "", good),
+        with_temporality(sum("delta", "", true, bad(200)), Temporality::Delta),
+        histograms("unsorted", "s", Temporality::Cumulative, unsorted.collect()),
+        histograms("mismatched", "s", Temporality::Cumulative, mismatched.collect()),
+        gauge("", "", bad(200)),
+        gauge("bombs", "", bombs.collect()),
+    ]);
+
+    let partial = answer(&sandbox, &body).await.1.unwrap();
+
+    println!("show: 100,000 points, of which 1,000 bad: {}", partial.error_message);
+    assert_eq!(partial.rejected, 1_000, "{}", partial.error_message);
+    let arrived = sandbox.amp.samples();
+    assert_eq!(arrived.len(), 99_000);
+    let names: BTreeSet<&str> = arrived.iter().map(|(labels, _, _)| labels["__name__"].as_str()).collect();
+    assert_eq!(names, BTreeSet::from(["shelf"]));
+    assert!(partial.error_message.contains("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative"));
+    assert!(partial.error_message.matches("200 ").count() >= 5, "each kind is counted: {}", partial.error_message);
+}
+
+#[tokio::test]
+async fn metrics_that_do_not_say_whose_they_are_are_told_apart_by_their_sender() {
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
+    let body = request(Vec::new(), None, vec![gauge("shelf", "", vec![number(1.0, &[])])]).encode_to_vec();
+    for agent in ["OTel-Go", "OTel-Java", "OTel-Go"] {
+        let reply = sandbox.push(&Push::new("/v1/metrics", &Bytes::from(body.clone())).with("user-agent", agent)).await;
+        assert_eq!(reply.status, 200);
+    }
+    let instances: Vec<String> =
+        sandbox.amp.named("shelf").into_iter().map(|(labels, _)| labels["instance"].clone()).collect();
+    assert_eq!(instances[0], instances[2]);
+    assert_ne!(instances[0], instances[1]);
+}
