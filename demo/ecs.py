@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,9 @@ class Task:
     port: int
     stats_port: int
     arn: str = field(default="")
+    # What sidecarless has its numbers from: `endpoint`, `insights` or `prometheus`.
+    source: str = field(default="endpoint")
+    launch_type: str = field(default="FARGATE")
 
     @property
     def id(self) -> str:
@@ -42,59 +46,84 @@ def client(service: str, moto: str) -> Any:
 
 
 def run_tasks(moto: str) -> list[Task]:
-    """Registers a task definition per service and runs a Fargate task of each."""
-    ecs, ec2 = client("ecs", moto), client("ec2", moto)
-    ecs.create_cluster(clusterName=CLUSTER)
-    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
-    network = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": "DISABLED"}}
-    tasks = []
-    for number, service in enumerate(SERVICES, start=1):
-        address = f"127.0.1.{number}"
-        task = Task(service, address, free_port(address), free_port(address))
-        ecs.register_task_definition(
-            family=service, networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512",
-            containerDefinitions=[{
-                "name": service, "image": f"shop/{service}:1.0", "cpu": 256, "memory": 512, "essential": True,
-                "dockerLabels": {"sidecarless.stats.port": str(task.stats_port), "sidecarless.stats.path": "/v4"},
-                "portMappings": [{"containerPort": task.port, "hostPort": task.port, "protocol": "tcp"}],
-            }],
-        )
-        started = ecs.run_task(
-            cluster=CLUSTER, taskDefinition=service, launchType="FARGATE", networkConfiguration=network,
-            group=f"service:{service}-svc", tags=[{"key": "demo-address", "value": address}],
-        )
-        task.arn = started["tasks"][0]["taskArn"]
-        tasks.append(task)
+    """Runs a Fargate task of each service of the chain. Each declares where it serves its stats."""
+    client("ecs", moto).create_cluster(clusterName=CLUSTER)
+    tasks = [new_task(service, f"127.0.1.{number}") for number, service in enumerate(SERVICES, start=1)]
+    for task in tasks:
+        run_task(moto, task, stats_labels(task.stats_port))
     return tasks
 
 
+def new_task(service: str, address: str, source: str = "endpoint", launch_type: str = "FARGATE") -> Task:
+    return Task(service, address, free_port(address), free_port(address), "", source, launch_type)
+
+
+def stats_labels(port: int) -> dict[str, str]:
+    return {"sidecarless.stats.port": str(port), "sidecarless.stats.path": "/v4"}
+
+
+def run_task(moto: str, task: Task, labels: dict[str, str], tags: dict[str, str] | None = None) -> None:
+    """Registers a Fargate task definition with these docker labels, and runs one task of it."""
+    ec2 = client("ec2", moto)
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+    network = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": "DISABLED"}}
+    ports = [{"containerPort": port, "hostPort": port, "protocol": "tcp"} for port in (task.port, task.stats_port)]
+    register(moto, task, "awsvpc", labels, ports)
+    start(moto, task, {"demo-address": task.address, **(tags or {})}, networkConfiguration=network)
+
+
+def register(moto: str, task: Task, network_mode: str, labels: dict[str, str], ports: list[dict[str, Any]]) -> None:
+    client("ecs", moto).register_task_definition(
+        family=task.service, networkMode=network_mode, requiresCompatibilities=[task.launch_type], cpu="256", memory="512",
+        containerDefinitions=[{
+            "name": task.service, "image": f"shop/{task.service}:1.0", "cpu": 256, "memory": 512, "essential": True,
+            "dockerLabels": labels, "portMappings": ports,
+        }],
+    )
+
+
+def start(moto: str, task: Task, tags: dict[str, str], **network: Any) -> None:
+    started = client("ecs", moto).run_task(
+        cluster=CLUSTER, taskDefinition=task.service, launchType=task.launch_type, group=f"service:{task.service}-svc",
+        tags=[{"key": key, "value": value} for key, value in tags.items()], **network,
+    )
+    task.arn = started["tasks"][0]["taskArn"]
+
+
 def start_processes(peers: Peers, tasks: list[Task], endpoint: str, token: str) -> None:
-    """Starts the process of each task, the last of the chain first."""
+    """Starts the process of each task of the chain, the last first."""
     below = ""
     for task in reversed(tasks):
-        attributes = {
-            "service.instance.id": task.id, "cloud.provider": "aws", "cloud.platform": "aws_ecs", "cloud.region": REGION,
-            "aws.ecs.cluster.arn": task.arn.rsplit(":task/", 1)[0] + f":cluster/{CLUSTER}", "aws.ecs.task.arn": task.arn,
-            "aws.ecs.task.family": task.service, "aws.ecs.launchtype": "fargate",
-        }
-        peers.start(
-            task.service,
-            [sys.executable, str(ROOT / "demo" / "shop.py"), task.address, str(task.port), str(task.stats_port), task.arn]
-            + ([below] if below else []),
-            {
-                "OTEL_SERVICE_NAME": task.service,
-                "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{key}={value}" for key, value in attributes.items()),
-                "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-                "OTEL_EXPORTER_OTLP_HEADERS": f"Authorization=Bearer%20{token}",
-                "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
-                "OTEL_BSP_SCHEDULE_DELAY": "500",
-                "OTEL_METRIC_EXPORT_INTERVAL": "2000",
-                "PYTHONPATH": str(ROOT),
-            },
-        )
+        start_process(peers, task, endpoint, token, below)
         below = task.url
+
+
+def start_process(peers: Peers, task: Task, endpoint: str, token: str, below: str = "") -> subprocess.Popen[bytes]:
+    attributes = {
+        "service.instance.id": task.id, "cloud.provider": "aws", "cloud.platform": "aws_ecs", "cloud.region": REGION,
+        "aws.ecs.cluster.arn": task.arn.rsplit(":task/", 1)[0] + f":cluster/{CLUSTER}", "aws.ecs.task.arn": task.arn,
+        "aws.ecs.task.family": task.service, "aws.ecs.launchtype": task.launch_type.lower(),
+    }
+    return peers.start(
+        task.service,
+        [sys.executable, str(ROOT / "demo" / "shop.py"), task.address, str(task.port), str(task.stats_port), task.arn]
+        + ([below] if below else []),
+        {
+            "OTEL_SERVICE_NAME": task.service,
+            "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{key}={value}" for key, value in attributes.items()),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_HEADERS": f"Authorization=Bearer%20{token}",
+            "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+            "OTEL_BSP_SCHEDULE_DELAY": "500",
+            "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+            "PYTHONPATH": str(ROOT),
+        },
+    )
+
+
+def wait_for_processes(tasks: list[Task]) -> None:
     for task in tasks:
         wait_for(f"{task.service} serves", lambda: get(f"http://{task.address}:{task.stats_port}/v4/task"))
 

@@ -1,7 +1,11 @@
 """moto's own server, with what its ECS tasks lack compared with real ones filled in.
 
-moto 5.2 gives tasks dashed ids, a random address, one container, and no times or sizes. What a task of the demo should
-look like stands in its tags: `demo-address` is the address of its network interface.
+moto 5.2 gives tasks dashed ids, a random address, one container, no bound ports, and no times or sizes; and it does not
+say how a task ended. What a task of the demo should look like stands in its tags:
+
+- `demo-address`: the address of its network interface
+- `demo-host-port`: the port of the host that the first port mapping of each of its containers is bound to
+- `demo-out-of-memory`: StopTask finds that the kernel has already killed its containers
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from moto.server import main
 
 _container_init = ecs.Container.__init__
 _task_init = ecs.Task.__init__
+_stop_task = ecs.EC2ContainerServiceBackend.stop_task
 
 
 def tag(task: Any, name: str) -> str | None:
@@ -32,6 +37,11 @@ def complete_container(container: Any, task: Any, definition: dict[str, Any], nu
     container.runtimeId = container.runtime_id = f"{task.id}-{3_071_244_590 + number}"
     container.exitCode = container.exit_code = None
     container.cpu = str(definition.get("cpu", 0))
+    host_port, mappings = tag(task, "demo-host-port"), definition.get("portMappings", [])
+    container.network_bindings = [
+        {"bindIP": "0.0.0.0", "containerPort": mapping["containerPort"], "hostPort": int(host_port), "protocol": "tcp"}
+        for mapping in mappings[:1] if host_port
+    ]
 
 
 def task_init(task: Any, *arguments: Any, **keywords: Any) -> None:
@@ -52,7 +62,29 @@ def task_init(task: Any, *arguments: Any, **keywords: Any) -> None:
                 detail["value"] = address
 
 
+def stop_task(backend: Any, *arguments: Any, **keywords: Any) -> Any:
+    task = _stop_task(backend, *arguments, **keywords)
+    task.stopping_at = task.stopped_at = task.execution_stopped_at = time.time()
+    task.version += 1
+    task.stop_code = "UserInitiated"
+    for container in task.containers:
+        container.lastStatus = container.last_status = "STOPPED"
+        container.exitCode = container.exit_code = 143
+    if tag(task, "demo-out-of-memory"):
+        out_of_memory(task)
+    return task
+
+
+def out_of_memory(task: Any) -> None:
+    """What ECS says of a task whose essential container the kernel has killed."""
+    task.stop_code, task.stopped_reason = "EssentialContainerExited", "Essential container in task exited"
+    for container in task.containers:
+        container.exitCode = container.exit_code = 137
+        container.reason = "OutOfMemoryError: Container killed due to memory usage"
+
+
 ecs.Task.__init__ = task_init
+ecs.EC2ContainerServiceBackend.stop_task = stop_task
 
 if __name__ == "__main__":
     main(["-H", "127.0.0.1", "-p", sys.argv[1]])

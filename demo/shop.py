@@ -2,7 +2,7 @@
 
 It is instrumented with the stock OpenTelemetry SDK, configured by nothing but OTEL_* variables, as an ECS task would be.
 Beside that it serves its own CPU, memory and network numbers in the shape of the task metadata endpoint v4, which is what
-the docker label `sidecarless.stats.port` declares.
+the docker label `sidecarless.stats.port` declares, and some of them as a page for Prometheus.
 
 usage: shop.py ADDRESS PORT STATS_PORT TASK_ARN [NEXT_URL]
 """
@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import ThreadingMixIn
@@ -126,12 +127,27 @@ def task() -> dict[str, Any]:
     }
 
 
+def page() -> str:
+    """For Prometheus, in its text format 0.0.4."""
+    return (
+        "# HELP process_cpu_seconds_total User and system CPU time.\n# TYPE process_cpu_seconds_total counter\n"
+        f"process_cpu_seconds_total {time.process_time()}\n"
+        "# HELP process_resident_memory_bytes Resident memory.\n# TYPE process_resident_memory_bytes gauge\n"
+        f"process_resident_memory_bytes {now.memory}\n"
+    )
+
+
 class Metadata(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        documents = {"/v4/task": task, "/v4/task/stats": stats}
-        document = documents.get(self.path)
-        body = json.dumps(document()).encode() if document else b"not found"
+        kinds: dict[str, tuple[str, Callable[[], str]]] = {
+            "/v4/task": ("application/json", lambda: json.dumps(task())),
+            "/v4/task/stats": ("application/json", lambda: json.dumps(stats())),
+            "/metrics": ("text/plain; version=0.0.4; charset=utf-8", page),
+        }
+        kind, document = kinds.get(self.path, ("text/plain", None))
+        body = document().encode() if document else b"not found"
         self.send_response(200 if document else 404)
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -103,11 +103,13 @@ fn table(list: &TargetList) -> String {
 
 fn cells(target: &TargetRow) -> [String; 9] {
     let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-    let endpoint = match (&target.problem, &target.address, target.port) {
-        (Some(problem), ..) => format!("not scraped: {problem}"),
-        (None, Some(address), Some(port)) => format!("{address}:{port}{}", target.path.as_deref().unwrap_or_default()),
-        _ => "-".into(),
+    let stats = match (&target.address, target.port) {
+        (Some(address), Some(port)) => Some(format!("{address}:{port}{}", target.path.as_deref().unwrap_or_default())),
+        _ => None,
     };
+    let problem = target.problem.as_ref().map(|problem| format!("not scraped: {problem}"));
+    let endpoints: Vec<String> = problem.into_iter().chain(stats).chain(target.pages.iter().cloned()).collect();
+    let endpoint = or_dash(&endpoints.join(", "));
     [
         or_dash(&target.cluster),
         or_dash(&target.service),
@@ -143,9 +145,10 @@ mod tests {
             source: if kept { "endpoint" } else { "" },
             kept,
             rule: if kept { "all tasks" } else { "!family=cart" }.into(),
-            address: kept.then(|| "10.0.0.9".into()),
+            address: (kept && problem.is_none()).then(|| "10.0.0.9".into()),
             port: kept.then_some(9000),
             problem: problem.map(Into::into),
+            pages: if task == "5f0e" { vec!["10.0.0.9:9404/metrics".into()] } else { Vec::new() },
             ..TargetRow::default()
         };
         let list = TargetList {
@@ -153,10 +156,10 @@ mod tests {
             failures: vec!["ListTasks failed for bank: AccessDenied".into()],
         };
         let expected = "\
-CLUSTER  SERVICE  FAMILY  TASK  STATUS   SOURCE    ENDPOINT               KEPT  RULE
-shop     -        cart    5f0e  RUNNING  endpoint  10.0.0.9:9000          yes   all tasks
-shop     -        cart    77    RUNNING  -         -                      no    !family=cart
-shop     -        cart    8     RUNNING  endpoint  not scraped: no route  yes   all tasks
+CLUSTER  SERVICE  FAMILY  TASK  STATUS   SOURCE    ENDPOINT                              KEPT  RULE
+shop     -        cart    5f0e  RUNNING  endpoint  10.0.0.9:9000, 10.0.0.9:9404/metrics  yes   all tasks
+shop     -        cart    77    RUNNING  -         -                                     no    !family=cart
+shop     -        cart    8     RUNNING  endpoint  not scraped: no route                 yes   all tasks
 could not be asked: ListTasks failed for bank: AccessDenied
 ";
         assert_eq!(table(&list), expected);

@@ -5,6 +5,7 @@
 
 mod account;
 mod insights;
+mod pages;
 mod redeliver;
 mod scrape;
 mod settle;

@@ -79,6 +79,24 @@ async fn a_request_that_is_too_large_is_split_until_it_fits() {
 }
 
 #[tokio::test]
+async fn a_request_of_the_second_version_that_is_too_large_comes_again_in_the_first() {
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, ("SIDECARLESS_REMOTE_WRITE", "2.0")]).await;
+    sandbox.amp.rules().most_bytes = Some(3_000);
+    sandbox.amp.rules().second_version = SecondVersion::Taken;
+    assert_eq!(answer(&sandbox, &gauges(200)).await.1, None);
+    assert_eq!((sandbox.amp.rules().seen_v2, sandbox.amp.named("shelf").len()), ((0, 0), 200));
+}
+
+#[tokio::test]
+async fn metadata_is_split_off_where_a_request_is_too_large() {
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, ("SIDECARLESS_METADATA", "on")]).await;
+    let metrics = (0..100).map(|n| gauge(&format!("a.metric.with.a.name.{n}"), "By", vec![number(1.0, &[])])).collect();
+    sandbox.amp.rules().most_bytes = Some(1_000);
+    assert_eq!(answer(&sandbox, &pushed(metrics)).await.1, None);
+    assert_eq!(sandbox.amp.samples().len(), 100);
+}
+
+#[tokio::test]
 async fn a_series_that_never_fits_is_refused_alone() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
     sandbox.amp.rules().most_bytes = Some(1_500);

@@ -3,6 +3,7 @@
 
 pub mod discover;
 pub mod insights;
+pub mod pages;
 mod rate;
 pub mod receive;
 pub mod scrape;

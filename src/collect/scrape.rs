@@ -1,18 +1,25 @@
 //! GET a page from a target: with a time-out, a cap on its size, and no redirects.
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::StatusCode;
-use reqwest::header::CONNECTION;
+use flate2::bufread::MultiGzDecoder;
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HeaderMap};
+use reqwest::{RequestBuilder, StatusCode};
 use thiserror::Error;
 
+use super::pages::PageTarget;
 use super::targets::StatsTarget;
 use crate::deadline::Deadline;
+use crate::model::exposition::{self, Format};
 
 /// The most a stats document may weigh. Docker's stats of one container are 2 to 10 KB; a task has at most ten containers.
 const STATS_BYTES: usize = 4 << 20;
+
+/// The most a page of metrics may weigh once it is inflated. A hundred thousand samples are some 10 MB.
+const PAGE_BYTES: usize = 16 << 20;
 
 /// A scrape failed; the target is down.
 #[derive(Debug, Error)]
@@ -25,6 +32,15 @@ pub enum ScrapeError {
     Status(StatusCode),
     #[error("the target answered with more than {0} bytes")]
     TooLarge(usize),
+    #[error("the target's gzip is broken: {0}")]
+    Gzip(std::io::Error),
+}
+
+/// A page of metrics, inflated.
+#[derive(Debug)]
+pub struct Page {
+    pub body: Bytes,
+    pub format: Format,
 }
 
 /// The two documents of a stats endpoint.
@@ -55,27 +71,59 @@ impl Scraper {
         Ok(StatsBodies { task, stats })
     }
 
-    async fn page(&self, address: SocketAddr, path: String) -> Result<Bytes, ScrapeError> {
-        let failed = |error: reqwest::Error| ScrapeError::Connection(root_cause(&error));
-        // A target is asked once a minute: a kept connection would only be one of Lambda's 1,024 open files.
-        let request = self.http.get(format!("http://{address}{path}")).header(CONNECTION, "close");
-        let mut response = request.send().await.map_err(failed)?;
-        if response.status() != StatusCode::OK {
-            return Err(ScrapeError::Status(response.status()));
-        }
-        let declared = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-        if declared > STATS_BYTES {
-            return Err(ScrapeError::TooLarge(STATS_BYTES));
-        }
-        let mut body = Vec::with_capacity(declared);
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > STATS_BYTES {
-                return Err(ScrapeError::TooLarge(STATS_BYTES));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.into())
+    /// The page of a target that serves Prometheus' text format or OpenMetrics.
+    pub async fn page_of(&self, target: &PageTarget, deadline: &Deadline) -> Result<Page, ScrapeError> {
+        let request = self
+            .get(target.address, &target.path)
+            .header(ACCEPT, exposition::ACCEPT)
+            .header(ACCEPT_ENCODING, "gzip")
+            .header("x-prometheus-scrape-timeout-seconds", self.timeout.as_secs_f64().to_string());
+        let fetched = deadline.within(self.timeout, fetch(request, PAGE_BYTES)).await;
+        let (headers, body) = fetched.ok_or(ScrapeError::TimedOut(self.timeout))??;
+        let format = Format::of(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
+        Ok(Page { body: inflated(body)?, format })
     }
+
+    async fn page(&self, address: SocketAddr, path: String) -> Result<Bytes, ScrapeError> {
+        Ok(fetch(self.get(address, &path), STATS_BYTES).await?.1)
+    }
+
+    /// A target is asked once a minute: a kept connection would only be one of Lambda's 1,024 open files.
+    fn get(&self, address: SocketAddr, path: &str) -> RequestBuilder {
+        self.http.get(format!("http://{address}{path}")).header(CONNECTION, "close")
+    }
+}
+
+async fn fetch(request: RequestBuilder, limit: usize) -> Result<(HeaderMap, Bytes), ScrapeError> {
+    let failed = |error: reqwest::Error| ScrapeError::Connection(root_cause(&error));
+    let mut response = request.send().await.map_err(failed)?;
+    if response.status() != StatusCode::OK {
+        return Err(ScrapeError::Status(response.status()));
+    }
+    let declared = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    if declared > limit {
+        return Err(ScrapeError::TooLarge(limit));
+    }
+    let headers = response.headers().clone();
+    let mut body = Vec::with_capacity(declared);
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > limit {
+            return Err(ScrapeError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((headers, body.into()))
+}
+
+/// The page itself: its first bytes say whether it is compressed (RFC 1952, section 2.3.1).
+fn inflated(body: Bytes) -> Result<Bytes, ScrapeError> {
+    if !body.starts_with(&[0x1f, 0x8b]) {
+        return Ok(body);
+    }
+    let mut page = Vec::with_capacity(body.len().saturating_mul(4).min(PAGE_BYTES));
+    let mut decoder = MultiGzDecoder::new(body.as_ref()).take(PAGE_BYTES as u64 + 1);
+    decoder.read_to_end(&mut page).map_err(ScrapeError::Gzip)?;
+    if page.len() > PAGE_BYTES { Err(ScrapeError::TooLarge(PAGE_BYTES)) } else { Ok(page.into()) }
 }
 
 /// The innermost cause, which is what says `connection refused`.

@@ -49,36 +49,50 @@ pub enum Dropped {
 /// The stats endpoint of a task: `None` when it declares none or cannot answer yet.
 pub fn stats_target(task: &Arc<Task>, ranges: &[IpNet]) -> Option<Result<StatsTarget, Dropped>> {
     let container = task.containers.iter().find(|container| container.docker_label(STATS_PORT).is_some())?;
-    if !ANSWERING.contains(&&*task.last_status) {
+    if !can_answer(task) {
         return None;
     }
     let target = || {
-        let port = declared_port(container)?;
-        let path = declared_path(container)?;
-        let address = SocketAddr::new(allowed_address(task, ranges)?, reachable_port(task, container, port)?);
+        let path = declared_path(container, STATS_PATH)?;
+        let address = stats_socket(task, container, ranges)?;
         Ok(StatsTarget { task: Arc::clone(task), address, path })
     };
     Some(target())
 }
 
-fn declared_port(container: &TaskContainer) -> Result<u16, Dropped> {
-    let value = container.docker_label(STATS_PORT).unwrap_or_default();
-    let wrong =
-        || Dropped::NoPort { label: STATS_PORT, container: container.name.to_string(), value: shortened(value) };
+/// Where the stats endpoint of a task is, or was: ECS keeps the address of a task that has stopped.
+pub fn stats_address(task: &Task, ranges: &[IpNet]) -> Option<SocketAddr> {
+    let container = task.containers.iter().find(|container| container.docker_label(STATS_PORT).is_some())?;
+    stats_socket(task, container, ranges).ok()
+}
+
+fn stats_socket(task: &Task, container: &TaskContainer, ranges: &[IpNet]) -> Result<SocketAddr, Dropped> {
+    let port = declared_port(container, STATS_PORT)?;
+    Ok(SocketAddr::new(allowed_address(task, ranges)?, reachable_port(task, container, port)?))
+}
+
+pub(super) fn declared_port(container: &TaskContainer, label: &'static str) -> Result<u16, Dropped> {
+    let value = container.docker_label(label).unwrap_or_default();
+    let wrong = || Dropped::NoPort { label, container: container.name.to_string(), value: shortened(value) };
     value.trim().parse().ok().filter(|&port| port != 0).ok_or_else(wrong)
 }
 
-fn declared_path(container: &TaskContainer) -> Result<String, Dropped> {
-    let value = container.docker_label(STATS_PATH).unwrap_or_default().trim();
+/// Empty when the label is not there; never with a slash at its end.
+pub(super) fn declared_path(container: &TaskContainer, label: &'static str) -> Result<String, Dropped> {
+    let value = container.docker_label(label).unwrap_or_default().trim();
     let allowed = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
     if !(value.is_empty() || value.starts_with('/')) || !value.chars().all(allowed) {
-        let container = container.name.to_string();
-        return Err(Dropped::NoPath { label: STATS_PATH, container, value: shortened(value) });
+        return Err(Dropped::NoPath { label, container: container.name.to_string(), value: shortened(value) });
     }
     Ok(value.trim_end_matches('/').to_owned())
 }
 
-fn allowed_address(task: &Task, ranges: &[IpNet]) -> Result<IpAddr, Dropped> {
+/// Whether the task is in a state in which it can answer.
+pub(super) fn can_answer(task: &Task) -> bool {
+    ANSWERING.contains(&&*task.last_status)
+}
+
+pub(super) fn allowed_address(task: &Task, ranges: &[IpNet]) -> Result<IpAddr, Dropped> {
     let address = task.address.ok_or_else(|| Dropped::NoAddress { network_mode: task.network_mode.to_string() })?;
     if is_link_local(address) {
         return Err(Dropped::LinkLocal(address));
@@ -99,7 +113,7 @@ fn is_link_local(address: IpAddr) -> bool {
 
 /// The port at which a container port is reached: itself where the container has the address to itself, the host's port
 /// under bridge networking.
-fn reachable_port(task: &Task, container: &TaskContainer, port: u16) -> Result<u16, Dropped> {
+pub(super) fn reachable_port(task: &Task, container: &TaskContainer, port: u16) -> Result<u16, Dropped> {
     if !matches!(&*task.network_mode, "bridge" | "") || task.launch_type.as_ref() == "FARGATE" {
         return Ok(port);
     }

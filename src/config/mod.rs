@@ -47,6 +47,8 @@ pub struct Settings {
     pub stats: stats::Options,
     pub scrape_ranges: Vec<IpNet>,
     pub scrape_timeout: Duration,
+    /// How Prometheus endpoints of tasks are read.
+    pub pages: Pages,
     pub external_labels: Vec<(String, String)>,
     /// How spans become segments.
     pub spans: spans::Options,
@@ -93,6 +95,15 @@ pub struct StatsSources {
     pub insights: bool,
     /// Prometheus endpoints declared by docker labels.
     pub prometheus: bool,
+}
+
+/// How Prometheus endpoints of tasks are read: as Prometheus' scrape configuration of the same names says.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages {
+    pub honor_labels: bool,
+    pub honor_timestamps: bool,
+    /// `None`: pages may have any number of samples.
+    pub sample_limit: Option<u64>,
 }
 
 /// Where spans go.

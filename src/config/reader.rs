@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::table::{self, SETTINGS};
-use super::{Auth, Endpoints, Mistakes, RemoteWriteVersion, Settings, StatsSources, TracesTo, values};
+use super::{Auth, Endpoints, Mistakes, Pages, RemoteWriteVersion, Settings, StatsSources, TracesTo, values};
 use crate::model::task_filter::TaskFilter;
 use crate::translate::metrics::{Delta, ExponentialAs};
 use crate::translate::names::{Naming, Strategy, Utf8Names};
@@ -18,6 +18,7 @@ use crate::translate::{Compat, metrics, spans, stats};
 const OURS: &str = "SIDECARLESS_";
 
 const VERSIONS: &[(&str, RemoteWriteVersion)] = &[("1.0", RemoteWriteVersion::V1), ("2.0", RemoteWriteVersion::V2)];
+const COMPATS: &[(&str, Compat)] = &[("best", Compat::Best), ("adot", Compat::Adot)];
 const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
 
 /// Divisors of the minute that a tick's delayed messages can keep to.
@@ -67,23 +68,22 @@ impl Reader {
     /// `None` when something could not be read; the reason then stands in `mistakes`. Every setting is read before the
     /// first `?`, so that all mistakes are found.
     fn settings(&mut self) -> Option<Settings> {
-        let prometheus_endpoint = self.optional(table::PROMETHEUS_ENDPOINT, endpoint);
         let door = self.door();
         let targets = self.targets();
         let rounds = self.rounds();
+        let pages = self.pages();
         let external_labels = self.required(table::EXTERNAL_LABELS, |text| values::each(text, values::name_value));
-        let compat = self.choice(table::COMPAT, &[("best", Compat::Best), ("adot", Compat::Adot)]);
-        let stats = self.stats();
-        let spans = self.spans(compat.unwrap_or_default());
+        let compat = self.choice(table::COMPAT, COMPATS);
+        let (stats, spans) = (self.stats(), self.spans(compat.unwrap_or_default()));
         let metrics = self.metrics(compat.unwrap_or_default(), external_labels.clone().unwrap_or_default());
         let relabel = self.required(table::RELABEL, Rules::parse);
-        let remote_write = self.choice(table::REMOTE_WRITE, VERSIONS);
-        let traces_to = self.choice(table::TRACES_TO, &[("xray", TracesTo::XRay), ("xray-otlp", TracesTo::XRayOtlp)]);
-        let (xray, ec2) = (self.endpoint_of("XRAY"), self.endpoint_of("EC2"));
+        let sinks = self.sinks();
+        let endpoints = self.endpoints();
         let log = self.optional(table::LOG, |text| Ok(text.to_owned()));
-        let (rounds, targets, (auth, tokens)) = (rounds?, targets?, door?);
+        let ((auth, tokens), (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
+        let (rounds, targets) = (rounds?, targets?);
         Some(Settings {
-            prometheus_endpoint: prometheus_endpoint?,
+            prometheus_endpoint,
             auth,
             tokens,
             clusters: targets.clusters,
@@ -98,13 +98,14 @@ impl Reader {
             stats: stats?,
             scrape_ranges: targets.scrape_ranges,
             scrape_timeout: targets.scrape_timeout,
+            pages: pages?,
             external_labels: external_labels?,
             spans: spans?,
             metrics: metrics?,
             relabel: relabel?,
-            remote_write: remote_write?,
-            traces_to: traces_to?,
-            endpoints: Endpoints { xray: xray?, ec2: ec2? },
+            remote_write,
+            traces_to,
+            endpoints: endpoints?,
             log: log?,
         })
     }
@@ -130,6 +131,30 @@ impl Reader {
             scrape_ranges: scrape_ranges?,
             scrape_timeout: scrape_timeout?,
         })
+    }
+
+    /// How series and spans go out.
+    fn sinks(&mut self) -> Option<(Option<Url>, RemoteWriteVersion, TracesTo)> {
+        let prometheus_endpoint = self.optional(table::PROMETHEUS_ENDPOINT, endpoint);
+        let remote_write = self.choice(table::REMOTE_WRITE, VERSIONS);
+        let traces_to = self.choice(table::TRACES_TO, &[("xray", TracesTo::XRay), ("xray-otlp", TracesTo::XRayOtlp)]);
+        Some((prometheus_endpoint?, remote_write?, traces_to?))
+    }
+
+    /// How Prometheus endpoints are read.
+    fn pages(&mut self) -> Option<Pages> {
+        let honor_labels = self.choice(table::HONOR_LABELS, SWITCH);
+        let honor_timestamps = self.choice(table::HONOR_TIMESTAMPS, SWITCH);
+        let sample_limit = self.required(table::SAMPLE_LIMIT, |text| match text {
+            "off" => Ok(None),
+            _ => text.parse().map(Some).map_err(|_| format!("`{text}` is no number of samples, and not off")),
+        });
+        Some(Pages { honor_labels: honor_labels?, honor_timestamps: honor_timestamps?, sample_limit: sample_limit? })
+    }
+
+    fn endpoints(&mut self) -> Option<Endpoints> {
+        let (xray, ec2) = (self.endpoint_of("XRAY"), self.endpoint_of("EC2"));
+        Some(Endpoints { xray: xray?, ec2: ec2? })
     }
 
     fn endpoint_of(&mut self, service: &str) -> Option<Option<Url>> {

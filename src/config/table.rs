@@ -49,6 +49,9 @@ pub(super) const REMOTE_WRITE: &str = "SIDECARLESS_REMOTE_WRITE";
 pub(super) const TRACES_TO: &str = "SIDECARLESS_TRACES_TO";
 pub(super) const LOG_GROUPS: &str = "SIDECARLESS_XRAY_LOG_GROUPS";
 pub(super) const INSIGHTS_MEMORY: &str = "SIDECARLESS_INSIGHTS_MEMORY_USAGE";
+pub(super) const HONOR_LABELS: &str = "SIDECARLESS_SCRAPE_HONOR_LABELS";
+pub(super) const HONOR_TIMESTAMPS: &str = "SIDECARLESS_SCRAPE_HONOR_TIMESTAMPS";
+pub(super) const SAMPLE_LIMIT: &str = "SIDECARLESS_SCRAPE_SAMPLE_LIMIT";
 pub const LOG: &str = "SIDECARLESS_LOG";
 
 /// The reference, in the order in which it is shown.
@@ -160,6 +163,24 @@ pub const SETTINGS: &[Setting] = &[
         values: "duration",
         default: "5s",
         about: "Time for one scrape, connecting included.",
+    },
+    Setting {
+        name: SAMPLE_LIMIT,
+        values: "number, or `off`",
+        default: "50000",
+        about: "A Prometheus endpoint with more samples counts as down, and none of them is written.",
+    },
+    Setting {
+        name: HONOR_LABELS,
+        values: "`on`, `off`",
+        default: "off",
+        about: "Where a scraped label has the name of one of the target's: `on` keeps the scraped one, `off` renames it to `exported_<name>`.",
+    },
+    Setting {
+        name: HONOR_TIMESTAMPS,
+        values: "`on`, `off`",
+        default: "on",
+        about: "Timestamps on a scraped page stand; `off` puts the time of the scrape in their place.",
     },
     Setting {
         name: EXTERNAL_LABELS,

@@ -1,16 +1,18 @@
 //! One round of scrapes, events and stops, counted: what a tick tells whoever invoked it by hand.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use super::HandleError;
 use super::settle::Account;
 use super::shards::Shards;
 use crate::collect::discover::{Discovered, DiscoveryError};
-use crate::collect::targets::StatsTarget;
 use crate::deadline::Deadline;
 use crate::invocation::Tick;
 use crate::model::refusal::Refusals;
 use crate::model::shard::Shard;
+use crate::model::target::Task;
 use crate::translate::stats;
 
 /// One round of scrapes.
@@ -31,7 +33,7 @@ impl Round {
     }
 
     /// Counts a scrape; one that failed is logged with its reason.
-    pub(super) fn heard(&mut self, target: &StatsTarget, said: Result<Refusals, String>) {
+    pub(super) fn heard(&mut self, task: &Task, address: SocketAddr, said: Result<Refusals, String>) {
         match said {
             Ok(refused) => {
                 self.up += 1;
@@ -39,7 +41,7 @@ impl Round {
             }
             Err(reason) => {
                 self.down += 1;
-                let (task, address) = (&*target.task.arn, target.address);
+                let task = &*task.arn;
                 tracing::warn!(task, %address, reason, "scrape of {task} at {address} failed: {reason}");
             }
         }

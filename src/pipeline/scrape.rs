@@ -21,7 +21,7 @@ use crate::translate::{health, stats};
 const SCRAPES_AT_ONCE: usize = 64;
 
 impl Pipeline {
-    /// Scrapes every task that declares a stats endpoint; each is translated as soon as it has answered.
+    /// Scrapes the pages that tasks declare, and every task that declares a stats endpoint; each is translated as soon as it has answered.
     pub(super) async fn scrape(
         &self,
         tasks: &[Arc<Task>],
@@ -29,6 +29,7 @@ impl Pipeline {
         deadline: &Deadline,
         out: &mut SeriesBatch,
     ) {
+        self.scrape_pages(tasks, round, deadline, out).await;
         if !self.settings.sources.endpoint {
             return;
         }
@@ -47,7 +48,8 @@ impl Pipeline {
             })
             .buffer_unordered(SCRAPES_AT_ONCE);
         while let Some(scraped) = scrapes.next().await {
-            round.heard(scraped.target, self.translate(&scraped, out));
+            let said = self.translate(&scraped, out);
+            round.heard(&scraped.target.task, scraped.target.address, said);
         }
     }
 

@@ -9,11 +9,13 @@ use super::account::Round;
 use super::{HandleError, Pipeline, WITHOUT_PROMETHEUS, account};
 use crate::collect::discover::Listing;
 use crate::collect::insights::Slot;
+use crate::collect::targets::stats_address;
 use crate::deadline::Deadline;
 use crate::invocation::{Reply, TaskChange};
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::target::Task;
 use crate::model::task_event;
+use crate::translate::health;
 use crate::translate::stats::StatsSource;
 use crate::translate::stopped::{Stop, stale_markers, stopped_series};
 
@@ -97,6 +99,10 @@ impl Pipeline {
         let ended = &*task.last_status == "STOPPED";
         if ended && self.source(task) == Some(StatsSource::Endpoint) {
             round.wrote(stale_markers(&stop, StatsSource::Endpoint, &extra, &self.settings.stats, out));
+            if let Some(address) = stats_address(task, &self.settings.scrape_ranges) {
+                let labels = self.labelled(health::stats_target_labels(task, &address.to_string()));
+                health::ended(&labels, at_ms, out);
+            }
         }
     }
 }

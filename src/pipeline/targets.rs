@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Pipeline;
+use crate::collect::pages::page_targets;
 use crate::collect::targets::stats_target;
 use crate::deadline::Deadline;
 use crate::model::target::Task;
@@ -35,7 +36,9 @@ pub struct TargetRow {
     pub address: Option<String>,
     pub port: Option<u16>,
     pub path: Option<String>,
-    /// Why a task that declares an endpoint is not scraped.
+    /// Its Prometheus endpoints that are scraped as well.
+    pub pages: Vec<String>,
+    /// Why an endpoint that the task declares is not scraped.
     pub problem: Option<String>,
 }
 
@@ -80,6 +83,14 @@ impl Pipeline {
             Some(StatsSource::Insights) => "insights",
             None => "",
         };
+        if self.settings.sources.prometheus {
+            for page in page_targets(task, &self.settings.scrape_ranges) {
+                match page {
+                    Ok(page) => row.pages.push(format!("{}{}", page.address, page.path)),
+                    Err(dropped) => row.problem = Some(dropped.to_string()),
+                }
+            }
+        }
         if source != Some(StatsSource::Endpoint) {
             return row;
         }

@@ -121,6 +121,11 @@ impl RemoteWrite {
         let error = amp_error::read(status.as_u16(), reason);
         match error.kind {
             Kind::TooLarge => {
+                if request.version == Version::V2 {
+                    // Only requests of version 1 can be split without their batch: it is made anew in that.
+                    self.only_v1.store(true, Ordering::Relaxed);
+                    return Written::undelivered(request.clone(), "a request of version 2 is too large".into(), None);
+                }
                 if let Some(halves) = request.halves() {
                     return Box::pin(self.deliver_all(halves.into_iter(), deadline)).await;
                 }

@@ -108,15 +108,21 @@ impl WriteBody {
         (Self::compress(&request.encode_to_vec(), Version::V1, left), dropped)
     }
 
-    /// Two requests with half of the series each; `None` when there is but one, or when this is no version 1.
+    /// Two requests with half of the series each, or with the series and what is known of metric families apart; `None` when
+    /// there is but one thing in it, or when this is no version 1.
     pub(super) fn halves(&self) -> Option<[WriteBody; 2]> {
         let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
         let mut first = WriteRequest::decode(body.as_slice()).ok().filter(|_| self.version == Version::V1)?;
-        if first.timeseries.len() < 2 {
+        let second = if first.timeseries.len() > 1 {
+            WriteRequest { timeseries: first.timeseries.split_off(first.timeseries.len() / 2), metadata: Vec::new() }
+        } else {
+            let kept = if first.timeseries.is_empty() { first.metadata.len() / 2 } else { 0 };
+            WriteRequest { timeseries: Vec::new(), metadata: first.metadata.split_off(kept) }
+        };
+        let is_empty = |half: &WriteRequest| half.timeseries.is_empty() && half.metadata.is_empty();
+        if is_empty(&first) || is_empty(&second) {
             return None;
         }
-        let second =
-            WriteRequest { timeseries: first.timeseries.split_off(first.timeseries.len() / 2), metadata: Vec::new() };
         Some([first, second].map(|half| {
             let points =
                 half.timeseries.iter().map(|series| series.samples.len() + series.histograms.len()).sum::<usize>();

@@ -1,0 +1,124 @@
+"""Tasks that are seen in other ways than the shop's own: one for each."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterable
+from typing import Any
+
+from . import ecs
+from .peers import ACCOUNT, REGION, Peers, get
+
+# A container port, behind which Docker would choose a port of the host.
+CONTAINER_PORT = 9000
+LOG_GROUP = f"/aws/ecs/containerinsights/{ecs.CLUSTER}/performance"
+LOG_STREAM = "FargateTelemetry-1"
+# The default of SIDECARLESS_INSIGHTS_LAG.
+LAG_SECONDS = 180
+
+
+class Sources:
+    """Each task by how it is seen."""
+
+    def __init__(self, moto: str) -> None:
+        self.moto = moto
+        self.mailer = ecs.new_task("mailer", "127.0.1.11", source="insights")
+        self.search = ecs.new_task("search", "127.0.2.1", launch_type="EC2")
+        self.importer = ecs.new_task("importer", "127.0.1.12")
+        self.reviews = ecs.new_task("reviews", "127.0.1.13", source="prometheus")
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._slots: set[int] = set()
+
+    @property
+    def tasks(self) -> list[ecs.Task]:
+        return [self.mailer, self.search, self.importer, self.reviews]
+
+    def run_tasks(self) -> None:
+        """Runs them in the cluster that the shop has made."""
+        ecs.run_task(self.moto, self.mailer, {})
+        run_on_instance(self.moto, self.search)
+        ecs.run_task(self.moto, self.importer, ecs.stats_labels(self.importer.stats_port), {"demo-out-of-memory": "yes"})
+        ecs.run_task(self.moto, self.reviews, {
+            "prometheus.io/scrape": "true", "prometheus.io/port": str(self.reviews.stats_port), "prometheus.io/path": "/metrics",
+        })
+        logs = ecs.client("logs", self.moto)
+        logs.create_log_group(logGroupName=LOG_GROUP)
+        logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=LOG_STREAM)
+
+    def start_processes(self, peers: Peers, endpoint: str, token: str) -> None:
+        for task in self.tasks:
+            self._processes[task.service] = ecs.start_process(peers, task, endpoint, token)
+
+    def visit(self) -> None:
+        """A request to each that is still there."""
+        for task in self.tasks:
+            if self._processes[task.service].poll() is None:
+                urllib.request.urlopen(task.url, timeout=30).close()
+
+    def log_events(self, tick_at: int) -> None:
+        """Puts Container Insights events where a tick at this time looks for them: into the minute that lies the lag before it."""
+        slot = tick_at // 60 * 60 - LAG_SECONDS
+        if slot in self._slots:
+            return
+        self._slots.add(slot)
+        messages = [json.dumps(event) for event in insights_events(self.mailer, slot * 1000)]
+        ecs.client("logs", self.moto).put_log_events(
+            logGroupName=LOG_GROUP, logStreamName=LOG_STREAM,
+            logEvents=[{"timestamp": slot * 1000, "message": message} for message in messages],
+        )
+
+    def run_out_of_memory(self) -> float:
+        """Ends the importer as the kernel does, and has ECS notice. Returns when."""
+        process = self._processes[self.importer.service]
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        ecs.client("ecs", self.moto).stop_task(cluster=ecs.CLUSTER, task=self.importer.arn)
+        return time.time()
+
+
+def run_on_instance(moto: str, task: ecs.Task) -> None:
+    """Runs a task under bridge networking: it has no address but its host's, and there a port of Docker's choice."""
+    ec2 = ecs.client("ec2", moto)
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    instance = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, PrivateIpAddress=task.address)["Instances"][0]
+    document = {"instanceId": instance["InstanceId"], "region": REGION, "accountId": ACCOUNT}
+    ecs.client("ecs", moto).register_container_instance(cluster=ecs.CLUSTER, instanceIdentityDocument=json.dumps(document))
+    ports = [{"containerPort": CONTAINER_PORT, "hostPort": 0, "protocol": "tcp"}]
+    ecs.register(moto, task, "bridge", ecs.stats_labels(CONTAINER_PORT), ports)
+    ecs.start(moto, task, {"demo-host-port": str(task.stats_port)})
+
+
+def insights_events(task: ecs.Task, at_ms: int) -> Iterable[dict[str, Any]]:
+    """What Amazon logs of a task and its container each minute, with the numbers of the process that stands for it."""
+    (stats,) = json.loads(get(f"http://{task.address}:{task.stats_port}/v4/task/stats")).values()
+    used = stats["cpu_stats"]["cpu_usage"]["total_usage"] - stats["precpu_stats"]["cpu_usage"]["total_usage"]
+    rates, network = stats["network_rate_stats"], stats["networks"]["eth1"]
+    usage = {
+        # The process samples itself every second.
+        "CpuUtilized": used / 1e9 * 1024, "CpuReserved": 256.0,
+        "MemoryUtilized": stats["memory_stats"]["usage"] >> 20, "MemoryReserved": 512,
+        "StorageReadBytes": 0, "StorageWriteBytes": 0,
+        "NetworkRxBytes": round(rates["rx_bytes_per_sec"]), "NetworkRxDropped": 0, "NetworkRxErrors": 0,
+        "NetworkRxPackets": network["rx_bytes"] // 1500,
+        "NetworkTxBytes": round(rates["tx_bytes_per_sec"]), "NetworkTxDropped": 0, "NetworkTxErrors": 0,
+        "NetworkTxPackets": network["tx_bytes"] // 1500,
+    }
+    identity = {
+        "Version": "0", "TaskId": task.id, "TaskDefinitionFamily": task.service, "TaskDefinitionRevision": "1",
+        "ServiceName": f"{task.service}-svc", "ClusterName": ecs.CLUSTER, "Timestamp": at_ms,
+    }
+    yield {
+        **identity, "Type": "Task", "AccountID": ACCOUNT, "Region": REGION, "AvailabilityZone": f"{REGION}a",
+        "KnownStatus": "RUNNING", "LaunchType": "FARGATE", "PullStartedAt": at_ms, "PullStoppedAt": at_ms,
+        "CreatedAt": at_ms, "StartedAt": at_ms, **usage, "EphemeralStorageUtilized": 0.33, "EphemeralStorageReserved": 21.47,
+        "CloudWatchMetrics": [],
+    }
+    yield {
+        **identity, "Type": "Container", "ContainerName": task.service, "Image": f"shop/{task.service}:1.0",
+        "ContainerKnownStatus": "RUNNING", **usage,
+    }
