@@ -5,13 +5,13 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::too_many_lines,
     reason = "a test stops at its first surprise, and tables are long"
 )]
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::io::Write as _;
 
 use base64::Engine as _;
 use flate2::read::MultiGzDecoder;
@@ -232,6 +232,11 @@ fn compare(compat: Compat, departures: &[(&str, &[&str])]) {
             wrong.push(format!("{case}\n  ours\n    {}\n  theirs\n    {}", only(&ours, &theirs), only(&theirs, &ours)));
         }
     }
-    println!("{compat:?}: {equal} of {} recordings equal, {} departures", recordings.len(), recordings.len() - equal);
+    let _ = writeln!(
+        std::io::stderr(),
+        "{compat:?}: {equal} of {} recordings equal, {} departures",
+        recordings.len(),
+        recordings.len() - equal
+    );
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -19,6 +19,7 @@ use sidecarless::model::series::{STALE_NAN, SeriesBatch, SeriesView};
 use sidecarless::translate::Compat;
 use sidecarless::translate::metrics::{Delta, ExponentialAs, Options, Outcome, Sender, series};
 use sidecarless::translate::names::{Naming, Strategy};
+use std::io::Write as _;
 
 const NOW_MS: i64 = 1_700_000_000_500;
 
@@ -467,7 +468,7 @@ fn every_row_becomes_the_series_it_names() {
         let (lines, _) = translate(&row.request, &row.options);
         assert_eq!(lines, row.expected, "{}", row.what);
     }
-    println!("{} vectors", rows.len());
+    let _ = writeln!(std::io::stderr(), "{} vectors", rows.len());
 }
 
 #[test]

@@ -21,6 +21,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message as _;
 use serde_json::{Value, json};
+use sidecarless::deadline::Deadline;
 use sidecarless::invocation::HttpReply;
 use sidecarless::model::otlp::{
     ExportResponse, ExportTraceServiceRequest, PartialSuccess, ResourceSpans, RpcStatus, ScopeSpans, Span,
@@ -321,8 +322,13 @@ async fn samplers_ask_xray_and_rules_are_kept_for_the_next() {
 #[tokio::test]
 async fn spans_can_go_to_the_otlp_endpoint_of_xray() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_TRACES_TO", "xray-otlp")]).await;
-    let body = traces((1..=120).map(span).collect());
-    assert_eq!(partial(&sandbox.push(&Push::new("/v1/traces", &body)).await), None);
+    // The endpoint takes no spans of more than fourteen days ago: one of these is.
+    let now_ns = u64::try_from(Deadline::after(Duration::ZERO).started_ms()).unwrap() * 1_000_000;
+    let mut spans: Vec<Span> = (1..=120).map(|number| Span { start_time_unix_nano: now_ns, ..span(number) }).collect();
+    spans.push(span(121));
+    let partial = partial(&sandbox.push(&Push::new("/v1/traces", &traces(spans))).await).unwrap();
+    assert_eq!(partial.rejected, 1);
+    assert!(partial.error_message.contains("fourteen days"), "{}", partial.error_message);
     let xray = sandbox.aws.xray();
     let arrived = ExportTraceServiceRequest::decode(xray.otlp[0].as_slice()).unwrap();
     assert_eq!((xray.otlp.len(), arrived.resource_spans[0].scope_spans[0].spans.len()), (1, 120));

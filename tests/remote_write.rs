@@ -4,7 +4,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::too_many_lines,
     reason = "a test stops at its first surprise, and tables are long"
 )]
@@ -14,6 +13,7 @@ mod otlp_builder;
 mod sandbox;
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -181,7 +181,7 @@ async fn of_a_hundred_thousand_points_a_thousand_bad_ones_cost_only_themselves()
 
     let partial = answer(&sandbox, &body).await.1.unwrap();
 
-    println!("show: 100,000 points, of which 1,000 bad: {}", partial.error_message);
+    let _ = writeln!(std::io::stderr(), "show: 100,000 points, of which 1,000 bad: {}", partial.error_message);
     assert_eq!(partial.rejected, 1_000, "{}", partial.error_message);
     let arrived = sandbox.amp.samples();
     assert_eq!(arrived.len(), 99_000);

@@ -2,7 +2,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::cast_precision_loss,
     reason = "a test says what it finds, and may fail"
 )]
@@ -10,6 +9,7 @@
 mod xray;
 
 use std::collections::HashMap;
+use std::io::Write as _;
 
 use serde_json::Value;
 use sidecarless::translate::Compat;
@@ -93,7 +93,8 @@ fn xray_documents_under_adot_are_the_collectors() {
             failures.push(format!("{}:\n  {}", recording.case, found.join("\n  ")));
         }
     }
-    println!("{} of {} recordings equal", recordings.len() - failures.len(), recordings.len());
+    let _ =
+        writeln!(std::io::stderr(), "{} of {} recordings equal", recordings.len() - failures.len(), recordings.len());
     assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
 }
 

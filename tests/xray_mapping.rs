@@ -2,7 +2,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::cast_precision_loss,
     reason = "a test says what it finds, and may fail"
 )]
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use sidecarless::model::otlp::InstrumentationScope;
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Options, segments};
+use std::io::Write as _;
 use xray::{CLIENT, INTERNAL, PRODUCER, SERVER, Sent, at};
 
 const PAGE: &str = include_str!("../docs/xray-mapping.md");
@@ -87,7 +87,7 @@ fn xray_mapping_of_span_attributes_is_as_the_page_says() {
         let sent = sent.with(json_of(beside)).with(member(key, &example));
         wrong.extend(check(key, &sent, [best, adot], &example));
     }
-    println!("{} span attributes", rows.len());
+    let _ = writeln!(std::io::stderr(), "{} span attributes", rows.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(rows.len() > 80);
 }
@@ -105,7 +105,7 @@ fn xray_mapping_of_resource_attributes_is_as_the_page_says() {
         let kept = format!("metadata.default/otel.resource.{}", unticked(key));
         wrong.extend(check(key, &sent, [&kept, "="], &example));
     }
-    println!("{} resource attributes", rows.len());
+    let _ = writeln!(std::io::stderr(), "{} resource attributes", rows.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(rows.len() > 30);
 }

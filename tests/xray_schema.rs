@@ -2,7 +2,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::cast_precision_loss,
     reason = "a test says what it finds, and may fail"
 )]
@@ -20,6 +19,7 @@ use sidecarless::model::otlp::{
 };
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Indexed, Options, Segments, segments};
+use std::io::Write as _;
 use xray::recordings::recordings;
 use xray::schema::Schema;
 use xray::{CLIENT, INTERNAL, SERVER, Sent};
@@ -56,7 +56,7 @@ fn xray_documents_of_all_recorded_spans_satisfy_the_schema() {
             count += segments.documents.len();
         }
     }
-    println!("{count} documents satisfy the schema");
+    let _ = writeln!(std::io::stderr(), "{count} documents satisfy the schema");
 }
 
 #[test]

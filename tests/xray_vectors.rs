@@ -2,7 +2,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::cast_precision_loss,
     clippy::too_many_lines,
     reason = "a test says what it finds, and may fail"
@@ -13,6 +12,7 @@ mod xray;
 use serde_json::{Value, json};
 use sidecarless::translate::Compat::{Adot, Best};
 use sidecarless::translate::spans::{Indexed, Options};
+use std::io::Write as _;
 use xray::schema::Schema;
 use xray::{CLIENT, CONSUMER, INTERNAL, PARENT, PRODUCER, SERVER, Sent, at};
 
@@ -551,7 +551,12 @@ fn xray_vectors_give_their_documents_in_both_modes() {
     }
     let mut numbers: Vec<_> = vectors.iter().map(|vector| vector.number).collect();
     numbers.dedup();
-    println!("{} vectors in {} rows, each in both modes; one more counts documents", numbers.len(), vectors.len());
+    let _ = writeln!(
+        std::io::stderr(),
+        "{} vectors in {} rows, each in both modes; one more counts documents",
+        numbers.len(),
+        vectors.len()
+    );
     assert!(failures.is_empty(), "{} wrong:\n{}", failures.len(), failures.join("\n"));
 }
 

@@ -164,7 +164,7 @@ impl Sent {
             let Some(segment) = by_id.get(document.id.as_str()) else { continue };
             named += 1;
             let code = segment.error_code().unwrap_or("no code");
-            if is_throttle(code) {
+            if passes(code) {
                 again.push(document);
                 continue;
             }
@@ -180,8 +180,9 @@ impl Sent {
     }
 }
 
-/// Codes of documents that X-Ray would have taken at another time.
-fn is_throttle(code: &str) -> bool {
+/// Whether X-Ray would have taken a document with this code at another time: it was too busy, or failed itself. Every
+/// other code is about the document.
+fn passes(code: &str) -> bool {
     code.contains("Throttl") || code.contains("Internal") || code.contains("ServiceUnavailable")
 }
 
@@ -210,6 +211,28 @@ mod tests {
         let document =
             |n: usize| Document { json: "x".repeat(size), trace_id: "1-0-0".into(), id: format!("{n:016x}") };
         (0..count).map(document).collect()
+    }
+
+    #[test]
+    fn only_what_is_not_the_documents_fault_is_sent_again() {
+        for (code, expected) in [
+            ("ThrottledException", true),
+            ("Throttled", true),
+            ("ThrottlingException", true),
+            ("InternalFailure", true),
+            ("ServiceUnavailable", true),
+            ("InvalidSegment", false),
+            ("InvalidTraceId", false),
+            ("InvalidName", false),
+            ("InvalidId", false),
+            ("MissingId", false),
+            ("MissingEndTime", false),
+            ("MissingParam", false),
+            ("JSONFormatError", false),
+            ("no code", false),
+        ] {
+            assert_eq!(passes(code), expected, "{code}");
+        }
     }
 
     #[test]

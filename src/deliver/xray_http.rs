@@ -16,7 +16,7 @@ use url::Url;
 use crate::aws::post::{Posted, SignedPost};
 use crate::deadline::Deadline;
 use crate::model::otlp::split::{Limits, Part, split};
-use crate::model::otlp::{ExportResponse, ExportTraceServiceRequest};
+use crate::model::otlp::{ExportResponse, ExportTraceServiceRequest, Span, text};
 use crate::model::refusal::Refusals;
 use crate::model::sampling::SamplingCall;
 
@@ -25,6 +25,13 @@ const SERVICE: &str = "xray";
 
 /// Spans and bytes per OTLP request: the endpoint's limits are 10,000 and 5 MB.
 const OTLP_LIMITS: Limits = Limits { spans: 10_000, bytes: 4_800_000 };
+
+/// The endpoint's limit for one span.
+const SPAN_BYTES: usize = 200_000;
+
+/// How far ahead and how far back a span may lie for the endpoint: two hours, and fourteen days.
+const MOST_AHEAD_MS: i64 = 2 * 3_600_000;
+const MOST_AGE_MS: i64 = 14 * 86_400_000;
 
 /// OTLP requests of one push under way at the same time.
 const CONCURRENCY: usize = 4;
@@ -63,10 +70,12 @@ impl XRayHttp {
     }
 
     /// Sends spans as OTLP, cut to the endpoint's limits.
-    pub async fn export(&self, spans: ExportTraceServiceRequest, deadline: &Deadline) -> Exported {
+    pub async fn export(&self, mut spans: ExportTraceServiceRequest, deadline: &Deadline) -> Exported {
+        let refused = take_unfit(&mut spans, deadline.now_ms());
         let parts = stream::iter(split(spans, OTLP_LIMITS));
         let outcomes = parts.map(|part| self.export_part(part, deadline)).buffer_unordered(CONCURRENCY);
-        outcomes.fold(Exported::default(), async |sum, outcome| sum.and(outcome)).await
+        let begun = Exported { rejected: refused, ..Exported::default() };
+        outcomes.fold(begun, async |sum, outcome| sum.and(outcome)).await
     }
 
     async fn export_part(&self, part: Part, deadline: &Deadline) -> Exported {
@@ -132,6 +141,32 @@ impl XRayHttp {
     }
 }
 
+/// Takes out the spans for which the endpoint would refuse a whole request.
+fn take_unfit(request: &mut ExportTraceServiceRequest, now_ms: i64) -> Refusals {
+    let mut refused = Refusals::default();
+    let scopes = request.resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans);
+    for scope in scopes {
+        scope.spans.retain(|span| {
+            let Some((reason, why)) = unfit(span, now_ms) else { return true };
+            refused.add(reason, 1, || format!("the span `{}` {why}", text(&span.name).escape_debug()));
+            false
+        });
+    }
+    refused
+}
+
+/// Why the endpoint takes no request with this span in it.
+fn unfit(span: &Span, now_ms: i64) -> Option<(&'static str, &'static str)> {
+    let started_ms = i64::try_from(span.start_time_unix_nano / 1_000_000).unwrap_or(i64::MAX);
+    if started_ms > now_ms.saturating_add(MOST_AHEAD_MS) {
+        return Some(("too_far_ahead", "begins more than two hours from now"));
+    }
+    if started_ms < now_ms.saturating_sub(MOST_AGE_MS) {
+        return Some(("too_old", "began more than fourteen days ago"));
+    }
+    (span.encoded_len() > SPAN_BYTES).then_some(("too_large", "has more than 200 kB"))
+}
+
 /// `LastRuleModification` of an answer to GetSamplingTargets, in milliseconds; 0 when it does not say.
 fn modified_ms(answer: &[u8]) -> i64 {
     #[derive(Deserialize)]
@@ -153,5 +188,37 @@ impl Exported {
         self.undelivered += other.undelivered;
         self.why = other.why.or(self.why);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::otlp::{ResourceSpans, ScopeSpans};
+
+    #[test]
+    fn a_span_beyond_the_limits_of_the_endpoint_costs_only_itself() {
+        let now_ms = 1_795_389_900_000;
+        let at = |ms: i64, name: String| Span {
+            start_time_unix_nano: u64::try_from(ms).unwrap() * 1_000_000,
+            name: name.into(),
+            ..Span::default()
+        };
+        let spans = vec![
+            at(now_ms, "now".into()),
+            at(now_ms - MOST_AGE_MS + 1, "old".into()),
+            at(now_ms - MOST_AGE_MS - 1, "too old".into()),
+            at(now_ms + MOST_AHEAD_MS - 1, "ahead".into()),
+            at(now_ms + MOST_AHEAD_MS + 1, "too far ahead".into()),
+            at(now_ms, "x".repeat(SPAN_BYTES)),
+        ];
+        let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+        let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+        let mut request = ExportTraceServiceRequest { resource_spans };
+        let refused = take_unfit(&mut request, now_ms);
+        let left: Vec<_> = request.resource_spans[0].scope_spans[0].spans.iter().map(|span| text(&span.name)).collect();
+        assert_eq!(left, ["now", "old", "ahead"]);
+        let reasons: Vec<_> = refused.iter().map(|refusal| (refusal.reason, refusal.count)).collect();
+        assert_eq!(reasons, [("too_old", 1), ("too_far_ahead", 1), ("too_large", 1)]);
     }
 }

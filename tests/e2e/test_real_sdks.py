@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +38,6 @@ def variables(stack: Stack, service: str, compression: str) -> dict[str, str]:
         "OTEL_LOGS_EXPORTER": "none",
         "NODE_PATH": str(NODE_MODULES),
     }
-
-
-@pytest.fixture
-def table() -> Iterator[list[str]]:
-    rows: list[str] = []
-    yield rows
-    print("\n" + "\n".join(rows))
 
 
 def trace_through_both(stack: Stack, encoding: str, compression: str) -> list[dict[str, Any]]:
@@ -88,6 +80,7 @@ def test_python_and_node_make_one_connected_trace(stack: Stack, encoding: str, c
     server = next(document for document in documents if document["name"] == "stock" and "type" not in document)
     assert server["http"]["response"]["status"] == 200
     assert server["http"]["request"]["method"] == "GET"
+    assert server["http"]["request"]["url"].startswith("http://127.0.0.1:")
     aws = next(document for document in documents if document.get("namespace") == "aws")
     assert aws["aws"]["operation"] == "ListQueues"
     assert any(document.get("sql", {}).get("sanitized_query") == "SELECT 1" for document in documents), documents
