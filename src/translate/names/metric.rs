@@ -21,7 +21,7 @@ pub fn metric(name: &str, unit: &str, shape: Shape, naming: &Naming) -> Result<S
     }
     // A namespace goes into the name as it is, so that even an escaped name may need a look.
     if naming.strategy.is_utf8() || !is_legacy_metric(&built) {
-        return naming.settle(Cow::Owned(built), is_legacy_metric).map(Cow::into_owned);
+        return naming.settle_metric(Cow::Owned(built)).map(Cow::into_owned);
     }
     Ok(built)
 }

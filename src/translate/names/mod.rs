@@ -13,7 +13,7 @@ use std::borrow::Cow;
 pub use labels::{label, target_label};
 pub use metric::metric;
 pub use units::unit;
-pub use utf8::{escape, is_legacy_label, is_legacy_metric};
+pub use utf8::{escape, escape_label, is_legacy_label, is_legacy_metric};
 
 use super::Compat;
 
@@ -79,11 +79,19 @@ impl Strategy {
 }
 
 impl Naming {
-    /// The policy for names of the UTF-8 strategies.
-    fn settle<'a>(&self, name: Cow<'a, str>, is_legacy: impl FnOnce(&str) -> bool) -> Result<Cow<'a, str>, NameError> {
+    /// The policy for names of metrics that the UTF-8 strategies make.
+    fn settle_metric<'a>(&self, name: Cow<'a, str>) -> Result<Cow<'a, str>, NameError> {
+        if is_legacy_metric(&name) { Ok(name) } else { self.settle(name, escape) }
+    }
+
+    /// The same for labels.
+    fn settle_label<'a>(&self, name: Cow<'a, str>) -> Result<Cow<'a, str>, NameError> {
+        if is_legacy_label(&name) { Ok(name) } else { self.settle(name, escape_label) }
+    }
+
+    fn settle<'a>(&self, name: Cow<'a, str>, escape: fn(&str) -> String) -> Result<Cow<'a, str>, NameError> {
         match self.utf8 {
             Utf8Names::Send => Ok(name),
-            _ if is_legacy(&name) => Ok(name),
             Utf8Names::Escape => Ok(Cow::Owned(escape(&name))),
             Utf8Names::Refuse => Err(NameError::Utf8),
         }

@@ -65,6 +65,14 @@ fn utf8_names_are_refused_escaped_or_sent_as_configured() {
 }
 
 #[test]
+fn a_colon_may_stand_in_the_name_of_a_metric_and_not_of_a_label() {
+    let naming = Naming { strategy: Strategy::NoTranslation, utf8: Utf8Names::Escape, ..Naming::default() };
+    assert_eq!(metric("job:rate", "", Shape::Gauge, &naming).as_deref(), Ok("job:rate"));
+    assert_eq!(metric("job:é", "", Shape::Gauge, &naming).as_deref(), Ok("U__job:_e9_"));
+    assert_eq!(label("job:rate", &naming).as_deref(), Ok("U__job_3a_rate"));
+}
+
+#[test]
 fn labels_are_named_differently_on_series_and_on_target_info() {
     let naming = Naming::default();
     for (key, on_series, on_target) in [

@@ -20,13 +20,22 @@ fn is_legacy(name: &str, is_sign: impl Fn(u8) -> bool) -> bool {
 /// Prometheus' escaping scheme `values` (prometheus/common, `EscapeName`): `U__`, an underscore doubled, any other
 /// character as its code point in hex between underscores. Legacy names stay as they are.
 pub fn escape(name: &str) -> String {
-    if is_legacy_metric(name) {
+    escaped(name, is_legacy_metric, |char| char == ':')
+}
+
+/// The same for the name of a label, in which AMP takes no colon: `EscapeName` leaves it there.
+pub fn escape_label(name: &str) -> String {
+    escaped(name, is_legacy_label, |_| false)
+}
+
+fn escaped(name: &str, is_legacy: impl Fn(&str) -> bool, is_sign: impl Fn(char) -> bool) -> String {
+    if is_legacy(name) {
         return name.to_owned();
     }
     let mut out = String::with_capacity(name.len() + 16);
     out.push_str("U__");
     for (index, char) in name.chars().enumerate() {
-        let is_legal = char.is_ascii_alphabetic() || char == ':' || (char.is_ascii_digit() && index > 0);
+        let is_legal = char.is_ascii_alphabetic() || is_sign(char) || (char.is_ascii_digit() && index > 0);
         if char == '_' {
             out.push_str("__");
         } else if is_legal {
