@@ -45,7 +45,7 @@ def trace_through_both(stack: Stack, encoding: str, compression: str) -> list[di
     name = f"node-{encoding}-{compression}"
     stack.peers.start(
         name,
-        ["node", str(HERE / "node" / "server.cjs"), str(port), f"{stack.aws}/moto-api/", "json" if encoding == "json" else "proto"],
+        ["node", str(HERE / "node" / "server.cjs"), str(port), f"{stack.aws}/moto-api/", stack.aws, "json" if encoding == "json" else "proto"],
         variables(stack, "stock", compression),
     )
     # Its own look at the server makes traces of their own.
@@ -58,16 +58,16 @@ def trace_through_both(stack: Stack, encoding: str, compression: str) -> list[di
 
     def complete() -> list[dict[str, Any]] | None:
         documents = ecs.trace_documents(stack.aws, trace_id)
-        return documents if len(documents) >= 6 else None
+        return documents if len(documents) >= 8 else None
 
-    return wait_for(f"six segments of the trace in X-Ray ({encoding}, {compression})", complete)
+    return wait_for(f"eight segments of the trace in X-Ray ({encoding}, {compression})", complete)
 
 
 @pytest.mark.parametrize("encoding, compression", WAYS)
 def test_python_and_node_make_one_connected_trace(stack: Stack, encoding: str, compression: str) -> None:
     documents = trace_through_both(stack, encoding, compression)
     print(f"\n{'client':<16} {'encoding':<10} {'compression':<12} sent arrived")
-    for service, sent in [("checkout", 4), ("stock", 2)]:
+    for service, sent in [("checkout", 4), ("stock", 4)]:
         shown = encoding if service == "stock" else "protobuf"
         of_service = [document for document in documents if resource(document) == service or owner(document, documents) == service]
         print(f"{service:<16} {shown:<10} {compression:<12} {sent:>4} {len(of_service):>7}")
@@ -81,8 +81,8 @@ def test_python_and_node_make_one_connected_trace(stack: Stack, encoding: str, c
     assert server["http"]["response"]["status"] == 200
     assert server["http"]["request"]["method"] == "GET"
     assert server["http"]["request"]["url"].startswith("http://127.0.0.1:")
-    aws = next(document for document in documents if document.get("namespace") == "aws")
-    assert aws["aws"]["operation"] == "ListQueues"
+    calls = [document for document in documents if document.get("namespace") == "aws"]
+    assert [call["aws"]["operation"] for call in calls] == ["ListQueues"] * 2, "one of each SDK's AWS instrumentation"
     assert any(document.get("sql", {}).get("sanitized_query") == "SELECT 1" for document in documents), documents
 
 

@@ -1,17 +1,21 @@
-// An HTTP service in Node with the stock OpenTelemetry SDK: it asks the next service, and answers.
-// usage: node server.cjs PORT NEXT_URL proto|json
-const [port, next, encoding] = process.argv.slice(2);
+// An HTTP service in Node with the stock OpenTelemetry SDK: it asks AWS and the next service, and answers.
+// usage: node server.cjs PORT NEXT_URL AWS_URL proto|json
+const [port, next, aws, encoding] = process.argv.slice(2);
 const { NodeSDK } = require("@opentelemetry/sdk-node");
+const { AwsInstrumentation } = require("@opentelemetry/instrumentation-aws-sdk");
 const { HttpInstrumentation } = require("@opentelemetry/instrumentation-http");
 const exporter = encoding === "json" ? "http" : "proto";
 const { OTLPTraceExporter } = require(`@opentelemetry/exporter-trace-otlp-${exporter}`);
 
-const sdk = new NodeSDK({ traceExporter: new OTLPTraceExporter(), instrumentations: [new HttpInstrumentation()] });
+const sdk = new NodeSDK({ traceExporter: new OTLPTraceExporter(), instrumentations: [new HttpInstrumentation(), new AwsInstrumentation()] });
 sdk.start();
 
 const http = require("http");
+const { ListQueuesCommand, SQSClient } = require("@aws-sdk/client-sqs");
+const sqs = new SQSClient({ endpoint: aws, region: "eu-west-1" });
 http
-  .createServer((request, response) => {
+  .createServer(async (request, response) => {
+    await sqs.send(new ListQueuesCommand({}));
     http.get(next, (below) => {
       below.resume();
       below.on("end", () => response.end("ok"));
