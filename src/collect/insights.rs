@@ -6,7 +6,6 @@
 //! (Amazon CloudWatch User Guide, "Container Insights performance log reference"; CloudWatch Logs API Reference,
 //! "FilterLogEvents".)
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
@@ -17,6 +16,7 @@ use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::inflate::capped;
 use super::rate::Rate;
 use crate::aws::reason::reason;
 use crate::deadline::Deadline;
@@ -33,7 +33,7 @@ const PATTERN: &str =
     r#"{ ($.Type = "Task") || ($.Type = "Container") || ($.Type = "Service") || ($.Type = "Cluster") }"#;
 
 /// The most a pushed batch may inflate to. One is 6 MB at the most as it comes; log events compress tenfold.
-const INFLATED_LIMIT: u64 = 64 << 20;
+const INFLATED_LIMIT: usize = 64 << 20;
 
 /// One minute of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,11 +186,8 @@ impl PushedEvents {
     /// log data with subscriptions").
     pub fn unpack(data: &str) -> Result<Self, PushedError> {
         let compressed = STANDARD.decode(data)?;
-        let mut json = Vec::new();
-        MultiGzDecoder::new(compressed.as_slice()).take(INFLATED_LIMIT + 1).read_to_end(&mut json)?;
-        if json.len() as u64 > INFLATED_LIMIT {
-            return Err(PushedError::TooLarge);
-        }
+        let json = capped(MultiGzDecoder::new(compressed.as_slice()), compressed.len(), INFLATED_LIMIT)?;
+        let json = json.ok_or(PushedError::TooLarge)?;
         let pushed: Self = serde_json::from_slice(&json)?;
         match pushed.is_control() || pushed.cluster().is_some() {
             true => Ok(pushed),

@@ -2,6 +2,7 @@
 //! said in translate/.
 
 pub mod discover;
+mod inflate;
 pub mod insights;
 pub mod pages;
 mod rate;

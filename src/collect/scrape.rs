@@ -1,6 +1,5 @@
 //! GET a page from a target: with a time-out, a cap on its size, and no redirects.
 
-use std::io::Read as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HeaderM
 use reqwest::{RequestBuilder, StatusCode};
 use thiserror::Error;
 
+use super::inflate::capped;
 use super::pages::PageTarget;
 use super::targets::StatsTarget;
 use crate::deadline::Deadline;
@@ -120,10 +120,8 @@ fn inflated(body: Bytes) -> Result<Bytes, ScrapeError> {
     if !body.starts_with(&[0x1f, 0x8b]) {
         return Ok(body);
     }
-    let mut page = Vec::with_capacity(body.len().saturating_mul(4).min(PAGE_BYTES));
-    let mut decoder = MultiGzDecoder::new(body.as_ref()).take(PAGE_BYTES as u64 + 1);
-    decoder.read_to_end(&mut page).map_err(ScrapeError::Gzip)?;
-    if page.len() > PAGE_BYTES { Err(ScrapeError::TooLarge(PAGE_BYTES)) } else { Ok(page.into()) }
+    let page = capped(MultiGzDecoder::new(body.as_ref()), body.len(), PAGE_BYTES).map_err(ScrapeError::Gzip)?;
+    page.ok_or(ScrapeError::TooLarge(PAGE_BYTES))
 }
 
 /// The innermost cause, which is what says `connection refused`.

@@ -2,6 +2,7 @@
 //!
 //! The reference is [`SETTINGS`] in table.rs; the values' grammar is in values.rs; this file says what becomes of them.
 
+mod names;
 mod reader;
 mod table;
 pub mod values;
@@ -12,9 +13,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-pub use table::{LOG as LOG_SETTING, SETTINGS, Setting};
+pub use names::LOG as LOG_SETTING;
+pub use table::{SETTINGS, Setting};
 
-use crate::model::refusal::listed;
 use crate::model::task_filter::TaskFilter;
 use crate::translate::relabel::Rules;
 use crate::translate::{metrics, spans, stats};
@@ -141,17 +142,6 @@ impl Settings {
     }
 }
 
-impl Auth {
-    /// The word that stands for it in the setting.
-    pub fn word(self) -> &'static str {
-        match self {
-            Auth::Token => "token",
-            Auth::Iam => "iam",
-            Auth::Open => "none",
-        }
-    }
-}
-
 /// The reference as text, for `sidecarless --help`.
 pub fn reference() -> String {
     let row = |setting: &Setting| {
@@ -159,11 +149,6 @@ pub fn reference() -> String {
         format!("  {}\n      {} (default: {default})\n      {}\n", setting.name, setting.values, setting.about)
     };
     SETTINGS.iter().map(row).collect()
-}
-
-/// The names of all settings, for messages.
-pub fn names() -> String {
-    listed(SETTINGS.iter().map(|setting| setting.name))
 }
 
 #[cfg(test)]

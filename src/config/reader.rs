@@ -5,8 +5,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::table::{self, SETTINGS};
-use super::{Auth, Endpoints, Mistakes, Pages, RemoteWriteVersion, Settings, StatsSources, TracesTo, values};
+use super::table::SETTINGS;
+use super::{Auth, Endpoints, Mistakes, Pages, RemoteWriteVersion, Settings, StatsSources, TracesTo, names, values};
 use crate::model::task_filter::TaskFilter;
 use crate::translate::metrics::{Delta, ExponentialAs};
 use crate::translate::names::{Naming, Strategy, Utf8Names};
@@ -72,14 +72,14 @@ impl Reader {
         let targets = self.targets();
         let rounds = self.rounds();
         let pages = self.pages();
-        let external_labels = self.required(table::EXTERNAL_LABELS, |text| values::each(text, values::name_value));
-        let compat = self.choice(table::COMPAT, COMPATS);
+        let external_labels = self.required(names::EXTERNAL_LABELS, |text| values::each(text, values::name_value));
+        let compat = self.choice(names::COMPAT, COMPATS);
         let (stats, spans) = (self.stats(), self.spans(compat.unwrap_or_default()));
         let metrics = self.metrics(compat.unwrap_or_default(), external_labels.clone().unwrap_or_default());
-        let relabel = self.required(table::RELABEL, Rules::parse);
+        let relabel = self.required(names::RELABEL, Rules::parse);
         let sinks = self.sinks();
         let endpoints = self.endpoints();
-        let log = self.optional(table::LOG, |text| Ok(text.to_owned()));
+        let log = self.optional(names::LOG, |text| Ok(text.to_owned()));
         let ((auth, tokens), (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
         let (rounds, targets) = (rounds?, targets?);
         Some(Settings {
@@ -112,18 +112,18 @@ impl Reader {
 
     /// Who may come in.
     fn door(&mut self) -> Option<(Auth, Vec<[u8; 32]>)> {
-        let auth = self.choice(table::AUTH, &[("token", Auth::Token), ("iam", Auth::Iam), ("none", Auth::Open)]);
-        let tokens = self.required(table::TOKENS, |text| values::each(text, values::sha256));
+        let auth = self.choice(names::AUTH, &[("token", Auth::Token), ("iam", Auth::Iam), ("none", Auth::Open)]);
+        let tokens = self.required(names::TOKENS, |text| values::each(text, values::sha256));
         Some((auth?, tokens?))
     }
 
     /// What is scraped.
     fn targets(&mut self) -> Option<Targets> {
-        let clusters = self.required(table::CLUSTERS, |text| values::each(text, cluster));
-        let tasks = self.required(table::TASKS, TaskFilter::parse);
-        let sources = self.required(table::STATS, sources);
-        let scrape_ranges = self.required(table::SCRAPE_RANGES, |text| values::each(text, range));
-        let scrape_timeout = self.required(table::SCRAPE_TIMEOUT, values::positive_duration);
+        let clusters = self.required(names::CLUSTERS, |text| values::each(text, values::cluster));
+        let tasks = self.required(names::TASKS, TaskFilter::parse);
+        let sources = self.required(names::STATS, values::sources);
+        let scrape_ranges = self.required(names::SCRAPE_RANGES, |text| values::each(text, values::range));
+        let scrape_timeout = self.required(names::SCRAPE_TIMEOUT, values::positive_duration);
         Some(Targets {
             clusters: clusters?,
             tasks: tasks?,
@@ -135,17 +135,17 @@ impl Reader {
 
     /// How series and spans go out.
     fn sinks(&mut self) -> Option<(Option<Url>, RemoteWriteVersion, TracesTo)> {
-        let prometheus_endpoint = self.optional(table::PROMETHEUS_ENDPOINT, endpoint);
-        let remote_write = self.choice(table::REMOTE_WRITE, VERSIONS);
-        let traces_to = self.choice(table::TRACES_TO, &[("xray", TracesTo::XRay), ("xray-otlp", TracesTo::XRayOtlp)]);
+        let prometheus_endpoint = self.optional(names::PROMETHEUS_ENDPOINT, values::endpoint);
+        let remote_write = self.choice(names::REMOTE_WRITE, VERSIONS);
+        let traces_to = self.choice(names::TRACES_TO, &[("xray", TracesTo::XRay), ("xray-otlp", TracesTo::XRayOtlp)]);
         Some((prometheus_endpoint?, remote_write?, traces_to?))
     }
 
     /// How Prometheus endpoints are read.
     fn pages(&mut self) -> Option<Pages> {
-        let honor_labels = self.choice(table::HONOR_LABELS, SWITCH);
-        let honor_timestamps = self.choice(table::HONOR_TIMESTAMPS, SWITCH);
-        let sample_limit = self.required(table::SAMPLE_LIMIT, |text| match text {
+        let honor_labels = self.choice(names::HONOR_LABELS, SWITCH);
+        let honor_timestamps = self.choice(names::HONOR_TIMESTAMPS, SWITCH);
+        let sample_limit = self.required(names::SAMPLE_LIMIT, |text| match text {
             "off" => Ok(None),
             _ => text.parse().map(Some).map_err(|_| format!("`{text}` is no number of samples, and not off")),
         });
@@ -161,23 +161,23 @@ impl Reader {
         const OF_ALL: &str = "AWS_ENDPOINT_URL";
         let of_service = format!("{OF_ALL}_{service}");
         let name = if self.set(&of_service).is_some() { &of_service } else { OF_ALL };
-        self.optional(name, url)
+        self.optional(name, values::url)
     }
 
     /// What a tick does, and how often within its minute.
     fn rounds(&mut self) -> Option<Rounds> {
-        let insights_lag = self.required(table::INSIGHTS_LAG, values::duration_or_off);
-        let stopped_tasks = self.choice(table::STOPPED, SWITCH);
+        let insights_lag = self.required(names::INSIGHTS_LAG, values::duration_or_off);
+        let stopped_tasks = self.choice(names::STOPPED, SWITCH);
         let inline_tasks = self
-            .required(table::INLINE_TASKS, |text| text.parse().map_err(|_| format!("`{text}` is no number of tasks")));
-        let shard_queue = self.optional(table::SHARD_QUEUE, url);
-        let spool_queue = self.optional(table::SPOOL_QUEUE, url);
+            .required(names::INLINE_TASKS, |text| text.parse().map_err(|_| format!("`{text}` is no number of tasks")));
+        let shard_queue = self.optional(names::SHARD_QUEUE, values::url);
+        let spool_queue = self.optional(names::SPOOL_QUEUE, values::url);
         let spool_queue = spool_queue?;
         let shard_queue = shard_queue?.or_else(|| spool_queue.clone());
-        let interval = self.required(table::SCRAPE_INTERVAL, |text| {
+        let interval = self.required(names::SCRAPE_INTERVAL, |text| {
             let interval = values::choice(text, INTERVALS)?;
             if interval < Duration::from_secs(60) && shard_queue.is_none() {
-                return Err(format!("`{text}` needs a queue: set {} or {}", table::SHARD_QUEUE, table::SPOOL_QUEUE));
+                return Err(format!("`{text}` needs a queue: set {} or {}", names::SHARD_QUEUE, names::SPOOL_QUEUE));
             }
             Ok(interval)
         });
@@ -192,10 +192,10 @@ impl Reader {
     }
 
     fn stats(&mut self) -> Option<stats::Options> {
-        let names = self.required(table::STATS_NAMES, str::parse);
-        let metrics = self.required(table::STATS_METRICS, str::parse);
-        let labels = self.required(table::STATS_LABELS, str::parse);
-        let approximate_memory_usage = self.choice(table::INSIGHTS_MEMORY, SWITCH);
+        let names = self.required(names::STATS_NAMES, str::parse);
+        let metrics = self.required(names::STATS_METRICS, str::parse);
+        let labels = self.required(names::STATS_LABELS, str::parse);
+        let approximate_memory_usage = self.choice(names::INSIGHTS_MEMORY, SWITCH);
         Some(stats::Options {
             names: names?,
             metrics: metrics?,
@@ -205,25 +205,25 @@ impl Reader {
     }
 
     fn spans(&mut self, compat: Compat) -> Option<spans::Options> {
-        let indexed = self.required(table::XRAY_INDEXED, |text| match text {
+        let indexed = self.required(names::XRAY_INDEXED, |text| match text {
             "all" => Ok(Indexed::All),
             _ => Ok(Indexed::Listed(values::list(text).map(str::to_owned).collect())),
         });
-        let log_groups = self.required(table::LOG_GROUPS, |text| values::each(text, |group| Ok(group.to_owned())));
+        let log_groups = self.required(names::LOG_GROUPS, |text| values::each(text, |group| Ok(group.to_owned())));
         Some(spans::Options { compat, indexed: indexed?, log_groups: log_groups? })
     }
 
     fn metrics(&mut self, compat: Compat, external_labels: Vec<(String, String)>) -> Option<metrics::Options> {
         let naming = self.naming(compat);
-        let resource_labels = self.choice(table::RESOURCE_LABELS, SWITCH);
-        let scope_labels = self.choice(table::SCOPE_LABELS, SWITCH);
-        let target_info = self.choice(table::TARGET_INFO, SWITCH);
-        let metadata = self.choice(table::METADATA, SWITCH);
-        let created = self.choice(table::CREATED, SWITCH);
-        let delta = self.choice(table::DELTA, &[("refuse", Delta::Refuse), ("as-is", Delta::AsIs)]);
+        let resource_labels = self.choice(names::RESOURCE_LABELS, SWITCH);
+        let scope_labels = self.choice(names::SCOPE_LABELS, SWITCH);
+        let target_info = self.choice(names::TARGET_INFO, SWITCH);
+        let metadata = self.choice(names::METADATA, SWITCH);
+        let created = self.choice(names::CREATED, SWITCH);
+        let delta = self.choice(names::DELTA, &[("refuse", Delta::Refuse), ("as-is", Delta::AsIs)]);
         let exponential =
-            self.choice(table::EXPONENTIAL, &[("native", ExponentialAs::Native), ("classic", ExponentialAs::Classic)]);
-        let max_age = self.required(table::MAX_SAMPLE_AGE, values::duration_or_off);
+            self.choice(names::EXPONENTIAL, &[("native", ExponentialAs::Native), ("classic", ExponentialAs::Classic)]);
+        let max_age = self.required(names::MAX_SAMPLE_AGE, values::duration_or_off);
         let milliseconds = |age: Duration| i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         Some(metrics::Options {
             naming: naming?,
@@ -242,9 +242,9 @@ impl Reader {
     }
 
     fn naming(&mut self, compat: Compat) -> Option<Naming> {
-        let namespace = self.required(table::NAMESPACE, |text| Ok(text.to_owned()));
+        let namespace = self.required(names::NAMESPACE, |text| Ok(text.to_owned()));
         let strategy = self.choice(
-            table::STRATEGY,
+            names::STRATEGY,
             &[
                 ("UnderscoreEscapingWithSuffixes", Strategy::UnderscoreEscapingWithSuffixes),
                 ("UnderscoreEscapingWithoutSuffixes", Strategy::UnderscoreEscapingWithoutSuffixes),
@@ -253,7 +253,7 @@ impl Reader {
             ],
         );
         let utf8 = self.choice(
-            table::UTF8_NAMES,
+            names::UTF8_NAMES,
             &[("refuse", Utf8Names::Refuse), ("escape", Utf8Names::Escape), ("send", Utf8Names::Send)],
         );
         Some(Naming { namespace: namespace?, strategy: strategy?, utf8: utf8?, compat })
@@ -298,48 +298,4 @@ impl Reader {
             self.mistakes.push(format!("{name}: there is no such setting; did you mean {hint}?"));
         }
     }
-}
-
-fn endpoint(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(format!("`{text}` is no http or https URL"));
-    }
-    if url.path() == "/" {
-        let hint = "the remote write URL of an AMP workspace ends with /api/v1/remote_write";
-        return Err(format!("`{text}` has no path: {hint}"));
-    }
-    Ok(url)
-}
-
-fn url(text: &str) -> Result<Url, String> {
-    Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))
-}
-
-fn sources(text: &str) -> Result<StatsSources, String> {
-    let mut sources = StatsSources::default();
-    for word in values::list(text) {
-        let turn_on: fn(&mut StatsSources) = values::choice(
-            word,
-            &[
-                ("endpoint", (|all| all.endpoint = true) as fn(&mut StatsSources)),
-                ("insights", |all| all.insights = true),
-                ("prometheus", |all| all.prometheus = true),
-            ],
-        )?;
-        turn_on(&mut sources);
-    }
-    Ok(sources)
-}
-
-fn cluster(text: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_*?:/".contains(c);
-    match text.chars().find(|&c| !allowed(c)) {
-        None => Ok(text.to_owned()),
-        Some(c) => Err(format!("`{text}` is no name, ARN or glob of a cluster: it contains `{c}`")),
-    }
-}
-
-fn range(text: &str) -> Result<IpNet, String> {
-    text.parse().map_err(|_| format!("`{text}` is no CIDR such as 10.0.0.0/8"))
 }

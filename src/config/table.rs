@@ -2,6 +2,8 @@
 //!
 //! README's reference, `sidecarless --help` and the template are held to this table by tests/settings.rs.
 
+use super::names::*;
+
 /// One row of the reference.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -12,47 +14,6 @@ pub struct Setting {
     pub default: &'static str,
     pub about: &'static str,
 }
-
-pub(super) const PROMETHEUS_ENDPOINT: &str = "AWS_PROMETHEUS_ENDPOINT";
-pub(super) const AUTH: &str = "SIDECARLESS_AUTH";
-pub(super) const TOKENS: &str = "SIDECARLESS_TOKENS_SHA256";
-pub(super) const CLUSTERS: &str = "SIDECARLESS_CLUSTERS";
-pub(super) const TASKS: &str = "SIDECARLESS_TASKS";
-pub(super) const STATS: &str = "SIDECARLESS_STATS";
-pub(super) const INSIGHTS_LAG: &str = "SIDECARLESS_INSIGHTS_LAG";
-pub(super) const STOPPED: &str = "SIDECARLESS_STOPPED_TASKS";
-pub(super) const INLINE_TASKS: &str = "SIDECARLESS_INLINE_TASKS";
-pub(super) const SHARD_QUEUE: &str = "SIDECARLESS_SHARD_QUEUE_URL";
-pub(super) const SPOOL_QUEUE: &str = "SIDECARLESS_SPOOL_QUEUE_URL";
-pub(super) const SCRAPE_INTERVAL: &str = "SIDECARLESS_SCRAPE_INTERVAL";
-pub(super) const STATS_NAMES: &str = "SIDECARLESS_STATS_NAMES";
-pub(super) const STATS_METRICS: &str = "SIDECARLESS_STATS_METRICS";
-pub(super) const STATS_LABELS: &str = "SIDECARLESS_STATS_LABELS";
-pub(super) const SCRAPE_RANGES: &str = "SIDECARLESS_SCRAPE_RANGES";
-pub(super) const SCRAPE_TIMEOUT: &str = "SIDECARLESS_SCRAPE_TIMEOUT";
-pub(super) const EXTERNAL_LABELS: &str = "SIDECARLESS_EXTERNAL_LABELS";
-pub(super) const COMPAT: &str = "SIDECARLESS_COMPAT";
-pub(super) const XRAY_INDEXED: &str = "SIDECARLESS_XRAY_INDEXED_ATTRIBUTES";
-pub(super) const DELTA: &str = "SIDECARLESS_DELTA";
-pub(super) const MAX_SAMPLE_AGE: &str = "SIDECARLESS_MAX_SAMPLE_AGE";
-pub(super) const NAMESPACE: &str = "SIDECARLESS_NAMESPACE";
-pub(super) const STRATEGY: &str = "SIDECARLESS_TRANSLATION_STRATEGY";
-pub(super) const UTF8_NAMES: &str = "SIDECARLESS_UTF8_NAMES";
-pub(super) const RESOURCE_LABELS: &str = "SIDECARLESS_RESOURCE_LABELS";
-pub(super) const SCOPE_LABELS: &str = "SIDECARLESS_SCOPE_LABELS";
-pub(super) const TARGET_INFO: &str = "SIDECARLESS_TARGET_INFO";
-pub(super) const METADATA: &str = "SIDECARLESS_METADATA";
-pub(super) const CREATED: &str = "SIDECARLESS_CREATED";
-pub(super) const EXPONENTIAL: &str = "SIDECARLESS_EXPONENTIAL_HISTOGRAMS";
-pub(super) const RELABEL: &str = "SIDECARLESS_RELABEL";
-pub(super) const REMOTE_WRITE: &str = "SIDECARLESS_REMOTE_WRITE";
-pub(super) const TRACES_TO: &str = "SIDECARLESS_TRACES_TO";
-pub(super) const LOG_GROUPS: &str = "SIDECARLESS_XRAY_LOG_GROUPS";
-pub(super) const INSIGHTS_MEMORY: &str = "SIDECARLESS_INSIGHTS_MEMORY_USAGE";
-pub(super) const HONOR_LABELS: &str = "SIDECARLESS_SCRAPE_HONOR_LABELS";
-pub(super) const HONOR_TIMESTAMPS: &str = "SIDECARLESS_SCRAPE_HONOR_TIMESTAMPS";
-pub(super) const SAMPLE_LIMIT: &str = "SIDECARLESS_SCRAPE_SAMPLE_LIMIT";
-pub const LOG: &str = "SIDECARLESS_LOG";
 
 /// The reference, in the order in which it is shown.
 pub const SETTINGS: &[Setting] = &[

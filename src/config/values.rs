@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+use url::Url;
+
+use super::StatsSources;
+
 /// A duration as `500ms`, `30s`, `5m`, `1h` or `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no duration: write it as 500ms, 30s, 5m, 1h or 7d");
@@ -73,6 +78,55 @@ pub fn sha256(text: &str) -> Result<[u8; 32], String> {
         *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
     }
     Ok(hash)
+}
+
+/// A remote write URL.
+pub fn endpoint(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(format!("`{text}` is no http or https URL"));
+    }
+    if url.path() == "/" {
+        let hint = "the remote write URL of an AMP workspace ends with /api/v1/remote_write";
+        return Err(format!("`{text}` has no path: {hint}"));
+    }
+    Ok(url)
+}
+
+/// A URL.
+pub fn url(text: &str) -> Result<Url, String> {
+    Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))
+}
+
+/// Sources of stats, as a list of their names.
+pub fn sources(text: &str) -> Result<StatsSources, String> {
+    let mut sources = StatsSources::default();
+    for word in list(text) {
+        let turn_on: fn(&mut StatsSources) = choice(
+            word,
+            &[
+                ("endpoint", (|all| all.endpoint = true) as fn(&mut StatsSources)),
+                ("insights", |all| all.insights = true),
+                ("prometheus", |all| all.prometheus = true),
+            ],
+        )?;
+        turn_on(&mut sources);
+    }
+    Ok(sources)
+}
+
+/// The name, ARN or glob of a cluster.
+pub fn cluster(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_*?:/".contains(c);
+    match text.chars().find(|&c| !allowed(c)) {
+        None => Ok(text.to_owned()),
+        Some(c) => Err(format!("`{text}` is no name, ARN or glob of a cluster: it contains `{c}`")),
+    }
+}
+
+/// A CIDR.
+pub fn range(text: &str) -> Result<IpNet, String> {
+    text.parse().map_err(|_| format!("`{text}` is no CIDR such as 10.0.0.0/8"))
 }
 
 /// The name among `known` that `unknown` was probably meant to be.

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use url::Url;
 
+use crate::aws::reason::reason;
 use crate::deadline::Deadline;
 use crate::model::spool::Spooled;
 
@@ -66,7 +66,7 @@ impl Spool {
         let call = self.sqs.send_message().queue_url(&self.queue_url).message_body(message).send();
         match tokio::time::timeout(deadline.left_with_reserve(), call).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(DisplayErrorContext(error).to_string()),
+            Ok(Err(error)) => Err(reason(&error)),
             Err(_) => Err("the invocation ran out of time".into()),
         }
     }
@@ -85,8 +85,8 @@ impl Spool {
         match tokio::time::timeout(deadline.left_with_reserve(), call).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                let reason = DisplayErrorContext(error).to_string();
-                tracing::warn!(reason, "a message cannot be backed off: {reason}");
+                let why = reason(&error);
+                tracing::warn!(reason = why, "a message cannot be backed off: {why}");
             }
             Err(_) => tracing::warn!("a message cannot be backed off: the invocation ran out of time"),
         }

@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_xray::Client;
-use aws_sdk_xray::error::SdkError;
+use aws_sdk_xray::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_xray::types::UnprocessedTraceSegment;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
+use crate::aws::reason::reason;
 use crate::aws::retry::{Retry, retry_after};
 use crate::deadline::Deadline;
 use crate::model::refusal::Refusals;
@@ -123,9 +123,9 @@ enum Failure {
 /// 429, 5xx and everything without an answer passes; other statuses do not.
 fn failure<E>(error: &SdkError<E>) -> Failure
 where
-    E: std::error::Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let why = DisplayErrorContext(error).to_string();
+    let why = reason(error);
     match error.raw_response().map(|response| (response.status().as_u16(), response)) {
         Some((429 | 500.., response)) => {
             Failure::Passing { why, retry_after: retry_after(response.headers().get("retry-after")) }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 
 use super::Refused;
+use crate::collect::inflate::capped;
 
 /// The most a body may inflate to: what the OpenTelemetry Collector takes by default (`max_request_body_size`, 20 MiB).
 const INFLATED_LIMIT: usize = 20 << 20;
@@ -40,17 +41,9 @@ pub(super) fn inflate(body: Bytes, content_encoding: Option<&str>) -> Result<Byt
 }
 
 fn read_capped(decoder: impl Read, compressed: usize, name: &str) -> Result<Bytes, Refused> {
-    let mut inflated = Vec::with_capacity(compressed.saturating_mul(4).min(INFLATED_LIMIT));
-    decoder
-        .take(INFLATED_LIMIT as u64 + 1)
-        .read_to_end(&mut inflated)
-        .map_err(|error| Refused::malformed(format!("the body starts as {name} and is broken: {error}")))?;
-    if inflated.len() > INFLATED_LIMIT {
-        return Err(Refused::too_large(format!(
-            "the body inflates to more than {INFLATED_LIMIT} bytes: send smaller batches"
-        )));
-    }
-    Ok(inflated.into())
+    let broken = |error| Refused::malformed(format!("the body starts as {name} and is broken: {error}"));
+    let too_large = || format!("the body inflates to more than {INFLATED_LIMIT} bytes: send smaller batches");
+    capped(decoder, compressed, INFLATED_LIMIT).map_err(broken)?.ok_or_else(|| Refused::too_large(too_large()))
 }
 
 #[cfg(test)]
