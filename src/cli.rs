@@ -107,8 +107,8 @@ fn cells(target: &TargetRow) -> [String; 9] {
         (Some(address), Some(port)) => Some(format!("{address}:{port}{}", target.path.as_deref().unwrap_or_default())),
         _ => None,
     };
-    let problem = target.problem.as_ref().map(|problem| format!("not scraped: {problem}"));
-    let endpoints: Vec<String> = problem.into_iter().chain(stats).chain(target.pages.iter().cloned()).collect();
+    let problem = target.problems.iter().map(|problem| format!("not scraped: {problem}"));
+    let endpoints: Vec<String> = problem.chain(stats).chain(target.pages.iter().cloned()).collect();
     let endpoint = or_dash(&endpoints.join(", "));
     [
         or_dash(&target.cluster),
@@ -147,7 +147,7 @@ mod tests {
             rule: if kept { "all tasks" } else { "!family=cart" }.into(),
             address: (kept && problem.is_none()).then(|| "10.0.0.9".into()),
             port: kept.then_some(9000),
-            problem: problem.map(Into::into),
+            problems: problem.map(Into::into).into_iter().collect(),
             pages: if task == "5f0e" { vec!["10.0.0.9:9404/metrics".into()] } else { Vec::new() },
             ..TargetRow::default()
         };

@@ -6,6 +6,7 @@
 mod account;
 mod insights;
 mod pages;
+mod pages_before;
 mod redeliver;
 mod scrape;
 mod settle;
@@ -19,8 +20,10 @@ use serde_json::json;
 use thiserror::Error;
 
 use account::Round;
+use pages_before::PagesBefore;
 use settle::{Account, Delivery, OWN_SAMPLES};
 pub use start::StartError;
+use stopped::Swept;
 pub use targets::{TargetList, TargetRow};
 
 use crate::aws::post::Posted;
@@ -44,6 +47,7 @@ use crate::model::refusal::Refusals;
 use crate::model::sampling::SamplingCall;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::shard;
+use crate::model::target::Task;
 use crate::translate::metrics::Sender;
 use crate::translate::{metrics, raw_segments, spans};
 
@@ -58,6 +62,7 @@ pub struct Pipeline {
     gate: Gate,
     discovery: Discovery,
     scraper: Scraper,
+    pages_before: PagesBefore,
     insights: Insights,
     /// `None`: a tick scrapes every task itself.
     shard_queue: Option<ShardQueue>,
@@ -108,11 +113,12 @@ impl Pipeline {
         let listing = self.discovery.list(deadline).await;
         let shards = self.send_shards(&listing, deadline).await;
         let found = found(self.describe(&listing, &shards, deadline).await)?;
+        let Swept { stopped, stopping } = self.sweep(&listing, deadline).await;
         let (mut round, mut batch) = (Round::default(), SeriesBatch::default());
         if shards.inline {
-            self.scrape(&found.tasks, &mut round, deadline, &mut batch).await;
+            let tasks = [found.tasks.as_slice(), &stopping].concat();
+            self.scrape(&tasks, &mut round, deadline, &mut batch).await;
         }
-        let stopped = self.sweep(&listing, deadline).await;
         self.poll_insights(tick_ms, &listing, (&found, &stopped), &mut round, deadline, &mut batch).await;
         self.end_series(tick_ms, &stopped, &mut round, deadline, &mut batch);
         let account = self.write(batch, round.take_refused(), deadline).await;
@@ -225,7 +231,9 @@ impl Pipeline {
         self.settle(Delivery::of_series(OWN_SAMPLES, points, refused, written), deadline).await
     }
 
-    fn labelled(&self, mut labels: Labels) -> Labels {
+    /// Labels that everything scraped from a task has as well.
+    fn labelled(&self, task: &Task, mut labels: Labels) -> Labels {
+        self.settings.tag_labels.add(task, &mut labels);
         for (name, value) in &self.settings.external_labels {
             labels.set_default(name, value);
         }

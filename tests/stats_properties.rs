@@ -227,7 +227,7 @@ fn write_event(event: &[u8], task: Option<&Task>, options: &Options) -> SeriesBa
         region: "eu-west-1",
         account: "",
         now_ms: i64::MAX,
-        extra: &Labels::default(),
+        extra: &|_| Labels::default(),
         options,
     };
     let outcome = event_series(event, &context, &mut batch);

@@ -408,7 +408,7 @@ fn the_endpoint_and_container_insights_write_a_task_under_the_same_labels() {
         region: "",
         account: "",
         now_ms: i64::MAX,
-        extra: &Labels::default(),
+        extra: &|_| Labels::default(),
         options: &options,
     };
     event_series(event.to_string().as_bytes(), &context, &mut batch);

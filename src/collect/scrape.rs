@@ -18,9 +18,6 @@ use crate::model::exposition::{self, Format};
 /// The most a stats document may weigh. Docker's stats of one container are 2 to 10 KB; a task has at most ten containers.
 const STATS_BYTES: usize = 4 << 20;
 
-/// The most a page of metrics may weigh once it is inflated. A hundred thousand samples are some 10 MB.
-const PAGE_BYTES: usize = 16 << 20;
-
 /// A scrape failed; the target is down.
 #[derive(Debug, Error)]
 pub enum ScrapeError {
@@ -55,12 +52,14 @@ pub struct StatsBodies {
 pub struct Scraper {
     http: reqwest::Client,
     timeout: Duration,
+    page_bytes: usize,
 }
 
 impl Scraper {
-    /// `timeout` covers a whole scrape. `http` must not follow redirects.
-    pub fn new(http: reqwest::Client, timeout: Duration) -> Self {
-        Self { http, timeout }
+    /// `timeout` covers a whole scrape; `page_bytes` is the most a page of metrics may weigh, before and after it is
+    /// inflated. `http` must not follow redirects.
+    pub fn new(http: reqwest::Client, timeout: Duration, page_bytes: usize) -> Self {
+        Self { http, timeout, page_bytes }
     }
 
     /// `/task` and `/task/stats` of a target, side by side.
@@ -78,10 +77,10 @@ impl Scraper {
             .header(ACCEPT, exposition::ACCEPT)
             .header(ACCEPT_ENCODING, "gzip")
             .header("x-prometheus-scrape-timeout-seconds", self.timeout.as_secs_f64().to_string());
-        let fetched = deadline.within(self.timeout, fetch(request, PAGE_BYTES)).await;
+        let fetched = deadline.within(self.timeout, fetch(request, self.page_bytes)).await;
         let (headers, body) = fetched.ok_or(ScrapeError::TimedOut(self.timeout))??;
         let format = Format::of(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
-        Ok(Page { body: inflated(body)?, format })
+        Ok(Page { body: inflated(body, self.page_bytes)?, format })
     }
 
     async fn page(&self, address: SocketAddr, path: String) -> Result<Bytes, ScrapeError> {
@@ -116,12 +115,12 @@ async fn fetch(request: RequestBuilder, limit: usize) -> Result<(HeaderMap, Byte
 }
 
 /// The page itself: its first bytes say whether it is compressed (RFC 1952, section 2.3.1).
-fn inflated(body: Bytes) -> Result<Bytes, ScrapeError> {
+fn inflated(body: Bytes, limit: usize) -> Result<Bytes, ScrapeError> {
     if !body.starts_with(&[0x1f, 0x8b]) {
         return Ok(body);
     }
-    let page = capped(MultiGzDecoder::new(body.as_ref()), body.len(), PAGE_BYTES).map_err(ScrapeError::Gzip)?;
-    page.ok_or(ScrapeError::TooLarge(PAGE_BYTES))
+    let page = capped(MultiGzDecoder::new(body.as_ref()), body.len(), limit).map_err(ScrapeError::Gzip)?;
+    page.ok_or(ScrapeError::TooLarge(limit))
 }
 
 /// The innermost cause, which is what says `connection refused`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::model::target::{Task, TaskContainer};
+use crate::model::target::{Task, TaskContainer, is_plain_path};
 
 /// Docker label with the container port of a stats endpoint.
 pub const STATS_PORT: &str = "sidecarless.stats.port";
@@ -44,6 +44,26 @@ pub enum Dropped {
     OutOfRange(IpAddr),
     #[error("the address {0} is link-local, where instance and task credentials are served")]
     LinkLocal(IpAddr),
+    #[error("the address {0} is this function's own, which only a range within loopback allows")]
+    Loopback(IpAddr),
+    #[error("container {container} claims port {port} with the path {path}, as container {first} does")]
+    Claimed { container: String, first: String, port: u16, path: String },
+}
+
+impl Dropped {
+    /// The name under which it is counted.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Dropped::NoPort { .. } => "target_bad_port",
+            Dropped::NoPath { .. } => "target_bad_path",
+            Dropped::NoAddress { .. } => "target_without_address",
+            Dropped::NotBound { .. } => "target_port_not_bound",
+            Dropped::OutOfRange(_) => "target_out_of_range",
+            Dropped::LinkLocal(_) => "target_link_local",
+            Dropped::Loopback(_) => "target_loopback",
+            Dropped::Claimed { .. } => "target_claimed_twice",
+        }
+    }
 }
 
 /// The stats endpoint of a task: `None` when it declares none or cannot answer yet.
@@ -53,7 +73,8 @@ pub fn stats_target(task: &Arc<Task>, ranges: &[IpNet]) -> Option<Result<StatsTa
         return None;
     }
     let target = || {
-        let path = declared_path(container, STATS_PATH)?;
+        let mut path = declared_path(container, STATS_PATH)?;
+        path.truncate(path.trim_end_matches('/').len());
         let address = stats_socket(task, container, ranges)?;
         Ok(StatsTarget { task: Arc::clone(task), address, path })
     };
@@ -77,14 +98,13 @@ pub(super) fn declared_port(container: &TaskContainer, label: &'static str) -> R
     value.trim().parse().ok().filter(|&port| port != 0).ok_or_else(wrong)
 }
 
-/// Empty when the label is not there; never with a slash at its end.
+/// Empty when the label is not there.
 pub(super) fn declared_path(container: &TaskContainer, label: &'static str) -> Result<String, Dropped> {
     let value = container.docker_label(label).unwrap_or_default().trim();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
-    if !(value.is_empty() || value.starts_with('/')) || !value.chars().all(allowed) {
+    if !(value.is_empty() || value.starts_with('/')) || !is_plain_path(value) {
         return Err(Dropped::NoPath { label, container: container.name.to_string(), value: shortened(value) });
     }
-    Ok(value.trim_end_matches('/').to_owned())
+    Ok(value.to_owned())
 }
 
 /// Whether the task is in a state in which it can answer.
@@ -97,18 +117,30 @@ pub(super) fn allowed_address(task: &Task, ranges: &[IpNet]) -> Result<IpAddr, D
     if is_link_local(address) {
         return Err(Dropped::LinkLocal(address));
     }
-    if !ranges.iter().any(|range| range.contains(&address)) {
+    let mut allowing = ranges.iter().filter(|range| range.contains(&address)).peekable();
+    if allowing.peek().is_none() {
         return Err(Dropped::OutOfRange(address));
+    }
+    if is_own(address) && !allowing.any(|range| is_own(range.network())) {
+        return Err(Dropped::Loopback(address));
     }
     Ok(address)
 }
 
-/// 169.254.0.0/16 (RFC 3927), fe80::/10 (RFC 4291), and the first behind an IPv6 mask.
+/// 169.254.0.0/16 (RFC 3927), also behind an IPv6 mask; fe80::/10 (RFC 4291); and fd00:ec2::/32, where instance metadata,
+/// pod identities and the resolver are reached by IPv6 (Amazon EC2 User Guide, "Use the IMDS"). Addresses at which
+/// nothing but the machine's own secrets and services are had.
 fn is_link_local(address: IpAddr) -> bool {
-    match address {
+    match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_link_local()),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.segments().starts_with(&[0xfd00, 0x0ec2]),
     }
+}
+
+/// Loopback and the unspecified address, which connects to it: Lambda's Runtime API listens there.
+fn is_own(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    address.is_loopback() || address.is_unspecified()
 }
 
 /// The port at which a container port is reached: itself where the container has the address to itself, the host's port
@@ -148,7 +180,8 @@ mod tests {
     }
 
     fn target(task: &Arc<Task>) -> Option<Result<String, String>> {
-        let ranges = ["10.0.0.0/8", "fd00::/8", "169.254.0.0/16"].map(|range| range.parse().expect("a range"));
+        let ranges =
+            ["10.0.0.0/8", "fd00::/8", "169.254.0.0/16", "126.0.0.0/7"].map(|range| range.parse().expect("a range"));
         let target = stats_target(task, &ranges)?;
         Some(target.map(|target| format!("{}{}", target.address, target.path)).map_err(|dropped| dropped.to_string()))
     }
@@ -177,6 +210,8 @@ mod tests {
             (vec![(STATS_PORT, "9000")], Some("8.8.8.8"), "awsvpc", "outside of SIDECARLESS_SCRAPE_RANGES"),
             (vec![(STATS_PORT, "9000")], Some("169.254.170.2"), "awsvpc", "is link-local"),
             (vec![(STATS_PORT, "9000")], Some("::ffff:169.254.170.2"), "awsvpc", "is link-local"),
+            (vec![(STATS_PORT, "9000")], Some("fd00:ec2::254"), "awsvpc", "is link-local"),
+            (vec![(STATS_PORT, "9000")], Some("127.0.0.1"), "awsvpc", "only a range within loopback allows"),
             (vec![(STATS_PORT, "9000")], None, "none", "no address for a task with network mode `none`"),
             (vec![(STATS_PORT, "9001")], Some("10.0.0.9"), "bridge", "port 9001 of container cart is not bound"),
         ] {

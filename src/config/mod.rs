@@ -16,8 +16,10 @@ use url::Url;
 pub use names::LOG as LOG_SETTING;
 pub use table::{SETTINGS, Setting};
 
+use crate::model::scrape_rule::ScrapeRule;
 use crate::model::task_filter::TaskFilter;
 use crate::translate::relabel::Rules;
+use crate::translate::tags::TagLabels;
 use crate::translate::{metrics, spans, stats};
 
 use reader::Reader;
@@ -51,6 +53,7 @@ pub struct Settings {
     /// How Prometheus endpoints of tasks are read.
     pub pages: Pages,
     pub external_labels: Vec<(String, String)>,
+    pub tag_labels: TagLabels,
     /// How spans become segments.
     pub spans: spans::Options,
     /// How OTLP metrics become series.
@@ -99,8 +102,12 @@ pub struct StatsSources {
 }
 
 /// How Prometheus endpoints of tasks are read: as Prometheus' scrape configuration of the same names says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Pages {
+    /// Those that no docker label declares.
+    pub rules: Vec<ScrapeRule>,
+    /// Bytes.
+    pub body_limit: usize,
     pub honor_labels: bool,
     pub honor_timestamps: bool,
     /// `None`: pages may have any number of samples.

@@ -7,11 +7,13 @@ use url::Url;
 
 use super::table::SETTINGS;
 use super::{Auth, Endpoints, Mistakes, Pages, RemoteWriteVersion, Settings, StatsSources, TracesTo, names, values};
+use crate::model::scrape_rule::ScrapeRule;
 use crate::model::task_filter::TaskFilter;
 use crate::translate::metrics::{Delta, ExponentialAs};
 use crate::translate::names::{Naming, Strategy, Utf8Names};
 use crate::translate::relabel::Rules;
 use crate::translate::spans::Indexed;
+use crate::translate::tags::TagLabels;
 use crate::translate::{Compat, metrics, spans, stats};
 
 /// Names that start with this are ours: an unknown one is a mistake.
@@ -67,21 +69,24 @@ impl Reader {
 
     /// `None` when something could not be read; the reason then stands in `mistakes`. Every setting is read before the
     /// first `?`, so that all mistakes are found.
+    #[expect(clippy::too_many_lines, reason = "a line for each setting, and nothing to follow")]
     fn settings(&mut self) -> Option<Settings> {
         let door = self.door();
         let targets = self.targets();
         let rounds = self.rounds();
         let pages = self.pages();
-        let external_labels = self.required(names::EXTERNAL_LABELS, |text| values::each(text, values::name_value));
+        let labels = self.labels();
         let compat = self.choice(names::COMPAT, COMPATS);
         let (stats, spans) = (self.stats(), self.spans(compat.unwrap_or_default()));
-        let metrics = self.metrics(compat.unwrap_or_default(), external_labels.clone().unwrap_or_default());
+        let external = labels.as_ref().map(|(external, _)| external.clone());
+        let metrics = self.metrics(compat.unwrap_or_default(), external.unwrap_or_default());
         let relabel = self.required(names::RELABEL, Rules::parse);
         let sinks = self.sinks();
         let endpoints = self.endpoints();
         let log = self.optional(names::LOG, |text| Ok(text.to_owned()));
         let ((auth, tokens), (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
         let (rounds, targets) = (rounds?, targets?);
+        let (external_labels, tag_labels) = labels?;
         Some(Settings {
             prometheus_endpoint,
             auth,
@@ -99,7 +104,8 @@ impl Reader {
             scrape_ranges: targets.scrape_ranges,
             scrape_timeout: targets.scrape_timeout,
             pages: pages?,
-            external_labels: external_labels?,
+            external_labels,
+            tag_labels,
             spans: spans?,
             metrics: metrics?,
             relabel: relabel?,
@@ -133,6 +139,13 @@ impl Reader {
         })
     }
 
+    /// Labels that series have beside their own.
+    fn labels(&mut self) -> Option<(Vec<(String, String)>, TagLabels)> {
+        let external = self.required(names::EXTERNAL_LABELS, |text| values::each(text, values::name_value));
+        let tags = self.required(names::TAG_LABELS, str::parse);
+        Some((external?, tags?))
+    }
+
     /// How series and spans go out.
     fn sinks(&mut self) -> Option<(Option<Url>, RemoteWriteVersion, TracesTo)> {
         let prometheus_endpoint = self.optional(names::PROMETHEUS_ENDPOINT, values::endpoint);
@@ -143,13 +156,21 @@ impl Reader {
 
     /// How Prometheus endpoints are read.
     fn pages(&mut self) -> Option<Pages> {
+        let rules = self.required(names::SCRAPE_RULES, ScrapeRule::parse_all);
+        let body_limit = self.required(names::BODY_LIMIT, values::size);
         let honor_labels = self.choice(names::HONOR_LABELS, SWITCH);
         let honor_timestamps = self.choice(names::HONOR_TIMESTAMPS, SWITCH);
         let sample_limit = self.required(names::SAMPLE_LIMIT, |text| match text {
             "off" => Ok(None),
             _ => text.parse().map(Some).map_err(|_| format!("`{text}` is no number of samples, and not off")),
         });
-        Some(Pages { honor_labels: honor_labels?, honor_timestamps: honor_timestamps?, sample_limit: sample_limit? })
+        Some(Pages {
+            rules: rules?,
+            body_limit: body_limit?,
+            honor_labels: honor_labels?,
+            honor_timestamps: honor_timestamps?,
+            sample_limit: sample_limit?,
+        })
     }
 
     fn endpoints(&mut self) -> Option<Endpoints> {

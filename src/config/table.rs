@@ -126,6 +126,18 @@ pub const SETTINGS: &[Setting] = &[
         about: "Time for one scrape, connecting included.",
     },
     Setting {
+        name: SCRAPE_RULES,
+        values: "rules such as `service=cart-* port=9404 path=/metrics job=cart`",
+        default: "",
+        about: "Prometheus endpoints of tasks without a docker label that declares them: rules with `;` between them, of conditions as in SIDECARLESS_TASKS, `port=`, `path=`, `job=` and `container=` (docs/scraping.md).",
+    },
+    Setting {
+        name: BODY_LIMIT,
+        values: "size",
+        default: "16MB",
+        about: "A Prometheus endpoint that answers with more bytes, before or after they are inflated, counts as down.",
+    },
+    Setting {
         name: SAMPLE_LIMIT,
         values: "number, or `off`",
         default: "50000",
@@ -148,6 +160,12 @@ pub const SETTINGS: &[Setting] = &[
         values: "list of `name=value`",
         default: "",
         about: "Labels for every series that does not have them already.",
+    },
+    Setting {
+        name: TAG_LABELS,
+        values: "list of names and globs",
+        default: "",
+        about: "Tags that become labels of all that is scraped: `team` of a task is `tag_team`, `cluster.env` of its cluster is `cluster_tag_env`.",
     },
     Setting {
         name: COMPAT,

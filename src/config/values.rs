@@ -37,6 +37,20 @@ pub fn duration_or_off(text: &str) -> Result<Option<Duration>, String> {
     if text == "off" { Ok(None) } else { duration(text).map(Some) }
 }
 
+/// A size in bytes as `512KB`, `16MB` or `1GB`, by powers of 1024 as in Prometheus' own settings.
+pub fn size(text: &str) -> Result<usize, String> {
+    let wrong = || format!("`{text}` is no size: write it as 512KB, 16MB or 1GB");
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
+    let shift = match unit {
+        "KB" => 10,
+        "MB" => 20,
+        "GB" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: usize = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).filter(|&bytes| bytes > 0).ok_or_else(wrong)
+}
+
 /// The elements of a comma-separated list, trimmed; empty ones are left out.
 pub fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|element| !element.is_empty())
@@ -156,6 +170,22 @@ fn edit_distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_need_a_unit() {
+        for (text, expected) in [
+            ("512KB", Some(512 << 10)),
+            ("16MB", Some(16 << 20)),
+            ("1GB", Some(1 << 30)),
+            ("16", None),
+            ("16MiB", None),
+            ("0MB", None),
+            ("99999999999999999999KB", None),
+            ("MB", None),
+        ] {
+            assert_eq!(size(text).ok(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn durations_need_a_unit() {

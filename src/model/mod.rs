@@ -12,6 +12,7 @@ pub mod refusal;
 pub mod remote_write;
 pub mod remote_write_v2;
 pub mod sampling;
+pub mod scrape_rule;
 pub mod segment;
 pub mod series;
 pub mod shard;

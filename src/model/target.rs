@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use crate::model::arn::{self, TaskArn};
 
+/// Name and value of a tag.
+pub type Tag = (Arc<str>, Arc<str>);
+
 /// One task. `Default` is a task nothing is known of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Task {
@@ -65,7 +68,9 @@ pub struct Task {
     pub stopped_reason: Option<Arc<str>>,
     /// Grows with each change of the task: of two views, the higher is the newer.
     pub version: u64,
-    pub tags: Vec<(Arc<str>, Arc<str>)>,
+    pub tags: Vec<Tag>,
+    /// Only asked for where a setting wants them.
+    pub cluster_tags: Arc<[Tag]>,
     pub containers: Vec<TaskContainer>,
 }
 
@@ -161,6 +166,11 @@ impl TaskContainer {
     pub fn docker_label(&self, name: &str) -> Option<&str> {
         self.docker_labels.iter().find(|(key, _)| **key == *name).map(|(_, value)| &**value)
     }
+}
+
+/// Whether a path can stand in a URL as it is written, without query, escapes or user names.
+pub fn is_plain_path(path: &str) -> bool {
+    path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.~".contains(c))
 }
 
 #[cfg(test)]

@@ -26,8 +26,9 @@ struct Rule {
     conditions: Vec<Condition>,
 }
 
+/// Something that holds for a task or does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Condition {
+pub struct Condition {
     subject: Subject,
     glob: String,
 }
@@ -52,7 +53,7 @@ impl TaskFilter {
                 Some(conditions) => (&mut filter.drop, conditions),
                 None => (&mut filter.keep, text),
             };
-            let conditions = conditions.split('&').map(|one| condition(one.trim())).collect::<Result<_, _>>()?;
+            let conditions = conditions.split('&').map(|one| Condition::parse(one.trim())).collect::<Result<_, _>>()?;
             rules.push(Rule { text: text.to_owned(), conditions });
         }
         Ok(filter)
@@ -84,7 +85,20 @@ impl Rule {
 }
 
 impl Condition {
-    fn holds(&self, task: &Task) -> bool {
+    /// Reads `subject=glob`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = |what: &str| {
+            format!(
+                "`{text}` {what}: write it as service=cart-*, family=, launch-type=, cluster=, label.<name>= or tag.<name>="
+            )
+        };
+        let (subject, glob) = text.split_once('=').ok_or_else(|| wrong("is no condition"))?;
+        let subject =
+            Subject::parse(subject.trim()).ok_or_else(|| wrong("is about nothing that is known of a task"))?;
+        Ok(Condition { subject, glob: glob.trim().to_owned() })
+    }
+
+    pub fn holds(&self, task: &Task) -> bool {
         let matches = |value: &str| glob::matches(&self.glob, value);
         match &self.subject {
             Subject::Service => task.service.as_deref().is_some_and(matches),
@@ -99,25 +113,21 @@ impl Condition {
     }
 }
 
-fn condition(text: &str) -> Result<Condition, String> {
-    let wrong = |what: &str| {
-        format!(
-            "`{text}` {what}: write it as service=cart-*, family=, launch-type=, cluster=, label.<name>= or tag.<name>="
-        )
-    };
-    let (subject, glob) = text.split_once('=').ok_or_else(|| wrong("is no condition"))?;
-    let subject = match subject.trim() {
-        "service" => Subject::Service,
-        "family" => Subject::Family,
-        "launch-type" => Subject::LaunchType,
-        "cluster" => Subject::Cluster,
-        other => match other.split_once('.') {
-            Some(("label", name)) if !name.is_empty() => Subject::Label(name.to_owned()),
-            Some(("tag", name)) if !name.is_empty() => Subject::Tag(name.to_owned()),
-            _ => return Err(wrong("is about nothing that is known of a task")),
-        },
-    };
-    Ok(Condition { subject, glob: glob.trim().to_owned() })
+impl Subject {
+    fn parse(text: &str) -> Option<Self> {
+        let named = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty());
+        match text {
+            "service" => Some(Subject::Service),
+            "family" => Some(Subject::Family),
+            "launch-type" => Some(Subject::LaunchType),
+            "cluster" => Some(Subject::Cluster),
+            other => match other.split_once('.')? {
+                ("label", name) => named(name).map(Subject::Label),
+                ("tag", name) => named(name).map(Subject::Tag),
+                _ => None,
+            },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::HandleError;
 use super::settle::Account;
 use super::shards::Shards;
 use crate::collect::discover::{Discovered, DiscoveryError};
+use crate::collect::targets::Dropped;
 use crate::deadline::Deadline;
 use crate::invocation::Tick;
 use crate::model::refusal::Refusals;
@@ -28,8 +29,9 @@ pub(super) struct Round {
 }
 
 impl Round {
-    pub(super) fn drop_target(&mut self, reason: impl FnOnce() -> String) {
-        self.refused.add("target_dropped", 1, reason);
+    /// The target, unless it must not or cannot be scraped: then it is counted.
+    pub(super) fn kept<T>(&mut self, target: Result<T, Dropped>) -> Option<T> {
+        target.map_err(|dropped| self.refused.add(dropped.kind(), 1, || dropped.to_string())).ok()
     }
 
     /// Counts a scrape; one that failed is logged with its reason.

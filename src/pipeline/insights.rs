@@ -124,7 +124,7 @@ impl Pipeline {
         let partition = place(|arn| arn.partition.into(), |task| task.partition.to_string());
         let region = place(|arn| arn.region.into(), |task| task.region.to_string());
         let account = place(|arn| arn.account.into(), |task| task.account.to_string());
-        let filtered = !self.settings.tasks.is_empty();
+        let (nobody, filtered) = (Task::default(), !self.settings.tasks.is_empty());
         let context = Context {
             task: &|id| index.get(id).map(|(task, _)| *task),
             covered: &|id| index.get(id).map_or(filtered, |(_, passed_over)| *passed_over),
@@ -132,7 +132,8 @@ impl Pipeline {
             region: if region.is_empty() { &self.region } else { &region },
             account: if account.is_empty() { owner.unwrap_or_default() } else { &account },
             now_ms: deadline.now_ms(),
-            extra: &self.labelled(Labels::default()),
+            // An event of a service or of the cluster has the cluster's tags, which every task of it has.
+            extra: &|task| self.labelled(task.or(of_cluster).unwrap_or(&nobody), Labels::default()),
             options: &self.settings.stats,
         };
         for event in events {

@@ -1,60 +1,45 @@
-//! Prometheus endpoints of tasks: scraped side by side, each page written with the identity of its task.
+//! Prometheus endpoints of tasks: each page is written with the identity of its task, and ends what the page before it
+//! had and it has not.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
-
 use super::Pipeline;
 use super::account::Round;
-use crate::collect::pages::{PageTarget, page_targets};
+use crate::collect::pages::{PageTarget, declared_pages, page_targets};
 use crate::collect::scrape::{Page, ScrapeError};
 use crate::deadline::Deadline;
 use crate::model::refusal::Refusals;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::target::Task;
-use crate::translate::exposition::{self, Failed, FailedBecause, Report, Scrape};
+use crate::translate::exposition::{self, Failed, FailedBecause, PageSeries, Report, Scrape, Scraped};
 use crate::translate::stats::labels_of;
 
-/// Pages scraped side by side; each may weigh megabytes.
-const SCRAPES_AT_ONCE: usize = 16;
+/// A page, or why there is none.
+pub(super) struct ScrapedPage<'a> {
+    pub(super) target: &'a PageTarget,
+    at_ms: i64,
+    took: Duration,
+    page: Result<Page, ScrapeError>,
+}
 
 impl Pipeline {
-    /// Scrapes every page that tasks declare.
-    pub(super) async fn scrape_pages(
-        &self,
-        tasks: &[Arc<Task>],
-        round: &mut Round,
-        deadline: &Deadline,
-        out: &mut SeriesBatch,
-    ) {
-        if !self.settings.sources.prometheus {
-            return;
-        }
-        let mut targets = Vec::new();
-        for target in tasks.iter().flat_map(|task| page_targets(task, &self.settings.scrape_ranges)) {
-            match target {
-                Ok(target) => targets.push(target),
-                Err(dropped) => round.drop_target(|| dropped.to_string()),
-            }
-        }
-        let mut scrapes = stream::iter(&targets)
-            .map(|target| async move {
-                let (at_ms, before) = (deadline.now_ms(), deadline.elapsed());
-                let page = self.scraper.page_of(target, deadline).await;
-                Scraped { target, at_ms, took: deadline.elapsed() - before, page }
-            })
-            .buffer_unordered(SCRAPES_AT_ONCE);
-        while let Some(scraped) = scrapes.next().await {
-            let said = self.write_page(&scraped, out);
-            round.heard(&scraped.target.task, scraped.target.address, said);
-        }
+    /// Every page of the tasks; what cannot be scraped is counted.
+    pub(super) fn page_targets(&self, tasks: &[Arc<Task>], round: &mut Round) -> Vec<PageTarget> {
+        let (rules, ranges) = (&self.settings.pages.rules, &self.settings.scrape_ranges);
+        let tasks = tasks.iter().filter(|_| self.settings.sources.prometheus);
+        tasks.flat_map(|task| page_targets(task, rules, ranges)).filter_map(|target| round.kept(target)).collect()
+    }
+
+    pub(super) async fn scrape_page<'a>(&self, target: &'a PageTarget, deadline: &Deadline) -> ScrapedPage<'a> {
+        let (at_ms, before) = (deadline.now_ms(), deadline.elapsed());
+        let page = self.scraper.page_of(target, deadline).await;
+        ScrapedPage { target, at_ms, took: deadline.elapsed() - before, page }
     }
 
     /// Writes a page with what Prometheus says of every scrape. An error says why the target counts as down.
-    fn write_page(&self, scraped: &Scraped<'_>, out: &mut SeriesBatch) -> Result<Refusals, String> {
-        let labels = self.page_labels(scraped.target);
+    pub(super) fn write_page(&self, scraped: &ScrapedPage<'_>, out: &mut SeriesBatch) -> Result<Refusals, String> {
+        let (labels, from) = (self.page_labels(scraped.target), out.len());
         let written = scraped.page.as_ref().map_err(ScrapeError::to_string).map(|page| {
             let scrape = Scrape {
                 target_labels: &labels,
@@ -66,35 +51,70 @@ impl Pipeline {
             exposition::series(&page.body, page.format, &scrape, out)
         });
         let (counted, said) = match written {
-            Ok(Ok(counted)) => (counted, Ok(Refusals::default())),
+            Ok(Ok(counted)) => (counted, Ok(set_aside(&counted))),
             Ok(Err(Failed { because, scraped })) => (scraped, Err(reason(&because))),
-            Err(reason) => (exposition::Scraped::default(), Err(reason)),
+            Err(reason) => (Scraped::default(), Err(reason)),
         };
         let report = Report {
             is_up: said.is_ok(),
             duration: scraped.took,
             samples_scraped: counted.samples,
             samples_post_relabel: counted.post_relabel,
-            series_added: None,
+            series_added: self.end_missing(scraped, from, out),
         };
         exposition::report(&report, &labels, scraped.at_ms, out);
         said
+    }
+
+    /// Ends the series that the scrape before had and this one, which begins at `from`, has not. Returns how many are new
+    /// where the scrape before is known.
+    fn end_missing(&self, scraped: &ScrapedPage<'_>, from: usize, out: &mut SeriesBatch) -> Option<u64> {
+        let (target, at_ms) = (scraped.target, scraped.at_ms);
+        let series = PageSeries::of(out, from, at_ms);
+        let now = out.len() - from;
+        let before = self.pages_before.take(target, at_ms);
+        let still_there = before.as_ref().map(|before| (before.series.end_missing(at_ms, out), before.at_ms));
+        if now > 0 {
+            self.pages_before.keep(target, series, at_ms);
+        }
+        // Another environment may have made the scrapes in between.
+        let interval_ms = i64::try_from(self.settings.scrape_interval.as_millis()).unwrap_or(i64::MAX);
+        let (still_there, _) = still_there.filter(|(_, before_ms)| at_ms - before_ms < interval_ms * 3 / 2)?;
+        Some((now as u64).saturating_sub(still_there))
+    }
+
+    /// Ends everything that the pages of a stopped task have had.
+    pub(super) fn end_pages(&self, task: &Arc<Task>, at_ms: i64, out: &mut SeriesBatch) {
+        if !self.settings.sources.prometheus {
+            return;
+        }
+        for target in declared_pages(task, &self.settings.pages.rules, &self.settings.scrape_ranges).iter().flatten() {
+            exposition::ended(&self.page_labels(target), at_ms, out);
+            if let Some(before) = self.pages_before.take(target, at_ms) {
+                before.series.end_missing(at_ms, out);
+            }
+        }
     }
 
     fn page_labels(&self, target: &PageTarget) -> Labels {
         let mut labels = labels_of(&target.task, target.container(), &self.settings.stats);
         labels.set("job", &target.job);
         labels.set("instance", &target.address.to_string());
-        self.labelled(labels)
+        self.labelled(&target.task, labels)
     }
 }
 
-/// A target, and what it answered.
-struct Scraped<'a> {
-    target: &'a PageTarget,
-    at_ms: i64,
-    took: Duration,
-    page: Result<Page, ScrapeError>,
+/// What of a page was not written.
+fn set_aside(counted: &Scraped) -> Refusals {
+    let mut refused = Refusals::default();
+    refused.add("duplicate_sample", counted.duplicates, || "a page has two samples of one series and time".into());
+    refused.add("out_of_bounds", counted.out_of_bounds, || {
+        "the timestamp of a sample on a page is before 1970 or over ten minutes ahead".into()
+    });
+    refused.add("exemplar_left_out", counted.exemplars_refused, || {
+        "an exemplar on a page has no label, one twice, too long ones, or time 0".into()
+    });
+    refused
 }
 
 fn reason(because: &FailedBecause) -> String {

@@ -5,6 +5,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use thiserror::Error;
 
 use super::Pipeline;
+use super::pages_before::PagesBefore;
 use crate::aws::post::SignedPost;
 use crate::aws::sign::Signer;
 use crate::clients::{self, ClientError};
@@ -54,8 +55,15 @@ impl Pipeline {
         let endpoint = settings.prometheus_endpoint.clone();
         Ok(Self {
             gate: Gate::new(settings.auth, settings.tokens.clone()),
-            discovery: Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone()),
-            scraper: Scraper::new(http, settings.scrape_timeout),
+            discovery: Discovery::new(
+                clients::ecs(aws),
+                ec2,
+                &settings.clusters,
+                settings.tasks.clone(),
+                settings.tag_labels.wants_clusters(),
+            ),
+            scraper: Scraper::new(http, settings.scrape_timeout, settings.pages.body_limit),
+            pages_before: PagesBefore::default(),
             insights: Insights::new(clients::logs(aws)),
             shard_queue: settings.shard_queue.as_ref().map(|url| ShardQueue::new(clients::sqs(aws), url)),
             region,

@@ -26,18 +26,29 @@ const SWEPT_MS: i64 = 120_000;
 /// How long after the last event of a task, which lies on the minute, its series are ended.
 const AFTER_LAST_EVENT_MS: i64 = 30_000;
 
+const STOPPED: &str = "STOPPED";
+
+/// Tasks at their end.
+#[derive(Debug, Default)]
+pub(super) struct Swept {
+    pub(super) stopped: Vec<Arc<Task>>,
+    /// Those that still serve their last requests: ECS does not list them with the running ones any more.
+    pub(super) stopping: Vec<Arc<Task>>,
+}
+
 impl Pipeline {
     /// The tasks that ECS lists as stopped, in all clusters of a tick; or those that events have told of.
-    pub(super) async fn sweep(&self, listing: &Listing, deadline: &Deadline) -> Vec<Arc<Task>> {
+    pub(super) async fn sweep(&self, listing: &Listing, deadline: &Deadline) -> Swept {
         if !self.settings.stopped_tasks {
             let recent = self.discovery.recent(deadline).into_iter();
-            return recent.filter(|task| &*task.last_status == "STOPPED").collect();
+            let stopped = recent.filter(|task| &*task.last_status == STOPPED).collect();
+            return Swept { stopped, stopping: Vec::new() };
         }
-        let (tasks, failures) = self.discovery.stopped(&listing.clusters, deadline).await;
+        let (stopped, stopping, failures) = self.discovery.stopped(&listing.clusters, deadline).await;
         for failure in failures {
             tracing::warn!(reason = failure.to_string(), "stopped tasks: {failure}");
         }
-        tasks
+        Swept { stopped, stopping }
     }
 
     /// Writes why tasks stopped since the last tick, and ends the series of those whose last sample is written.
@@ -61,7 +72,7 @@ impl Pipeline {
             let last = Slot::around(stopped_ms).next();
             if slot == Some(last) && self.source(task) == Some(StatsSource::Insights) {
                 let stop = Stop { task, at_ms: last.start_ms + AFTER_LAST_EVENT_MS };
-                let extra = self.labelled(Labels::default());
+                let extra = self.labelled(task, Labels::default());
                 round.wrote(stale_markers(&stop, StatsSource::Insights, &extra, &self.settings.stats, out));
             }
         }
@@ -74,7 +85,7 @@ impl Pipeline {
             return skipped(WITHOUT_PROMETHEUS);
         }
         let task = task_event::parse_detail(change.detail.as_bytes())?;
-        let has_ended = |status: &str| status == "STOPPED";
+        let has_ended = |status: &str| status == STOPPED;
         if !has_ended(&task.last_status) && !task.containers.iter().any(|container| has_ended(&container.last_status)) {
             return skipped("nothing has stopped");
         }
@@ -93,14 +104,17 @@ impl Pipeline {
     }
 
     /// Why it stopped; and markers, at once, where a scrape wrote its series: nothing can come after them.
-    fn end(&self, task: &Task, at_ms: i64, round: &mut Round, out: &mut SeriesBatch) {
-        let (stop, extra) = (Stop { task, at_ms }, self.labelled(Labels::default()));
+    fn end(&self, task: &Arc<Task>, at_ms: i64, round: &mut Round, out: &mut SeriesBatch) {
+        let (stop, extra) = (Stop { task, at_ms }, self.labelled(task, Labels::default()));
         round.wrote(stopped_series(&stop, &extra, &self.settings.stats, out));
-        let ended = &*task.last_status == "STOPPED";
+        let ended = &*task.last_status == STOPPED;
+        if ended {
+            self.end_pages(task, at_ms, out);
+        }
         if ended && self.source(task) == Some(StatsSource::Endpoint) {
             round.wrote(stale_markers(&stop, StatsSource::Endpoint, &extra, &self.settings.stats, out));
             if let Some(address) = stats_address(task, &self.settings.scrape_ranges) {
-                let labels = self.labelled(health::stats_target_labels(task, &address.to_string()));
+                let labels = self.labelled(task, health::stats_target_labels(task, &address.to_string()));
                 health::ended(&labels, at_ms, out);
             }
         }
@@ -109,7 +123,7 @@ impl Pipeline {
 
 /// When a task came to its end.
 fn stopped_ms(task: &Task) -> Option<i64> {
-    if &*task.last_status != "STOPPED" {
+    if &*task.last_status != STOPPED {
         return None;
     }
     task.stopped_at_ms.or(task.execution_stopped_at_ms)

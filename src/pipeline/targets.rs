@@ -38,14 +38,14 @@ pub struct TargetRow {
     pub path: Option<String>,
     /// Its Prometheus endpoints that are scraped as well.
     pub pages: Vec<String>,
-    /// Why an endpoint that the task declares is not scraped.
-    pub problem: Option<String>,
+    /// Why endpoints that the task declares are not scraped.
+    pub problems: Vec<String>,
 }
 
 impl TargetList {
     /// Whether everything could be asked, and everything that declares an endpoint can be scraped.
     pub fn is_well(&self) -> bool {
-        self.failures.is_empty() && self.targets.iter().all(|target| target.problem.is_none())
+        self.failures.is_empty() && self.targets.iter().all(|target| target.problems.is_empty())
     }
 }
 
@@ -58,7 +58,7 @@ impl Pipeline {
         let undefined = discovered
             .undefined
             .iter()
-            .map(|task| TargetRow { problem: Some("its task definition cannot be read".into()), ..identity(task) });
+            .map(|task| TargetRow { problems: vec!["its task definition cannot be read".into()], ..identity(task) });
         let mut targets: Vec<TargetRow> = known.chain(undefined).collect();
         targets.sort_by(|a, b| (&a.cluster, &a.family, &a.task).cmp(&(&b.cluster, &b.family, &b.task)));
         TargetList { targets, failures: discovered.failures.iter().map(ToString::to_string).collect() }
@@ -84,10 +84,10 @@ impl Pipeline {
             None => "",
         };
         if self.settings.sources.prometheus {
-            for page in page_targets(task, &self.settings.scrape_ranges) {
+            for page in page_targets(task, &self.settings.pages.rules, &self.settings.scrape_ranges) {
                 match page {
                     Ok(page) => row.pages.push(format!("{}{}", page.address, page.path)),
-                    Err(dropped) => row.problem = Some(dropped.to_string()),
+                    Err(dropped) => row.problems.push(dropped.to_string()),
                 }
             }
         }
@@ -100,7 +100,7 @@ impl Pipeline {
                 row.port = Some(target.address.port());
                 row.path = Some(target.path);
             }
-            Some(Err(dropped)) => row.problem = Some(dropped.to_string()),
+            Some(Err(dropped)) => row.problems.push(dropped.to_string()),
             None => {}
         }
         row

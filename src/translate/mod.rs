@@ -13,6 +13,7 @@ pub mod relabel;
 pub mod spans;
 pub mod stats;
 pub mod stopped;
+pub mod tags;
 
 /// Whether spans and OTLP metrics are translated to the letter as the ADOT collector does, or better where that loses
 /// nothing.

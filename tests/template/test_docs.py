@@ -39,14 +39,14 @@ def test_links_between_pages_lead_somewhere():
 
 def test_the_reference_has_a_row_for_each_setting_in_the_order_of_the_table():
     table = (ROOT / "src/config/table.rs").read_text()
-    names = dict(re.findall(r'const (\w+): &str = "([^"]+)";', table))
+    names = dict(re.findall(r'const (\w+): &str = "([^"]+)";', (ROOT / "src/config/names.rs").read_text()))
     settings = [names[name] for name in re.findall(r"name: (\w+),", table)]
     reference = (ROOT / "README.md").read_text().split("<!-- settings -->")[1].split("<!-- /settings -->")[0]
     assert re.findall(r"^\| `([A-Z0-9_]+)` \|", reference, re.M) == settings
 
 
 def test_every_setting_that_a_page_names_exists():
-    table = (ROOT / "src/config/table.rs").read_text()
+    table = (ROOT / "src/config/names.rs").read_text()
     for page in PAGES:
         for name in set(re.findall(r"`(SIDECARLESS_[A-Z0-9_]*[A-Z0-9])", page.read_text())):
             assert f'"{name}"' in table, f"{page.name}: {name}"

@@ -208,7 +208,7 @@ def test_every_action_says_what_it_is_for():
 
 
 def test_every_variable_is_a_setting(resources):
-    table = (ROOT / "src/config/table.rs").read_text()
+    table = (ROOT / "src/config/names.rs").read_text()
     settings = set(re.findall(r'const \w+: &str = "([A-Z0-9_]+)";', table))
     variables = set(resources["Function"]["Properties"]["Environment"]["Variables"])
     assert variables - settings == set(), "the function does not start with a setting it does not know"

@@ -6,6 +6,7 @@
 //! such as throttling, the tasks of the last few minutes stand in. (Amazon ECS API Reference.)
 
 mod api;
+mod cluster_tags;
 mod clusters;
 mod definitions;
 mod describe;
@@ -28,6 +29,7 @@ pub use ec2::Ec2;
 pub use list::{Listing, Page};
 
 use api::Api;
+use cluster_tags::ClusterTags;
 use clusters::Wanted;
 use definitions::Definitions;
 use hosts::Hosts;
@@ -49,6 +51,7 @@ pub struct Discovery {
     filter: TaskFilter,
     definitions: Definitions,
     hosts: Hosts,
+    cluster_tags: ClusterTags,
     known: Known,
     stopped: Stopped,
 }
@@ -80,13 +83,14 @@ impl Discovered {
 
 impl Discovery {
     /// `clusters` are names, ARNs and globs, as the setting has them.
-    pub fn new(ecs: Client, ec2: Ec2, clusters: &[String], filter: TaskFilter) -> Self {
+    pub fn new(ecs: Client, ec2: Ec2, clusters: &[String], filter: TaskFilter, with_cluster_tags: bool) -> Self {
         Self {
             api: Api::new(ecs),
             wanted: Wanted::new(clusters),
             filter,
             definitions: Definitions::default(),
             hosts: Hosts::new(ec2),
+            cluster_tags: ClusterTags::new(with_cluster_tags),
             known: Known::default(),
             stopped: Stopped::default(),
         }
@@ -150,9 +154,13 @@ impl Discovery {
     }
 
     /// Completes a task that an event told of; `None` when it is in none of the wanted clusters, or filtered out.
-    pub async fn of_event(&self, task: Task, deadline: &Deadline) -> (Option<Arc<Task>>, Vec<DiscoveryError>) {
+    pub async fn of_event(&self, mut task: Task, deadline: &Deadline) -> (Option<Arc<Task>>, Vec<DiscoveryError>) {
         if !self.wanted.includes(&task.cluster_arn) {
             return (None, Vec::new());
+        }
+        // Events tell no tags, and the task's series have them as labels.
+        if let Some(known) = self.known(&task.arn, deadline) {
+            task.tags.clone_from(&known.tags);
         }
         let mut discovered = Discovered::default();
         self.complete(vec![task], &mut discovered, deadline).await;
@@ -191,6 +199,7 @@ impl Discovery {
             }
         }
         discovered.failures.extend(self.hosts.complete(&self.api, &mut tasks, deadline).await);
+        discovered.failures.extend(self.cluster_tags.complete(&self.api, &mut tasks, deadline).await);
         let is_defined = |task: &Task| self.definitions.known(&task.definition_arn).is_some();
         let (defined, undefined): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(is_defined);
         let defined: Vec<Arc<Task>> = defined.into_iter().map(Arc::new).collect();

@@ -12,6 +12,10 @@ use crate::deadline::Deadline;
 use crate::model::arn::cluster_name;
 use crate::model::target::Task;
 
+/// The state in which a task is taken out of its load balancers, with its containers at work (Amazon ECS Developer
+/// Guide, "Task lifecycle").
+const SERVING: &str = "DEACTIVATING";
+
 /// Stopped tasks that have been described, by their ARNs.
 #[derive(Debug, Default)]
 pub(super) struct Stopped {
@@ -19,9 +23,14 @@ pub(super) struct Stopped {
 }
 
 impl Discovery {
-    /// The stopped tasks of these clusters that ECS still lists, filtered out or not, and what could not be asked.
-    pub async fn stopped(&self, clusters: &[String], deadline: &Deadline) -> (Vec<Arc<Task>>, Vec<DiscoveryError>) {
-        let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+    /// The stopped tasks of these clusters that ECS still lists, filtered out or not; those that are only about to stop,
+    /// as far as they are looked at and still serve; and what could not be asked.
+    pub async fn stopped(
+        &self,
+        clusters: &[String],
+        deadline: &Deadline,
+    ) -> (Vec<Arc<Task>>, Vec<Arc<Task>>, Vec<DiscoveryError>) {
+        let (mut tasks, mut stopping, mut failures) = (Vec::new(), Vec::new(), Vec::new());
         for cluster in clusters {
             let (pages, failure) = self.pages(cluster, DesiredStatus::Stopped, deadline).await;
             if failure.is_none() {
@@ -31,9 +40,11 @@ impl Discovery {
             let described = self.describe(&self.stopped.unknown(pages), deadline).await;
             failures.extend(described.failures);
             self.stopped.keep(described.tasks.iter().chain(&described.dropped));
+            let serves = |task: &Arc<Task>| &*task.last_status == SERVING;
+            stopping.extend(described.tasks.into_iter().filter(serves));
             tasks.extend(self.stopped.of_cluster(cluster));
         }
-        (tasks, failures)
+        (tasks, stopping, failures)
     }
 }
 

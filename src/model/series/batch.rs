@@ -121,6 +121,11 @@ impl SeriesBatch {
         self.interned(start)
     }
 
+    /// Whether there is a series whose labels are this run of [`encode_label`].
+    pub fn contains_encoded(&self, labels: &[u8]) -> bool {
+        self.found(labels, self.hasher.hash_one(labels)).is_some()
+    }
+
     /// Makes room for so many more series with labels of so many bytes altogether.
     pub fn reserve(&mut self, series: usize, label_bytes: usize) {
         self.arena.reserve(label_bytes);
@@ -138,18 +143,21 @@ impl SeriesBatch {
         self.points = 0;
     }
 
+    fn found(&self, key: &[u8], hash: u64) -> Option<SeriesId> {
+        let same = |&index: &u32| {
+            let entry = &self.entries[index as usize];
+            entry.hash == hash && self.arena[entry.start..entry.end] == *key
+        };
+        self.table.find(hash, same).map(|&index| SeriesId(index))
+    }
+
     /// Makes the labels at the end of the arena a series, or takes them away when there is such a series.
     fn interned(&mut self, start: usize) -> SeriesId {
         let key = &self.arena[start..];
         let hash = self.hasher.hash_one(key);
-        let (arena, entries) = (&self.arena, &self.entries);
-        let same = |&index: &u32| {
-            let entry = &entries[index as usize];
-            entry.hash == hash && arena[entry.start..entry.end] == *key
-        };
-        if let Some(&index) = self.table.find(hash, same) {
+        if let Some(found) = self.found(key, hash) {
             self.arena.truncate(start);
-            return SeriesId(index);
+            return found;
         }
         let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         let end = self.arena.len();

@@ -1,7 +1,7 @@
 //! A scraped page (Prometheus text 0.0.4 or OpenMetrics 1.0) becomes series.
 //!
 //! [`page`] reads lines, [`series`] gives them the target's labels and writes them, [`report`] writes what Prometheus
-//! says of every scrape (`up` and its companions). The goal is that a target scraped here and by Prometheus 2.42, the
+//! says of every scrape (`up` and its companions), [`previous`] ends what a page no longer has. The goal is that a target scraped here and by Prometheus 2.42, the
 //! release that Debian carries, gives the same series with the same values: so `le` and `quantile` stay as the page
 //! spells them, `_created` lines are series like any other, and one broken line fails the whole scrape.
 //!
@@ -13,9 +13,11 @@ mod labels;
 mod merge;
 mod number;
 pub mod page;
+mod previous;
 mod report;
 mod series;
 
 pub use cursor::SyntaxError;
-pub use report::{Report, report};
+pub use previous::PageSeries;
+pub use report::{Report, ended, report};
 pub use series::{Failed, FailedBecause, Scrape, Scraped, series};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::series::{Labels, SeriesBatch};
+use crate::model::series::{Labels, STALE_NAN, SeriesBatch};
 
 /// How a scrape went ("Jobs and instances" of the Prometheus documentation, "Automatically generated labels and time
 /// series").
@@ -19,17 +19,34 @@ pub struct Report {
     pub series_added: Option<u64>,
 }
 
+const NAMES: [&str; 5] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+];
+
 /// Writes `up` and the `scrape_*` series of one target.
 pub fn report(report: &Report, target_labels: &Labels, at_ms: i64, out: &mut SeriesBatch) {
     let values = [
-        ("up", Some(f64::from(u8::from(report.is_up)))),
-        ("scrape_duration_seconds", Some(report.duration.as_secs_f64())),
-        ("scrape_samples_scraped", Some(report.samples_scraped as f64)),
-        ("scrape_samples_post_metric_relabeling", Some(report.samples_post_relabel as f64)),
-        ("scrape_series_added", report.series_added.map(|added| added as f64)),
+        Some(f64::from(u8::from(report.is_up))),
+        Some(report.duration.as_secs_f64()),
+        Some(report.samples_scraped as f64),
+        Some(report.samples_post_relabel as f64),
+        report.series_added.map(|added| added as f64),
     ];
+    write(values, target_labels, at_ms, out);
+}
+
+/// Ends what [`report`] wrote of a target that has gone.
+pub fn ended(target_labels: &Labels, at_ms: i64, out: &mut SeriesBatch) {
+    write([Some(f64::from_bits(STALE_NAN)); NAMES.len()], target_labels, at_ms, out);
+}
+
+fn write(values: [Option<f64>; NAMES.len()], target_labels: &Labels, at_ms: i64, out: &mut SeriesBatch) {
     let mut labels = target_labels.clone();
-    for (name, value) in values {
+    for (name, value) in NAMES.into_iter().zip(values) {
         let Some(value) = value else { continue };
         labels.set("__name__", name);
         let id = out.series(labels.iter());

@@ -94,6 +94,6 @@ fn labels(event: &Event<'_>, kind: Kind, context: &Context<'_>) -> Labels {
     let (region, account) = context.place(event);
     labels.set(Label::Region.name(), region);
     labels.set(Label::AccountId.name(), account);
-    add_extra(&mut labels, context.extra);
+    add_extra(&mut labels, &(context.extra)(None));
     labels
 }

@@ -34,8 +34,8 @@ pub struct Context<'a> {
     pub account: &'a str,
     /// Events after this time, but for a minute, are refused.
     pub now_ms: i64,
-    /// Labels for every series, never in place of one that the event gives.
-    pub extra: &'a Labels,
+    /// Labels for every series of a task, or of no task; never in place of one that the event gives.
+    pub extra: &'a dyn Fn(Option<&Task>) -> Labels,
     pub options: &'a Options,
 }
 
@@ -131,7 +131,7 @@ fn usage_series<'a>(
         let writer = Writer { numbers, options: context.options, at_ms };
         let identity = usage::task_identity(event, task, context);
         let mut labels = of_task(&identity, numbers, context.options);
-        add_extra(&mut labels, context.extra);
+        add_extra(&mut labels, &(context.extra)(task));
         let (level, readings) = match kind {
             Kind::Container => {
                 let identity = usage::container_identity(event, container);

@@ -58,7 +58,7 @@ impl Read {
 
 fn read_with(events: &[&str], task: Option<&Task>, covered: &str, options: &Options) -> Read {
     let (mut batch, mut outcome) = (SeriesBatch::default(), Outcome::default());
-    let extra = [("stage", "test")].into_iter().collect();
+    let extra = |_: Option<&Task>| [("stage", "test")].into_iter().collect();
     let context = Context {
         task: &|id| task.filter(|task| *task.id == *id),
         covered: &|id| id == covered,
