@@ -14,8 +14,8 @@ const PAGE: usize = 100;
 pub(crate) struct State {
     /// Tasks by cluster name.
     clusters: BTreeMap<String, Vec<Running>>,
-    /// The stats port that a definition's docker label declares, by the definition's ARN.
-    definitions: HashMap<String, Option<u16>>,
+    /// Docker labels of each definition's container, by the definition's ARN.
+    definitions: HashMap<String, Value>,
     /// Calls, by operation.
     pub(crate) calls: BTreeMap<String, usize>,
     /// Clusters that must not be looked at.
@@ -24,11 +24,32 @@ pub(crate) struct State {
     pub(crate) throttles: u32,
     /// Tasks that are listed and gone when they are asked for.
     pub(crate) gone: Vec<String>,
+    /// Tags of every cluster.
+    pub(crate) cluster_tags: Vec<(&'static str, &'static str)>,
 }
 
 struct Running {
     arn: String,
     definition: String,
+    /// `lastStatus`.
+    status: &'static str,
+    tags: Vec<(&'static str, &'static str)>,
+}
+
+/// A task that does not exist yet.
+pub(crate) struct NewTask<'a> {
+    /// Its service is called the same.
+    pub(crate) family: &'a str,
+    /// Docker labels of its only container, `cart`.
+    pub(crate) labels: Vec<(&'a str, String)>,
+    pub(crate) tags: Vec<(&'static str, &'static str)>,
+}
+
+impl NewTask<'_> {
+    /// `lastStatus` of a task that is not listed among the running ones.
+    fn is_ending(status: &str) -> bool {
+        status != "RUNNING"
+    }
 }
 
 pub(crate) fn cluster_arn(name: &str) -> String {
@@ -49,13 +70,26 @@ impl State {
 
     /// Adds a running task of a service called like its family; gives its id. `None`: it declares no endpoint.
     pub(crate) fn add_task(&mut self, cluster: &str, family: &str, stats_port: Option<u16>) -> String {
+        let labels = stats_port.map(|port| ("sidecarless.stats.port", port.to_string()));
+        self.add(cluster, NewTask { family, labels: labels.into_iter().collect(), tags: Vec::new() })
+    }
+
+    /// Adds a running task; gives its id.
+    pub(crate) fn add(&mut self, cluster: &str, task: NewTask<'_>) -> String {
         let tasks = self.clusters.entry(cluster.to_owned()).or_default();
         let id = format!("{:032x}", tasks.len() + 1);
         let arn = format!("arn:aws:ecs:eu-west-1:111122223333:task/{cluster}/{id}");
-        let definition = format!("arn:aws:ecs:eu-west-1:111122223333:task-definition/{family}:12");
-        self.definitions.insert(definition.clone(), stats_port);
-        tasks.push(Running { arn, definition });
+        let definition = format!("arn:aws:ecs:eu-west-1:111122223333:task-definition/{}:12", task.family);
+        let labels = task.labels.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        self.definitions.insert(definition.clone(), Value::Object(labels));
+        tasks.push(Running { arn, definition, status: "RUNNING", tags: task.tags });
         id
+    }
+
+    /// Moves a task on in its life: ECS lists it with the stopped ones from `DEACTIVATING` on.
+    pub(crate) fn set_status(&mut self, id: &str, status: &'static str) {
+        let mut tasks = self.clusters.values_mut().flatten();
+        tasks.find(|task| task.arn.ends_with(id)).unwrap().status = status;
     }
 
     pub(crate) fn count(&self, operation: &str) -> usize {
@@ -78,16 +112,26 @@ impl State {
                 let arns: Vec<String> = self.clusters.keys().map(|name| cluster_arn(name)).collect();
                 page("clusterArns", &arns, input)
             }
-            // Nothing of what runs here has stopped.
-            "ListTasks" if input["desiredStatus"] == "STOPPED" => answer(&json!({"taskArns": []})),
             "ListTasks" => match self.clusters.get(&cluster) {
-                Some(tasks) => page("taskArns", &tasks.iter().map(|task| task.arn.clone()).collect::<Vec<_>>(), input),
+                Some(tasks) => {
+                    let is_wanted =
+                        |task: &&Running| NewTask::is_ending(task.status) == (input["desiredStatus"] == "STOPPED");
+                    let arns: Vec<_> = tasks.iter().filter(is_wanted).map(|task| task.arn.clone()).collect();
+                    page("taskArns", &arns, input)
+                }
                 None => error("ClusterNotFoundException", "Cluster not found."),
             },
+            "DescribeClusters" => self.describe_clusters(input),
             "DescribeTasks" => self.describe_tasks(&cluster, input),
             "DescribeTaskDefinition" => self.describe_definition(input["taskDefinition"].as_str().unwrap()),
             other => error("UnknownOperationException", other),
         }
+    }
+
+    fn describe_clusters(&self, input: &Value) -> Answer {
+        let tags = tags(&self.cluster_tags);
+        let cluster = |arn: &Value| json!({"clusterArn": arn, "tags": tags});
+        answer(&json!({"clusters": input["clusters"].as_array().unwrap().iter().map(cluster).collect::<Vec<_>>()}))
     }
 
     fn describe_tasks(&self, cluster: &str, input: &Value) -> Answer {
@@ -109,10 +153,9 @@ impl State {
     }
 
     fn describe_definition(&self, arn: &str) -> Answer {
-        let Some(port) = self.definitions.get(arn) else {
+        let Some(labels) = self.definitions.get(arn) else {
             return error("ClientException", "Unable to describe task definition.");
         };
-        let labels = port.map_or(json!({}), |port| json!({"sidecarless.stats.port": port.to_string()}));
         answer(&json!({"taskDefinition": {
             "taskDefinitionArn": arn, "networkMode": "awsvpc", "revision": 12, "status": "ACTIVE",
             "containerDefinitions": [{"name": "cart", "image": "cart:2.7.1", "essential": true, "cpu": 256,
@@ -127,11 +170,20 @@ fn described(cluster: &str, task: &Running) -> Value {
         "details": [{"name": "privateIPv4Address", "value": "127.0.0.1"}]});
     json!({
         "taskArn": task.arn, "clusterArn": cluster_arn(cluster), "taskDefinitionArn": task.definition,
-        "group": format!("service:{family}"), "launchType": "FARGATE", "lastStatus": "RUNNING",
-        "desiredStatus": "RUNNING", "cpu": "512", "memory": "1024", "attachments": [interface],
+    "group": format!("service:{family}"), "launchType": "FARGATE", "lastStatus": task.status,
+        "desiredStatus": if NewTask::is_ending(task.status) { "STOPPED" } else { "RUNNING" }, "tags": tags(&task.tags),
+        "stoppedAt": (task.status == "STOPPED").then(now_s), "cpu": "512", "memory": "1024", "attachments": [interface],
         "createdAt": 1_772_611_200.5, "version": 3,
         "containers": [{"name": "cart", "image": "cart:2.7.1", "lastStatus": "RUNNING", "runtimeId": "r-1"}],
     })
+}
+
+fn tags(tags: &[(&str, &str)]) -> Value {
+    tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect()
+}
+
+fn now_s() -> f64 {
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64()
 }
 
 fn page(name: &str, all: &[String], input: &Value) -> Answer {

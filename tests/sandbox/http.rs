@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// A request as it arrived.
+#[derive(Clone)]
 pub(crate) struct Heard {
     /// With the query.
     pub(crate) path: String,

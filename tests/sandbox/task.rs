@@ -1,8 +1,10 @@
 //! A stats endpoint inside a task, well or ill.
 
+use std::sync::{Arc, Mutex};
+
 use tokio::net::TcpListener;
 
-use super::http::{Answer, Server};
+use super::http::{Answer, Heard, Server};
 
 const TASK: &str = include_str!("../golden/task.json");
 const STATS: &str = include_str!("../golden/task-stats.json");
@@ -25,6 +27,16 @@ impl Task {
     /// One that answers everything with the same.
     pub(crate) async fn ill(answer: Answer) -> Self {
         Self { server: Server::start(move |_| answer.clone()).await }
+    }
+
+    /// One whose answer to everything is what stands in a cell at that time, with the headers of the request for the test
+    /// to look at.
+    pub(crate) async fn saying(answer: Arc<Mutex<Answer>>, heard: Arc<Mutex<Vec<Heard>>>) -> Self {
+        let serve = move |request: &Heard| {
+            heard.lock().unwrap().push(request.clone());
+            answer.lock().unwrap().clone()
+        };
+        Self { server: Server::start(serve).await }
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -1,0 +1,270 @@
+//! Prometheus endpoints of tasks, from their declaration to the series at the workspace.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+mod sandbox;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sandbox::Sandbox;
+use sandbox::ecs::NewTask;
+use sandbox::http::{Answer, Heard};
+use sandbox::task::{Task, closed_port};
+use sidecarless::deadline::Deadline;
+use sidecarless::model::series::STALE_NAN;
+
+const TEXT: &str = "text/plain; version=0.0.4";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A task whose page says what a cell holds.
+struct Page {
+    answer: Arc<Mutex<Answer>>,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    task: Task,
+}
+
+impl Page {
+    async fn saying(answer: Answer) -> Self {
+        let (answer, heard) = (Arc::new(Mutex::new(answer)), Arc::default());
+        let task = Task::saying(Arc::clone(&answer), Arc::clone(&heard)).await;
+        Self { answer, heard, task }
+    }
+
+    async fn text(page: &str) -> Self {
+        Self::saying(Answer::of(200, TEXT, page)).await
+    }
+
+    fn says(&self, page: &str) {
+        *self.answer.lock().unwrap() = Answer::of(200, TEXT, page);
+    }
+}
+
+fn add(sandbox: &Sandbox, family: &str, port: u16) -> String {
+    let labels = vec![("ECS_PROMETHEUS_EXPORTER_PORT", port.to_string())];
+    sandbox.aws.ecs().add("shop", NewTask { family, labels, tags: Vec::new() })
+}
+
+/// Value of each series of a metric whose last sample is no marker, and how many ended.
+fn values(sandbox: &Sandbox, name: &str) -> Vec<String> {
+    let shown = |value: f64| if value.to_bits() == STALE_NAN { "ended".into() } else { value.to_string() };
+    sandbox.amp.named(name).into_iter().map(|(_, value)| shown(value)).collect()
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_page_becomes_series_with_the_identity_of_its_task() {
+    let sandbox = Sandbox::start(&[]).await;
+    let page = "# TYPE jobs counter\njobs_total{queue=\"mail\",service=\"own\"} 7 # {trace_id=\"a1\"} 1 1.5\n# EOF\n";
+    let headers = vec![("content-type", OPENMETRICS.into()), ("content-encoding", "gzip".into())];
+    let page = Page::saying(Answer::Reply { status: 200, headers, body: gzip(page) }).await;
+    let id = add(&sandbox, "cart", page.task.port());
+
+    let summary = sandbox.tick().await.unwrap();
+
+    assert_eq!(summary["targets_up"], 1, "{summary}");
+    let jobs = sandbox.amp.named("jobs_total");
+    let (labels, value) = &jobs[0];
+    assert_eq!((jobs.len(), *value), (1, 7.0));
+    let instance = format!("127.0.0.1:{}", page.task.port());
+    for (name, expected) in [
+        ("queue", "mail"),
+        ("service", "own"),
+        ("job", "cart"),
+        ("instance", instance.as_str()),
+        ("aws_ecs_cluster_name", "shop"),
+        ("aws_ecs_service_name", "cart"),
+        ("aws_ecs_task_family", "cart"),
+        ("aws_ecs_task_id", &id),
+        ("container_name", "cart"),
+    ] {
+        assert_eq!(labels.get(name).map(String::as_str), Some(expected), "{name} of {labels:?}");
+    }
+    for (name, expected) in
+        [("up", "1"), ("scrape_samples_scraped", "1"), ("scrape_samples_post_metric_relabeling", "1")]
+    {
+        assert_eq!(values(&sandbox, name), [expected], "{name}");
+    }
+    let heard = page.heard.lock().unwrap();
+    assert!(heard[0].header("accept").starts_with("application/openmetrics-text;version=1.0.0"), "negotiation");
+    assert_eq!((heard[0].path.as_str(), heard[0].header("accept-encoding")), ("/metrics", "gzip"));
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_read_is_down_whole_and_costs_no_other() {
+    let redirect = Answer::Reply { status: 302, headers: vec![("location", "/other".into())], body: Vec::new() };
+    let broken_gzip = Answer::of(200, TEXT, gzip("a 1\n")[..12].to_vec());
+    let bomb = Answer::of(200, TEXT, gzip(&format!("# {}\n", "x".repeat(2 << 20))));
+    for (case, answer) in [
+        ("a broken line", Answer::of(200, TEXT, "a 1\nb {\nc 3\n")),
+        ("no end", Answer::of(200, OPENMETRICS, "a 1\n")),
+        ("more samples than the limit", Answer::of(200, TEXT, "a 1\nb 2\nc 3\nd 4\n")),
+        ("more bytes than the limit", Answer::of(200, TEXT, format!("# {}\n", "x".repeat(2 << 20)))),
+        ("more bytes once it is inflated", bomb),
+        ("a body without end", Answer::Endless),
+        ("gzip that breaks off", broken_gzip),
+        ("a redirect", redirect),
+        ("an error", Answer::of(500, TEXT, "a 1\n")),
+        ("a reset connection", Answer::Reset),
+        ("silence", Answer::Hang),
+    ] {
+        let limits = [
+            ("SIDECARLESS_SCRAPE_SAMPLE_LIMIT", "3"),
+            ("SIDECARLESS_SCRAPE_BODY_LIMIT", "1MB"),
+            ("SIDECARLESS_SCRAPE_TIMEOUT", "1s"),
+        ];
+        let sandbox = Sandbox::start(&limits).await;
+        let (ill, well) = (Page::saying(answer).await, Page::text("well 1\n").await);
+        add(&sandbox, "ill", ill.task.port());
+        add(&sandbox, "well", well.task.port());
+
+        let summary = sandbox.tick().await.unwrap();
+
+        assert_eq!((&summary["targets_up"], &summary["targets_down"]), (&1.into(), &1.into()), "{case}: {summary}");
+        for name in ["a", "b", "c"] {
+            assert!(sandbox.amp.named(name).is_empty(), "{case}: nothing of the page is written");
+        }
+        assert_eq!(values(&sandbox, "well"), ["1"], "{case}");
+        let up: BTreeSet<String> = sandbox.amp.named("up").iter().map(|(l, up)| format!("{} {up}", l["job"])).collect();
+        assert_eq!(up, BTreeSet::from(["ill 0".to_owned(), "well 1".to_owned()]), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn pages_that_hang_hold_up_no_stats() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
+    let (hanging, stats) = (Page::saying(Answer::Hang).await, Task::start().await);
+    for number in 0..20 {
+        add(&sandbox, &format!("hanging-{number}"), hanging.task.port());
+    }
+    sandbox.aws.ecs().add_task("shop", "cart", Some(stats.port()));
+
+    let began = Instant::now();
+    sandbox.tick().await.unwrap();
+
+    // 20 pages are two rounds of 16: four seconds. The stats were scraped in the first moments.
+    assert!(began.elapsed() >= Duration::from_secs(4), "the pages hung");
+    let at = |job: &str| {
+        let of_job = |(labels, _, at): (sandbox::amp::Labels, f64, i64)| {
+            (labels["__name__"] == "up" && labels["job"] == job).then_some(at)
+        };
+        sandbox.amp.samples().into_iter().find_map(of_job).unwrap()
+    };
+    assert!((at("sidecarless-stats") - at("hanging-0")).abs() < 1_000);
+}
+
+#[tokio::test]
+async fn series_that_leave_a_page_are_ended_and_new_ones_counted() {
+    let sandbox = Sandbox::start(&[]).await;
+    let page = Page::text("a 1\nb 2\n").await;
+    add(&sandbox, "cart", page.task.port());
+
+    sandbox.tick().await.unwrap();
+    assert!(values(&sandbox, "scrape_series_added").is_empty(), "what came before is not known");
+
+    page.says("a 1\nc 3\nd 4\n");
+    sandbox.tick().await.unwrap();
+    assert_eq!(values(&sandbox, "scrape_series_added"), ["2"]);
+    assert_eq!(values(&sandbox, "b"), ["2", "ended"]);
+    assert_eq!(values(&sandbox, "a"), ["1", "1"]);
+
+    *page.answer.lock().unwrap() = Answer::Reset;
+    sandbox.tick().await.unwrap();
+    for (name, expected) in [("a", vec!["1", "1", "ended"]), ("c", vec!["3", "ended"]), ("up", vec!["1", "1", "0"])] {
+        assert_eq!(values(&sandbox, name), expected, "{name}");
+    }
+
+    sandbox.tick().await.unwrap();
+    assert_eq!(values(&sandbox, "a").len(), 3, "what has ended is not ended again");
+}
+
+#[tokio::test]
+async fn the_last_words_of_a_task_are_scraped_and_its_series_end_with_it() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "shop")]).await;
+    let page = Page::text("a 1\n").await;
+    let id = add(&sandbox, "cart", page.task.port());
+    sandbox.tick().await.unwrap();
+
+    page.says("a 2\n");
+    sandbox.aws.ecs().set_status(&id, "DEACTIVATING");
+    let summary = sandbox.tick().await.unwrap();
+    assert_eq!(summary["targets_up"], 1, "it is not listed as running, and serves all the same: {summary}");
+
+    sandbox.aws.ecs().set_status(&id, "STOPPED");
+    let summary = sandbox.tick().await.unwrap();
+    assert_eq!((&summary["targets_up"], &summary["stopped"]), (&0.into(), &1.into()), "{summary}");
+    for name in ["a", "up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"] {
+        assert_eq!(values(&sandbox, name).last().map(String::as_str), Some("ended"), "{name}");
+    }
+    assert_eq!(values(&sandbox, "a"), ["1", "2", "ended"]);
+}
+
+#[tokio::test]
+async fn rules_find_pages_that_no_label_declares_and_tags_become_labels() {
+    let page = Page::text("a 1\n").await;
+    let rules = format!("service=bank port=1; service=ca* port={} path=/m/ job=java", page.task.port());
+    let sandbox =
+        Sandbox::start(&[("SIDECARLESS_SCRAPE_RULES", &rules), ("SIDECARLESS_TAG_LABELS", "team,cluster.env")]).await;
+    sandbox.aws.ecs().cluster_tags = vec![("env", "prod"), ("cost-centre", "12")];
+    let task = NewTask { family: "cart", labels: Vec::new(), tags: vec![("team", "payments"), ("owner", "ann")] };
+    sandbox.aws.ecs().add("shop", task);
+
+    for _ in 0..2 {
+        sandbox.tick().await.unwrap();
+    }
+
+    assert_eq!(page.heard.lock().unwrap()[0].path, "/m/");
+    let (labels, _) = &sandbox.amp.named("a")[0];
+    let tags: Vec<_> = labels.iter().filter(|(name, _)| name.contains("tag_")).collect();
+    assert_eq!(format!("{tags:?}"), r#"[("cluster_tag_env", "prod"), ("tag_team", "payments")]"#);
+    assert_eq!(labels["job"], "java");
+    assert_eq!(sandbox.aws.ecs().count("DescribeClusters"), 1, "tags of clusters are kept for an hour");
+}
+
+#[tokio::test]
+async fn every_target_that_is_dropped_says_why() {
+    let sandbox = Sandbox::start(&[]).await;
+    let well = Page::text("a 1\n").await;
+    let port = well.task.port().to_string();
+    for (family, labels) in [
+        ("word", vec![("ECS_PROMETHEUS_EXPORTER_PORT", "http".to_owned())]),
+        ("path", vec![("ECS_PROMETHEUS_EXPORTER_PORT", port.clone()), ("ECS_PROMETHEUS_METRICS_PATH", "m".into())]),
+        ("both", vec![("prometheus.io/scrape", "true".into()), ("sidecarless.stats.port", "0".into())]),
+        ("well", vec![("prometheus.io/scrape", "true".into()), ("prometheus.io/port", port)]),
+    ] {
+        sandbox.aws.ecs().add("shop", NewTask { family, labels, tags: Vec::new() });
+    }
+
+    let summary = sandbox.tick().await.unwrap();
+    assert_eq!((&summary["targets_up"], &summary["refused"]), (&1.into(), &4.into()), "{summary}");
+
+    let list = sandbox.pipeline.targets(&Deadline::after(Duration::from_secs(20))).await;
+    let problems: Vec<(String, usize)> =
+        list.targets.iter().map(|target| (target.family.clone(), target.problems.len())).collect();
+    let expected = [("both", 2), ("path", 1), ("well", 0), ("word", 1)].map(|(family, n)| (family.to_owned(), n));
+    assert_eq!(problems, expected);
+}
+
+#[tokio::test]
+async fn a_port_at_which_nobody_listens_is_down() {
+    let sandbox = Sandbox::start(&[]).await;
+    add(&sandbox, "cart", closed_port().await);
+    let summary = sandbox.tick().await.unwrap();
+    assert_eq!(summary["targets_down"], 1, "{summary}");
+    assert_eq!(values(&sandbox, "up"), ["0"]);
+}
