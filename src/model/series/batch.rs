@@ -188,6 +188,11 @@ impl SeriesBatch {
         Pushed::New
     }
 
+    pub fn has_sample_at(&self, id: SeriesId, timestamp_ms: i64) -> bool {
+        let samples = self.entries.get(id.0 as usize).map_or(&[][..], |entry| entry.samples.as_slice());
+        samples.binary_search_by_key(&timestamp_ms, |sample| sample.timestamp_ms).is_ok()
+    }
+
     /// Adds a native histogram, kept in order of time; of two at the same time the later call wins.
     pub fn push_histogram(&mut self, id: SeriesId, histogram: NativeHistogram) -> Pushed {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Pushed::Replaced };

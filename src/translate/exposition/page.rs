@@ -24,6 +24,8 @@ pub struct Page<'a> {
     cursor: Cursor<'a>,
     format: Format,
     sample_start: Cursor<'a>,
+    /// Whether blanks stand before the sample read last.
+    is_indented: bool,
     /// Kept from line to line for their room.
     labels: Vec<Label<'a>>,
     exemplar_labels: Vec<Label<'a>>,
@@ -54,7 +56,7 @@ pub enum Fact<'a> {
 #[derive(Debug, PartialEq)]
 pub struct Sample<'a, 'p> {
     pub name: Cow<'a, str>,
-    /// In the page's order; names may come twice, see [`Page::repeated_label`].
+    /// In the page's order; names may come twice, see [`Page::unsound`].
     pub labels: &'p mut Vec<Label<'a>>,
     pub value: f64,
     pub timestamp_ms: Option<i64>,
@@ -76,7 +78,14 @@ type ValueAndTime = (f64, Option<i64>);
 impl<'a> Page<'a> {
     pub fn new(page: &'a [u8], format: Format) -> Self {
         let cursor = Cursor::new(page);
-        Self { cursor, format, sample_start: cursor, labels: Vec::new(), exemplar_labels: Vec::new() }
+        Self {
+            cursor,
+            format,
+            sample_start: cursor,
+            is_indented: false,
+            labels: Vec::new(),
+            exemplar_labels: Vec::new(),
+        }
     }
 
     /// The next line that says something; `None` at the end of the page.
@@ -87,8 +96,12 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The error of the sample read last, when one of its labels comes twice. The metric's name is the label `__name__`.
-    pub fn repeated_label(&self) -> Option<SyntaxError> {
+    /// The error of the sample read last, when it can be read and nobody can have it: one of its labels comes twice (the
+    /// metric's name is the label `__name__`), or blanks stand before its name, which Prometheus takes for a part of it.
+    pub fn unsound(&self) -> Option<SyntaxError> {
+        if self.is_indented {
+            return Some(self.sample_start.error("blanks before the metric name"));
+        }
         let is_taken = |(at, label): (usize, &Label)| {
             label.name == "__name__" || self.labels.iter().take(at).any(|before| before.name == label.name)
         };
@@ -104,7 +117,7 @@ impl<'a> Page<'a> {
 
     fn text_line(&mut self) -> Result<Option<Line<'a, '_>>, SyntaxError> {
         loop {
-            self.cursor.blanks();
+            self.is_indented = !self.cursor.blanks().is_empty();
             match self.cursor.peek() {
                 None => return Ok(None),
                 Some(b'\n') => self.cursor.skip(1),

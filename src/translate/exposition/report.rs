@@ -50,6 +50,9 @@ fn write(values: [Option<f64>; NAMES.len()], target_labels: &Labels, at_ms: i64,
         let Some(value) = value else { continue };
         labels.set("__name__", name);
         let id = out.series(labels.iter());
-        out.push(id, at_ms, value);
+        // Where a page has such a series itself, its sample is the first, and stands.
+        if !out.has_sample_at(id, at_ms) {
+            out.push(id, at_ms, value);
+        }
     }
 }

@@ -41,7 +41,7 @@ pub struct Scrape<'a> {
 pub struct Scraped {
     /// `scrape_samples_scraped`: samples that were read. On a failed scrape those before the broken line.
     pub samples: u64,
-    /// `scrape_samples_post_metric_relabeling`: samples that stayed. The same number: nothing is relabelled.
+    /// `scrape_samples_post_metric_relabeling`: samples that stayed. Nothing is relabelled: of a sound page the same number.
     pub post_relabel: u64,
     /// Distinct series written.
     pub series: u64,
@@ -90,10 +90,10 @@ fn check(body: &[u8], format: Format, scrape: &Scrape, scraped: &mut Scraped) ->
             continue;
         }
         scraped.samples += 1;
-        scraped.post_relabel += 1;
-        if let Some(error) = page.repeated_label() {
+        if let Some(error) = page.unsound() {
             return Err(error.into());
         }
+        scraped.post_relabel += 1;
     }
     match scrape.sample_limit {
         Some(limit) if scraped.samples > limit => Err(FailedBecause::SampleLimit { samples: scraped.samples, limit }),
