@@ -51,7 +51,7 @@ pub const SETTINGS: &[Setting] = &[
         name: STATS,
         values: "list of `endpoint`, `insights`, `prometheus`",
         default: "endpoint,insights,prometheus",
-        about: "Sources in use: stats endpoints inside tasks, Container Insights for the tasks without one, and Prometheus endpoints that docker labels declare.",
+        about: "Sources in use: stats endpoints inside tasks, Container Insights for the tasks without one, and Prometheus endpoints that docker labels or SIDECARLESS_SCRAPE_RULES declare.",
     },
     Setting {
         name: INSIGHTS_LAG,
