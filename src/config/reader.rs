@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::table::SETTINGS;
-use super::{Auth, Endpoints, Mistakes, Pages, RemoteWriteVersion, Settings, StatsSources, TracesTo, names, values};
+use super::{
+    Auth, Endpoints, Lambda, Mistakes, Pages, RemoteWriteVersion, Settings, StatsSources, TracesTo, names, values,
+};
 use crate::model::task_filter::TaskFilter;
 use crate::translate::metrics::{Delta, ExponentialAs};
 use crate::translate::names::{Naming, Strategy, Utf8Names};
@@ -79,6 +81,8 @@ impl Reader {
         let relabel = self.required(names::RELABEL, Rules::parse);
         let sinks = self.sinks();
         let endpoints = self.endpoints();
+        let self_metrics = self.required(names::SELF_METRICS, values::self_metrics);
+        let lambda = self.lambda();
         let log = self.optional(names::LOG, |text| Ok(text.to_owned()));
         let ((auth, tokens), (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
         let (rounds, targets) = (rounds?, targets?);
@@ -106,6 +110,8 @@ impl Reader {
             remote_write,
             traces_to,
             endpoints: endpoints?,
+            self_metrics: self_metrics?,
+            lambda,
             log: log?,
         })
     }
@@ -150,6 +156,11 @@ impl Reader {
             _ => text.parse().map(Some).map_err(|_| format!("`{text}` is no number of samples, and not off")),
         });
         Some(Pages { honor_labels: honor_labels?, honor_timestamps: honor_timestamps?, sample_limit: sample_limit? })
+    }
+
+    fn lambda(&self) -> Lambda {
+        let set = |name| self.set(name).map(str::to_owned);
+        Lambda { function: set("AWS_LAMBDA_FUNCTION_NAME"), log_stream: set("AWS_LAMBDA_LOG_STREAM_NAME") }
     }
 
     fn endpoints(&mut self) -> Option<Endpoints> {

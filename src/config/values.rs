@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::StatsSources;
+use super::{SelfMetrics, StatsSources};
 
 /// A duration as `500ms`, `30s`, `5m`, `1h` or `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
@@ -96,6 +96,22 @@ pub fn endpoint(text: &str) -> Result<Url, String> {
 /// A URL.
 pub fn url(text: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))
+}
+
+/// Where the function's own metrics go, as a list of their names, or `off`.
+pub fn self_metrics(text: &str) -> Result<SelfMetrics, String> {
+    let mut to = SelfMetrics::default();
+    if text == "off" {
+        return Ok(to);
+    }
+    for word in list(text) {
+        match word {
+            "amp" => to.amp = true,
+            "emf" => to.emf = true,
+            other => return Err(format!("`{other}` is none of `amp`, `emf`, and not `off` alone")),
+        }
+    }
+    Ok(to)
 }
 
 /// Sources of stats, as a list of their names.

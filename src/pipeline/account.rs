@@ -13,6 +13,7 @@ use crate::invocation::Tick;
 use crate::model::refusal::Refusals;
 use crate::model::shard::Shard;
 use crate::model::target::Task;
+use crate::translate::own::Targets;
 use crate::translate::stats;
 
 /// One round of scrapes.
@@ -20,6 +21,9 @@ use crate::translate::stats;
 pub(super) struct Round {
     up: u64,
     down: u64,
+    dropped: u64,
+    /// Nobody asks for this round again.
+    is_tick: bool,
     /// Log events of Container Insights.
     events: u64,
     stopped: u64,
@@ -28,7 +32,23 @@ pub(super) struct Round {
 }
 
 impl Round {
+    /// The round of a tick, which nobody repeats when it fails.
+    pub(super) fn of_tick() -> Self {
+        Self { is_tick: true, ..Self::default() }
+    }
+
+    pub(super) fn comes_again(&self) -> bool {
+        !self.is_tick
+    }
+
+    /// What was scraped; `None`: it is not a round of scrapes.
+    pub(super) fn targets(&self) -> Option<Targets> {
+        let Self { up, down, dropped, .. } = *self;
+        (self.is_tick || up + down + dropped > 0).then_some(Targets { up, down, dropped })
+    }
+
     pub(super) fn drop_target(&mut self, reason: impl FnOnce() -> String) {
+        self.dropped += 1;
         self.refused.add("target_dropped", 1, reason);
     }
 
