@@ -206,7 +206,7 @@ impl Pipeline {
             return Ok(receive::accepted(encoding, Rejected::DataPoints, &refused));
         };
         let written = self.relabel_and_write(remote_write, batch, deadline).await;
-        let delivery = Delivery::of_series(written).from_data_points(outcome.received, outcome.refused);
+        let delivery = Delivery::of_series(written).made_of_data_points(outcome.received, outcome.refused);
         let refused = self.settle(delivery, deadline).await.answer().map_err(|refused| refused.encoded(encoding))?;
         Ok(receive::accepted(encoding, Rejected::DataPoints, &refused))
     }

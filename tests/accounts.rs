@@ -36,7 +36,7 @@ fn gauges(count: usize) -> Vec<u8> {
 fn own(sandbox: &Sandbox) -> BTreeMap<String, f64> {
     let mut newest = BTreeMap::new();
     for (labels, value, at_ms) in sandbox.amp.samples() {
-        if labels["job"] != "sidecarless" {
+        if labels.get("job").is_none_or(|job| job != "sidecarless") {
             continue;
         }
         let of_all = ["__name__", "job", "instance", "version"];
@@ -44,7 +44,9 @@ fn own(sandbox: &Sandbox) -> BTreeMap<String, f64> {
         let rest: Vec<String> = rest.map(|(name, value)| format!("{name}={value}")).collect();
         let key = format!("{}{{{}}}", labels["__name__"], rest.join(","));
         let entry = newest.entry(key).or_insert((at_ms, value));
-        *entry = (*entry).max((at_ms, value));
+        if at_ms >= entry.0 {
+            *entry = (at_ms, value);
+        }
     }
     newest.into_iter().map(|(key, (_, value))| (key, value)).collect()
 }

@@ -66,8 +66,6 @@ pub struct Settings {
     pub endpoints: Endpoints,
     /// Where the function's own metrics go.
     pub self_metrics: SelfMetrics,
-    /// What Lambda says of this environment.
-    pub lambda: Lambda,
     /// A tracing filter; `None`: what Lambda sets, else `info`.
     pub log: Option<String>,
 }
@@ -102,17 +100,13 @@ pub struct StatsSources {
     pub prometheus: bool,
 }
 
-/// Where the function's own metrics go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where the function's own metrics go, and whose they are by the variables that Lambda sets (AWS Lambda Developer Guide,
+/// "Defined runtime environment variables").
+#[derive(Clone, Debug, Default)]
 pub struct SelfMetrics {
     pub amp: bool,
     /// A line of the log in CloudWatch's embedded metric format.
     pub emf: bool,
-}
-
-/// Who this is, by the variables that Lambda sets (AWS Lambda Developer Guide, "Defined runtime environment variables").
-#[derive(Clone, Debug, Default)]
-pub struct Lambda {
     pub function: Option<String>,
     pub log_stream: Option<String>,
 }

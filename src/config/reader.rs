@@ -7,7 +7,7 @@ use url::Url;
 
 use super::table::SETTINGS;
 use super::{
-    Auth, Endpoints, Lambda, Mistakes, Pages, RemoteWriteVersion, Settings, StatsSources, TracesTo, names, values,
+    Auth, Endpoints, Mistakes, Pages, RemoteWriteVersion, SelfMetrics, Settings, StatsSources, TracesTo, names, values,
 };
 use crate::model::task_filter::TaskFilter;
 use crate::translate::metrics::{Delta, ExponentialAs};
@@ -72,17 +72,14 @@ impl Reader {
     fn settings(&mut self) -> Option<Settings> {
         let door = self.door();
         let targets = self.targets();
-        let rounds = self.rounds();
-        let pages = self.pages();
+        let (rounds, pages) = (self.rounds(), self.pages());
         let external_labels = self.required(names::EXTERNAL_LABELS, |text| values::each(text, values::name_value));
         let compat = self.choice(names::COMPAT, COMPATS);
         let (stats, spans) = (self.stats(), self.spans(compat.unwrap_or_default()));
         let metrics = self.metrics(compat.unwrap_or_default(), external_labels.clone().unwrap_or_default());
         let relabel = self.required(names::RELABEL, Rules::parse);
-        let sinks = self.sinks();
-        let endpoints = self.endpoints();
-        let self_metrics = self.required(names::SELF_METRICS, values::self_metrics);
-        let lambda = self.lambda();
+        let (sinks, endpoints) = (self.sinks(), self.endpoints());
+        let self_metrics = self.self_metrics();
         let log = self.optional(names::LOG, |text| Ok(text.to_owned()));
         let ((auth, tokens), (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
         let (rounds, targets) = (rounds?, targets?);
@@ -111,7 +108,6 @@ impl Reader {
             traces_to,
             endpoints: endpoints?,
             self_metrics: self_metrics?,
-            lambda,
             log: log?,
         })
     }
@@ -158,9 +154,11 @@ impl Reader {
         Some(Pages { honor_labels: honor_labels?, honor_timestamps: honor_timestamps?, sample_limit: sample_limit? })
     }
 
-    fn lambda(&self) -> Lambda {
+    fn self_metrics(&mut self) -> Option<SelfMetrics> {
+        let (amp, emf) = self.required(names::SELF_METRICS, values::self_metrics)?;
         let set = |name| self.set(name).map(str::to_owned);
-        Lambda { function: set("AWS_LAMBDA_FUNCTION_NAME"), log_stream: set("AWS_LAMBDA_LOG_STREAM_NAME") }
+        let (function, log_stream) = (set("AWS_LAMBDA_FUNCTION_NAME"), set("AWS_LAMBDA_LOG_STREAM_NAME"));
+        Some(SelfMetrics { amp, emf, function, log_stream })
     }
 
     fn endpoints(&mut self) -> Option<Endpoints> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{SelfMetrics, StatsSources};
+use super::StatsSources;
 
 /// A duration as `500ms`, `30s`, `5m`, `1h` or `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
@@ -98,20 +98,14 @@ pub fn url(text: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))
 }
 
-/// Where the function's own metrics go, as a list of their names, or `off`.
-pub fn self_metrics(text: &str) -> Result<SelfMetrics, String> {
-    let mut to = SelfMetrics::default();
-    if text == "off" {
-        return Ok(to);
+/// Whether the function's own metrics go to AMP and into the log: a list of `amp` and `emf`, or `off`.
+pub fn self_metrics(text: &str) -> Result<(bool, bool), String> {
+    let words: Vec<&str> = list(text).collect();
+    match words.iter().find(|word| !matches!(**word, "amp" | "emf")) {
+        None => Ok((words.contains(&"amp"), words.contains(&"emf"))),
+        Some(&"off") if words.len() == 1 => Ok((false, false)),
+        Some(other) => Err(format!("`{other}` is none of `amp`, `emf`, and not `off` alone")),
     }
-    for word in list(text) {
-        match word {
-            "amp" => to.amp = true,
-            "emf" => to.emf = true,
-            other => return Err(format!("`{other}` is none of `amp`, `emf`, and not `off` alone")),
-        }
-    }
-    Ok(to)
 }
 
 /// Sources of stats, as a list of their names.

@@ -29,8 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct OwnMetrics {
     to: SelfMetrics,
     labels: Labels,
-    /// The function's name, for CloudWatch.
-    function: String,
     state: Mutex<State>,
 }
 
@@ -49,17 +47,16 @@ struct State {
 
 impl OwnMetrics {
     pub(super) fn new(settings: &Settings) -> Self {
-        let lambda = &settings.lambda;
+        let to = settings.self_metrics.clone();
         // Lambda names a log stream `2026/11/22/[$LATEST]` and 32 hex digits; its emulator has the same for all.
-        let stream = lambda.log_stream.as_deref().and_then(|stream| stream.rsplit(']').next()).unwrap_or_default();
+        let stream = to.log_stream.as_deref().and_then(|stream| stream.rsplit(']').next()).unwrap_or_default();
         let is_unique = stream.len() == 32 && stream.bytes().all(|byte| byte.is_ascii_hexdigit());
         let instance = if is_unique { stream.to_owned() } else { format!("{:016x}", RandomState::new().hash_one(0)) };
         let mut labels = own::labels(&instance);
         for (name, value) in &settings.external_labels {
             labels.set_default(name, value);
         }
-        let function = lambda.function.clone().unwrap_or_else(|| "sidecarless".into());
-        Self { to: settings.self_metrics, labels, function, state: Mutex::default() }
+        Self { to, labels, state: Mutex::default() }
     }
 
     pub(super) fn enter(&self, entries: impl FnOnce(&mut Ledger)) {
@@ -82,7 +79,8 @@ impl OwnMetrics {
         state.zero_ms.get_or_insert(deadline.started_ms());
         if self.to.emf {
             let entered = state.ledger.since(&state.logged);
-            log::print(&own::emf(&entered, &self.function, trigger, seconds, deadline.now_ms()));
+            let function = self.to.function.as_deref().unwrap_or("sidecarless");
+            log::print(&own::emf(&entered, function, trigger, seconds, deadline.now_ms()));
             state.logged = state.ledger.clone();
         }
     }

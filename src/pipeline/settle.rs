@@ -124,7 +124,7 @@ impl Delivery {
     }
 
     /// The same samples, made of data points.
-    pub(super) fn from_data_points(self, received: u64, refused: Refusals) -> Self {
+    pub(super) fn made_of_data_points(self, received: u64, refused: Refusals) -> Self {
         Self { came: Signal::DataPoints, received, refused, ..self }
     }
 
@@ -297,12 +297,17 @@ fn log(delivery: &Delivery, account: &Account, names: &[String], deadline: &Dead
     } else if *spooled + *lost > 0 {
         tracing::warn!(what, spooled, undelivered = lost, why, "{spooled} spooled and {lost} not delivered: {why}");
     }
+    log_refused(what, &refused, &delivery.rejected);
+}
+
+fn log_refused(what: &'static str, refused: &Refusals, rejected: &Refusals) {
+    let (set_aside, given_up) = (refused.total(), rejected.total());
     if set_aside > 0 {
         let reasons = refused.to_string();
         tracing::warn!(what, refused = set_aside, reasons, "{set_aside} {what} refused: {reasons}");
     }
     if given_up > 0 {
-        let reasons = delivery.rejected.to_string();
+        let reasons = rejected.to_string();
         tracing::error!(
             what,
             rejected = given_up,
