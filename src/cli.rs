@@ -1,5 +1,7 @@
 //! The command line: the same binary outside of Lambda.
 
+mod redrive;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ usage:
   sidecarless invoke EVENT.json   handle one event as Lambda would hand it over (`-`: standard input), print the reply
   sidecarless targets [--json]    every running task: kept or dropped, by which rule, its source of stats and its address.
                                   Exit code 1 when something could not be asked or a declared endpoint cannot be scraped
+  sidecarless redrive [--list]    back to the spool with what lies in its dead-letter queue, but for what cannot be read;
+                                  --list only says what is there. It is run by a person, with that person's permissions
   sidecarless --help              this text and all settings
   sidecarless --version
 
@@ -43,6 +47,8 @@ pub async fn run(arguments: impl Iterator<Item = String>, variables: Vec<(String
         ["invoke", path] => invoke(path, variables).await.map(well),
         ["targets"] => targets(Show::Table, variables).await,
         ["targets", "--json"] => targets(Show::Json, variables).await,
+        ["redrive"] => redrive(redrive::Do::Move, variables).await,
+        ["redrive", "--list"] => redrive(redrive::Do::List, variables).await,
         [] => Err("no command: see `sidecarless --help`".to_owned()),
         other => Err(format!("unknown command `{}`: see `sidecarless --help`", other.join(" "))),
     };
@@ -69,6 +75,12 @@ async fn targets(show: Show, variables: Vec<(String, String)>) -> Result<(String
         Show::Json => serde_json::to_string_pretty(&list).map_err(|error| error.to_string())? + "\n",
     };
     Ok((text, code))
+}
+
+async fn redrive(what: redrive::Do, variables: Vec<(String, String)>) -> Result<(String, ExitCode), String> {
+    log::install(&variables, log::Stream::Error);
+    let settings = Settings::read(variables).map_err(|mistakes| mistakes.to_string())?;
+    redrive::run(what, &settings).await
 }
 
 async fn pipeline(variables: Vec<(String, String)>) -> Result<Pipeline, String> {

@@ -1,5 +1,7 @@
 //! Log lines: JSON with a time and a level, so that Lambda can filter them, and a message that reads alone.
 
+use std::io::Write as _;
+
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -15,6 +17,12 @@ const LAMBDA_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 pub enum Stream {
     Output,
     Error,
+}
+
+/// Writes a line that is none of the log's own making.
+pub fn print(line: &str) {
+    // Who cannot be told has nobody to tell that to.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// Logs at the level that the variables ask for, `info` otherwise. The SDK and the HTTP client speak

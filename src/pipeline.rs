@@ -5,6 +5,7 @@
 
 mod account;
 mod insights;
+mod own;
 mod pages;
 mod pages_before;
 mod redeliver;
@@ -20,8 +21,9 @@ use serde_json::json;
 use thiserror::Error;
 
 use account::Round;
+use own::OwnMetrics;
 use pages_before::PagesBefore;
-use settle::{Account, Delivery, OWN_SAMPLES};
+use settle::{Account, Delivery, RelabelledAndWritten};
 pub use start::StartError;
 use stopped::Swept;
 pub use targets::{TargetList, TargetRow};
@@ -34,13 +36,14 @@ use crate::collect::scrape::Scraper;
 use crate::config::{Settings, TracesTo};
 use crate::deadline::Deadline;
 use crate::deliver::circuit::Circuit;
-use crate::deliver::remote_write::{RemoteWrite, Written};
+use crate::deliver::remote_write::RemoteWrite;
 use crate::deliver::shards::ShardQueue;
 use crate::deliver::spool::Spool;
 use crate::deliver::xray::XRay;
 use crate::deliver::xray_http::XRayHttp;
 use crate::invocation::{HttpReply, Invocation, Message, Reply, Request, Tick, UnknownEvent};
 use crate::model::json::Malformed;
+use crate::model::ledger::{Fate, Signal};
 use crate::model::otlp::json::Rejected;
 use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
 use crate::model::refusal::Refusals;
@@ -75,6 +78,7 @@ pub struct Pipeline {
     spool: Option<Spool>,
     amp_circuit: Circuit,
     xray_circuit: Circuit,
+    own: OwnMetrics,
 }
 
 /// An invocation failed as a whole: Lambda counts it as an error.
@@ -95,7 +99,15 @@ pub enum HandleError {
 impl Pipeline {
     /// Handles one event, as Lambda hands it over.
     pub async fn handle(&self, event: &str, deadline: &Deadline) -> Result<Reply, HandleError> {
-        match Invocation::parse(event)? {
+        let invocation = Invocation::parse(event)?;
+        let trigger = invocation.trigger();
+        let outcome = self.answer(invocation, deadline).await;
+        self.close(trigger, deadline).await;
+        outcome
+    }
+
+    async fn answer(&self, invocation: Invocation<'_>, deadline: &Deadline) -> Result<Reply, HandleError> {
+        match invocation {
             Invocation::Tick(tick) => self.tick(tick, deadline).await,
             Invocation::Messages(messages) => Ok(self.messages(messages, deadline).await),
             Invocation::LogEvents(data) => self.log_events(&data, deadline).await,
@@ -114,14 +126,14 @@ impl Pipeline {
         let shards = self.send_shards(&listing, deadline).await;
         let found = found(self.describe(&listing, &shards, deadline).await)?;
         let Swept { stopped, stopping } = self.sweep(&listing, deadline).await;
-        let (mut round, mut batch) = (Round::default(), SeriesBatch::default());
+        let (mut round, mut batch) = (Round::of_tick(), SeriesBatch::default());
         if shards.inline {
             let tasks = [found.tasks.as_slice(), &stopping].concat();
             self.scrape(&tasks, &mut round, deadline, &mut batch).await;
         }
         self.poll_insights(tick_ms, &listing, (&found, &stopped), &mut round, deadline, &mut batch).await;
         self.end_series(tick_ms, &stopped, &mut round, deadline, &mut batch);
-        let account = self.write(batch, round.take_refused(), deadline).await;
+        let account = self.write(batch, &mut round, deadline).await;
         Ok(Reply::Summary(round.finish(tick, listing.tasks(), shards, &account, deadline)))
     }
 
@@ -149,6 +161,7 @@ impl Pipeline {
         outcome.unwrap_or_else(|refused| {
             let (status, reason) = (refused.status(), refused.message());
             tracing::warn!(status, path = request.path, reason, "push refused with {status}: {reason}");
+            self.own.enter(|ledger| ledger.refuse_push(status));
             refused.into_reply()
         })
     }
@@ -161,11 +174,12 @@ impl Pipeline {
         deadline: &Deadline,
     ) -> Result<HttpReply, Refused> {
         let delivery = if self.settings.traces_to == TracesTo::XRayOtlp {
-            Delivery::of_otlp_spans(self.xray_http.export(traces, deadline).await)
+            Delivery::of_otlp_spans(traces.spans(), self.export(traces, deadline).await)
         } else {
             let segments = spans::segments(&traces, &self.settings.spans);
+            let made = segments.documents.len() as u64;
             let sent = self.send(segments.documents, deadline).await;
-            Delivery::of_segments(segments.received, segments.refused, sent)
+            Delivery::of_segments(Signal::Spans, segments.received, segments.refused, made, sent)
         };
         let refused = self.settle(delivery, deadline).await.answer().map_err(|refused| refused.encoded(encoding))?;
         Ok(receive::accepted(encoding, Rejected::Spans, &refused))
@@ -175,8 +189,8 @@ impl Pipeline {
     async fn push_segments(&self, body: &[u8], deadline: &Deadline) -> Result<HttpReply, Refused> {
         let raw = raw_segments::checked(body).map_err(|malformed| Refused::malformed(malformed.to_string()))?;
         let sent = self.send(raw.documents, deadline).await;
-        let refused = self.settle(Delivery::of_segments(raw.received, raw.refused, sent), deadline).await.answer()?;
-        Ok(receive::segments_taken(&refused))
+        let delivery = Delivery::of_segments(Signal::Segments, raw.received, raw.refused, raw.received, sent);
+        Ok(receive::segments_taken(&self.settle(delivery, deadline).await.answer()?))
     }
 
     /// Data points become series; what AMP has not taken by the end is spooled or goes back to the client.
@@ -190,13 +204,15 @@ impl Pipeline {
         let mut batch = SeriesBatch::default();
         let outcome = metrics::series(pushed, &self.settings.metrics, sender, deadline.started_ms(), &mut batch);
         let Some(remote_write) = &self.remote_write else {
-            return Ok(receive::accepted(encoding, Rejected::DataPoints, &without_endpoint(outcome.received)));
+            let refused = without_endpoint(outcome.received);
+            self.own.enter(|ledger| {
+                ledger.add(Fate::Received, Signal::DataPoints, outcome.received);
+                ledger.add_all(Fate::Refused, Signal::DataPoints, &refused);
+            });
+            return Ok(receive::accepted(encoding, Rejected::DataPoints, &refused));
         };
-        let relabelled = self.settings.relabel.apply(batch);
-        let written = self.send_series(remote_write, &relabelled.batch, deadline).await;
-        let mut refused = outcome.refused;
-        refused.merge(relabelled.refused);
-        let delivery = Delivery::of_series("data points", outcome.received, refused, written);
+        let written = self.relabel_and_write(remote_write, batch, deadline).await;
+        let delivery = Delivery::of_series(written).made_of_data_points(outcome.received, outcome.refused);
         let refused = self.settle(delivery, deadline).await.answer().map_err(|refused| refused.encoded(encoding))?;
         Ok(receive::accepted(encoding, Rejected::DataPoints, &refused))
     }
@@ -219,16 +235,32 @@ impl Pipeline {
         }
     }
 
-    /// Relabels, writes and accounts for series of our own making.
-    async fn write(&self, batch: SeriesBatch, mut refused: Refusals, deadline: &Deadline) -> Account {
-        let points = batch.points();
+    /// Relabels, writes and accounts for series of our own making, and for what was set aside before.
+    async fn write(&self, batch: SeriesBatch, round: &mut Round, deadline: &Deadline) -> Account {
+        let Some(remote_write) = &self.remote_write else { return Account::default() };
+        let set_aside = round.take_refused();
+        self.own.enter(|ledger| {
+            ledger.add(Fate::Received, Signal::Readings, set_aside.total());
+            ledger.add_all(Fate::Refused, Signal::Readings, &set_aside);
+        });
+        self.own.see(|sights| sights.targets = round.targets());
+        let written = self.relabel_and_write(remote_write, batch, deadline).await;
+        let delivery = Delivery { set_aside, comes_again: round.comes_again(), ..Delivery::of_series(written) };
+        self.settle(delivery, deadline).await
+    }
+
+    async fn relabel_and_write(
+        &self,
+        to: &RemoteWrite,
+        batch: SeriesBatch,
+        deadline: &Deadline,
+    ) -> RelabelledAndWritten {
+        let made = batch.points();
         let relabelled = self.settings.relabel.apply(batch);
-        let written = match &self.remote_write {
-            Some(remote_write) => self.send_series(remote_write, &relabelled.batch, deadline).await,
-            None => Written::default(),
-        };
-        refused.merge(relabelled.refused);
-        self.settle(Delivery::of_series(OWN_SAMPLES, points, refused, written), deadline).await
+        let mut left_out = relabelled.notes;
+        left_out.add("filtered", relabelled.filtered, String::new);
+        let written = self.send_series(to, &relabelled.batch, deadline).await;
+        RelabelledAndWritten { made, kept_back: relabelled.refused, left_out, written }
     }
 
     /// Labels that everything scraped from a task has as well.

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use sidecarless::translate::insights::COUNTS;
+use sidecarless::translate::own;
 use sidecarless::translate::stats::{Kind, Label, Level, METRICS, Metric, Options, StatsSource};
 use sidecarless::translate::stopped::STOPPED_METRICS;
 
@@ -41,6 +42,10 @@ fn every_metric_has_its_row_with_unit_type_default_and_source() {
         let row = format!("| `{}` | `{}` | Count | gauge | ", count.name, count.field);
         assert!(PAGE.lines().any(|line| line.starts_with(&row)), "no row begins with {row:?}");
     }
+    for (name, kind, labels, meaning) in own::METRICS {
+        let row = format!("| `{name}` | {kind} | {labels} | {meaning} |");
+        assert!(PAGE.lines().any(|line| line == row), "no row is {row:?}");
+    }
     for metric in STOPPED_METRICS {
         let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let row = format!("| `{}` | gauge | {} | ", metric.name, labels.join(", "));
@@ -67,6 +72,7 @@ fn no_row_is_of_something_that_is_not_written() {
     let mut known: BTreeSet<&str> = METRICS.iter().map(|metric| metric.bare).collect();
     known.extend(COUNTS.iter().map(|count| count.name));
     known.extend(STOPPED_METRICS.iter().map(|metric| metric.name));
+    known.extend(own::METRICS.iter().map(|metric| metric.0));
     known.extend(Label::ALL.iter().map(|label| label.name()));
     let names = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name);
     let names: Vec<_> = names.filter(|name| !name.starts_with("SIDECARLESS_")).collect();

@@ -67,6 +67,8 @@ pub struct Settings {
     pub spool_queue: Option<Url>,
     /// Endpoints that stand in for those of the region, by the SDK's own variables.
     pub endpoints: Endpoints,
+    /// Where the function's own metrics go.
+    pub self_metrics: SelfMetrics,
     /// A tracing filter; `None`: what Lambda sets, else `info`.
     pub log: Option<String>,
 }
@@ -99,6 +101,17 @@ pub struct StatsSources {
     pub insights: bool,
     /// Prometheus endpoints declared by docker labels.
     pub prometheus: bool,
+}
+
+/// Where the function's own metrics go, and whose they are by the variables that Lambda sets (AWS Lambda Developer Guide,
+/// "Defined runtime environment variables").
+#[derive(Clone, Debug, Default)]
+pub struct SelfMetrics {
+    pub amp: bool,
+    /// A line of the log in CloudWatch's embedded metric format.
+    pub emf: bool,
+    pub function: Option<String>,
+    pub log_stream: Option<String>,
 }
 
 /// How Prometheus endpoints of tasks are read: as Prometheus' scrape configuration of the same names says.

@@ -42,4 +42,5 @@ pub(super) const SCRAPE_RULES: &str = "SIDECARLESS_SCRAPE_RULES";
 pub(super) const BODY_LIMIT: &str = "SIDECARLESS_SCRAPE_BODY_LIMIT";
 pub(super) const TAG_LABELS: &str = "SIDECARLESS_TAG_LABELS";
 pub(super) const SAMPLE_LIMIT: &str = "SIDECARLESS_SCRAPE_SAMPLE_LIMIT";
+pub(super) const SELF_METRICS: &str = "SIDECARLESS_SELF_METRICS";
 pub const LOG: &str = "SIDECARLESS_LOG";

@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::table::SETTINGS;
-use super::{Auth, Endpoints, Mistakes, Pages, RemoteWriteVersion, Settings, StatsSources, TracesTo, names, values};
+use super::{
+    Auth, Endpoints, Mistakes, Pages, RemoteWriteVersion, SelfMetrics, Settings, StatsSources, TracesTo, names, values,
+};
 use crate::model::scrape_rule::ScrapeRule;
 use crate::model::task_filter::TaskFilter;
 use crate::translate::metrics::{Delta, ExponentialAs};
@@ -73,16 +75,15 @@ impl Reader {
     fn settings(&mut self) -> Option<Settings> {
         let door = self.door();
         let targets = self.targets();
-        let rounds = self.rounds();
-        let pages = self.pages();
+        let (rounds, pages) = (self.rounds(), self.pages());
         let labels = self.labels();
         let compat = self.choice(names::COMPAT, COMPATS);
         let (stats, spans) = (self.stats(), self.spans(compat.unwrap_or_default()));
         let external = labels.as_ref().map(|(external, _)| external.clone());
         let metrics = self.metrics(compat.unwrap_or_default(), external.unwrap_or_default());
         let relabel = self.required(names::RELABEL, Rules::parse);
-        let sinks = self.sinks();
-        let endpoints = self.endpoints();
+        let (sinks, endpoints) = (self.sinks(), self.endpoints());
+        let self_metrics = self.self_metrics();
         let log = self.optional(names::LOG, |text| Ok(text.to_owned()));
         let ((auth, tokens), (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
         let (rounds, targets) = (rounds?, targets?);
@@ -112,6 +113,7 @@ impl Reader {
             remote_write,
             traces_to,
             endpoints: endpoints?,
+            self_metrics: self_metrics?,
             log: log?,
         })
     }
@@ -171,6 +173,13 @@ impl Reader {
             honor_timestamps: honor_timestamps?,
             sample_limit: sample_limit?,
         })
+    }
+
+    fn self_metrics(&mut self) -> Option<SelfMetrics> {
+        let (amp, emf) = self.required(names::SELF_METRICS, values::self_metrics)?;
+        let set = |name| self.set(name).map(str::to_owned);
+        let (function, log_stream) = (set("AWS_LAMBDA_FUNCTION_NAME"), set("AWS_LAMBDA_LOG_STREAM_NAME"));
+        Some(SelfMetrics { amp, emf, function, log_stream })
     }
 
     fn endpoints(&mut self) -> Option<Endpoints> {

@@ -265,6 +265,12 @@ pub const SETTINGS: &[Setting] = &[
         about: "Where spans go: PutTraceSegments, or the OTLP endpoint of X-Ray in accounts with Transaction Search.",
     },
     Setting {
+        name: SELF_METRICS,
+        values: "list of `amp`, `emf`, or `off`",
+        default: "amp",
+        about: "Where the function's own metrics `sidecarless_*` go: some 25 samples a minute and environment to AMP, or a line per invocation into the log, of which CloudWatch makes metrics at its own price.",
+    },
+    Setting {
         name: LOG,
         values: "`error`, `warn`, `info`, `debug`, or a tracing filter",
         default: "info",

@@ -112,6 +112,16 @@ pub fn url(text: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))
 }
 
+/// Whether the function's own metrics go to AMP and into the log: a list of `amp` and `emf`, or `off`.
+pub fn self_metrics(text: &str) -> Result<(bool, bool), String> {
+    let words: Vec<&str> = list(text).collect();
+    match words.iter().find(|word| !matches!(**word, "amp" | "emf")) {
+        None => Ok((words.contains(&"amp"), words.contains(&"emf"))),
+        Some(&"off") if words.len() == 1 => Ok((false, false)),
+        Some(other) => Err(format!("`{other}` is none of `amp`, `emf`, and not `off` alone")),
+    }
+}
+
 /// Sources of stats, as a list of their names.
 pub fn sources(text: &str) -> Result<StatsSources, String> {
     let mut sources = StatsSources::default();

@@ -18,6 +18,9 @@ use crate::model::spool::Spooled;
 /// Messages sent side by side.
 const CONCURRENCY: usize = 8;
 
+/// Names that are told of what could not be kept.
+const NAMES_KEPT: usize = 5;
+
 /// The first back-off of a message; it doubles with each receipt.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(30);
 
@@ -38,7 +41,15 @@ pub struct Kept {
     pub items: u64,
     /// Items that could not be written to the queue.
     pub lost: u64,
+    /// Trace ids or names of metrics of some of these.
+    pub lost_names: Vec<String>,
     pub why: Option<String>,
+}
+
+/// A message that the queue did not take.
+struct Unkept {
+    why: String,
+    names: Vec<String>,
 }
 
 impl Spool {
@@ -62,13 +73,15 @@ impl Spool {
         outcomes.fold(Kept::default(), async |kept, (outcome, items)| kept.and(outcome, items)).await
     }
 
-    async fn send(&self, message: String, deadline: &Deadline) -> Result<(), String> {
-        let call = self.sqs.send_message().queue_url(&self.queue_url).message_body(message).send();
-        match tokio::time::timeout(deadline.left_with_reserve(), call).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(reason(&error)),
-            Err(_) => Err("the invocation ran out of time".into()),
-        }
+    async fn send(&self, message: String, deadline: &Deadline) -> Result<(), Unkept> {
+        let call = self.sqs.send_message().queue_url(&self.queue_url).message_body(&message).send();
+        let why = match tokio::time::timeout(deadline.left_with_reserve(), call).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => reason(&error),
+            Err(_) => "the invocation ran out of time".into(),
+        };
+        let names = Spooled::parse(&message).map(|spooled| spooled.cargo.names(NAMES_KEPT)).unwrap_or_default();
+        Err(Unkept { why, names })
     }
 
     /// Lets a message come back later the more often it has come already. A failure to say so is no harm: it then comes
@@ -94,12 +107,14 @@ impl Spool {
 }
 
 impl Kept {
-    fn and(mut self, outcome: Result<(), String>, items: u64) -> Self {
+    fn and(mut self, outcome: Result<(), Unkept>, items: u64) -> Self {
         match outcome {
             Ok(()) => self.items += items,
-            Err(why) => {
+            Err(unkept) => {
                 self.lost += items;
-                self.why = Some(why);
+                self.why = Some(unkept.why);
+                self.lost_names.extend(unkept.names);
+                self.lost_names.truncate(NAMES_KEPT);
             }
         }
         self

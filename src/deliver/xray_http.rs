@@ -54,12 +54,12 @@ struct KeptRules {
     fetched_ms: i64,
 }
 
-/// What became of pushed spans: `delivered` + `rejected` + `undelivered` are the spans handed in.
+/// What became of pushed spans: `delivered` + `rejected` + the spans of `undelivered` are the spans handed in.
 #[derive(Debug, Default)]
 pub struct Exported {
     pub delivered: u64,
     pub rejected: Refusals,
-    pub undelivered: u64,
+    pub undelivered: Vec<Part>,
     /// What the last attempt failed with, when some are undelivered.
     pub why: Option<String>,
 }
@@ -72,10 +72,21 @@ impl XRayHttp {
     /// Sends spans as OTLP, cut to the endpoint's limits.
     pub async fn export(&self, mut spans: ExportTraceServiceRequest, deadline: &Deadline) -> Exported {
         let refused = take_unfit(&mut spans, deadline.now_ms());
-        let parts = stream::iter(split(spans, OTLP_LIMITS));
+        let exported = self.export_parts(split(spans, OTLP_LIMITS), deadline).await;
+        Exported { rejected: refused, ..Exported::default() }.and(exported)
+    }
+
+    /// Cuts spans as they would be sent, and sends none of them.
+    pub fn set_aside(&self, mut spans: ExportTraceServiceRequest, why: &str, deadline: &Deadline) -> Exported {
+        let rejected = take_unfit(&mut spans, deadline.now_ms());
+        Exported { rejected, undelivered: split(spans, OTLP_LIMITS), why: Some(why.to_owned()), ..Exported::default() }
+    }
+
+    /// Sends requests that were cut to the endpoint's limits.
+    pub async fn export_parts(&self, parts: Vec<Part>, deadline: &Deadline) -> Exported {
+        let parts = stream::iter(parts);
         let outcomes = parts.map(|part| self.export_part(part, deadline)).buffer_unordered(CONCURRENCY);
-        let begun = Exported { rejected: refused, ..Exported::default() };
-        outcomes.fold(begun, async |sum, outcome| sum.and(outcome)).await
+        outcomes.fold(Exported::default(), async |sum, outcome| sum.and(outcome)).await
     }
 
     async fn export_part(&self, part: Part, deadline: &Deadline) -> Exported {
@@ -96,7 +107,7 @@ impl XRayHttp {
                 exported.rejected.add("rejected_by_xray", part.spans, || format!("X-Ray answered {status}: {reason}"));
                 exported
             }
-            Posted::Failed { why, .. } => Exported { undelivered: part.spans, why: Some(why), ..Exported::default() },
+            Posted::Failed { why, .. } => Exported { undelivered: vec![part], why: Some(why), ..Exported::default() },
         }
     }
 
@@ -185,7 +196,7 @@ impl Exported {
     fn and(mut self, other: Self) -> Self {
         self.delivered += other.delivered;
         self.rejected.merge(other.rejected);
-        self.undelivered += other.undelivered;
+        self.undelivered.extend(other.undelivered);
         self.why = other.why.or(self.why);
         self
     }

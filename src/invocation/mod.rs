@@ -103,6 +103,17 @@ struct ContextProbe<'a> {
 }
 
 impl<'a> Invocation<'a> {
+    /// What invoked, in a word.
+    pub fn trigger(&self) -> &'static str {
+        match self {
+            Invocation::Tick(_) => "tick",
+            Invocation::Push(_) => "push",
+            Invocation::Messages(_) => "messages",
+            Invocation::LogEvents(_) => "log_events",
+            Invocation::TaskChange(_) => "task_change",
+        }
+    }
+
     /// Reads an event; strings and bodies stay where they are.
     pub fn parse(event: &'a str) -> Result<Self, UnknownEvent> {
         let fields: Event<'a> = serde_json::from_str(event).map_err(UnknownEvent::NotJson)?;

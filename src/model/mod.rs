@@ -1,12 +1,13 @@
 //! Nouns that cross a stage. Pure: no I/O, no clock, no environment, no AWS.
 //!
 //! `otlp` is what clients push; `stats` is what a task says of itself; `target` and `arn` are what ECS says of it; `series`
-//! and `segment` are what is written; `refusal` is what is not, and why. `glob` is the pattern language of settings.
+//! and `segment` are what is written; `refusal` is what is not, and why; `ledger` counts both. `glob` is the pattern language of settings.
 
 pub mod arn;
 pub mod exposition;
 pub mod glob;
 pub mod json;
+pub mod ledger;
 pub mod otlp;
 pub mod refusal;
 pub mod remote_write;

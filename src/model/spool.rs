@@ -3,6 +3,9 @@
 //! The body of an SQS message is text of at most 1 MiB (Amazon SQS Developer Guide, "Amazon SQS message quotas"), so what
 //! is to be delivered stands in it as base64 of snappy.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -10,6 +13,9 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::otlp::ExportTraceServiceRequest;
+use super::otlp::split::{Limits, Part, split};
+use super::remote_write::WriteRequest;
 use super::segment::Document;
 
 /// The value of the key `sidecarless` of these messages.
@@ -45,6 +51,8 @@ pub enum Cargo {
     WriteRequest { is_v2: bool, snappy: Bytes, points: u64 },
     /// For X-Ray.
     Documents(Vec<Document>),
+    /// For X-Ray's OTLP endpoint: requests as they are sent there.
+    OtlpSpans(Vec<Part>),
 }
 
 /// A message that nobody can deliver. It belongs into the dead-letter queue.
@@ -104,6 +112,10 @@ impl Spooled {
             Cargo::Documents(documents) => {
                 packed(documents).iter().map(|(count, data)| envelope("xray", *count, data)).collect()
             }
+            Cargo::OtlpSpans(parts) => {
+                let packed = parts.into_iter().flat_map(packed_spans);
+                packed.map(|(spans, data)| envelope("xray-otlp", spans, &data)).collect()
+            }
         }
     }
 
@@ -118,6 +130,7 @@ impl Spooled {
             "amp" => Cargo::WriteRequest { is_v2: false, snappy: data.into(), points: envelope.items },
             "amp-v2" => Cargo::WriteRequest { is_v2: true, snappy: data.into(), points: envelope.items },
             "xray" => Cargo::Documents(unpacked(&data)?),
+            "xray-otlp" => Cargo::OtlpSpans(vec![Part { body: inflated(&data)?.into(), spans: envelope.items }]),
             other => return Err(Unreadable::Destination(other.chars().take(40).collect())),
         };
         Ok(Self { cargo, why: envelope.why, first_ms: envelope.first_ms })
@@ -125,13 +138,45 @@ impl Spooled {
 }
 
 impl Cargo {
-    /// Samples or documents.
+    /// Samples, documents or spans.
     pub fn items(&self) -> u64 {
         match self {
             Cargo::WriteRequest { points, .. } => *points,
             Cargo::Documents(documents) => documents.len() as u64,
+            Cargo::OtlpSpans(parts) => parts.iter().map(|part| part.spans).sum(),
         }
     }
+
+    /// Trace ids, or names of metrics: up to `most`, to be told to somebody who looks for what was lost.
+    pub fn names(&self, most: usize) -> Vec<String> {
+        let names: BTreeSet<String> = match self {
+            Cargo::WriteRequest { is_v2: false, snappy, .. } => metric_names(snappy),
+            Cargo::WriteRequest { is_v2: true, .. } => BTreeSet::new(),
+            Cargo::Documents(documents) => documents.iter().map(|document| document.trace_id.clone()).collect(),
+            Cargo::OtlpSpans(parts) => parts.iter().flat_map(|part| trace_ids(&part.body)).collect(),
+        };
+        names.into_iter().take(most).collect()
+    }
+}
+
+fn metric_names(snappy: &[u8]) -> BTreeSet<String> {
+    let request = inflated(snappy).ok().and_then(|body| WriteRequest::decode(body.as_slice()).ok());
+    let labels = request.unwrap_or_default().timeseries.into_iter().flat_map(|series| series.labels);
+    labels.filter(|label| label.name == "__name__").map(|label| label.value).collect()
+}
+
+fn trace_ids(body: &Bytes) -> BTreeSet<String> {
+    let request = ExportTraceServiceRequest::decode(body.clone()).unwrap_or_default();
+    let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).map(|span| hex(&span.trace_id)).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Compressed documents with their number, halved until each fits. One document, 64 KB at most, always does.
@@ -152,14 +197,32 @@ fn packed(documents: Vec<Document>) -> Vec<(u64, Vec<u8>)> {
     [first, second].into_iter().flat_map(packed).collect()
 }
 
-fn unpacked(data: &[u8]) -> Result<Vec<Document>, Unreadable> {
+/// A compressed request, cut in two until each fits. One span, 200 kB at most, does.
+fn packed_spans(part: Part) -> Vec<(u64, Vec<u8>)> {
+    let data = snap::raw::Encoder::new().compress_vec(&part.body).unwrap_or_default();
+    if part.spans < 2 || data.len() <= DATA_BYTES {
+        return vec![(part.spans, data)];
+    }
+    let limits = Limits { spans: usize::try_from(part.spans.div_ceil(2)).unwrap_or(1), bytes: part.body.len() };
+    match ExportTraceServiceRequest::decode(part.body) {
+        Ok(request) => split(request, limits).into_iter().flat_map(packed_spans).collect(),
+        // It was encoded here.
+        Err(_) => vec![(part.spans, data)],
+    }
+}
+
+fn inflated(data: &[u8]) -> Result<Vec<u8>, Unreadable> {
     let broken = |reason: String| Unreadable::Data(reason);
     let length = snap::raw::decompress_len(data).map_err(|error| broken(error.to_string()))?;
     if length > INFLATED_LIMIT {
         return Err(broken(format!("it inflates to {length} bytes")));
     }
-    let encoded = snap::raw::Decoder::new().decompress_vec(data).map_err(|error| broken(error.to_string()))?;
-    let decoded = Documents::decode(encoded.as_slice()).map_err(|error| broken(error.to_string()))?;
+    snap::raw::Decoder::new().decompress_vec(data).map_err(|error| broken(error.to_string()))
+}
+
+fn unpacked(data: &[u8]) -> Result<Vec<Document>, Unreadable> {
+    let encoded = inflated(data)?;
+    let decoded = Documents::decode(encoded.as_slice()).map_err(|error| Unreadable::Data(error.to_string()))?;
     let document =
         |message: DocumentMessage| Document { json: message.json, trace_id: message.trace_id, id: message.id };
     Ok(decoded.documents.into_iter().map(document).collect())
@@ -168,6 +231,8 @@ fn unpacked(data: &[u8]) -> Result<Vec<Document>, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::otlp::{ResourceSpans, ScopeSpans, Span};
+    use crate::model::remote_write::{Label, TimeSeries};
 
     /// SQS' limit.
     const MESSAGE_BYTES: usize = 1 << 20;
@@ -182,6 +247,7 @@ mod tests {
             Cargo::WriteRequest { is_v2: false, snappy: vec![1, 2, 3].into(), points: 7 },
             Cargo::WriteRequest { is_v2: true, snappy: vec![4].into(), points: 1 },
             Cargo::Documents(vec![document(1, "{\"name\":\"a\\nb\"}".into()), document(2, "{}\n".into())]),
+            Cargo::OtlpSpans(vec![Part { body: vec![1, 2, 3].into(), spans: 2 }]),
         ] {
             let spooled = Spooled { cargo, why: "503: \"busy\"".into(), first_ms: 1_795_389_900_000 };
             let messages = spooled.clone().into_messages();
@@ -206,10 +272,53 @@ mod tests {
             assert!(message.len() <= MESSAGE_BYTES, "{}", message.len());
             match Spooled::parse(message).unwrap().cargo {
                 Cargo::Documents(documents) => read.extend(documents),
-                Cargo::WriteRequest { .. } => panic!("documents were written"),
+                other => panic!("documents were written: {other:?}"),
             }
         }
         assert_eq!(read, documents);
+    }
+
+    #[test]
+    fn spans_are_split_until_they_fit_and_each_is_there_once() {
+        let mut random = 7_u64;
+        let mut noise = |length: usize| {
+            let byte = std::iter::repeat_with(|| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (random >> 56).to_be_bytes()[7]
+            });
+            byte.take(length).collect::<Vec<u8>>()
+        };
+        let span = |n: u8| Span { span_id: vec![n; 8].into(), trace_state: noise(150_000).into(), ..Span::default() };
+        let scope_spans = vec![ScopeSpans { spans: (0..20).map(span).collect(), ..ScopeSpans::default() }];
+        let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+        let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec().into();
+        let cargo = Cargo::OtlpSpans(vec![Part { body, spans: 20 }]);
+        let messages = Spooled { cargo, why: String::new(), first_ms: 0 }.into_messages();
+        let mut ids = Vec::new();
+        for message in &messages {
+            assert!(message.len() <= MESSAGE_BYTES, "{}", message.len());
+            let Cargo::OtlpSpans(parts) = Spooled::parse(message).unwrap().cargo else { panic!("spans were written") };
+            let request = ExportTraceServiceRequest::decode(parts[0].body.clone()).unwrap();
+            let spans = &request.resource_spans[0].scope_spans[0].spans;
+            assert_eq!(parts[0].spans, spans.len() as u64);
+            ids.extend(spans.iter().map(|span| span.span_id[0]));
+        }
+        assert_eq!(ids, (0..20).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn what_is_lost_has_names() {
+        let documents = (1..=9).map(|n| document(n % 3, "{}".into())).collect();
+        assert_eq!(
+            Cargo::Documents(documents).names(2),
+            [document(0, String::new()), document(1, String::new())].map(|d| d.trace_id)
+        );
+        let label = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
+        let series =
+            |name: &str| TimeSeries { labels: vec![label("__name__", name), label("a", "b")], ..TimeSeries::default() };
+        let request = WriteRequest { timeseries: ["y", "x", "y"].map(series).into(), metadata: Vec::new() };
+        let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap().into();
+        assert_eq!(Cargo::WriteRequest { is_v2: false, snappy, points: 3 }.names(5), ["x", "y"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::invocation::Tick;
 use crate::model::refusal::Refusals;
 use crate::model::shard::Shard;
 use crate::model::target::Task;
+use crate::translate::own::Targets;
 use crate::translate::stats;
 
 /// One round of scrapes.
@@ -21,6 +22,9 @@ use crate::translate::stats;
 pub(super) struct Round {
     up: u64,
     down: u64,
+    dropped: u64,
+    /// Nobody asks for this round again.
+    is_tick: bool,
     /// Log events of Container Insights.
     events: u64,
     stopped: u64,
@@ -29,9 +33,29 @@ pub(super) struct Round {
 }
 
 impl Round {
+    /// The round of a tick, which nobody repeats when it fails.
+    pub(super) fn of_tick() -> Self {
+        Self { is_tick: true, ..Self::default() }
+    }
+
+    pub(super) fn comes_again(&self) -> bool {
+        !self.is_tick
+    }
+
+    /// What was scraped; `None`: it is not a round of scrapes.
+    pub(super) fn targets(&self) -> Option<Targets> {
+        let Self { up, down, dropped, .. } = *self;
+        (self.is_tick || up + down + dropped > 0).then_some(Targets { up, down, dropped })
+    }
+
     /// The target, unless it must not or cannot be scraped: then it is counted.
     pub(super) fn kept<T>(&mut self, target: Result<T, Dropped>) -> Option<T> {
-        target.map_err(|dropped| self.refused.add(dropped.kind(), 1, || dropped.to_string())).ok()
+        target
+            .map_err(|dropped| {
+                self.dropped += 1;
+                self.refused.add(dropped.kind(), 1, || dropped.to_string());
+            })
+            .ok()
     }
 
     /// Counts a scrape; one that failed is logged with its reason.

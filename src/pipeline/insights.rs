@@ -71,7 +71,7 @@ impl Pipeline {
         let (mut round, mut batch) = (Round::default(), SeriesBatch::default());
         let index = self.index(&[], &found, &[]);
         self.events(cluster, Some(&pushed.owner), pushed.messages(), &index, &mut round, deadline, &mut batch);
-        let account = self.write(batch, round.take_refused(), deadline).await;
+        let account = self.write(batch, &mut round, deadline).await;
         round.finish_event("log events", &account, deadline).map(Reply::Summary)
     }
 

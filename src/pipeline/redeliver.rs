@@ -1,12 +1,14 @@
 //! What was spooled is delivered again: once per message and receipt, and not at all while its destination is known to be
 //! down. What fails goes back to the queue, to come later each time; it is never spooled anew.
 
-use super::settle::KNOWN_TO_BE_DOWN;
+use super::settle::{KNOWN_TO_BE_DOWN, NAMES_TOLD};
 use super::{Pipeline, WITHOUT_PROMETHEUS};
 use crate::deadline::Deadline;
 use crate::deliver::remote_write::WriteBody;
 use crate::invocation::Message;
-use crate::model::refusal::Refusals;
+use crate::model::ledger::{Fate, Signal};
+use crate::model::otlp::split::Part;
+use crate::model::refusal::{Refusals, listed};
 use crate::model::segment::Document;
 use crate::model::spool::{Cargo, Spooled};
 
@@ -42,18 +44,29 @@ impl Pipeline {
 
     async fn redeliver_one(&self, message: &Message, deadline: &Deadline) -> Result<(), Again> {
         let spooled = Spooled::parse(&message.body).map_err(|unreadable| Again::Poison(unreadable.to_string()))?;
-        let items = spooled.cargo.items();
-        let (delivered, rejected) = match spooled.cargo {
-            Cargo::WriteRequest { is_v2, snappy, points } => {
-                self.rewrite(WriteBody::from_cargo(is_v2, snappy, points), deadline).await?
-            }
-            Cargo::Documents(documents) => self.resend(documents, deadline).await?,
-        };
+        let (items, names) = (spooled.cargo.items(), spooled.cargo.names(NAMES_TOLD));
         let waited_s = (deadline.now_ms() - spooled.first_ms) / 1_000;
+        self.own.see(|sights| sights.saw_waiting(waited_s));
+        let (signal, (delivered, rejected)) = match spooled.cargo {
+            Cargo::WriteRequest { is_v2, snappy, points } => {
+                (Signal::Samples, self.rewrite(WriteBody::from_cargo(is_v2, snappy, points), deadline).await?)
+            }
+            Cargo::Documents(documents) => (Signal::Segments, self.resend(documents, deadline).await?),
+            Cargo::OtlpSpans(parts) => (Signal::Spans, self.export_again(parts, deadline).await?),
+        };
+        self.own.enter(|ledger| {
+            ledger.add(Fate::Redelivered, signal, delivered);
+            ledger.add_all(Fate::Dropped, signal, &rejected);
+        });
         tracing::info!(items, delivered, waited_s, "{delivered} of {items} spooled items delivered after {waited_s} s");
         if !rejected.is_empty() {
-            let (lost, reasons) = (rejected.total(), rejected.to_string());
-            tracing::error!(rejected = lost, reasons, "{lost} spooled items refused for good: {reasons}");
+            let (lost, reasons, names) = (rejected.total(), rejected.to_string(), listed(names));
+            tracing::error!(
+                rejected = lost,
+                reasons,
+                names,
+                "{lost} spooled items refused for good: {reasons}; among {names}"
+            );
         }
         Ok(())
     }
@@ -90,5 +103,17 @@ impl Pipeline {
             return Err(Again::Later(format!("X-Ray: {}", sent.why.unwrap_or_default())));
         }
         Ok((sent.delivered, sent.rejected))
+    }
+
+    async fn export_again(&self, parts: Vec<Part>, deadline: &Deadline) -> Result<(u64, Refusals), Again> {
+        if self.xray_circuit.is_open(deadline.now_ms()) {
+            return Err(Again::Later(format!("X-Ray: {KNOWN_TO_BE_DOWN}")));
+        }
+        let exported = self.xray_http.export_parts(parts, &deadline.single_attempt()).await;
+        self.xray_circuit.note(exported.undelivered.is_empty(), deadline.now_ms());
+        if !exported.undelivered.is_empty() {
+            return Err(Again::Later(format!("X-Ray: {}", exported.why.unwrap_or_default())));
+        }
+        Ok((exported.delivered, exported.rejected))
     }
 }

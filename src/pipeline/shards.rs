@@ -70,7 +70,7 @@ impl Pipeline {
         if done.is_empty() {
             return failed;
         }
-        let account = self.write(batch, round.take_refused(), deadline).await;
+        let account = self.write(batch, &mut round, deadline).await;
         if round.finish_event("shards", &account, deadline).is_err() {
             failed.extend(done);
         }

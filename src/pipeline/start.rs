@@ -5,6 +5,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use thiserror::Error;
 
 use super::Pipeline;
+use super::own::OwnMetrics;
 use super::pages_before::PagesBefore;
 use crate::aws::post::SignedPost;
 use crate::aws::sign::Signer;
@@ -73,6 +74,7 @@ impl Pipeline {
             spool: settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url)),
             amp_circuit: Circuit::default(),
             xray_circuit: Circuit::default(),
+            own: OwnMetrics::new(&settings),
             settings,
         })
     }

@@ -99,7 +99,7 @@ impl Pipeline {
         let at_ms = stopped_ms(&task).or(task.updated_at_ms).or(change.at_ms).unwrap_or(deadline.started_ms());
         self.end(&task, at_ms, &mut round, &mut batch);
         round.stopped();
-        let account = self.write(batch, round.take_refused(), deadline).await;
+        let account = self.write(batch, &mut round, deadline).await;
         round.finish_event("task change", &account, deadline).map(Reply::Summary)
     }
 

@@ -8,6 +8,7 @@ pub mod insights;
 pub mod limits;
 pub mod metrics;
 pub mod names;
+pub mod own;
 pub mod raw_segments;
 pub mod relabel;
 pub mod spans;

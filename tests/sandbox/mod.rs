@@ -84,6 +84,8 @@ impl Sandbox {
             ("SIDECARLESS_AUTH", "none"),
             ("SIDECARLESS_SCRAPE_RANGES", "127.0.0.0/8"),
             ("SIDECARLESS_SCRAPE_TIMEOUT", "10s"),
+            // Counts of samples and requests are of what was pushed and scraped.
+            ("SIDECARLESS_SELF_METRICS", "off"),
         ];
         let all = settings.iter().chain(&needed).map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::read(all).unwrap();

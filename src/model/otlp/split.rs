@@ -14,7 +14,7 @@ pub struct Limits {
 }
 
 /// Spans of one request, encoded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Part {
     pub body: Bytes,
     pub spans: u64,

@@ -10,6 +10,14 @@ pub struct ExportTraceServiceRequest {
     pub resource_spans: Vec<ResourceSpans>,
 }
 
+impl ExportTraceServiceRequest {
+    /// How many spans it holds.
+    pub fn spans(&self) -> u64 {
+        let scopes = self.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        scopes.map(|scope| scope.spans.len() as u64).sum()
+    }
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ResourceSpans {
     #[prost(message, optional, tag = "1")]

@@ -1,0 +1,293 @@
+//! The function's own series, `sidecarless_*`: its ledger, and what it saw last. docs/metrics.md lists them.
+//!
+//! Each environment counts for itself and has its own `instance`, so that no two ever write one series. A counter is
+//! written with a zero before it, since an environment may live for one value only, and an increase needs two.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::ledger::{Counter, Fate, Ledger, Signal};
+use crate::model::series::{Labels, SeriesBatch};
+
+/// The `job` of these series.
+const JOB: &str = "sidecarless";
+
+/// Where the metrics of the log line appear in CloudWatch.
+const NAMESPACE: &str = "sidecarless";
+
+/// Every metric, as docs/metrics.md shows it: name, type, further labels, meaning.
+pub const METRICS: [(&str, &str, &str, &str); 13] = [
+    ("sidecarless_received_total", "counter", "`signal`", "came in"),
+    (
+        "sidecarless_translated_total",
+        "counter",
+        "`signal`",
+        "became segments or samples, which are received under their own signal",
+    ),
+    ("sidecarless_delivered_total", "counter", "`signal`, `destination`", "the destination has answered with success"),
+    ("sidecarless_spooled_total", "counter", "`signal`, `destination`", "waits in the queue since then"),
+    (
+        "sidecarless_refused_total",
+        "counter",
+        "`signal`, `destination`, `reason`",
+        "not taken, here or by the destination, and the sender was told; `unavailable` is sent again by its sender",
+    ),
+    (
+        "sidecarless_lost_total",
+        "counter",
+        "`signal`, `destination`, `reason`",
+        "neither delivered nor kept: `undelivered` of a tick without a spool, any other reason after it waited in the spool",
+    ),
+    ("sidecarless_redelivered_total", "counter", "`signal`, `destination`", "delivered out of the spool"),
+    ("sidecarless_pushes_refused_total", "counter", "`status`", "requests answered with this status"),
+    (
+        "sidecarless_targets",
+        "gauge",
+        "`state`: `up`, `down`, `dropped`",
+        "scrapes of the last tick or message of shards",
+    ),
+    ("sidecarless_spool_oldest_seconds", "gauge", "", "how long the oldest message that came back had waited"),
+    ("sidecarless_invocation_duration_seconds_sum", "counter", "`trigger`", "time spent in invocations"),
+    ("sidecarless_invocation_duration_seconds_count", "counter", "`trigger`", "invocations"),
+    ("sidecarless_build_info", "gauge", "`version`", "always 1"),
+];
+
+/// What the last invocation saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sights {
+    pub targets: Option<Targets>,
+    pub spool_oldest_s: Option<f64>,
+}
+
+impl Sights {
+    /// A message came back after so many seconds.
+    pub fn saw_waiting(&mut self, seconds: i64) {
+        #[expect(clippy::cast_precision_loss, reason = "a queue keeps messages for two weeks at most")]
+        let seconds = seconds.max(0) as f64;
+        self.spool_oldest_s = Some(self.spool_oldest_s.unwrap_or_default().max(seconds));
+    }
+}
+
+/// Targets of a tick, or of a batch of shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Targets {
+    pub up: u64,
+    pub down: u64,
+    pub dropped: u64,
+}
+
+/// One writing of the series.
+#[derive(Clone, Copy, Debug)]
+pub struct Edition<'a> {
+    pub ledger: &'a Ledger,
+    /// The ledger as it was last written: what is not in it begins at zero.
+    pub written: &'a Ledger,
+    pub sights: &'a Sights,
+    /// Labels of every series.
+    pub labels: &'a Labels,
+    /// When a counter that begins was zero; before `at_ms`.
+    pub zero_ms: i64,
+    pub at_ms: i64,
+}
+
+/// The labels that tell one environment's series from another's.
+pub fn labels(instance: &str) -> Labels {
+    let mut labels = Labels::default();
+    labels.set("job", JOB);
+    labels.set("instance", instance);
+    labels
+}
+
+impl Edition<'_> {
+    /// Writes all series.
+    pub fn write(&self, out: &mut SeriesBatch) {
+        for (counter, count) in self.ledger.counts() {
+            let is_new = !self.written.counts().any(|(other, _)| other == counter);
+            self.counter(name(counter.fate), &counter_labels(counter), is_new, real(count), out);
+        }
+        for (trigger, spent) in self.ledger.spent() {
+            let is_new = !self.written.spent().any(|(other, _)| other == trigger);
+            let labels = [("trigger", trigger)];
+            self.counter("sidecarless_invocation_duration_seconds_sum", &labels, is_new, spent.seconds, out);
+            let invocations = real(spent.invocations);
+            self.counter("sidecarless_invocation_duration_seconds_count", &labels, is_new, invocations, out);
+        }
+        for (status, count) in self.ledger.refused_pushes() {
+            let is_new = !self.written.refused_pushes().any(|(other, _)| other == status);
+            let labels = [("status", status.to_string())];
+            let labels = labels.each_ref().map(|(name, value)| (*name, value.as_str()));
+            self.counter("sidecarless_pushes_refused_total", &labels, is_new, real(count), out);
+        }
+        self.gauges(out);
+    }
+
+    fn gauges(&self, out: &mut SeriesBatch) {
+        self.sample("sidecarless_build_info", &[("version", env!("CARGO_PKG_VERSION"))], self.at_ms, 1.0, out);
+        if let Some(Targets { up, down, dropped }) = self.sights.targets {
+            for (state, count) in [("up", up), ("down", down), ("dropped", dropped)] {
+                self.sample("sidecarless_targets", &[("state", state)], self.at_ms, real(count), out);
+            }
+        }
+        if let Some(seconds) = self.sights.spool_oldest_s {
+            self.sample("sidecarless_spool_oldest_seconds", &[], self.at_ms, seconds, out);
+        }
+    }
+
+    fn counter(&self, name: &str, labels: &[(&str, &str)], is_new: bool, value: f64, out: &mut SeriesBatch) {
+        if is_new {
+            self.sample(name, labels, self.zero_ms, 0.0, out);
+        }
+        self.sample(name, labels, self.at_ms, value, out);
+    }
+
+    fn sample(&self, name: &str, labels: &[(&str, &str)], at_ms: i64, value: f64, out: &mut SeriesBatch) {
+        let mut all = self.labels.clone();
+        all.set("__name__", name);
+        for (label, value) in labels {
+            all.set(label, value);
+        }
+        let id = out.series(all.iter());
+        out.push(id, at_ms, value);
+    }
+}
+
+fn name(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Received => "sidecarless_received_total",
+        Fate::Translated => "sidecarless_translated_total",
+        Fate::Delivered => "sidecarless_delivered_total",
+        Fate::Spooled => "sidecarless_spooled_total",
+        Fate::Refused => "sidecarless_refused_total",
+        Fate::Lost | Fate::Dropped => "sidecarless_lost_total",
+        Fate::Redelivered => "sidecarless_redelivered_total",
+    }
+}
+
+fn counter_labels(counter: Counter) -> [(&'static str, &'static str); 3] {
+    let has_destination = !matches!(counter.fate, Fate::Received | Fate::Translated);
+    let destination = if has_destination { counter.signal.destination() } else { "" };
+    [("signal", counter.signal.word()), ("destination", destination), ("reason", counter.reason)]
+}
+
+/// What one invocation did, as a log line that CloudWatch makes metrics of (Amazon CloudWatch User Guide, "Embedded metric
+/// format specification"). Reasons are in the line to be searched for, and no metrics: each would be billed.
+pub fn emf(entered: &Ledger, function: &str, trigger: &str, seconds: f64, at_ms: i64) -> String {
+    let (mut fields, mut metrics, mut reasons) = (Map::new(), Vec::new(), Map::new());
+    let mut metric = |name: String, unit: &str, value: Value| {
+        metrics.push(json!({"Name": name, "Unit": unit}));
+        fields.insert(name, value);
+    };
+    for signal in Signal::ALL {
+        for (fate, word) in WORDS {
+            let count = entered.total(fate, signal);
+            if count > 0 {
+                metric(format!("{word}_{}", signal.word()), "Count", json!(count));
+            }
+        }
+    }
+    metric("invocation_duration_seconds".into(), "Seconds", json!(seconds));
+    for (counter, count) in entered.counts().filter(|(counter, _)| !counter.reason.is_empty()) {
+        reasons.insert(format!("{}:{}", counter.signal.word(), counter.reason), json!(count));
+    }
+    fields.insert("FunctionName".into(), json!(function));
+    fields.insert("trigger".into(), json!(trigger));
+    if !reasons.is_empty() {
+        fields.insert("reasons".into(), Value::Object(reasons));
+    }
+    let directive = json!({"Namespace": NAMESPACE, "Dimensions": [["FunctionName"]], "Metrics": metrics});
+    fields.insert("_aws".into(), json!({"Timestamp": at_ms, "CloudWatchMetrics": [directive]}));
+    Value::Object(fields).to_string()
+}
+
+/// The beginnings of the names of what stands in a log line.
+const WORDS: [(Fate, &str); 8] = [
+    (Fate::Received, "received"),
+    (Fate::Translated, "translated"),
+    (Fate::Delivered, "delivered"),
+    (Fate::Spooled, "spooled"),
+    (Fate::Refused, "refused"),
+    (Fate::Lost, "lost"),
+    (Fate::Redelivered, "redelivered"),
+    (Fate::Dropped, "dropped"),
+];
+
+fn real(count: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+    let real = count as f64;
+    real
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(ledger: &Ledger, before: &Ledger, sights: &Sights) -> Vec<String> {
+        let mut batch = SeriesBatch::default();
+        let labels = labels("i-1");
+        Edition { ledger, written: before, sights, labels: &labels, zero_ms: 1, at_ms: 9 }.write(&mut batch);
+        let text = |pairs: Vec<String>| pairs.join(",");
+        let lines = batch.iter().map(|series| {
+            let labels = series.labels().filter(|(name, _)| !matches!(*name, "__name__" | "job" | "instance"));
+            let labels = text(labels.map(|(name, value)| format!("{name}={value}")).collect());
+            let samples =
+                series.samples().iter().map(|sample| format!("{}@{}", sample.value, sample.timestamp_ms)).collect();
+            format!("{}{{{labels}}} {}", series.label("__name__").unwrap(), text(samples))
+        });
+        lines.filter(|line| !line.starts_with("sidecarless_build_info")).collect()
+    }
+
+    #[test]
+    fn a_counter_begins_at_zero_and_goes_on_from_where_it_was() {
+        let (mut ledger, empty) = (Ledger::default(), Ledger::default());
+        ledger.add(Fate::Received, Signal::Spans, 3);
+        ledger.add_for(Fate::Refused, Signal::Spans, "no_trace_id", 2);
+        let first = written(&ledger, &empty, &Sights::default());
+        assert_eq!(
+            first,
+            [
+                "sidecarless_received_total{signal=spans} 0@1,3@9",
+                "sidecarless_refused_total{destination=xray,reason=no_trace_id,signal=spans} 0@1,2@9",
+            ]
+        );
+        let before = ledger.clone();
+        ledger.add(Fate::Received, Signal::Spans, 1);
+        ledger.spend("push", 0.25);
+        ledger.refuse_push(401);
+        assert_eq!(
+            written(&ledger, &before, &Sights::default()),
+            [
+                "sidecarless_received_total{signal=spans} 4@9",
+                "sidecarless_refused_total{destination=xray,reason=no_trace_id,signal=spans} 2@9",
+                "sidecarless_invocation_duration_seconds_sum{trigger=push} 0@1,0.25@9",
+                "sidecarless_invocation_duration_seconds_count{trigger=push} 0@1,1@9",
+                "sidecarless_pushes_refused_total{status=401} 0@1,1@9",
+            ]
+        );
+    }
+
+    #[test]
+    fn sights_are_gauges() {
+        let sights = Sights { targets: Some(Targets { up: 3, down: 1, dropped: 0 }), spool_oldest_s: Some(61.5) };
+        assert_eq!(
+            written(&Ledger::default(), &Ledger::default(), &sights),
+            [
+                "sidecarless_targets{state=up} 3@9",
+                "sidecarless_targets{state=down} 1@9",
+                "sidecarless_targets{state=dropped} 0@9",
+                "sidecarless_spool_oldest_seconds{} 61.5@9",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_log_line_has_metrics_for_what_happened_only() {
+        let mut entered = Ledger::default();
+        entered.add(Fate::Received, Signal::Samples, 7);
+        entered.add_for(Fate::Lost, Signal::Samples, "undelivered", 7);
+        let line: Value = serde_json::from_str(&emf(&entered, "shop", "tick", 0.5, 9)).unwrap();
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        let names: Vec<_> = directive["Metrics"].as_array().unwrap().iter().map(|metric| &metric["Name"]).collect();
+        assert_eq!(names, ["received_samples", "lost_samples", "invocation_duration_seconds"]);
+        assert_eq!((&line["received_samples"], &line["reasons"]["samples:undelivered"]), (&json!(7), &json!(7)));
+        assert_eq!((&line["FunctionName"], &directive["Dimensions"]), (&json!("shop"), &json!([["FunctionName"]])));
+    }
+}

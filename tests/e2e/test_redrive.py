@@ -1,0 +1,90 @@
+"""`sidecarless redrive`: what lies in the dead-letter queue (moto's) goes back to the spool, but for what cannot be read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import BINARY
+
+from demo import ecs
+from demo.peers import CREDENTIALS, REGION, Peers, moto
+
+MINUTE_AGO_MS = 1_795_389_900_000
+
+
+@dataclass
+class Queues:
+    aws: str
+    sqs: Any
+    spool: str
+    dead: str
+
+    def run(self, *arguments: str, spool: str | None = None) -> subprocess.CompletedProcess[str]:
+        env = {"AWS_ENDPOINT_URL": self.aws, "AWS_REGION": REGION, "SIDECARLESS_SPOOL_QUEUE_URL": spool or self.spool}
+        command = [str(BINARY), "redrive", *arguments]
+        return subprocess.run(command, env=os.environ | CREDENTIALS | env, capture_output=True, text=True, timeout=60)
+
+    def waiting(self, queue: str) -> list[str]:
+        # A look of the command keeps messages out of sight for a minute: they are there all the same.
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return [attributes[name] for name in names]
+
+
+@pytest.fixture
+def queues(tmp_path: Path) -> Iterator[Queues]:
+    with Peers(tmp_path) as peers:
+        aws = moto(peers)
+        sqs = ecs.client("sqs", aws)
+        dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 6})
+        spool = sqs.create_queue(QueueName="spool", Attributes={"RedrivePolicy": policy})["QueueUrl"]
+        yield Queues(aws, sqs, spool, dead)
+
+
+def letter(number: int) -> str:
+    return json.dumps(
+        {
+            "sidecarless": "spool", "v": 1, "to": "amp", "why": f"503: busy {number}", "first_ms": MINUTE_AGO_MS,
+            "items": number, "data": base64.b64encode(b"\x00").decode(),
+        }
+    )
+
+
+def test_what_can_be_read_goes_back_and_the_rest_stays(queues: Queues) -> None:
+    good = [letter(number) for number in range(12)]
+    for body in [*good, "not JSON", good[0].replace('"v": 1', '"v": 9')]:
+        queues.sqs.send_message(QueueUrl=queues.dead, MessageBody=body)
+
+    moved = queues.run()
+
+    assert moved.returncode == 1, "something is left to be looked at"
+    assert moved.stdout.endswith("12 went back to the spool, 2 cannot be read and stay\n"), moved.stdout + moved.stderr
+    assert "7 items since 2026-11-22T23:25:00Z" in moved.stdout and "503: busy 7" in moved.stdout
+    assert "of version 9, and this function reads version 1" in moved.stdout
+    back = [queues.sqs.receive_message(QueueUrl=queues.spool, MaxNumberOfMessages=10)["Messages"] for _ in range(2)]
+    assert sorted(message["Body"] for batch in back for message in batch) == sorted(good), "each once, and as it was"
+    assert queues.waiting(queues.dead) == ["0", "2"]
+
+
+def test_a_list_moves_nothing(queues: Queues) -> None:
+    queues.sqs.send_message(QueueUrl=queues.dead, MessageBody=letter(3))
+    listed = queues.run("--list")
+    assert (listed.returncode, listed.stdout.splitlines()[-1]) == (0, "1 can go back to the spool, 0 cannot be read and stay")
+    assert queues.waiting(queues.spool) == ["0", "0"]
+    assert queues.waiting(queues.dead) == ["0", "1"]
+
+
+def test_a_queue_without_a_dead_letter_queue_is_named(queues: Queues) -> None:
+    refused = queues.run(spool=queues.dead)
+    assert refused.returncode == 2
+    assert f"the queue {queues.dead} has no dead-letter queue" in refused.stderr
