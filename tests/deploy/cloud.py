@@ -8,6 +8,7 @@ What it lacks, and what stands in for it:
 - No AMP: the stack is given a workspace that exists already, which is a Prometheus.
 - No X-Ray, and ECS tasks without addresses: moto has both. The function finds it by AWS_ENDPOINT_URL, which is set on the
   deployed function, since the template has no parameter for what only a test needs.
+- No rule sees an event of aws.ecs, and subscription filters know no JSON patterns: the test says what it does instead.
 - The host name of a Function URL leads nowhere: the same function is reached by MiniStack's path of it.
 """
 

@@ -21,6 +21,7 @@ from cloud import Account, ministack  # noqa: E402
 from door import Door  # noqa: E402
 
 from demo import ecs  # noqa: E402
+from demo.sources import LOG_GROUP  # noqa: E402
 from demo.peers import ACCOUNT, REGION, Peers, forget_settings, moto, prometheus  # noqa: E402
 
 STACK = "sidecarless"
@@ -62,12 +63,18 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         amp_door, xray_door = Door(amp), Door(aws)
         token = secrets.token_urlsafe(32)
         account.upload(BINARY)
+        # Amazon makes it when Container Insights is switched on for the cluster.
+        account.client("logs").create_log_group(logGroupName=LOG_GROUP)
         outputs = account.deploy(STACK, {
             "TokensSha256": hashlib.sha256(token.encode()).hexdigest(),
             "Clusters": ecs.CLUSTER,
             "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
             "RemoteWriteUrl": f"{amp_door.url}/workspaces/ws-deployed/api/v1/remote_write",
             "WorkspaceArn": f"arn:aws:aps:{REGION}:{ACCOUNT}:workspace/ws-deployed",
+            # MiniStack has no AMP to load them into.
+            "LoadRules": "off",
+            "InsightsCluster1": ecs.CLUSTER,
+            "TaskStateChanges": "on",
         })
         at = time.time()
         resources = account.resources(STACK)

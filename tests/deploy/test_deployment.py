@@ -1,4 +1,4 @@
-"""The deployed stack at work, in the order of a first day: a push, an outage, a tick, the end."""
+"""The deployed stack at work, in the order of a first day: a push, an outage, events, a tick, the end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from conftest import ROOT, STACK, Deployed
 
 from demo import ecs
 from demo.peers import get, post, query, wait_for
+from demo.sources import LOG_GROUP, LOG_STREAM, insights_events
 
 SERVICE = "storefront"
 
@@ -107,6 +109,43 @@ def function_log(deployed: Deployed) -> str:
     return "\n".join(event["message"] for event in events)
 
 
+def test_container_insights_events_are_handed_over(deployed: Deployed, task: ecs.Task) -> None:
+    other = replace(task, service="mailer")
+    ecs.run_task(deployed.moto, other, {})
+    at_ms = int(time.time()) // 60 * 60_000
+    events = [{"timestamp": at_ms, "message": json.dumps(event)} for event in insights_events(other, at_ms)]
+    logs = deployed.account.client("logs")
+    (made,) = logs.describe_subscription_filters(logGroupName=LOG_GROUP)["subscriptionFilters"]
+    # MiniStack reads no pattern but words: the same filter without one. tests/template holds the pattern.
+    logs.put_subscription_filter(**{key: made[key] for key in ("logGroupName", "filterName", "destinationArn")}, filterPattern="")
+    logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=LOG_STREAM)
+    logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=LOG_STREAM, logEvents=events)
+    metric = f'ecs_task_memory_utilized{{aws_ecs_task_id="{other.id}"}}'
+    found = wait_for("the task's memory in Prometheus", lambda: query(deployed.amp, metric))
+    show(f"handed over by the subscription filter: ecs_task_memory_utilized {found[0]['value'][1]} MiB of {other.service}")
+
+
+def test_a_stopped_task_is_told_of_at_once(deployed: Deployed, task: ecs.Task) -> None:
+    sample = json.loads((ROOT / "events" / "task-stopped.json").read_text())
+    events, name = deployed.account.client("events"), deployed.resources["TaskStopped"]
+    pattern = json.loads(events.describe_rule(Name=name)["EventPattern"])
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    arn = task.arn.replace(task.id, "0" * 32)
+    stopped = sample["detail"] | {"taskArn": arn, "executionStoppedAt": now, "stoppedAt": now}
+    stopped["clusterArn"] = task.arn.rsplit(":", 1)[0] + f":cluster/{ecs.CLUSTER}"
+    for status, matches in [("STOPPED", True), ("RUNNING", False)]:
+        event = json.dumps(sample | {"detail": stopped | {"lastStatus": status}})
+        assert events.test_event_pattern(EventPattern=json.dumps(pattern), Event=event)["Result"] is matches, status
+    # Nobody but AWS may send events of aws.ecs, to MiniStack neither: the same rule for a source that is ours.
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern | {"source": ["ours"]}))
+    entry = {"Source": "ours", "DetailType": sample["detail-type"], "Detail": json.dumps(stopped)}
+    assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+    metric = f'ecs_task_stopped_info{{aws_ecs_task_id="{"0" * 32}"}}'
+    found = wait_for("why it stopped in Prometheus", lambda: query(deployed.amp, metric))
+    assert [one["metric"]["stop_code"] for one in found] == [stopped["stopCode"]]
+    show(f"told of by the rule: ecs_task_stopped_info, stop_code {found[0]['metric']['stop_code']}")
+
+
 def test_the_schedule_fires_and_the_task_is_scraped(deployed: Deployed, task: ecs.Task) -> None:
     of_task = f'{{aws_ecs_task_id="{task.id}"}}'
     found = wait_for("stats of the task", lambda: query(deployed.amp, f"ecs_task_memory_utilized{of_task}"), 90)
@@ -129,7 +168,9 @@ def test_the_stack_deletes_cleanly(deployed: Deployed) -> None:
         "queues": account.client("sqs").list_queues().get("QueueUrls", []),
         "schedules": account.client("scheduler").list_schedules()["Schedules"],
         "roles": account.client("iam").list_roles()["Roles"],
-        "log groups": account.client("logs").describe_log_groups()["logGroups"],
+        "log groups": account.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"],
+        "subscription filters": account.client("logs").describe_subscription_filters(logGroupName=LOG_GROUP)["subscriptionFilters"],
+        "rules": account.client("events").list_rules()["Rules"],
         "alarms": account.client("cloudwatch").describe_alarms()["MetricAlarms"],
     }
     assert {kind: found for kind, found in left.items() if found} == {}
