@@ -46,6 +46,21 @@ sam_cli() {
   SAM="$venv/bin/sam"
 }
 
+# MiniStack, in a Python of its own: its pins are not those of moto.
+ministack_tool() {
+  local version venv
+  version="$(sed -n 's/^ministack==//p' "$ROOT/scripts/requirements-ministack.txt")"
+  venv="$TOOLS/ministack-$version"
+  if ! cmp -s "$ROOT/scripts/requirements-ministack.txt" "$venv/requirements.txt"; then
+    say "installing MiniStack $version into .tools/ministack-$version"
+    rm -rf "$venv"
+    python3 -m venv "$venv" || fail "python3 has no venv: install the package python3-venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$ROOT/scripts/requirements-ministack.txt"
+    cp "$ROOT/scripts/requirements-ministack.txt" "$venv/requirements.txt"
+  fi
+  MINISTACK="$venv/bin/ministack"
+}
+
 # Prometheus from PATH, else Debian's package, unpacked beside the others: installing it would start a service.
 prometheus_tool() {
   PROMETHEUS="$(command -v prometheus || true)"

@@ -4,7 +4,11 @@ Run with `pytest tests/template` where aws-sam-cli and pytest are installed.
 """
 
 import copy
+import fnmatch
+import json
+import os
 import re
+import textwrap
 from pathlib import Path
 
 import boto3
@@ -27,23 +31,104 @@ WITHOUT_RESOURCE_LEVEL = {
     "xray:PutTraceSegments",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
+    "xray:PutSpans",
+    "xray:PutSpansForIndexing",
 }
+
+# Those of them that only the OTLP endpoint of X-Ray asks for.
+OTLP_TRACES = {"xray:PutSpans", "xray:PutSpansForIndexing"}
 
 # The service model that holds the operations of an IAM prefix, where its name differs.
 MODELS = {"aps": "amp"}
 
 # Actions that are no operation of the service's SDK.
-NOT_IN_A_MODEL = {"aps:RemoteWrite"}
+NOT_IN_A_MODEL = {"aps:RemoteWrite", "lambda:InvokeFunction", *OTLP_TRACES}
 
 
 @pytest.fixture(scope="module")
 def resources():
+    return expanded()["Resources"]
+
+
+def expanded():
     template = copy.deepcopy(yaml_parse(SOURCE))
     # What `sam package` writes for the folder.
     template["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/key"
     session = boto3.session.Session(region_name="us-east-1")
     translator = Translator({}, Parser(), boto_session=session)
-    return translator.translate(template, {})["Resources"]
+    return translator.translate(template, {})
+
+
+def stack(**given):
+    """Resources that CloudFormation would make for these parameters, as far as functions of them alone can be resolved."""
+    template = expanded()
+    values = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
+    assert set(given) <= set(values), given
+    values |= given | {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "111122223333", "AWS::StackName": "mine"}
+    resolve = Resolve(values, template["Conditions"])
+    made = {name: resource for name, resource in template["Resources"].items() if resolve.holds(resource.get("Condition"))}
+    return {name: resolve(resource) for name, resource in made.items()}
+
+
+class Resolve:
+    """CloudFormation's functions, but for what only AWS knows, which stays as it is."""
+
+    def __init__(self, values, conditions):
+        self.values, self.conditions = values, conditions
+
+    def holds(self, condition):
+        return condition is None or self(self.conditions[condition])
+
+    def __call__(self, node):
+        if isinstance(node, list):
+            return [item for item in map(self, node) if item != {"Ref": "AWS::NoValue"}]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            (name, argument), = node.items()
+            function = getattr(self, "of_" + name.replace("Fn::", "").lower(), None)
+            if function and name[0].isupper():
+                return function(argument)
+        resolved = {key: self(value) for key, value in node.items()}
+        return {key: value for key, value in resolved.items() if value != {"Ref": "AWS::NoValue"}}
+
+    def of_ref(self, name):
+        return self.values.get(name, {"Ref": name})
+
+    def of_condition(self, name):
+        return self.holds(name) if name in self.conditions else {"Condition": name}
+
+    def of_equals(self, sides):
+        left, right = map(self, sides)
+        return str(left) == str(right)
+
+    def of_not(self, condition):
+        return not self(condition[0])
+
+    def of_and(self, conditions):
+        return all(map(self, conditions))
+
+    def of_or(self, conditions):
+        return any(map(self, conditions))
+
+    def of_if(self, argument):
+        condition, then, otherwise = argument
+        return self(then if self.holds(condition) else otherwise)
+
+    def of_join(self, argument):
+        parts = self(argument[1])
+        return argument[0].join(parts) if isinstance(parts, list) else parts
+
+    def of_split(self, argument):
+        return self(argument[1]).split(argument[0])
+
+    def of_select(self, argument):
+        return self(argument[1])[int(argument[0])]
+
+    def of_sub(self, argument):
+        text, own = argument if isinstance(argument, list) else (argument, {})
+        known = self.values | self(own)
+        return re.sub(r"\$\{([^}!]+)\}", lambda name: str(known.get(name[1], name[0])), text)
 
 
 def of_type(resources, kind):
@@ -57,6 +142,8 @@ def only(resources, kind):
 
 
 def statements(resources):
+    for policy in of_type(resources, "AWS::IAM::Policy").values():
+        yield from policy["Properties"]["PolicyDocument"]["Statement"]
     for role in of_type(resources, "AWS::IAM::Role").values():
         for policy in role["Properties"].get("Policies", []):
             yield from policy["PolicyDocument"]["Statement"]
@@ -151,7 +238,7 @@ def test_a_workspace_of_our_own_takes_samples_out_of_order_and_outlives_the_stac
 def test_every_action_exists(resources):
     session = botocore.session.get_session()
     known = set(session.get_available_services())
-    for statement in function_role(resources):
+    for statement in statements(resources):
         for action in actions(statement):
             if action in NOT_IN_A_MODEL:
                 continue
@@ -164,7 +251,7 @@ def test_every_action_exists(resources):
 def test_the_role_has_no_more_than_these_actions(resources):
     granted = sorted(action for statement in function_role(resources) for action in actions(statement))
     assert granted == sorted(
-        WITHOUT_RESOURCE_LEVEL
+        WITHOUT_RESOURCE_LEVEL - OTLP_TRACES
         | {
             "ecs:DescribeTasks",
             "ecs:DescribeContainerInstances",
@@ -236,13 +323,18 @@ def test_alarms_watch_the_function_and_its_queues(resources):
     assert set(alarms) == {
         "Errors",
         "Throttles",
-        "Invocations",
+        "InvocationAttemptCount",
+        "TargetErrorCount",
         "ApproximateNumberOfMessagesVisible",
         "ApproximateAgeOfOldestMessage",
     }
-    silent = alarms["Invocations"]
-    assert silent["TreatMissingData"] == "breaching", "a function that is not invoked has no data"
+    silent = alarms["InvocationAttemptCount"]
+    assert silent["TreatMissingData"] == "breaching", "a schedule that does not tick has no data"
     assert silent["Period"] * silent["EvaluationPeriods"] == 300
+    for name in ["InvocationAttemptCount", "TargetErrorCount"]:
+        assert alarms[name]["Namespace"] == "AWS/Scheduler"
+        assert alarms[name]["Dimensions"] == [{"Name": "ScheduleGroup", "Value": {"Ref": "TickGroup"}}]
+    assert only(resources, "AWS::Scheduler::Schedule")["GroupName"] == {"Ref": "TickGroup"}, "whose metrics those are"
     for name, alarm in alarms.items():
         assert alarm["AlarmActions"] == {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}, name
 
@@ -256,3 +348,121 @@ def test_the_block_to_paste_is_one_that_sdks_read():
         assert int(lines["OTEL_EXPORTER_OTLP_TIMEOUT"]) >= 5000, "a cold start and a call to X-Ray fit"
         assert (" " in block) is False, "SDKs take header values percent-encoded"
     assert "Authorization=Bearer%20TOKEN" in SOURCE
+
+
+def test_insights_are_asked_for_unless_they_are_pushed():
+    made = stack()
+    assert not of_type(made, "AWS::Logs::SubscriptionFilter")
+    assert "SIDECARLESS_INSIGHTS_LAG" not in made["Function"]["Properties"]["Environment"]["Variables"]
+    assert "InsightsPermission" not in made
+
+
+@pytest.mark.parametrize("clusters", [["shop"], ["shop", "back-office"], ["a", "b", "c", "d"]])
+def test_each_cluster_named_has_its_events_handed_over(clusters):
+    made = stack(**{f"InsightsCluster{number}": cluster for number, cluster in enumerate(clusters, start=5 - len(clusters))})
+    assert made["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_INSIGHTS_LAG"] == "off", "not asked for as well"
+    filters = [one["Properties"] for one in of_type(made, "AWS::Logs::SubscriptionFilter").values()]
+    groups = [f"/aws/ecs/containerinsights/{cluster}/performance" for cluster in clusters]
+    assert sorted(one["LogGroupName"] for one in filters) == sorted(groups)
+    permission = made["InsightsPermission"]["Properties"]
+    assert permission["Principal"] == "logs.amazonaws.com"
+    assert permission["SourceAccount"] == "111122223333"
+    for group in groups:
+        arn = f"arn:aws:logs:eu-west-1:111122223333:log-group:{group}:*"
+        assert fnmatch.fnmatchcase(arn, permission["SourceArn"].replace(":*", ":[*]")), "its log group may call the function"
+    assert not fnmatch.fnmatchcase("arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/other:*", permission["SourceArn"])
+    for one in of_type(made, "AWS::Logs::SubscriptionFilter").values():
+        assert one["DependsOn"] == "InsightsPermission", "CloudWatch Logs tries the function when the filter is made"
+
+
+def test_events_are_filtered_as_the_function_filters_what_it_asks_for():
+    pattern = re.search(r'const PATTERN: &str =\s*r#"(.*?)"#', (ROOT / "src/collect/insights.rs").read_text(), re.S)
+    filters = of_type(stack(InsightsCluster1="shop"), "AWS::Logs::SubscriptionFilter").values()
+    assert [one["Properties"]["FilterPattern"] for one in filters] == [pattern[1]]
+
+
+def test_stopped_tasks_are_told_of_by_one_or_looked_for_by_the_other():
+    for setting, rule, looked_for in [("off", False, "on"), ("on", True, "off")]:
+        made = stack(TaskStateChanges=setting)
+        assert made["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_STOPPED_TASKS"] == looked_for
+        assert ("TaskStopped" in made, "TaskStoppedPermission" in made) == (rule, rule)
+
+
+def test_the_rule_takes_stopped_tasks_and_only_the_rule_may_call():
+    made = stack(TaskStateChanges="on")
+    rule = made["TaskStopped"]["Properties"]
+    sample = json.loads((ROOT / "events/task-stopped.json").read_text())
+    pattern = rule["EventPattern"]
+    assert sample["source"] in pattern["source"] and sample["detail-type"] in pattern["detail-type"]
+    assert pattern["detail"] == {"lastStatus": [sample["detail"]["lastStatus"]]}
+    assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["Function", "Arn"]}
+    permission = made["TaskStoppedPermission"]["Properties"]
+    assert permission["Principal"] == "events.amazonaws.com"
+    assert permission["SourceArn"] == {"Fn::GetAtt": ["TaskStopped", "Arn"]}
+
+
+def test_nobody_but_the_url_may_call_from_anywhere():
+    made = stack(TaskStateChanges="on", InsightsCluster1="shop")
+    for name, permission in of_type(made, "AWS::Lambda::Permission").items():
+        properties = permission["Properties"]
+        assert properties["Principal"] == "*" or "SourceArn" in properties, name
+
+
+def test_rights_for_the_otlp_endpoint_only_where_spans_go_there():
+    for traces_to, granted in [("xray", set()), ("xray-otlp", OTLP_TRACES)]:
+        made = stack(TracesTo=traces_to)
+        policies = of_type(made, "AWS::IAM::Policy").values()
+        found = {action for one in policies for each in one["Properties"]["PolicyDocument"]["Statement"] for action in actions(each)}
+        assert found == granted
+        assert made["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_TRACES_TO"] == traces_to
+
+
+EXISTING = {
+    "RemoteWriteUrl": "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write",
+    "WorkspaceArn": "arn:aws:aps:eu-west-1:111122223333:workspace/ws-1",
+}
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:alerts"
+
+
+def test_a_workspace_is_made_or_used():
+    made, used = stack(), stack(**EXISTING)
+    assert made["Function"]["Properties"]["Environment"]["Variables"]["AWS_PROMETHEUS_ENDPOINT"].startswith("${Workspace.Prom")
+    assert made["Rules"]["Properties"]["Workspace"] == {"Fn::GetAtt": ["Workspace", "Arn"]}
+    assert "Workspace" not in used
+    assert used["Function"]["Properties"]["Environment"]["Variables"]["AWS_PROMETHEUS_ENDPOINT"] == EXISTING["RemoteWriteUrl"]
+    assert used["Rules"]["Properties"]["Workspace"] == EXISTING["WorkspaceArn"]
+    write = next(each for each in function_role(used) if each["Sid"] == "Write")
+    assert write["Resource"] == EXISTING["WorkspaceArn"]
+
+
+def test_rules_are_loaded_unless_that_is_switched_off():
+    assert "Rules" not in stack(LoadRules="off")
+    rules = stack()["Rules"]["Properties"]
+    assert rules["Name"] == "mine", "stacks that share a workspace do not overwrite one another's"
+    groups = yaml_parse(rules["Data"])["groups"]
+    assert [group["name"] for group in groups] == ["sidecarless-recording", "sidecarless-tasks", "sidecarless-itself"]
+
+
+def test_alerts_go_to_the_topic_that_is_named():
+    assert "AlertManagerDefinition" not in stack()["Workspace"]["Properties"]
+    definition = yaml_parse(stack(AlertTopicArn=TOPIC)["Workspace"]["Properties"]["AlertManagerDefinition"])
+    config = yaml_parse(definition["alertmanager_config"])
+    (receiver,) = config["receivers"]
+    assert config["route"]["receiver"] == receiver["name"]
+    assert receiver["sns_configs"][0]["topic_arn"] == TOPIC
+    assert receiver["sns_configs"][0]["sigv4"] == {"region": "eu-central-1"}, "AMP wants it, and the topic's need not be ours"
+    alerts = {rule.get("alert") for group in yaml_parse((ROOT / "prometheus/rules.yaml").read_text())["groups"] for rule in group["rules"]}
+    for inhibited in config["inhibit_rules"]:
+        for matcher in inhibited["source_matchers"] + inhibited["target_matchers"]:
+            assert matcher.split(" = ")[1] in alerts, matcher
+
+
+@pytest.mark.parametrize("file, key", [("rules.yaml", "      Data: |"), ("alertmanager.yaml", "          - |")])
+def test_the_template_holds_the_text_of_the_files(file, key):
+    """`UPDATE=1 pytest tests/template` writes the text of prometheus/ into the template."""
+    indent = " " * (len(key) - len(key.lstrip()) + 2)
+    text = textwrap.indent((ROOT / "prometheus" / file).read_text(), indent)
+    block = re.search(rf"^{re.escape(key)}\n((?:{indent}.*\n|\n(?=\n*{indent}))+)", SOURCE, re.M)
+    if os.environ.get("UPDATE"):
+        (ROOT / "template.yaml").write_text(SOURCE[: block.start(1)] + text + SOURCE[block.end(1) :])
+    assert block[1] == text
