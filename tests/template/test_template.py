@@ -417,6 +417,13 @@ def test_rights_for_the_otlp_endpoint_only_where_spans_go_there():
         assert made["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_TRACES_TO"] == traces_to
 
 
+def test_tags_of_clusters_may_be_read_only_where_tags_become_labels():
+    for tags, granted in [("", set()), ("team,cluster.env", {"ecs:DescribeClusters"})]:
+        policies = of_type(stack(TagLabels=tags), "AWS::IAM::Policy").values()
+        found = {action for one in policies for each in one["Properties"]["PolicyDocument"]["Statement"] for action in actions(each)}
+        assert found == granted
+
+
 EXISTING = {
     "RemoteWriteUrl": "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write",
     "WorkspaceArn": "arn:aws:aps:eu-west-1:111122223333:workspace/ws-1",
