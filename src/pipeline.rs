@@ -4,6 +4,7 @@
 //! delivered, and the account of it, in pipeline/settle.rs; each source of task stats in the file of its name.
 
 mod account;
+mod identity;
 mod insights;
 mod own;
 mod pages;
@@ -50,6 +51,7 @@ use crate::model::refusal::Refusals;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::shard;
 use crate::model::target::Task;
+use crate::translate::identity::For;
 use crate::translate::metrics::Sender;
 use crate::translate::{metrics, raw_segments, spans};
 
@@ -147,11 +149,17 @@ impl Pipeline {
         Reply::Failed(failed)
     }
 
-    /// Let the caller in, decode; then whatever is asked for.
+    /// Let the caller in, decode, say whose it is; then whatever is asked for.
     async fn push(&self, request: &Request<'_>, deadline: &Deadline) -> HttpReply {
         let outcome = match receive::receive(request, &self.gate, self.log_stream.is_some()) {
-            Ok(Received::Traces(traces, encoding)) => self.push_traces(traces, encoding, deadline).await,
-            Ok(Received::Metrics { metrics, encoding, sender }) => {
+            Ok(Received::Traces(mut traces, encoding)) => {
+                let resources = traces.resource_spans.iter_mut().map(|spans| &mut spans.resource);
+                self.identify(resources, For::Traces, request.caller.as_ref(), deadline).await;
+                self.push_traces(traces, encoding, deadline).await
+            }
+            Ok(Received::Metrics { mut metrics, encoding, sender }) => {
+                let resources = metrics.resource_metrics.iter_mut().map(|metrics| &mut metrics.resource);
+                self.identify(resources, For::Metrics, request.caller.as_ref(), deadline).await;
                 self.push_metrics(&metrics, encoding, &Sender { instance: sender }, deadline).await
             }
             Ok(Received::Logs(logs, encoding)) => self.pass_logs_on(&logs, encoding, deadline).await,
