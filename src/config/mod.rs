@@ -30,6 +30,8 @@ pub struct Settings {
     pub auth: Auth,
     /// SHA-256 of the accepted bearer tokens.
     pub tokens: Vec<[u8; 32]>,
+    /// Megabytes of memory, as Lambda says; `None` outside of it.
+    pub memory_mb: Option<u64>,
     /// Names, ARNs and globs of clusters.
     pub clusters: Vec<String>,
     /// Which of their tasks are looked at.

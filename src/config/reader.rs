@@ -79,14 +79,14 @@ impl Reader {
         let metrics = self.metrics(compat.unwrap_or_default(), external_labels.clone().unwrap_or_default());
         let relabel = self.required(names::RELABEL, Rules::parse);
         let (sinks, endpoints) = (self.sinks(), self.endpoints());
-        let self_metrics = self.self_metrics();
-        let log = self.optional(names::LOG, |text| Ok(text.to_owned()));
-        let ((auth, tokens), (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
+        let (self_metrics, log) = (self.self_metrics(), self.optional(names::LOG, |text| Ok(text.to_owned())));
+        let ((auth, tokens, memory_mb), (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
         let (rounds, targets) = (rounds?, targets?);
         Some(Settings {
             prometheus_endpoint,
             auth,
             tokens,
+            memory_mb,
             clusters: targets.clusters,
             tasks: targets.tasks,
             sources: targets.sources,
@@ -113,10 +113,12 @@ impl Reader {
     }
 
     /// Who may come in.
-    fn door(&mut self) -> Option<(Auth, Vec<[u8; 32]>)> {
+    fn door(&mut self) -> Option<(Auth, Vec<[u8; 32]>, Option<u64>)> {
         let auth = self.choice(names::AUTH, &[("token", Auth::Token), ("iam", Auth::Iam), ("none", Auth::Open)]);
         let tokens = self.required(names::TOKENS, |text| values::each(text, values::sha256));
-        Some((auth?, tokens?))
+        // Lambda's own variable: it cannot be wrong, and outside of Lambda it is not there.
+        let memory_mb = self.set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse().ok());
+        Some((auth?, tokens?, memory_mb))
     }
 
     /// What is scraped.

@@ -54,7 +54,7 @@ impl Pipeline {
         };
         let endpoint = settings.prometheus_endpoint.clone();
         Ok(Self {
-            gate: Gate::new(settings.auth, settings.tokens.clone()),
+            gate: Gate::new(settings.auth, settings.tokens.clone()).within_memory(settings.memory_mb),
             discovery: Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone()),
             scraper: Scraper::new(http, settings.scrape_timeout),
             insights: Insights::new(clients::logs(aws)),

@@ -11,16 +11,28 @@ use crate::invocation::Request;
 /// A presented token longer than this is none of ours: `sidecarless token` makes 43 characters.
 const LONGEST_TOKEN: usize = 1_024;
 
+/// The most that decoded telemetry may take, strings left out: a request of Lambda's 6 MB with real telemetry takes less
+/// than 40 MB, and twice that fits into the smallest memory size that is recommended.
+const DECODED_LIMIT: usize = 96 << 20;
+
 /// Lets callers in or turns them away.
 #[derive(Clone, Debug)]
 pub struct Gate {
     auth: Auth,
     tokens: Vec<[u8; 32]>,
+    pub(super) decoded_limit: usize,
 }
 
 impl Gate {
     pub fn new(auth: Auth, tokens: Vec<[u8; 32]>) -> Self {
-        Self { auth, tokens }
+        Self { auth, tokens, decoded_limit: DECODED_LIMIT }
+    }
+
+    /// With less room for what is decoded where the function has little memory: a quarter of it, since the event, the body
+    /// and what is made of them stand beside it.
+    pub fn within_memory(self, memory_mb: Option<u64>) -> Self {
+        let quarter = memory_mb.and_then(|mb| usize::try_from(mb << 18).ok()).unwrap_or(DECODED_LIMIT);
+        Self { decoded_limit: quarter.min(DECODED_LIMIT), ..self }
     }
 
     pub(super) fn admit(&self, request: &Request<'_>) -> Result<(), Refused> {
