@@ -10,6 +10,7 @@ mod own;
 mod pages;
 mod pages_before;
 mod pass_on;
+mod pressure;
 mod redeliver;
 mod scrape;
 mod settle;
@@ -128,13 +129,15 @@ impl Pipeline {
         let listing = self.discovery.list(deadline).await;
         let shards = self.send_shards(&listing, deadline).await;
         let found = found(self.describe(&listing, &shards, deadline).await)?;
-        let Swept { stopped, stopping } = self.sweep(&listing, deadline).await;
+        // A peer that hangs must leave time for the others, and for writing what they gave.
+        let Swept { stopped, stopping } = self.sweep(&listing, &deadline.at_most(deadline.left() / 4)).await;
         let (mut round, mut batch) = (Round::of_tick(), SeriesBatch::default());
         if shards.inline {
             let tasks = [found.tasks.as_slice(), &stopping].concat();
             self.scrape(&tasks, &mut round, deadline, &mut batch).await;
         }
-        self.poll_insights(tick_ms, &listing, (&found, &stopped), &mut round, deadline, &mut batch).await;
+        let half = deadline.at_most(deadline.left() / 2);
+        self.poll_insights(tick_ms, &listing, (&found, &stopped), &mut round, &half, &mut batch).await;
         self.end_series(tick_ms, &stopped, &mut round, deadline, &mut batch);
         let account = self.write(batch, &mut round, deadline).await;
         Ok(Reply::Summary(round.finish(tick, listing.tasks(), shards, &account, deadline)))
@@ -187,8 +190,10 @@ impl Pipeline {
         encoding: Encoding,
         deadline: &Deadline,
     ) -> Result<HttpReply, Refused> {
+        let spans = traces.spans();
+        self.has_time_for(Signal::Spans, spans, deadline).map_err(|refused| refused.encoded(encoding))?;
         let delivery = if self.settings.traces_to == TracesTo::XRayOtlp {
-            Delivery::of_otlp_spans(traces.spans(), self.export(traces, deadline).await)
+            Delivery::of_otlp_spans(spans, self.export(traces, deadline).await)
         } else {
             let segments = spans::segments(&traces, &self.settings.spans);
             let made = segments.documents.len() as u64;
@@ -202,6 +207,7 @@ impl Pipeline {
     /// Segments that X-Ray SDKs made go to X-Ray as they are.
     async fn push_segments(&self, body: &[u8], deadline: &Deadline) -> Result<HttpReply, Refused> {
         let raw = raw_segments::checked(body).map_err(|malformed| Refused::malformed(malformed.to_string()))?;
+        self.has_time_for(Signal::Segments, raw.received, deadline)?;
         let sent = self.send(raw.documents, deadline).await;
         let delivery = Delivery::of_segments(Signal::Segments, raw.received, raw.refused, raw.received, sent);
         Ok(receive::segments_taken(&self.settle(delivery, deadline).await.answer()?))
@@ -215,6 +221,8 @@ impl Pipeline {
         sender: &Sender,
         deadline: &Deadline,
     ) -> Result<HttpReply, Refused> {
+        let encoded = |refused: Refused| refused.encoded(encoding);
+        self.has_time_for(Signal::DataPoints, pushed.points(), deadline).map_err(encoded)?;
         let mut batch = SeriesBatch::default();
         let outcome = metrics::series(pushed, &self.settings.metrics, sender, deadline.started_ms(), &mut batch);
         let Some(remote_write) = &self.remote_write else {
@@ -227,7 +235,7 @@ impl Pipeline {
         };
         let written = self.relabel_and_write(remote_write, batch, deadline).await;
         let delivery = Delivery::of_series(written).made_of_data_points(outcome.received, outcome.refused);
-        let refused = self.settle(delivery, deadline).await.answer().map_err(|refused| refused.encoded(encoding))?;
+        let refused = self.settle(delivery, deadline).await.answer().map_err(encoded)?;
         Ok(receive::accepted(encoding, Rejected::DataPoints, &refused))
     }
 

@@ -39,6 +39,8 @@ pub struct Settings {
     pub identity: bool,
     /// Log group and stream for OTLP logs; `None`: they are not taken.
     pub logs_to: Option<(String, String)>,
+    /// Megabytes of memory, as Lambda says; `None` outside of it.
+    pub memory_mb: Option<u64>,
     /// Names, ARNs and globs of clusters.
     pub clusters: Vec<String>,
     /// Which of their tasks are looked at.

@@ -46,6 +46,7 @@ struct Door {
     iam_callers: Vec<String>,
     logs_to: Option<(String, String)>,
     identity: bool,
+    memory_mb: Option<u64>,
 }
 
 /// What is scraped.
@@ -89,8 +90,7 @@ impl Reader {
         let metrics = self.metrics(compat.unwrap_or_default(), external.unwrap_or_default());
         let relabel = self.required(names::RELABEL, Rules::parse);
         let (sinks, endpoints) = (self.sinks(), self.endpoints());
-        let self_metrics = self.self_metrics();
-        let log = self.optional(names::LOG, |text| Ok(text.to_owned()));
+        let (self_metrics, log) = (self.self_metrics(), self.optional(names::LOG, |text| Ok(text.to_owned())));
         let (door, (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
         let (rounds, targets) = (rounds?, targets?);
         let (external_labels, tag_labels) = labels?;
@@ -101,6 +101,7 @@ impl Reader {
             iam_callers: door.iam_callers,
             logs_to: door.logs_to,
             identity: door.identity,
+            memory_mb: door.memory_mb,
             clusters: targets.clusters,
             tasks: targets.tasks,
             sources: targets.sources,
@@ -135,9 +136,12 @@ impl Reader {
         let identity = self.choice(names::IDENTITY, SWITCH);
         let log_group = self.optional(names::LOG_GROUP, values::log_name);
         let log_stream = self.required(names::LOG_STREAM, values::log_name);
+        // Lambda's own variable: it cannot be wrong, and outside of Lambda it is not there.
+        let memory_mb = self.set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse().ok());
         let (log_group, log_stream) = (log_group?, log_stream?);
         let logs_to = log_group.map(|group| (group, log_stream));
-        Some(Door { auth: auth?, tokens: tokens?, iam_callers: iam_callers?, logs_to, identity: identity? })
+        let (auth, tokens, iam_callers, identity) = (auth?, tokens?, iam_callers?, identity?);
+        Some(Door { auth, tokens, iam_callers, logs_to, identity, memory_mb })
     }
 
     /// What is scraped.
