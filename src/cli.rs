@@ -1,6 +1,7 @@
 //! The command line: the same binary outside of Lambda.
 
 mod redrive;
+mod token;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,6 +23,7 @@ usage:
                                   Exit code 1 when something could not be asked or a declared endpoint cannot be scraped
   sidecarless redrive [--list]    back to the spool with what lies in its dead-letter queue, but for what cannot be read;
                                   --list only says what is there. It is run by a person, with that person's permissions
+  sidecarless token               a new bearer token, its hash for the function and the header for its clients
   sidecarless --help              this text and all settings
   sidecarless --version
 
@@ -49,6 +51,7 @@ pub async fn run(arguments: impl Iterator<Item = String>, variables: Vec<(String
         ["targets", "--json"] => targets(Show::Json, variables).await,
         ["redrive"] => redrive(redrive::Do::Move, variables).await,
         ["redrive", "--list"] => redrive(redrive::Do::List, variables).await,
+        ["token"] => token::token().map(well),
         [] => Err("no command: see `sidecarless --help`".to_owned()),
         other => Err(format!("unknown command `{}`: see `sidecarless --help`", other.join(" "))),
     };

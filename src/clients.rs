@@ -89,6 +89,11 @@ pub fn xray_endpoint(region: &str) -> Result<Url, ClientError> {
     endpoint("xray", region)
 }
 
+/// CloudWatch Logs, for what its SDK client does not know.
+pub fn logs_endpoint(region: &str) -> Result<Url, ClientError> {
+    endpoint("logs", region)
+}
+
 fn endpoint(service: &str, region: &str) -> Result<Url, ClientError> {
     let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     Ok(Url::parse(&format!("https://{service}.{region}.{suffix}"))?)

@@ -8,6 +8,7 @@ mod insights;
 mod own;
 mod pages;
 mod pages_before;
+mod pass_on;
 mod redeliver;
 mod scrape;
 mod settle;
@@ -16,7 +17,6 @@ mod start;
 mod stopped;
 mod targets;
 
-use bytes::Bytes;
 use serde_json::json;
 use thiserror::Error;
 
@@ -28,14 +28,14 @@ pub use start::StartError;
 use stopped::Swept;
 pub use targets::{TargetList, TargetRow};
 
-use crate::aws::post::Posted;
 use crate::collect::discover::{Discovered, Discovery, DiscoveryError};
 use crate::collect::insights::{Insights, PushedError};
-use crate::collect::receive::{self, Encoding, Gate, Received, Refused};
+use crate::collect::receive::{self, Encoding, Gate, Received, Refused, Signals};
 use crate::collect::scrape::Scraper;
 use crate::config::{Settings, TracesTo};
 use crate::deadline::Deadline;
 use crate::deliver::circuit::Circuit;
+use crate::deliver::logs::LogStream;
 use crate::deliver::remote_write::RemoteWrite;
 use crate::deliver::shards::ShardQueue;
 use crate::deliver::spool::Spool;
@@ -47,7 +47,6 @@ use crate::model::ledger::{Fate, Signal};
 use crate::model::otlp::json::Rejected;
 use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
 use crate::model::refusal::Refusals;
-use crate::model::sampling::SamplingCall;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::shard;
 use crate::model::target::Task;
@@ -74,6 +73,8 @@ pub struct Pipeline {
     xray: XRay,
     /// OTLP and the calls of samplers, which the SDK has no use for.
     xray_http: XRayHttp,
+    /// `None`: logs are refused by name.
+    log_stream: Option<LogStream>,
     /// `None`: what cannot be delivered goes back to its sender.
     spool: Option<Spool>,
     amp_circuit: Circuit,
@@ -148,14 +149,15 @@ impl Pipeline {
 
     /// Let the caller in, decode; then whatever is asked for.
     async fn push(&self, request: &Request<'_>, deadline: &Deadline) -> HttpReply {
-        let outcome = match receive::receive(request, &self.gate) {
+        let outcome = match receive::receive(request, &self.gate, self.log_stream.is_some()) {
             Ok(Received::Traces(traces, encoding)) => self.push_traces(traces, encoding, deadline).await,
             Ok(Received::Metrics { metrics, encoding, sender }) => {
                 self.push_metrics(&metrics, encoding, &Sender { instance: sender }, deadline).await
             }
+            Ok(Received::Logs(logs, encoding)) => self.pass_logs_on(&logs, encoding, deadline).await,
             Ok(Received::RawSegments(body)) => self.push_segments(&body, deadline).await,
             Ok(Received::Sampling(call, body)) => Ok(self.pass_on(call, body, deadline).await),
-            Ok(Received::Look) => Ok(receive::page(request, true, self.remote_write.is_some())),
+            Ok(Received::Look) => Ok(receive::page(request, self.signals())),
             Err(refused) => Err(refused),
         };
         outcome.unwrap_or_else(|refused| {
@@ -164,6 +166,10 @@ impl Pipeline {
             self.own.enter(|ledger| ledger.refuse_push(status));
             refused.into_reply()
         })
+    }
+
+    fn signals(&self) -> Signals {
+        Signals { metrics: self.remote_write.is_some(), logs: self.log_stream.is_some() }
     }
 
     /// Spans become segments; what X-Ray has not taken by the end is spooled or goes back to the client.
@@ -215,24 +221,6 @@ impl Pipeline {
         let delivery = Delivery::of_series(written).made_of_data_points(outcome.received, outcome.refused);
         let refused = self.settle(delivery, deadline).await.answer().map_err(|refused| refused.encoded(encoding))?;
         Ok(receive::accepted(encoding, Rejected::DataPoints, &refused))
-    }
-
-    /// A remote sampler asks X-Ray, through us.
-    async fn pass_on(&self, call: SamplingCall, body: Bytes, deadline: &Deadline) -> HttpReply {
-        match self.xray_http.sampling(call, body, deadline).await {
-            Posted::Done { status, body, .. } => receive::passed_on(status.as_u16(), body.into()),
-            Posted::Refused { status, reason } => {
-                tracing::warn!(
-                    status = status.as_u16(),
-                    reason,
-                    "X-Ray refused a sampler's call with {status}: {reason}"
-                );
-                receive::passed_on(status.as_u16(), reason.into_bytes())
-            }
-            Posted::Failed { why, .. } => {
-                Refused::unavailable(format!("X-Ray: {why}"), 1).encoded(Encoding::Json).into_reply()
-            }
-        }
     }
 
     /// Relabels, writes and accounts for series of our own making, and for what was set aside before.

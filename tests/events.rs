@@ -67,7 +67,7 @@ fn each_event_is_what_its_name_says() {
             (Expected::LogEvents, Invocation::LogEvents(_)) | (Expected::TaskChange, Invocation::TaskChange(_)) => {}
             (expected, Invocation::Push(request)) => {
                 assert_eq!(request.door, Door::Url, "{name}");
-                let (number, wanted) = match (expected, receive(&request, &gate).unwrap()) {
+                let (number, wanted) = match (expected, receive(&request, &gate, false).unwrap()) {
                     (Expected::Spans(wanted), Received::Traces(traces, Encoding::Protobuf)) => {
                         let scopes = traces.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
                         (scopes.map(|scope| scope.spans.len()).sum::<usize>(), wanted)

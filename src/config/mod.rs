@@ -32,6 +32,10 @@ pub struct Settings {
     pub auth: Auth,
     /// SHA-256 of the accepted bearer tokens.
     pub tokens: Vec<[u8; 32]>,
+    /// Globs of callers that IAM has authenticated.
+    pub iam_callers: Vec<String>,
+    /// Log group and stream for OTLP logs; `None`: they are not taken.
+    pub logs_to: Option<(String, String)>,
     /// Names, ARNs and globs of clusters.
     pub clusters: Vec<String>,
     /// Which of their tasks are looked at.
@@ -90,6 +94,7 @@ pub enum Auth {
 pub struct Endpoints {
     pub ec2: Option<Url>,
     pub xray: Option<Url>,
+    pub logs: Option<Url>,
 }
 
 /// Where the stats of tasks come from.

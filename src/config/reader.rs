@@ -42,6 +42,14 @@ struct Rounds {
     scrape_interval: Duration,
 }
 
+/// Who may push, and what not only for traces and metrics.
+struct Door {
+    auth: Auth,
+    tokens: Vec<[u8; 32]>,
+    iam_callers: Vec<String>,
+    logs_to: Option<(String, String)>,
+}
+
 /// What is scraped.
 struct Targets {
     clusters: Vec<String>,
@@ -85,13 +93,15 @@ impl Reader {
         let (sinks, endpoints) = (self.sinks(), self.endpoints());
         let self_metrics = self.self_metrics();
         let log = self.optional(names::LOG, |text| Ok(text.to_owned()));
-        let ((auth, tokens), (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
+        let (door, (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
         let (rounds, targets) = (rounds?, targets?);
         let (external_labels, tag_labels) = labels?;
         Some(Settings {
             prometheus_endpoint,
-            auth,
-            tokens,
+            auth: door.auth,
+            tokens: door.tokens,
+            iam_callers: door.iam_callers,
+            logs_to: door.logs_to,
             clusters: targets.clusters,
             tasks: targets.tasks,
             sources: targets.sources,
@@ -119,10 +129,15 @@ impl Reader {
     }
 
     /// Who may come in.
-    fn door(&mut self) -> Option<(Auth, Vec<[u8; 32]>)> {
+    fn door(&mut self) -> Option<Door> {
         let auth = self.choice(names::AUTH, &[("token", Auth::Token), ("iam", Auth::Iam), ("none", Auth::Open)]);
         let tokens = self.required(names::TOKENS, |text| values::each(text, values::sha256));
-        Some((auth?, tokens?))
+        let iam_callers = self.required(names::IAM_CALLERS, |text| Ok(values::list(text).map(str::to_owned).collect()));
+        let log_group = self.optional(names::LOG_GROUP, values::log_name);
+        let log_stream = self.required(names::LOG_STREAM, values::log_name);
+        let (log_group, log_stream) = (log_group?, log_stream?);
+        let logs_to = log_group.map(|group| (group, log_stream));
+        Some(Door { auth: auth?, tokens: tokens?, iam_callers: iam_callers?, logs_to })
     }
 
     /// What is scraped.
@@ -184,7 +199,8 @@ impl Reader {
 
     fn endpoints(&mut self) -> Option<Endpoints> {
         let (xray, ec2) = (self.endpoint_of("XRAY"), self.endpoint_of("EC2"));
-        Some(Endpoints { xray: xray?, ec2: ec2? })
+        let logs = self.endpoint_of("CLOUDWATCH_LOGS");
+        Some(Endpoints { xray: xray?, ec2: ec2?, logs: logs? })
     }
 
     fn endpoint_of(&mut self, service: &str) -> Option<Option<Url>> {

@@ -36,6 +36,12 @@ pub const SETTINGS: &[Setting] = &[
         about: "SHA-256 hashes of the accepted bearer tokens. Several are accepted, so that tokens can be changed one client at a time.",
     },
     Setting {
+        name: IAM_CALLERS,
+        values: "list of globs",
+        default: "*",
+        about: "With `SIDECARLESS_AUTH=iam`, which of the callers that may invoke the URL may push: names of roles, their ARNs, or ARNs of their sessions.",
+    },
+    Setting {
         name: CLUSTERS,
         values: "`*`, or a list of names, ARNs and globs",
         default: "*",
@@ -269,6 +275,18 @@ pub const SETTINGS: &[Setting] = &[
         values: "list of `amp`, `emf`, or `off`",
         default: "amp",
         about: "Where the function's own metrics `sidecarless_*` go: some 25 samples a minute and environment to AMP, or a line per invocation into the log, of which CloudWatch makes metrics at its own price.",
+    },
+    Setting {
+        name: LOG_GROUP,
+        values: "name of a log group",
+        default: "",
+        about: "Where OTLP logs go, through the OTLP endpoint of CloudWatch Logs. Unset: `/v1/logs` is answered with 404.",
+    },
+    Setting {
+        name: LOG_STREAM,
+        values: "name of a log stream",
+        default: "otlp",
+        about: "The stream of that group. Both have to exist.",
     },
     Setting {
         name: LOG,

@@ -148,6 +148,16 @@ pub fn cluster(text: &str) -> Result<String, String> {
     }
 }
 
+/// The name of a log group or log stream (CloudWatch Logs API Reference, CreateLogGroup).
+pub fn log_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_./#".contains(c);
+    match text.chars().find(|&c| !allowed(c)) {
+        None if text.len() <= 512 => Ok(text.to_owned()),
+        None => Err("a name of more than 512 characters".into()),
+        Some(c) => Err(format!("`{text}` is no name of a log group or stream: it contains `{c}`")),
+    }
+}
+
 /// A CIDR.
 pub fn range(text: &str) -> Result<IpNet, String> {
     text.parse().map_err(|_| format!("`{text}` is no CIDR such as 10.0.0.0/8"))

@@ -2,6 +2,7 @@
 
 pub mod amp_error;
 pub mod circuit;
+pub mod logs;
 pub mod redrive;
 pub mod remote_write;
 pub mod shards;

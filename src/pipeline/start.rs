@@ -16,6 +16,7 @@ use crate::collect::receive::Gate;
 use crate::collect::scrape::Scraper;
 use crate::config::{Auth, RemoteWriteVersion, Settings};
 use crate::deliver::circuit::Circuit;
+use crate::deliver::logs::LogStream;
 use crate::deliver::remote_write::{RemoteWrite, Version};
 use crate::deliver::shards::ShardQueue;
 use crate::deliver::spool::Spool;
@@ -54,8 +55,9 @@ impl Pipeline {
             RemoteWriteVersion::V2 => Version::V2,
         };
         let endpoint = settings.prometheus_endpoint.clone();
+        let log_stream = log_stream(&settings, &region, post.clone())?;
         Ok(Self {
-            gate: Gate::new(settings.auth, settings.tokens.clone()),
+            gate: Gate::new(settings.auth, settings.tokens.clone()).with_callers(settings.iam_callers.clone()),
             discovery: Discovery::new(
                 clients::ecs(aws),
                 ec2,
@@ -71,6 +73,7 @@ impl Pipeline {
             remote_write: endpoint.map(|endpoint| RemoteWrite::new(endpoint, post.clone(), version)),
             xray: XRay::new(clients::xray(aws)),
             xray_http: XRayHttp::new(xray, post),
+            log_stream,
             spool: settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url)),
             amp_circuit: Circuit::default(),
             xray_circuit: Circuit::default(),
@@ -78,6 +81,12 @@ impl Pipeline {
             settings,
         })
     }
+}
+
+fn log_stream(settings: &Settings, region: &str, post: SignedPost) -> Result<Option<LogStream>, StartError> {
+    let Some((group, stream)) = &settings.logs_to else { return Ok(None) };
+    let base = settings.endpoints.logs.clone().map_or_else(|| clients::logs_endpoint(region), Ok)?;
+    Ok(LogStream::new(base, post, group, stream))
 }
 
 fn warn_of_what_is_off(settings: &Settings) {

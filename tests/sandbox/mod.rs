@@ -4,6 +4,7 @@
 pub(crate) mod amp;
 pub(crate) mod ecs;
 pub(crate) mod http;
+pub(crate) mod otlp_logs;
 pub(crate) mod task;
 pub(crate) mod xray;
 
@@ -28,17 +29,20 @@ pub(crate) struct Aws {
     server: Server,
     ecs: Arc<Mutex<ecs::State>>,
     xray: Arc<Mutex<xray::State>>,
+    otlp_logs: Arc<Mutex<otlp_logs::State>>,
 }
 
 impl Aws {
     async fn start() -> Self {
         let (ecs, xray): (Arc<Mutex<ecs::State>>, Arc<Mutex<xray::State>>) = (Arc::default(), Arc::default());
-        let (of_ecs, of_xray) = (Arc::clone(&ecs), Arc::clone(&xray));
+        let otlp_logs: Arc<Mutex<otlp_logs::State>> = Arc::default();
+        let (of_ecs, of_xray, of_logs) = (Arc::clone(&ecs), Arc::clone(&xray), Arc::clone(&otlp_logs));
         let server = Server::start(move |heard| {
             let answer = ecs::serve(&of_ecs, heard).or_else(|| xray::serve(&of_xray, heard));
+            let answer = answer.or_else(|| otlp_logs::serve(&of_logs, heard));
             answer.unwrap_or_else(|| Answer::of(404, "text/plain", "no such service"))
         });
-        Self { server: server.await, ecs, xray }
+        Self { server: server.await, ecs, xray, otlp_logs }
     }
 
     pub(crate) fn ecs(&self) -> MutexGuard<'_, ecs::State> {
@@ -47,6 +51,10 @@ impl Aws {
 
     pub(crate) fn xray(&self) -> MutexGuard<'_, xray::State> {
         self.xray.lock().unwrap()
+    }
+
+    pub(crate) fn otlp_logs(&self) -> MutexGuard<'_, otlp_logs::State> {
+        self.otlp_logs.lock().unwrap()
     }
 
     pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
@@ -81,6 +89,7 @@ impl Sandbox {
         let needed = [
             ("AWS_PROMETHEUS_ENDPOINT", amp_url.as_str()),
             ("AWS_ENDPOINT_URL_XRAY", &xray_url),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &xray_url),
             ("SIDECARLESS_AUTH", "none"),
             ("SIDECARLESS_SCRAPE_RANGES", "127.0.0.0/8"),
             ("SIDECARLESS_SCRAPE_TIMEOUT", "10s"),
@@ -106,7 +115,8 @@ impl Sandbox {
         let base64 = || base64::engine::general_purpose::STANDARD.encode(push.body);
         let event = json!({
             "version": "2.0", "rawPath": push.path, "headers": headers,
-            "requestContext": {"http": {"method": push.method, "path": push.path, "sourceIp": "203.0.113.9"}},
+            "requestContext": {"http": {"method": push.method, "path": push.path, "sourceIp": "203.0.113.9"},
+                "authorizer": push.caller.map(|arn| json!({"iam": {"accountId": "111122223333", "userArn": arn}}))},
             "body": push.raw.map_or_else(base64, str::to_owned), "isBase64Encoded": true,
         });
         let deadline = Deadline::after(push.time);
@@ -126,6 +136,8 @@ pub(crate) struct Push<'a> {
     pub(crate) body: &'a [u8],
     /// What stands in the event where the body should be in base64.
     pub(crate) raw: Option<&'a str>,
+    /// Whom IAM has authenticated.
+    pub(crate) caller: Option<&'a str>,
     /// Until the invocation ends.
     pub(crate) time: Duration,
 }
@@ -133,7 +145,7 @@ pub(crate) struct Push<'a> {
 impl<'a> Push<'a> {
     pub(crate) fn new(path: &'a str, body: &'a [u8]) -> Self {
         let headers = vec![("content-type", "application/x-protobuf")];
-        Self { method: "POST", path, headers, body, raw: None, time: Duration::from_secs(20) }
+        Self { method: "POST", path, headers, body, raw: None, caller: None, time: Duration::from_secs(20) }
     }
 
     pub(crate) fn with(mut self, name: &'a str, value: &'a str) -> Self {

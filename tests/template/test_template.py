@@ -417,6 +417,24 @@ def test_rights_for_the_otlp_endpoint_only_where_spans_go_there():
         assert made["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_TRACES_TO"] == traces_to
 
 
+def test_logs_are_passed_on_into_a_group_of_their_own_where_that_is_switched_on():
+    off = stack(OtlpLogs="off")
+    assert not {"OtlpLogGroup", "OtlpLogStream", "OtlpLogsPolicy"} & set(off)
+    assert off["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_LOG_GROUP"] == ""
+    on = stack(OtlpLogs="on")
+    (statement,) = on["OtlpLogsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert actions(statement) == ["logs:PutLogEvents"] and statement["Resource"] != "*"
+    assert on["OtlpLogGroup"]["Properties"]["LogGroupName"] == "/sidecarless/mine/otlp"
+    assert on["OtlpLogStream"]["Properties"]["LogStreamName"] == "otlp"
+
+
+def test_tags_of_clusters_may_be_read_only_where_tags_become_labels():
+    for tags, granted in [("", set()), ("team,cluster.env", {"ecs:DescribeClusters"})]:
+        policies = of_type(stack(TagLabels=tags), "AWS::IAM::Policy").values()
+        found = {action for one in policies for each in one["Properties"]["PolicyDocument"]["Statement"] for action in actions(each)}
+        assert found == granted
+
+
 EXISTING = {
     "RemoteWriteUrl": "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write",
     "WorkspaceArn": "arn:aws:aps:eu-west-1:111122223333:workspace/ws-1",

@@ -1,5 +1,6 @@
 //! What an OTLP client is answered: an export response, or a google.rpc.Status that names the reason.
 
+use bytes::Bytes;
 use prost::Message;
 
 use super::Encoding;
@@ -28,6 +29,16 @@ impl Refused {
         Self { header: Some(("www-authenticate", "Bearer".into())), ..Self::new(401, message) }
     }
 
+    /// 403: somebody, but nobody who may push.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(403, message)
+    }
+
+    /// What a service behind this one refused, with its own status.
+    pub fn passed_on(status: u16, message: impl Into<String>) -> Self {
+        Self::new(status, message)
+    }
+
     pub fn no_such_path(path: &str) -> Self {
         let shown: String = path.chars().take(100).collect();
         Self::new(
@@ -38,7 +49,7 @@ impl Refused {
 
     /// 404 for logs, with the way to stop them.
     pub fn no_logs() -> Self {
-        Self::new(404, "logs are not taken here: set OTEL_LOGS_EXPORTER=none")
+        Self::new(404, "logs are not taken here: set OTEL_LOGS_EXPORTER=none, or SIDECARLESS_LOG_GROUP on the function")
     }
 
     pub fn method_not_allowed(allowed: &str, method: &str) -> Self {
@@ -82,11 +93,11 @@ impl Refused {
 
     pub fn into_reply(self) -> HttpReply {
         let status = RpcStatus { code: rpc_code(self.status), message: self.message };
-        let (content_type, body) = match self.encoding {
-            Encoding::Protobuf => ("application/x-protobuf", status.encode_to_vec()),
-            Encoding::Json => ("application/json", json::rpc_status(&status)),
+        let body = match self.encoding {
+            Encoding::Protobuf => status.encode_to_vec(),
+            Encoding::Json => json::rpc_status(&status),
         };
-        let mut headers = vec![("content-type", content_type.to_owned())];
+        let mut headers = vec![("content-type", self.encoding.content_type().to_owned())];
         headers.extend(self.header);
         HttpReply { status: self.status, headers, body }
     }
@@ -98,11 +109,16 @@ pub fn accepted(encoding: Encoding, rejected: Rejected, refused: &Refusals) -> H
     let partial_success =
         (!refused.is_empty()).then(|| PartialSuccess { rejected: count, error_message: refused.to_string() });
     let response = ExportResponse { partial_success };
-    let (content_type, body) = match encoding {
-        Encoding::Protobuf => ("application/x-protobuf", response.encode_to_vec()),
-        Encoding::Json => ("application/json", json::export_response(&response, rejected)),
+    let body = match encoding {
+        Encoding::Protobuf => response.encode_to_vec(),
+        Encoding::Json => json::export_response(&response, rejected),
     };
-    HttpReply { status: 200, headers: vec![("content-type", content_type.into())], body }
+    export_response(encoding, body.into())
+}
+
+/// 200 with an export response that somebody else made.
+pub fn export_response(encoding: Encoding, body: Bytes) -> HttpReply {
+    HttpReply { status: 200, headers: vec![("content-type", encoding.content_type().into())], body: body.into() }
 }
 
 /// 200, with the documents that were refused, as X-Ray itself answers PutTraceSegments: the reasons stand in one entry each.

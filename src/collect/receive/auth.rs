@@ -7,31 +7,62 @@ use ring::digest::{SHA256, digest};
 use super::Refused;
 use crate::config::Auth;
 use crate::invocation::Request;
+use crate::model::arn::Arn;
+use crate::model::glob;
 
 /// A presented token longer than this is none of ours: `sidecarless token` makes 43 characters.
 const LONGEST_TOKEN: usize = 1_024;
+
+/// What is shown of a caller's ARN: role names have up to 64 characters, session names too.
+const LONGEST_SHOWN: usize = 256;
 
 /// Lets callers in or turns them away.
 #[derive(Clone, Debug)]
 pub struct Gate {
     auth: Auth,
     tokens: Vec<[u8; 32]>,
+    /// Globs of those whom IAM has authenticated.
+    callers: Vec<String>,
 }
 
 impl Gate {
     pub fn new(auth: Auth, tokens: Vec<[u8; 32]>) -> Self {
-        Self { auth, tokens }
+        Self { auth, tokens, callers: vec!["*".into()] }
+    }
+
+    /// Of the callers that IAM has authenticated only these, as globs of what they are called: the ARN of the session, the
+    /// ARN of its role as `arn:aws:iam::<account>:role/<name>`, or the role's name.
+    #[must_use]
+    pub fn with_callers(self, callers: Vec<String>) -> Self {
+        Self { callers, ..self }
     }
 
     pub(super) fn admit(&self, request: &Request<'_>) -> Result<(), Refused> {
         match self.auth {
             Auth::Open => Ok(()),
-            Auth::Iam if request.caller.is_some() => Ok(()),
-            Auth::Iam => {
-                Err(Refused::unauthenticated("the request was not signed with SigV4, which this function asks for"))
-            }
+            Auth::Iam => match &request.caller {
+                Some(caller) => self.admit_caller(&caller.arn),
+                None => {
+                    Err(Refused::unauthenticated("the request was not signed with SigV4, which this function asks for"))
+                }
+            },
             Auth::Token => self.admit_token(request.header("authorization")),
         }
+    }
+
+    fn admit_caller(&self, arn: &str) -> Result<(), Refused> {
+        let role = role_of(arn);
+        let is_one = |pattern: &String| {
+            glob::matches(pattern, arn)
+                || role
+                    .as_ref()
+                    .is_some_and(|(role_arn, name)| glob::matches(pattern, role_arn) || glob::matches(pattern, name))
+        };
+        if self.callers.iter().any(is_one) {
+            return Ok(());
+        }
+        let shown: String = arn.chars().take(LONGEST_SHOWN).collect();
+        Err(Refused::forbidden(format!("{} is none of SIDECARLESS_IAM_CALLERS", shown.escape_debug())))
     }
 
     fn admit_token(&self, header: Option<&str>) -> Result<(), Refused> {
@@ -50,6 +81,13 @@ impl Gate {
         let known = self.tokens.iter().fold(false, |known, token| known | same(token, presented.as_ref()));
         if known { Ok(()) } else { Err(Refused::unauthenticated("the bearer token is not one of those accepted here")) }
     }
+}
+
+/// ARN and name of the role that a session is of. Its path is not part of a session's ARN (IAM User Guide, "IAM identifiers").
+fn role_of(session_arn: &str) -> Option<(String, &str)> {
+    let arn = Arn::parse(session_arn)?;
+    let (role, _) = arn.resource_of("assumed-role")?.rsplit_once('/')?;
+    Some((format!("arn:{}:iam::{}:role/{role}", arn.partition, arn.account), role))
 }
 
 /// Equality in a time that does not depend on where the difference is.
@@ -96,6 +134,26 @@ mod tests {
             !admitted(&Gate::new(Auth::Token, vec![]), Some("Bearer old"), false),
             "no token is accepted when none is set"
         );
+    }
+
+    #[test]
+    fn of_signed_callers_only_those_that_are_named_come_in() {
+        for (callers, expected) in [
+            ("*", true),
+            ("r", true),
+            ("r*", true),
+            ("arn:aws:iam::1:role/r", true),
+            ("arn:aws:iam::*:role/*", true),
+            ("arn:aws:sts::1:assumed-role/r/*", true),
+            ("s", false),
+            ("arn:aws:iam::2:role/*", false),
+            ("other,arn:aws:iam::1:role/r", true),
+            ("other", false),
+        ] {
+            let callers = callers.split(',').map(str::to_owned).collect();
+            let gate = Gate::new(Auth::Iam, vec![]).with_callers(callers);
+            assert_eq!(admitted(&gate, None, true), expected, "{gate:?}");
+        }
     }
 
     #[test]

@@ -2,21 +2,28 @@
 
 use crate::invocation::{HttpReply, Request};
 
+/// Which signals are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Signals {
+    pub metrics: bool,
+    pub logs: bool,
+}
+
 /// Says the version and which signals are on; as a page to a browser, as JSON to everything else.
-pub fn page(request: &Request<'_>, traces: bool, metrics: bool) -> HttpReply {
-    let (version, traces, metrics) = (env!("CARGO_PKG_VERSION"), on(traces), on(metrics));
+pub fn page(request: &Request<'_>, signals: Signals) -> HttpReply {
+    let (version, metrics, logs) = (env!("CARGO_PKG_VERSION"), on(signals.metrics), on(signals.logs));
     let is_browser = request.header("accept").is_some_and(|accept| accept.contains("text/html"));
     let (content_type, body) = if is_browser {
         let page = format!(
             "<!doctype html><html lang=en><meta charset=utf-8><title>sidecarless</title>\
              <style>body{{font:16px/1.5 sans-serif;max-width:40em;margin:4em auto;padding:0 1em}}</style>\
-             <h1>sidecarless {version}</h1><p>This is an OpenTelemetry endpoint. Traces are {traces}, metrics are {metrics}.\
+             <h1>sidecarless {version}</h1><p>This is an OpenTelemetry endpoint. Traces are on, metrics are {metrics}, logs are {logs}.\
              <p>Point an SDK here: <code>OTEL_EXPORTER_OTLP_ENDPOINT</code> is this address, \
              <code>OTEL_EXPORTER_OTLP_PROTOCOL</code> is <code>http/protobuf</code>.</html>\n"
         );
         ("text/html; charset=utf-8", page)
     } else {
-        let json = serde_json::json!({"name": "sidecarless", "version": version, "traces": traces, "metrics": metrics});
+        let json = serde_json::json!({"name": "sidecarless", "version": version, "traces": "on", "metrics": metrics, "logs": logs});
         ("application/json", json.to_string())
     };
     HttpReply { status: 200, headers: vec![("content-type", content_type.into())], body: body.into_bytes() }

@@ -3,10 +3,11 @@
 //! What a body is, its first bytes say: doors and proxies decompress bodies and leave the header, or the other way round.
 //! An OTLP message can begin with none of the magic numbers: its first byte is 0x0a.
 
-use std::io::Read;
+use std::io;
 
 use bytes::Bytes;
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
+use ruzstd::decoding::StreamingDecoder;
 
 use super::Refused;
 use crate::collect::inflate::capped;
@@ -18,6 +19,8 @@ const INFLATED_LIMIT: usize = 20 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// RFC 8878, section 3.1.1.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The largest window that a decoder has to know (RFC 8878, section 3.1.1.1.2). It is memory taken for a few bytes.
+const ZSTD_WINDOW: u64 = 8 << 20;
 /// RFC 1950, section 2.2: deflate with the largest window, which is what everybody writes.
 const ZLIB_CMF: u8 = 0x78;
 
@@ -25,25 +28,44 @@ const ZLIB_CMF: u8 = 0x78;
 pub(super) fn inflate(body: Bytes, content_encoding: Option<&str>) -> Result<Bytes, Refused> {
     let declared = content_encoding.map(|encoding| encoding.trim().to_ascii_lowercase()).unwrap_or_default();
     if body.starts_with(&GZIP_MAGIC) {
-        return read_capped(MultiGzDecoder::new(body.as_ref()), body.len(), "gzip");
+        return settled(capped(MultiGzDecoder::new(body.as_ref()), body.len(), INFLATED_LIMIT), "gzip");
     }
     if declared == "deflate" && body.first() == Some(&ZLIB_CMF) {
-        return read_capped(ZlibDecoder::new(body.as_ref()), body.len(), "deflate");
+        return settled(capped(ZlibDecoder::new(body.as_ref()), body.len(), INFLATED_LIMIT), "deflate");
     }
     if body.starts_with(&ZSTD_MAGIC) {
-        return Err(Refused::unsupported("zstd is not taken: use gzip or no compression"));
+        return settled(unzstd(&body), "zstd");
     }
-    if matches!(declared.as_str(), "" | "identity" | "gzip" | "x-gzip" | "deflate") {
+    if matches!(declared.as_str(), "" | "identity" | "gzip" | "x-gzip" | "deflate" | "zstd") {
         return Ok(body);
     }
     let shown: String = declared.chars().take(20).collect();
-    Err(Refused::unsupported(format!("content-encoding `{}` is not taken: use gzip or none", shown.escape_debug())))
+    Err(Refused::unsupported(format!(
+        "content-encoding `{}` is not taken: use gzip, zstd or none",
+        shown.escape_debug()
+    )))
 }
 
-fn read_capped(decoder: impl Read, compressed: usize, name: &str) -> Result<Bytes, Refused> {
+/// One frame after the other.
+fn unzstd(body: &[u8]) -> io::Result<Option<Bytes>> {
+    let mut rest = body;
+    let mut inflated = Vec::new();
+    while !rest.is_empty() {
+        let frame = StreamingDecoder::new_with_max_window_size(&mut rest, ZSTD_WINDOW).map_err(io::Error::other)?;
+        let Some(frame) = capped(frame, body.len(), INFLATED_LIMIT - inflated.len())? else { return Ok(None) };
+        if inflated.is_empty() && rest.is_empty() {
+            return Ok(Some(frame));
+        }
+        inflated.extend_from_slice(&frame);
+    }
+    Ok(Some(inflated.into()))
+}
+
+/// Names what is wrong. `None` stands for more than the limit.
+fn settled(inflated: io::Result<Option<Bytes>>, name: &str) -> Result<Bytes, Refused> {
     let broken = |error| Refused::malformed(format!("the body starts as {name} and is broken: {error}"));
     let too_large = || format!("the body inflates to more than {INFLATED_LIMIT} bytes: send smaller batches");
-    capped(decoder, compressed, INFLATED_LIMIT).map_err(broken)?.ok_or_else(|| Refused::too_large(too_large()))
+    inflated.map_err(broken)?.ok_or_else(|| Refused::too_large(too_large()))
 }
 
 #[cfg(test)]
@@ -67,6 +89,10 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+    }
+
     #[test]
     fn the_bytes_decide_where_header_and_body_disagree() {
         for (case, body, header) in [
@@ -76,6 +102,10 @@ mod tests {
             ("plain that claims to be gzip", b"telemetry".to_vec(), Some("gzip")),
             ("plain", b"telemetry".to_vec(), Some("identity")),
             ("deflate", zlib(b"telemetry"), Some("deflate")),
+            ("zstd that says so", zstd(b"telemetry"), Some("zstd")),
+            ("zstd that does not say so", zstd(b"telemetry"), None),
+            ("zstd in two frames", [zstd(b"tele"), zstd(b"metry")].concat(), Some("ZSTD")),
+            ("plain that claims to be zstd", b"telemetry".to_vec(), Some("zstd")),
         ] {
             assert_eq!(inflate(body.into(), header).as_deref(), Ok(&b"telemetry"[..]), "{case}");
         }

@@ -13,9 +13,9 @@ mod sender;
 use bytes::Bytes;
 use prost::Message;
 
-pub use answer::{Refused, accepted, passed_on, segments_taken};
+pub use answer::{Refused, accepted, export_response, passed_on, segments_taken};
 pub use auth::Gate;
-pub use health::page;
+pub use health::{Signals, page};
 
 use route::{Route, Signal};
 
@@ -41,6 +41,8 @@ pub enum Received {
         /// Something that tells the sender from every other; `None` when nothing is known of it.
         sender: Option<String>,
     },
+    /// A request to export logs, to be passed on as it is.
+    Logs(Bytes, Encoding),
     /// Segment documents of X-Ray SDKs, not yet read.
     RawSegments(Bytes),
     /// A call of a remote sampler, to be passed on as it is.
@@ -57,19 +59,31 @@ pub enum Encoding {
     Json,
 }
 
-/// Routes, authenticates and decodes a request.
-pub fn receive(request: &Request<'_>, gate: &Gate) -> Result<Received, Refused> {
+impl Encoding {
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Encoding::Protobuf => "application/x-protobuf",
+            Encoding::Json => "application/json",
+        }
+    }
+}
+
+/// Routes, authenticates and decodes a request. `takes_logs`: there is somewhere to send them.
+pub fn receive(request: &Request<'_>, gate: &Gate, takes_logs: bool) -> Result<Received, Refused> {
     let encoding = encoding(request);
     let refuse = |refused: Refused| refused.encoded(encoding);
     let route = route::route(request).map_err(refuse)?;
-    if route == Route::Look {
-        return Ok(Received::Look);
+    match route {
+        Route::Look => return Ok(Received::Look),
+        Route::Logs if !takes_logs => return Err(refuse(Refused::no_logs())),
+        _ => {}
     }
     gate.admit(request).map_err(refuse)?;
     let body = request.body.decode().map_err(|reason| refuse(Refused::malformed(reason)))?;
     let body = inflate::inflate(body, request.header("content-encoding")).map_err(refuse)?;
     match route {
         Route::Signal(signal) => decode(signal, encoding, body, request).map_err(refuse),
+        Route::Logs => Ok(Received::Logs(body, encoding)),
         Route::RawSegments => Ok(Received::RawSegments(body)),
         Route::Sampling(call) => Ok(Received::Sampling(call, body)),
         Route::Look => Ok(Received::Look),

@@ -8,6 +8,7 @@ use crate::model::sampling::SamplingCall;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Signal(Signal),
+    Logs,
     RawSegments,
     Sampling(SamplingCall),
     Look,
@@ -21,9 +22,10 @@ pub(super) enum Signal {
 }
 
 /// Paths are looked at from their end, so that a prefix, as API Gateway or a load balancer may put, does no harm.
-const ROUTES: [(&str, Route); 5] = [
+const ROUTES: [(&str, Route); 6] = [
     ("/v1/traces", Route::Signal(Signal::Traces)),
     ("/v1/metrics", Route::Signal(Signal::Metrics)),
+    ("/v1/logs", Route::Logs),
     ("/TraceSegments", Route::RawSegments),
     (SamplingCall::Rules.path(), Route::Sampling(SamplingCall::Rules)),
     (SamplingCall::Targets.path(), Route::Sampling(SamplingCall::Targets)),
@@ -41,9 +43,6 @@ pub(super) fn route(request: &Request<'_>) -> Result<Route, Refused> {
     if path.is_empty() || path.ends_with("/healthz") {
         let looks = matches!(request.method.as_str(), "GET" | "HEAD");
         return if looks { Ok(Route::Look) } else { Err(Refused::method_not_allowed("GET", &request.method)) };
-    }
-    if path.ends_with("/v1/logs") {
-        return Err(Refused::no_logs());
     }
     Err(Refused::no_such_path(path))
 }
