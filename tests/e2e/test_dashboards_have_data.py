@@ -6,10 +6,12 @@ import json
 import math
 import os
 import re
+import subprocess
 import time
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from conftest import BINARY, ROOT, TOKEN, Stack, settings
@@ -134,3 +136,14 @@ def test_every_variable_has_something_to_choose_from(amp: str) -> None:
         url = f"{amp}/api/v1/label/{label}/values?{urllib.parse.urlencode({'match[]': substituted(selector)})}"
         assert json.loads(get(url))["data"], definition
     print(f"\nshow: {len(queries)} of {len(queries)} variables have values", end="")
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_dashboard_can_be_drawn(amp: str, name: str) -> None:
+    picture = subprocess.run([ROOT / "grafana" / "draw", amp, name], capture_output=True, text=True, timeout=60)
+    assert picture.returncode == 0, picture.stderr
+    words = [element.text for element in ElementTree.fromstring(picture.stdout).iter("{http://www.w3.org/2000/svg}text")]
+    titles = [panel["title"] for panel in board(name)["panels"] if any("expr" in target for target in panel.get("targets", []))]
+    drawn = [title for title in titles if any(word and (word == title or title.startswith(word.rstrip("…"))) for word in words)]
+    assert drawn == titles
+    assert "No data" not in words
