@@ -88,10 +88,11 @@ impl OwnMetrics {
     /// The series, with the ledger they show; `None`: they are not wanted, or it is too early.
     fn due(&self, now_ms: i64) -> Option<(SeriesBatch, Ledger)> {
         let mut state = self.state();
-        let sights = std::mem::take(&mut state.sights);
         if !self.to.amp || state.tried_ms.is_some_and(|tried_ms| now_ms < tried_ms + INTERVAL_MS) {
             return None;
         }
+        // Not before: a message may come back in an invocation that writes nothing.
+        let sights = std::mem::take(&mut state.sights);
         let zero_ms = state.zero_ms.unwrap_or(now_ms).clamp(now_ms - ZERO_AT_MOST_MS, now_ms - 1);
         let mut batch = SeriesBatch::default();
         let State { ledger, written, .. } = &*state;

@@ -51,7 +51,7 @@ pub const METRICS: [(&str, &str, &str, &str); 13] = [
     ("sidecarless_build_info", "gauge", "`version`", "always 1"),
 ];
 
-/// What the last invocation saw.
+/// What invocations saw since the last writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sights {
     pub targets: Option<Targets>,

@@ -1,0 +1,149 @@
+"""Every query of every panel in grafana/ returns data, from a Prometheus that nobody but the function has filled."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import subprocess
+import time
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from conftest import BINARY, ROOT, TOKEN, Stack, settings
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from test_broken_bodies import gauge
+from test_spool import Spooled, door
+
+from demo import ecs
+from demo.__main__ import rounds, scraped, tick
+from demo.peers import Peers, function, get, moto, prometheus, query, wait_for
+from demo.sources import LAG_SECONDS, Sources
+
+DASHBOARDS = ["fleet", "service", "sidecarless"]
+# What Grafana puts in place of its own variables, and of those that are chosen at the top of a dashboard.
+VARIABLES = {"__range": "3h", "memory": "512", "cluster": ".*", "service": ".*", "job": ".*"}
+STEP_SECONDS = 15
+
+
+@pytest.fixture(scope="module")
+def amp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # Names of HTTP metrics as the semantic conventions have them since they are stable.
+    os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "http"
+    with Peers(tmp_path_factory.mktemp("dashboards")) as peers:
+        yield fill(peers)
+    del os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"]
+
+
+def fill(peers: Peers) -> str:
+    """The shop of the demo at work; and of what can go wrong, each thing once. Returns Prometheus' address."""
+    base, aws = prometheus(peers), moto(peers)
+    shop, others = ecs.run_tasks(aws), Sources(aws)
+    others.run_tasks()
+    # Nothing listens behind its stats label.
+    ecs.run_task(aws, ecs.new_task("dark", "127.0.1.14"), ecs.stats_labels(9))
+    sqs = ecs.client("sqs", aws)
+    queue = sqs.create_queue(QueueName="spool")["QueueUrl"]
+    amp_door, amp_url = door(base)
+    env = settings(f"{amp_url}/api/v1/write", aws) | {
+        "SIDECARLESS_CLUSTERS": ecs.CLUSTER, "SIDECARLESS_INSIGHTS_LAG": f"{LAG_SECONDS}s", "SIDECARLESS_SPOOL_QUEUE_URL": queue,
+    }
+    stack = Stack(peers, base, aws, function(peers, BINARY, env))
+    ecs.start_processes(peers, shop, stack.url, TOKEN)
+    others.start_processes(peers, stack.url, TOKEN)
+    ecs.wait_for_processes([*shop, *others.tasks])
+    endpoints = len(scraped([*shop, *others.tasks])) - 1
+    assert rounds(peers, shop, others)
+    assert stack.push("/v1/metrics", delta())[0] == 200
+    assert stack.push("/v1/traces", b"", authorization="Bearer guessed")[0] == 401
+    amp_door.shut.set()
+    assert stack.push("/v1/metrics", gauge("kept", 1))[0] == 200
+    amp_door.shut.clear()
+    spooled = Spooled(stack, queue, sqs, amp_door, amp_door)
+    wait_for("the spool is empty again", lambda: spooled.redeliver() == [] and query(base, "kept"))
+
+    def told() -> list[dict[str, Any]]:
+        """The function writes its own series once a minute at most, after an invocation."""
+        tick(peers, int(time.time()), endpoints)
+        return query(base, "sidecarless_redelivered_total")
+
+    wait_for("the function's own account", told, 90)
+    return base
+
+
+def delta() -> bytes:
+    """A counter of delta temporality, which is refused."""
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="refused")
+    metric.sum.aggregation_temporality, metric.sum.is_monotonic = 1, True
+    metric.sum.data_points.add(as_int=1, time_unix_nano=time.time_ns(), start_time_unix_nano=time.time_ns() - 10**9)
+    return request.SerializeToString()
+
+
+def board(name: str) -> dict[str, Any]:
+    return dict(json.loads((ROOT / "grafana" / f"{name}.json").read_text()))
+
+
+def substituted(expression: str) -> str:
+    return re.sub(r"\$\{?(\w+)\}?", lambda name: VARIABLES[name[1]], expression)
+
+
+def points(amp: str, target: dict[str, Any]) -> int:
+    """How many numbers a target shows, by the call that Grafana would make for it."""
+    promql = substituted(target["expr"])
+    if target.get("instant"):
+        return len([one for one in query(amp, promql) if math.isfinite(float(one["value"][1]))])
+    now = time.time()
+    parameters = {"query": promql, "start": now - 900, "end": now, "step": STEP_SECONDS}
+    lines = json.loads(get(f"{amp}/api/v1/query_range?{urllib.parse.urlencode(parameters)}"))["data"]["result"]
+    return sum(math.isfinite(float(value)) for line in lines for _, value in line["values"])
+
+
+def test_every_query_of_every_panel_returns_data(amp: str) -> None:
+    empty, asked, elsewhere = [], 0, 0
+    for name in DASHBOARDS:
+        for panel in board(name)["panels"]:
+            for target in panel.get("targets", []):
+                if "expr" not in target:
+                    elsewhere += 1
+                    continue
+                asked += 1
+                if not points(amp, target):
+                    empty.append(f"{name}: {panel['title']}: {substituted(target['expr'])}")
+    full = f"{asked - len(empty)} of {asked} queries of {len(DASHBOARDS)} dashboards return data"
+    print(f"\nshow: {full}; {elsewhere} more ask CloudWatch")
+    assert not empty, "\n".join(empty)
+    assert asked >= 58
+
+
+def test_no_query_is_answered_by_its_fallback_alone(amp: str) -> None:
+    """`or vector(0)` shows a number where there is no such metric at all. Nothing was lost here."""
+    targets = [target for name in DASHBOARDS for panel in board(name)["panels"] for target in panel.get("targets", [])]
+    texts = [target["expr"] for target in targets if "expr" in target]
+    named = {name for text in texts for name in re.findall(r"\b(?:ecs|sidecarless|http_server|scrape)_\w+(?=[{)[ ])", text)}
+    missing = {name for name in named if not query(amp, f"last_over_time({name}[15m])")}
+    assert missing == {"sidecarless_lost_total"}, named
+
+
+def test_every_variable_has_something_to_choose_from(amp: str) -> None:
+    queries = [v["query"]["query"] for name in DASHBOARDS for v in board(name)["templating"]["list"] if v["type"] == "query"]
+    for definition in queries:
+        selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", definition).groups()  # type: ignore[union-attr]
+        url = f"{amp}/api/v1/label/{label}/values?{urllib.parse.urlencode({'match[]': substituted(selector)})}"
+        assert json.loads(get(url))["data"], definition
+    print(f"\nshow: {len(queries)} of {len(queries)} variables have values", end="")
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_dashboard_can_be_drawn(amp: str, name: str) -> None:
+    picture = subprocess.run([ROOT / "grafana" / "draw", amp, name], capture_output=True, text=True, timeout=60)
+    assert picture.returncode == 0, picture.stderr
+    words = [element.text for element in ElementTree.fromstring(picture.stdout).iter("{http://www.w3.org/2000/svg}text")]
+    titles = [panel["title"] for panel in board(name)["panels"] if any("expr" in target for target in panel.get("targets", []))]
+    drawn = [title for title in titles if any(word and (word == title or title.startswith(word.rstrip("…"))) for word in words)]
+    assert drawn == titles
+    assert "No data" not in words
