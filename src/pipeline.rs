@@ -1,7 +1,8 @@
 //! The story: what happens with each trigger, as three verbs: collect, translate, deliver.
 //!
 //! START READING HERE. How a pipeline is made stands in pipeline/start.rs; what becomes of what cannot be
-//! delivered, and the account of it, in pipeline/settle.rs; each source of task stats in the file of its name.
+//! delivered, and the account of it, in pipeline/settle.rs; each source of task stats in the file of its name. What was
+//! counted goes out by pipeline/own.rs.
 
 mod account;
 mod identity;

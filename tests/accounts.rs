@@ -14,10 +14,12 @@ mod sandbox;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use prost::Message as _;
 use sidecarless::model::ledger::{Fate, Signal};
+use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span, Temporality};
 
-use otlp_builder::{gauge, number, request, resource};
+use otlp_builder::{gauge, number, request, resource, sum, with_temporality};
 use sandbox::http::Fault;
 use sandbox::task::Task;
 use sandbox::{Push, Sandbox};
@@ -128,4 +130,62 @@ async fn an_own_write_that_fails_costs_no_push() {
     sandbox.amp.fail([Fault::status(500, "busy")]);
     assert_eq!(sandbox.push(&Push::new("/v1/traces", b"")).await.status, 200);
     assert_eq!(sandbox.amp.requests(), 0, "a single attempt");
+}
+
+fn spans(count: u64) -> Vec<u8> {
+    // The last has no name and no trace id: it is refused here.
+    let span = |number: u64| Span {
+        trace_id: if number == count {
+            Bytes::new()
+        } else {
+            Bytes::copy_from_slice(&(0x6563_0000_u128 << 96 | 7).to_be_bytes())
+        },
+        span_id: Bytes::copy_from_slice(&number.to_be_bytes()),
+        start_time_unix_nano: otlp_builder::NANOS,
+        end_time_unix_nano: otlp_builder::NANOS + 1,
+        ..Span::default()
+    };
+    let scope_spans = vec![ScopeSpans { spans: (1..=count).map(span).collect(), ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+}
+
+#[tokio::test]
+async fn the_accounts_balance_on_every_path() {
+    let points = gauges(10);
+    let raw = br#"{"TraceSegmentDocuments":["{\"id\":\"194fcc8747581230\",\"trace_id\":\"1-65630000-000000000000000000000007\",\"name\":\"a\",\"start_time\":1.0,\"end_time\":2.0}","{"]}"#;
+    let delta = with_temporality(sum("hits", "", true, vec![number(1.0, &[])]), Temporality::Delta);
+    let delta = request(resource(), None, vec![delta]).encode_to_vec();
+    for (case, settings, path, body, signal) in [
+        ("all is well", &[ANY_AGE][..], "/v1/metrics", &points[..], Signal::DataPoints),
+        ("too old", &[], "/v1/metrics", &points, Signal::DataPoints),
+        ("delta", &[ANY_AGE], "/v1/metrics", &delta, Signal::DataPoints),
+        ("no workspace", &[("AWS_PROMETHEUS_ENDPOINT", "")], "/v1/metrics", &points, Signal::DataPoints),
+        (
+            "left out by a rule",
+            &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop shelf")],
+            "/v1/metrics",
+            &points,
+            Signal::DataPoints,
+        ),
+        ("over a cap", &[ANY_AGE, ("SIDECARLESS_RELABEL", "max-series 4")], "/v1/metrics", &points, Signal::DataPoints),
+        ("made one", &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop-label n")], "/v1/metrics", &points, Signal::DataPoints),
+        (
+            "version 2, refused",
+            &[ANY_AGE, ("SIDECARLESS_REMOTE_WRITE", "2.0")],
+            "/v1/metrics",
+            &points,
+            Signal::DataPoints,
+        ),
+        ("spans", &[], "/v1/traces", &spans(5), Signal::Spans),
+        ("spans as OTLP, too old", &[("SIDECARLESS_TRACES_TO", "xray-otlp")], "/v1/traces", &spans(5), Signal::Spans),
+        ("segments", &[], "/TraceSegments", raw, Signal::Segments),
+    ] {
+        let sandbox = Sandbox::start(settings).await;
+        let reply = sandbox.push(&Push::new(path, body)).await;
+        assert_eq!(reply.status, 200, "{case}");
+        let ledger = sandbox.pipeline.ledger();
+        assert!(ledger.total(Fate::Received, signal) > 0, "{case}: {ledger:?}");
+        assert_eq!(ledger.unbalanced(), [], "{case}: {ledger:?}");
+    }
 }

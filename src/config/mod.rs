@@ -220,6 +220,26 @@ mod tests {
     }
 
     #[test]
+    fn own_metrics_are_a_list_or_off() {
+        for (value, expected) in [
+            ("", Ok((true, false))),
+            ("amp", Ok((true, false))),
+            ("emf", Ok((false, true))),
+            ("amp, emf", Ok((true, true))),
+            ("off", Ok((false, false))),
+            ("off,emf", Err("`off` is none of `amp`, `emf`, and not `off` alone")),
+            ("cloudwatch", Err("`cloudwatch` is none of `amp`, `emf`")),
+        ] {
+            let read = read(&[("SIDECARLESS_SELF_METRICS", value)]).map(|settings| settings.self_metrics);
+            match (read, expected) {
+                (Ok(to), Ok(expected)) => assert_eq!((to.amp, to.emf), expected, "{value}"),
+                (Err(mistakes), Err(expected)) => assert!(mistakes.to_string().contains(expected), "{mistakes}"),
+                (read, _) => panic!("{value}: {read:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn an_empty_value_counts_as_unset() {
         let settings = read(&[("SIDECARLESS_AUTH", ""), ("AWS_PROMETHEUS_ENDPOINT", " ")]).expect("both are unset");
         assert_eq!(settings.auth, Auth::Token);

@@ -131,7 +131,11 @@ fn failure<E>(error: &SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let why = reason(error);
+    let mut why = reason(error);
+    if let (None, Some(response)) = (error.code(), error.raw_response()) {
+        // Something before the service has answered, in words of its own.
+        why = format!("{}: {why}", response.status());
+    }
     match error.raw_response().map(|response| (response.status().as_u16(), response)) {
         Some((429 | 500.., response)) => {
             Failure::Passing { why, retry_after: retry_after(response.headers().get("retry-after")) }

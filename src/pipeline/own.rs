@@ -24,6 +24,9 @@ const ZERO_AT_MOST_MS: i64 = 60_000;
 /// Time that a writing may take: somebody waits for the answer to what the invocation was about.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// With less time than this the next invocation writes.
+const LEAST_TIME: Duration = Duration::from_millis(250);
+
 /// The ledger of this environment, and how much of it has been written.
 #[derive(Debug)]
 pub(super) struct OwnMetrics {
@@ -127,6 +130,9 @@ impl Pipeline {
         let Some(remote_write) = self.remote_write.as_ref().filter(|_| !self.amp_circuit.is_open(now_ms)) else {
             return;
         };
+        if deadline.left() < LEAST_TIME {
+            return;
+        }
         let Some((batch, ledger)) = self.own.due(now_ms) else { return };
         let relabelled = self.settings.relabel.apply(batch);
         let written = remote_write.write(&relabelled.batch, &deadline.at_most(PATIENCE).single_attempt()).await;

@@ -1,6 +1,8 @@
 //! What was spooled is delivered again: once per message and receipt, and not at all while its destination is known to be
 //! down. What fails goes back to the queue, to come later each time; it is never spooled anew.
 
+use std::time::Duration;
+
 use super::settle::{KNOWN_TO_BE_DOWN, NAMES_TOLD};
 use super::{Pipeline, WITHOUT_PROMETHEUS};
 use crate::deadline::Deadline;
@@ -11,6 +13,9 @@ use crate::model::otlp::split::Part;
 use crate::model::refusal::{Refusals, listed};
 use crate::model::segment::Document;
 use crate::model::spool::{Cargo, Spooled};
+
+/// With less time than this nothing is tried: that it fails would say nothing of its destination.
+const LEAST_TIME: Duration = Duration::from_millis(500);
 
 /// How a redelivery ended, but for success.
 enum Again {
@@ -44,6 +49,9 @@ impl Pipeline {
 
     async fn redeliver_one(&self, message: &Message, deadline: &Deadline) -> Result<(), Again> {
         let spooled = Spooled::parse(&message.body).map_err(|unreadable| Again::Poison(unreadable.to_string()))?;
+        if deadline.left() < LEAST_TIME {
+            return Err(Again::Later("this invocation has no time left".into()));
+        }
         let (items, names) = (spooled.cargo.items(), spooled.cargo.names(NAMES_TOLD));
         let waited_s = (deadline.now_ms() - spooled.first_ms) / 1_000;
         self.own.see(|sights| sights.saw_waiting(waited_s));

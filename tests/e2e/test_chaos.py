@@ -37,6 +37,8 @@ TIMEOUT = 10.0
 POINTS = 10
 SPANS = 5
 TARGETS = 3
+# Batches of the queue that are under way at the same time.
+POLLERS = 3
 
 
 @dataclass
@@ -166,9 +168,9 @@ class Chaos:
             self.over.wait(random_.uniform(1, 8))
             proxy.outage = False
 
-    def poll(self) -> None:
+    def poll(self, poller: int) -> None:
         """The event source mapping. An hour of back-off is a few seconds here: who keeps waiting learns nothing more."""
-        random_ = random.Random(f"{SEED} poll")
+        random_ = random.Random(f"{SEED} poll {poller}")
         while not self.drained.is_set():
             answer = self.sqs.receive_message(
                 QueueUrl=self.queue, MaxNumberOfMessages=5, AttributeNames=["ApproximateReceiveCount"], VisibilityTimeout=15
@@ -189,14 +191,19 @@ class Chaos:
                 failed = {failure["itemIdentifier"] for failure in reply["batchItemFailures"]}
             except Killed:
                 failed = {message["MessageId"] for message in messages}
-            for message in messages:
-                handle = message["ReceiptHandle"]
-                if message["MessageId"] in failed:
-                    seconds = random_.randint(1, 3)
-                    self.sqs.change_message_visibility(QueueUrl=self.queue, ReceiptHandle=handle, VisibilityTimeout=seconds)
-                else:
-                    self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=handle)
-                    self.redelivered += 1
+            entries = [
+                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                | ({"VisibilityTimeout": random_.randint(1, 3)} if message["MessageId"] in failed else {})
+                for number, message in enumerate(messages)
+            ]
+            again = [entry for entry in entries if "VisibilityTimeout" in entry]
+            done = [entry for entry in entries if "VisibilityTimeout" not in entry]
+            if again:
+                self.sqs.change_message_visibility_batch(QueueUrl=self.queue, Entries=again)
+            if done:
+                self.sqs.delete_message_batch(QueueUrl=self.queue, Entries=done)
+            with self.books.lock:
+                self.redelivered += len(done)
 
     def waiting(self) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -207,8 +214,8 @@ class Chaos:
         workers = [(self.push_points, (n,)) for n in range(3)] + [(self.push_spans, (n,)) for n in range(2)]
         workers += [(self.tick, ()), (self.kill, ()), (self.outages, ())]
         threads = [threading.Thread(target=work, args=arguments, daemon=True) for work, arguments in workers]
-        poller = threading.Thread(target=self.poll, daemon=True)
-        for thread in [*threads, poller]:
+        pollers = [threading.Thread(target=self.poll, args=(n,), daemon=True) for n in range(POLLERS)]
+        for thread in [*threads, *pollers]:
             thread.start()
         time.sleep(SECONDS)
         self.over.set()
@@ -217,9 +224,10 @@ class Chaos:
         for thread in threads:
             thread.join(timeout=60)
             assert not thread.is_alive()
-        wait_for("an empty queue", lambda: self.waiting() == 0, 180)
+        wait_for("an empty queue", lambda: self.waiting() == 0, 180 + SECONDS)
         self.drained.set()
-        poller.join(timeout=30)
+        for thread in pollers:
+            thread.join(timeout=30)
 
 
 def samples(amp: str, selector: str) -> dict[tuple[str, ...], list[tuple[int, float]]]:
@@ -247,7 +255,7 @@ def test_what_was_acknowledged_is_there_once_whatever_happens(tmp_path: Path) ->
             "SIDECARLESS_SPOOL_QUEUE_URL": queue, "SIDECARLESS_SCRAPE_RANGES": "127.0.0.0/8",
             "SIDECARLESS_STATS": "endpoint", "SIDECARLESS_TARGET_INFO": "off",
         }
-        fleet = Fleet(4, BINARY, env, tmp_path, TIMEOUT)
+        fleet = Fleet(5, BINARY, env, tmp_path, TIMEOUT)
         try:
             chaos = Chaos(fleet, proxies, sqs, queue)
             chaos.run()
