@@ -4,11 +4,13 @@
 //! delivered, and the account of it, in pipeline/settle.rs; each source of task stats in the file of its name.
 
 mod account;
+mod identity;
 mod insights;
 mod own;
 mod pages;
 mod pages_before;
 mod pass_on;
+mod pressure;
 mod redeliver;
 mod scrape;
 mod settle;
@@ -50,6 +52,7 @@ use crate::model::refusal::Refusals;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::shard;
 use crate::model::target::Task;
+use crate::translate::identity::For;
 use crate::translate::metrics::Sender;
 use crate::translate::{metrics, raw_segments, spans};
 
@@ -126,13 +129,15 @@ impl Pipeline {
         let listing = self.discovery.list(deadline).await;
         let shards = self.send_shards(&listing, deadline).await;
         let found = found(self.describe(&listing, &shards, deadline).await)?;
-        let Swept { stopped, stopping } = self.sweep(&listing, deadline).await;
+        // A peer that hangs must leave time for the others, and for writing what they gave.
+        let Swept { stopped, stopping } = self.sweep(&listing, &deadline.at_most(deadline.left() / 4)).await;
         let (mut round, mut batch) = (Round::of_tick(), SeriesBatch::default());
         if shards.inline {
             let tasks = [found.tasks.as_slice(), &stopping].concat();
             self.scrape(&tasks, &mut round, deadline, &mut batch).await;
         }
-        self.poll_insights(tick_ms, &listing, (&found, &stopped), &mut round, deadline, &mut batch).await;
+        let half = deadline.at_most(deadline.left() / 2);
+        self.poll_insights(tick_ms, &listing, (&found, &stopped), &mut round, &half, &mut batch).await;
         self.end_series(tick_ms, &stopped, &mut round, deadline, &mut batch);
         let account = self.write(batch, &mut round, deadline).await;
         Ok(Reply::Summary(round.finish(tick, listing.tasks(), shards, &account, deadline)))
@@ -147,11 +152,17 @@ impl Pipeline {
         Reply::Failed(failed)
     }
 
-    /// Let the caller in, decode; then whatever is asked for.
+    /// Let the caller in, decode, say whose it is; then whatever is asked for.
     async fn push(&self, request: &Request<'_>, deadline: &Deadline) -> HttpReply {
         let outcome = match receive::receive(request, &self.gate, self.log_stream.is_some()) {
-            Ok(Received::Traces(traces, encoding)) => self.push_traces(traces, encoding, deadline).await,
-            Ok(Received::Metrics { metrics, encoding, sender }) => {
+            Ok(Received::Traces(mut traces, encoding)) => {
+                let resources = traces.resource_spans.iter_mut().map(|spans| &mut spans.resource);
+                self.identify(resources, For::Traces, request.caller.as_ref(), deadline).await;
+                self.push_traces(traces, encoding, deadline).await
+            }
+            Ok(Received::Metrics { mut metrics, encoding, sender }) => {
+                let resources = metrics.resource_metrics.iter_mut().map(|metrics| &mut metrics.resource);
+                self.identify(resources, For::Metrics, request.caller.as_ref(), deadline).await;
                 self.push_metrics(&metrics, encoding, &Sender { instance: sender }, deadline).await
             }
             Ok(Received::Logs(logs, encoding)) => self.pass_logs_on(&logs, encoding, deadline).await,
@@ -179,8 +190,10 @@ impl Pipeline {
         encoding: Encoding,
         deadline: &Deadline,
     ) -> Result<HttpReply, Refused> {
+        let spans = traces.spans();
+        self.has_time_for(Signal::Spans, spans, deadline).map_err(|refused| refused.encoded(encoding))?;
         let delivery = if self.settings.traces_to == TracesTo::XRayOtlp {
-            Delivery::of_otlp_spans(traces.spans(), self.export(traces, deadline).await)
+            Delivery::of_otlp_spans(spans, self.export(traces, deadline).await)
         } else {
             let segments = spans::segments(&traces, &self.settings.spans);
             let made = segments.documents.len() as u64;
@@ -194,6 +207,7 @@ impl Pipeline {
     /// Segments that X-Ray SDKs made go to X-Ray as they are.
     async fn push_segments(&self, body: &[u8], deadline: &Deadline) -> Result<HttpReply, Refused> {
         let raw = raw_segments::checked(body).map_err(|malformed| Refused::malformed(malformed.to_string()))?;
+        self.has_time_for(Signal::Segments, raw.received, deadline)?;
         let sent = self.send(raw.documents, deadline).await;
         let delivery = Delivery::of_segments(Signal::Segments, raw.received, raw.refused, raw.received, sent);
         Ok(receive::segments_taken(&self.settle(delivery, deadline).await.answer()?))
@@ -207,6 +221,8 @@ impl Pipeline {
         sender: &Sender,
         deadline: &Deadline,
     ) -> Result<HttpReply, Refused> {
+        let encoded = |refused: Refused| refused.encoded(encoding);
+        self.has_time_for(Signal::DataPoints, pushed.points(), deadline).map_err(encoded)?;
         let mut batch = SeriesBatch::default();
         let outcome = metrics::series(pushed, &self.settings.metrics, sender, deadline.started_ms(), &mut batch);
         let Some(remote_write) = &self.remote_write else {
@@ -219,7 +235,7 @@ impl Pipeline {
         };
         let written = self.relabel_and_write(remote_write, batch, deadline).await;
         let delivery = Delivery::of_series(written).made_of_data_points(outcome.received, outcome.refused);
-        let refused = self.settle(delivery, deadline).await.answer().map_err(|refused| refused.encoded(encoding))?;
+        let refused = self.settle(delivery, deadline).await.answer().map_err(encoded)?;
         Ok(receive::accepted(encoding, Rejected::DataPoints, &refused))
     }
 

@@ -340,3 +340,28 @@ async fn spans_can_go_to_the_otlp_endpoint_of_xray() {
     let arrived = ExportTraceServiceRequest::decode(xray.otlp[0].as_slice()).unwrap();
     assert_eq!((xray.otlp.len(), arrived.resource_spans[0].scope_spans[0].spans.len()), (1, 120));
 }
+
+#[tokio::test]
+async fn a_push_that_there_is_no_time_for_is_sent_back_before_any_work() {
+    let sandbox = Sandbox::start(&[]).await;
+    let body = traces((1..=3_000).map(span).collect());
+    let push = Push { time: Duration::from_millis(2_000), ..Push::new("/v1/traces", &body) };
+    let reply = sandbox.push(&push).await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.headers.iter().any(|(name, _)| *name == "retry-after"));
+    let reason = RpcStatus::decode(reply.body.as_slice()).unwrap().message;
+    assert!(reason.starts_with("3000 spans take some 3.0 s, and this invocation has 1.5 s left"), "{reason}");
+    assert!(sandbox.aws.xray().calls.is_empty(), "nothing was begun");
+    assert!(sandbox.pipeline.ledger().unbalanced().is_empty());
+}
+
+#[tokio::test]
+async fn little_memory_takes_smaller_requests() {
+    let body = traces(vec![Span::default(); 200_000]);
+    for (memory, expected) in [("128", 413), ("1024", 200)] {
+        let settings = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory)];
+        let sandbox = Sandbox::start(&settings).await;
+        let push = Push { time: Duration::from_secs(600), ..Push::new("/v1/traces", &body) };
+        assert_eq!(sandbox.push(&push).await.status, expected, "{memory} MB");
+    }
+}

@@ -64,7 +64,8 @@ impl SignedPost {
         }
     }
 
-    /// Signs for `service` and posts once. Every header is signed, but `user-agent`.
+    /// Signs for `service` and posts once; once more at once when the connection turns out to be dead. Every header is
+    /// signed, but `user-agent`.
     pub async fn post(
         &self,
         service: &str,
@@ -78,13 +79,23 @@ impl SignedPost {
             return failed(error.to_string());
         }
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("sidecarless/", env!("CARGO_PKG_VERSION"))));
-        let request = self.http.post(url.clone()).headers(headers).body(body);
-        match deadline.within(ATTEMPT_TIMEOUT, answer(request)).await {
+        let request = || answer(self.http.post(url.clone()).headers(headers.clone()).body(body.clone()));
+        let mut answered = deadline.within(ATTEMPT_TIMEOUT, request()).await;
+        if matches!(&answered, Some(Err(error)) if has_died(error)) {
+            answered = deadline.within(ATTEMPT_TIMEOUT, request()).await;
+        }
+        match answered {
             Some(Ok(posted)) => posted,
             Some(Err(error)) => failed(chain(&error.without_url())),
             None => failed("no answer in time".into()),
         }
     }
+}
+
+/// Whether the connection ended under the request: it may have been dead since before Lambda froze the process, and says
+/// nothing of the server. Everything that is posted may arrive twice.
+fn has_died(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> Result<Posted, reqwest::Error> {

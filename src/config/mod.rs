@@ -5,6 +5,7 @@
 mod names;
 mod reader;
 mod table;
+mod translation;
 pub mod values;
 
 use std::fmt;
@@ -34,8 +35,12 @@ pub struct Settings {
     pub tokens: Vec<[u8; 32]>,
     /// Globs of callers that IAM has authenticated.
     pub iam_callers: Vec<String>,
+    /// Whether ECS is asked whose telemetry it is.
+    pub identity: bool,
     /// Log group and stream for OTLP logs; `None`: they are not taken.
     pub logs_to: Option<(String, String)>,
+    /// Megabytes of memory, as Lambda says; `None` outside of it.
+    pub memory_mb: Option<u64>,
     /// Names, ARNs and globs of clusters.
     pub clusters: Vec<String>,
     /// Which of their tasks are looked at.

@@ -4,6 +4,7 @@ pub(super) const PROMETHEUS_ENDPOINT: &str = "AWS_PROMETHEUS_ENDPOINT";
 pub(super) const AUTH: &str = "SIDECARLESS_AUTH";
 pub(super) const TOKENS: &str = "SIDECARLESS_TOKENS_SHA256";
 pub(super) const IAM_CALLERS: &str = "SIDECARLESS_IAM_CALLERS";
+pub(super) const IDENTITY: &str = "SIDECARLESS_IDENTITY";
 pub(super) const LOG_GROUP: &str = "SIDECARLESS_LOG_GROUP";
 pub(super) const LOG_STREAM: &str = "SIDECARLESS_LOG_STREAM";
 pub(super) const CLUSTERS: &str = "SIDECARLESS_CLUSTERS";

@@ -11,19 +11,16 @@ use super::{
 };
 use crate::model::scrape_rule::ScrapeRule;
 use crate::model::task_filter::TaskFilter;
-use crate::translate::metrics::{Delta, ExponentialAs};
-use crate::translate::names::{Naming, Strategy, Utf8Names};
+use crate::translate::Compat;
 use crate::translate::relabel::Rules;
-use crate::translate::spans::Indexed;
 use crate::translate::tags::TagLabels;
-use crate::translate::{Compat, metrics, spans, stats};
 
 /// Names that start with this are ours: an unknown one is a mistake.
 const OURS: &str = "SIDECARLESS_";
 
 const VERSIONS: &[(&str, RemoteWriteVersion)] = &[("1.0", RemoteWriteVersion::V1), ("2.0", RemoteWriteVersion::V2)];
 const COMPATS: &[(&str, Compat)] = &[("best", Compat::Best), ("adot", Compat::Adot)];
-const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
+pub(super) const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
 
 /// Divisors of the minute that a tick's delayed messages can keep to.
 const INTERVALS: &[(&str, Duration)] = &[
@@ -48,6 +45,8 @@ struct Door {
     tokens: Vec<[u8; 32]>,
     iam_callers: Vec<String>,
     logs_to: Option<(String, String)>,
+    identity: bool,
+    memory_mb: Option<u64>,
 }
 
 /// What is scraped.
@@ -91,8 +90,7 @@ impl Reader {
         let metrics = self.metrics(compat.unwrap_or_default(), external.unwrap_or_default());
         let relabel = self.required(names::RELABEL, Rules::parse);
         let (sinks, endpoints) = (self.sinks(), self.endpoints());
-        let self_metrics = self.self_metrics();
-        let log = self.optional(names::LOG, |text| Ok(text.to_owned()));
+        let (self_metrics, log) = (self.self_metrics(), self.optional(names::LOG, |text| Ok(text.to_owned())));
         let (door, (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
         let (rounds, targets) = (rounds?, targets?);
         let (external_labels, tag_labels) = labels?;
@@ -102,6 +100,8 @@ impl Reader {
             tokens: door.tokens,
             iam_callers: door.iam_callers,
             logs_to: door.logs_to,
+            identity: door.identity,
+            memory_mb: door.memory_mb,
             clusters: targets.clusters,
             tasks: targets.tasks,
             sources: targets.sources,
@@ -133,11 +133,15 @@ impl Reader {
         let auth = self.choice(names::AUTH, &[("token", Auth::Token), ("iam", Auth::Iam), ("none", Auth::Open)]);
         let tokens = self.required(names::TOKENS, |text| values::each(text, values::sha256));
         let iam_callers = self.required(names::IAM_CALLERS, |text| Ok(values::list(text).map(str::to_owned).collect()));
+        let identity = self.choice(names::IDENTITY, SWITCH);
         let log_group = self.optional(names::LOG_GROUP, values::log_name);
         let log_stream = self.required(names::LOG_STREAM, values::log_name);
+        // Lambda's own variable: it cannot be wrong, and outside of Lambda it is not there.
+        let memory_mb = self.set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse().ok());
         let (log_group, log_stream) = (log_group?, log_stream?);
         let logs_to = log_group.map(|group| (group, log_stream));
-        Some(Door { auth: auth?, tokens: tokens?, iam_callers: iam_callers?, logs_to })
+        let (auth, tokens, iam_callers, identity) = (auth?, tokens?, iam_callers?, identity?);
+        Some(Door { auth, tokens, iam_callers, logs_to, identity, memory_mb })
     }
 
     /// What is scraped.
@@ -237,88 +241,24 @@ impl Reader {
         })
     }
 
-    fn stats(&mut self) -> Option<stats::Options> {
-        let names = self.required(names::STATS_NAMES, str::parse);
-        let metrics = self.required(names::STATS_METRICS, str::parse);
-        let labels = self.required(names::STATS_LABELS, str::parse);
-        let approximate_memory_usage = self.choice(names::INSIGHTS_MEMORY, SWITCH);
-        Some(stats::Options {
-            names: names?,
-            metrics: metrics?,
-            labels: labels?,
-            approximate_memory_usage: approximate_memory_usage?,
-        })
-    }
-
-    fn spans(&mut self, compat: Compat) -> Option<spans::Options> {
-        let indexed = self.required(names::XRAY_INDEXED, |text| match text {
-            "all" => Ok(Indexed::All),
-            _ => Ok(Indexed::Listed(values::list(text).map(str::to_owned).collect())),
-        });
-        let log_groups = self.required(names::LOG_GROUPS, |text| values::each(text, |group| Ok(group.to_owned())));
-        Some(spans::Options { compat, indexed: indexed?, log_groups: log_groups? })
-    }
-
-    fn metrics(&mut self, compat: Compat, external_labels: Vec<(String, String)>) -> Option<metrics::Options> {
-        let naming = self.naming(compat);
-        let resource_labels = self.choice(names::RESOURCE_LABELS, SWITCH);
-        let scope_labels = self.choice(names::SCOPE_LABELS, SWITCH);
-        let target_info = self.choice(names::TARGET_INFO, SWITCH);
-        let metadata = self.choice(names::METADATA, SWITCH);
-        let created = self.choice(names::CREATED, SWITCH);
-        let delta = self.choice(names::DELTA, &[("refuse", Delta::Refuse), ("as-is", Delta::AsIs)]);
-        let exponential =
-            self.choice(names::EXPONENTIAL, &[("native", ExponentialAs::Native), ("classic", ExponentialAs::Classic)]);
-        let max_age = self.required(names::MAX_SAMPLE_AGE, values::duration_or_off);
-        let milliseconds = |age: Duration| i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        Some(metrics::Options {
-            naming: naming?,
-            resource_labels: resource_labels?,
-            scope_labels: scope_labels?,
-            target_info: target_info?,
-            external_labels,
-            metadata: metadata?,
-            created: created?,
-            delta: delta?,
-            exponential: exponential?,
-            max_age_ms: max_age?.map(milliseconds),
-            relabelled: true,
-            ..metrics::Options::default()
-        })
-    }
-
-    fn naming(&mut self, compat: Compat) -> Option<Naming> {
-        let namespace = self.required(names::NAMESPACE, |text| Ok(text.to_owned()));
-        let strategy = self.choice(
-            names::STRATEGY,
-            &[
-                ("UnderscoreEscapingWithSuffixes", Strategy::UnderscoreEscapingWithSuffixes),
-                ("UnderscoreEscapingWithoutSuffixes", Strategy::UnderscoreEscapingWithoutSuffixes),
-                ("NoUTF8EscapingWithSuffixes", Strategy::NoUtf8EscapingWithSuffixes),
-                ("NoTranslation", Strategy::NoTranslation),
-            ],
-        );
-        let utf8 = self.choice(
-            names::UTF8_NAMES,
-            &[("refuse", Utf8Names::Refuse), ("escape", Utf8Names::Escape), ("send", Utf8Names::Send)],
-        );
-        Some(Naming { namespace: namespace?, strategy: strategy?, utf8: utf8?, compat })
-    }
-
     /// A setting that is one of some words. `None`: a mistake was noted.
-    fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
         self.required(name, |text| values::choice(text, choices))
     }
 
     /// A setting that has a value, its default when it is not set. `None`: a mistake was noted.
-    fn required<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn required<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let default = SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);
         let parsed = parse(self.set(name).unwrap_or(default));
         self.noted(name, parsed)
     }
 
     /// A setting that may have no value. `None`: a mistake was noted; `Some(None)`: it is not set.
-    fn optional<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<Option<T>> {
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<Option<T>> {
         let Some(text) = self.set(name) else { return Some(None) };
         let parsed = parse(text);
         self.noted(name, parsed).map(Some)

@@ -42,6 +42,12 @@ pub const SETTINGS: &[Setting] = &[
         about: "With `SIDECARLESS_AUTH=iam`, which of the callers that may invoke the URL may push: names of roles, their ARNs, or ARNs of their sessions.",
     },
     Setting {
+        name: IDENTITY,
+        values: "`on`, `off`",
+        default: "on",
+        about: "What is pushed gets the cluster, service, task and zone of the task that signed the request, or that it names (docs/identity.md).",
+    },
+    Setting {
         name: CLUSTERS,
         values: "`*`, or a list of names, ARNs and globs",
         default: "*",

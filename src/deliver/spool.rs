@@ -24,6 +24,9 @@ const NAMES_KEPT: usize = 5;
 /// The first back-off of a message; it doubles with each receipt.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(30);
 
+/// Time for a call that only says when a message is to come back: the others of the batch wait for it.
+const BACK_OFF_CALL: Duration = Duration::from_secs(2);
+
 /// The longest back-off: two thirds of it lie within AMP's out-of-order window of an hour even for the fourth receipt.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(900);
 
@@ -75,7 +78,7 @@ impl Spool {
 
     async fn send(&self, message: String, deadline: &Deadline) -> Result<(), Unkept> {
         let call = self.sqs.send_message().queue_url(&self.queue_url).message_body(&message).send();
-        let why = match tokio::time::timeout(deadline.left_with_reserve(), call).await {
+        let why = match tokio::time::timeout(deadline.left_to_answer(), call).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => reason(&error),
             Err(_) => "the invocation ran out of time".into(),
@@ -95,7 +98,7 @@ impl Spool {
             .receipt_handle(receipt_handle)
             .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX))
             .send();
-        match tokio::time::timeout(deadline.left_with_reserve(), call).await {
+        match tokio::time::timeout(deadline.left_to_answer().min(BACK_OFF_CALL), call).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 let why = reason(&error);

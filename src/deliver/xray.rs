@@ -105,9 +105,15 @@ impl XRay {
         documents: &[Document],
         deadline: &Deadline,
     ) -> Result<Vec<UnprocessedTraceSegment>, Failure> {
-        let bodies = documents.iter().map(|document| document.json.clone()).collect();
-        let call = self.client.put_trace_segments().set_trace_segment_documents(Some(bodies)).send();
-        match deadline.within(ATTEMPT_TIMEOUT, call).await {
+        let bodies: Vec<String> = documents.iter().map(|document| document.json.clone()).collect();
+        let call = self.client.put_trace_segments().set_trace_segment_documents(Some(bodies));
+        let mut answered = deadline.within(ATTEMPT_TIMEOUT, call.clone().send()).await;
+        // The connection may have been dead since before Lambda froze the process: that says nothing of X-Ray.
+        if matches!(&answered, Some(Err(SdkError::DispatchFailure(failure))) if !failure.is_timeout() && !failure.is_user())
+        {
+            answered = deadline.within(ATTEMPT_TIMEOUT, call.send()).await;
+        }
+        match answered {
             Some(Ok(output)) => Ok(output.unprocessed_trace_segments.unwrap_or_default()),
             Some(Err(error)) => Err(failure(&error)),
             None => Err(Failure::Passing { why: "no answer in time".into(), retry_after: None }),

@@ -94,6 +94,9 @@ pub struct TaskContainer {
     /// Hard limit in MiB.
     pub memory_mib: Option<u64>,
     pub docker_labels: Vec<(Arc<str>, Arc<str>)>,
+    /// Of the `awslogs` driver.
+    pub log_group: Option<Arc<str>>,
+    pub log_stream_prefix: Option<Arc<str>>,
     pub port_mappings: Vec<PortMapping>,
     pub network_bindings: Vec<NetworkBinding>,
 }

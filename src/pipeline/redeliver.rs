@@ -28,13 +28,13 @@ impl Pipeline {
             let Err(again) = self.redeliver_one(&message, deadline).await else { continue };
             match again {
                 Again::Later(why) => {
-                    tracing::warn!(message = message.id, why, "message {} comes again: {why}", message.id);
+                    tracing::warn!(message_id = message.id, why, "message {} comes again: {why}", message.id);
                     if let Some(spool) = &self.spool {
                         spool.back_off(&message.receipt_handle, message.receive_count, deadline).await;
                     }
                 }
                 Again::Poison(why) => {
-                    tracing::error!(message = message.id, why, "message {} cannot be delivered: {why}", message.id);
+                    tracing::error!(message_id = message.id, why, "message {} cannot be delivered: {why}", message.id);
                 }
             }
             failed.push(message.id);

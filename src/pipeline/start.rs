@@ -57,7 +57,9 @@ impl Pipeline {
         let endpoint = settings.prometheus_endpoint.clone();
         let log_stream = log_stream(&settings, &region, post.clone())?;
         Ok(Self {
-            gate: Gate::new(settings.auth, settings.tokens.clone()).with_callers(settings.iam_callers.clone()),
+            gate: Gate::new(settings.auth, settings.tokens.clone())
+                .with_callers(settings.iam_callers.clone())
+                .within_memory(settings.memory_mb),
             discovery: Discovery::new(
                 clients::ecs(aws),
                 ec2,

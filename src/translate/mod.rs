@@ -4,6 +4,7 @@
 pub mod attributes;
 pub mod exposition;
 pub mod health;
+pub mod identity;
 pub mod insights;
 pub mod limits;
 pub mod metrics;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,10 @@ from test_broken_bodies import gauge
 
 from demo import ecs
 from demo.events import TRACE_ID, traces
-from demo.peers import Peers, free_port, function, moto, post, prometheus, query, wait_for
+from demo.peers import Peers, free_port, function, get, moto, post, prometheus, query, wait_for
+
+# A minute shows what fifteen seconds show.
+OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "15"))
 
 # How long the function leaves a destination alone that has just failed, and a little more.
 CIRCUIT_SECONDS = 11
@@ -129,6 +133,44 @@ def test_an_outage_costs_nothing_that_was_acknowledged(spooled: Spooled) -> None
         assert [float(series["value"][1]) for series in result] == [float(number)]
     documents = ecs.trace_documents(spooled.stack.aws, TRACE_ID.hex())
     assert sorted(document["name"] for document in documents) == ["checkout", "stock.example.com"]
+
+
+def test_an_outage_under_load_loses_no_acknowledged_point(spooled: Spooled) -> None:
+    """AMP is away for a while in the middle of a steady load; OUTAGE_SECONDS is how long."""
+    acknowledged: dict[str, list[int]] = {"before": [], "during": [], "after": []}
+    refused = 0
+    series = iter(range(10**6))
+
+    def push_for(seconds: float, phase: str) -> None:
+        nonlocal refused
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            number = next(series)
+            status, _, body = spooled.stack.push("/v1/metrics", gauge(f"load.gauge.{number}", number))
+            if (status, body) == (200, b""):
+                acknowledged[phase].append(number)
+            else:
+                refused += 1
+            time.sleep(0.05)
+
+    push_for(3, "before")
+    spooled.amp.shut.set()
+    push_for(OUTAGE_SECONDS, "during")
+    spooled.amp.shut.clear()
+    push_for(CIRCUIT_SECONDS + 2, "after")
+    wait_for("all messages redelivered", lambda: not spooled.redeliver() and not in_queue(spooled), 150)
+
+    names = json.loads(get(f"{spooled.stack.amp}/api/v1/label/__name__/values"))["data"]
+    arrived = {int(name.rsplit("_", 1)[1]) for name in names if name.startswith("load_gauge_")}
+    told = {number for phase in acknowledged.values() for number in phase}
+    counts = ", ".join(f"{len(numbers)} {phase}" for phase, numbers in acknowledged.items())
+    print(
+        f"\nshow: {OUTAGE_SECONDS:.0f} s without AMP under load: points acknowledged {counts}; refused {refused}; "
+        f"attempts while it was away {spooled.amp.attempts}; missing {len(told - arrived)}"
+    )
+    assert not told - arrived
+    assert all(acknowledged.values()) and not refused
+    assert spooled.amp.attempts < 15 + 2 * OUTAGE_SECONDS, "a handful of attempts per interval, not one per push"
 
 
 def in_queue(spooled: Spooled) -> int:

@@ -157,6 +157,28 @@ fn a_tick_reads_exactly_one_minute_of_insights_however_many_pages_it_has() {
 }
 
 #[test]
+fn a_tick_that_comes_again_writes_the_same_samples_of_insights() {
+    let mut stand = Stand::new();
+    let at = this_minute() - 3 * MINUTE;
+    shop_of(&stand, 1);
+    stand.world(|world| {
+        let events = vec![event("Task", "t0", at), event("Container", "t0", at), event("Service", "", at)];
+        world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), events);
+    });
+    stand.start(&[("SIDECARLESS_SELF_METRICS", "off")]);
+    let tick = tick(this_minute());
+    let mut written = Vec::new();
+    for _ in 0..3 {
+        stand.invoke(&tick);
+        let mut series: Vec<_> = stand.take_series().into_iter().map(|one| (one.labels, one.samples)).collect();
+        series.sort_by(|a, b| a.0.cmp(&b.0));
+        written.push(series);
+    }
+    assert!(written[0].len() > 5, "{written:?}");
+    assert!(written[0] == written[1] && written[1] == written[2], "{written:?}");
+}
+
+#[test]
 fn a_cluster_without_insights_and_an_insights_less_setting_are_quiet() {
     let mut stand = Stand::new();
     shop_of(&stand, 1);

@@ -75,6 +75,18 @@ impl Amp {
         self.server.fail(faults);
     }
 
+    pub(crate) fn fail_always(&self, fault: Fault) {
+        self.server.fail_always(|_| true, fault);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.server.mend();
+    }
+
+    pub(crate) fn busiest(&self) -> usize {
+        self.server.busiest()
+    }
+
     pub(crate) fn requests(&self) -> usize {
         self.written.lock().unwrap().len()
     }

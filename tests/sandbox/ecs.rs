@@ -141,10 +141,10 @@ impl State {
         }
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
         for arn in asked.iter().map(|arn| arn.as_str().unwrap()) {
-            match self.clusters[cluster]
-                .iter()
-                .find(|task| task.arn == arn && !self.gone.iter().any(|id| arn.ends_with(id)))
-            {
+            match self.clusters[cluster].iter().find(|task| {
+                (task.arn == arn || task.arn.ends_with(&format!("/{arn}")))
+                    && !self.gone.iter().any(|id| arn.ends_with(id))
+            }) {
                 Some(task) => tasks.push(described(cluster, task)),
                 None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
             }
@@ -158,14 +158,21 @@ impl State {
         };
         answer(&json!({"taskDefinition": {
             "taskDefinitionArn": arn, "networkMode": "awsvpc", "revision": 12, "status": "ACTIVE",
+            "taskRoleArn": format!("arn:aws:iam::111122223333:role/{}", family(arn)),
             "containerDefinitions": [{"name": "cart", "image": "cart:2.7.1", "essential": true, "cpu": 256,
-                "memory": 512, "dockerLabels": labels, "portMappings": []}],
+                "memory": 512, "dockerLabels": labels, "portMappings": [], "logConfiguration": {"logDriver": "awslogs",
+                    "options": {"awslogs-group": "/shop/cart", "awslogs-stream-prefix": "ecs"}}}],
         }}))
     }
 }
 
+/// Of a task definition, by its ARN.
+fn family(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap().split(':').next().unwrap()
+}
+
 fn described(cluster: &str, task: &Running) -> Value {
-    let family = task.definition.rsplit('/').next().unwrap().split(':').next().unwrap();
+    let family = family(&task.definition);
     let interface = json!({"id": "a", "type": "ElasticNetworkInterface", "status": "ATTACHED",
         "details": [{"name": "privateIPv4Address", "value": "127.0.0.1"}]});
     json!({

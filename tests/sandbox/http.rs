@@ -29,6 +29,8 @@ pub(crate) enum Answer {
     },
     /// The connection ends without an answer.
     Reset,
+    /// The connection ends within the answer's body.
+    Cut,
     /// No answer, ever.
     Hang,
     /// A body without an end.
@@ -43,7 +45,18 @@ pub(crate) enum Fault {
     Slow(Duration),
 }
 
-type Faults = Arc<Mutex<VecDeque<Fault>>>;
+/// What happens to some requests from now on.
+type Always = (fn(&Heard) -> bool, Fault);
+
+#[derive(Default)]
+struct Faulty {
+    next: VecDeque<Fault>,
+    always: Vec<Always>,
+    /// Requests under way, and the most there ever were.
+    busy: (usize, usize),
+}
+
+type Faults = Arc<Mutex<Faulty>>;
 type Serve = Arc<dyn Fn(&Heard) -> Answer + Send + Sync>;
 
 /// It stops when it is dropped.
@@ -91,7 +104,33 @@ impl Server {
 
     /// One fault for each of the next requests.
     pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.faults.lock().unwrap().extend(faults);
+        self.faults.lock().unwrap().next.extend(faults);
+    }
+
+    /// The same fault for every request of a kind, from now on.
+    pub(crate) fn fail_always(&self, kind: fn(&Heard) -> bool, fault: Fault) {
+        self.faults.lock().unwrap().always.push((kind, fault));
+    }
+
+    /// No faults any more.
+    pub(crate) fn mend(&self) {
+        let mut faults = self.faults.lock().unwrap();
+        faults.next.clear();
+        faults.always.clear();
+    }
+
+    /// The most requests that were under way at the same time.
+    pub(crate) fn busiest(&self) -> usize {
+        self.faults.lock().unwrap().busy.1
+    }
+}
+
+impl Faulty {
+    fn begin(&mut self, heard: &Heard) -> Option<Fault> {
+        self.busy.0 += 1;
+        self.busy.1 = self.busy.1.max(self.busy.0);
+        let always = || self.always.iter().find(|(is_kind, _)| is_kind(heard)).map(|(_, fault)| fault.clone());
+        self.next.pop_front().or_else(always)
     }
 }
 
@@ -108,7 +147,7 @@ async fn accept(listener: TcpListener, serve: Serve, faults: Faults) {
 async fn converse(mut stream: TcpStream, serve: &Serve, faults: &Faults) -> std::io::Result<()> {
     let mut buffer = Vec::new();
     while let Some(heard) = read(&mut stream, &mut buffer).await? {
-        let fault = faults.lock().unwrap().pop_front();
+        let fault = faults.lock().unwrap().begin(&heard);
         let answer = match fault {
             None => serve(&heard),
             Some(Fault::Answer(answer)) => answer,
@@ -117,9 +156,14 @@ async fn converse(mut stream: TcpStream, serve: &Serve, faults: &Faults) -> std:
                 serve(&heard)
             }
         };
+        faults.lock().unwrap().busy.0 -= 1;
         match answer {
             Answer::Reply { status, headers, body } => write(&mut stream, status, &headers, &body).await?,
             Answer::Reset => return Ok(()),
+            Answer::Cut => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"a\":").await?;
+                return Ok(());
+            }
             Answer::Hang => std::future::pending().await,
             Answer::Endless => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await?;

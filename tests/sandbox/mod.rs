@@ -4,7 +4,9 @@
 pub(crate) mod amp;
 pub(crate) mod ecs;
 pub(crate) mod http;
+mod logs;
 pub(crate) mod otlp_logs;
+pub(crate) mod sqs;
 pub(crate) mod task;
 pub(crate) mod xray;
 
@@ -14,6 +16,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use base64::Engine as _;
 use serde_json::{Value, json};
 use sidecarless::config::Settings;
@@ -24,25 +27,68 @@ use sidecarless::pipeline::{HandleError, Pipeline};
 use amp::Amp;
 use http::{Answer, Fault, Server};
 
-/// ECS and X-Ray behind one address.
+/// ECS, X-Ray, SQS and CloudWatch Logs behind one address.
 pub(crate) struct Aws {
     server: Server,
     ecs: Arc<Mutex<ecs::State>>,
     xray: Arc<Mutex<xray::State>>,
     otlp_logs: Arc<Mutex<otlp_logs::State>>,
+    sqs: Arc<Mutex<sqs::State>>,
+    /// Where the SDK looks for which service.
+    endpoints: Endpoints,
+}
+
+/// The address of each service, as the SDK would have read it from the environment.
+#[derive(Clone, Debug)]
+struct Endpoints {
+    all: String,
+    /// A service of which the port is closed, by the id that the SDK has for it, and that port.
+    closed: Option<(&'static str, String)>,
+}
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        if key.env() != "AWS_ENDPOINT_URL" {
+            return None;
+        }
+        let closed = self.closed.as_ref().filter(|(service, _)| *service == key.service_id());
+        Some(closed.map_or(&self.all, |(_, url)| url).clone())
+    }
 }
 
 impl Aws {
-    async fn start() -> Self {
+    async fn start(closed: Option<&'static str>) -> Self {
         let (ecs, xray): (Arc<Mutex<ecs::State>>, Arc<Mutex<xray::State>>) = (Arc::default(), Arc::default());
+        let sqs: Arc<Mutex<sqs::State>> = Arc::default();
         let otlp_logs: Arc<Mutex<otlp_logs::State>> = Arc::default();
-        let (of_ecs, of_xray, of_logs) = (Arc::clone(&ecs), Arc::clone(&xray), Arc::clone(&otlp_logs));
+        let (of_ecs, of_xray, of_sqs) = (Arc::clone(&ecs), Arc::clone(&xray), Arc::clone(&sqs));
+        let of_otlp_logs = Arc::clone(&otlp_logs);
         let server = Server::start(move |heard| {
             let answer = ecs::serve(&of_ecs, heard).or_else(|| xray::serve(&of_xray, heard));
-            let answer = answer.or_else(|| otlp_logs::serve(&of_logs, heard));
+            let answer = answer.or_else(|| sqs::serve(&of_sqs, heard)).or_else(|| logs::serve(heard));
+            let answer = answer.or_else(|| otlp_logs::serve(&of_otlp_logs, heard));
             answer.unwrap_or_else(|| Answer::of(404, "text/plain", "no such service"))
         });
-        Self { server: server.await, ecs, xray, otlp_logs }
+        let server = server.await;
+        let nobody = format!("http://127.0.0.1:{}", task::closed_port().await);
+        let endpoints = Endpoints { all: server.url(""), closed: closed.map(|service| (service, nobody)) };
+        Self { server, ecs, xray, otlp_logs, sqs, endpoints }
+    }
+
+    pub(crate) fn sqs(&self) -> MutexGuard<'_, sqs::State> {
+        self.sqs.lock().unwrap()
+    }
+
+    pub(crate) fn fail_always(&self, kind: fn(&http::Heard) -> bool, fault: Fault) {
+        self.server.fail_always(kind, fault);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.server.mend();
+    }
+
+    pub(crate) fn busiest(&self) -> usize {
+        self.server.busiest()
     }
 
     pub(crate) fn ecs(&self) -> MutexGuard<'_, ecs::State> {
@@ -67,10 +113,12 @@ impl Aws {
         aws_config::defaults(BehaviorVersion::latest())
             .region(Region::from_static("eu-west-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .endpoint_url(self.server.url(""))
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .load()
             .await
+            .into_builder()
+            .service_config(self.endpoints.clone())
+            .build()
     }
 }
 
@@ -84,7 +132,12 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// `settings` stand before those that the sandbox itself needs: who sets one to nothing unsets it.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
-        let (aws, amp) = (Aws::start().await, Amp::start().await);
+        Self::start_without(None, settings).await
+    }
+
+    /// With one AWS service, by the SDK's id for it, at a port where nobody listens.
+    pub(crate) async fn start_without(closed: Option<&'static str>, settings: &[(&str, &str)]) -> Self {
+        let (aws, amp) = (Aws::start(closed).await, Amp::start().await);
         let (amp_url, xray_url) = (amp.url(), aws.server.url(""));
         let needed = [
             ("AWS_PROMETHEUS_ENDPOINT", amp_url.as_str()),
@@ -109,7 +162,8 @@ impl Sandbox {
         Ok(reply.into_json())
     }
 
-    pub(crate) async fn push(&self, push: &Push<'_>) -> HttpReply {
+    /// The event of a push, as a Function URL makes it.
+    pub(crate) fn event(push: &Push<'_>) -> String {
         let headers: serde_json::Map<String, Value> =
             push.headers.iter().map(|&(name, value)| (name.to_owned(), json!(value))).collect();
         let base64 = || base64::engine::general_purpose::STANDARD.encode(push.body);
@@ -119,8 +173,12 @@ impl Sandbox {
                 "authorizer": push.caller.map(|arn| json!({"iam": {"accountId": "111122223333", "userArn": arn}}))},
             "body": push.raw.map_or_else(base64, str::to_owned), "isBase64Encoded": true,
         });
+        event.to_string()
+    }
+
+    pub(crate) async fn push(&self, push: &Push<'_>) -> HttpReply {
         let deadline = Deadline::after(push.time);
-        match self.pipeline.handle(&event.to_string(), &deadline).await.unwrap() {
+        match self.pipeline.handle(&Self::event(push), &deadline).await.unwrap() {
             Reply::Http { reply, .. } => reply,
             other => panic!("{other:?}"),
         }

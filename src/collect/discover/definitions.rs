@@ -100,6 +100,8 @@ impl Definition {
             container.memory_mib = container.memory_mib.or(defined.memory_mib);
             container.docker_labels.clone_from(&defined.docker_labels);
             container.port_mappings.clone_from(&defined.port_mappings);
+            container.log_group.clone_from(&defined.log_group);
+            container.log_stream_prefix.clone_from(&defined.log_stream_prefix);
         }
     }
 }
@@ -109,6 +111,8 @@ fn container(described: &ecs::ContainerDefinition) -> TaskContainer {
     let mut docker_labels: Vec<(Arc<str>, Arc<str>)> =
         labels.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
     docker_labels.sort_unstable();
+    let awslogs = described.log_configuration().filter(|logs| *logs.log_driver() == ecs::LogDriver::Awslogs);
+    let log_option = |name: &str| awslogs?.options()?.get(name).map(|value| value.as_str().into());
     TaskContainer {
         name: described.name().unwrap_or_default().into(),
         image: described.image().unwrap_or_default().into(),
@@ -116,6 +120,8 @@ fn container(described: &ecs::ContainerDefinition) -> TaskContainer {
         cpu: Some(f64::from(described.cpu())).filter(|&units| units > 0.0),
         memory_mib: described.memory().and_then(|mib| u64::try_from(mib).ok()),
         docker_labels,
+        log_group: log_option("awslogs-group"),
+        log_stream_prefix: log_option("awslogs-stream-prefix"),
         port_mappings: described.port_mappings().iter().filter_map(port).collect(),
         ..TaskContainer::default()
     }

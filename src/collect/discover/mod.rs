@@ -12,6 +12,7 @@ mod definitions;
 mod describe;
 mod ec2;
 mod hosts;
+mod identify;
 mod known;
 mod list;
 mod stopped;
@@ -33,6 +34,7 @@ use cluster_tags::ClusterTags;
 use clusters::Wanted;
 use definitions::Definitions;
 use hosts::Hosts;
+use identify::Identified;
 use known::Known;
 use stopped::Stopped;
 
@@ -54,6 +56,7 @@ pub struct Discovery {
     cluster_tags: ClusterTags,
     known: Known,
     stopped: Stopped,
+    identified: Identified,
 }
 
 /// Tasks, and what could not be asked.
@@ -93,6 +96,7 @@ impl Discovery {
             cluster_tags: ClusterTags::new(with_cluster_tags),
             known: Known::default(),
             stopped: Stopped::default(),
+            identified: Identified::default(),
         }
     }
 

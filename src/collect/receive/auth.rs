@@ -16,6 +16,10 @@ const LONGEST_TOKEN: usize = 1_024;
 /// What is shown of a caller's ARN: role names have up to 64 characters, session names too.
 const LONGEST_SHOWN: usize = 256;
 
+/// The most that decoded telemetry may take, strings left out: a request of Lambda's 6 MB with real telemetry takes less
+/// than 40 MB, and twice that fits into the smallest memory size that is recommended.
+const DECODED_LIMIT: usize = 96 << 20;
+
 /// Lets callers in or turns them away.
 #[derive(Clone, Debug)]
 pub struct Gate {
@@ -23,11 +27,12 @@ pub struct Gate {
     tokens: Vec<[u8; 32]>,
     /// Globs of those whom IAM has authenticated.
     callers: Vec<String>,
+    pub(super) decoded_limit: usize,
 }
 
 impl Gate {
     pub fn new(auth: Auth, tokens: Vec<[u8; 32]>) -> Self {
-        Self { auth, tokens, callers: vec!["*".into()] }
+        Self { auth, tokens, callers: vec!["*".into()], decoded_limit: DECODED_LIMIT }
     }
 
     /// Of the callers that IAM has authenticated only these, as globs of what they are called: the ARN of the session, the
@@ -35,6 +40,14 @@ impl Gate {
     #[must_use]
     pub fn with_callers(self, callers: Vec<String>) -> Self {
         Self { callers, ..self }
+    }
+
+    /// With less room for what is decoded where the function has little memory: a quarter of it, since the event, the body
+    /// and what is made of them stand beside it.
+    #[must_use]
+    pub fn within_memory(self, memory_mb: Option<u64>) -> Self {
+        let quarter = memory_mb.and_then(|mb| usize::try_from(mb << 18).ok()).unwrap_or(DECODED_LIMIT);
+        Self { decoded_limit: quarter.min(DECODED_LIMIT), ..self }
     }
 
     pub(super) fn admit(&self, request: &Request<'_>) -> Result<(), Refused> {

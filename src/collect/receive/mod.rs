@@ -23,10 +23,6 @@ use crate::invocation::Request;
 use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest, json, weigh};
 use crate::model::sampling::SamplingCall;
 
-/// The most that decoded telemetry may take, strings left out: a request of Lambda's 6 MB with real telemetry takes less
-/// than 40 MB, and twice that fits into the smallest memory size that is recommended.
-const DECODED_LIMIT: usize = 96 << 20;
-
 /// What a JSON object stands for in memory: an attribute is two objects, a span or a data point is one of some hundred
 /// bytes and holds several.
 const JSON_OBJECT_BYTES: usize = 160;
@@ -82,7 +78,10 @@ pub fn receive(request: &Request<'_>, gate: &Gate, takes_logs: bool) -> Result<R
     let body = request.body.decode().map_err(|reason| refuse(Refused::malformed(reason)))?;
     let body = inflate::inflate(body, request.header("content-encoding")).map_err(refuse)?;
     match route {
-        Route::Signal(signal) => decode(signal, encoding, body, request).map_err(refuse),
+        Route::Signal(signal) => {
+            weigh(signal, encoding, &body, gate.decoded_limit).map_err(refuse)?;
+            decode(signal, encoding, body, request).map_err(refuse)
+        }
         Route::Logs => Ok(Received::Logs(body, encoding)),
         Route::RawSegments => Ok(Received::RawSegments(body)),
         Route::Sampling(call) => Ok(Received::Sampling(call, body)),
@@ -96,17 +95,20 @@ fn encoding(request: &Request<'_>) -> Encoding {
     if media_type.trim().eq_ignore_ascii_case("application/json") { Encoding::Json } else { Encoding::Protobuf }
 }
 
-fn decode(signal: Signal, encoding: Encoding, body: Bytes, request: &Request<'_>) -> Result<Received, Refused> {
+/// Refuses what would take more memory than there is for it.
+fn weigh(signal: Signal, encoding: Encoding, body: &[u8], limit: usize) -> Result<(), Refused> {
     let weight = match (encoding, signal) {
-        (Encoding::Protobuf, Signal::Traces) => weigh::traces(&body),
-        (Encoding::Protobuf, Signal::Metrics) => weigh::metrics(&body),
+        (Encoding::Protobuf, Signal::Traces) => weigh::traces(body),
+        (Encoding::Protobuf, Signal::Metrics) => weigh::metrics(body),
         (Encoding::Json, _) => body.iter().filter(|&&byte| byte == b'{').count() * JSON_OBJECT_BYTES,
     };
-    if weight > DECODED_LIMIT {
-        return Err(Refused::too_large(format!(
-            "the request would take more than {DECODED_LIMIT} bytes: send smaller batches"
-        )));
+    if weight <= limit {
+        return Ok(());
     }
+    Err(Refused::too_large(format!("the request would take more than {limit} bytes: send smaller batches")))
+}
+
+fn decode(signal: Signal, encoding: Encoding, body: Bytes, request: &Request<'_>) -> Result<Received, Refused> {
     let protobuf = |error: prost::DecodeError| Refused::malformed(format!("the body is no OTLP protobuf: {error}"));
     let json = |error: json::JsonError| Refused::malformed(format!("the body is no OTLP JSON: {error}"));
     let of_metrics = |metrics| Received::Metrics { metrics, encoding, sender: sender::sender(request) };

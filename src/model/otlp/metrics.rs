@@ -13,6 +13,22 @@ pub struct ExportMetricsServiceRequest {
     pub resource_metrics: Vec<ResourceMetrics>,
 }
 
+impl ExportMetricsServiceRequest {
+    /// How many data points it holds.
+    pub fn points(&self) -> u64 {
+        let scopes = self.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+        let data = scopes.flat_map(|scope| &scope.metrics).filter_map(|metric| metric.data.as_ref());
+        let points = data.map(|data| match data {
+            metric::Data::Gauge(gauge) => gauge.data_points.len(),
+            metric::Data::Sum(sum) => sum.data_points.len(),
+            metric::Data::Histogram(histogram) => histogram.data_points.len(),
+            metric::Data::ExponentialHistogram(histogram) => histogram.data_points.len(),
+            metric::Data::Summary(summary) => summary.data_points.len(),
+        });
+        points.sum::<usize>() as u64
+    }
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ResourceMetrics {
     #[prost(message, optional, tag = "1")]

@@ -1,0 +1,84 @@
+//! Settings of translation: how stats, spans and metrics become what they become.
+
+use std::time::Duration;
+
+use super::reader::{Reader, SWITCH};
+use super::{names, values};
+use crate::translate::metrics::{Delta, ExponentialAs};
+use crate::translate::names::{Naming, Strategy, Utf8Names};
+use crate::translate::spans::Indexed;
+use crate::translate::{Compat, metrics, spans, stats};
+
+impl Reader {
+    pub(super) fn stats(&mut self) -> Option<stats::Options> {
+        let names = self.required(names::STATS_NAMES, str::parse);
+        let metrics = self.required(names::STATS_METRICS, str::parse);
+        let labels = self.required(names::STATS_LABELS, str::parse);
+        let approximate_memory_usage = self.choice(names::INSIGHTS_MEMORY, SWITCH);
+        Some(stats::Options {
+            names: names?,
+            metrics: metrics?,
+            labels: labels?,
+            approximate_memory_usage: approximate_memory_usage?,
+        })
+    }
+
+    pub(super) fn spans(&mut self, compat: Compat) -> Option<spans::Options> {
+        let indexed = self.required(names::XRAY_INDEXED, |text| match text {
+            "all" => Ok(Indexed::All),
+            _ => Ok(Indexed::Listed(values::list(text).map(str::to_owned).collect())),
+        });
+        let log_groups = self.required(names::LOG_GROUPS, |text| values::each(text, |group| Ok(group.to_owned())));
+        Some(spans::Options { compat, indexed: indexed?, log_groups: log_groups? })
+    }
+
+    pub(super) fn metrics(
+        &mut self,
+        compat: Compat,
+        external_labels: Vec<(String, String)>,
+    ) -> Option<metrics::Options> {
+        let naming = self.naming(compat);
+        let resource_labels = self.choice(names::RESOURCE_LABELS, SWITCH);
+        let scope_labels = self.choice(names::SCOPE_LABELS, SWITCH);
+        let target_info = self.choice(names::TARGET_INFO, SWITCH);
+        let metadata = self.choice(names::METADATA, SWITCH);
+        let created = self.choice(names::CREATED, SWITCH);
+        let delta = self.choice(names::DELTA, &[("refuse", Delta::Refuse), ("as-is", Delta::AsIs)]);
+        let exponential =
+            self.choice(names::EXPONENTIAL, &[("native", ExponentialAs::Native), ("classic", ExponentialAs::Classic)]);
+        let max_age = self.required(names::MAX_SAMPLE_AGE, values::duration_or_off);
+        let milliseconds = |age: Duration| i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        Some(metrics::Options {
+            naming: naming?,
+            resource_labels: resource_labels?,
+            scope_labels: scope_labels?,
+            target_info: target_info?,
+            external_labels,
+            metadata: metadata?,
+            created: created?,
+            delta: delta?,
+            exponential: exponential?,
+            max_age_ms: max_age?.map(milliseconds),
+            relabelled: true,
+            ..metrics::Options::default()
+        })
+    }
+
+    fn naming(&mut self, compat: Compat) -> Option<Naming> {
+        let namespace = self.required(names::NAMESPACE, |text| Ok(text.to_owned()));
+        let strategy = self.choice(
+            names::STRATEGY,
+            &[
+                ("UnderscoreEscapingWithSuffixes", Strategy::UnderscoreEscapingWithSuffixes),
+                ("UnderscoreEscapingWithoutSuffixes", Strategy::UnderscoreEscapingWithoutSuffixes),
+                ("NoUTF8EscapingWithSuffixes", Strategy::NoUtf8EscapingWithSuffixes),
+                ("NoTranslation", Strategy::NoTranslation),
+            ],
+        );
+        let utf8 = self.choice(
+            names::UTF8_NAMES,
+            &[("refuse", Utf8Names::Refuse), ("escape", Utf8Names::Escape), ("send", Utf8Names::Send)],
+        );
+        Some(Naming { namespace: namespace?, strategy: strategy?, utf8: utf8?, compat })
+    }
+}

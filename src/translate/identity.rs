@@ -1,0 +1,224 @@
+//! Whose telemetry it is: what ECS says of a task, put on the resources that the task pushes.
+//!
+//! It stands in for the `ecs` and `system` detectors of the sidecar's `resourcedetection` processor, which ran beside the
+//! application and could ask the machine. What is known only there (the image and type of an EC2 host) stays to the SDK.
+//! Names: OpenTelemetry semantic conventions, "AWS ECS", "AWS Logs", "Cloud" and "Host".
+
+use bytes::Bytes;
+
+use crate::model::otlp::{AnyValue, ArrayValue, KeyValue, Resource, any_value::Value};
+use crate::model::target::{Task, TaskContainer};
+
+/// How sure it is that the task sent the telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The push is signed with the task's own credentials: what it says otherwise of its identity is overwritten.
+    Signed,
+    /// The resource says so itself: only what it leaves out is added.
+    Claimed,
+}
+
+/// What is put on for a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// X-Ray links the log groups of a segment's resource.
+    Traces,
+    /// Every attribute becomes a label: lists of log groups would be labels that nobody asks for.
+    Metrics,
+}
+
+/// What ECS says of a task, as attributes of a resource.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// What nobody else may say of themselves.
+    own: Vec<(&'static str, Value)>,
+    /// What is only added where nothing is said: the application may know better.
+    surroundings: Vec<(&'static str, Value)>,
+    logs: Vec<(&'static str, Value)>,
+}
+
+impl Identity {
+    pub fn of(task: &Task) -> Self {
+        let own = [
+            ("cloud.provider", "aws"),
+            ("cloud.platform", "aws_ecs"),
+            ("cloud.region", &task.region),
+            ("cloud.account.id", &task.account),
+            ("cloud.availability_zone", &task.availability_zone),
+            ("aws.ecs.cluster.arn", &task.cluster_arn),
+            ("aws.ecs.cluster.name", &task.cluster),
+            ("aws.ecs.service.name", task.service.as_deref().unwrap_or_default()),
+            ("aws.ecs.task.arn", &task.arn),
+            ("aws.ecs.task.id", &task.id),
+            ("aws.ecs.task.family", &task.family),
+            ("aws.ecs.task.revision", &task.revision),
+            ("aws.ecs.launchtype", &task.launch_type.to_ascii_lowercase()),
+        ];
+        let is_windows = task.platform_family.to_ascii_uppercase().starts_with("WINDOWS");
+        let surroundings = [
+            ("host.name", task.private_dns_name.as_deref().unwrap_or_default()),
+            ("host.id", task.ec2_instance_id.as_deref().unwrap_or_default()),
+            ("os.type", if is_windows { "windows" } else { "linux" }),
+        ];
+        Self { own: texts(&own), surroundings: texts(&surroundings), logs: logs(task) }
+    }
+
+    /// Puts the attributes on a resource.
+    pub fn stamp(&self, resource: &mut Resource, proof: Proof, signal: For) {
+        for (key, value) in &self.own {
+            match resource.attributes.iter_mut().find(|attribute| attribute.key == key.as_bytes()) {
+                Some(said) if proof == Proof::Signed => said.value = Some(AnyValue { value: Some(value.clone()) }),
+                Some(_) => {}
+                None => resource.attributes.push(attribute(key, value)),
+            }
+        }
+        let logs = self.logs.iter().filter(|_| signal == For::Traces);
+        for (key, value) in self.surroundings.iter().chain(logs) {
+            if !resource.attributes.iter().any(|attribute| attribute.key == key.as_bytes()) {
+                resource.attributes.push(attribute(key, value));
+            }
+        }
+    }
+}
+
+/// The task that a resource says it is of.
+pub fn claimed_task(resource: &Resource) -> Option<&str> {
+    let attribute = resource.attributes.iter().find(|attribute| attribute.key == b"aws.ecs.task.arn"[..])?;
+    match attribute.value.as_ref()?.value.as_ref()? {
+        Value::String(arn) => str::from_utf8(arn).ok(),
+        _ => None,
+    }
+}
+
+/// Log groups and streams of the containers that log to CloudWatch, names and ARNs, as the `ecs` detector has them.
+fn logs(task: &Task) -> Vec<(&'static str, Value)> {
+    let mut lists: [Vec<String>; 4] = Default::default();
+    for container in &task.containers {
+        let Some(group) = &container.log_group else { continue };
+        let arn = format!("arn:{}:logs:{}:{}:log-group:{group}", task.partition, task.region, task.account);
+        let [groups, group_arns, streams, stream_arns] = &mut lists;
+        if let Some(stream) = log_stream(task, container) {
+            stream_arns.push(format!("{arn}:log-stream:{stream}"));
+            streams.push(stream);
+        }
+        if !group_arns.contains(&arn) {
+            groups.push(group.to_string());
+            group_arns.push(arn);
+        }
+    }
+    let names = ["aws.log.group.names", "aws.log.group.arns", "aws.log.stream.names", "aws.log.stream.arns"];
+    let named = names.into_iter().zip(lists).filter(|(_, list)| !list.is_empty());
+    named.map(|(name, list)| (name, list_of(list))).collect()
+}
+
+/// The `awslogs` driver's name for a stream; without a prefix it is the container's id.
+fn log_stream(task: &Task, container: &TaskContainer) -> Option<String> {
+    match &container.log_stream_prefix {
+        Some(prefix) => Some(format!("{prefix}/{}/{}", container.name, task.id)),
+        None => Some(container.runtime_id.to_string()).filter(|id| !id.is_empty()),
+    }
+}
+
+fn texts(attributes: &[(&'static str, &str)]) -> Vec<(&'static str, Value)> {
+    let known = attributes.iter().filter(|(_, value)| !value.is_empty());
+    known.map(|&(key, value)| (key, Value::String(Bytes::copy_from_slice(value.as_bytes())))).collect()
+}
+
+fn list_of(texts: Vec<String>) -> Value {
+    let value = |text: String| AnyValue { value: Some(Value::String(text.into())) };
+    Value::Array(ArrayValue { values: texts.into_iter().map(value).collect() })
+}
+
+fn attribute(key: &'static str, value: &Value) -> KeyValue {
+    let value = Some(AnyValue { value: Some(value.clone()) });
+    KeyValue { key: Bytes::from_static(key.as_bytes()), value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::translate::attributes::write_value;
+
+    fn task() -> Task {
+        let logging = |name: &str, prefix: Option<&str>| TaskContainer {
+            name: name.into(),
+            log_group: Some("/shop/cart".into()),
+            log_stream_prefix: prefix.map(Into::into),
+            runtime_id: "r-1".into(),
+            ..TaskContainer::default()
+        };
+        let mut task = Task::from_arn("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e");
+        task.set_cluster("arn:aws:ecs:eu-west-1:111122223333:cluster/shop");
+        task.set_definition("arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:12");
+        task.set_group("service:cart-svc");
+        task.launch_type = "FARGATE".into();
+        task.availability_zone = "eu-west-1b".into();
+        task.private_dns_name = Some("ip-10-2-3-4.eu-west-1.compute.internal".into());
+        task.containers = vec![logging("app", Some("ecs")), logging("proxy", None), TaskContainer::default()];
+        task
+    }
+
+    fn stamped(said: &[(&'static str, &str)], proof: Proof, signal: For) -> Vec<String> {
+        let attributes = texts(said).iter().map(|(key, value)| attribute(key, value)).collect();
+        let mut resource = Resource { attributes, ..Resource::default() };
+        Identity::of(&task()).stamp(&mut resource, proof, signal);
+        let shown = |attribute: &KeyValue| {
+            let mut text = format!("{}=", String::from_utf8_lossy(&attribute.key));
+            write_value(attribute.value.as_ref(), &mut text);
+            text
+        };
+        resource.attributes.iter().map(shown).collect()
+    }
+
+    const OWN: [&str; 13] = [
+        "cloud.provider=aws",
+        "cloud.platform=aws_ecs",
+        "cloud.region=eu-west-1",
+        "cloud.account.id=111122223333",
+        "cloud.availability_zone=eu-west-1b",
+        "aws.ecs.cluster.arn=arn:aws:ecs:eu-west-1:111122223333:cluster/shop",
+        "aws.ecs.cluster.name=shop",
+        "aws.ecs.service.name=cart-svc",
+        "aws.ecs.task.arn=arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e",
+        "aws.ecs.task.id=5f0e",
+        "aws.ecs.task.family=cart",
+        "aws.ecs.task.revision=12",
+        "aws.ecs.launchtype=fargate",
+    ];
+
+    #[test]
+    fn everything_that_ecs_says_is_put_on_an_empty_resource() {
+        let around = ["host.name=ip-10-2-3-4.eu-west-1.compute.internal", "os.type=linux"];
+        let logs = [
+            r#"aws.log.group.names=["/shop/cart"]"#,
+            r#"aws.log.group.arns=["arn:aws:logs:eu-west-1:111122223333:log-group:/shop/cart"]"#,
+            r#"aws.log.stream.names=["ecs/app/5f0e","r-1"]"#,
+            r#"aws.log.stream.arns=["arn:aws:logs:eu-west-1:111122223333:log-group:/shop/cart:log-stream:ecs/app/5f0e","arn:aws:logs:eu-west-1:111122223333:log-group:/shop/cart:log-stream:r-1"]"#,
+        ];
+        assert_eq!(stamped(&[], Proof::Signed, For::Metrics), [&OWN[..], &around].concat());
+        assert_eq!(stamped(&[], Proof::Claimed, For::Traces), [&OWN[..], &around, &logs].concat());
+    }
+
+    #[test]
+    fn what_a_resource_says_of_itself_stands_or_falls_with_the_proof() {
+        for (proof, task_arn, zone) in [
+            (Proof::Signed, OWN[8], "cloud.availability_zone=eu-west-1b"),
+            (Proof::Claimed, "aws.ecs.task.arn=another", "cloud.availability_zone=mars"),
+        ] {
+            let said = [("aws.ecs.task.arn", "another"), ("cloud.availability_zone", "mars"), ("host.name", "mine")];
+            let found = stamped(&said, proof, For::Metrics);
+            assert_eq!(found[..3], [task_arn, zone, "host.name=mine"], "{proof:?}");
+            assert_eq!(found.len(), OWN.len() + 2, "{proof:?}: nothing is said twice");
+        }
+    }
+
+    #[test]
+    fn a_resource_says_which_task_it_is_of() {
+        let resource =
+            |value| Resource { attributes: vec![attribute("aws.ecs.task.arn", &value)], ..Resource::default() };
+        assert_eq!(claimed_task(&resource(Value::String("arn:x".into()))), Some("arn:x"));
+        assert_eq!(claimed_task(&resource(Value::Int(7))), None);
+        assert_eq!(claimed_task(&resource(Value::String(Bytes::from_static(&[0xff])))), None);
+        assert_eq!(claimed_task(&Resource::default()), None);
+    }
+}

@@ -1,0 +1,458 @@
+//! The fault matrix: each thing the function depends on, ill in each way, under each trigger; for each cell who is told
+//! what, and whether the accounts balance. docs/architecture.md, "Who hears of a failure", in the large.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, tables are long, and the matrix is to be seen"
+)]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+mod otlp_builder;
+mod sandbox;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use prost::Message as _;
+use serde_json::{Value, json};
+use sidecarless::deadline::Deadline;
+use sidecarless::model::ledger::{Fate, Signal};
+use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+use sidecarless::model::remote_write::{Label, Sample, TimeSeries, WriteRequest};
+use sidecarless::model::segment::Document;
+use sidecarless::model::shard::Shard;
+use sidecarless::model::spool::{Cargo, Spooled};
+
+use otlp_builder::{gauge, number, request, resource};
+use sandbox::http::{Answer, Fault, Heard};
+use sandbox::task::{Task, closed_port};
+use sandbox::{Push, Sandbox};
+
+/// Time of an invocation: a hanging peer costs a cell this long.
+const INVOCATION: Duration = Duration::from_secs(4);
+
+/// Cells that run side by side: most of them wait.
+const AT_ONCE: usize = 48;
+
+/// The one that the cluster has.
+const TASK_ARN: &str = "arn:aws:ecs:eu-west-1:111122223333:task/shop/00000000000000000000000000000001";
+
+const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "http://sqs.invalid/123456789012/spool");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Peer {
+    Amp,
+    XRay,
+    Ecs,
+    Logs,
+    Sqs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ill {
+    Refuses,
+    Cuts,
+    Hangs,
+    S429,
+    S500,
+    S503,
+    S400,
+    S413,
+    Garbage,
+    Slow,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trigger {
+    Tick,
+    Push,
+    Shard,
+    Spool,
+}
+
+const PEERS: [Peer; 5] = [Peer::Amp, Peer::XRay, Peer::Ecs, Peer::Logs, Peer::Sqs];
+const ILLS: [Ill; 10] = [
+    Ill::Refuses,
+    Ill::Cuts,
+    Ill::Hangs,
+    Ill::S429,
+    Ill::S500,
+    Ill::S503,
+    Ill::S400,
+    Ill::S413,
+    Ill::Garbage,
+    Ill::Slow,
+];
+const TRIGGERS: [Trigger; 4] = [Trigger::Tick, Trigger::Push, Trigger::Shard, Trigger::Spool];
+
+impl Peer {
+    /// The id that the SDK has for it.
+    fn id(self) -> Option<&'static str> {
+        match self {
+            Peer::Amp => None,
+            Peer::XRay => Some("XRay"),
+            Peer::Ecs => Some("ECS"),
+            Peer::Logs => Some("CloudWatch Logs"),
+            Peer::Sqs => Some("SQS"),
+        }
+    }
+
+    fn hears(self) -> fn(&Heard) -> bool {
+        match self {
+            Peer::Amp => |_| true,
+            Peer::XRay => |heard| heard.path == "/TraceSegments",
+            Peer::Ecs => |heard| heard.header("x-amz-target").starts_with("AmazonEC2ContainerService"),
+            Peer::Logs => |heard| heard.header("x-amz-target").starts_with("Logs_"),
+            Peer::Sqs => |heard| heard.header("x-amz-target").starts_with("AmazonSQS"),
+        }
+    }
+
+    /// How an answer of this peer looks that says nothing but its status.
+    fn fault(self, ill: Ill) -> Option<Fault> {
+        let status = |status: u16| {
+            let kind = if self == Peer::Amp { "text/plain" } else { "application/x-amz-json-1.1" };
+            let body = if self == Peer::Amp { "no" } else { r#"{"__type":"SomeException","message":"no"}"# };
+            Fault::Answer(Answer::of(status, kind, body))
+        };
+        Some(match ill {
+            Ill::Refuses => return None,
+            Ill::Cuts => Fault::Answer(Answer::Cut),
+            Ill::Hangs => Fault::Answer(Answer::Hang),
+            Ill::S429 => status(429),
+            Ill::S500 => status(500),
+            Ill::S503 => Fault::Answer(Answer::Reply {
+                status: 503,
+                headers: vec![("retry-after", "1".into())],
+                body: b"busy".to_vec(),
+            }),
+            Ill::S400 => status(400),
+            Ill::S413 => status(413),
+            Ill::Garbage => Fault::Answer(Answer::of(200, "application/json", [0xff, 0x00, 0x7b, 0x3c])),
+            Ill::Slow => Fault::Slow(Duration::from_secs(10)),
+        })
+    }
+}
+
+impl Ill {
+    /// Whether the same request would be refused again.
+    fn is_for_good(self) -> bool {
+        matches!(self, Ill::S400 | Ill::S413)
+    }
+}
+
+/// What is told to whoever invoked, in a word or two.
+///
+/// - push: the status, and whether it names something that was refused;
+/// - tick: `done`, or `error` when Lambda counts one;
+/// - shard, spool: `done`, or `again` when the message comes back.
+fn expected(peer: Peer, ill: Ill, trigger: Trigger) -> &'static str {
+    // Any answer of 2xx is AMP's word that it has written the request; its body means nothing.
+    let is_taken = peer == Peer::Amp && ill == Ill::Garbage;
+    match (peer, trigger) {
+        (Peer::Amp | Peer::XRay, Trigger::Push) if ill.is_for_good() => "200 partial",
+        (Peer::Amp | Peer::XRay, Trigger::Push) => "200",
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if ill.is_for_good() || is_taken => "done",
+        (Peer::Amp | Peer::XRay, Trigger::Spool) => "again",
+        (Peer::Ecs, Trigger::Tick) => "error",
+        (Peer::Ecs, Trigger::Shard) => "again",
+        (Peer::Sqs, Trigger::Push) => "503",
+        (Peer::Sqs, Trigger::Shard | Trigger::Spool) => "again",
+        (_, Trigger::Push) => "200",
+        _ => "done",
+    }
+}
+
+/// Where the items of a cell must be in the end, as far as they came in at all.
+fn expected_fate(peer: Peer, ill: Ill, trigger: Trigger) -> Option<Fate> {
+    let is_ill = |fate: Fate| match (ill.is_for_good(), peer, ill) {
+        (true, ..) => Fate::Refused,
+        (false, Peer::Amp, Ill::Garbage) => Fate::Delivered,
+        _ => fate,
+    };
+    match (peer, trigger) {
+        (Peer::Ecs, Trigger::Tick | Trigger::Shard) | (Peer::Sqs, Trigger::Spool) => None,
+        (Peer::Amp, Trigger::Tick | Trigger::Shard | Trigger::Push) | (Peer::XRay, Trigger::Push) => {
+            Some(is_ill(Fate::Spooled))
+        }
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if ill.is_for_good() => Some(Fate::Dropped),
+        (Peer::Amp, Trigger::Spool) if ill == Ill::Garbage => Some(Fate::Redelivered),
+        (Peer::Amp | Peer::XRay, Trigger::Spool) => None,
+        (Peer::Sqs, Trigger::Tick) => Some(Fate::Lost),
+        (Peer::Sqs, Trigger::Push | Trigger::Shard) => Some(Fate::Refused),
+        (_, Trigger::Spool) => Some(Fate::Redelivered),
+        _ => Some(Fate::Delivered),
+    }
+}
+
+/// One cell, prepared.
+struct Cell {
+    sandbox: Sandbox,
+    peer: Peer,
+    trigger: Trigger,
+}
+
+impl Cell {
+    async fn prepare(peer: Peer, ill: Ill, trigger: Trigger, task_port: u16) -> Self {
+        let nobody = format!("http://127.0.0.1:{}/api/v1/remote_write", closed_port().await);
+        let mut settings = vec![SPOOL, ("SIDECARLESS_CLUSTERS", "shop"), ("SIDECARLESS_MAX_SAMPLE_AGE", "off")];
+        if (peer, ill) == (Peer::Amp, Ill::Refuses) {
+            settings.push(("AWS_PROMETHEUS_ENDPOINT", &nobody));
+        }
+        let closed = peer.id().filter(|_| ill == Ill::Refuses);
+        let sandbox = Sandbox::start_without(closed, &settings).await;
+        sandbox.aws.ecs().add_task("shop", "cart", Some(task_port));
+        match peer.fault(ill) {
+            Some(fault) if peer == Peer::Amp => sandbox.amp.fail_always(fault),
+            Some(fault) => sandbox.aws.fail_always(peer.hears(), fault),
+            None => {}
+        }
+        if peer == Peer::Sqs {
+            // Otherwise nobody would ask SQS for anything.
+            sandbox.amp.fail_always(Fault::status(503, "busy"));
+        }
+        Self { sandbox, peer, trigger }
+    }
+
+    /// The event, and how many items are in it.
+    fn event(&self) -> String {
+        let is_for_xray = self.peer == Peer::XRay;
+        match self.trigger {
+            Trigger::Tick => r#"{"sidecarless":"tick"}"#.to_owned(),
+            Trigger::Push if is_for_xray => Sandbox::event(&Push::new("/v1/traces", &spans_of(3))),
+            Trigger::Push => Sandbox::event(&Push::new("/v1/metrics", &gauges())),
+            Trigger::Shard => {
+                let now_ms = Deadline::after(INVOCATION).started_ms();
+                message(Shard::new("shop".into(), vec![TASK_ARN.into()], now_ms).into_message())
+            }
+            Trigger::Spool if is_for_xray => message(spooled(Cargo::Documents(documents()))),
+            Trigger::Spool => message(spooled(write_request())),
+        }
+    }
+
+    /// What whoever invoked is told.
+    async fn run(&self) -> Result<&'static str, String> {
+        let deadline = Deadline::after(INVOCATION);
+        let reply = self.sandbox.pipeline.handle(&self.event(), &deadline).await;
+        if deadline.elapsed() >= INVOCATION {
+            return Err(format!("it took {:?}: Lambda would have ended it", deadline.elapsed()));
+        }
+        let Ok(reply) = reply else { return Ok("error") };
+        let reply = reply.into_json();
+        match self.trigger {
+            Trigger::Tick => Ok("done"),
+            Trigger::Push => pushed(&reply),
+            Trigger::Shard | Trigger::Spool => match reply["batchItemFailures"].as_array().map(Vec::len) {
+                Some(0) => Ok("done"),
+                Some(1) => Ok("again"),
+                _ => Err(format!("the reply is {reply}")),
+            },
+        }
+    }
+
+    /// The accounts, and whether they say what happened.
+    fn audit(&self, fate: Option<Fate>) -> Result<(), String> {
+        let ledger = self.sandbox.pipeline.ledger();
+        let unbalanced = ledger.unbalanced();
+        if !unbalanced.is_empty() {
+            return Err(format!("{unbalanced:?} are out of balance"));
+        }
+        let signal = if self.peer == Peer::XRay && matches!(self.trigger, Trigger::Push | Trigger::Spool) {
+            Signal::Segments
+        } else {
+            Signal::Samples
+        };
+        let total = |fate| ledger.total(fate, signal);
+        match fate {
+            None if ledger.counts().next().is_some() => return Err(format!("something was entered: {ledger:?}")),
+            Some(fate) if total(fate) == 0 => return Err(format!("no {signal:?} are {fate:?}: {ledger:?}")),
+            _ => {}
+        }
+        let queue = self.sandbox.aws.sqs();
+        let kept = |body: &String| Spooled::parse(body).map_or(0, |spooled| spooled.cargo.items());
+        let in_queue: u64 = queue.bodies.iter().map(kept).sum();
+        if in_queue != total(Fate::Spooled) {
+            return Err(format!("{in_queue} {signal:?} are in the queue: {ledger:?}"));
+        }
+        let arrived = self.sandbox.amp.samples().len() as u64;
+        let delivered =
+            ledger.total(Fate::Delivered, Signal::Samples) + ledger.total(Fate::Redelivered, Signal::Samples);
+        // A workspace that answers with garbage, or one refusal for a request, says nothing of what it has written.
+        if self.peer != Peer::Amp && arrived != delivered {
+            return Err(format!("{arrived} samples have arrived: {ledger:?}"));
+        }
+        Ok(())
+    }
+}
+
+fn pushed(reply: &Value) -> Result<&'static str, String> {
+    let has_body = reply["body"].as_str().is_some_and(|body| !body.is_empty());
+    let headers = reply["headers"].as_object().unwrap();
+    match (reply["statusCode"].as_u64(), has_body) {
+        (Some(200), false) => Ok("200"),
+        (Some(200), true) => Ok("200 partial"),
+        (Some(503), true) if headers.contains_key("retry-after") => Ok("503"),
+        _ => Err(format!("the reply is {reply}")),
+    }
+}
+
+fn gauges() -> Vec<u8> {
+    request(resource(), None, vec![gauge("shelf", "", vec![number(7.0, &[])])]).encode_to_vec()
+}
+
+fn spans_of(count: u64) -> Vec<u8> {
+    let span = |number: u64| Span {
+        trace_id: Bytes::copy_from_slice(&(0x6563_0000_u128 << 96 | 7).to_be_bytes()),
+        span_id: Bytes::copy_from_slice(&number.to_be_bytes()),
+        name: "GET /cart".into(),
+        start_time_unix_nano: otlp_builder::NANOS,
+        end_time_unix_nano: otlp_builder::NANOS + 1_000_000,
+        ..Span::default()
+    };
+    let scope_spans = vec![ScopeSpans { spans: (1..=count).map(span).collect(), ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+}
+
+fn documents() -> Vec<Document> {
+    let document = |n: u64| {
+        let (id, trace_id) = (format!("{n:016x}"), "1-65630000-000000000000000000000007".to_owned());
+        let json = json!({"id": id, "trace_id": trace_id, "name": "cart", "start_time": 1.0, "end_time": 2.0});
+        Document { json: json.to_string(), trace_id, id }
+    };
+    (1..=3).map(document).collect()
+}
+
+fn write_request() -> Cargo {
+    let label = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
+    let series = |name: &str| TimeSeries {
+        labels: vec![label("__name__", name)],
+        samples: vec![Sample { value: 1.0, timestamp: 1_795_389_900_000 }],
+        ..TimeSeries::default()
+    };
+    let request = WriteRequest { timeseries: ["a", "b"].map(series).into(), metadata: Vec::new() };
+    let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap().into();
+    Cargo::WriteRequest { is_v2: false, snappy, points: 2 }
+}
+
+fn spooled(cargo: Cargo) -> String {
+    Spooled { cargo, why: "503: busy".into(), first_ms: 1_795_389_900_000 }.into_messages().remove(0)
+}
+
+fn message(body: String) -> String {
+    json!({"Records": [{
+        "messageId": "m-1", "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs",
+        "attributes": {"ApproximateReceiveCount": "1"},
+    }]})
+    .to_string()
+}
+
+#[tokio::test]
+async fn everyone_is_told_the_truth_whatever_is_ill() {
+    let task = Task::start().await;
+    let port = task.port();
+    let cells = PEERS.into_iter().flat_map(|peer| {
+        ILLS.into_iter().flat_map(move |ill| TRIGGERS.into_iter().map(move |trigger| (peer, ill, trigger)))
+    });
+    let outcomes: BTreeMap<_, _> = futures_util::stream::iter(cells)
+        .map(|(peer, ill, trigger)| async move {
+            let cell = Cell::prepare(peer, ill, trigger, port).await;
+            let told = cell.run().await;
+            let outcome = told.and_then(|told| {
+                let expected = expected(peer, ill, trigger);
+                if told != expected {
+                    let ledger = cell.sandbox.pipeline.ledger();
+                    return Err(format!("{told} instead of {expected}: {ledger:?}"));
+                }
+                cell.audit(expected_fate(peer, ill, trigger)).map(|()| told)
+            });
+            ((peer, ill, trigger), outcome)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+
+    println!("show: who is told what, when      tick         push         shard        spool");
+    for peer in PEERS {
+        for ill in ILLS {
+            let cell = |trigger| outcomes[&(peer, ill, trigger)].as_ref().map_or("WRONG", |told| told);
+            let row: Vec<String> = TRIGGERS.into_iter().map(|trigger| format!("{:12}", cell(trigger))).collect();
+            println!("show: {:<26}  {}", format!("{peer:?} {ill:?}"), row.join(" "));
+        }
+    }
+    let passed = outcomes.values().filter(|outcome| outcome.is_ok()).count();
+    println!("show: fault matrix: {passed} of {} cells passed, accounts balanced", outcomes.len());
+    let wrong: Vec<String> =
+        outcomes.iter().filter_map(|(cell, outcome)| Some(format!("{cell:?}: {}", outcome.as_ref().err()?))).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn no_destination_is_asked_more_at_a_time_than_it_is_meant_to_be() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_MAX_SAMPLE_AGE", "off"), ("SIDECARLESS_TARGET_INFO", "off")]).await;
+    // Each call takes long enough that all that are allowed are under way.
+    sandbox.amp.fail_always(Fault::Slow(Duration::from_millis(50)));
+    sandbox.aws.fail_always(|_| true, Fault::Slow(Duration::from_millis(50)));
+    let label = "x".repeat(1_500);
+    let points = (0..8_000).map(|n| number(1.0, &[("n", n.to_string().as_str().into()), ("x", label.as_str().into())]));
+    let metrics = request(resource(), None, vec![gauge("shelf", "", points.collect())]).encode_to_vec();
+    let spans = spans_of(1_000);
+    for (path, body) in [("/v1/metrics", &metrics), ("/v1/traces", &spans)] {
+        let push = Push { time: Duration::from_secs(60), ..Push::new(path, body) };
+        assert_eq!(sandbox.push(&push).await.status, 200, "{path}");
+    }
+    assert!(sandbox.amp.requests() > 12, "{} requests", sandbox.amp.requests());
+    assert_eq!((sandbox.amp.busiest(), sandbox.aws.busiest()), (8, 4));
+}
+
+#[tokio::test]
+async fn a_connection_that_died_while_the_function_was_frozen_costs_nothing() {
+    let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_MAX_SAMPLE_AGE", "off")]).await;
+    // One attempt is all that a message has, and a failure would keep it away for half a minute.
+    sandbox.amp.fail([Fault::Answer(Answer::Reset)]);
+    sandbox.aws.fail([Fault::Answer(Answer::Reset)]);
+    for cargo in [write_request(), Cargo::Documents(documents())] {
+        let deadline = Deadline::after(INVOCATION);
+        let reply = sandbox.pipeline.handle(&message(spooled(cargo)), &deadline).await.unwrap().into_json();
+        assert_eq!(reply, json!({"batchItemFailures": []}));
+    }
+    assert_eq!((sandbox.amp.samples().len(), sandbox.aws.xray().documents.len()), (2, 3));
+}
+
+#[tokio::test]
+async fn spans_for_the_otlp_endpoint_are_spooled_and_come_back() {
+    let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_TRACES_TO", "xray-otlp")]).await;
+    sandbox.aws.fail_always(|heard| heard.path == "/v1/traces", Fault::status(503, "busy"));
+    let now_ns = u64::try_from(Deadline::after(INVOCATION).started_ms()).unwrap() * 1_000_000;
+    let mut request = ExportTraceServiceRequest::decode(spans_of(3).as_slice()).unwrap();
+    for span in &mut request.resource_spans[0].scope_spans[0].spans {
+        span.start_time_unix_nano = now_ns;
+    }
+    let reply = sandbox.push(&Push::new("/v1/traces", &request.encode_to_vec())).await;
+    assert_eq!((reply.status, reply.body.len()), (200, 0), "acknowledged, because it is durable");
+    assert_eq!(sandbox.aws.xray().otlp.len(), 0);
+
+    let body = sandbox.aws.sqs().bodies.remove(0);
+    let again =
+        sandbox.pipeline.handle(&message(body.clone()), &Deadline::after(INVOCATION)).await.unwrap().into_json();
+    assert_eq!(
+        again["batchItemFailures"].as_array().unwrap().len(),
+        1,
+        "while it is known to be down nothing is tried"
+    );
+
+    sandbox.aws.mend();
+    // Another environment, whose circuit is closed.
+    let fresh = Sandbox::start(&[("SIDECARLESS_TRACES_TO", "xray-otlp")]).await;
+    let done = fresh.pipeline.handle(&message(body), &Deadline::after(INVOCATION)).await.unwrap().into_json();
+    assert_eq!(done, json!({"batchItemFailures": []}));
+    let arrived = ExportTraceServiceRequest::decode(fresh.aws.xray().otlp[0].as_slice()).unwrap();
+    assert_eq!(arrived.spans(), 3);
+    assert_eq!(fresh.pipeline.ledger().total(Fate::Redelivered, Signal::Spans), 3);
+    assert!(sandbox.pipeline.ledger().unbalanced().is_empty());
+}

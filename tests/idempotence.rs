@@ -1,0 +1,180 @@
+//! Everything may happen twice: a tick, a shard, a push, a message. AMP and X-Ray are left as one of each would have left
+//! them.
+//!
+//! AMP keeps one value per series and time and refuses another one; X-Ray keeps one document per id. So what is compared
+//! is what a second time adds to those: nothing that is new, and nothing that says otherwise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+mod otlp_builder;
+mod sandbox;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message as _;
+use serde_json::json;
+use sidecarless::deadline::Deadline;
+use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+
+use otlp_builder::{attributes, gauge, number, request, resource, summary};
+use sandbox::http::Fault;
+use sandbox::task::Task;
+use sandbox::{Push, Sandbox};
+
+const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");
+const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "http://sqs.invalid/123456789012/spool");
+const SHOP: (&str, &str) = ("SIDECARLESS_CLUSTERS", "shop");
+
+/// What AMP and X-Ray would hold: a value for each series and time, a document for each id.
+#[derive(Debug, Default, PartialEq)]
+struct Kept {
+    samples: BTreeMap<(String, i64), u64>,
+    documents: BTreeMap<String, String>,
+}
+
+impl Kept {
+    /// Panics where something is said twice in different ways.
+    fn of(sandbox: &Sandbox) -> Self {
+        let mut kept = Self::default();
+        for (labels, value, at_ms) in sandbox.amp.samples() {
+            let series = format!("{labels:?}");
+            let before = kept.samples.insert((series.clone(), at_ms), value.to_bits());
+            assert!(before.is_none_or(|before| before == value.to_bits()), "{series} has two values at {at_ms}");
+        }
+        for document in &sandbox.aws.xray().documents {
+            let id = document["id"].as_str().unwrap().to_owned();
+            let text = document.to_string();
+            let before = kept.documents.insert(id.clone(), text.clone());
+            assert!(before.is_none_or(|before| before == text), "segment {id} has two documents");
+        }
+        kept
+    }
+}
+
+fn metrics() -> Vec<u8> {
+    let points = (0..20).map(|n| number(f64::from(n), &[("n", n.to_string().as_str().into())])).collect();
+    let metrics = vec![gauge("shelf", "", points), summary("request.duration", 3, 4.5, &[(0.5, 1.0), (0.9, 2.0)])];
+    request(resource(), None, metrics).encode_to_vec()
+}
+
+/// Spans of every kind: some become two documents, of which one has an id that is made here.
+fn spans() -> Vec<u8> {
+    let span = |number: u8| {
+        let local_root = attributes(&[("aws.span.kind", "LOCAL_ROOT".into())]);
+        Span {
+            trace_id: Bytes::copy_from_slice(&(0x6563_0000_u128 << 96 | 7).to_be_bytes()),
+            span_id: Bytes::copy_from_slice(&[number; 8]),
+            name: "GET /cart".into(),
+            kind: i32::from(number % 6),
+            start_time_unix_nano: otlp_builder::NANOS,
+            end_time_unix_nano: otlp_builder::NANOS + 1_000_000,
+            attributes: if number > 6 { local_root } else { Vec::new() },
+            ..Span::default()
+        }
+    };
+    let scope_spans = vec![ScopeSpans { spans: (1..=12).map(span).collect(), ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+}
+
+async fn invoke(sandbox: &Sandbox, event: &str) {
+    sandbox.pipeline.handle(event, &Deadline::after(Duration::from_secs(20))).await.unwrap();
+}
+
+/// The messages that wait, as the queue would hand them over.
+fn messages(bodies: &[String]) -> String {
+    let record = |(n, body): (usize, &String)| json!({"messageId": format!("m-{n}"), "receiptHandle": "h", "body": body, "eventSource": "aws:sqs"});
+    json!({"Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>()}).to_string()
+}
+
+#[tokio::test]
+async fn a_push_that_is_sent_again_changes_nothing() {
+    for (path, body) in [("/v1/metrics", metrics()), ("/v1/traces", spans())] {
+        let event = Sandbox::event(&Push::new(path, &body));
+        let sandbox = Sandbox::start(&[ANY_AGE]).await;
+        invoke(&sandbox, &event).await;
+        let once = Kept::of(&sandbox);
+        assert!(once.samples.len() + once.documents.len() > 12, "{path}: {once:?}");
+        for _ in 0..3 {
+            invoke(&sandbox, &event).await;
+        }
+        assert_eq!(Kept::of(&sandbox), once, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_push_that_half_of_was_taken_is_completed_by_the_next() {
+    let body = spans();
+    let event = Sandbox::event(&Push::new("/v1/traces", &body));
+    let whole = Sandbox::start(&[]).await;
+    invoke(&whole, &event).await;
+    let ids: BTreeSet<String> = Kept::of(&whole).documents.into_keys().collect();
+
+    let sandbox = Sandbox::start(&[]).await;
+    for id in ids.iter().take(5) {
+        sandbox.aws.xray().unprocessed.insert(id.clone(), ("ThrottledException", 1_000));
+    }
+    let push = Push { time: Duration::from_secs(1), ..Push::new("/v1/traces", &body) };
+    assert_eq!(sandbox.push(&push).await.status, 503, "the client sends all of it again");
+    assert_eq!(Kept::of(&sandbox).documents.len(), ids.len() - 5);
+    sandbox.aws.xray().unprocessed.clear();
+    assert_eq!(sandbox.push(&push).await.status, 200);
+    assert_eq!(Kept::of(&sandbox), Kept::of(&whole));
+}
+
+#[tokio::test]
+async fn a_message_that_is_delivered_again_changes_nothing() {
+    let events = [("/v1/metrics", metrics()), ("/v1/traces", spans())];
+    let events = events.map(|(path, body)| Sandbox::event(&Push::new(path, &body)));
+    let direct = Sandbox::start(&[ANY_AGE]).await;
+    let ill = Sandbox::start(&[ANY_AGE, SPOOL]).await;
+    ill.amp.fail_always(Fault::status(503, "busy"));
+    ill.aws.fail_always(|heard| heard.path == "/TraceSegments", Fault::status(503, "busy"));
+    for event in &events {
+        invoke(&direct, event).await;
+        invoke(&ill, event).await;
+    }
+    let bodies = ill.aws.sqs().bodies.clone();
+    assert_eq!(bodies.len(), 2);
+
+    let later = Sandbox::start(&[ANY_AGE]).await;
+    for _ in 0..3 {
+        invoke(&later, &messages(&bodies)).await;
+        assert_eq!(Kept::of(&later), Kept::of(&direct), "as if it had never waited");
+    }
+}
+
+#[tokio::test]
+async fn scrapes_carry_their_own_times_so_that_a_tick_or_shard_that_comes_again_never_says_otherwise() {
+    let task = Task::start().await;
+    // From one task on a tick sends messages; with all inline it scrapes itself.
+    for inline in ["300", "0"] {
+        let sandbox = Sandbox::start(&[SHOP, SPOOL, ("SIDECARLESS_INLINE_TASKS", inline)]).await;
+        for _ in 0..3 {
+            sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
+        }
+        for _ in 0..2 {
+            invoke(&sandbox, r#"{"sidecarless":"tick","at":"2026-11-22T23:25:00Z"}"#).await;
+        }
+        let shards = sandbox.aws.sqs().bodies.clone();
+        for _ in 0..2 {
+            if !shards.is_empty() {
+                invoke(&sandbox, &messages(&shards)).await;
+            }
+        }
+        // Each scrape has its own time: what comes again is one more scrape, and no second value of one.
+        let kept = Kept::of(&sandbox);
+        let series: BTreeSet<&String> = kept.samples.keys().map(|(series, _)| series).collect();
+        let up = series.iter().filter(|series| series.contains("\"__name__\": \"up\"")).count();
+        assert_eq!(up, 3, "inline {inline}: one series for each target, however often it is scraped");
+    }
+}

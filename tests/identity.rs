@@ -1,0 +1,163 @@
+//! Whose telemetry it is: a push by a task, from what it says of itself to what is written of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+mod otlp_builder;
+mod sandbox;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use otlp_builder::{attributes, gauge, number, request};
+use prost::Message as _;
+use sandbox::http::Fault;
+use sandbox::{Push, Sandbox};
+use sidecarless::model::otlp::{ExportTraceServiceRequest, KeyValue, Resource, ResourceSpans, ScopeSpans, Span};
+
+const IAM: (&str, &str) = ("SIDECARLESS_AUTH", "iam");
+const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");
+
+fn arn(id: &str) -> String {
+    format!("arn:aws:ecs:eu-west-1:111122223333:task/shop/{id}")
+}
+
+fn session(role: &str, id: &str) -> String {
+    format!("arn:aws:sts::111122223333:assumed-role/{role}/{id}")
+}
+
+fn said(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
+    attributes(&pairs.iter().map(|&(key, value)| (key, value.into())).collect::<Vec<_>>())
+}
+
+fn metrics(pairs: &[(&str, &str)]) -> Vec<u8> {
+    request(said(pairs), None, vec![gauge("queue.length", "", vec![number(7.0, &[])])]).encode_to_vec()
+}
+
+fn traces(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let span = Span {
+        trace_id: Bytes::copy_from_slice(&(0x6563_0000_u128 << 96 | 7).to_be_bytes()),
+        span_id: Bytes::from_static(&[1; 8]),
+        name: "GET /cart".into(),
+        kind: 2,
+        start_time_unix_nano: otlp_builder::NANOS,
+        end_time_unix_nano: otlp_builder::NANOS + 1_000_000,
+        ..Span::default()
+    };
+    let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
+    let resource = Some(Resource { attributes: said(pairs), ..Resource::default() });
+    let of_resource = ResourceSpans { resource, scope_spans, ..ResourceSpans::default() };
+    ExportTraceServiceRequest { resource_spans: vec![of_resource] }.encode_to_vec()
+}
+
+async fn labels_of(sandbox: &Sandbox, body: &[u8], caller: Option<&str>) -> BTreeMap<String, String> {
+    let reply = sandbox.push(&Push { caller, ..Push::new("/v1/metrics", body) }).await;
+    assert_eq!(reply.status, 200);
+    sandbox.amp.named("queue_length").pop().expect("it arrives, whosever it is").0
+}
+
+#[tokio::test]
+async fn a_push_that_claims_another_task_arrives_as_the_task_that_signed_it() {
+    let sandbox = Sandbox::start(&[IAM, ANY_AGE]).await;
+    let a = sandbox.aws.ecs().add_task("shop", "cart", None);
+    let b = sandbox.aws.ecs().add_task("shop", "bank", None);
+    let forged =
+        [("aws.ecs.task.arn", arn(&b)), ("aws.ecs.task.family", "bank".into()), ("service.name", "mine".into())];
+    let forged: Vec<(&str, &str)> = forged.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let caller = session("cart", &a);
+
+    let labels = labels_of(&sandbox, &metrics(&forged), Some(&caller)).await;
+    for (name, expected) in [
+        ("aws_ecs_task_arn", arn(&a).as_str()),
+        ("aws_ecs_task_id", &a),
+        ("aws_ecs_task_family", "cart"),
+        ("aws_ecs_task_revision", "12"),
+        ("aws_ecs_service_name", "cart"),
+        ("aws_ecs_cluster_name", "shop"),
+        ("aws_ecs_launchtype", "fargate"),
+        ("cloud_region", "eu-west-1"),
+        ("service_name", "mine"),
+    ] {
+        assert_eq!(labels.get(name).map(String::as_str), Some(expected), "{name}");
+    }
+    assert!(!labels.keys().any(|name| name.starts_with("aws_log")), "lists of log groups are no labels: {labels:?}");
+
+    let reply = sandbox.push(&Push { caller: Some(&caller), ..Push::new("/v1/traces", &traces(&forged)) }).await;
+    assert_eq!(reply.status, 200);
+    let xray = sandbox.aws.xray();
+    let document = &xray.documents[0];
+    assert_eq!(document["aws"]["ecs"]["task_arn"], arn(&a).as_str(), "{document}");
+    assert_eq!(document["aws"]["cloudwatch_logs"][0]["log_group"], "/shop/cart", "{document}");
+}
+
+#[tokio::test]
+async fn only_a_session_that_is_proven_to_be_a_task_is_one() {
+    let sandbox = Sandbox::start(&[IAM, ANY_AGE]).await;
+    let a = sandbox.aws.ecs().add_task("shop", "cart", None);
+    for (case, caller) in [
+        ("a role that the task does not have", session("bank", &a)),
+        ("another account", session("cart", &a).replace("111122223333", "444455556666")),
+        ("a task that does not exist", session("cart", &"f".repeat(32))),
+        ("no task's id", session("cart", "botocore-session-1700000000")),
+        ("no role", "arn:aws:iam::111122223333:user/ann".into()),
+    ] {
+        let labels = labels_of(&sandbox, &metrics(&[("service.name", "mine")]), Some(&caller)).await;
+        assert!(!labels.contains_key("aws_ecs_task_arn"), "{case}: {labels:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_resource_that_names_its_task_is_completed_and_not_corrected() {
+    let sandbox = Sandbox::start(&[ANY_AGE]).await;
+    let a = sandbox.aws.ecs().add_task("shop", "cart", None);
+    let labels = labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &arn(&a)), ("cloud.region", "mars")]), None).await;
+    assert_eq!((labels["aws_ecs_service_name"].as_str(), labels["cloud_region"].as_str()), ("cart", "mars"));
+
+    for (case, task) in [("of nobody", arn(&"f".repeat(32))), ("no ARN", "cart".into())] {
+        let labels = labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &task)]), None).await;
+        assert!(!labels.contains_key("aws_ecs_service_name"), "{case}: {labels:?}");
+    }
+}
+
+#[tokio::test]
+async fn ecs_is_asked_once_for_a_task_and_once_a_minute_for_what_is_none() {
+    let sandbox = Sandbox::start(&[IAM, ANY_AGE, ("SIDECARLESS_CLUSTERS", "shop")]).await;
+    let a = sandbox.aws.ecs().add_task("shop", "cart", None);
+    for caller in [session("cart", &a), session("cart", &"f".repeat(32))] {
+        let before = sandbox.aws.ecs().count("DescribeTasks");
+        for _ in 0..5 {
+            labels_of(&sandbox, &metrics(&[]), Some(&caller)).await;
+        }
+        assert_eq!(sandbox.aws.ecs().count("DescribeTasks") - before, 1, "{caller}");
+    }
+}
+
+#[tokio::test]
+async fn an_ecs_that_does_not_answer_costs_no_telemetry() {
+    for denied in [true, false] {
+        let sandbox = Sandbox::start(&[IAM, ANY_AGE, ("SIDECARLESS_CLUSTERS", "shop")]).await;
+        let a = sandbox.aws.ecs().add_task("shop", "cart", None);
+        if denied {
+            sandbox.aws.ecs().denied.push("shop".into());
+        } else {
+            sandbox.aws.fail(vec![Fault::Answer(sandbox::http::Answer::Hang); 10]);
+        }
+        let labels = labels_of(&sandbox, &metrics(&[("service.name", "mine")]), Some(&session("cart", &a))).await;
+        assert_eq!(labels["service_name"], "mine");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_when_that_is_switched_off() {
+    let sandbox = Sandbox::start(&[IAM, ANY_AGE, ("SIDECARLESS_IDENTITY", "off")]).await;
+    let a = sandbox.aws.ecs().add_task("shop", "cart", None);
+    let labels = labels_of(&sandbox, &metrics(&[]), Some(&session("cart", &a))).await;
+    assert!(!labels.contains_key("aws_ecs_task_arn"));
+    assert!(sandbox.aws.ecs().calls.is_empty());
+}

@@ -1,0 +1,46 @@
+//! SQS: takes messages, one by one or ten at a time, and back-offs.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::http::{Answer, Heard};
+
+#[derive(Default)]
+pub(crate) struct State {
+    /// Bodies of messages that were taken.
+    pub(crate) bodies: Vec<String>,
+    /// Seconds that messages are to stay out of sight.
+    pub(crate) back_offs: Vec<i64>,
+}
+
+/// SQS's answer; `None`: the request is not meant for SQS.
+pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &Heard) -> Option<Answer> {
+    let (_, operation) = heard.header("x-amz-target").split_once("AmazonSQS.")?;
+    let input: Value = serde_json::from_slice(&heard.body).unwrap();
+    let mut state = state.lock().unwrap();
+    let answer = match operation {
+        "SendMessage" => json!({"MessageId": state.take(&input), "MD5OfMessageBody": ""}),
+        "SendMessageBatch" => {
+            let entries = input["Entries"].as_array().unwrap();
+            let mut taken =
+                |entry: &Value| json!({"Id": entry["Id"], "MessageId": state.take(entry), "MD5OfMessageBody": ""});
+            json!({"Successful": entries.iter().map(&mut taken).collect::<Vec<_>>(), "Failed": []})
+        }
+        "ChangeMessageVisibility" => {
+            state.back_offs.push(input["VisibilityTimeout"].as_i64().unwrap());
+            json!({})
+        }
+        other => panic!("SQS is asked for {other}"),
+    };
+    Some(Answer::of(200, "application/x-amz-json-1.0", answer.to_string()))
+}
+
+impl State {
+    fn take(&mut self, message: &Value) -> String {
+        let body = message["MessageBody"].as_str().unwrap();
+        assert!(body.len() <= 1 << 20, "a message of {} bytes", body.len());
+        self.bodies.push(body.to_owned());
+        format!("m-{}", self.bodies.len())
+    }
+}
