@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -21,12 +22,21 @@ from cloud import Account, ministack  # noqa: E402
 from door import Door  # noqa: E402
 
 from demo import ecs  # noqa: E402
-from demo.sources import LOG_GROUP  # noqa: E402
 from demo.peers import ACCOUNT, REGION, Peers, forget_settings, moto, prometheus  # noqa: E402
+from demo.sources import LOG_GROUP  # noqa: E402
 
 STACK = "sidecarless"
 BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless")
 forget_settings()
+
+
+def interrupted(number: int, _: object) -> None:
+    """A stop from outside ends the tests as Ctrl-C does: with everything stopped that they have started."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, interrupted)
 
 
 @dataclass
