@@ -99,6 +99,11 @@ fn zstd_bomb(blocks: usize) -> Vec<u8> {
     frame
 }
 
+/// A zstd frame with one empty raw block.
+fn zstd_of_nothing() -> Vec<u8> {
+    vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38, 0x01, 0x00, 0x00]
+}
+
 /// Length-delimited fields around one another, the innermost first.
 fn nested(tags: impl Iterator<Item = u8>) -> Vec<u8> {
     // Written from its end, so that a million of them take no longer than they are.
@@ -188,6 +193,7 @@ fn knocks() -> Vec<(String, Knock, u64)> {
     knock("a gzip bomb in a thousand members", Knock::metrics(&gzip(&vec![0; 1 << 16]).repeat(1_000)), 413);
     knock("a zstd bomb", Knock::metrics(&zstd_bomb(100_000)), 413);
     knock("a zstd bomb in a hundred frames", Knock::metrics(&zstd_bomb(2).repeat(100)), 413);
+    knock("zstd frames of nothing, by the hundred thousand", Knock::metrics(&zstd_of_nothing().repeat(100_000)), 400);
     knock("a zstd window of two terabytes", Knock::metrics(&[0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 1, 0, 0]), 400);
     knock("gzip in gzip", Knock::metrics(&gzip(&gzip(&good))), 400);
 

@@ -21,6 +21,8 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The largest window that a decoder has to know (RFC 8878, section 3.1.1.1.2). It is memory taken for a few bytes.
 const ZSTD_WINDOW: u64 = 8 << 20;
+/// Frames in one body: clients write one. Each costs a decoder and its tables, even where it stands for nothing.
+const ZSTD_FRAMES: usize = 100;
 /// RFC 1950, section 2.2: deflate with the largest window, which is what everybody writes.
 const ZLIB_CMF: u8 = 0x78;
 
@@ -50,15 +52,20 @@ pub(super) fn inflate(body: Bytes, content_encoding: Option<&str>) -> Result<Byt
 fn unzstd(body: &[u8]) -> io::Result<Option<Bytes>> {
     let mut rest = body;
     let mut inflated = Vec::new();
-    while !rest.is_empty() {
+    for _ in 0..ZSTD_FRAMES {
+        let compressed = rest.len();
         let frame = StreamingDecoder::new_with_max_window_size(&mut rest, ZSTD_WINDOW).map_err(io::Error::other)?;
-        let Some(frame) = capped(frame, body.len(), INFLATED_LIMIT - inflated.len())? else { return Ok(None) };
-        if inflated.is_empty() && rest.is_empty() {
-            return Ok(Some(frame));
+        let Some(frame) = capped(frame, compressed, INFLATED_LIMIT - inflated.len())? else { return Ok(None) };
+        if rest.is_empty() {
+            if inflated.is_empty() {
+                return Ok(Some(frame));
+            }
+            inflated.extend_from_slice(&frame);
+            return Ok(Some(inflated.into()));
         }
         inflated.extend_from_slice(&frame);
     }
-    Ok(Some(inflated.into()))
+    Err(io::Error::other(format!("more than {ZSTD_FRAMES} frames")))
 }
 
 /// Names what is wrong. `None` stands for more than the limit.
