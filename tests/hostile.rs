@@ -298,7 +298,7 @@ fn whatever_is_sent_is_answered_and_the_next_good_push_is_taken() {
     }
     let peak = stand.peak_memory();
     let kilobytes: u64 = peak.split_whitespace().find_map(|word| word.parse().ok()).expect("Linux says it");
-    println!("hostile pushes: {}, statuses {statuses:?}, peak memory {} MB", knocks.len(), kilobytes >> 10);
+    println!("show: hostile pushes: {}, statuses {statuses:?}, peak memory {} MB", knocks.len(), kilobytes >> 10);
     assert!(surprises.is_empty(), "{surprises:#?}");
     assert!(kilobytes < PEAK_KB, "{peak}");
 }

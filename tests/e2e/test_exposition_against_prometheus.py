@@ -219,4 +219,4 @@ def test_a_page_gives_the_series_that_prometheus_has_of_it(target: int, tmp_path
         assert exemplars(amp, "sidecarless") == exemplars(amp, "prometheus") != set()
         samples = sum(len(page) for page in ours.values())
         broken = sum(1 for page in ours.values() for name, value in page.items() if '"up"' in name and math.isclose(float(value), 0))
-        print(f"\n{len(PAGES)} pages, {broken} of them broken, {samples} series: the same from Prometheus and from the function")
+        print(f"\nshow: {len(PAGES)} pages, {broken} of them broken, {samples} series: the same from Prometheus and from the function")
