@@ -148,8 +148,11 @@ async fn an_ecs_that_does_not_answer_costs_no_telemetry() {
         } else {
             sandbox.aws.fail(vec![Fault::Answer(sandbox::http::Answer::Hang); 10]);
         }
-        let labels = labels_of(&sandbox, &metrics(&[("service.name", "mine")]), Some(&session("cart", &a))).await;
-        assert_eq!(labels["service_name"], "mine");
+        let (body, caller) = (metrics(&[("service.name", "mine")]), session("cart", &a));
+        assert_eq!(labels_of(&sandbox, &body, Some(&caller)).await["service_name"], "mine");
+        let asked = sandbox.aws.ecs().calls.clone();
+        labels_of(&sandbox, &body, Some(&caller)).await;
+        assert_eq!(sandbox.aws.ecs().calls, asked, "the next push does not wait for it again");
     }
 }
 

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Discovered, Discovery, Page};
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::{CLUSTERS_AT_ONCE, Discovered, Discovery, Page};
 use crate::deadline::Deadline;
 use crate::model::arn::TaskArn;
 use crate::model::target::Task;
@@ -63,21 +66,34 @@ impl Discovery {
         if let Some(answer) = self.identified.answer(id, now_ms) {
             return answer;
         }
-        let mut answer = self.known.task(id, now_ms);
-        for cluster in clusters {
-            if answer.is_some() {
-                break;
-            }
-            let page = Page { cluster: cluster.clone(), tasks: vec![id.to_owned()] };
-            let Discovered { tasks, dropped, failures, .. } = self.describe(&[page], deadline).await;
-            for failure in failures {
-                tracing::warn!(reason = failure.to_string(), "the sender of a push is not known: {failure}");
-            }
-            answer = tasks.into_iter().chain(dropped).next();
-        }
+        // Whoever asks may lose patience before ECS answers: then nobody asks again for a while.
+        self.identified.keep(id, None, now_ms);
+        let answer = match self.known.task(id, now_ms) {
+            Some(task) => Some(task),
+            None => self.described(id, clusters, deadline).await,
+        };
         let answer = answer.filter(|task| self.wanted.includes(&task.cluster_arn));
         self.identified.keep(id, answer.clone(), now_ms);
         answer
+    }
+
+    /// The task of this id in any of the clusters.
+    async fn described(&self, id: &str, clusters: &[String], deadline: &Deadline) -> Option<Arc<Task>> {
+        let mut answers = stream::iter(clusters)
+            .map(|cluster| async move {
+                let page = Page { cluster: cluster.clone(), tasks: vec![id.to_owned()] };
+                self.describe(&[page], deadline).await
+            })
+            .buffer_unordered(CLUSTERS_AT_ONCE);
+        while let Some(Discovered { tasks, dropped, failures, .. }) = answers.next().await {
+            for failure in failures {
+                tracing::warn!(reason = failure.to_string(), "the sender of a push is not known: {failure}");
+            }
+            if let Some(task) = tasks.into_iter().chain(dropped).next() {
+                return Some(task);
+            }
+        }
+        None
     }
 }
 
