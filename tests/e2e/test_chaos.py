@@ -1,7 +1,7 @@
 """Pushes and ticks while destinations fail at random and environments are killed at any moment: what was acknowledged is
 there in the end, once.
 
-CHAOS_SECONDS says for how long (60), CHAOS_SEED repeats a run, as far as threads can be repeated.
+CHAOS_SECONDS says for how long (30), CHAOS_SEED repeats a run, as far as threads can be repeated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from demo import ecs
 from demo.peers import CREDENTIALS, REGION, Peers, get, moto, prometheus, wait_for
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "60"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED") or secrets.randbits(32))
 # Of an invocation: long enough for the five seconds that a delivery is tried before it is spooled.
 TIMEOUT = 10.0

@@ -165,7 +165,7 @@ def tick(aws: str, amp: str, target: int) -> dict[str, Any]:
     rules = ";".join(f"family=pages port={target} path=/{number} job=page-{number}" for number in range(len(PAGES)))
     own = {
         "SIDECARLESS_SCRAPE_RULES": rules, "SIDECARLESS_EXTERNAL_LABELS": "by=sidecarless", "SIDECARLESS_STATS": "prometheus",
-        "SIDECARLESS_CLUSTERS": ecs.CLUSTER,
+        "SIDECARLESS_CLUSTERS": ecs.CLUSTER, "SIDECARLESS_SELF_METRICS": "off",
     }
     environment = {**os.environ, **CREDENTIALS, "AWS_REGION": REGION, **settings(f"{amp}/api/v1/write", aws), **own}
     event = (ROOT / "events" / "tick.json").read_text()

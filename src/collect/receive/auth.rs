@@ -2,6 +2,10 @@
 //!
 //! The function knows the tokens only by their SHA-256 hashes, and compares in constant time.
 
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 
 use super::Refused;
@@ -84,16 +88,27 @@ impl Gate {
                 "a bearer token is missing: set OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20<token>",
             ));
         };
-        let (scheme, token) = header.trim().split_once(' ').unwrap_or((header, ""));
-        let token = token.trim();
-        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.len() > LONGEST_TOKEN {
+        let Some(token) = presented_token(header) else {
             return Err(Refused::unauthenticated("the authorization header is not of the form `Bearer <token>`"));
-        }
+        };
         let presented = digest(&SHA256, token.as_bytes());
         // Every accepted token is looked at, whatever the ones before it gave.
         let known = self.tokens.iter().fold(false, |known, token| known | same(token, presented.as_ref()));
         if known { Ok(()) } else { Err(Refused::unauthenticated("the bearer token is not one of those accepted here")) }
     }
+}
+
+/// The token of `Bearer <token>`; or the password of `Basic`, which clients that can send no header of their own take from a
+/// URL (RFC 7617): X-Ray's remote samplers.
+fn presented_token(header: &str) -> Option<Cow<'_, str>> {
+    let (scheme, credentials) = header.trim().split_once(' ')?;
+    let credentials = Some(credentials.trim()).filter(|text| !text.is_empty() && text.len() <= LONGEST_TOKEN)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(Cow::Borrowed(credentials));
+    }
+    let decoded = STANDARD.decode(credentials).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let (_, password) = str::from_utf8(&decoded).ok()?.split_once(':')?;
+    (!password.is_empty()).then(|| Cow::Owned(password.to_owned()))
 }
 
 /// ARN and name of the role that a session is of. Its path is not part of a session's ARN (IAM User Guide, "IAM identifiers").
@@ -139,6 +154,12 @@ mod tests {
             (Some("Bearer "), false),
             (Some("new"), false),
             (Some("Basic new"), false),
+            // sampler:new, :new, new and sampler:
+            (Some("Basic c2FtcGxlcjpuZXc="), true),
+            (Some("basic Om5ldw=="), true),
+            (Some("Basic bmV3"), false),
+            (Some("Basic c2FtcGxlcjo="), false),
+            (Some("Digest c2FtcGxlcjpuZXc="), false),
             (None, false),
         ] {
             assert_eq!(admitted(&gate, authorization, true), expected, "{authorization:?}");
