@@ -34,6 +34,12 @@ emulator() {
   fi
 }
 
+# The Rust SDK as a client.
+rust_client() {
+  say "building the Rust SDK's client into .tools/rust-client"
+  CARGO_TARGET_DIR="$TOOLS/rust-client" cargo build --quiet --locked --manifest-path "$ROOT/tests/e2e/rust_client/Cargo.toml"
+}
+
 # The SAM CLI, for checking the template.
 sam_cli() {
   local venv="$TOOLS/sam-$SAM_VERSION"

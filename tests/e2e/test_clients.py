@@ -28,6 +28,7 @@ from demo.peers import Peers, function, query, wait_for
 
 HERE = Path(__file__).parent
 NODE_MODULES = ROOT / ".tools" / "node" / "node_modules"
+RUST_CLIENT = ROOT / ".tools" / "rust-client" / "debug" / "rust-client"
 HAS_NODE = bool(shutil.which("node")) and NODE_MODULES.is_dir()
 WITH_NODE = pytest.mark.skipif(not HAS_NODE, reason="there is no Node here, or its packages are not installed")
 SPANS = POINTS = 3
@@ -142,6 +143,21 @@ def counted(stack: Stack, client: str, service: str, encoding: str, compression:
     found = [wait_for(f"{client}: {promql}", lambda promql=promql: query(stack.amp, promql))[0] for promql in asked]
     assert [one["value"][1] for one in found] == ["3", "1"]
     arrived(client, "metrics", encoding, compression, 2, len(found))
+
+
+@pytest.mark.skipif(not RUST_CLIENT.exists(), reason="the Rust SDK's client is not built")
+@pytest.mark.parametrize("encoding, compression", [("protobuf", "none"), ("protobuf", "gzip"), ("json", "none")])
+def test_traces_and_metrics_of_rust(stack: Stack, encoding: str, compression: str) -> None:
+    service = f"rust-{encoding}-{compression}"
+    environment = variables(stack, service, compression)
+    if compression == "none":
+        # This SDK takes `none` for an unknown compression.
+        del environment["OTEL_EXPORTER_OTLP_COMPRESSION"]
+    ran = subprocess.run([RUST_CLIENT, encoding], env=environment, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    documents = wait_for("the segments", lambda: ecs.trace_documents(stack.aws, ran.stdout.strip()))
+    arrived("rust", "traces", encoding, compression, 2, len(documents))
+    counted(stack, "rust", service, encoding, compression)
 
 
 class Sampling(BaseHTTPRequestHandler):
