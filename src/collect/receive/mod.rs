@@ -16,6 +16,7 @@ use prost::Message;
 pub use answer::{Refused, accepted, passed_on, segments_taken};
 pub use auth::Gate;
 pub use health::page;
+pub use inflate::inflate;
 
 use route::{Route, Signal};
 
@@ -67,7 +68,7 @@ pub fn receive(request: &Request<'_>, gate: &Gate) -> Result<Received, Refused> 
     }
     gate.admit(request).map_err(refuse)?;
     let body = request.body.decode().map_err(|reason| refuse(Refused::malformed(reason)))?;
-    let body = inflate::inflate(body, request.header("content-encoding")).map_err(refuse)?;
+    let body = inflate(body, request.header("content-encoding")).map_err(refuse)?;
     match route {
         Route::Signal(signal) => decode(signal, encoding, body, request).map_err(refuse),
         Route::RawSegments => Ok(Received::RawSegments(body)),
