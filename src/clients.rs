@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{Builder, tls};
 use thiserror::Error;
 use url::Url;
@@ -56,12 +56,6 @@ pub async fn aws() -> SdkConfig {
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(CALL_TIMEOUT).build();
     aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await
-}
-
-/// X-Ray without the SDK's own retries: ours know the deadline and which documents of a call to send again.
-pub fn xray(aws: &SdkConfig) -> aws_sdk_xray::Client {
-    let config = aws_sdk_xray::config::Builder::from(aws).retry_config(RetryConfig::disabled()).build();
-    aws_sdk_xray::Client::from_conf(config)
 }
 
 /// ECS with the SDK's retries.

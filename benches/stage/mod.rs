@@ -14,12 +14,13 @@ pub(crate) struct Stage {
     /// Makes the input of so many items, and gives back what does the work.
     pub(crate) prepare: fn(usize) -> Work,
     /// Items in whose number a regression is looked for: what SDKs and tasks send at a time.
+    #[allow(dead_code, reason = "the benchmark of time takes every size")]
     pub(crate) usual: usize,
 }
 
 pub(crate) type Work = Box<dyn FnMut()>;
 
-pub(crate) const STAGES: [Stage; 18] = [
+pub(crate) const STAGES: [Stage; 19] = [
     Stage { name: "event/traces", prepare: push::event_of_traces, usual: 500 },
     Stage { name: "event/metrics", prepare: push::event_of_metrics, usual: 1_000 },
     Stage { name: "base64/traces", prepare: push::base64_of_traces, usual: 500 },
@@ -33,6 +34,7 @@ pub(crate) const STAGES: [Stage; 18] = [
     Stage { name: "decode/stats", prepare: rest::decode_of_stats, usual: 10 },
     Stage { name: "translate/stats", prepare: rest::translate_stats, usual: 10 },
     Stage { name: "translate/exposition", prepare: rest::translate_exposition, usual: 1_000 },
+    Stage { name: "encode/traces", prepare: rest::encode_traces, usual: 500 },
     Stage { name: "encode/metrics", prepare: rest::encode_metrics, usual: 1_000 },
     Stage { name: "encode/exposition", prepare: rest::encode_exposition, usual: 1_000 },
     Stage { name: "compress/metrics", prepare: rest::compress_metrics, usual: 1_000 },

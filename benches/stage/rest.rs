@@ -7,10 +7,11 @@ use reqwest::header::HeaderMap;
 use sidecarless::aws::sign::Signer;
 use sidecarless::model::exposition::Format;
 use sidecarless::model::remote_write::encode_series;
+use sidecarless::model::segment::put_trace_segments;
 use sidecarless::model::series::{Labels, SeriesBatch};
 use sidecarless::model::stats::{StatsDocument, TaskDocument};
 use sidecarless::translate::exposition::{self, Scrape};
-use sidecarless::translate::stats;
+use sidecarless::translate::{spans, stats};
 use url::Url;
 
 use super::push::series_of;
@@ -63,6 +64,13 @@ fn series_of_page(page: &str) -> SeriesBatch {
     let mut batch = SeriesBatch::default();
     exposition::series(page.as_bytes(), Format::Text, &scrape, &mut batch).expect("a sound page");
     batch
+}
+
+/// Documents as the bodies of calls.
+pub(super) fn encode_traces(spans: usize) -> Work {
+    const PER_CALL: usize = 50;
+    let documents = spans::segments(&payload::traces(spans), &spans::Options::default()).documents;
+    work(move || documents.chunks(PER_CALL).map(put_trace_segments).map(|body| body.len()).sum::<usize>())
 }
 
 pub(super) fn encode_metrics(points: usize) -> Work {
