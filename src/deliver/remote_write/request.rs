@@ -141,7 +141,7 @@ fn size(series: SeriesView<'_>) -> usize {
     const PER_EXEMPLAR: usize = 256;
     let histogram = |deltas: usize| 128 + 20 * deltas;
     let histograms = series.histograms().iter();
-    8 + series.encoded_labels().len()
+    8 + series.labels_len()
         + PER_SAMPLE * series.samples().len()
         + PER_EXEMPLAR * series.exemplars().len()
         + histograms.map(|h| histogram(h.positive.deltas.len() + h.negative.deltas.len())).sum::<usize>()
