@@ -7,6 +7,7 @@ code takes the same number on a busy machine and on an idle one. Growth of more 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 GROWTH = 0.05
+# What depends on the state of the heap and not on the code: whether memory that calloc gives is fresh, and so is not
+# cleared; and copies of kilobytes, of which callgrind counts every byte when they are made by `rep movsb`.
+TUNABLES = ":".join(
+    f"glibc.{name}={value}"
+    for name, value in (
+        ("malloc.mmap_threshold", 131072),
+        ("cpu.x86_rep_movsb_threshold", 1 << 40),
+        ("cpu.x86_rep_stosb_threshold", 1 << 40),
+    )
+)
 HEADER = "# Instructions of each stage over its usual payload, as callgrind counts them. By scripts/bench --check --update\n"
 
 
@@ -41,10 +52,10 @@ def main() -> int:
 
 
 def count(binary: Path, stage: str) -> int:
-    """Instructions of the one call of `counted`; callgrind says them last, on its error output."""
+    """Instructions of the one call of `seen_by_callgrind`; callgrind says them last, on its error output."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"]
-    command += ["--toggle-collect=*counted*", str(binary), stage]
-    said = subprocess.run(command, capture_output=True, text=True)
+    command += ["--toggle-collect=*instructions::seen_by_callgrind*", str(binary), stage]
+    said = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "GLIBC_TUNABLES": TUNABLES})
     found = re.search(r"Collected : (\d+)", said.stderr)
     if said.returncode != 0 or not found or int(found[1]) == 0:
         raise SystemExit(f"callgrind could not count {stage}:\n{said.stderr}")

@@ -26,11 +26,11 @@ fn main() {
     let stage = STAGES.iter().find(|stage| stage.name == wanted).expect("a stage");
     let mut work = (stage.prepare)(stage.usual);
     work();
-    counted(&mut work);
+    seen_by_callgrind(&mut work);
 }
 
 /// callgrind counts from here to its end, by this name.
 #[inline(never)]
-fn counted(work: &mut Work) {
+fn seen_by_callgrind(work: &mut Work) {
     work();
 }
