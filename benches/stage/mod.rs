@@ -20,7 +20,7 @@ pub(crate) struct Stage {
 
 pub(crate) type Work = Box<dyn FnMut()>;
 
-pub(crate) const STAGES: [Stage; 19] = [
+pub(crate) const STAGES: [Stage; 20] = [
     Stage { name: "event/traces", prepare: push::event_of_traces, usual: 500 },
     Stage { name: "event/metrics", prepare: push::event_of_metrics, usual: 1_000 },
     Stage { name: "base64/traces", prepare: push::base64_of_traces, usual: 500 },
@@ -39,6 +39,7 @@ pub(crate) const STAGES: [Stage; 19] = [
     Stage { name: "encode/exposition", prepare: rest::encode_exposition, usual: 1_000 },
     Stage { name: "compress/metrics", prepare: rest::compress_metrics, usual: 1_000 },
     Stage { name: "compress/exposition", prepare: rest::compress_exposition, usual: 1_000 },
+    Stage { name: "requests/metrics", prepare: rest::requests_of_metrics, usual: 1_000 },
     Stage { name: "sign/metrics", prepare: rest::sign_metrics, usual: 1_000 },
 ];
 

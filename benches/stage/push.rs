@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use sidecarless::collect::receive;
 use sidecarless::invocation::Invocation;
-use sidecarless::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest, weigh};
+use sidecarless::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
 use sidecarless::model::series::SeriesBatch;
 use sidecarless::translate::{metrics, spans};
 
@@ -64,12 +64,12 @@ fn gunzip(body: Vec<u8>) -> Work {
 
 pub(super) fn decode_of_traces(items: usize) -> Work {
     let body = Bytes::from(traces(items));
-    work(move || (weigh::traces(&body), ExportTraceServiceRequest::decode(body.clone())))
+    work(move || ExportTraceServiceRequest::decode(body.clone()))
 }
 
 pub(super) fn decode_of_metrics(items: usize) -> Work {
     let body = Bytes::from(points(items));
-    work(move || (weigh::metrics(&body), ExportMetricsServiceRequest::decode(body.clone())))
+    work(move || ExportMetricsServiceRequest::decode(body.clone()))
 }
 
 /// As it comes from the wire: strings are slices of the body.
