@@ -133,7 +133,7 @@ impl Pipeline {
         let outcome = match receive::receive(request, &self.gate) {
             Ok(Received::Traces(traces, encoding)) => self.push_traces(traces, encoding, deadline).await,
             Ok(Received::Metrics { metrics, encoding, sender }) => {
-                self.push_metrics(&metrics, encoding, &Sender { instance: sender }, deadline).await
+                self.push_metrics(metrics, encoding, &Sender { instance: sender }, deadline).await
             }
             Ok(Received::RawSegments(body)) => self.push_segments(&body, deadline).await,
             Ok(Received::Sampling(call, body)) => Ok(self.pass_on(call, body, deadline).await),
@@ -158,6 +158,8 @@ impl Pipeline {
             Delivery::of_otlp_spans(self.xray_http.export(traces, deadline).await)
         } else {
             let segments = spans::segments(&traces, &self.settings.spans);
+            // Its memory serves the delivery.
+            drop(traces);
             let sent = self.send(segments.documents, deadline).await;
             Delivery::of_segments(segments.received, segments.refused, sent)
         };
@@ -176,13 +178,15 @@ impl Pipeline {
     /// Data points become series; what AMP has not taken by the end is spooled or goes back to the client.
     async fn push_metrics(
         &self,
-        pushed: &ExportMetricsServiceRequest,
+        pushed: ExportMetricsServiceRequest,
         encoding: Encoding,
         sender: &Sender,
         deadline: &Deadline,
     ) -> Result<HttpReply, Refused> {
         let mut batch = SeriesBatch::default();
-        let outcome = metrics::series(pushed, &self.settings.metrics, sender, deadline.started_ms(), &mut batch);
+        let outcome = metrics::series(&pushed, &self.settings.metrics, sender, deadline.started_ms(), &mut batch);
+        // Its memory serves the delivery.
+        drop(pushed);
         let Some(remote_write) = &self.remote_write else {
             return Ok(receive::accepted(encoding, Rejected::DataPoints, &without_endpoint(outcome.received)));
         };

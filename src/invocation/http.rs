@@ -204,7 +204,7 @@ impl<'a> Request<'a> {
 fn body_text(body: Option<&RawValue>) -> Result<Cow<'_, str>, serde_json::Error> {
     let Some(body) = body.map(RawValue::get) else { return Ok(Cow::default()) };
     match body.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(text) if !text.as_bytes().contains(&b'\\') => Ok(Cow::Borrowed(text)),
+        Some(text) if memchr::memchr(b'\\', text.as_bytes()).is_none() => Ok(Cow::Borrowed(text)),
         _ => Ok(serde_json::from_str::<Option<String>>(body)?.unwrap_or_default().into()),
     }
 }
