@@ -25,6 +25,8 @@ use sidecarless::translate::metrics::{Options, Sender, series};
 
 /// Lambda's limit for the event of a synchronous invocation is 6 MB: this leaves room for what surrounds the body.
 const LARGEST_BODY: usize = (6_000_000 - 4_000) / 4 * 3;
+/// As far as the function inflates a body (`INFLATED_LIMIT`, 20 MiB), and a little less.
+const LARGEST_INFLATED: usize = 20_900_000;
 
 fn main() {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).map(PathBuf::from);
@@ -35,15 +37,21 @@ fn main() {
         std::fs::write(folder.join(format!("{name}.json")), event).expect("a file");
         written.insert(name.into(), about);
     };
-    for (name, spans, gzip) in
-        [("spans", 500, false), ("spans-gzip", 500, true), ("spans-6mb", largest_traces(), false)]
-    {
+    for (name, spans, gzip) in [
+        ("spans", 500, false),
+        ("spans-gzip", 500, true),
+        ("spans-6mb", spans_in(LARGEST_BODY), false),
+        ("spans-20mb", spans_in(LARGEST_INFLATED), true),
+    ] {
         let body = payload::traces(spans).encode_to_vec();
         write(name, payload::event("/v1/traces", &body, gzip), json!({"items": spans, "body_bytes": body.len()}));
     }
-    for (name, points, gzip) in
-        [("points", 1_000, false), ("points-gzip", 1_000, true), ("points-6mb", largest_metrics(), false)]
-    {
+    for (name, points, gzip) in [
+        ("points", 1_000, false),
+        ("points-gzip", 1_000, true),
+        ("points-6mb", points_in(LARGEST_BODY), false),
+        ("points-20mb", points_in(LARGEST_INFLATED), true),
+    ] {
         let request = payload::metrics(points);
         let body = request.encode_to_vec();
         let (samples, plain) = plain_remote_write(&request);
@@ -53,16 +61,16 @@ fn main() {
     println!("{}", Value::Object(written));
 }
 
-/// As many spans as one event can carry.
-fn largest_traces() -> usize {
+/// As many spans as so many bytes hold.
+fn spans_in(bytes: usize) -> usize {
     const PROBE: usize = 1_000;
-    LARGEST_BODY * PROBE / payload::traces(PROBE).encoded_len()
+    bytes * PROBE / payload::traces(PROBE).encoded_len()
 }
 
-/// As many points as one event can carry.
-fn largest_metrics() -> usize {
+/// As many points as so many bytes hold.
+fn points_in(bytes: usize) -> usize {
     const PROBE: usize = 1_000;
-    LARGEST_BODY * PROBE / payload::metrics(PROBE).encoded_len()
+    bytes * PROBE / payload::metrics(PROBE).encoded_len()
 }
 
 /// Samples, and bytes of one remote write of all of them by prost and snappy, in the order of the request.
