@@ -11,7 +11,7 @@
 )]
 
 #[path = "payload/mod.rs"]
-#[allow(dead_code, reason = "the other benchmarks use more of it")]
+#[allow(dead_code, unused_imports, reason = "the other benchmarks use more of it")]
 mod payload;
 
 use std::path::PathBuf;

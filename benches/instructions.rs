@@ -12,6 +12,7 @@
 )]
 
 #[path = "payload/mod.rs"]
+#[allow(dead_code, reason = "the other benchmarks use more of it")]
 mod payload;
 #[path = "stage/mod.rs"]
 mod stage;

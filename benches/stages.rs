@@ -10,6 +10,7 @@
 )]
 
 #[path = "payload/mod.rs"]
+#[allow(dead_code, reason = "the other benchmarks use more of it")]
 mod payload;
 #[path = "stage/mod.rs"]
 mod stage;
@@ -50,6 +51,6 @@ fn cases() -> impl Iterator<Item = Case> {
 
 #[divan::bench(args = cases())]
 fn stages(bencher: Bencher<'_, '_>, case: &Case) {
-    let mut work = (case.stage.prepare)(case.items);
-    bencher.counter(ItemsCount::new(case.items)).bench_local(move || work());
+    let work = (case.stage.prepare)(case.items);
+    bencher.counter(ItemsCount::new(case.items)).bench_local(work);
 }

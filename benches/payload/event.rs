@@ -6,29 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::AT_MS;
 
 /// A POST of this body to `path`; compressed as SDKs do it when they are told to.
 pub(crate) fn event(path: &str, body: &[u8], gzip: bool) -> String {
     let sent = if gzip { compressed(body) } else { body.to_vec() };
-    let mut headers = json!({
-        "content-type": "application/x-protobuf",
-        "content-length": sent.len().to_string(),
-        "host": "abc123.lambda-url.eu-west-1.on.aws",
-        "authorization": "Bearer benchmark",
-        "user-agent": "OTel-OTLP-Exporter-Java/1.55.0",
-        "x-amzn-trace-id": "Root=1-6b037ced-da06a1cade07364b5bc31361",
-        "x-amzn-tls-cipher-suite": "TLS_AES_128_GCM_SHA256",
-        "x-amzn-tls-version": "TLSv1.3",
-        "x-forwarded-for": "203.0.113.9",
-        "x-forwarded-port": "443",
-        "x-forwarded-proto": "https",
-    });
-    if gzip {
-        headers["content-encoding"] = "gzip".into();
-    }
+    let headers = headers(sent.len(), gzip);
     let event = json!({
         "version": "2.0",
         "routeKey": "$default",
@@ -54,6 +39,26 @@ pub(crate) fn event(path: &str, body: &[u8], gzip: bool) -> String {
         "isBase64Encoded": true
     });
     event.to_string()
+}
+
+fn headers(length: usize, gzip: bool) -> Value {
+    let mut headers = json!({
+        "content-type": "application/x-protobuf",
+        "content-length": length.to_string(),
+        "host": "abc123.lambda-url.eu-west-1.on.aws",
+        "authorization": "Bearer benchmark",
+        "user-agent": "OTel-OTLP-Exporter-Java/1.55.0",
+        "x-amzn-trace-id": "Root=1-6b037ced-da06a1cade07364b5bc31361",
+        "x-amzn-tls-cipher-suite": "TLS_AES_128_GCM_SHA256",
+        "x-amzn-tls-version": "TLSv1.3",
+        "x-forwarded-for": "203.0.113.9",
+        "x-forwarded-port": "443",
+        "x-forwarded-proto": "https",
+    });
+    if gzip {
+        headers["content-encoding"] = "gzip".into();
+    }
+    headers
 }
 
 /// gzip at its usual level.

@@ -66,7 +66,7 @@ fn span(at: usize, numbers: &mut Numbers) -> Span {
     attributes.push(text("thread.name", format!("http-nio-8080-exec-{}", numbers.below(64))));
     attributes.push(text("app.tenant", format!("tenant-{}", numbers.below(500))));
     let start = AT_NANOS - numbers.below(5_000_000_000);
-    let failed = at % FAILS == 0;
+    let failed = at.is_multiple_of(FAILS);
     Span {
         name: name.into_bytes().into(),
         kind: kind.into(),

@@ -69,8 +69,9 @@ pub(crate) fn exposition(samples: usize) -> String {
     let mut page = String::new();
     for at in 0..samples {
         let family = at / SERIES_PER_FAMILY;
-        let (name, kind) = if family % 2 == 0 { ("requests_total", "counter") } else { ("queue_depth", "gauge") };
-        if at % SERIES_PER_FAMILY == 0 {
+        let (name, kind) =
+            if family.is_multiple_of(2) { ("requests_total", "counter") } else { ("queue_depth", "gauge") };
+        if at.is_multiple_of(SERIES_PER_FAMILY) {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 page,
