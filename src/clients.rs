@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use thiserror::Error;
 use url::Url;
 
@@ -47,6 +49,17 @@ pub fn http() -> Result<reqwest::Client, ClientError> {
     Ok(builder.build()?)
 }
 
+/// The SDK's HTTP client, without what it does beforehand: with each client of a service that is made, it reads the
+/// machine's certificates and makes a connector, only to see that it can. A push needs none of them, a tick two.
+#[derive(Debug)]
+struct AtFirstCall(SharedHttpClient);
+
+impl HttpClient for AtFirstCall {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+}
+
 /// Region, credentials, endpoints and HTTP client of the SDK, from the environment that Lambda sets.
 pub async fn aws() -> SdkConfig {
     let http = Builder::new()
@@ -55,13 +68,7 @@ pub async fn aws() -> SdkConfig {
         .build_https();
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(CALL_TIMEOUT).build();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await
-}
-
-/// X-Ray without the SDK's own retries: ours know the deadline and which documents of a call to send again.
-pub fn xray(aws: &SdkConfig) -> aws_sdk_xray::Client {
-    let config = aws_sdk_xray::config::Builder::from(aws).retry_config(RetryConfig::disabled()).build();
-    aws_sdk_xray::Client::from_conf(config)
+    aws_config::defaults(BehaviorVersion::latest()).http_client(AtFirstCall(http)).timeout_config(timeouts).load().await
 }
 
 /// ECS with the SDK's retries.

@@ -164,7 +164,7 @@ impl Pipeline {
             Ok(Received::Metrics { mut metrics, encoding, sender }) => {
                 let resources = metrics.resource_metrics.iter_mut().map(|metrics| &mut metrics.resource);
                 self.identify(resources, For::Metrics, request.caller.as_ref(), deadline).await;
-                self.push_metrics(&metrics, encoding, &Sender { instance: sender }, deadline).await
+                self.push_metrics(metrics, encoding, &Sender { instance: sender }, deadline).await
             }
             Ok(Received::Logs(logs, encoding)) => self.pass_logs_on(&logs, encoding, deadline).await,
             Ok(Received::RawSegments(body)) => self.push_segments(&body, deadline).await,
@@ -198,6 +198,8 @@ impl Pipeline {
         } else {
             let segments = spans::segments(&traces, &self.settings.spans);
             let made = segments.documents.len() as u64;
+            // Its memory serves the delivery.
+            drop(traces);
             let sent = self.send(segments.documents, deadline).await;
             Delivery::of_segments(Signal::Spans, segments.received, segments.refused, made, sent)
         };
@@ -217,7 +219,7 @@ impl Pipeline {
     /// Data points become series; what AMP has not taken by the end is spooled or goes back to the client.
     async fn push_metrics(
         &self,
-        pushed: &ExportMetricsServiceRequest,
+        pushed: ExportMetricsServiceRequest,
         encoding: Encoding,
         sender: &Sender,
         deadline: &Deadline,
@@ -225,7 +227,9 @@ impl Pipeline {
         let encoded = |refused: Refused| refused.encoded(encoding);
         self.has_time_for(Signal::DataPoints, pushed.points(), deadline).map_err(encoded)?;
         let mut batch = SeriesBatch::default();
-        let outcome = metrics::series(pushed, &self.settings.metrics, sender, deadline.started_ms(), &mut batch);
+        let outcome = metrics::series(&pushed, &self.settings.metrics, sender, deadline.started_ms(), &mut batch);
+        // Its memory serves the delivery.
+        drop(pushed);
         let Some(remote_write) = &self.remote_write else {
             let refused = without_endpoint(outcome.received);
             self.own.enter(|ledger| {

@@ -92,11 +92,10 @@ const ILLS: [Ill; 10] = [
 const TRIGGERS: [Trigger; 4] = [Trigger::Tick, Trigger::Push, Trigger::Shard, Trigger::Spool];
 
 impl Peer {
-    /// The id that the SDK has for it.
+    /// The id that the SDK has for it, if it is asked by one of the SDK's clients.
     fn id(self) -> Option<&'static str> {
         match self {
-            Peer::Amp => None,
-            Peer::XRay => Some("XRay"),
+            Peer::Amp | Peer::XRay => None,
             Peer::Ecs => Some("ECS"),
             Peer::Logs => Some("CloudWatch Logs"),
             Peer::Sqs => Some("SQS"),
@@ -201,8 +200,10 @@ impl Cell {
     async fn prepare(peer: Peer, ill: Ill, trigger: Trigger, task_port: u16) -> Self {
         let nobody = format!("http://127.0.0.1:{}/api/v1/remote_write", closed_port().await);
         let mut settings = vec![SPOOL, ("SIDECARLESS_CLUSTERS", "shop"), ("SIDECARLESS_MAX_SAMPLE_AGE", "off")];
-        if (peer, ill) == (Peer::Amp, Ill::Refuses) {
-            settings.push(("AWS_PROMETHEUS_ENDPOINT", &nobody));
+        match (peer, ill) {
+            (Peer::Amp, Ill::Refuses) => settings.push(("AWS_PROMETHEUS_ENDPOINT", &nobody)),
+            (Peer::XRay, Ill::Refuses) => settings.push(("AWS_ENDPOINT_URL_XRAY", &nobody)),
+            _ => {}
         }
         let closed = peer.id().filter(|_| ill == Ill::Refuses);
         let sandbox = Sandbox::start_without(closed, &settings).await;

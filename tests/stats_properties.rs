@@ -199,7 +199,7 @@ fn content(batch: &SeriesBatch) -> Content {
     let samples = |samples: &[sidecarless::model::series::Sample]| {
         samples.iter().map(|sample| (sample.timestamp_ms, sample.value.to_bits())).collect()
     };
-    batch.iter().map(|series| (series.encoded_labels().to_vec(), samples(series.samples()))).collect()
+    batch.iter().map(|series| (series.encoded_labels(), samples(series.samples()))).collect()
 }
 
 fn is_well_formed(batch: &SeriesBatch) -> bool {

@@ -433,9 +433,9 @@ fn the_end_of_a_task_ends_every_series_that_its_endpoint_had() {
         let mut ended = SeriesBatch::default();
         let stop = Stop { task: &stopped, at_ms: 2_000 };
         stale_markers(&stop, StatsSource::Endpoint, &Labels::default(), &options, &mut ended);
-        let ended: BTreeSet<_> = ended.iter().map(|series| series.encoded_labels().to_vec()).collect();
+        let ended: BTreeSet<_> = ended.iter().map(|series| series.encoded_labels()).collect();
         for series in write(&task, &stats, &options).0.iter() {
-            assert!(ended.contains(series.encoded_labels()), "{:?}", series.labels().collect::<Vec<_>>());
+            assert!(ended.contains(&series.encoded_labels()), "{:?}", series.labels().collect::<Vec<_>>());
         }
     }
 }

@@ -6,17 +6,24 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_xray::Client;
-use aws_sdk_xray::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_xray::types::UnprocessedTraceSegment;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde::Deserialize;
+use url::Url;
 
-use crate::aws::reason::reason;
-use crate::aws::retry::{Retry, retry_after};
+use crate::aws::post::{Posted, SignedPost};
+use crate::aws::retry::Retry;
 use crate::deadline::Deadline;
 use crate::model::refusal::Refusals;
-use crate::model::segment::Document;
+use crate::model::segment::{Document, put_trace_segments};
+
+/// The service name of X-Ray in SigV4.
+const SERVICE: &str = "xray";
+
+/// The operation's path (AWS X-Ray API Reference, PutTraceSegments, "Request Syntax").
+const PATH: &str = "/TraceSegments";
 
 /// Documents per call, the service's limit.
 const DOCUMENTS_PER_CALL: usize = 50;
@@ -29,13 +36,27 @@ const BYTES_PER_CALL: usize = 1 << 20;
 /// calls per second: at 50 to 150 ms a call this stays at or below it.
 const CONCURRENCY: usize = 4;
 
-/// Time for one attempt.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Sends documents to the X-Ray of one region.
 #[derive(Clone, Debug)]
 pub struct XRay {
-    client: Client,
+    url: Url,
+    post: SignedPost,
+}
+
+/// The part of an answer that says what was not taken.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Answer {
+    unprocessed_trace_segments: Option<Vec<Unprocessed>>,
+}
+
+/// A document that X-Ray did not take.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Unprocessed {
+    id: Option<String>,
+    error_code: Option<String>,
+    message: Option<String>,
 }
 
 /// What became of some documents: `delivered` + `rejected` + `undelivered` are the documents handed in.
@@ -53,8 +74,11 @@ pub struct Sent {
 }
 
 impl XRay {
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// `endpoint` is X-Ray's in one region.
+    pub fn new(endpoint: &Url, post: SignedPost) -> Self {
+        let mut url = endpoint.clone();
+        url.set_path(PATH);
+        Self { url, post }
     }
 
     /// Sends all documents.
@@ -100,23 +124,14 @@ impl XRay {
         }
     }
 
-    async fn attempt(
-        &self,
-        documents: &[Document],
-        deadline: &Deadline,
-    ) -> Result<Vec<UnprocessedTraceSegment>, Failure> {
-        let bodies: Vec<String> = documents.iter().map(|document| document.json.clone()).collect();
-        let call = self.client.put_trace_segments().set_trace_segment_documents(Some(bodies));
-        let mut answered = deadline.within(ATTEMPT_TIMEOUT, call.clone().send()).await;
-        // The connection may have been dead since before Lambda froze the process: that says nothing of X-Ray.
-        if matches!(&answered, Some(Err(SdkError::DispatchFailure(failure))) if !failure.is_timeout() && !failure.is_user())
-        {
-            answered = deadline.within(ATTEMPT_TIMEOUT, call.send()).await;
-        }
-        match answered {
-            Some(Ok(output)) => Ok(output.unprocessed_trace_segments.unwrap_or_default()),
-            Some(Err(error)) => Err(failure(&error)),
-            None => Err(Failure::Passing { why: "no answer in time".into(), retry_after: None }),
+    async fn attempt(&self, documents: &[Document], deadline: &Deadline) -> Result<Vec<Unprocessed>, Failure> {
+        let mut headers = HeaderMap::with_capacity(6);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = Bytes::from(put_trace_segments(documents));
+        match self.post.post(SERVICE, &self.url, headers, body, deadline).await {
+            Posted::Done { body, .. } => read(&body),
+            Posted::Refused { status, reason } => Err(Failure::Refused(format!("X-Ray answered {status}: {reason}"))),
+            Posted::Failed { why, retry_after } => Err(Failure::Passing { why, retry_after }),
         }
     }
 }
@@ -126,23 +141,14 @@ enum Failure {
     Refused(String),
 }
 
-/// 429, 5xx and everything without an answer passes; other statuses do not.
-fn failure<E>(error: &SdkError<E>) -> Failure
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let mut why = reason(error);
-    if let (None, Some(response)) = (error.code(), error.raw_response()) {
-        // Something before the service has answered, in words of its own.
-        why = format!("{}: {why}", response.status());
+/// What an answer names as not taken. An answer that cannot be read says nothing of the documents: they are sent again.
+fn read(answer: &[u8]) -> Result<Vec<Unprocessed>, Failure> {
+    if answer.is_empty() {
+        return Ok(Vec::new());
     }
-    match error.raw_response().map(|response| (response.status().as_u16(), response)) {
-        Some((429 | 500.., response)) => {
-            Failure::Passing { why, retry_after: retry_after(response.headers().get("retry-after")) }
-        }
-        Some((400..500, _)) => Failure::Refused(why),
-        Some(_) | None => Failure::Passing { why, retry_after: None },
-    }
+    let unreadable = |error| Failure::Passing { why: format!("the answer cannot be read: {error}"), retry_after: None };
+    let answer: Answer = serde_json::from_slice(answer).map_err(unreadable)?;
+    Ok(answer.unprocessed_trace_segments.unwrap_or_default())
 }
 
 impl Sent {
@@ -158,28 +164,24 @@ impl Sent {
     }
 
     /// Counts what X-Ray refused for good, and gives back what it was only too busy for.
-    fn rejected_and_throttled(
-        &mut self,
-        documents: Vec<Document>,
-        unprocessed: &[UnprocessedTraceSegment],
-    ) -> Vec<Document> {
+    fn rejected_and_throttled(&mut self, documents: Vec<Document>, unprocessed: &[Unprocessed]) -> Vec<Document> {
         if unprocessed.is_empty() {
             return Vec::new();
         }
-        let by_id: HashMap<&str, &UnprocessedTraceSegment> =
-            unprocessed.iter().filter_map(|segment| Some((segment.id()?, segment))).collect();
+        let by_id: HashMap<&str, &Unprocessed> =
+            unprocessed.iter().filter_map(|segment| Some((segment.id.as_deref()?, segment))).collect();
         let mut again = Vec::new();
         let mut named = 0;
         for document in documents {
             let Some(segment) = by_id.get(document.id.as_str()) else { continue };
             named += 1;
-            let code = segment.error_code().unwrap_or("no code");
+            let code = segment.error_code.as_deref().unwrap_or("no code");
             if passes(code) {
                 again.push(document);
                 continue;
             }
             let example = || {
-                let message = segment.message().unwrap_or("no message");
+                let message = segment.message.as_deref().unwrap_or("no message");
                 format!("segment {} of trace {}: {code}: {message}", document.id, document.trace_id)
             };
             self.rejected.add("rejected_by_xray", 1, example);

@@ -113,8 +113,9 @@ struct HttpEvent<'a> {
     multi_value_headers: Option<HashMap<String, &'a RawValue>>,
     #[serde(borrow)]
     request_context: Context<'a>,
+    /// Untouched: serde would copy the megabytes of an `Option<Cow<str>>`.
     #[serde(borrow, default)]
-    body: Option<Cow<'a, str>>,
+    body: Option<&'a RawValue>,
     #[serde(default)]
     is_base64_encoded: Option<bool>,
 }
@@ -191,11 +192,20 @@ impl<'a> Request<'a> {
             method: method.unwrap_or_default().to_ascii_uppercase(),
             path: without_stage(&path.unwrap_or_default(), context.stage.as_deref()),
             headers: headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), joined(value))).collect(),
-            body: Body { text: event.body.unwrap_or_default(), is_base64: event.is_base64_encoded.unwrap_or_default() },
+            body: Body { text: body_text(event.body)?, is_base64: event.is_base64_encoded.unwrap_or_default() },
             source_ip,
             caller: caller(context.authorizer, context.identity),
             multi_value_headers,
         })
+    }
+}
+
+/// The text of a body, borrowed where nothing in it is escaped, as in all base64. `null` is an empty one.
+fn body_text(body: Option<&RawValue>) -> Result<Cow<'_, str>, serde_json::Error> {
+    let Some(body) = body.map(RawValue::get) else { return Ok(Cow::default()) };
+    match body.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(text) if memchr::memchr(b'\\', text.as_bytes()).is_none() => Ok(Cow::Borrowed(text)),
+        _ => Ok(serde_json::from_str::<Option<String>>(body)?.unwrap_or_default().into()),
     }
 }
 

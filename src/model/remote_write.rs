@@ -129,7 +129,7 @@ pub fn encode_series(series: SeriesView<'_>, out: &mut Vec<u8>) {
     let histograms: Vec<HistogramMessage> = series.histograms().iter().map(histogram_message).collect();
     out.push(TIMESERIES_TAG);
     encode_varint(body_len(series, &histograms) as u64, out);
-    out.extend_from_slice(series.encoded_labels());
+    series.label_runs().for_each(|run| out.extend_from_slice(run));
     for sample in series.samples() {
         encode_sample(sample, out);
     }
@@ -161,7 +161,7 @@ fn body_len(series: SeriesView<'_>, histograms: &[HistogramMessage]) -> usize {
     let samples: usize = series.samples().iter().map(|sample| 2 + sample_len(sample.timestamp_ms)).sum();
     let exemplars: usize = series.exemplars().iter().map(|exemplar| delimited_len(exemplar_len(exemplar))).sum();
     let histograms: usize = histograms.iter().map(|histogram| delimited_len(histogram.encoded_len())).sum();
-    series.encoded_labels().len() + samples + exemplars + histograms
+    series.labels_len() + samples + exemplars + histograms
 }
 
 /// Length of a field with a tag of one byte and a content of `len` bytes.

@@ -73,7 +73,7 @@ impl Pipeline {
             shard_queue: settings.shard_queue.as_ref().map(|url| ShardQueue::new(clients::sqs(aws), url)),
             region,
             remote_write: endpoint.map(|endpoint| RemoteWrite::new(endpoint, post.clone(), version)),
-            xray: XRay::new(clients::xray(aws)),
+            xray: XRay::new(&xray, post.clone()),
             xray_http: XRayHttp::new(xray, post),
             log_stream,
             spool: settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url)),

@@ -23,13 +23,16 @@ pub fn broken_limit<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) ->
     judged(labels.into_iter().map(|(name, value)| (name.len(), value.len())))
 }
 
-/// As [`broken_limit`], of labels encoded for remote write 1.0, and one more label of these lengths.
-pub fn broken_limit_encoded(encoded: &[u8], more: Option<(usize, usize)>) -> Option<&'static str> {
+/// As [`broken_limit`], of runs of labels encoded for remote write 1.0, and one more label of these lengths.
+pub fn broken_limit_encoded<'a>(
+    runs: impl Iterator<Item = &'a [u8]> + Clone,
+    more: Option<(usize, usize)>,
+) -> Option<&'static str> {
     let (name, value) = more.unwrap_or_default();
-    if encoded.len() + name + value < SAFE_ENCODED_SIZE {
+    if runs.clone().map(<[u8]>::len).sum::<usize>() + name + value < SAFE_ENCODED_SIZE {
         return None;
     }
-    judged(label_lengths(encoded).chain(more))
+    judged(runs.flat_map(label_lengths).chain(more))
 }
 
 fn judged(lengths: impl Iterator<Item = (usize, usize)>) -> Option<&'static str> {

@@ -76,9 +76,11 @@ impl Stand {
     }
 
     /// A command with the environment of the function and these settings.
+    #[expect(clippy::disallowed_methods, reason = "a benchmark names the release binary by SIDECARLESS_BINARY_PATH")]
     pub(crate) fn command(&self, settings: &[(&str, &str)]) -> Command {
         let base = format!("http://127.0.0.1:{}", self.port);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sidecarless"));
+        let binary = std::env::var_os("SIDECARLESS_BINARY_PATH");
+        let mut command = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_sidecarless").into()));
         command.env_clear().envs([
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),

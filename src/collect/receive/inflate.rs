@@ -27,7 +27,7 @@ const ZSTD_FRAMES: usize = 100;
 const ZLIB_CMF: u8 = 0x78;
 
 /// The body as it was before it was compressed.
-pub(super) fn inflate(body: Bytes, content_encoding: Option<&str>) -> Result<Bytes, Refused> {
+pub fn inflate(body: Bytes, content_encoding: Option<&str>) -> Result<Bytes, Refused> {
     let declared = content_encoding.map(|encoding| encoding.trim().to_ascii_lowercase()).unwrap_or_default();
     if body.starts_with(&GZIP_MAGIC) {
         return settled(capped(MultiGzDecoder::new(body.as_ref()), body.len(), INFLATED_LIMIT), "gzip");

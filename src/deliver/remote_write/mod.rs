@@ -17,7 +17,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
 
-pub use request::{Version, WriteBody};
+pub use request::{Version, WriteBody, requests};
 
 use super::amp_error::{self, Kind};
 use crate::aws::post::{Posted, SignedPost};
@@ -74,17 +74,17 @@ impl RemoteWrite {
     /// Sends all series of `batch`.
     pub async fn write(&self, batch: &SeriesBatch, deadline: &Deadline) -> Written {
         let version = self.version();
-        let written = self.deliver_all(request::requests(batch, version), deadline).await;
+        let written = self.deliver_all(requests(batch, version), deadline).await;
         if version == self.version() {
             return written;
         }
         // Sending a sample twice does no harm, so nothing has to be known of what arrived before the refusal.
-        self.deliver_all(request::requests(batch, Version::V1), deadline).await
+        self.deliver_all(requests(batch, Version::V1), deadline).await
     }
 
     /// Makes the requests of a batch and sends none of them.
     pub fn set_aside(&self, batch: &SeriesBatch, why: &str) -> Written {
-        let undelivered = request::requests(batch, self.version()).map(|request| Undelivered {
+        let undelivered = requests(batch, self.version()).map(|request| Undelivered {
             request,
             why: why.to_owned(),
             retry_after: None,

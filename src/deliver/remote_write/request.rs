@@ -31,13 +31,14 @@ pub struct WriteBody {
 
 /// Cuts a batch into requests between series, so that samples of one series stay together. A single series larger than
 /// the limit goes alone. What is known of metric families follows in requests of its own in version 1.
-pub(super) fn requests(batch: &SeriesBatch, version: Version) -> impl Iterator<Item = WriteBody> {
+pub fn requests(batch: &SeriesBatch, version: Version) -> impl Iterator<Item = WriteBody> {
     let mut series = batch.iter().peekable();
     let mut metadata = batch.metadata().iter().peekable();
     let mut buffer = Vec::new();
+    let mut compressor = Compressor::new();
     std::iter::from_fn(move || {
         if version == Version::V2 {
-            return next_v2(batch, &mut series);
+            return next_v2(batch, &mut series, &mut compressor);
         }
         buffer.clear();
         let mut points = 0;
@@ -49,13 +50,14 @@ pub(super) fn requests(batch: &SeriesBatch, version: Version) -> impl Iterator<I
             let Some(next) = metadata.next() else { break };
             encode_metadata(next, &mut buffer);
         }
-        (!buffer.is_empty()).then(|| WriteBody::compress(&buffer, version, points))
+        (!buffer.is_empty()).then(|| compressor.write_body(&buffer, version, points))
     })
 }
 
 fn next_v2<'a>(
     batch: &'a SeriesBatch,
     series: &mut std::iter::Peekable<impl Iterator<Item = SeriesView<'a>>>,
+    compressor: &mut Compressor,
 ) -> Option<WriteBody> {
     let mut builder = RequestBuilder::default();
     let mut points = 0;
@@ -63,14 +65,36 @@ fn next_v2<'a>(
         builder.add(next, next.label("__name__").and_then(|name| batch.metadata_of(name)));
         points += points_of(next);
     }
-    (!builder.is_empty()).then(|| WriteBody::compress(&builder.finish(), Version::V2, points))
+    (!builder.is_empty()).then(|| compressor.write_body(&builder.finish(), Version::V2, points))
+}
+
+/// Compresses one request after the other in the same memory. Snappy wants room for more than its input, of which a tenth
+/// is filled: a body of its own size each would be a megabyte that is cleared, kept and given back for nothing.
+struct Compressor {
+    encoder: snap::raw::Encoder,
+    room: Vec<u8>,
+}
+
+impl Compressor {
+    fn new() -> Self {
+        Self { encoder: snap::raw::Encoder::new(), room: Vec::new() }
+    }
+
+    fn write_body(&mut self, body: &[u8], version: Version, points: u64) -> WriteBody {
+        let most = snap::raw::max_compress_len(body.len());
+        if self.room.len() < most {
+            self.room.resize(most, 0);
+        }
+        // Only input of 4 GiB and more makes the encoder fail.
+        let length = self.encoder.compress(body, &mut self.room).unwrap_or_default();
+        let snappy = bytes::Bytes::copy_from_slice(self.room.get(..length).unwrap_or_default());
+        WriteBody { version, snappy, points }
+    }
 }
 
 impl WriteBody {
     fn compress(body: &[u8], version: Version, points: u64) -> Self {
-        // Only input of 4 GiB and more makes the encoder fail.
-        let snappy = snap::raw::Encoder::new().compress_vec(body).unwrap_or_default();
-        Self { version, snappy: snappy.into(), points }
+        Compressor::new().write_body(body, version, points)
     }
 
     /// As it goes to the spool.
@@ -141,7 +165,7 @@ fn size(series: SeriesView<'_>) -> usize {
     const PER_EXEMPLAR: usize = 256;
     let histogram = |deltas: usize| 128 + 20 * deltas;
     let histograms = series.histograms().iter();
-    8 + series.encoded_labels().len()
+    8 + series.labels_len()
         + PER_SAMPLE * series.samples().len()
         + PER_EXEMPLAR * series.exemplars().len()
         + histograms.map(|h| histogram(h.positive.deltas.len() + h.negative.deltas.len())).sum::<usize>()

@@ -15,6 +15,32 @@ use super::{
 /// bytes on the wire than it gains in memory.
 const DEEPEST: usize = 16;
 
+/// The most that a byte on the wire can become: an empty message takes two, and the largest type there is in memory.
+pub const MOST_PER_BYTE: usize = {
+    let sizes = [
+        size_of::<ResourceSpans>(),
+        size_of::<ScopeSpans>(),
+        size_of::<Span>(),
+        size_of::<Event>(),
+        size_of::<Link>(),
+        size_of::<KeyValue>(),
+        size_of::<ResourceMetrics>(),
+        size_of::<ScopeMetrics>(),
+        size_of::<Metric>(),
+        size_of::<NumberDataPoint>(),
+        size_of::<HistogramDataPoint>(),
+        size_of::<ExponentialHistogramDataPoint>(),
+        size_of::<SummaryDataPoint>(),
+        size_of::<Exemplar>(),
+    ];
+    let (mut largest, mut at) = (0, 0);
+    while at < sizes.len() {
+        largest = if sizes[at] > largest { sizes[at] } else { largest };
+        at += 1;
+    }
+    largest.div_ceil(2)
+};
+
 /// Bytes that the spans of an `ExportTraceServiceRequest` take when they are decoded, strings left out.
 pub fn traces(body: &[u8]) -> usize {
     walk(body, &[(1, &RESOURCE_SPANS)], 0)
@@ -128,6 +154,8 @@ mod tests {
             + 100 * (size_of::<Span>() + 10 * size_of::<KeyValue>());
         assert_eq!(traces(&body), expected);
         assert!(expected > 20 * body.len(), "{expected} bytes from {}", body.len());
+        let spans = ScopeSpans { spans: vec![Span::default(); 1_000], ..ScopeSpans::default() }.encode_to_vec();
+        assert!(walk(&spans, SCOPE_SPANS.fields, 0) <= MOST_PER_BYTE * spans.len());
     }
 
     #[test]

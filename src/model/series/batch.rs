@@ -1,12 +1,10 @@
 //! Series with their samples, each series once.
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::labels::{decode_labels, encode_label};
 use super::metadata::{Families, Metadata};
+use super::runs::{Arena, Key, Run};
 use super::{Exemplar, NativeHistogram, Sample};
 
 /// A series of a [`SeriesBatch`].
@@ -25,21 +23,16 @@ pub enum Pushed {
 /// Series with their samples, each series once.
 #[derive(Debug, Default)]
 pub struct SeriesBatch {
-    /// Encoded labels of all series, one after the other.
-    arena: Vec<u8>,
+    arena: Arena,
     entries: Vec<Entry>,
     table: HashTable<u32>,
-    hasher: FixedState,
     families: Families,
     points: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
-    start: usize,
-    end: usize,
-    /// Hash of the encoded labels, kept so that a growing table does not read the arena again.
-    hash: u64,
+    key: Key,
     samples: Points,
     rare: Option<Box<Rare>>,
 }
@@ -96,42 +89,73 @@ impl Points {
 #[derive(Clone, Copy)]
 pub struct SeriesView<'a> {
     entry: &'a Entry,
-    arena: &'a [u8],
+    arena: &'a Arena,
 }
 
 impl SeriesBatch {
     /// The series with these labels, made when it is new. Names must come sorted and unique, values non-empty:
     /// [`Labels::iter`](super::Labels::iter) gives them so.
     pub fn series<'a>(&mut self, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> SeriesId {
-        let start = self.arena.len();
-        for (name, value) in labels {
-            encode_label(&mut self.arena, name, value);
-        }
-        self.interned(start)
+        self.series_written(|out| labels.into_iter().for_each(|(name, value)| encode_label(out, name, value)))
     }
 
-    /// The series whose labels are these runs of [`encode_label`], one after the other: for sources that write many
-    /// series with mostly the same labels. Names must be sorted and unique over all runs, values non-empty.
-    pub fn series_encoded<const N: usize>(&mut self, runs: [&[u8]; N]) -> SeriesId {
-        let start = self.arena.len();
-        self.arena.reserve(runs.iter().map(|run| run.len()).sum());
-        for run in runs {
-            self.arena.extend_from_slice(run);
+    /// The series with the labels of one of another batch.
+    pub fn series_like(&mut self, series: SeriesView<'_>) -> SeriesId {
+        self.series_written(|out| series.label_runs().for_each(|run| out.extend_from_slice(run)))
+    }
+
+    fn series_written(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> SeriesId {
+        let known = self.len();
+        let out = self.arena.open();
+        let start = out.len();
+        write(out);
+        let run = self.arena.run_from(start);
+        let id = self.series_of([run]);
+        if self.len() == known {
+            self.arena.open().truncate(start);
         }
-        self.interned(start)
+        id
+    }
+
+    /// Writes labels, encoded by [`encode_label`], that several series will have: for sources that write many series with
+    /// mostly the same labels.
+    pub fn run(&mut self, encoded: &[u8]) -> Run {
+        self.arena.run(encoded)
+    }
+
+    /// The series with the labels of these runs of this batch, made when it is new. Names must be sorted and unique over all
+    /// runs, values non-empty.
+    pub fn series_of<const N: usize>(&mut self, runs: [Run; N]) -> SeriesId {
+        let key = self.arena.key(runs);
+        let (arena, entries) = (&self.arena, &self.entries);
+        if let Some(&index) = self.table.find(key.hash, |&index| arena.is_same(entries[index as usize].key, key)) {
+            self.arena.forget(key);
+            return SeriesId(index);
+        }
+        let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.entries.push(Entry { key, samples: Points::None, rare: None });
+        let entries = &self.entries;
+        self.table.insert_unique(key.hash, index, |&other| entries[other as usize].key.hash);
+        SeriesId(index)
+    }
+
+    /// The series whose labels are this run of [`encode_label`], made when it is new.
+    pub fn series_encoded(&mut self, labels: &[u8]) -> SeriesId {
+        self.series_written(|out| out.extend_from_slice(labels))
     }
 
     /// Whether there is a series whose labels are this run of [`encode_label`].
     pub fn contains_encoded(&self, labels: &[u8]) -> bool {
-        self.found(labels, self.hasher.hash_one(labels)).is_some()
+        let hash = self.arena.hash(labels);
+        self.table.find(hash, |&index| self.arena.is_encoded(self.entries[index as usize].key, labels)).is_some()
     }
 
     /// Makes room for so many more series with labels of so many bytes altogether.
     pub fn reserve(&mut self, series: usize, label_bytes: usize) {
-        self.arena.reserve(label_bytes);
+        self.arena.reserve(series, label_bytes);
         self.entries.reserve(series);
         let entries = &self.entries;
-        self.table.reserve(series, |&index| entries[index as usize].hash);
+        self.table.reserve(series, |&index| entries[index as usize].key.hash);
     }
 
     /// Takes all series out and keeps the memory, for the next batch of the same size.
@@ -141,30 +165,6 @@ impl SeriesBatch {
         self.table.clear();
         self.families = Families::default();
         self.points = 0;
-    }
-
-    fn found(&self, key: &[u8], hash: u64) -> Option<SeriesId> {
-        let same = |&index: &u32| {
-            let entry = &self.entries[index as usize];
-            entry.hash == hash && self.arena[entry.start..entry.end] == *key
-        };
-        self.table.find(hash, same).map(|&index| SeriesId(index))
-    }
-
-    /// Makes the labels at the end of the arena a series, or takes them away when there is such a series.
-    fn interned(&mut self, start: usize) -> SeriesId {
-        let key = &self.arena[start..];
-        let hash = self.hasher.hash_one(key);
-        if let Some(found) = self.found(key, hash) {
-            self.arena.truncate(start);
-            return found;
-        }
-        let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        let end = self.arena.len();
-        self.entries.push(Entry { start, end, hash, samples: Points::None, rare: None });
-        let entries = &self.entries;
-        self.table.insert_unique(hash, index, |&other| entries[other as usize].hash);
-        SeriesId(index)
     }
 
     /// Adds a sample, kept in order of time; of two at the same time the later call wins.
@@ -264,13 +264,23 @@ impl SeriesBatch {
 }
 
 impl<'a> SeriesView<'a> {
-    /// The labels as remote write 1.0 encodes them: `TimeSeries` fields 1.
-    pub fn encoded_labels(&self) -> &'a [u8] {
-        &self.arena[self.entry.start..self.entry.end]
+    /// The labels as remote write 1.0 encodes them, `TimeSeries` fields 1, in runs of whole labels.
+    pub fn label_runs(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        self.arena.runs(self.entry.key)
+    }
+
+    /// The length of all label runs together.
+    pub fn labels_len(&self) -> usize {
+        self.entry.key.len as usize
+    }
+
+    /// The labels as remote write 1.0 encodes them, in one piece.
+    pub fn encoded_labels(&self) -> Vec<u8> {
+        self.label_runs().flatten().copied().collect()
     }
 
     pub fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        decode_labels(self.encoded_labels())
+        self.label_runs().flat_map(decode_labels)
     }
 
     /// The value of one label.

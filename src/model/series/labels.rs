@@ -114,6 +114,11 @@ pub fn label_lengths(mut encoded: &[u8]) -> impl Iterator<Item = (usize, usize)>
     })
 }
 
+/// What each encoded label holds after its own tag and length.
+pub(super) fn label_bodies(mut encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || skip_delimited(&mut encoded))
+}
+
 struct DecodedLabels<'a> {
     rest: &'a [u8],
 }

@@ -3,17 +3,19 @@
 //! Every source of metrics (pushed OTLP, task stats, scraped expositions, Container Insights) writes into one
 //! [`SeriesBatch`]. A series is identified by its encoded labels: they are written once into an arena, in the very bytes
 //! that remote write 1.0 wants, and looked up by hash, so that two points of one series meet in one `TimeSeries` and the
-//! encoder only copies.
+//! encoder only copies. Labels that series share are written once for all of them.
 
 mod batch;
 mod labels;
 mod metadata;
+mod runs;
 #[cfg(test)]
 mod tests;
 
 pub use batch::{Pushed, SeriesBatch, SeriesId, SeriesView};
 pub use labels::{Labels, decode_labels, encode_label, encoded_label_len, label_lengths};
 pub use metadata::{Metadata, MetadataKind};
+pub use runs::Run;
 
 /// The value that ends a series: Prometheus' staleness marker, a NaN with exactly these bits.
 pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;

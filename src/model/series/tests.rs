@@ -24,6 +24,25 @@ fn points_with_the_same_labels_meet_in_one_series() {
 }
 
 #[test]
+fn a_series_is_the_same_however_its_labels_are_cut_into_runs() {
+    let label = |name, value| {
+        let mut encoded = Vec::new();
+        encode_label(&mut encoded, name, value);
+        encoded
+    };
+    let (name, job, le) = (label("__name__", "up"), label("job", "shop"), label("le", "1"));
+    let mut batch = SeriesBatch::default();
+    let [a, b, c] = [&name, &job, &le].map(|encoded| batch.run(encoded));
+    let (two, whole) = (batch.run(&[job.clone(), le.clone()].concat()), batch.run(&[name, job, le].concat()));
+    let ids = [batch.series_of([a, b, c]), batch.series_of([a, two]), batch.series_of([whole])];
+    assert_eq!(ids, [batch.series([("__name__", "up"), ("job", "shop"), ("le", "1")]); 3]);
+    assert_ne!(batch.series_of([a, b]), ids[0]);
+    assert_eq!(batch.len(), 2);
+    let labels: Vec<_> = batch.iter().map(|series| series.labels().count()).collect();
+    assert_eq!(labels, [3, 2]);
+}
+
+#[test]
 fn samples_stand_in_order_of_time_and_the_last_value_of_a_time_wins() {
     let mut batch = SeriesBatch::default();
     let id = batch.series([("__name__", "up")]);

@@ -23,7 +23,7 @@ impl PageSeries {
             let labels = series.encoded_labels();
             records.push(u8::from(series.samples().iter().any(|sample| sample.timestamp_ms == at_ms)));
             encode_varint(labels.len() as u64, &mut records);
-            records.extend_from_slice(labels);
+            records.extend_from_slice(&labels);
         }
         Self { snappy: snap::raw::Encoder::new().compress_vec(&records).unwrap_or_default() }
     }
@@ -42,7 +42,7 @@ impl PageSeries {
             if out.contains_encoded(labels) {
                 still_there += 1;
             } else if is_ended {
-                let id = out.series_encoded([labels]);
+                let id = out.series_encoded(labels);
                 out.push(id, at_ms, f64::from_bits(STALE_NAN));
             }
         }

@@ -3,7 +3,7 @@
 use super::histogram::BoundLabels;
 use super::labels::PointLabels;
 use super::options::{Options, Outcome};
-use crate::model::series::{Labels, Pushed, STALE_NAN, Sample, SeriesBatch, encode_label};
+use crate::model::series::{Labels, Pushed, Run, STALE_NAN, Sample, SeriesBatch, encode_label};
 use crate::translate::Compat;
 use crate::translate::limits;
 
@@ -32,15 +32,15 @@ pub(super) struct Family {
 }
 
 impl Family {
-    /// The encoded label `__name__` of the family's name and a suffix.
-    pub(super) fn label(&self, suffix: &str) -> Vec<u8> {
+    /// The label `__name__` of the family's name and a suffix.
+    pub(super) fn label(&self, suffix: &str, out: &mut SeriesBatch) -> Run {
         let mut label = Vec::with_capacity(self.name.len() + 24);
         if suffix.is_empty() {
             encode_label(&mut label, "__name__", &self.name);
         } else {
             encode_label(&mut label, "__name__", &[&self.name, suffix].concat());
         }
-        label
+        out.run(&label)
     }
 }
 
@@ -142,7 +142,8 @@ impl<'a> Context<'a> {
         let base = family.name.strip_suffix("_total").unwrap_or(&family.name);
         let mut name = Vec::new();
         encode_label(&mut name, "__name__", &format!("{base}_created"));
-        let id = self.point.series(&name, self.out);
+        let name = self.out.run(&name);
+        let id = self.point.series(name, self.out);
         // Milliseconds of any year that matters are exact in an f64.
         self.out.push(id, times.timestamp_ms, times.start_ms as f64 / 1000.0);
     }

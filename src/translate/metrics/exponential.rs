@@ -6,7 +6,7 @@ use super::labels::{BaseLabels, Own};
 use super::native::{self, MAX_SCHEMA, MIN_SCHEMA};
 use super::{exemplars, options};
 use crate::model::otlp::{ExponentialHistogramDataPoint, NO_RECORDED_VALUE};
-use crate::model::series::{NativeHistogram, Pushed, STALE_NAN};
+use crate::model::series::{NativeHistogram, Pushed, Run, STALE_NAN};
 
 const NATIVE: Own = Own { label: "" };
 
@@ -25,8 +25,8 @@ pub(super) fn write(
     base: &BaseLabels<'_>,
     context: &mut Context<'_>,
 ) {
-    let native_name = family.label("");
-    let classic = (context.options.exponential == options::ExponentialAs::Classic).then(|| Names::new(family));
+    let native_name = family.label("", context.out);
+    let classic = (context.options.exponential == options::ExponentialAs::Classic).then(|| Names::new(family, context));
     for point in points {
         let start_nanos = point.start_time_unix_nano;
         let Some(times) = context.receive(point.time_unix_nano, start_nanos, family) else { continue };
@@ -34,7 +34,7 @@ pub(super) fn write(
         let written = match &classic {
             None => native_histogram(point, times, family, context).and_then(|histogram| {
                 labelled(point, base, (family, own), context)?;
-                Ok(push_native(point, histogram, &native_name, context))
+                Ok(push_native(point, histogram, native_name, context))
             }),
             Some(names) => classic_buckets(point).and_then(|buckets| {
                 labelled(point, base, (family, own), context)?;
@@ -72,7 +72,7 @@ fn labelled(
 fn push_native(
     point: &ExponentialHistogramDataPoint,
     histogram: NativeHistogram,
-    name: &[u8],
+    name: Run,
     context: &mut Context<'_>,
 ) -> Pushed {
     let id = context.point.series(name, context.out);

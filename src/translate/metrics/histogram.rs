@@ -4,26 +4,25 @@ use super::context::{Context, Family, Times, value_or_stale};
 use super::exemplars;
 use super::labels::{BaseLabels, Own};
 use crate::model::otlp::{Exemplar, HistogramDataPoint, NO_RECORDED_VALUE};
-use crate::model::series::{Pushed, SeriesId, encode_label};
+use crate::model::series::{Pushed, Run, SeriesBatch, SeriesId, encode_label};
 use crate::translate::attributes::write_decimal;
 
 pub(super) const OWN: Own = Own { label: "le" };
 
-/// The encoded label `le` of each bound, kept from one point to the next: most have the same bounds.
+/// The label `le` of each bound, kept from one point to the next: most have the same bounds.
 #[derive(Debug, Default)]
 pub(super) struct BoundLabels {
     bounds: Vec<f64>,
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+    labels: Vec<Run>,
     /// `le="+Inf"`
-    infinity: Vec<u8>,
+    infinity: Option<Run>,
 }
 
 /// The names of a histogram's series.
 pub(super) struct Names {
-    pub(super) sum: Vec<u8>,
-    pub(super) count: Vec<u8>,
-    pub(super) bucket: Vec<u8>,
+    pub(super) sum: Run,
+    pub(super) count: Run,
+    pub(super) bucket: Run,
 }
 
 /// A histogram in the form that classic series need.
@@ -39,37 +38,38 @@ pub(super) struct Classic<'a> {
 }
 
 impl BoundLabels {
-    fn set(&mut self, bounds: &[f64]) {
+    /// Makes these the bounds. Gives back the label of the bucket above them.
+    fn set(&mut self, bounds: &[f64], out: &mut SeriesBatch) -> Run {
         let is_same = |(left, right): (&f64, &f64)| left.to_bits() == right.to_bits();
-        if self.bounds.len() == bounds.len() && self.bounds.iter().zip(bounds).all(is_same) && !self.infinity.is_empty()
+        if let Some(infinity) = self.infinity
+            && self.bounds.len() == bounds.len()
+            && self.bounds.iter().zip(bounds).all(is_same)
         {
-            return;
+            return infinity;
         }
-        *self = BoundLabels { bounds: bounds.to_vec(), ..BoundLabels::default() };
-        let mut text = String::new();
-        for &bound in bounds {
+        let (mut text, mut label) = (String::new(), Vec::new());
+        let mut le = |write: &dyn Fn(&mut String)| {
             text.clear();
-            write_decimal(bound, &mut text);
-            encode_label(&mut self.bytes, OWN.label, &text);
-            self.ends.push(self.bytes.len());
-        }
-        encode_label(&mut self.infinity, OWN.label, "+Inf");
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
+            label.clear();
+            write(&mut text);
+            encode_label(&mut label, OWN.label, &text);
+            out.run(&label)
+        };
+        self.bounds = bounds.to_vec();
+        self.labels = bounds.iter().map(|&bound| le(&|text| write_decimal(bound, text))).collect();
+        *self.infinity.insert(le(&|text| text.push_str("+Inf")))
     }
 }
 
 impl Names {
-    pub(super) fn new(family: &Family) -> Self {
-        Names { sum: family.label("_sum"), count: family.label("_count"), bucket: family.label("_bucket") }
+    pub(super) fn new(family: &Family, context: &mut Context<'_>) -> Self {
+        let mut name = |suffix| family.label(suffix, context.out);
+        Names { sum: name("_sum"), count: name("_count"), bucket: name("_bucket") }
     }
 }
 
 pub(super) fn write(points: &[HistogramDataPoint], family: &Family, base: &BaseLabels<'_>, context: &mut Context<'_>) {
-    let names = Names::new(family);
+    let names = Names::new(family, context);
     for point in points {
         write_point(point, &names, family, base, context);
     }
@@ -127,23 +127,23 @@ pub(super) fn write_classic(histogram: &Classic<'_>, names: &Names, context: &mu
     let times = histogram.times;
     let value = |value| times.sample(value_or_stale(value, histogram.is_stale));
     if let Some(sum) = histogram.sum {
-        let id = labels.series(&names.sum, out);
+        let id = labels.series(names.sum, out);
         out.push_sample(id, value(sum));
     }
-    let id = labels.series(&names.count, out);
+    let id = labels.series(names.count, out);
     let pushed = out.push_sample(id, value(histogram.count as f64));
-    bounds.set(histogram.bounds);
+    let infinity = bounds.set(histogram.bounds, out);
     let mut buckets = Vec::with_capacity(if histogram.exemplars.is_empty() { 0 } else { histogram.bounds.len() + 1 });
     let mut running = 0u64;
-    for (le, &count) in bounds.iter().zip(histogram.counts) {
+    for (&le, &count) in bounds.labels.iter().zip(histogram.counts) {
         running = running.saturating_add(count);
-        let id = labels.series_with(&names.bucket, le, out);
+        let id = labels.series_with(names.bucket, le, out);
         out.push_sample(id, value(running as f64));
         if !histogram.exemplars.is_empty() {
             buckets.push(id);
         }
     }
-    let infinity = labels.series_with(&names.bucket, &bounds.infinity, out);
+    let infinity = labels.series_with(names.bucket, infinity, out);
     out.push_sample(infinity, value(histogram.count as f64));
     let bucket_of = |example: f64| bucket_of(example, histogram.bounds, &buckets, infinity);
     exemplars::write(histogram.exemplars, bucket_of, context);

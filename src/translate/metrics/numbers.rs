@@ -4,23 +4,18 @@ use super::context::{Context, Family, value_or_stale};
 use super::exemplars;
 use super::labels::{BaseLabels, Own};
 use crate::model::otlp::{NO_RECORDED_VALUE, NumberDataPoint, number_data_point::Value};
+use crate::model::series::Run;
 
 const OWN: Own = Own { label: "" };
 
 pub(super) fn write(points: &[NumberDataPoint], family: &Family, base: &BaseLabels<'_>, context: &mut Context<'_>) {
-    let name = family.label("");
+    let name = family.label("", context.out);
     for point in points {
-        write_point(point, &name, family, base, context);
+        write_point(point, name, family, base, context);
     }
 }
 
-fn write_point(
-    point: &NumberDataPoint,
-    name: &[u8],
-    family: &Family,
-    base: &BaseLabels<'_>,
-    context: &mut Context<'_>,
-) {
+fn write_point(point: &NumberDataPoint, name: Run, family: &Family, base: &BaseLabels<'_>, context: &mut Context<'_>) {
     let start_nanos = if family.is_cumulative { point.start_time_unix_nano } else { 0 };
     let Some(times) = context.receive(point.time_unix_nano, start_nanos, family) else { return };
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;

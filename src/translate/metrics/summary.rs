@@ -3,19 +3,20 @@
 use super::context::{Context, Family, value_or_stale};
 use super::labels::{BaseLabels, Own};
 use crate::model::otlp::{NO_RECORDED_VALUE, SummaryDataPoint};
-use crate::model::series::encode_label;
+use crate::model::series::{Run, encode_label};
 use crate::translate::attributes::write_decimal;
 
 const OWN: Own = Own { label: "quantile" };
 
 struct Names {
-    sum: Vec<u8>,
-    count: Vec<u8>,
-    quantile: Vec<u8>,
+    sum: Run,
+    count: Run,
+    quantile: Run,
 }
 
 pub(super) fn write(points: &[SummaryDataPoint], family: &Family, base: &BaseLabels<'_>, context: &mut Context<'_>) {
-    let names = Names { sum: family.label("_sum"), count: family.label("_count"), quantile: family.label("") };
+    let mut name = |suffix| family.label(suffix, context.out);
+    let names = Names { sum: name("_sum"), count: name("_count"), quantile: name("") };
     for point in points {
         write_point(point, &names, family, base, context);
     }
@@ -33,9 +34,9 @@ fn write_point(
         return;
     }
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
-    let sum = context.point.series(&names.sum, context.out);
+    let sum = context.point.series(names.sum, context.out);
     context.out.push_sample(sum, times.sample(value_or_stale(point.sum, is_stale)));
-    let count = context.point.series(&names.count, context.out);
+    let count = context.point.series(names.count, context.out);
     let pushed = context.out.push_sample(count, times.sample(value_or_stale(point.count as f64, is_stale)));
     let (mut text, mut label) = (String::new(), Vec::new());
     for quantile in &point.quantile_values {
@@ -43,7 +44,8 @@ fn write_point(
         label.clear();
         write_decimal(quantile.quantile, &mut text);
         encode_label(&mut label, OWN.label, &text);
-        let id = context.point.series_with(&names.quantile, &label, context.out);
+        let label = context.out.run(&label);
+        let id = context.point.series_with(names.quantile, label, context.out);
         context.out.push_sample(id, times.sample(value_or_stale(quantile.value, is_stale)));
     }
     context.write_created(times, family);

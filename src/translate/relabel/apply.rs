@@ -46,7 +46,7 @@ fn one(rules: &Rules, series: SeriesView<'_>, applied: &mut Applied) {
         if let Some(reason) = limit(series) {
             return applied.refused.add(reason, points, || format!("a series of {name}"));
         }
-        let id = applied.batch.series_encoded([series.encoded_labels()]);
+        let id = applied.batch.series_like(series);
         applied.batch.take_points(id, series);
         return;
     }
@@ -65,7 +65,7 @@ fn one(rules: &Rules, series: SeriesView<'_>, applied: &mut Applied) {
 }
 
 fn limit(series: SeriesView<'_>) -> Option<&'static str> {
-    broken_limit_encoded(series.encoded_labels(), None)
+    broken_limit_encoded(series.label_runs(), None)
 }
 
 fn changed(labels: &mut Labels, change: &Change) {

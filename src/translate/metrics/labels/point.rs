@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::context::{Context, Family};
 use super::base::{BaseLabels, Origin, assemble, note_nameless};
 use crate::model::otlp::{KeyValue, text};
-use crate::model::series::{SeriesBatch, SeriesId, encode_label};
+use crate::model::series::{Run, SeriesBatch, SeriesId, encode_label};
 use crate::translate::attributes::write_value;
 use crate::translate::limits::broken_limit_encoded;
 use crate::translate::names::{self, NameError, Naming};
@@ -25,7 +25,10 @@ pub(in super::super) struct Own {
 pub(in super::super) struct PointLabels {
     bytes: Vec<u8>,
     name_at: usize,
+    /// 0 where there is no label of its own.
     own_at: usize,
+    /// The same within the batch: what stands before `__name__`, between it and the own label, and after that.
+    runs: [Run; 3],
     /// Names and values of the point's attributes, and where they stand.
     text: String,
     spans: Vec<Span>,
@@ -46,17 +49,23 @@ enum Obstacle {
 }
 
 impl PointLabels {
-    /// The series with the point's labels and this encoded `__name__`.
-    pub(in super::super) fn series(&self, name: &[u8], out: &mut SeriesBatch) -> SeriesId {
-        let (before, after) = self.bytes.split_at(self.name_at.min(self.bytes.len()));
-        out.series_encoded([before, name, after])
+    /// The series with the point's labels and this `__name__`.
+    pub(in super::super) fn series(&self, name: Run, out: &mut SeriesBatch) -> SeriesId {
+        let [before, between, after] = self.runs;
+        out.series_of([before, name, between, after])
     }
 
-    /// The series with the point's labels, this encoded `__name__` and this encoded label of its own.
-    pub(in super::super) fn series_with(&self, name: &[u8], own: &[u8], out: &mut SeriesBatch) -> SeriesId {
-        let (rest, after) = self.bytes.split_at(self.own_at.min(self.bytes.len()));
-        let (before, between) = rest.split_at(self.name_at.min(rest.len()));
-        out.series_encoded([before, name, between, own, after])
+    /// The series with the point's labels, this `__name__` and this label of its own.
+    pub(in super::super) fn series_with(&self, name: Run, own: Run, out: &mut SeriesBatch) -> SeriesId {
+        let [before, between, after] = self.runs;
+        out.series_of([before, name, between, own, after])
+    }
+
+    /// Writes the labels into the batch, once for all series of the point.
+    fn write(&mut self, out: &mut SeriesBatch) {
+        let (before, rest) = self.bytes.split_at(self.name_at.min(self.bytes.len()));
+        let (between, after) = rest.split_at(self.own_at.saturating_sub(self.name_at).min(rest.len()));
+        self.runs = [before, between, after].map(|labels| out.run(labels));
     }
 
     fn collect(
@@ -113,10 +122,11 @@ impl PointLabels {
 
     /// Sorts the point's labels into the base.
     fn merge(&mut self, base: &BaseLabels<'_>) -> Result<(), Obstacle> {
-        let PointLabels { bytes, name_at, own_at, text, spans } = self;
+        let PointLabels { bytes, name_at, own_at, text, spans, .. } = self;
         let text = text.as_str();
         spans.sort_unstable_by(|left, right| text[left.name.clone()].cmp(&text[right.name.clone()]));
         bytes.clear();
+        *own_at = 0;
         let (mut next, mut last) = (0, "");
         for span in spans.iter() {
             let name = &text[span.name.clone()];
@@ -182,7 +192,10 @@ impl PointLabels {
     fn broken_limit(&self, family: &Family, own: Own) -> Option<&'static str> {
         // `_bucket` is the longest suffix, and a bound in plain decimals seldom as long.
         let suffix = if own.label.is_empty() { 0 } else { "_bucket".len() };
-        broken_limit_encoded(&self.bytes, Some(("__name__".len(), family.name.len() + suffix)))
+        broken_limit_encoded(
+            std::iter::once(self.bytes.as_slice()),
+            Some(("__name__".len(), family.name.len() + suffix)),
+        )
     }
 }
 
@@ -227,8 +240,10 @@ impl Context<'_> {
             Err(Obstacle::Refused(reason)) => return Err(reason),
         }
         match point.broken_limit(family, own) {
-            Some(reason) if !self.options.relabelled => Err(reason),
-            _ => Ok(()),
+            Some(reason) if !self.options.relabelled => return Err(reason),
+            _ => {}
         }
+        point.write(self.out);
+        Ok(())
     }
 }

@@ -1,0 +1,70 @@
+//! A push as Lambda hands it over: the event of a Function URL, payload format 2.0, body in base64.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use super::AT_MS;
+
+/// A POST of this body to `path`; compressed as SDKs do it when they are told to.
+pub(crate) fn event(path: &str, body: &[u8], gzip: bool) -> String {
+    let sent = if gzip { compressed(body) } else { body.to_vec() };
+    let headers = headers(sent.len(), gzip);
+    let event = json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": headers,
+        "requestContext": {
+            "accountId": "anonymous",
+            "apiId": "abc123",
+            "domainName": "abc123.lambda-url.eu-west-1.on.aws",
+            "domainPrefix": "abc123",
+            "http": {
+                "method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.9",
+                "userAgent": "OTel-OTLP-Exporter-Java/1.55.0"
+            },
+            "requestId": "e1506fd5-9e7b-434f-bd42-4f8fa224b599",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "22/Nov/2026:23:25:00 +0000",
+            "timeEpoch": AT_MS
+        },
+        "body": STANDARD.encode(sent),
+        "isBase64Encoded": true
+    });
+    event.to_string()
+}
+
+fn headers(length: usize, gzip: bool) -> Value {
+    let mut headers = json!({
+        "content-type": "application/x-protobuf",
+        "content-length": length.to_string(),
+        "host": "abc123.lambda-url.eu-west-1.on.aws",
+        "authorization": "Bearer benchmark",
+        "user-agent": "OTel-OTLP-Exporter-Java/1.55.0",
+        "x-amzn-trace-id": "Root=1-6b037ced-da06a1cade07364b5bc31361",
+        "x-amzn-tls-cipher-suite": "TLS_AES_128_GCM_SHA256",
+        "x-amzn-tls-version": "TLSv1.3",
+        "x-forwarded-for": "203.0.113.9",
+        "x-forwarded-port": "443",
+        "x-forwarded-proto": "https",
+    });
+    if gzip {
+        headers["content-encoding"] = "gzip".into();
+    }
+    headers
+}
+
+/// gzip at its usual level.
+pub(crate) fn compressed(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing to memory does not fail.
+    let _ = encoder.write_all(body);
+    encoder.finish().unwrap_or_default()
+}

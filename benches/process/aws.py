@@ -1,0 +1,143 @@
+"""The Runtime API and the sinks for AMP and X-Ray, on one loopback port, as light as they can be.
+
+Nothing that the function sends is looked into but its length: what these peers take is taken from the machine, though not
+from what is measured, which is the CPU time of the function's own process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+NEXT = b"/2018-06-01/runtime/invocation/next"
+REMOTE_WRITE = b"/api/v1/remote_write"
+TRACE_SEGMENTS = b"/TraceSegments"
+# What an invocation may take: the function's own default.
+TIMEOUT_MS = 50_000
+
+
+@dataclass
+class Sink:
+    """What arrived at one destination."""
+
+    requests: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class Loopback:
+    """Hands events to the function and counts what it sends."""
+
+    port: int = 0
+    sinks: dict[bytes, Sink] = field(default_factory=dict)
+    first_next_ns: int | None = None
+    processes: int = 0
+    _events: deque[bytes] = field(default_factory=deque)
+    _waiting: "Connection | None" = None
+    _reply: "asyncio.Future[bytes] | None" = None
+    _ready: "asyncio.Event" = field(default_factory=asyncio.Event)
+
+    @classmethod
+    async def start(cls) -> "Loopback":
+        loopback = cls()
+        server = await asyncio.get_running_loop().create_server(lambda: Connection(loopback), "127.0.0.1", 0)
+        loopback.port = server.sockets[0].getsockname()[1]
+        loopback.forget()
+        return loopback
+
+    def forget(self) -> None:
+        """Counts from zero."""
+        self.sinks = {REMOTE_WRITE: Sink(), TRACE_SEGMENTS: Sink()}
+
+    def expect_start(self) -> None:
+        """The next GET /next is the first of a new process; what comes late from an old one is none."""
+        self.processes += 1
+        self.first_next_ns, self._waiting = None, None
+        self._ready = asyncio.Event()
+
+    async def ready(self) -> int:
+        """When the function first asked for an event."""
+        await asyncio.wait_for(self._ready.wait(), 30)
+        assert self.first_next_ns is not None
+        return self.first_next_ns
+
+    async def invoke(self, event: bytes) -> bytes:
+        """Hands one event over and waits for the reply."""
+        self._reply = asyncio.get_running_loop().create_future()
+        self._events.append(event)
+        self._hand_over()
+        return await asyncio.wait_for(self._reply, 60)
+
+    def asked(self, connection: "Connection") -> None:
+        if connection.process != self.processes:
+            return
+        if self.first_next_ns is None:
+            self.first_next_ns = time.monotonic_ns()
+            self._ready.set()
+        self._waiting = connection
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._waiting is None or not self._events:
+            return
+        deadline = f"lambda-runtime-deadline-ms: {time.time_ns() // 1_000_000 + TIMEOUT_MS}\r\n".encode()
+        arn = b"lambda-runtime-invoked-function-arn: arn:aws:lambda:eu-west-1:111122223333:function:f\r\n"
+        head = b"lambda-runtime-aws-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n" + deadline + arn
+        connection, self._waiting = self._waiting, None
+        connection.answer(200, self._events.popleft(), head)
+
+    def replied(self, body: bytes) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(body)
+
+
+class Connection(asyncio.Protocol):
+    """HTTP/1.1 with lengths: what hyper speaks."""
+
+    def __init__(self, loopback: Loopback) -> None:
+        self.loopback = loopback
+        self.head, self.path, self.missing = b"", b"", 0
+        self.body: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport, self.process = transport, self.loopback.processes
+
+    def data_received(self, data: bytes) -> None:
+        if self.missing == 0:
+            self.head += data
+            head, end, data = self.head.partition(b"\r\n\r\n")
+            if not end:
+                return
+            self.head, self.path, self.missing = b"", head.split(b" ", 2)[1], length(head)
+        self.body.append(data)
+        self.missing -= len(data)
+        if self.missing <= 0:
+            body, self.body, self.missing = b"".join(self.body), [], 0
+            self.requested(body)
+
+    def requested(self, body: bytes) -> None:
+        sink = self.loopback.sinks.get(self.path)
+        if sink is not None:
+            sink.requests += 1
+            sink.bytes += len(body)
+            self.answer(200, b"{}" if self.path == TRACE_SEGMENTS else b"")
+        elif self.path == NEXT:
+            self.loopback.asked(self)
+        else:
+            self.answer(202, b"{}")
+            self.loopback.replied(body)
+
+    def answer(self, status: int, body: bytes, headers: bytes = b"") -> None:
+        head = b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n%s\r\n" % (status, len(body), headers)
+        self.transport.writelines((head, body))
+
+
+def length(head: bytes) -> int:
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return int(value)
+    return 0

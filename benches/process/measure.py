@@ -1,0 +1,107 @@
+"""Each measurement, in the unit of its row."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+import zipfile
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from .aws import REMOTE_WRITE, TRACE_SEGMENTS, Loopback
+from .function import Function
+
+# Invocations before anything is measured: connections are made, and the allocator has its memory.
+WARM_UP = 20
+# CPU time is measured in rounds. The cheapest counts: what others do on the machine takes caches and cores away from a
+# round, and never makes it cheaper.
+ROUNDS = 10
+ROUND_CPU_NS = 250_000_000
+COLD_STARTS = 20
+
+
+@dataclass
+class Push:
+    """What one kind of push costs."""
+
+    items: int
+    cpu_us_per_item: float
+    cpu_ms: float
+    wall_ms: float
+    requests: float
+    bytes: float
+
+
+async def push(binary: Path, loopback: Loopback, event: bytes, items: int) -> Push:
+    with Function(binary, loopback) as function:
+        await loopback.ready()
+        for _ in range(WARM_UP):
+            check(await loopback.invoke(event))
+        loopback.forget()
+        rounds = [await one_round(function, loopback, event) for _ in range(ROUNDS)]
+    invocations = sum(count for count, _, _ in rounds)
+    cpu_ms = min(cpu / count for count, cpu, _ in rounds) / 1e6
+    wall_ms = min(wall / count for count, _, wall in rounds) / 1e6
+    sent = [loopback.sinks[path] for path in (REMOTE_WRITE, TRACE_SEGMENTS)]
+    requests, size = sum(sink.requests for sink in sent), sum(sink.bytes for sink in sent)
+    return Push(items, cpu_ms * 1000 / items, cpu_ms, wall_ms, requests / invocations, size / invocations)
+
+
+async def one_round(function: Function, loopback: Loopback, event: bytes) -> tuple[int, int, int]:
+    """Invocations, CPU and wall nanoseconds. The function has asked for the next event before its reply is looked at, or
+    does so within the next invocation: over a round that evens out."""
+    count, cpu, wall = 0, function.cpu_ns(), time.monotonic_ns()
+    while function.cpu_ns() - cpu < ROUND_CPU_NS or count < 5:
+        check(await loopback.invoke(event))
+        count += 1
+    return count, function.cpu_ns() - cpu, time.monotonic_ns() - wall
+
+
+def check(reply: bytes) -> None:
+    said: dict[str, Any] = json.loads(reply)
+    assert said.get("statusCode") == 200 and not said.get("body"), f"a push was not taken whole: {reply[:400]!r}"
+
+
+async def memory_mb(binary: Path, loopback: Loopback, event: bytes) -> tuple[float, float, float]:
+    """At rest, at the peak of one event, and of ten."""
+    with Function(binary, loopback) as function:
+        await loopback.ready()
+        at_rest = function.memory_mb("VmRSS")
+        check(await loopback.invoke(event))
+        once = function.memory_mb("VmHWM")
+        for _ in range(9):
+            check(await loopback.invoke(event))
+        return at_rest, once, function.memory_mb("VmHWM")
+
+
+async def cold_start_ms(binary: Path, loopback: Loopback) -> tuple[float, float]:
+    """From exec to the first request for an event: the median, and the CPU time of it."""
+    walls, cpus = [], []
+    for _ in range(COLD_STARTS):
+        with Function(binary, loopback) as function:
+            walls.append((await loopback.ready() - function.started_ns) / 1e6)
+            cpus.append(function.cpu_ns() / 1e6)
+    return statistics.median(walls), statistics.median(cpus)
+
+
+async def first_push_ms(binary: Path, loopback: Loopback, event: bytes) -> float:
+    """CPU time of the first invocation of an environment, beyond that of its start."""
+    costs = []
+    for _ in range(5):
+        with Function(binary, loopback) as function:
+            await loopback.ready()
+            before = function.cpu_ns()
+            check(await loopback.invoke(event))
+            costs.append((function.cpu_ns() - before) / 1e6)
+    return statistics.median(costs)
+
+
+def zipped_mb(binary: Path) -> float:
+    """As `sam build` packs it: deflate, one file."""
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(binary, "bootstrap")
+    return len(packed.getvalue()) / 1e6

@@ -1,0 +1,124 @@
+//! Stages of what is scraped, and everything from series on.
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use futures_util::FutureExt as _;
+use reqwest::header::HeaderMap;
+use sidecarless::aws::sign::Signer;
+use sidecarless::deliver::remote_write::{Version, requests};
+use sidecarless::model::exposition::Format;
+use sidecarless::model::remote_write::encode_series;
+use sidecarless::model::segment::put_trace_segments;
+use sidecarless::model::series::{Labels, SeriesBatch};
+use sidecarless::model::stats::{StatsDocument, TaskDocument};
+use sidecarless::translate::exposition::{self, Scrape};
+use sidecarless::translate::{spans, stats};
+use url::Url;
+
+use super::push::series_of;
+use super::{Work, work};
+use crate::payload;
+
+pub(super) fn decode_of_stats(containers: usize) -> Work {
+    let (task, stats) = payload::stats(containers);
+    work(move || (TaskDocument::parse(task.as_bytes()).map(drop), StatsDocument::parse(stats.as_bytes()).map(drop)))
+}
+
+pub(super) fn translate_stats(containers: usize) -> Work {
+    let (task, stats) = payload::stats(containers);
+    let task = TaskDocument::parse(task.leak().as_bytes()).expect("a task");
+    let documents = StatsDocument::parse(stats.leak().as_bytes()).expect("stats");
+    let options = stats::Options::default();
+    work(move || {
+        let mut batch = SeriesBatch::default();
+        let report =
+            stats::Report { task: &task, stats: &documents, at_ms: payload::NOW_MS, network_mode: Some("awsvpc") };
+        stats::series(&report, &Labels::default(), &options, &mut batch);
+        batch
+    })
+}
+
+pub(super) fn translate_exposition(samples: usize) -> Work {
+    let page = payload::exposition(samples);
+    work(move || series_of_page(&page))
+}
+
+fn series_of_page(page: &str) -> SeriesBatch {
+    let mut labels = Labels::default();
+    for (name, value) in [
+        ("job", "checkout"),
+        ("instance", "10.0.1.45:9404"),
+        ("ClusterName", "shop"),
+        ("TaskDefinitionFamily", "checkout"),
+        ("TaskId", "5f0e6c1d2b3a49788e7d6c5b4a392817"),
+        ("container_name", "app"),
+    ] {
+        labels.set(name, value);
+    }
+    let scrape = Scrape {
+        target_labels: &labels,
+        honor_labels: false,
+        honor_timestamps: true,
+        sample_limit: None,
+        at_ms: payload::NOW_MS,
+    };
+    let mut batch = SeriesBatch::default();
+    exposition::series(page.as_bytes(), Format::Text, &scrape, &mut batch).expect("a sound page");
+    batch
+}
+
+/// Documents as the bodies of calls.
+pub(super) fn encode_traces(spans: usize) -> Work {
+    const PER_CALL: usize = 50;
+    let documents = spans::segments(&payload::traces(spans), &spans::Options::default()).documents;
+    work(move || documents.chunks(PER_CALL).map(put_trace_segments).map(|body| body.len()).sum::<usize>())
+}
+
+pub(super) fn encode_metrics(points: usize) -> Work {
+    encode(series_of(&payload::metrics(points)))
+}
+
+pub(super) fn encode_exposition(samples: usize) -> Work {
+    encode(series_of_page(&payload::exposition(samples)))
+}
+
+fn encode(batch: SeriesBatch) -> Work {
+    work(move || encoded(&batch))
+}
+
+fn encoded(batch: &SeriesBatch) -> Vec<u8> {
+    let mut out = Vec::new();
+    batch.iter().for_each(|series| encode_series(series, &mut out));
+    out
+}
+
+pub(super) fn compress_metrics(points: usize) -> Work {
+    compress(encoded(&series_of(&payload::metrics(points))))
+}
+
+pub(super) fn compress_exposition(samples: usize) -> Work {
+    compress(encoded(&series_of_page(&payload::exposition(samples))))
+}
+
+fn compress(body: Vec<u8>) -> Work {
+    work(move || snap::raw::Encoder::new().compress_vec(&body))
+}
+
+/// Encoded, cut to AMP's size and compressed, as remote write does it.
+pub(super) fn requests_of_metrics(points: usize) -> Work {
+    let batch = series_of(&payload::metrics(points));
+    work(move || requests(&batch, Version::V1).count())
+}
+
+/// The signature of one remote write request with all of it: SHA-256 over the body is what grows.
+pub(super) fn sign_metrics(points: usize) -> Work {
+    let body = snap::raw::Encoder::new().compress_vec(&encoded(&series_of(&payload::metrics(points)))).expect("small");
+    let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("t".repeat(800)), None, "benchmark");
+    let signer = Signer::new(SharedCredentialsProvider::new(credentials), "eu-west-1");
+    let url = Url::parse("https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write");
+    let url = url.expect("an address");
+    work(move || {
+        let mut headers = HeaderMap::new();
+        signer.sign("aps", &url, &mut headers, &body, payload::NOW_MS).now_or_never().expect("nothing to wait for")
+    })
+}

@@ -1,0 +1,125 @@
+//! Encoded labels of a batch, in runs that series are put together from.
+//!
+//! The series of a histogram differ in two labels out of twenty: the others stand in the arena once, and each series is a
+//! list of places there. The hash of a series is the sum of the hashes of its labels, so that it is known without reading
+//! them again, however its labels are cut into runs.
+
+use std::hash::BuildHasher;
+use std::ops::Range;
+
+use foldhash::fast::FixedState;
+
+use super::labels::label_bodies;
+
+/// Some labels within a batch, written and hashed once for any number of its series.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Run {
+    start: u32,
+    len: u32,
+    hash: u64,
+}
+
+/// Encoded labels, and the runs that each series consists of.
+#[derive(Debug, Default)]
+pub(super) struct Arena {
+    bytes: Vec<u8>,
+    parts: Vec<Part>,
+    hasher: FixedState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
+    start: u32,
+    len: u32,
+}
+
+/// The labels of one series: a range of parts, the length of all of them together, and their hash.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    start: u32,
+    end: u32,
+    pub(super) len: u32,
+    pub(super) hash: u64,
+}
+
+impl Arena {
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.parts.clear();
+    }
+
+    pub(super) fn reserve(&mut self, series: usize, label_bytes: usize) {
+        self.bytes.reserve(label_bytes);
+        self.parts.reserve(series);
+    }
+
+    /// Writes encoded labels.
+    pub(super) fn run(&mut self, encoded: &[u8]) -> Run {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(encoded);
+        self.run_from(start)
+    }
+
+    /// What was written to [`Self::open`] since `start`.
+    pub(super) fn run_from(&self, start: usize) -> Run {
+        let hash = self.hash(self.bytes.get(start..).unwrap_or_default());
+        Run { start: place(start), len: place(self.bytes.len() - start), hash }
+    }
+
+    /// The hash of a series with these encoded labels.
+    pub(super) fn hash(&self, encoded: &[u8]) -> u64 {
+        label_bodies(encoded).fold(0, |sum: u64, label| sum.wrapping_add(self.hasher.hash_one(label)))
+    }
+
+    /// Room for labels to be written to.
+    pub(super) fn open(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Puts runs together.
+    pub(super) fn key<const N: usize>(&mut self, runs: [Run; N]) -> Key {
+        let start = place(self.parts.len());
+        let (mut len, mut hash) = (0, 0u64);
+        for run in runs.into_iter().filter(|run| run.len > 0) {
+            self.parts.push(Part { start: run.start, len: run.len });
+            len += run.len;
+            hash = hash.wrapping_add(run.hash);
+        }
+        Key { start, end: place(self.parts.len()), len, hash }
+    }
+
+    /// Takes the last key away again.
+    pub(super) fn forget(&mut self, key: Key) {
+        self.parts.truncate(key.start as usize);
+    }
+
+    pub(super) fn is_same(&self, left: Key, right: Key) -> bool {
+        left.hash == right.hash
+            && left.len == right.len
+            && (self.parts_of(left) == self.parts_of(right) || self.runs(left).flatten().eq(self.runs(right).flatten()))
+    }
+
+    pub(super) fn is_encoded(&self, key: Key, labels: &[u8]) -> bool {
+        key.len as usize == labels.len() && self.runs(key).flatten().eq(labels)
+    }
+
+    /// The encoded labels of a series, in order.
+    pub(super) fn runs(&self, key: Key) -> impl Iterator<Item = &[u8]> + Clone {
+        self.parts_of(key).iter().map(|part| self.bytes.get(part.range()).unwrap_or_default())
+    }
+
+    fn parts_of(&self, key: Key) -> &[Part] {
+        self.parts.get(key.start as usize..key.end as usize).unwrap_or_default()
+    }
+}
+
+impl Part {
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
+    }
+}
+
+/// An event of 6 MB makes labels of some 100 MB: 4 GiB are out of its reach.
+fn place(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
