@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use url::Url;
@@ -74,6 +75,16 @@ impl Spool {
             .map(|(message, items)| async move { (self.send(message, deadline).await, items) })
             .buffer_unordered(CONCURRENCY);
         outcomes.fold(Kept::default(), async |kept, (outcome, items)| kept.and(outcome, items)).await
+    }
+
+    /// Reads an attribute of the queue, to see whether it is there and may be looked at.
+    pub async fn look(&self, deadline: &Deadline) -> Result<(), String> {
+        let waiting = QueueAttributeName::ApproximateNumberOfMessages;
+        let call = self.sqs.get_queue_attributes().queue_url(&self.queue_url).attribute_names(waiting).send();
+        match deadline.within(deadline.left(), call).await {
+            Some(answer) => answer.map(|_| ()).map_err(|error| reason(&error)),
+            None => Err("no answer in time".into()),
+        }
     }
 
     async fn send(&self, message: String, deadline: &Deadline) -> Result<(), Unkept> {
