@@ -115,6 +115,7 @@ def run(peers: Peers, binary: Path) -> dict[str, Any]:
             "data in all panels of the dashboard", lambda: dashboard.panels(amp, {task.service for task in with_stats(tasks)})
         ),
         "targets": targets(binary, settings, running),
+        "check": check(binary, settings),
         "page": wait_for("the page of reviews in Prometheus", lambda: page_row(amp, others.reviews)),
         "addresses": {"prometheus": amp, "moto": aws, "function_url": url, "storefront": shop[0].url},
     }
@@ -228,6 +229,15 @@ def targets(binary: Path, settings: dict[str, str], tasks: list[ecs.Task]) -> st
     return done.stdout
 
 
+def check(binary: Path, settings: dict[str, str]) -> str:
+    """What `sidecarless check` prints of the same account: nothing fails."""
+    environment = {**os.environ, "AWS_REGION": REGION, **CREDENTIALS, **settings}
+    done = subprocess.run([binary, "check"], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise Missing(f"`sidecarless check` with nothing amiss: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
 def by_task(result: list[dict[str, Any]]) -> dict[str, float]:
     return {series["metric"]["aws_ecs_task_id"]: float(series["value"][1]) for series in result}
 
@@ -270,6 +280,8 @@ def draw(facts: dict[str, Any]) -> None:
           f"its series had ended {stopped['seconds']:.1f} s later.")
     print(f"\n{show.paint('bold', 'The same tasks, from `sidecarless targets`')}")
     print("".join(f"  {line}\n" for line in facts["targets"].splitlines()), end="")
+    print(f"\n{show.paint('bold', 'Is everything as it has to be, from `sidecarless check`')}")
+    print("".join(f"  {line}\n" for line in facts["check"].splitlines()), end="")
     show.table(
         "Panels of the ECS task dashboard, from Prometheus",
         ["panel", "shows"],

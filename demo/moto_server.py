@@ -1,6 +1,6 @@
 """moto's own server, with what its ECS tasks lack compared with real ones filled in.
 
-moto 5.2 gives tasks dashed ids, a random address, one container, no bound ports, and no times or sizes; and it does not
+It has no sampling rules in X-Ray: here there is the one that every account has. moto 5.2 gives tasks dashed ids, a random address, one container, no bound ports, and no times or sizes; and it does not
 say how a task ended. What a task of the demo should look like stands in its tags:
 
 - `demo-address`: the address of its network interface
@@ -10,12 +10,14 @@ say how a task ended. What a task of the demo should look like stands in its tag
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import uuid
 from typing import Any
 
 import moto.ecs.models as ecs
+import moto.xray.urls as xray
 from moto.server import main
 
 _container_init = ecs.Container.__init__
@@ -83,6 +85,18 @@ def out_of_memory(task: Any) -> None:
         container.reason = "OutOfMemoryError: Container killed due to memory usage"
 
 
+def sampling_rules(*_: Any) -> tuple[int, dict[str, str], str]:
+    anything = {name: "*" for name in ("Host", "HTTPMethod", "ResourceARN", "ServiceName", "ServiceType", "URLPath")}
+    rule = {"RuleName": "Default", "Priority": 10000, "FixedRate": 0.05, "ReservoirSize": 1, "Version": 1, **anything}
+    return 200, {}, json.dumps({"SamplingRuleRecords": [{"SamplingRule": rule}]})
+
+
+def sampling_targets(*_: Any) -> tuple[int, dict[str, str], str]:
+    return 200, {}, json.dumps({"SamplingTargetDocuments": [], "UnprocessedStatistics": []})
+
+
+xray.url_paths["{0}/GetSamplingRules$"] = sampling_rules
+xray.url_paths["{0}/SamplingTargets$"] = sampling_targets
 ecs.Task.__init__ = task_init
 ecs.EC2ContainerServiceBackend.stop_task = stop_task
 

@@ -1,5 +1,6 @@
 //! The command line: the same binary outside of Lambda.
 
+mod check;
 mod redrive;
 mod token;
 
@@ -21,6 +22,8 @@ usage:
   sidecarless invoke EVENT.json   handle one event as Lambda would hand it over (`-`: standard input), print the reply
   sidecarless targets [--json]    every running task: kept or dropped, by which rule, its source of stats and its address.
                                   Exit code 1 when something could not be asked or a declared endpoint cannot be scraped
+  sidecarless check [--json]      is everything as it has to be: credentials, clock, every permission, the way to a task. Writes
+                                  a sample and a segment of its own. Exit code 1 when something fails, with what mends it
   sidecarless redrive [--list]    back to the spool with what lies in its dead-letter queue, but for what cannot be read;
                                   --list only says what is there. It is run by a person, with that person's permissions
   sidecarless token               a new bearer token, its hash for the function and the header for its clients
@@ -49,6 +52,8 @@ pub async fn run(arguments: impl Iterator<Item = String>, variables: Vec<(String
         ["invoke", path] => invoke(path, variables).await.map(well),
         ["targets"] => targets(Show::Table, variables).await,
         ["targets", "--json"] => targets(Show::Json, variables).await,
+        ["check"] => check::run(Show::Table, variables).await,
+        ["check", "--json"] => check::run(Show::Json, variables).await,
         ["redrive"] => redrive(redrive::Do::Move, variables).await,
         ["redrive", "--list"] => redrive(redrive::Do::List, variables).await,
         ["token"] => token::token().map(well),

@@ -5,6 +5,7 @@
 //! counted goes out by pipeline/own.rs.
 
 mod account;
+mod check;
 mod identity;
 mod insights;
 mod own;
@@ -24,6 +25,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use account::Round;
+pub use check::{Checked, Finding, Outcome};
 use own::OwnMetrics;
 use pages_before::PagesBefore;
 use settle::{Account, Delivery, RelabelledAndWritten};
@@ -31,6 +33,7 @@ pub use start::StartError;
 use stopped::Swept;
 pub use targets::{TargetList, TargetRow};
 
+use crate::aws::sts::Sts;
 use crate::collect::discover::{Discovered, Discovery, DiscoveryError};
 use crate::collect::insights::{Insights, PushedError};
 use crate::collect::receive::{self, Encoding, Gate, Received, Refused, Signals};
@@ -79,6 +82,8 @@ pub struct Pipeline {
     xray_http: XRayHttp,
     /// `None`: logs are refused by name.
     log_stream: Option<LogStream>,
+    /// Only asked by `check`.
+    sts: Sts,
     /// `None`: what cannot be delivered goes back to its sender.
     spool: Option<Spool>,
     amp_circuit: Circuit,
@@ -114,6 +119,7 @@ impl Pipeline {
     async fn answer(&self, invocation: Invocation<'_>, deadline: &Deadline) -> Result<Reply, HandleError> {
         match invocation {
             Invocation::Tick(tick) => self.tick(tick, deadline).await,
+            Invocation::Check => Ok(Reply::Summary(self.check(deadline).await.into_json())),
             Invocation::Messages(messages) => Ok(self.messages(messages, deadline).await),
             Invocation::LogEvents(data) => self.log_events(&data, deadline).await,
             Invocation::TaskChange(change) => self.task_change(change, deadline).await,

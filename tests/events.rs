@@ -21,6 +21,7 @@ const TOKEN_SHA256: &str = "7c43ef5ae21d43ce2743f770c68e24def1a43ee2f416d2438410
 /// What a file stands for.
 enum Expected {
     Tick,
+    Check,
     Spans(usize),
     Metrics(usize),
     Messages(usize),
@@ -28,8 +29,9 @@ enum Expected {
     TaskChange,
 }
 
-const EVENTS: [(&str, Expected); 7] = [
+const EVENTS: [(&str, Expected); 8] = [
     ("tick.json", Expected::Tick),
+    ("check.json", Expected::Check),
     ("tick-rule.json", Expected::Tick),
     ("push-traces.json", Expected::Spans(2)),
     ("push-metrics.json", Expected::Metrics(3)),
@@ -57,6 +59,7 @@ fn each_event_is_what_its_name_says() {
         let event = std::fs::read_to_string(folder().join(name)).unwrap();
         let invocation = Invocation::parse(&event).unwrap();
         match (expected, invocation) {
+            (Expected::Check, Invocation::Check) => {}
             (Expected::Tick, Invocation::Tick(tick)) => {
                 assert_eq!(tick, Tick { scheduled_ms: Some(1_795_389_900_000) }, "{name}");
             }

@@ -8,7 +8,7 @@ use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use url::Url;
 
 use super::retry::{Retry, retry_after};
-use super::sign::Signer;
+use super::sign::{SignError, Signer};
 use crate::deadline::Deadline;
 
 /// Time for one attempt. AWS answers within a second when it is well; a hanging attempt must leave time for others.
@@ -33,7 +33,7 @@ pub enum Posted {
     /// 2xx.
     Done { status: StatusCode, headers: HeaderMap, body: Bytes },
     /// 3xx or 4xx but 429: the same request would be answered the same way.
-    Refused { status: StatusCode, reason: String },
+    Refused { status: StatusCode, headers: HeaderMap, reason: String },
     /// 429, 5xx, no connection, no answer in time: another attempt may succeed.
     Failed { why: String, retry_after: Option<Duration> },
 }
@@ -41,6 +41,11 @@ pub enum Posted {
 impl SignedPost {
     pub fn new(http: reqwest::Client, signer: Signer) -> Self {
         Self { http, signer }
+    }
+
+    /// Whether there is anything to sign with; the error says where it was looked for.
+    pub async fn credentials(&self) -> Result<(), SignError> {
+        self.signer.credentials().await.map(|_| ())
     }
 
     /// Posts until the request is done, refused, or out of time; [`Posted::Failed`] then says what the last attempt
@@ -116,10 +121,10 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Posted, reqwest::Err
         let retry_after = retry_after(headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()));
         return Ok(Posted::Failed { why: format!("{status}: {reason}"), retry_after });
     }
-    Ok(Posted::Refused { status, reason })
+    Ok(Posted::Refused { status, headers, reason })
 }
 
-fn one_line(body: &[u8]) -> String {
+pub(super) fn one_line(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(REASON_CHARS).collect()

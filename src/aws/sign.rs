@@ -31,6 +31,11 @@ impl Signer {
         Self { credentials, region: region.into() }
     }
 
+    /// What is signed with, from wherever the environment says.
+    pub(super) async fn credentials(&self) -> Result<Identity, SignError> {
+        Ok(self.credentials.provide_credentials().await.map_err(SignError::Credentials)?.into())
+    }
+
     /// Adds `authorization`, `x-amz-date` and, with temporary credentials, `x-amz-security-token` to the headers of a
     /// POST. Every header that is there already is signed.
     pub async fn sign(
@@ -41,7 +46,7 @@ impl Signer {
         body: &[u8],
         now_ms: i64,
     ) -> Result<(), SignError> {
-        let identity: Identity = self.credentials.provide_credentials().await.map_err(SignError::Credentials)?.into();
+        let identity = self.credentials().await?;
         let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
         let signed = self.signature(&identity, service, url, (headers, body), now)?;
         for (name, value) in signed {

@@ -80,6 +80,12 @@ pub struct Polled {
     pub failure: Option<InsightsError>,
 }
 
+/// Which page, and how much of it.
+struct Ask {
+    limit: Option<i32>,
+    token: Option<String>,
+}
+
 /// The events of a cluster could not be read.
 #[derive(Debug, Error)]
 #[error("FilterLogEvents failed for cluster {cluster}: {reason}")]
@@ -93,12 +99,20 @@ impl Insights {
         Self { logs, rate: Rate::new(CALLS_PER_SECOND, CALLS_AT_ONCE) }
     }
 
+    /// Reads at most one event of a minute, to see whether that may be done. `false`: the cluster has no log group, because
+    /// Container Insights is not on.
+    pub async fn look(&self, cluster: &str, slot: Slot, deadline: &Deadline) -> Result<bool, InsightsError> {
+        let first = self.page(cluster, slot, Ask { limit: Some(1), token: None }, deadline).await;
+        let failed = |reason| InsightsError { cluster: cluster_name(cluster).to_owned(), reason };
+        first.map(|page| page.is_some()).map_err(failed)
+    }
+
     /// The events of one cluster, by name or ARN, and one minute. A cluster without Container Insights has no log group,
     /// and so no events: that is no failure.
     pub async fn events(&self, cluster: &str, slot: Slot, deadline: &Deadline) -> Polled {
         let (mut polled, mut token) = (Polled::default(), None);
         loop {
-            match self.page(cluster, slot, token, deadline).await {
+            match self.page(cluster, slot, Ask { limit: None, token }, deadline).await {
                 Ok(Some(page)) => {
                     let events = page.events.unwrap_or_default();
                     polled.events.extend(events.into_iter().filter_map(|event| event.message));
@@ -121,13 +135,13 @@ impl Insights {
         &self,
         cluster: &str,
         slot: Slot,
-        token: Option<String>,
+        ask: Ask,
         deadline: &Deadline,
     ) -> Result<Option<FilterLogEventsOutput>, String> {
         const OUT_OF_TIME: &str = "the invocation ran out of time";
         let request = self.logs.filter_log_events().log_group_name(log_group(cluster));
         let request = request.start_time(slot.start_ms).end_time(slot.end_ms()).filter_pattern(PATTERN);
-        let request = Box::pin(request.set_next_token(token).send());
+        let request = Box::pin(request.set_limit(ask.limit).set_next_token(ask.token).send());
         if !self.rate.turn(deadline).await {
             return Err(OUT_OF_TIME.into());
         }

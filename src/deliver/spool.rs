@@ -7,6 +7,8 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::operation::change_message_visibility::ChangeMessageVisibilityError;
+use aws_sdk_sqs::types::QueueAttributeName;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use url::Url;
@@ -76,6 +78,28 @@ impl Spool {
         outcomes.fold(Kept::default(), async |kept, (outcome, items)| kept.and(outcome, items)).await
     }
 
+    /// Reads an attribute of the queue, to see whether it is there and may be looked at.
+    pub async fn look(&self, deadline: &Deadline) -> Result<(), String> {
+        let waiting = QueueAttributeName::ApproximateNumberOfMessages;
+        let call = self.sqs.get_queue_attributes().queue_url(&self.queue_url).attribute_names(waiting).send();
+        match deadline.within(deadline.left(), call).await {
+            Some(answer) => answer.map(|_| ()).map_err(|error| reason(&error)),
+            None => Err("no answer in time".into()),
+        }
+    }
+
+    /// Puts off a message that is none, to see whether that may be done: SQS looks at the permission before the handle.
+    pub async fn may_back_off(&self, deadline: &Deadline) -> Result<(), String> {
+        let call = self.sqs.change_message_visibility().queue_url(&self.queue_url).receipt_handle("none");
+        let why = match deadline.within(deadline.left(), call.visibility_timeout(0).send()).await {
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(error)) if error.as_service_error().is_some_and(is_about_the_handle) => return Ok(()),
+            Some(Err(error)) => reason(&error),
+            None => "no answer in time".into(),
+        };
+        Err(why)
+    }
+
     async fn send(&self, message: String, deadline: &Deadline) -> Result<(), Unkept> {
         let call = self.sqs.send_message().queue_url(&self.queue_url).message_body(&message).send();
         let why = match tokio::time::timeout(deadline.left_to_answer(), call).await {
@@ -107,6 +131,10 @@ impl Spool {
             Err(_) => tracing::warn!("a message cannot be backed off: the invocation ran out of time"),
         }
     }
+}
+
+fn is_about_the_handle(error: &ChangeMessageVisibilityError) -> bool {
+    error.is_receipt_handle_is_invalid() || error.is_message_not_inflight()
 }
 
 impl Kept {

@@ -130,7 +130,9 @@ impl XRay {
         let body = Bytes::from(put_trace_segments(documents));
         match self.post.post(SERVICE, &self.url, headers, body, deadline).await {
             Posted::Done { body, .. } => read(&body),
-            Posted::Refused { status, reason } => Err(Failure::Refused(format!("X-Ray answered {status}: {reason}"))),
+            Posted::Refused { status, reason, .. } => {
+                Err(Failure::Refused(format!("X-Ray answered {status}: {reason}")))
+            }
             Posted::Failed { why, retry_after } => Err(Failure::Passing { why, retry_after }),
         }
     }

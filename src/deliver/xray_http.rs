@@ -102,7 +102,7 @@ impl XRayHttp {
                 exported.rejected.add("rejected_by_xray", count, || message);
                 exported
             }
-            Posted::Refused { status, reason } => {
+            Posted::Refused { status, reason, .. } => {
                 let mut exported = Exported::default();
                 exported.rejected.add("rejected_by_xray", part.spans, || format!("X-Ray answered {status}: {reason}"));
                 exported

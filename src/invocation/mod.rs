@@ -22,6 +22,8 @@ pub use sqs::Message;
 #[derive(Debug)]
 pub enum Invocation<'a> {
     Tick(Tick),
+    /// Is everything as it has to be: asked by a person.
+    Check,
     Push(Box<Request<'a>>),
     /// From a queue: shards and what was spooled.
     Messages(Vec<Message>),
@@ -107,6 +109,7 @@ impl<'a> Invocation<'a> {
     pub fn trigger(&self) -> &'static str {
         match self {
             Invocation::Tick(_) => "tick",
+            Invocation::Check => "check",
             Invocation::Push(_) => "push",
             Invocation::Messages(_) => "messages",
             Invocation::LogEvents(_) => "log_events",
@@ -124,6 +127,9 @@ impl<'a> Invocation<'a> {
         }
         if text(fields.sidecarless).as_deref() == Some("tick") {
             return Ok(Invocation::Tick(Tick { scheduled_ms: time(fields.at) }));
+        }
+        if text(fields.sidecarless).as_deref() == Some("check") {
+            return Ok(Invocation::Check);
         }
         if text(fields.detail_type).as_deref() == Some("Scheduled Event") {
             return Ok(Invocation::Tick(Tick { scheduled_ms: time(fields.time) }));

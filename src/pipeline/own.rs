@@ -62,6 +62,11 @@ impl OwnMetrics {
         Self { to, labels, state: Mutex::default() }
     }
 
+    /// What tells this environment's series from those of others.
+    pub(super) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
     pub(super) fn enter(&self, entries: impl FnOnce(&mut Ledger)) {
         entries(&mut self.state().ledger);
     }

@@ -17,7 +17,7 @@ impl Pipeline {
     pub(super) async fn pass_on(&self, call: SamplingCall, body: Bytes, deadline: &Deadline) -> HttpReply {
         match self.xray_http.sampling(call, body, deadline).await {
             Posted::Done { status, body, .. } => receive::passed_on(status.as_u16(), body.into()),
-            Posted::Refused { status, reason } => {
+            Posted::Refused { status, reason, .. } => {
                 tracing::warn!(
                     status = status.as_u16(),
                     reason,
@@ -41,7 +41,7 @@ impl Pipeline {
         let Some(stream) = &self.log_stream else { return Err(Refused::no_logs().encoded(encoding)) };
         let refused = match stream.export(logs, encoding.content_type(), deadline).await {
             Posted::Done { body, .. } => return Ok(receive::export_response(encoding, body)),
-            Posted::Refused { status, reason } => {
+            Posted::Refused { status, reason, .. } => {
                 Refused::passed_on(status.as_u16(), format!("CloudWatch Logs: {reason}"))
             }
             Posted::Failed { why, retry_after } => {

@@ -3,12 +3,14 @@
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use thiserror::Error;
+use url::Url;
 
 use super::Pipeline;
 use super::own::OwnMetrics;
 use super::pages_before::PagesBefore;
 use crate::aws::post::SignedPost;
 use crate::aws::sign::Signer;
+use crate::aws::sts::Sts;
 use crate::clients::{self, ClientError};
 use crate::collect::discover::{Discovery, Ec2};
 use crate::collect::insights::Insights;
@@ -47,14 +49,11 @@ impl Pipeline {
         let credentials: SharedCredentialsProvider = aws.credentials_provider().ok_or(StartError::NoCredentials)?;
         let http = clients::http()?;
         let post = SignedPost::new(http.clone(), Signer::new(credentials, region.clone()));
-        let xray = settings.endpoints.xray.clone().map_or_else(|| clients::xray_endpoint(&region), Ok)?;
-        let ec2 = settings.endpoints.ec2.clone().map_or_else(|| clients::ec2_endpoint(&region), Ok)?;
-        let ec2 = Ec2::new(ec2, post.clone());
-        let version = match settings.remote_write {
-            RemoteWriteVersion::V1 => Version::V1,
-            RemoteWriteVersion::V2 => Version::V2,
-        };
-        let endpoint = settings.prometheus_endpoint.clone();
+        let endpoints = &settings.endpoints;
+        let or_of_region = |set: &Option<Url>, of: fn(&str) -> _| set.clone().map_or_else(|| of(&region), Ok);
+        let xray = or_of_region(&endpoints.xray, clients::xray_endpoint)?;
+        let ec2 = Ec2::new(or_of_region(&endpoints.ec2, clients::ec2_endpoint)?, post.clone());
+        let sts = Sts::new(or_of_region(&endpoints.sts, clients::sts_endpoint)?, post.clone());
         let log_stream = log_stream(&settings, &region, post.clone())?;
         Ok(Self {
             gate: Gate::new(settings.auth, settings.tokens.clone())
@@ -72,10 +71,11 @@ impl Pipeline {
             insights: Insights::new(clients::logs(aws)),
             shard_queue: settings.shard_queue.as_ref().map(|url| ShardQueue::new(clients::sqs(aws), url)),
             region,
-            remote_write: endpoint.map(|endpoint| RemoteWrite::new(endpoint, post.clone(), version)),
+            remote_write: remote_write(&settings, &post),
             xray: XRay::new(&xray, post.clone()),
             xray_http: XRayHttp::new(xray, post),
             log_stream,
+            sts,
             spool: settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url)),
             amp_circuit: Circuit::default(),
             xray_circuit: Circuit::default(),
@@ -83,6 +83,14 @@ impl Pipeline {
             settings,
         })
     }
+}
+
+fn remote_write(settings: &Settings, post: &SignedPost) -> Option<RemoteWrite> {
+    let version = match settings.remote_write {
+        RemoteWriteVersion::V1 => Version::V1,
+        RemoteWriteVersion::V2 => Version::V2,
+    };
+    settings.prometheus_endpoint.clone().map(|endpoint| RemoteWrite::new(endpoint, post.clone(), version))
 }
 
 fn log_stream(settings: &Settings, region: &str, post: SignedPost) -> Result<Option<LogStream>, StartError> {

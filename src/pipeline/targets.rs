@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Pipeline;
+use crate::collect::discover::Discovered;
 use crate::collect::pages::page_targets;
 use crate::collect::targets::stats_target;
 use crate::deadline::Deadline;
@@ -53,7 +54,11 @@ impl Pipeline {
     /// Every running task of the wanted clusters, by cluster, family and id.
     pub async fn targets(&self, deadline: &Deadline) -> TargetList {
         let listing = self.discovery.list(deadline).await;
-        let discovered = self.discovery.describe_all(&listing, deadline).await;
+        self.rows(&self.discovery.describe_all(&listing, deadline).await)
+    }
+
+    /// The list of what was discovered.
+    pub(super) fn rows(&self, discovered: &Discovered) -> TargetList {
         let known = discovered.tasks.iter().chain(&discovered.dropped).map(|task| self.row(task));
         let undefined = discovered
             .undefined

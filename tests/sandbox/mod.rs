@@ -7,6 +7,7 @@ pub(crate) mod http;
 mod logs;
 pub(crate) mod otlp_logs;
 pub(crate) mod sqs;
+pub(crate) mod sts;
 pub(crate) mod task;
 pub(crate) mod xray;
 
@@ -27,13 +28,14 @@ use sidecarless::pipeline::{HandleError, Pipeline};
 use amp::Amp;
 use http::{Answer, Fault, Server};
 
-/// ECS, X-Ray, SQS and CloudWatch Logs behind one address.
+/// ECS, X-Ray, SQS, STS and CloudWatch Logs behind one address.
 pub(crate) struct Aws {
     server: Server,
     ecs: Arc<Mutex<ecs::State>>,
     xray: Arc<Mutex<xray::State>>,
     otlp_logs: Arc<Mutex<otlp_logs::State>>,
     sqs: Arc<Mutex<sqs::State>>,
+    sts: Arc<Mutex<sts::State>>,
     /// Where the SDK looks for which service.
     endpoints: Endpoints,
 }
@@ -63,20 +65,32 @@ impl Aws {
         let otlp_logs: Arc<Mutex<otlp_logs::State>> = Arc::default();
         let (of_ecs, of_xray, of_sqs) = (Arc::clone(&ecs), Arc::clone(&xray), Arc::clone(&sqs));
         let of_otlp_logs = Arc::clone(&otlp_logs);
+        let sts: Arc<Mutex<sts::State>> = Arc::default();
+        let of_sts = Arc::clone(&sts);
         let server = Server::start(move |heard| {
             let answer = ecs::serve(&of_ecs, heard).or_else(|| xray::serve(&of_xray, heard));
             let answer = answer.or_else(|| sqs::serve(&of_sqs, heard)).or_else(|| logs::serve(heard));
-            let answer = answer.or_else(|| otlp_logs::serve(&of_otlp_logs, heard));
+            let answer =
+                answer.or_else(|| otlp_logs::serve(&of_otlp_logs, heard)).or_else(|| sts::serve(&of_sts, heard));
             answer.unwrap_or_else(|| Answer::of(404, "text/plain", "no such service"))
         });
         let server = server.await;
         let nobody = format!("http://127.0.0.1:{}", task::closed_port().await);
         let endpoints = Endpoints { all: server.url(""), closed: closed.map(|service| (service, nobody)) };
-        Self { server, ecs, xray, otlp_logs, sqs, endpoints }
+        Self { server, ecs, xray, otlp_logs, sqs, sts, endpoints }
     }
 
     pub(crate) fn sqs(&self) -> MutexGuard<'_, sqs::State> {
         self.sqs.lock().unwrap()
+    }
+
+    pub(crate) fn sts(&self) -> MutexGuard<'_, sts::State> {
+        self.sts.lock().unwrap()
+    }
+
+    /// The address of all of it.
+    pub(crate) fn url(&self, path: &str) -> String {
+        self.server.url(path)
     }
 
     pub(crate) fn fail_always(&self, kind: fn(&http::Heard) -> bool, fault: Fault) {
@@ -143,6 +157,7 @@ impl Sandbox {
             ("AWS_PROMETHEUS_ENDPOINT", amp_url.as_str()),
             ("AWS_ENDPOINT_URL_XRAY", &xray_url),
             ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &xray_url),
+            ("AWS_ENDPOINT_URL_STS", &xray_url),
             ("SIDECARLESS_AUTH", "none"),
             ("SIDECARLESS_SCRAPE_RANGES", "127.0.0.0/8"),
             ("SIDECARLESS_SCRAPE_TIMEOUT", "10s"),

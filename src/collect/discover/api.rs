@@ -43,6 +43,13 @@ pub struct DiscoveryError {
     pub passing: bool,
 }
 
+impl DiscoveryError {
+    /// The operation, as its API names it.
+    pub fn call(&self) -> &'static str {
+        self.call
+    }
+}
+
 impl Api {
     pub(super) fn new(client: Client) -> Self {
         Self { client, rate: Rate::new(CALLS_PER_SECOND, CALLS_AT_ONCE) }

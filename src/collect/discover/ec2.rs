@@ -64,7 +64,7 @@ impl Ec2 {
         headers.insert(CONTENT_TYPE, form);
         match self.post.persist(SERVICE, &self.endpoint, &headers, &query(ids), deadline).await {
             Posted::Done { body, .. } => addresses(&body).map_err(|error| (error, false)),
-            Posted::Refused { status, reason } => Err((format!("EC2 answered {status}: {reason}"), false)),
+            Posted::Refused { status, reason, .. } => Err((format!("EC2 answered {status}: {reason}"), false)),
             Posted::Failed { why, .. } => Err((why, true)),
         }
     }

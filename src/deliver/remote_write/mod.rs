@@ -111,7 +111,7 @@ impl RemoteWrite {
                 Written::undelivered(request, NO_V2.into(), None)
             }
             Posted::Done { .. } => Written { delivered: request.points, ..Written::default() },
-            Posted::Refused { status, reason } => self.refused(&request, status, &reason, deadline).await,
+            Posted::Refused { status, reason, .. } => self.refused(&request, status, &reason, deadline).await,
             Posted::Failed { why, retry_after } => Written::undelivered(request, why, retry_after),
         }
     }

@@ -1,0 +1,172 @@
+//! What a tick reads: tasks in ECS, events of Container Insights, and a target over the network.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::advice::advice;
+use super::caller::Place;
+use super::finding::Finding;
+use crate::collect::discover::{Discovered, Listing, Page};
+use crate::collect::insights::Slot;
+use crate::deadline::Deadline;
+use crate::model::glob;
+use crate::model::target::Task;
+use crate::pipeline::{Pipeline, TargetList};
+
+/// Asked for where no task runs: ECS answers that it is missing, or that nobody may ask.
+const NO_TASK: &str = "00000000000000000000000000000000";
+
+/// Time to connect to a target. Within a region it takes milliseconds; without a route it takes for ever.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A call of ECS or EC2: its operation, its action, on what it has to be allowed, and whether it was made.
+struct Call {
+    operation: &'static str,
+    action: &'static str,
+    resource: String,
+    /// What came of it, or why it was not made.
+    made: Result<String, &'static str>,
+}
+
+impl Pipeline {
+    pub(super) async fn check_reads(&self, place: &Place, deadline: &Deadline) -> Vec<Finding> {
+        let listing = self.discovery.list(deadline).await;
+        let mut discovered = self.discovery.describe_all(&listing, deadline).await;
+        if let (Some(cluster), []) = (listing.clusters.first(), listing.pages.as_slice()) {
+            let nobody = Page { cluster: cluster.clone(), tasks: vec![NO_TASK.into()] };
+            discovered.failures.extend(self.discovery.describe(&[nobody], deadline).await.failures);
+        }
+        let calls = self.calls(&listing, &discovered, place);
+        let mut findings: Vec<Finding> = calls.into_iter().map(|call| call.finding(&discovered)).collect();
+        findings.push(self.check_insights(listing.clusters.first(), place, deadline).await);
+        findings.push(reach(&self.rows(&discovered), deadline).await);
+        findings
+    }
+
+    fn calls(&self, listing: &Listing, discovered: &Discovered, place: &Place) -> Vec<Call> {
+        let (clusters, tasks) = (listing.clusters.len(), listing.tasks());
+        let lists = self.settings.clusters.iter().any(|pattern| glob::is_glob(pattern));
+        let known = || discovered.tasks.iter().chain(&discovered.dropped);
+        let on_hosts = known().filter(|task| is_on_host(task)).count();
+        let any = "*".to_owned();
+        let made = |was: bool, came: String, otherwise: &'static str| if was { Ok(came) } else { Err(otherwise) };
+        let call = |operation, action, resource, made| Call { operation, action, resource, made };
+        let named = "SIDECARLESS_CLUSTERS names the clusters: it is not called";
+        let no_cluster = "no cluster of SIDECARLESS_CLUSTERS is known";
+        let no_tags = "SIDECARLESS_TAG_LABELS asks for no tags of clusters";
+        let wants_clusters = self.settings.tag_labels.wants_clusters();
+        let no_host = "no task shares its host's network";
+        let containers = place.arn("ecs", "container-instance/*");
+        vec![
+            call("ListClusters", "ecs:ListClusters", any.clone(), made(lists, format!("{clusters} clusters"), named)),
+            call("ListTasks", "ecs:ListTasks", any.clone(), made(clusters > 0, format!("{tasks} tasks"), no_cluster)),
+            call(
+                "DescribeTasks",
+                "ecs:DescribeTasks",
+                place.arn("ecs", "task/*"),
+                made(clusters > 0, format!("{} tasks", discovered.len()), no_cluster),
+            ),
+            call(
+                "DescribeTaskDefinition",
+                "ecs:DescribeTaskDefinition",
+                any.clone(),
+                made(known().count() > 0, "read for every task".into(), "no task runs"),
+            ),
+            call(
+                "DescribeClusters",
+                "ecs:DescribeClusters",
+                place.arn("ecs", "cluster/*"),
+                made(wants_clusters && clusters > 0, "tags of clusters are read".into(), no_tags),
+            ),
+            call(
+                "DescribeContainerInstances",
+                "ecs:DescribeContainerInstances",
+                containers,
+                made(on_hosts > 0, format!("tasks on hosts: {on_hosts}"), no_host),
+            ),
+            call(
+                "DescribeInstances",
+                "ec2:DescribeInstances",
+                any,
+                made(on_hosts > 0, format!("tasks on hosts: {on_hosts}"), no_host),
+            ),
+        ]
+    }
+
+    async fn check_insights(&self, cluster: Option<&String>, place: &Place, deadline: &Deadline) -> Finding {
+        const ACTION: &str = "logs:FilterLogEvents";
+        let (true, Some(lag)) = (self.settings.sources.insights, self.settings.insights_lag) else {
+            return Finding::skip(ACTION, "the settings leave out Container Insights, or have its events pushed");
+        };
+        let Some(cluster) = cluster else { return Finding::skip(ACTION, "no cluster is known") };
+        match self.insights.look(cluster, Slot::of_tick(deadline.started_ms(), lag), deadline).await {
+            Ok(true) => Finding::ok(ACTION, format!("events of {cluster} may be read")),
+            Ok(false) => {
+                let says = format!("{cluster} has no Container Insights: only tasks with an endpoint have stats");
+                Finding::ok(ACTION, says)
+            }
+            Err(error) => {
+                let group = place.arn("logs", "log-group:/aws/ecs/containerinsights/*");
+                let reason = error.to_string();
+                let fix = advice(ACTION, &group, &reason);
+                Finding::fail(ACTION, reason, fix)
+            }
+        }
+    }
+}
+
+impl Call {
+    fn finding(self, discovered: &Discovered) -> Finding {
+        let failure = discovered.failures.iter().find(|failure| failure.call() == self.operation);
+        match (failure, self.made) {
+            (Some(failure), _) => {
+                let reason = failure.to_string();
+                let fix = advice(self.action, &self.resource, &reason);
+                Finding::fail(self.action, reason, fix)
+            }
+            (None, Ok(came)) => Finding::ok(self.action, came),
+            (None, Err(otherwise)) => Finding::skip(self.action, otherwise),
+        }
+    }
+}
+
+/// Whether its address is that of an EC2 instance.
+fn is_on_host(task: &Task) -> bool {
+    task.container_instance_arn.is_some() && &*task.network_mode != "awsvpc"
+}
+
+/// Connects to the first target: all others are on the same kind of way.
+async fn reach(list: &TargetList, deadline: &Deadline) -> Finding {
+    const CHECK: &str = "reach a target";
+    let Some((task, address)) = first(list) else {
+        return Finding::skip(CHECK, "no task has an endpoint that can be scraped: `sidecarless targets` says why");
+    };
+    let port = address.port();
+    let way = format!(
+        "there has to be a route from the function's subnets to the task's, and the task's security group has to let in \
+         port {port} from the security group of the function; elsewhere than in that VPC this is no surprise"
+    );
+    match deadline.within(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+        Some(Ok(_)) => Finding::ok(CHECK, format!("{address} of task {task} takes connections")),
+        Some(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            let fix = format!(
+                "the way is there, but nothing listens: a container has to listen on 0.0.0.0:{port}, not on 127.0.0.1. A route \
+                 or a security group that is missing shows as no answer instead"
+            );
+            Finding::fail(CHECK, format!("{address} of task {task} refuses connections"), fix)
+        }
+        Some(Err(error)) => Finding::fail(CHECK, format!("{address} of task {task}: {error}"), way),
+        None => Finding::fail(CHECK, format!("{address} of task {task} does not answer"), way),
+    }
+}
+
+/// A task, and where it is scraped.
+fn first(list: &TargetList) -> Option<(&str, SocketAddr)> {
+    let stats = |target: &crate::pipeline::TargetRow| {
+        Some(SocketAddr::new(target.address.as_ref()?.parse().ok()?, target.port?))
+    };
+    let page = |target: &crate::pipeline::TargetRow| target.pages.first()?.split('/').next()?.parse().ok();
+    list.targets.iter().find_map(|target| Some((target.task.as_str(), stats(target).or_else(|| page(target))?)))
+}

@@ -1,0 +1,277 @@
+//! `check`: what is well is `ok`, and each thing that is wrong makes its own line fail, with what mends it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+mod sandbox;
+
+use std::time::Duration;
+
+use sidecarless::deadline::Deadline;
+use sidecarless::pipeline::{Checked, Finding, Outcome};
+
+use sandbox::Sandbox;
+use sandbox::http::{Answer, Fault, Heard};
+use sandbox::task::{Task, closed_port};
+
+const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/spool");
+
+async fn check(sandbox: &Sandbox) -> Checked {
+    sandbox.pipeline.check(&Deadline::after(Duration::from_secs(20))).await
+}
+
+/// A cluster with a task that serves its stats.
+async fn healthy(settings: &[(&str, &str)]) -> (Sandbox, Task) {
+    let (sandbox, task) = (Sandbox::start(settings).await, Task::start().await);
+    sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
+    (sandbox, task)
+}
+
+/// The event with which the queue hands it over.
+fn message(body: &str) -> String {
+    let record =
+        serde_json::json!({"messageId": "m-1", "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs"});
+    serde_json::json!({"Records": [record]}).to_string()
+}
+
+fn of<'a>(checked: &'a Checked, check: &str) -> &'a Finding {
+    checked.findings.iter().find(|finding| finding.check == check).unwrap_or_else(|| panic!("{check}: {checked:#?}"))
+}
+
+/// The only finding that failed: which check, what it says, and what mends it.
+fn failed(checked: &Checked) -> (&'static str, &str, &str) {
+    let failed: Vec<_> = checked.findings.iter().filter(|finding| finding.outcome == Outcome::Fail).collect();
+    let [one] = failed.as_slice() else { panic!("not one failed, but {failed:#?}") };
+    (one.check, &one.says, one.fix.as_deref().unwrap())
+}
+
+fn asks_for(heard: &Heard, operation: &str) -> bool {
+    heard.header("x-amz-target").ends_with(&format!(".{operation}"))
+}
+
+fn denied(action: &str) -> Fault {
+    let message = format!("User: arn:aws:sts::111122223333:assumed-role/a/b is not authorized to perform: {action}");
+    let body = serde_json::json!({"__type": "AccessDeniedException", "message": message}).to_string();
+    Fault::Answer(Answer::of(400, "application/x-amz-json-1.1", body))
+}
+
+#[tokio::test]
+async fn everything_is_well() {
+    let (sandbox, task) = healthy(&[SPOOL]).await;
+    let checked = check(&sandbox).await;
+    let outcomes: Vec<_> = checked.findings.iter().map(|finding| (finding.check, finding.outcome)).collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("settings", Outcome::Ok),
+            ("pushes", Outcome::Ok),
+            ("credentials", Outcome::Ok),
+            ("clock", Outcome::Ok),
+            ("ecs:ListClusters", Outcome::Ok),
+            ("ecs:ListTasks", Outcome::Ok),
+            ("ecs:DescribeTasks", Outcome::Ok),
+            ("ecs:DescribeTaskDefinition", Outcome::Ok),
+            ("ecs:DescribeClusters", Outcome::Skip),
+            ("ecs:DescribeContainerInstances", Outcome::Skip),
+            ("ec2:DescribeInstances", Outcome::Skip),
+            ("logs:FilterLogEvents", Outcome::Ok),
+            ("reach a target", Outcome::Ok),
+            ("aps:RemoteWrite", Outcome::Ok),
+            ("xray:PutTraceSegments", Outcome::Ok),
+            ("xray:GetSamplingRules", Outcome::Ok),
+            ("xray:GetSamplingTargets", Outcome::Ok),
+            ("logs:PutLogEvents", Outcome::Skip),
+            ("sqs:GetQueueAttributes", Outcome::Ok),
+            ("sqs:ChangeMessageVisibility", Outcome::Ok),
+            ("sqs:SendMessage", Outcome::Ok),
+            ("sqs:ReceiveMessage", Outcome::Skip),
+        ]
+    );
+    assert!(checked.is_well());
+    assert_eq!(of(&checked, "credentials").says, "arn:aws:sts::111122223333:assumed-role/sidecarless/check");
+    assert!(of(&checked, "reach a target").says.contains(&format!("127.0.0.1:{}", task.port())));
+
+    assert_eq!(sandbox.amp.named("sidecarless_check").iter().map(|(_, value)| *value).collect::<Vec<_>>(), [1.0]);
+    let segments = sandbox.aws.xray().documents.clone();
+    assert_eq!((segments.len(), &segments[0]["name"]), (1, &"sidecarless-check".into()));
+    let [spooled] = sandbox.aws.sqs().bodies.clone().try_into().unwrap();
+    let redelivered = sandbox.pipeline.handle(&message(&spooled), &Deadline::after(Duration::from_secs(20))).await;
+    assert_eq!(redelivered.unwrap().into_json(), serde_json::json!({"batchItemFailures": []}));
+    assert_eq!(sandbox.aws.xray().documents.len(), 2, "the one of the queue is not there");
+}
+
+#[tokio::test]
+async fn the_event_says_the_same() {
+    let (sandbox, _task) = healthy(&[SPOOL]).await;
+    let deadline = Deadline::after(Duration::from_secs(20));
+    let reply = sandbox.pipeline.handle(r#"{"sidecarless":"check"}"#, &deadline).await.unwrap().into_json();
+    assert_eq!(reply["well"], true, "{reply:#}");
+    assert_eq!(reply["findings"][2]["check"], "credentials");
+    assert_eq!(reply["findings"][2]["outcome"], "ok");
+}
+
+#[tokio::test]
+async fn a_permission_that_is_missing_is_named_with_its_resource() {
+    type Kind = fn(&Heard) -> bool;
+    let describe: Kind = |heard| asks_for(heard, "DescribeTasks");
+    let list: Kind = |heard| asks_for(heard, "ListTasks");
+    let put: Kind = |heard| heard.path == "/TraceSegments";
+    let rules: Kind = |heard| heard.path == "/GetSamplingRules";
+    let targets: Kind = |heard| heard.path == "/SamplingTargets";
+    let send: Kind = |heard| asks_for(heard, "SendMessage");
+    let put_off: Kind = |heard| asks_for(heard, "ChangeMessageVisibility");
+    let logs: Kind = |heard| asks_for(heard, "FilterLogEvents");
+    let queue: Kind = |heard| asks_for(heard, "GetQueueAttributes");
+    for (kind, action, resource) in [
+        (describe, "ecs:DescribeTasks", "arn:aws:ecs:eu-west-1:111122223333:task/*"),
+        (list, "ecs:ListTasks", "*"),
+        (put, "xray:PutTraceSegments", "*"),
+        (rules, "xray:GetSamplingRules", "*"),
+        (targets, "xray:GetSamplingTargets", "*"),
+        (send, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:spool"),
+        (put_off, "sqs:ChangeMessageVisibility", "arn:aws:sqs:eu-west-1:111122223333:spool"),
+        (logs, "logs:FilterLogEvents", "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/ecs/containerinsights/*"),
+        (queue, "sqs:GetQueueAttributes", "arn:aws:sqs:eu-west-1:111122223333:spool"),
+    ] {
+        let (sandbox, _task) = healthy(&[SPOOL]).await;
+        sandbox.aws.fail_always(kind, denied(action));
+        let checked = check(&sandbox).await;
+        let (which, says, fix) = failed(&checked);
+        assert_eq!(which, action);
+        assert!(says.contains("not authorized to perform"), "{action}: {says}");
+        assert_eq!(fix, format!("allow {action} on {resource} in the policy of the role"));
+    }
+}
+
+#[tokio::test]
+async fn without_a_cluster_nothing_that_needs_one_is_said_to_fail() {
+    let sandbox = Sandbox::start(&[]).await;
+    let checked = check(&sandbox).await;
+    assert!(checked.is_well(), "{checked:#?}");
+    for skipped in ["ecs:ListTasks", "ecs:DescribeTasks", "logs:FilterLogEvents", "reach a target"] {
+        assert_eq!(of(&checked, skipped).outcome, Outcome::Skip, "{skipped}");
+    }
+    sandbox.aws.ecs().add_cluster("empty");
+    let checked = check(&sandbox).await;
+    assert_eq!(of(&checked, "ecs:DescribeTasks").outcome, Outcome::Ok, "{checked:#?}");
+    assert_eq!(sandbox.aws.ecs().count("DescribeTasks"), 1, "a task that is none was asked for");
+}
+
+#[tokio::test]
+async fn a_wrong_address_of_the_workspace_is_told_from_a_missing_permission() {
+    let nobody = format!("http://127.0.0.1:{}/workspaces/ws-1/api/v1/remote_write", closed_port().await);
+    for (setting, answer, expected) in [
+        (
+            None,
+            Some((404, "not found")),
+            "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/<id>/api/v1/remote_write",
+        ),
+        (
+            None,
+            Some((403, "is not authorized to perform: aps:RemoteWrite")),
+            "allow aps:RemoteWrite on arn:aws:aps:eu-west-1:111122223333:workspace/ws-1 in the policy of the role",
+        ),
+        (
+            Some(nobody.as_str()),
+            None,
+            "has to be the address of a workspace; if it is, give the subnets a way to aps-workspaces",
+        ),
+    ] {
+        let settings: Vec<_> = setting.map(|url| ("AWS_PROMETHEUS_ENDPOINT", url)).into_iter().collect();
+        let (sandbox, _task) = healthy(&settings).await;
+        if let Some((status, body)) = answer {
+            sandbox.amp.fail_always(Fault::status(status, body));
+        }
+        let checked = check(&sandbox).await;
+        let (which, _, fix) = failed(&checked);
+        assert_eq!(which, "aps:RemoteWrite");
+        assert!(fix.contains(expected), "{fix}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ten_minutes_off_fails_and_one_minute_does_not() {
+    for (ahead_s, expected) in [(600, "behind AWS"), (-600, "ahead of AWS")] {
+        let (sandbox, _task) = healthy(&[]).await;
+        sandbox.aws.sts().ahead_s = ahead_s;
+        let checked = check(&sandbox).await;
+        let (which, says, fix) = failed(&checked);
+        assert_eq!(which, "clock");
+        assert!(says.ends_with(expected), "{says}");
+        assert!(fix.starts_with("set this machine's clock"), "{fix}");
+    }
+    let (sandbox, _task) = healthy(&[]).await;
+    sandbox.aws.sts().ahead_s = 60;
+    let checked = check(&sandbox).await;
+    let clock = of(&checked, "clock");
+    assert!(checked.is_well() && clock.says.contains("behind AWS, of the 300 s"), "{clock:?}");
+}
+
+#[tokio::test]
+async fn a_target_at_which_nobody_listens_fails_by_its_address() {
+    let sandbox = Sandbox::start(&[]).await;
+    let port = closed_port().await;
+    sandbox.aws.ecs().add_task("shop", "cart", Some(port));
+    let checked = check(&sandbox).await;
+    let (which, says, fix) = failed(&checked);
+    assert_eq!(which, "reach a target");
+    assert!(says.starts_with(&format!("127.0.0.1:{port} of task ")) && says.ends_with("refuses connections"), "{says}");
+    for word in [format!("listen on 0.0.0.0:{port}"), "route".into(), "security group".into()] {
+        assert!(fix.contains(&word), "{word}: {fix}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_nobody_knows_fail() {
+    let (sandbox, _task) = healthy(&[]).await;
+    sandbox.aws.sts().knows_nobody = true;
+    let checked = check(&sandbox).await;
+    let (which, says, fix) = failed(&checked);
+    assert_eq!(which, "credentials");
+    assert!(says.contains("403") && fix.contains("aws sts get-caller-identity"), "{says}: {fix}");
+}
+
+#[tokio::test]
+async fn what_the_settings_leave_out_is_skipped() {
+    let settings = [("AWS_PROMETHEUS_ENDPOINT", ""), ("SIDECARLESS_STATS", "endpoint"), ("SIDECARLESS_AUTH", "token")];
+    let (sandbox, _task) = healthy(&settings).await;
+    let checked = check(&sandbox).await;
+    assert!(checked.is_well(), "{checked:#?}");
+    for skipped in ["pushes", "logs:FilterLogEvents", "aps:RemoteWrite", "sqs:SendMessage"] {
+        assert_eq!(of(&checked, skipped).outcome, Outcome::Skip, "{skipped}");
+    }
+}
+
+#[tokio::test]
+async fn logs_are_tried_where_they_go() {
+    let logs = [("SIDECARLESS_LOG_GROUP", "/shop/otlp"), ("SIDECARLESS_LOG_STREAM", "tasks")];
+    let (sandbox, _task) = healthy(&logs).await;
+    let checked = check(&sandbox).await;
+    assert_eq!(of(&checked, "logs:PutLogEvents").outcome, Outcome::Ok, "{checked:#?}");
+    let request: serde_json::Value = serde_json::from_slice(&sandbox.aws.otlp_logs().taken[0].body).unwrap();
+    let record = request.pointer("/resourceLogs/0/scopeLogs/0/logRecords/0/body/stringValue");
+    assert_eq!(record, Some(&"sidecarless-check".into()), "{request}");
+
+    sandbox.aws.fail_always(|heard| heard.path == "/v1/logs", denied("logs:PutLogEvents"));
+    let checked = check(&sandbox).await;
+    let (which, _, fix) = failed(&checked);
+    let resource = "arn:aws:logs:eu-west-1:111122223333:log-group:/shop/otlp:*";
+    assert_eq!(
+        (which, fix),
+        ("logs:PutLogEvents", &*format!("allow logs:PutLogEvents on {resource} in the policy of the role"))
+    );
+}
+
+#[tokio::test]
+async fn spans_by_otlp_are_tried_by_otlp() {
+    let (sandbox, _task) = healthy(&[("SIDECARLESS_TRACES_TO", "xray-otlp")]).await;
+    let checked = check(&sandbox).await;
+    assert_eq!(of(&checked, "xray:PutSpans").outcome, Outcome::Ok, "{checked:#?}");
+    let xray = sandbox.aws.xray();
+    assert_eq!((xray.otlp.len(), xray.documents.len()), (1, 0));
+}
