@@ -5,11 +5,9 @@ use serde::Serialize;
 use super::fleet::{Fleet, Group, Kind, Place};
 use super::load::{self, Load};
 use super::options::Options;
-use super::prices::{
-    self, ALARM, AMP_FIRST, Fargate, HOURS, LAMBDA_REQUEST, LOGS, MINUTES, Price, SCHEDULER, SECONDS, SPOT_SHARE,
-};
+use super::prices::{self, ALARM, AMP_FIRST, Fargate, HOURS, LAMBDA_REQUEST, LOGS, MINUTES, Price, SCHEDULER, SECONDS};
 use super::prices::{SQS_REQUEST, XRAY_TRACE};
-use super::text::{amount, count};
+use super::text::{amount, count, plural};
 use crate::translate::stats::{Level, METRICS};
 
 /// Bytes of a log line as CloudWatch counts them, its 26 bytes of overhead included: one for each push, tick and shard.
@@ -65,10 +63,10 @@ pub(super) fn sidecars(fleet: &Fleet) -> Section {
 }
 
 fn sidecars_of(kind: Kind, group: &Group) -> Line {
-    let (tasks, arch) = (count(group.tasks.into()), kind.arch.word());
+    let (tasks, arch) = (plural(group.tasks.into(), "task"), kind.arch.word());
     let price = Fargate::on(kind.arch);
     let (vcpu, memory) = (group.sidecars.cpu / 1024.0, group.sidecars.mib / 1024.0);
-    let usd = price.month(group.sidecars.cpu, group.sidecars.mib);
+    let usd = price.month(group.sidecars.cpu, group.sidecars.mib) * kind.place.share();
     let hours = format!(
         "{} vCPU-hours at ${}, {} GB-hours at ${}",
         count(vcpu * HOURS),
@@ -77,13 +75,11 @@ fn sidecars_of(kind: Kind, group: &Group) -> Line {
         price.gb.usd
     );
     match kind.place {
-        Place::Fargate => Line::of(format!("Fargate {arch}, {tasks} tasks: {hours}"), usd),
-        Place::FargateSpot => {
-            Line::of(format!("Fargate Spot {arch}, {tasks} tasks: {hours}, 70 % off at best"), usd * SPOT_SHARE)
-        }
+        Place::Fargate => Line::of(format!("Fargate {arch}, {tasks}: {hours}"), usd),
+        Place::FargateSpot => Line::of(format!("Fargate Spot {arch}, {tasks}: {hours}, 70 % off at best"), usd),
         Place::Instances => Line {
             what: format!(
-                "instances, {tasks} tasks: {} vCPU, {} GB on what is paid for anyway",
+                "instances, {tasks}: {} vCPU, {} GB on what is paid for anyway",
                 amount(vcpu),
                 amount(memory)
             ),
@@ -105,7 +101,7 @@ pub(super) fn sidecarless(fleet: &Fleet, options: &Options, loads: &[Load]) -> S
     lines.push(priced("CloudWatch", ALARMS, "alarms", &ALARM));
     let environments = load::environments(loads);
     let own = environments * OWN_SAMPLES * MINUTES;
-    let of_own = format!("AMP: {} samples of its own, from {} environments", count(own), count(environments));
+    let of_own = format!("AMP: {} samples of its own, from {}", count(own), plural(environments, "environment"));
     lines.push(Line::of(of_own, prices::amp(own)));
     lines.push(Line::of("calls of ECS, the function's URL".into(), 0.0));
     Section::of(lines)

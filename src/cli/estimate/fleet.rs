@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::options::{Arch, Options, Reservation};
+use super::prices::SPOT_SHARE;
 use super::sizes;
 use crate::model::target::{Task, TaskContainer};
 
@@ -95,7 +96,7 @@ impl Fleet {
         let sized = size(task).and_then(|size| sizes::difference(size, reserved, sidecar.is_some(), arch));
         if let Some(usd) = sized {
             group.sized += 1;
-            group.size_usd += usd;
+            group.size_usd += usd * kind.place.share();
         }
     }
 
@@ -105,6 +106,15 @@ impl Fleet {
 }
 
 impl Place {
+    /// What is paid of Fargate's price.
+    pub(super) fn share(self) -> f64 {
+        match self {
+            Self::Fargate => 1.0,
+            Self::FargateSpot => SPOT_SHARE,
+            Self::Instances => 0.0,
+        }
+    }
+
     /// Under a capacity provider ECS may leave the launch type out.
     fn of(task: &Task) -> Self {
         match (task.capacity_provider.as_deref(), &*task.launch_type) {

@@ -21,7 +21,7 @@ use costs::Section;
 use fleet::Fleet;
 use load::Load;
 use options::Options;
-use text::{count, dollars};
+use text::{count, dollars, plural};
 
 use super::INVOKE_BUDGET;
 use crate::deadline::Deadline;
@@ -83,17 +83,14 @@ impl Estimate {
 
     fn text(&self) -> String {
         let Options { memory_mb, spans, points, interval_s, .. } = self.options;
-        let mut rows = vec![
-            (notes::about(&self.fleet), String::new()),
-            (
-                format!(
-                    "From each: spans a second: {spans}; data points a minute: {points}; a scrape every {interval_s} s"
-                ),
-                String::new(),
-            ),
-            (notes::prices(), String::new()),
-            (String::new(), String::new()),
+        let pushed = format!("{} a second and {} a minute", plural(spans, "span"), plural(points, "data point"));
+        let head = [
+            notes::about(&self.fleet),
+            format!("Each pushes {pushed}, and is scraped every {interval_s} s"),
+            notes::prices(),
+            String::new(),
         ];
+        let mut rows: Vec<_> = head.map(|line| (line, String::new())).into();
         let arch = self.options.function_arch().word();
         rows.extend(section("A sidecar in each task", &self.sidecars));
         rows.extend(section(&format!("sidecarless, a function of {memory_mb} MB on {arch}"), &self.sidecarless));
@@ -101,7 +98,7 @@ impl Estimate {
         rows.push((self.verdict(), dollars(self.difference_usd().abs())));
         let mut text = text::columns(&rows) + "\n";
         for note in &self.notes {
-            text.push_str(&format!("- {note}\n"));
+            text.push_str(&text::point(note));
         }
         for failure in &self.failures {
             text.push_str(&format!("could not be asked: {failure}\n"));

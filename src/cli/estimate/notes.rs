@@ -3,7 +3,7 @@
 use super::fleet::{Fleet, Place};
 use super::load::{CALL_MS, Load, SCRAPE_MS, TIMEOUT_MS, WRITE_MS};
 use super::prices::{DATE, INSIGHTS, NAT_GB, NAT_HOUR, REGION, REGION_CODE};
-use super::text::{count, dollars};
+use super::text::{count, dollars, plural};
 use super::{costs, prices};
 use crate::pipeline::TaskList;
 
@@ -18,9 +18,9 @@ pub(super) fn about(fleet: &Fleet) -> String {
         format!("{} on {place} ({})", count(group.tasks.into()), kind.arch.word())
     });
     let groups: Vec<String> = groups.collect();
-    let (tasks, containers) = (count(fleet.tasks().into()), count(fleet.containers.into()));
+    let (tasks, containers) = (plural(fleet.tasks().into(), "task"), plural(fleet.containers.into(), "container"));
     let of = if groups.is_empty() { "" } else { ": " };
-    format!("{tasks} tasks with {containers} containers{of}{}", groups.join(", "))
+    format!("{tasks} with {containers}{of}{}", groups.join(", "))
 }
 
 /// Where the prices are from.
@@ -61,8 +61,8 @@ fn sizes(fleet: &Fleet) -> Option<String> {
     });
     if sized > 0 {
         return Some(format!(
-            "Fargate sells sizes: rounded up to them, {} of these tasks differ by {} a month with their sidecars and without.",
-            count(sized.into()),
+            "Fargate sells sizes: {} of those that run, rounded up to them, differ by {} a month with sidecars and without.",
+            plural(sized.into(), "task"),
             dollars(usd)
         ));
     }
@@ -80,19 +80,15 @@ pub(super) fn of_account(list: &TaskList, fleet: &Fleet) -> Vec<String> {
         notes.push("No task runs in the clusters that are looked at (SIDECARLESS_CLUSTERS).".into());
     }
     if fleet.with_sidecar > 0 {
-        notes.push(format!(
-            "{} tasks have a collector today; it counts with what it reserves.",
-            count(fleet.with_sidecar.into())
-        ));
+        let tasks = plural(fleet.with_sidecar.into(), "task");
+        notes.push(format!("With a collector today: {tasks}. It counts with what it reserves."));
     }
     if list.by_insights > 0 {
-        notes.push(format!(
-            "{} tasks have no stats endpoint: their CPU and memory come from Container Insights.",
-            list.by_insights
-        ));
+        let tasks = plural(list.by_insights as f64, "task");
+        notes.push(format!("Without a stats endpoint: {tasks}. CPU and memory of such come from Container Insights."));
     }
     if list.dropped > 0 {
-        notes.push(format!("{} more tasks run, which SIDECARLESS_TASKS leaves out.", list.dropped));
+        notes.push(format!("Left out by SIDECARLESS_TASKS: {} more.", plural(list.dropped as f64, "task")));
     }
     if !matches!(&*fleet.region, "" | REGION_CODE) {
         notes.push(format!("The tasks run in {}, where prices differ from those of {REGION_CODE}.", fleet.region));
