@@ -46,7 +46,8 @@ pub(super) struct Line {
 
 impl Section {
     fn of(lines: Vec<Line>) -> Self {
-        let total_usd = lines.iter().filter_map(|line| line.usd).sum();
+        // Not `sum`, which is -0.0 for no lines.
+        let total_usd = lines.iter().filter_map(|line| line.usd).fold(0.0, |sum, usd| sum + usd);
         Self { lines, total_usd }
     }
 }
@@ -76,7 +77,9 @@ fn sidecars_of(kind: Kind, group: &Group) -> Line {
     );
     match kind.place {
         Place::Fargate => Line::of(format!("Fargate {arch}, {tasks}: {hours}"), usd),
-        Place::FargateSpot => Line::of(format!("Fargate Spot {arch}, {tasks}: {hours}, 70 % off at best"), usd),
+        Place::FargateSpot => {
+            Line::of(format!("Fargate Spot {arch}, {tasks}: {hours}, less 70 %, the most that Spot gives"), usd)
+        }
         Place::Instances => Line {
             what: format!(
                 "instances, {tasks}: {} vCPU, {} GB on what is paid for anyway",
@@ -129,7 +132,12 @@ pub(super) fn either_way(fleet: &Fleet, options: &Options) -> Section {
     let traces = tasks * options.spans / SPANS_PER_TRACE * SECONDS;
     Section::of(vec![
         Line::of(
-            format!("AMP: {} samples scraped, {} pushed, at {}", count(scraped), count(pushed), AMP_FIRST.rate()),
+            format!(
+                "AMP: {} samples scraped, {} pushed, at {}, less beyond 2 billion",
+                count(scraped),
+                count(pushed),
+                AMP_FIRST.rate()
+            ),
             prices::amp(scraped + pushed),
         ),
         priced("X-Ray", traces, "traces, if all are recorded,", &XRAY_TRACE),
