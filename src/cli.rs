@@ -1,6 +1,7 @@
 //! The command line: the same binary outside of Lambda.
 
 mod check;
+mod estimate;
 mod redrive;
 mod token;
 
@@ -26,6 +27,11 @@ usage:
                                   a sample and a segment of its own. Exit code 1 when something fails, with what mends it
   sidecarless redrive [--list]    back to the spool with what lies in its dead-letter queue, but for what cannot be read;
                                   --list only says what is there. It is run by a person, with that person's permissions
+  sidecarless estimate [OPTIONS]  what sidecars cost in a month, and what sidecarless does: for the account's running tasks, or
+                                  for --tasks N, each of --containers N (2); with --spans N (1) a second and --points N (100)
+                                  a minute from each, scraped every --interval SECONDS (60), by a function of --memory MB
+                                  (512); --sidecar CPU/MB (256/512), --arch arm64|x86_64 (tasks x86_64 unless they say so,
+                                  function arm64), --json. Exit code 1 when tasks could not be listed
   sidecarless token               a new bearer token, its hash for the function and the header for its clients
   sidecarless --help              this text and all settings
   sidecarless --version
@@ -56,6 +62,7 @@ pub async fn run(arguments: impl Iterator<Item = String>, variables: Vec<(String
         ["check", "--json"] => check::run(Show::Json, variables).await,
         ["redrive"] => redrive(redrive::Do::Move, variables).await,
         ["redrive", "--list"] => redrive(redrive::Do::List, variables).await,
+        ["estimate", options @ ..] => estimate::run(options, variables).await,
         ["token"] => token::token().map(well),
         [] => Err("no command: see `sidecarless --help`".to_owned()),
         other => Err(format!("unknown command `{}`: see `sidecarless --help`", other.join(" "))),

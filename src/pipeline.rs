@@ -31,7 +31,7 @@ use pages_before::PagesBefore;
 use settle::{Account, Delivery, RelabelledAndWritten};
 pub use start::StartError;
 use stopped::Swept;
-pub use targets::{TargetList, TargetRow};
+pub use targets::{TargetList, TargetRow, TaskList};
 
 use crate::aws::sts::Sts;
 use crate::collect::discover::{Discovered, Discovery, DiscoveryError};

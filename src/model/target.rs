@@ -52,6 +52,8 @@ pub struct Task {
     pub container_instance_arn: Option<Arc<str>>,
     pub ec2_instance_id: Option<Arc<str>>,
     pub platform_family: Arc<str>,
+    /// `x86_64` or `arm64` as the task says it, `X86_64` or `ARM64` as its definition does; may be empty.
+    pub cpu_architecture: Arc<str>,
     /// Of the definition, or of the overrides of this very task.
     pub task_role_arn: Option<Arc<str>>,
     pub created_at_ms: Option<i64>,

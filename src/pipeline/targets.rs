@@ -1,5 +1,7 @@
 //! What a tick would do with every task, and why: for `sidecarless targets`.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::Pipeline;
@@ -50,7 +52,32 @@ impl TargetList {
     }
 }
 
+/// The tasks that are looked at, as far as they are known.
+#[derive(Debug)]
+pub struct TaskList {
+    pub tasks: Vec<Arc<Task>>,
+    /// How many SIDECARLESS_TASKS leaves out.
+    pub dropped: usize,
+    /// How many of the tasks Container Insights is read for.
+    pub by_insights: usize,
+    /// What could not be asked.
+    pub failures: Vec<String>,
+}
+
 impl Pipeline {
+    /// The tasks of which `targets` says that they are kept, and those whose definition cannot be read.
+    pub async fn tasks(&self, deadline: &Deadline) -> TaskList {
+        let listing = self.discovery.list(deadline).await;
+        let discovered = self.discovery.describe_all(&listing, deadline).await;
+        let insights = discovered.tasks.iter().filter(|task| self.source(task) == Some(StatsSource::Insights));
+        TaskList {
+            by_insights: insights.count(),
+            dropped: discovered.dropped.len(),
+            failures: discovered.failures.iter().map(ToString::to_string).collect(),
+            tasks: discovered.tasks.into_iter().chain(discovered.undefined).collect(),
+        }
+    }
+
     /// Every running task of the wanted clusters, by cluster, family and id.
     pub async fn targets(&self, deadline: &Deadline) -> TargetList {
         let listing = self.discovery.list(deadline).await;
@@ -69,7 +96,7 @@ impl Pipeline {
         TargetList { targets, failures: discovered.failures.iter().map(ToString::to_string).collect() }
     }
 
-    fn row(&self, task: &std::sync::Arc<Task>) -> TargetRow {
+    fn row(&self, task: &Arc<Task>) -> TargetRow {
         let mut row = identity(task);
         match self.discovery.verdict(task) {
             Ok(rule) => {

@@ -10,6 +10,7 @@
     reason = "a test stops at its first surprise"
 )]
 
+mod estimate;
 #[expect(dead_code, reason = "the benchmark of ticks uses more of it")]
 mod stand;
 

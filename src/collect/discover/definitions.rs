@@ -27,6 +27,7 @@ pub(super) struct Definitions {
 #[derive(Debug, Default)]
 pub(super) struct Definition {
     network_mode: Arc<str>,
+    cpu_architecture: Option<Arc<str>>,
     task_role_arn: Option<Arc<str>>,
     containers: Vec<TaskContainer>,
 }
@@ -78,6 +79,9 @@ impl Definition {
     fn new(described: &ecs::TaskDefinition) -> Self {
         Self {
             network_mode: described.network_mode().map(ecs::NetworkMode::as_str).unwrap_or_default().into(),
+            cpu_architecture: described
+                .runtime_platform()
+                .and_then(|platform| Some(platform.cpu_architecture()?.as_str().into())),
             task_role_arn: described.task_role_arn().map(Into::into),
             containers: described.container_definitions().iter().map(container).collect(),
         }
@@ -86,6 +90,9 @@ impl Definition {
     /// Adds to a task what only its definition says.
     pub(super) fn complete(&self, task: &mut Task) {
         task.network_mode = Arc::clone(&self.network_mode);
+        if let Some(architecture) = self.cpu_architecture.as_ref().filter(|_| task.cpu_architecture.is_empty()) {
+            task.cpu_architecture = Arc::clone(architecture);
+        }
         if task.task_role_arn.is_none() {
             task.task_role_arn.clone_from(&self.task_role_arn);
         }

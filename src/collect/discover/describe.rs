@@ -10,6 +10,9 @@ use crate::model::target::{NetworkBinding, Task, TaskContainer};
 /// The type of the attachment that is a task's own network interface.
 const NETWORK_INTERFACE: &str = "ElasticNetworkInterface";
 
+/// The attribute that ECS gives a task of its own accord.
+const CPU_ARCHITECTURE: &str = "ecs.cpu-architecture";
+
 /// `None` when ECS did not even say which task it is.
 pub(super) fn task(described: &ecs::Task) -> Option<Task> {
     let mut task = Task::from_arn(described.task_arn()?);
@@ -30,6 +33,7 @@ pub(super) fn task(described: &ecs::Task) -> Option<Task> {
     task.private_dns_name = interface(described, "privateDnsName").map(Into::into);
     task.container_instance_arn = described.container_instance_arn().map(Into::into);
     task.platform_family = text(described.platform_family());
+    task.cpu_architecture = attribute(described, CPU_ARCHITECTURE);
     task.task_role_arn = described.overrides().and_then(|overrides| overrides.task_role_arn()).map(Into::into);
     task.stop_code = described.stop_code().map(|code| code.as_str().into());
     task.stopped_reason = described.stopped_reason().map(Into::into);
@@ -80,6 +84,11 @@ fn interface<'a>(described: &'a ecs::Task, name: &str) -> Option<&'a str> {
     let attachments = described.attachments().iter();
     let mut interfaces = attachments.filter(|attachment| attachment.r#type() == Some(NETWORK_INTERFACE));
     interfaces.find_map(|attachment| attachment.details().iter().find(|detail| detail.name() == Some(name))?.value())
+}
+
+fn attribute(described: &ecs::Task, name: &str) -> Arc<str> {
+    let attribute = described.attributes().iter().find(|attribute| attribute.name() == name);
+    text(attribute.and_then(|attribute| attribute.value()))
 }
 
 fn text(text: Option<&str>) -> Arc<str> {

@@ -1,0 +1,212 @@
+//! The tasks that an estimate is about: so many of one kind, or those of the account.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::options::{Arch, Options, Reservation};
+use super::prices::SPOT_SHARE;
+use super::sizes;
+use crate::model::target::{Task, TaskContainer};
+
+/// What names a container that sidecarless takes the place of: parts of the images of the collector, ADOT's and
+/// OpenTelemetry's own, and of the X-Ray daemon.
+const SIDECAR_IMAGES: [&str; 4] = ["aws-otel-collector", "opentelemetry-collector", "otelcol", "aws-xray-daemon"];
+
+/// Tasks, as far as money is concerned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Fleet {
+    pub(super) groups: BTreeMap<Kind, Group>,
+    /// Tasks of each cluster.
+    pub(super) clusters: Vec<u32>,
+    /// Containers of all tasks, sidecars left out.
+    pub(super) containers: u32,
+    /// Tasks that have a sidecar already.
+    pub(super) with_sidecar: u32,
+    /// Of the first task that says so.
+    pub(super) region: String,
+}
+
+/// Tasks that are paid for in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Kind {
+    pub(super) place: Place,
+    pub(super) arch: Arch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Place {
+    Fargate,
+    FargateSpot,
+    /// Instances that are paid for whether or not a sidecar takes room on them.
+    Instances,
+}
+
+/// The tasks of one kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Group {
+    pub(super) tasks: u32,
+    /// What all their sidecars reserve, or would.
+    pub(super) sidecars: Reservation,
+    /// Tasks whose size is known, and by how many USD a month they differ with a sidecar and without.
+    pub(super) sized: u32,
+    pub(super) size_usd: f64,
+}
+
+impl Fleet {
+    /// So many tasks on Fargate, in one cluster.
+    pub(super) fn imagined(tasks: u32, options: &Options) -> Self {
+        let Reservation { cpu, mib } = options.sidecar;
+        let all = f64::from(tasks);
+        let group = Group { tasks, sidecars: Reservation { cpu: cpu * all, mib: mib * all }, ..Group::default() };
+        let kind = Kind { place: Place::Fargate, arch: options.task_arch() };
+        let groups = BTreeMap::from([(kind, group)]);
+        Self { groups, clusters: vec![tasks], containers: options.containers * tasks, ..Self::default() }
+    }
+
+    /// Tasks as ECS describes them.
+    pub(super) fn of<'a>(tasks: impl Iterator<Item = &'a Task>, options: &Options) -> Self {
+        let (mut fleet, mut clusters) = (Self::default(), BTreeMap::new());
+        for task in tasks {
+            fleet.add(task, options);
+            *clusters.entry(&*task.cluster_arn).or_default() += 1;
+        }
+        Self { clusters: clusters.into_values().collect(), ..fleet }
+    }
+
+    fn add(&mut self, task: &Task, options: &Options) {
+        let arch = Arch::of_ecs(&task.cpu_architecture).unwrap_or(options.task_arch());
+        let kind = Kind { place: Place::of(task), arch };
+        let sidecar = task.containers.iter().find(|container| is_sidecar(container));
+        let reserved = sidecar.and_then(reservation).unwrap_or(options.sidecar);
+        let containers = task.containers.iter().filter(|container| !is_sidecar(container)).count();
+        self.containers += u32::try_from(containers).unwrap_or_default();
+        self.with_sidecar += u32::from(sidecar.is_some());
+        if self.region.is_empty() {
+            self.region = task.region.to_string();
+        }
+        let group = self.groups.entry(kind).or_default();
+        group.tasks += 1;
+        group.sidecars.cpu += reserved.cpu;
+        group.sidecars.mib += reserved.mib;
+        if kind.place == Place::Instances {
+            return;
+        }
+        let sized = size(task).and_then(|size| sizes::difference(size, reserved, sidecar.is_some(), arch));
+        if let Some(usd) = sized {
+            group.sized += 1;
+            group.size_usd += usd * kind.place.share();
+        }
+    }
+
+    pub(super) fn tasks(&self) -> u32 {
+        self.groups.values().map(|group| group.tasks).sum()
+    }
+}
+
+impl Place {
+    /// What is paid of Fargate's price.
+    pub(super) fn share(self) -> f64 {
+        match self {
+            Self::Fargate => 1.0,
+            Self::FargateSpot => SPOT_SHARE,
+            Self::Instances => 0.0,
+        }
+    }
+
+    /// Under a capacity provider ECS may leave the launch type out.
+    fn of(task: &Task) -> Self {
+        match (task.capacity_provider.as_deref(), &*task.launch_type) {
+            (Some("FARGATE_SPOT"), _) => Self::FargateSpot,
+            (Some("FARGATE"), _) | (_, "FARGATE") => Self::Fargate,
+            _ => Self::Instances,
+        }
+    }
+}
+
+fn is_sidecar(container: &TaskContainer) -> bool {
+    SIDECAR_IMAGES.iter().any(|part| container.image.contains(part))
+}
+
+/// What a container reserves, if it says both.
+fn reservation(container: &TaskContainer) -> Option<Reservation> {
+    container.cpu.zip(container.memory_mib).and_then(|(cpu, mib)| exact(cpu, mib))
+}
+
+fn size(task: &Task) -> Option<Reservation> {
+    task.cpu.zip(task.memory_mib).and_then(|(cpu, mib)| exact(cpu, mib))
+}
+
+fn exact(cpu: f64, mib: u64) -> Option<Reservation> {
+    Some(Reservation { cpu, mib: u32::try_from(mib).ok()?.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(launch_type: &str, provider: &str, (cpu, mib): (u32, u64)) -> Task {
+        Task {
+            cluster_arn: "arn:aws:ecs:eu-west-1:111122223333:cluster/shop".into(),
+            region: "eu-west-1".into(),
+            launch_type: launch_type.into(),
+            capacity_provider: Some(provider).filter(|name| !name.is_empty()).map(Into::into),
+            cpu: Some(cpu.into()),
+            memory_mib: Some(mib),
+            containers: vec![TaskContainer { image: "cart:2.7".into(), ..TaskContainer::default() }],
+            ..Task::default()
+        }
+    }
+
+    fn collector(cpu: Option<f64>, memory_mib: Option<u64>) -> TaskContainer {
+        let image = "public.ecr.aws/aws-observability/aws-otel-collector:v0.49.0".into();
+        TaskContainer { image, cpu, memory_mib, ..TaskContainer::default() }
+    }
+
+    #[test]
+    fn tasks_are_told_apart_by_how_they_are_paid_for() {
+        let arm = Task { cpu_architecture: "ARM64".into(), ..task("FARGATE", "", (256, 512)) };
+        for (task, place, arch) in [
+            (task("FARGATE", "", (256, 512)), Place::Fargate, Arch::X86),
+            (task("", "FARGATE", (256, 512)), Place::Fargate, Arch::X86),
+            (task("FARGATE", "FARGATE_SPOT", (256, 512)), Place::FargateSpot, Arch::X86),
+            (arm, Place::Fargate, Arch::Arm64),
+            (task("EC2", "", (256, 512)), Place::Instances, Arch::X86),
+            (task("", "my-instances", (256, 512)), Place::Instances, Arch::X86),
+            (task("MANAGED_INSTANCES", "", (256, 512)), Place::Instances, Arch::X86),
+            (task("EXTERNAL", "", (256, 512)), Place::Instances, Arch::X86),
+        ] {
+            let fleet = Fleet::of(std::iter::once(&task), &Options::default());
+            assert_eq!(fleet.groups.keys().copied().collect::<Vec<_>>(), [Kind { place, arch }], "{task:?}");
+        }
+    }
+
+    #[test]
+    fn a_sidecar_that_is_there_counts_with_what_it_reserves_and_is_no_container_of_the_app() {
+        for (sidecar, expected, with_sidecar, size_usd) in [
+            (None, (256.0, 512.0), 0, 9.010_025),
+            (Some(collector(None, None)), (256.0, 512.0), 1, 9.010_025),
+            // 448 units and 768 MiB are left of 512 and 1,024, which is no smaller size.
+            (Some(collector(Some(64.0), Some(256))), (64.0, 256.0), 1, 0.0),
+        ] {
+            let size = if with_sidecar == 0 { (256, 512) } else { (512, 1024) };
+            let mut task = task("FARGATE", "", size);
+            task.containers.extend(sidecar);
+            let fleet = Fleet::of([&task, &task].into_iter(), &Options::default());
+            let group = fleet.groups.values().next().unwrap();
+            assert_eq!((fleet.containers, fleet.with_sidecar), (2, 2 * with_sidecar));
+            assert_eq!((fleet.clusters.as_slice(), &*fleet.region), (&[2][..], "eu-west-1"));
+            let reserved = Reservation { cpu: 2.0 * expected.0, mib: 2.0 * expected.1 };
+            assert_eq!((group.tasks, group.sized, group.sidecars), (2, 2, reserved));
+            assert!((group.size_usd - 2.0 * size_usd).abs() < 1e-9, "{}", group.size_usd);
+        }
+    }
+
+    #[test]
+    fn tasks_on_instances_have_no_size_that_is_sold() {
+        let fleet = Fleet::of(std::iter::once(&task("EC2", "", (256, 512))), &Options::default());
+        let group = fleet.groups.values().next().unwrap();
+        assert_eq!((group.tasks, group.sized), (1, 0));
+    }
+}

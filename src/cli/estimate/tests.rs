@@ -1,0 +1,231 @@
+//! The whole estimate: against sums by hand, against the template, and against the pages that quote it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use options::{Arch, Reservation};
+
+fn options(words: &str) -> Options {
+    Options::parse(&words.split_whitespace().collect::<Vec<_>>()).unwrap()
+}
+
+fn estimate(words: &str) -> Estimate {
+    let options = options(words);
+    Estimate::new(Fleet::imagined(options.tasks.unwrap(), &options), options)
+}
+
+fn load_of(words: &str, what: &str) -> Option<(f64, f64)> {
+    let load = estimate(words).loads.into_iter().find(|load| load.what == what)?;
+    Some((load.invocations, load.duration_ms))
+}
+
+fn near(found: f64, expected: f64) -> bool {
+    (found - expected).abs() <= expected.abs() * 1e-6
+}
+
+#[test]
+fn a_sidecar_costs_what_it_reserves() {
+    for (words, expected) in [
+        // 730 h * (0.25 vCPU * 0.04048 + 0.5 GB * 0.004445).
+        ("--tasks 1", 9.010_025),
+        ("--tasks 100", 901.002_5),
+        // 730 h * (0.25 * 0.03238 + 0.5 * 0.00356).
+        ("--tasks 1 --arch arm64", 7.208_75),
+        // 730 h * (1 * 0.04048 + 2 * 0.004445).
+        ("--tasks 1 --sidecar 1024/2048", 36.040_1),
+    ] {
+        let found = estimate(words).sidecars.total_usd;
+        assert!(near(found, expected), "{words}: {found}");
+    }
+}
+
+#[test]
+fn spot_is_counted_at_its_least_and_instances_not_at_all() {
+    let group = |place| fleet::Kind { place, arch: Arch::X86 };
+    for (place, expected) in [
+        (fleet::Place::Fargate, Some(9.010_025)),
+        (fleet::Place::FargateSpot, Some(2.703_007_5)),
+        (fleet::Place::Instances, None),
+    ] {
+        let sidecars = Reservation { cpu: 256.0, mib: 512.0 };
+        let one = fleet::Group { tasks: 1, sidecars, ..fleet::Group::default() };
+        let fleet = Fleet { groups: [(group(place), one)].into(), clusters: vec![1], ..Fleet::default() };
+        let estimate = Estimate::new(fleet, Options::default());
+        let found = estimate.sidecars.lines[0].usd;
+        assert!(
+            found.is_some() == expected.is_some() && near(found.unwrap_or(0.0), expected.unwrap_or(0.0)),
+            "{found:?}"
+        );
+        assert_eq!(estimate.text().contains("saves"), expected.is_some());
+    }
+}
+
+#[test]
+fn the_durations_are_those_of_the_model() {
+    for (words, what, expected) in [
+        // Five calls of 100 ms, two rounds of scrapes of 50 ms, two writes of 30 ms; (2 + 100 * 0.36) ms of CPU at 512/1769.
+        ("--tasks 100", "ticks", Some((43_800.0, 500.0 + 100.0 + 60.0 + 38.0 * 1769.0 / 512.0))),
+        // With a whole vCPU and more, CPU time is what it is.
+        ("--tasks 100 --memory 3538", "ticks", Some((43_800.0, 698.0))),
+        // 102 calls of ECS, of which 52 come after the burst, at 5 a second; nothing is scraped by the tick.
+        ("--tasks 10000", "ticks", Some((43_800.0, 10_400.0 + 60.0 + 2.0 * 1769.0 / 512.0))),
+        ("--tasks 1000000", "ticks", Some((43_800.0, 50_000.0))),
+        // A hundred messages a minute: DescribeTasks, and then as a tick of a hundred tasks.
+        ("--tasks 10000", "shards of up to 100 tasks", Some((4_380_000.0, 260.0 + 38.0 * 1769.0 / 512.0))),
+        ("--tasks 300", "shards of up to 100 tasks", None),
+        // The first of four rounds is the tick's.
+        ("--tasks 100 --interval 15", "shards of up to 100 tasks", Some((131_400.0, 260.0 + 38.0 * 1769.0 / 512.0))),
+        // Five spans every five seconds: (0.25 + 5 * 0.00998) ms.
+        ("--tasks 1", "pushes of spans", Some((525_600.0, 30.0 + 0.299_9 * 1769.0 / 512.0))),
+        // Less than one in five seconds.
+        ("--tasks 1 --spans 0.1", "pushes of spans", Some((262_800.0, 30.0 + 0.259_98 * 1769.0 / 512.0))),
+        // Two full batches of 512 a second.
+        ("--tasks 1 --spans 1024", "pushes of spans", Some((5_256_000.0, 30.0 + 5.359_76 * 1769.0 / 512.0))),
+        ("--tasks 1 --spans 0", "pushes of spans", None),
+        ("--tasks 2", "pushes of metrics", Some((87_600.0, 30.0 + 0.781 * 1769.0 / 512.0))),
+        ("--tasks 1 --points 0.5", "pushes of metrics", Some((21_900.0, 30.0 + 0.255_31 * 1769.0 / 512.0))),
+        ("--tasks 1 --points 0", "pushes of metrics", None),
+    ] {
+        let found = load_of(words, what);
+        let same = match (found, expected) {
+            (Some(found), Some(expected)) => near(found.0, expected.0) && near(found.1, expected.1),
+            (found, expected) => found == expected,
+        };
+        assert!(same, "{words}, {what}: {found:?} instead of {expected:?}");
+    }
+}
+
+#[test]
+fn the_function_costs_the_sum_of_its_lines() {
+    for (words, expected) in [
+        // ticks 13,538.3 GB-s 0.18051; pushes of spans 8,156.3 GB-s 0.10875; of metrics 716.1 GB-s 0.00955; 613,200
+        // requests 0.12264; schedule 0.0438; polls 0.2628; log 0.24528 GB 0.12264; alarms 0.60; own metrics 0.09855.
+        ("--tasks 1", 1.549_231_162),
+        ("--tasks 10", 4.667_033_627),
+        // 0.23106 + 10.87511 + 0.95480 + 11.39676 + 0.0438 + 0.2628 + 11.39676 + 0.60 + 0.3942.
+        ("--tasks 100", 36.155_308_346),
+        // Nothing is pushed: 0.23106 + 0.00876 + 0.0438 + 0.2628 + 0.00876 + 0.60 + 0.09855.
+        ("--tasks 100 --spans 0 --points 0", 1.253_727),
+    ] {
+        let found = estimate(words).sidecarless.total_usd;
+        assert!((found - expected).abs() < 1e-5, "{words}: {found}");
+    }
+}
+
+#[test]
+fn samples_and_traces_cost_the_same_either_way() {
+    for (words, expected) in [
+        // 12 samples scraped and 100 pushed, 43,800 times, at 0.90 per 10 million; 262,800 traces at 5.00 per million.
+        ("--tasks 1", 0.441_504 + 1.314),
+        // Four scrapes a minute of a task and one container.
+        ("--tasks 1 --containers 1 --interval 15 --spans 0 --points 0", 0.173_448),
+    ] {
+        let found = estimate(words).either_way.total_usd;
+        assert!(near(found, expected), "{words}: {found}");
+    }
+}
+
+#[test]
+fn amp_is_cheaper_by_the_tier() {
+    for (samples, expected) in
+        [(1e7, 0.9), (2e9, 180.0), (3e9, 180.0 + 35.0), (252e9, 180.0 + 8_750.0), (253e9, 8_930.0 + 16.0)]
+    {
+        assert!(near(prices::amp(samples), expected), "{samples}: {}", prices::amp(samples));
+    }
+}
+
+#[test]
+fn prices_are_written_as_aws_writes_them() {
+    for (price, expected) in [
+        (prices::LAMBDA_REQUEST, "$0.20 per million requests"),
+        (prices::lambda(Arch::Arm64), "$0.0000133334 per GB-second"),
+        (prices::AMP_FIRST, "$0.90 per 10 million samples"),
+    ] {
+        assert_eq!(price.text(), expected);
+    }
+}
+
+#[test]
+fn no_tasks_are_no_reason_for_a_division_by_zero() {
+    let text = Estimate::new(Fleet::default(), Options::default()).text();
+    assert!(text.starts_with("0 tasks with 0 containers\n"), "{text}");
+    assert!(text.contains("sidecarless costs more a month, by"), "{text}");
+    assert!(!["NaN", "inf", "$-"].iter().any(|nonsense| text.contains(nonsense)), "{text}");
+}
+
+#[test]
+fn the_json_has_what_the_text_says() {
+    let value: serde_json::Value = serde_json::from_str(&estimate("--tasks 100 --json").json()).unwrap();
+    let usd = |section: &str| value[section]["total_usd"].as_f64().unwrap();
+    assert!(near(usd("sidecars"), 901.002_5));
+    assert!(near(value["difference_usd"].as_f64().unwrap(), usd("sidecars") - usd("sidecarless")));
+    assert_eq!((&value["fleet"]["tasks"], &value["prices"]["date"]), (&100.into(), &prices::DATE.into()));
+    assert_eq!(value["fleet"]["groups"][0]["place"], "fargate");
+}
+
+#[test]
+fn what_is_said_of_the_template_and_the_settings_is_so() {
+    let template = std::fs::read_to_string(file("template.yaml")).unwrap();
+    assert_eq!(template.matches("Type: AWS::CloudWatch::Alarm").count(), 6);
+    for said in ["Timeout: 50\n", "Default: arm64\n", "Default: 512\n", "ScheduleExpression: rate(1 minute)"] {
+        assert!(template.contains(said), "{said}");
+    }
+    let settings = crate::config::Settings::read(Vec::new()).unwrap();
+    assert_eq!((settings.inline_tasks, settings.scrape_interval.as_secs()), (300, 60));
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Every price, for docs/cost.md.
+fn price_table() -> String {
+    let head =
+        format!("{}, {}, without free tiers:\n\n| item | price | |\n|---|---|---|\n", prices::REGION, prices::DATE);
+    prices::ALL.iter().fold(head, |mut table, price| {
+        let (item, page) = (price.json()["item"].clone(), price.json()["page"].clone());
+        let _ =
+            writeln!(table, "| {} | {} | [AWS]({}) |", item.as_str().unwrap(), price.text(), page.as_str().unwrap());
+        table
+    })
+}
+
+/// Some sizes of accounts, for docs/cost.md and README.md.
+fn table_by_tasks() -> String {
+    let head =
+        "| tasks | sidecars, Fargate x86_64 | sidecars, Fargate arm64 | sidecarless |\n|---|---|---|---|\n".to_owned();
+    [1_u32, 10, 100, 1_000].iter().fold(head, |mut table, tasks| {
+        let x86 = estimate(&format!("--tasks {tasks}"));
+        let arm = estimate(&format!("--tasks {tasks} --arch arm64"));
+        let row = [&x86.sidecars, &arm.sidecars, &x86.sidecarless].map(|section| dollars(section.total_usd));
+        let _ = writeln!(table, "| {} | {} |", count((*tasks).into()), row.join(" | "));
+        table
+    })
+}
+
+fn with_block(page: &str, name: &str, block: &str) -> String {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("no {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no {end}"));
+    format!("{before}{begin}\n{block}\n{end}{after}")
+}
+
+#[test]
+fn the_pages_say_what_the_command_says() {
+    let command = "estimate --tasks 100";
+    let output = estimate("--tasks 100").text();
+    let shown = format!("```sh\nsidecarless {command}\n```\n\n```text\n{output}```\n");
+    #[expect(clippy::disallowed_methods, reason = "who runs the tests says whether the pages are to be written")]
+    let is_update = std::env::var_os("UPDATE").is_some_and(|value| value == "1");
+    let blocks = [("prices", price_table()), ("estimate", shown), ("cost-by-tasks", table_by_tasks())];
+    for (page, blocks) in [("docs/cost.md", &blocks[..]), ("README.md", &blocks[2..])] {
+        let text = std::fs::read_to_string(file(page)).unwrap();
+        let expected = blocks.iter().fold(text.clone(), |text, (name, block)| with_block(&text, name, block));
+        if is_update {
+            std::fs::write(file(page), expected).unwrap();
+            continue;
+        }
+        assert!(text == expected, "{page} is behind src/cli/estimate: UPDATE=1 cargo test --lib the_pages_say");
+    }
+}

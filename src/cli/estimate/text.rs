@@ -1,0 +1,100 @@
+//! Numbers and tables for people.
+
+/// Characters in a line.
+const WIDTH: usize = 110;
+
+/// Whole, with commas: `43,800`.
+pub(super) fn count(number: f64) -> String {
+    commas(&format!("{number:.0}"))
+}
+
+/// Up to two digits behind the point: `25`, `0.25`, `12.5`.
+pub(super) fn amount(number: f64) -> String {
+    let text = format!("{number:.2}");
+    commas(text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// `$1,234.50`.
+pub(super) fn dollars(usd: f64) -> String {
+    format!("${}", commas(&format!("{usd:.2}")))
+}
+
+/// `1 task`, `2,000 tasks`; `number` of `word`.
+pub(super) fn plural(number: f64, word: &str) -> String {
+    let one = (number - 1.0).abs() < f64::EPSILON;
+    let shown = if number.fract() == 0.0 { count(number) } else { number.to_string() };
+    format!("{shown} {word}{}", if one { "" } else { "s" })
+}
+
+/// A point of a list, in lines that fit a terminal.
+pub(super) fn point(text: &str) -> String {
+    let (mut lines, mut line) = (String::new(), "-".to_owned());
+    for word in text.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push_str(&line);
+            lines.push('\n');
+            line = " ".into();
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    lines + &line + "\n"
+}
+
+fn commas(number: &str) -> String {
+    let (whole, rest) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let mut text = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + rest
+}
+
+/// Two columns, the second to the right.
+pub(super) fn columns(rows: &[(String, String)]) -> String {
+    let width = |of: fn(&(String, String)) -> &String| rows.iter().map(|row| of(row).chars().count()).max();
+    let (left, right) = (width(|row| &row.0).unwrap_or_default(), width(|row| &row.1).unwrap_or_default());
+    rows.iter().map(|(what, usd)| format!("{what:left$}  {usd:>right$}").trim_end().to_owned() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_with_commas() {
+        for (number, expected) in [(0.4, "0"), (999.0, "999"), (43_800.0, "43,800"), (2_628_000.4, "2,628,000")] {
+            assert_eq!(count(number), expected);
+        }
+        for (number, expected) in [(25.0, "25"), (0.25, "0.25"), (1_012.5, "1,012.5"), (0.0, "0"), (100.0, "100")] {
+            assert_eq!(amount(number), expected);
+        }
+        for (usd, expected) in [(0.0, "$0.00"), (9.010_025, "$9.01"), (1_234_567.895_1, "$1,234,567.90")] {
+            assert_eq!(dollars(usd), expected);
+        }
+    }
+
+    #[test]
+    fn amounts_stand_below_one_another() {
+        let rows = [("a", "$10.00"), ("bcd", "$1.00"), ("e", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(columns(&rows), "a    $10.00\nbcd   $1.00\ne\n");
+    }
+
+    #[test]
+    fn words_follow_their_number() {
+        for (number, expected) in [(0.0, "0 spans"), (0.5, "0.5 spans"), (1.0, "1 span"), (2_000.0, "2,000 spans")] {
+            assert_eq!(plural(number, "span"), expected);
+        }
+    }
+
+    #[test]
+    fn a_point_goes_on_below_its_beginning() {
+        assert_eq!(point("short"), "- short\n");
+        let long = point(&["word"; 40].join(" "));
+        let lines: Vec<&str> = long.lines().collect();
+        assert_eq!((lines.len(), lines[0].len(), lines[1].starts_with("  word")), (2, 106, true), "{long}");
+    }
+}

@@ -1,0 +1,50 @@
+"""`sidecarless estimate` over the demo's tasks in moto: Fargate and instances, and an account that does not answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+from conftest import BINARY
+
+from demo import ecs
+from demo.peers import CREDENTIALS, REGION, Peers, moto
+from demo.sources import Sources
+
+# 730 hours of 0.25 vCPU and 0.5 GB on x86_64.
+SIDECAR_USD = 730 * (0.25 * 0.04048 + 0.5 * 0.004445)
+
+
+def estimate(aws: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | CREDENTIALS | {"AWS_ENDPOINT_URL": aws, "AWS_REGION": REGION}
+    return subprocess.run([BINARY, "estimate", *arguments], env=env, capture_output=True, text=True, timeout=60)
+
+
+def test_the_tasks_of_the_account_are_estimated(tmp_path: Path) -> None:
+    with Peers(tmp_path) as peers:
+        aws = moto(peers)
+        others = Sources(aws)
+        tasks = ecs.run_tasks(aws)
+        others.run_tasks()
+        tasks += others.tasks
+        done = estimate(aws, "--json")
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)
+        fargate = Counter(task.launch_type for task in tasks)["FARGATE"]
+        assert 0 < fargate < len(tasks)
+        assert said["fleet"]["tasks"] == len(tasks)
+        assert {group["place"]: group["tasks"] for group in said["fleet"]["groups"]} == {
+            "fargate": fargate, "instances": len(tasks) - fargate,
+        }
+        assert abs(said["sidecars"]["total_usd"] - fargate * SIDECAR_USD) < 1e-6
+        text = estimate(aws).stdout
+        assert text.startswith(f"{len(tasks)} tasks with {len(tasks)} containers: {fargate} on Fargate (x86_64)"), text
+        print(f"\nshow: estimate of {len(tasks)} tasks:\n{text}", end="")
+
+
+def test_an_account_that_does_not_answer_ends_with_one() -> None:
+    done = estimate("http://127.0.0.1:9")
+    assert (done.returncode, "could not be asked: ListClusters failed for the account" in done.stdout) == (1, True), done
