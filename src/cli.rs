@@ -1,5 +1,6 @@
 //! The command line: the same binary outside of Lambda.
 
+mod migrate;
 mod redrive;
 mod token;
 
@@ -24,6 +25,9 @@ usage:
   sidecarless redrive [--list]    back to the spool with what lies in its dead-letter queue, but for what cannot be read;
                                   --list only says what is there. It is run by a person, with that person's permissions
   sidecarless token               a new bearer token, its hash for the function and the header for its clients
+  sidecarless migrate TASKDEF.json [ADOT.yaml]
+                                  the task definition without its collector or X-Ray daemon, as JSON on standard output; on
+                                  standard error the settings, the SDK's variables, and what has no equivalent (exit code 1 then)
   sidecarless --help              this text and all settings
   sidecarless --version
 
@@ -52,6 +56,8 @@ pub async fn run(arguments: impl Iterator<Item = String>, variables: Vec<(String
         ["redrive"] => redrive(redrive::Do::Move, variables).await,
         ["redrive", "--list"] => redrive(redrive::Do::List, variables).await,
         ["token"] => token::token().map(well),
+        ["migrate", definition] => migrate::run(definition, None).map(migrate::Migrated::told),
+        ["migrate", definition, collector] => migrate::run(definition, Some(collector)).map(migrate::Migrated::told),
         [] => Err("no command: see `sidecarless --help`".to_owned()),
         other => Err(format!("unknown command `{}`: see `sidecarless --help`", other.join(" "))),
     };
