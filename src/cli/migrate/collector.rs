@@ -112,7 +112,6 @@ impl Translation<'_> {
         }
         for kind in ["receivers", "processors", "exporters", "extensions", "connectors"] {
             for name in config[kind].as_object().into_iter().flat_map(serde_json::Map::keys) {
-                // The image's own are listed whole, whichever of them a file has.
                 if !used.contains(&(kind, name.clone())) {
                     self.report.note(format!("{kind} {name}: in no pipeline, left out"));
                 }

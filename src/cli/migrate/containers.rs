@@ -61,53 +61,12 @@ pub(super) fn change(definition: &mut Value, sidecars: &[Sidecar], asks: &Asks, 
 /// Points a container's SDK at the function; whether it pushes.
 fn push(container: &mut Value, sidecars: &[Sidecar], always: bool, report: &mut Report) -> bool {
     let name = text(container, "name").to_owned();
-    let is_theirs = |value: &str| {
-        let hosts = ["localhost", "127.0.0.1", "0.0.0.0"]
-            .into_iter()
-            .chain(sidecars.iter().map(|sidecar| sidecar.name.as_str()));
-        hosts.into_iter().any(|host| value.contains(&format!("{host}:")))
-    };
-    let has_otlp = items(container, "environment").any(|entry| text(entry, "name").starts_with("OTEL_"));
-    let mut kept = Vec::new();
-    let mut has_endpoint = false;
-    for entry in items(container, "environment") {
-        let (key, value) = (text(entry, "name"), text(entry, "value"));
-        if key == DAEMON {
-            report.gap(
-                format!("{name}: {DAEMON}={value}"),
-                "nothing listens on UDP; the variable is taken out: move to OpenTelemetry's SDK",
-            );
-        } else if key.starts_with("OTEL_EXPORTER_OTLP") && key.ends_with("_PROTOCOL") {
-            if value == "grpc" {
-                report.gap(
-                    format!("{name}: {key}=grpc"),
-                    "there is no gRPC: http/protobuf is set, and the SDK needs its HTTP exporter",
-                );
-            }
-        } else if is_theirs(value) && key.starts_with("OTEL_EXPORTER_OTLP") {
-            if value.contains(":4317") || value.contains(":55680") {
-                report.gap(
-                    format!("{name}: {key}={value}"),
-                    "that is gRPC: http/protobuf is set, and the SDK needs its HTTP exporter",
-                );
-            }
-            has_endpoint |= key == "OTEL_EXPORTER_OTLP_ENDPOINT";
-            kept.push(json!({"name": key, "value": endpoint(key)}));
-        } else {
-            let is_otlp = is_theirs(value) && OTLP_PORTS.iter().any(|port| value.contains(port));
-            let names = sidecars.iter().any(|sidecar| value.contains(&format!("{}:", sidecar.name)));
-            if is_otlp || names || (is_theirs(value) && value.contains(":2000")) {
-                report.gap(format!("{name}: {key}={value}"), "it names what is taken out: point it elsewhere");
-            }
-            kept.push(entry.clone());
-        }
-    }
-    let pushes = has_otlp || always;
+    let pushes = always || items(container, "environment").any(|entry| text(entry, "name").starts_with("OTEL_"));
+    let entries = items(container, "environment");
+    let mut kept: Vec<Value> = entries.filter_map(|entry| variable(&name, entry, sidecars, report)).collect();
     if pushes {
-        let elsewhere = kept.iter().any(|entry| {
-            text(entry, "name").starts_with("OTEL_EXPORTER_OTLP") && text(entry, "name").ends_with("ENDPOINT")
-        });
-        if !has_endpoint && !elsewhere {
+        let is_endpoint = |key: &str| key.starts_with("OTEL_EXPORTER_OTLP") && key.ends_with("ENDPOINT");
+        if !kept.iter().any(|entry| is_endpoint(text(entry, "name"))) {
             kept.push(json!({"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": URL}));
         }
         kept.push(json!({"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": "http/protobuf"}));
@@ -124,6 +83,36 @@ fn push(container: &mut Value, sidecars: &[Sidecar], always: bool, report: &mut 
         header(container, &name, report);
     }
     pushes
+}
+
+/// What becomes of one variable of a container; none when it is taken out.
+fn variable(container: &str, entry: &Value, sidecars: &[Sidecar], report: &mut Report) -> Option<Value> {
+    let (key, value) = (text(entry, "name"), text(entry, "value"));
+    let what = format!("{container}: {key}={value}");
+    let is_otlp = key.starts_with("OTEL_EXPORTER_OTLP");
+    let names = sidecars.iter().any(|sidecar| value.contains(&format!("{}:", sidecar.name)));
+    let is_theirs = names || ["localhost:", "127.0.0.1:", "0.0.0.0:"].iter().any(|host| value.contains(host));
+    let has_port = |ports: &[&str]| is_theirs && ports.iter().any(|port| value.contains(port));
+    if key == DAEMON {
+        report.gap(what, "nothing listens on UDP; the variable is taken out: move to OpenTelemetry's SDK");
+        return None;
+    }
+    if is_otlp && key.ends_with("_PROTOCOL") {
+        if value == "grpc" {
+            report.gap(what, "there is no gRPC: http/protobuf is set, and the SDK needs its HTTP exporter");
+        }
+        return None;
+    }
+    if is_otlp && is_theirs {
+        if has_port(&[":4317", ":55680"]) {
+            report.gap(what, "that is gRPC: http/protobuf is set, and the SDK needs its HTTP exporter");
+        }
+        return Some(json!({"name": key, "value": endpoint(key)}));
+    }
+    if names || has_port(&OTLP_PORTS) || has_port(&[":2000"]) {
+        report.gap(what, "it names what is taken out: point it elsewhere");
+    }
+    Some(entry.clone())
 }
 
 fn endpoint(key: &str) -> String {
