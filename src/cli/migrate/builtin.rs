@@ -16,15 +16,15 @@ pub(super) const NINE: [&str; 9] = [
     "container.duration",
 ];
 
-/// The configuration in that file, if it is one of the image's.
-pub(super) fn configuration(path: &str) -> Option<Value> {
+/// The pipelines of that file, if it is one of the image's.
+fn pipelines(path: &str) -> Option<Value> {
     let name = path.strip_prefix("/etc/ecs/")?.trim_end_matches(".yaml");
     let traces = json!({"receivers": ["otlp"], "processors": ["resourcedetection", "batch"], "exporters": ["awsxray"]});
     let both = json!({"receivers": ["otlp", "awsxray"], "processors": ["batch"], "exporters": ["awsxray"]});
     let metrics = |receiver: &str, exporter: &str| json!({"receivers": [receiver], "processors": ["batch"], "exporters": [exporter]});
     let stats = |exporter: &str, processors: &[&str]| json!({"receivers": ["awsecscontainermetrics"], "processors": processors, "exporters": [exporter]});
     let (amp, renamed) = ("prometheusremotewrite", ["filter", "metricstransform", "resource"]);
-    let pipelines = match name {
+    Some(match name {
         "ecs-default-config" => json!({"traces": both, "metrics": metrics("otlp", "awsemf")}),
         "ecs-xray" => json!({"traces": traces}),
         "ecs-amp" => json!({"metrics/application": metrics("otlp", amp), "metrics": stats(amp, &["filter"])}),
@@ -47,8 +47,14 @@ pub(super) fn configuration(path: &str) -> Option<Value> {
             json!({"traces": both, "metrics/application": metrics("otlp", "awsemf"), "metrics": stats("awsemf", &renamed)})
         }
         _ => return None,
-    };
-    Some(json!({
+    })
+}
+
+/// The configuration in that file, if it is one of the image's.
+pub(super) fn configuration(path: &str) -> Option<Value> {
+    let pipelines = pipelines(path)?;
+    let is_used = |name: &str| pipelines.to_string().contains(&format!("\"{name}\""));
+    let mut whole = json!({
         "receivers": {"otlp": {}, "awsxray": {}, "awsecscontainermetrics": {}, "prometheus": {"config": {"scrape_configs": [
             {"job_name": "otel-collector", "static_configs": [{"targets": ["${env:AWS_PROMETHEUS_SCRAPING_ENDPOINT}"]}]},
         ]}}},
@@ -57,6 +63,12 @@ pub(super) fn configuration(path: &str) -> Option<Value> {
             "endpoint": "${env:AWS_PROMETHEUS_ENDPOINT}",
             "resource_to_telemetry_conversion": {"enabled": true},
         }},
-        "service": {"pipelines": pipelines, "extensions": ["health_check"]},
-    }))
+    });
+    for kind in ["receivers", "processors", "exporters"] {
+        if let Some(components) = whole[kind].as_object_mut() {
+            components.retain(|name, _| is_used(name));
+        }
+    }
+    whole["service"] = json!({"pipelines": pipelines, "extensions": ["health_check"]});
+    Some(whole)
 }

@@ -10,6 +10,24 @@ use super::definition::{Sidecar, items, text};
 use super::report::Report;
 use super::yaml;
 
+/// Options of the remote write exporter that are looked at, and those whose work is the function's own: batches, repeats, connections.
+const REMOTE_WRITE: [&str; 14] = [
+    "endpoint",
+    "namespace",
+    "external_labels",
+    "target_info",
+    "resource_to_telemetry_conversion",
+    "auth",
+    "aws_auth",
+    "timeout",
+    "retry_on_failure",
+    "sending_queue",
+    "remote_write_queue",
+    "max_batch_size_bytes",
+    "wal",
+    "compression",
+];
+
 /// What the containers need.
 #[derive(Debug, Default)]
 pub(super) struct Asks {
@@ -175,26 +193,7 @@ impl Translation<'_> {
         if settings["resource_to_telemetry_conversion"]["enabled"] != true {
             self.report.set("SIDECARLESS_RESOURCE_LABELS", "off");
         }
-        let known = [
-            "endpoint",
-            "namespace",
-            "external_labels",
-            "target_info",
-            "resource_to_telemetry_conversion",
-            "auth",
-            "aws_auth",
-        ];
-        // Their work is the function's own: batching, repeating, connections.
-        let own = [
-            "timeout",
-            "retry_on_failure",
-            "sending_queue",
-            "remote_write_queue",
-            "max_batch_size_bytes",
-            "wal",
-            "compression",
-        ];
-        self.rest(&format!("exporter {name}"), settings, &[&known[..], &own[..]].concat());
+        self.rest(&format!("exporter {name}"), settings, &REMOTE_WRITE);
     }
 
     /// Names what was not looked at.

@@ -40,6 +40,7 @@ fn a_fargate_task_with_the_images_configuration_loses_the_sidecar_and_what_hangs
     let report = migrated.report.to_string();
     assert!(report.contains("fit 256 and 512 on Fargate"), "{report}");
     assert!(report.contains("(template: RemoteWriteUrl)"), "{report}");
+    assert!(!report.contains("in no pipeline"), "{report}");
 }
 
 #[test]
