@@ -53,7 +53,11 @@ fn pipelines(path: &str) -> Option<Value> {
 /// The configuration in that file, if it is one of the image's.
 pub(super) fn configuration(path: &str) -> Option<Value> {
     let pipelines = pipelines(path)?;
-    let is_used = |name: &str| pipelines.to_string().contains(&format!("\"{name}\""));
+    let is_used = |kind: &str, name: &str| {
+        let of_kind =
+            |pipeline: &Value| pipeline[kind].as_array().is_some_and(|list| list.iter().any(|item| item == name));
+        pipelines.as_object().is_some_and(|all| all.values().any(of_kind))
+    };
     let mut whole = json!({
         "receivers": {"otlp": {}, "awsxray": {}, "awsecscontainermetrics": {}, "prometheus": {"config": {"scrape_configs": [
             {"job_name": "otel-collector", "static_configs": [{"targets": ["${env:AWS_PROMETHEUS_SCRAPING_ENDPOINT}"]}]},
@@ -66,7 +70,7 @@ pub(super) fn configuration(path: &str) -> Option<Value> {
     });
     for kind in ["receivers", "processors", "exporters"] {
         if let Some(components) = whole[kind].as_object_mut() {
-            components.retain(|name, _| is_used(name));
+            components.retain(|name, _| is_used(kind, name));
         }
     }
     whole["service"] = json!({"pipelines": pipelines, "extensions": ["health_check"]});
