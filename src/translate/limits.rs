@@ -3,7 +3,7 @@
 //! A series over a limit makes AMP answer 400 for the request that carries it, and AMP names only the first. So it is
 //! refused here, by name.
 
-use crate::model::series::label_lengths;
+use crate::model::series::{SeriesView, label_lengths};
 
 /// Labels per series (AMP quota "Labels per metric series").
 pub const MAX_LABELS: usize = 150;
@@ -21,6 +21,14 @@ const SAFE_ENCODED_SIZE: usize = 1024;
 /// Which limit labels break, as a reason for [`Refusals`](crate::model::refusal::Refusals).
 pub fn broken_limit<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<&'static str> {
     judged(labels.into_iter().map(|(name, value)| (name.len(), value.len())))
+}
+
+/// As [`broken_limit`], of a series of a batch. What the batch knows of its labels is enough for nearly all.
+pub fn broken_limit_of(series: SeriesView<'_>) -> Option<&'static str> {
+    let is_safe = series.labels_len() <= MAX_LABELS_SIZE
+        && series.label_count() <= MAX_LABELS
+        && series.longest_label() <= MAX_NAME_SIZE;
+    if is_safe { None } else { broken_limit_encoded(series.label_runs(), None) }
 }
 
 /// As [`broken_limit`], of runs of labels encoded for remote write 1.0, and one more label of these lengths.
@@ -56,6 +64,7 @@ fn judged(lengths: impl Iterator<Item = (usize, usize)>) -> Option<&'static str>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::series::SeriesBatch;
 
     #[test]
     fn each_limit_is_named_and_what_stands_at_it_passes() {
@@ -70,7 +79,11 @@ mod tests {
             (vec![(long(10), long(2000)); 4], Some("labels_too_large")),
         ] {
             let pairs = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            assert_eq!(broken_limit(pairs), expected);
+            assert_eq!(broken_limit(pairs.clone()), expected);
+            let mut batch = SeriesBatch::default();
+            batch.series(pairs);
+            let series = batch.iter().next().expect("there is one");
+            assert_eq!(broken_limit_of(series), expected);
         }
     }
 }

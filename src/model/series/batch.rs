@@ -128,14 +128,14 @@ impl SeriesBatch {
     pub fn series_of<const N: usize>(&mut self, runs: [Run; N]) -> SeriesId {
         let key = self.arena.key(runs);
         let (arena, entries) = (&self.arena, &self.entries);
-        if let Some(&index) = self.table.find(key.hash, |&index| arena.is_same(entries[index as usize].key, key)) {
+        if let Some(&index) = self.table.find(key.sum.hash, |&index| arena.is_same(entries[index as usize].key, key)) {
             self.arena.forget(key);
             return SeriesId(index);
         }
         let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         self.entries.push(Entry { key, samples: Points::None, rare: None });
         let entries = &self.entries;
-        self.table.insert_unique(key.hash, index, |&other| entries[other as usize].key.hash);
+        self.table.insert_unique(key.sum.hash, index, |&other| entries[other as usize].key.sum.hash);
         SeriesId(index)
     }
 
@@ -146,7 +146,7 @@ impl SeriesBatch {
 
     /// Whether there is a series whose labels are this run of [`encode_label`].
     pub fn contains_encoded(&self, labels: &[u8]) -> bool {
-        let hash = self.arena.hash(labels);
+        let hash = self.arena.sum(labels).hash;
         self.table.find(hash, |&index| self.arena.is_encoded(self.entries[index as usize].key, labels)).is_some()
     }
 
@@ -155,7 +155,7 @@ impl SeriesBatch {
         self.arena.reserve(series, label_bytes);
         self.entries.reserve(series);
         let entries = &self.entries;
-        self.table.reserve(series, |&index| entries[index as usize].key.hash);
+        self.table.reserve(series, |&index| entries[index as usize].key.sum.hash);
     }
 
     /// Takes all series out and keeps the memory, for the next batch of the same size.
@@ -272,6 +272,15 @@ impl<'a> SeriesView<'a> {
     /// The length of all label runs together.
     pub fn labels_len(&self) -> usize {
         self.entry.key.len as usize
+    }
+
+    pub fn label_count(&self) -> usize {
+        self.entry.key.sum.labels as usize
+    }
+
+    /// Bytes that no label's name and value are more than, together.
+    pub fn longest_label(&self) -> usize {
+        self.entry.key.sum.longest as usize
     }
 
     /// The labels as remote write 1.0 encodes them, in one piece.

@@ -16,7 +16,16 @@ use super::labels::label_bodies;
 pub struct Run {
     start: u32,
     len: u32,
-    hash: u64,
+    sum: Sum,
+}
+
+/// What is known of some labels without reading them again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sum {
+    pub(super) hash: u64,
+    pub(super) labels: u32,
+    /// Bytes of the longest label, name and value together, and a few more.
+    pub(super) longest: u32,
 }
 
 /// Encoded labels, and the runs that each series consists of.
@@ -33,13 +42,23 @@ struct Part {
     len: u32,
 }
 
-/// The labels of one series: a range of parts, the length of all of them together, and their hash.
+/// The labels of one series: a range of parts, the length of all of them together, and what is known of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
     start: u32,
     end: u32,
     pub(super) len: u32,
-    pub(super) hash: u64,
+    pub(super) sum: Sum,
+}
+
+impl Sum {
+    fn and(self, other: Self) -> Self {
+        Self {
+            hash: self.hash.wrapping_add(other.hash),
+            labels: self.labels + other.labels,
+            longest: self.longest.max(other.longest),
+        }
+    }
 }
 
 impl Arena {
@@ -62,13 +81,14 @@ impl Arena {
 
     /// What was written to [`Self::open`] since `start`.
     pub(super) fn run_from(&self, start: usize) -> Run {
-        let hash = self.hash(self.bytes.get(start..).unwrap_or_default());
-        Run { start: place(start), len: place(self.bytes.len() - start), hash }
+        let sum = self.sum(self.bytes.get(start..).unwrap_or_default());
+        Run { start: place(start), len: place(self.bytes.len() - start), sum }
     }
 
-    /// The hash of a series with these encoded labels.
-    pub(super) fn hash(&self, encoded: &[u8]) -> u64 {
-        label_bodies(encoded).fold(0, |sum: u64, label| sum.wrapping_add(self.hasher.hash_one(label)))
+    /// What a series with these encoded labels is known by.
+    pub(super) fn sum(&self, encoded: &[u8]) -> Sum {
+        let of = |label: &[u8]| Sum { hash: self.hasher.hash_one(label), labels: 1, longest: place(label.len()) };
+        label_bodies(encoded).fold(Sum::default(), |sum, label| sum.and(of(label)))
     }
 
     /// Room for labels to be written to.
@@ -79,13 +99,13 @@ impl Arena {
     /// Puts runs together.
     pub(super) fn key<const N: usize>(&mut self, runs: [Run; N]) -> Key {
         let start = place(self.parts.len());
-        let (mut len, mut hash) = (0, 0u64);
+        let (mut len, mut sum) = (0, Sum::default());
         for run in runs.into_iter().filter(|run| run.len > 0) {
             self.parts.push(Part { start: run.start, len: run.len });
             len += run.len;
-            hash = hash.wrapping_add(run.hash);
+            sum = sum.and(run.sum);
         }
-        Key { start, end: place(self.parts.len()), len, hash }
+        Key { start, end: place(self.parts.len()), len, sum }
     }
 
     /// Takes the last key away again.
@@ -94,7 +114,7 @@ impl Arena {
     }
 
     pub(super) fn is_same(&self, left: Key, right: Key) -> bool {
-        left.hash == right.hash
+        left.sum.hash == right.sum.hash
             && left.len == right.len
             && (self.parts_of(left) == self.parts_of(right) || self.runs(left).flatten().eq(self.runs(right).flatten()))
     }

@@ -6,13 +6,13 @@ use super::parse::is_untouchable;
 use super::pattern::Pattern;
 use super::{Applied, Change, Rules, is_named};
 use crate::model::series::{Labels, SeriesBatch, SeriesView};
-use crate::translate::limits::{broken_limit, broken_limit_encoded};
+use crate::translate::limits::{broken_limit, broken_limit_of};
 
 /// Bytes of a hash that are written: 64 bits tell the values of any label apart.
 const HASH_BYTES: usize = 8;
 
 pub(super) fn rules(rules: &Rules, batch: SeriesBatch) -> Applied {
-    if rules.is_empty() && batch.iter().all(|series| limit(series).is_none()) {
+    if rules.is_empty() && batch.iter().all(|series| broken_limit_of(series).is_none()) {
         return Applied { batch, ..Applied::default() };
     }
     let mut applied = Applied::default();
@@ -43,7 +43,7 @@ fn one(rules: &Rules, series: SeriesView<'_>, applied: &mut Applied) {
     let is_for = |metrics: &[Pattern]| metrics.is_empty() || is_named(metrics, name);
     let mut changes = rules.labels.iter().filter(|rule| is_for(&rule.metrics)).map(|rule| &rule.change).peekable();
     if changes.peek().is_none() {
-        if let Some(reason) = limit(series) {
+        if let Some(reason) = broken_limit_of(series) {
             return applied.refused.add(reason, points, || format!("a series of {name}"));
         }
         let id = applied.batch.series_like(series);
@@ -62,10 +62,6 @@ fn one(rules: &Rules, series: SeriesView<'_>, applied: &mut Applied) {
     applied.notes.add("merged_by_label_rule", lost, || {
         format!("{name} has series that the label rules make one: the later value of a time is kept")
     });
-}
-
-fn limit(series: SeriesView<'_>) -> Option<&'static str> {
-    broken_limit_encoded(series.label_runs(), None)
 }
 
 fn changed(labels: &mut Labels, change: &Change) {

@@ -239,9 +239,11 @@ impl Context<'_> {
             Err(Obstacle::Collision) => point.rebuild(attributes, base, (family, own), &self.options.naming),
             Err(Obstacle::Refused(reason)) => return Err(reason),
         }
-        match point.broken_limit(family, own) {
-            Some(reason) if !self.options.relabelled => return Err(reason),
-            _ => {}
+        // What is relabelled is looked at after that.
+        if !self.options.relabelled
+            && let Some(reason) = point.broken_limit(family, own)
+        {
+            return Err(reason);
         }
         point.write(self.out);
         Ok(())
