@@ -2,6 +2,7 @@
 
 mod check;
 mod estimate;
+mod migrate;
 mod redrive;
 mod token;
 
@@ -33,6 +34,9 @@ usage:
                                   (512); --sidecar CPU/MB (256/512), --arch arm64|x86_64 (tasks x86_64 unless they say so,
                                   function arm64), --json. Exit code 1 when tasks could not be listed
   sidecarless token               a new bearer token, its hash for the function and the header for its clients
+  sidecarless migrate TASKDEF.json [ADOT.yaml]
+                                  the task definition without its collector or X-Ray daemon, as JSON on standard output; on
+                                  standard error the settings, the SDK's variables, and what has no equivalent (exit code 1 then)
   sidecarless --help              this text and all settings
   sidecarless --version
 
@@ -64,6 +68,8 @@ pub async fn run(arguments: impl Iterator<Item = String>, variables: Vec<(String
         ["redrive", "--list"] => redrive(redrive::Do::List, variables).await,
         ["estimate", options @ ..] => estimate::run(options, variables).await,
         ["token"] => token::token().map(well),
+        ["migrate", definition] => migrate::run(definition, None).map(migrate::Migrated::told),
+        ["migrate", definition, collector] => migrate::run(definition, Some(collector)).map(migrate::Migrated::told),
         [] => Err("no command: see `sidecarless --help`".to_owned()),
         other => Err(format!("unknown command `{}`: see `sidecarless --help`", other.join(" "))),
     };

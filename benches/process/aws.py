@@ -1,4 +1,4 @@
-"""The Runtime API and the sinks for AMP and X-Ray, on one loopback port, as light as they can be.
+"""The Runtime API, ECS with one task, and the sinks for AMP and X-Ray, on one loopback port, as light as they can be.
 
 Nothing that the function sends is looked into but its length: what these peers take is taken from the machine, though not
 from what is measured, which is the CPU time of the function's own process.
@@ -7,6 +7,7 @@ from what is measured, which is the CPU time of the function's own process.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -14,6 +15,18 @@ from dataclasses import dataclass, field
 NEXT = b"/2018-06-01/runtime/invocation/next"
 REMOTE_WRITE = b"/api/v1/remote_write"
 TRACE_SEGMENTS = b"/TraceSegments"
+# The task of `benches/payload/resource.rs`: asked for once, when its first push arrives.
+ARN = "arn:aws:ecs:eu-west-1:111122223333:"
+TASK = {
+    "taskArn": f"{ARN}task/shop/5f0e6c1d2b3a49788e7d6c5b4a392817", "clusterArn": f"{ARN}cluster/shop", "lastStatus": "RUNNING",
+    "taskDefinitionArn": f"{ARN}task-definition/checkout:42", "group": "service:checkout", "launchType": "FARGATE",
+    "availabilityZone": "eu-west-1b",
+}
+DEFINITION = {"taskDefinitionArn": f"{ARN}task-definition/checkout:42", "family": "checkout", "revision": 42, "containerDefinitions": []}
+ECS = {
+    b"DescribeTasks": json.dumps({"tasks": [TASK], "failures": []}).encode(),
+    b"DescribeTaskDefinition": json.dumps({"taskDefinition": DEFINITION}).encode(),
+}
 # What an invocation may take: the function's own default.
 TIMEOUT_MS = 50_000
 
@@ -98,7 +111,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, loopback: Loopback) -> None:
         self.loopback = loopback
-        self.head, self.path, self.missing = b"", b"", 0
+        self.head, self.path, self.operation, self.missing = b"", b"", b"", 0
         self.body: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -111,7 +124,8 @@ class Connection(asyncio.Protocol):
             head, end, data = self.head.partition(b"\r\n\r\n")
             if not end:
                 return
-            self.head, self.path, self.missing = b"", head.split(b" ", 2)[1], length(head)
+            self.head, self.path, self.missing = b"", head.split(b" ", 2)[1], int(header(head, b"content-length") or 0)
+            self.operation = header(head, b"x-amz-target").rpartition(b".")[2]
         self.body.append(data)
         self.missing -= len(data)
         if self.missing <= 0:
@@ -124,6 +138,8 @@ class Connection(asyncio.Protocol):
             sink.requests += 1
             sink.bytes += len(body)
             self.answer(200, b"{}" if self.path == TRACE_SEGMENTS else b"")
+        elif self.operation:
+            self.answer(200, ECS[self.operation], b"content-type: application/x-amz-json-1.1\r\n")
         elif self.path == NEXT:
             self.loopback.asked(self)
         else:
@@ -135,9 +151,10 @@ class Connection(asyncio.Protocol):
         self.transport.writelines((head, body))
 
 
-def length(head: bytes) -> int:
+def header(head: bytes, wanted: bytes) -> bytes:
+    """Its value, or nothing."""
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            return int(value)
-    return 0
+        if name.lower() == wanted:
+            return value.strip()
+    return b""

@@ -94,8 +94,9 @@ impl Stand {
         command
     }
 
-    /// Starts the function. It stays until the stand-in is dropped.
+    /// Starts the function. It stays until the stand-in is dropped, or until another environment is started in its place.
     pub(crate) fn start(&mut self, settings: &[(&str, &str)]) {
+        self.stop();
         let function = [
             ("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{}", self.port)),
             ("AWS_LAMBDA_FUNCTION_NAME", "sidecarless".into()),
@@ -143,12 +144,18 @@ impl Stand {
     }
 }
 
-impl Drop for Stand {
-    fn drop(&mut self) {
-        if let Some(function) = &mut self.function {
+impl Stand {
+    fn stop(&mut self) {
+        if let Some(mut function) = self.function.take() {
             let _ = function.kill();
             let _ = function.wait();
         }
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

@@ -41,7 +41,7 @@ const SCRAPES_AT_ONCE: u32 = 64;
 
 /// Calls of ECS that one environment makes at once, and then in a second (src/collect/discover/api.rs).
 const ECS_CALLS_AT_ONCE: f64 = 50.0;
-const ECS_CALLS_PER_SECOND: f64 = 5.0;
+const ECS_CALLS_PER_SECOND: f64 = 10.0;
 
 /// The template's time-out.
 pub(super) const TIMEOUT_MS: f64 = 50_000.0;

@@ -9,9 +9,9 @@ use crate::collect::rate::Rate;
 use crate::deadline::Deadline;
 
 /// The reads of tasks and container instances draw from one bucket per account and region: 100 at once, 20 a second
-/// (Amazon ECS Developer Guide, "Request throttling for the Amazon ECS API"). A quarter of the refill and half of the
-/// burst are enough for 1,000 tasks a tick, and leave the rest to deployments.
-const CALLS_PER_SECOND: u32 = 5;
+/// (Amazon ECS Developer Guide, "Request throttling for the Amazon ECS API"). Half of both lists or
+/// describes 10,000 tasks in five seconds, and leaves the rest to deployments.
+const CALLS_PER_SECOND: u32 = 10;
 const CALLS_AT_ONCE: u32 = 50;
 
 /// Error codes after which the same call may succeed a little later.

@@ -1,0 +1,147 @@
+//! The task definition: what registers, and what goes with a sidecar.
+
+use serde_json::{Map, Value};
+
+use super::report::Report;
+
+/// Fields that DescribeTaskDefinition gives and RegisterTaskDefinition refuses.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html>
+const READ_ONLY: [&str; 8] = [
+    "taskDefinitionArn",
+    "revision",
+    "status",
+    "requiresAttributes",
+    "compatibilities",
+    "registeredAt",
+    "registeredBy",
+    "deregisteredAt",
+];
+
+const COLLECTORS: [&str; 4] = ["aws-otel-collector", "adot-collector", "opentelemetry-collector", "otelcol"];
+
+/// A container that is taken out.
+pub(super) struct Sidecar {
+    pub(super) name: String,
+    /// Or else the X-Ray daemon.
+    pub(super) is_collector: bool,
+    pub(super) container: Value,
+}
+
+impl Sidecar {
+    pub(super) fn image(&self) -> &str {
+        text(&self.container, "image")
+    }
+
+    /// A plain environment variable.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        let found = items(&self.container, "environment").find(|entry| text(entry, "name") == name)?;
+        found["value"].as_str()
+    }
+
+    /// Where a secret variable comes from.
+    pub(super) fn secret(&self, name: &str) -> Option<&str> {
+        let found = items(&self.container, "secrets").find(|entry| text(entry, "name") == name)?;
+        found["valueFrom"].as_str()
+    }
+}
+
+/// A text field; empty without it.
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// The items of a list field; none without it.
+pub(super) fn items<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value[key].as_array().into_iter().flatten()
+}
+
+/// The definition without its wrapper and without what cannot be registered.
+pub(super) fn registrable(parsed: Value) -> Result<Value, String> {
+    let Value::Object(mut outer) = parsed else { return Err("no task definition: not a JSON object".into()) };
+    let tags = outer.get("tags").cloned();
+    let mut inner = match outer.remove("taskDefinition") {
+        Some(Value::Object(inner)) => inner,
+        Some(_) => return Err("no task definition: `taskDefinition` is not an object".into()),
+        None => outer,
+    };
+    for field in READ_ONLY {
+        inner.remove(field);
+    }
+    if let Some(tags) = tags.filter(|tags| tags.as_array().is_some_and(|tags| !tags.is_empty())) {
+        inner.insert("tags".into(), tags);
+    } else {
+        inner.remove("tags");
+    }
+    let containers = inner.get("containerDefinitions").and_then(Value::as_array);
+    let containers = containers.ok_or("no task definition: `containerDefinitions` is not a list")?;
+    if let Some(index) = containers.iter().position(|container| !container["name"].is_string()) {
+        return Err(format!("no task definition: `containerDefinitions[{index}]` has no name"));
+    }
+    Ok(Value::Object(inner))
+}
+
+/// Takes the sidecars out; an error when there is none, or nothing else.
+pub(super) fn without_sidecars(definition: &mut Value) -> Result<Vec<Sidecar>, String> {
+    let Some(containers) = definition["containerDefinitions"].as_array_mut() else { return Ok(Vec::new()) };
+    let (mut found, mut rest) = (Vec::new(), Vec::new());
+    for container in std::mem::take(containers) {
+        let image = text(&container, "image");
+        let is_collector = COLLECTORS.iter().any(|part| image.contains(part));
+        if is_collector || image.contains("xray-daemon") {
+            found.push(Sidecar { name: text(&container, "name").to_owned(), is_collector, container });
+        } else {
+            rest.push(container);
+        }
+    }
+    if found.is_empty() {
+        return Err("no container's image is a collector's (aws-otel-collector, adot-collector, opentelemetry-collector, otelcol) or the X-Ray daemon's".into());
+    }
+    if rest.is_empty() {
+        return Err("nothing but the collector is in it: no sidecar but a service of its own, to be deleted once its clients push to the function".into());
+    }
+    *containers = rest;
+    Ok(found)
+}
+
+/// Takes out what names a sidecar: dependencies, links, volumes.
+pub(super) fn without_traces_of(sidecars: &[Sidecar], definition: &mut Value, report: &mut Report) {
+    let is_gone = |name: &str| sidecars.iter().any(|sidecar| sidecar.name == name);
+    if let Some(name) = definition["proxyConfiguration"]["containerName"].as_str().filter(|name| is_gone(name)) {
+        report.gap(
+            format!("proxyConfiguration.containerName={name}"),
+            "it names what is taken out: take the proxy out or name another",
+        );
+    }
+    for container in definition["containerDefinitions"].as_array_mut().into_iter().flatten() {
+        let Some(container) = container.as_object_mut() else { continue };
+        retain(container, "dependsOn", |entry| !is_gone(text(entry, "containerName")));
+        retain(container, "volumesFrom", |entry| !is_gone(text(entry, "sourceContainer")));
+        retain(container, "links", |entry| {
+            !is_gone(entry.as_str().unwrap_or_default().split(':').next().unwrap_or_default())
+        });
+    }
+    let mounts = |container: &Value, volume: &str| {
+        items(container, "mountPoints").any(|mount| text(mount, "sourceVolume") == volume)
+    };
+    let rest: Vec<Value> = items(definition, "containerDefinitions").cloned().collect();
+    let Some(definition) = definition.as_object_mut() else { return };
+    retain(definition, "volumes", |volume| {
+        let name = text(volume, "name");
+        let was_theirs = sidecars.iter().any(|sidecar| mounts(&sidecar.container, name));
+        !was_theirs || rest.iter().any(|container| mounts(container, name))
+    });
+    if !rest.iter().any(|container| container["essential"].as_bool().unwrap_or(true)) {
+        report
+            .gap("essential", "no container that is left is essential, and ECS wants one: set it on the application's");
+    }
+}
+
+/// Keeps some items of a list; a list that becomes empty is taken out.
+fn retain(object: &mut Map<String, Value>, key: &str, keep: impl Fn(&Value) -> bool) {
+    let Some(list) = object.get_mut(key).and_then(Value::as_array_mut) else { return };
+    let before = list.len();
+    list.retain(keep);
+    if list.is_empty() && before > 0 {
+        object.remove(key);
+    }
+}
