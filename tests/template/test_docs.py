@@ -50,3 +50,15 @@ def test_every_setting_that_a_page_names_exists():
     for page in PAGES:
         for name in set(re.findall(r"`(SIDECARLESS_[A-Z0-9_]*[A-Z0-9])", page.read_text())):
             assert f'"{name}"' in table, f"{page.name}: {name}"
+
+
+def test_amounts_beside_alternatives_are_those_of_the_cost_page():
+    """But for the gateway's, which follows from its prices, and those that the page says are second-hand."""
+    cost = (ROOT / "docs/cost.md").read_text()
+    vcpu, memory = (float(re.search(rf"Linux x86_64 \| \$([\d.]+) per {unit}-hour", cost)[1]) for unit in ("vCPU", "GB"))
+    gateway = f"${2 * 730 * (0.5 * vcpu + memory):.2f}"
+    second_hand = {"$0.04", "$29.20", "$0.03"}
+    amounts = set(re.findall(r"\$\d[\d,]*(?:\.\d+)?", (ROOT / "docs/alternatives.md").read_text()))
+    assert gateway in amounts and second_hand < amounts
+    for amount in amounts - second_hand - {gateway}:
+        assert amount in cost, amount

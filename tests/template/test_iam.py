@@ -1,0 +1,77 @@
+"""docs/iam.md against template.yaml: each action that is granted has its row there, and each row is granted."""
+
+import re
+
+import pytest
+from test_template import ROOT, actions, expanded, of_type
+
+PAGE = (ROOT / "docs/iam.md").read_text()
+
+# What CloudFormation calls a condition, and the parameter that a reader knows it by.
+PARAMETERS = {
+    None: "always",
+    "OtlpTraces": "TracesTo",
+    "TakesLogs": "OtlpLogs",
+    "WithTagLabels": "TagLabels",
+    "TokenUrl": "UrlAuth",
+    "InsightsPushed": "InsightsCluster1",
+    "TaskChangesPushed": "TaskStateChanges",
+}
+
+
+def rows(heading):
+    """Cells of the table below a heading, without its head."""
+    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_every_action_of_the_role_has_a_row_and_every_row_is_an_action():
+    granted = {
+        (statement["Sid"], action, PARAMETERS[condition], "any" if statement["Resource"] == "*" else "some")
+        for condition, statement in granted_to_the_function()
+        for action in actions(statement)
+    }
+    told = {
+        (sid.strip("`"), action.strip("`"), parameter(when), "any" if on == "any" else "some")
+        for sid, action, _, on, when in rows("The function's role")
+    }
+    assert told == granted
+    assert len(rows("The function's role")) == len(told)
+
+
+def test_every_permission_to_call_has_a_row_and_every_row_is_a_permission():
+    resources = expanded()["Resources"]
+    permissions = of_type(resources, "AWS::Lambda::Permission").items()
+    callers = {(name, one["Properties"]["Action"], PARAMETERS[one.get("Condition")]) for name, one in permissions}
+    (statement,) = resources["FunctionTickRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    callers |= {("FunctionTickRole", action, "always") for action in actions(statement)}
+    told = {(name.strip("`"), action.strip("`"), parameter(when)) for name, action, _, when in rows("Who may call the function")}
+    assert told == callers
+
+
+# The operations that a command is written to call, by the file that calls them.
+@pytest.mark.parametrize(("command", "folder"), [("sidecarless redrive`", "src/deliver/redrive.rs"), ("sidecarless targets", "src/collect/discover")])
+def test_a_command_needs_what_its_code_calls(command, folder):
+    path = ROOT / folder
+    files = [path] if path.is_file() else path.rglob("*.rs")
+    code = "\n".join(file.read_text() for file in files)
+    called = {"".join(map(str.title, name.split("_"))) for name in re.findall(r"(?:sqs|client)\.((?:get|list|describe|receive|send|delete)_\w+)\(\)", code)}
+    called |= set(re.findall(r"Action=(Describe\w+)&", code))
+    (needs,) = [needs for name, needs in rows("What people need") if command in name and "--list" not in name and "--tasks" not in name]
+    assert {action.split(":")[1] for action in re.findall(r"`(\w+:\w+)`", needs)} == called
+
+
+def granted_to_the_function():
+    resources = expanded()["Resources"]
+    for policy in resources["FunctionRole"]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield None, statement
+    for policy in of_type(resources, "AWS::IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            yield policy.get("Condition"), statement
+
+
+def parameter(when):
+    """The parameter that a cell names first."""
+    return when if when == "always" else re.match(r"`(\w+)`", when).group(1)
