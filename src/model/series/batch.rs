@@ -4,7 +4,7 @@ use hashbrown::HashTable;
 
 use super::labels::{decode_labels, encode_label};
 use super::metadata::{Families, Metadata};
-use super::runs::{Arena, Key, Run};
+use super::runs::{Arena, Key, Labelling, Run};
 use super::{Exemplar, NativeHistogram, Sample};
 
 /// A series of a [`SeriesBatch`].
@@ -123,9 +123,19 @@ impl SeriesBatch {
         self.arena.run(encoded)
     }
 
+    /// The encoded labels of a run of this batch.
+    pub fn labels_of(&self, run: Run) -> &[u8] {
+        self.arena.labels_of(run)
+    }
+
+    /// As [`Self::run`], of labels some of which are in the batch already.
+    pub fn run_of<'a>(&mut self, labels: impl Iterator<Item = Labelling<'a>>) -> Run {
+        self.arena.run_of(labels)
+    }
+
     /// The series with the labels of these runs of this batch, made when it is new. Names must be sorted and unique over all
     /// runs, values non-empty.
-    pub fn series_of<const N: usize>(&mut self, runs: [Run; N]) -> SeriesId {
+    pub fn series_of(&mut self, runs: impl IntoIterator<Item = Run>) -> SeriesId {
         let key = self.arena.key(runs);
         let (arena, entries) = (&self.arena, &self.entries);
         if let Some(&index) = self.table.find(key.sum.hash, |&index| arena.is_same(entries[index as usize].key, key)) {

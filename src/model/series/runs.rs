@@ -28,6 +28,22 @@ pub(super) struct Sum {
     pub(super) longest: u32,
 }
 
+impl Run {
+    /// Runs that stand one after the other in the arena, as one.
+    pub fn of_neighbours(runs: &[Run]) -> Run {
+        let start = runs.first().map_or(0, |run| run.start);
+        let joined = Run { start, ..Run::default() };
+        runs.iter().fold(joined, |all, run| Run { len: all.len + run.len, sum: all.sum.and(run.sum), ..all })
+    }
+}
+
+/// Labels to be written: those of a run once more, or others.
+#[derive(Clone, Copy, Debug)]
+pub enum Labelling<'a> {
+    Again(Run),
+    Encoded(&'a [u8]),
+}
+
 /// Encoded labels, and the runs that each series consists of.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
@@ -79,6 +95,30 @@ impl Arena {
         self.run_from(start)
     }
 
+    pub(super) fn labels_of(&self, run: Run) -> &[u8] {
+        self.bytes.get(Part { start: run.start, len: run.len }.range()).unwrap_or_default()
+    }
+
+    /// Writes labels one after the other; those of a run are not hashed again.
+    pub(super) fn run_of<'a>(&mut self, labels: impl Iterator<Item = Labelling<'a>>) -> Run {
+        let start = self.bytes.len();
+        let mut sum = Sum::default();
+        for labels in labels {
+            match labels {
+                Labelling::Again(run) => {
+                    let place = Part { start: run.start, len: run.len }.range();
+                    self.bytes.extend_from_within(place);
+                    sum = sum.and(run.sum);
+                }
+                Labelling::Encoded(encoded) => {
+                    self.bytes.extend_from_slice(encoded);
+                    sum = sum.and(self.sum(encoded));
+                }
+            }
+        }
+        Run { start: place(start), len: place(self.bytes.len() - start), sum }
+    }
+
     /// What was written to [`Self::open`] since `start`.
     pub(super) fn run_from(&self, start: usize) -> Run {
         let sum = self.sum(self.bytes.get(start..).unwrap_or_default());
@@ -97,7 +137,7 @@ impl Arena {
     }
 
     /// Puts runs together.
-    pub(super) fn key<const N: usize>(&mut self, runs: [Run; N]) -> Key {
+    pub(super) fn key(&mut self, runs: impl IntoIterator<Item = Run>) -> Key {
         let start = place(self.parts.len());
         let (mut len, mut sum) = (0, Sum::default());
         for run in runs.into_iter().filter(|run| run.len > 0) {

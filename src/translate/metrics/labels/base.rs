@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use super::super::context::Context;
 use super::super::resource::{ResourceLabels, key_text};
 use crate::model::otlp::{InstrumentationScope, text};
-use crate::model::series::encode_label;
+use crate::model::series::{Run, encode_label};
 use crate::translate::Compat;
 use crate::translate::attributes::write_value;
 use crate::translate::names::{self, NameError, Naming};
@@ -29,9 +29,8 @@ pub(in super::super) struct BaseLabels<'a> {
     pub(super) defaults: Vec<(String, String)>,
     /// Name and origin of each label, sorted by name.
     pub(super) names: Vec<(String, Origin)>,
-    /// The encoded labels in the order of `names`, and where each ends.
-    pub(super) bytes: Vec<u8>,
-    pub(super) ends: Vec<usize>,
+    /// Each label in the batch, in the order of `names` and one behind the other.
+    pub(super) runs: Vec<Run>,
 }
 
 impl<'a> BaseLabels<'a> {
@@ -47,21 +46,17 @@ impl<'a> BaseLabels<'a> {
             push_scope(scope, context, &mut fixed);
         }
         let defaults = defaults(resource, context);
-        let mut base = BaseLabels { resource, fixed, defaults, names: Vec::new(), bytes: Vec::new(), ends: Vec::new() };
+        let mut base = BaseLabels { resource, fixed, defaults, names: Vec::new(), runs: Vec::new() };
         let mut nameless = Vec::new();
         let labels = assemble(&base, Vec::new(), "", &context.options.naming, |key| nameless.push(key.to_owned()));
         nameless.iter().for_each(|key| note_nameless(key, context));
         for (name, (value, origin)) in labels {
-            encode_label(&mut base.bytes, &name, &value);
-            base.ends.push(base.bytes.len());
+            let mut label = Vec::new();
+            encode_label(&mut label, &name, &value);
+            base.runs.push(context.out.run(&label));
             base.names.push((name, origin));
         }
         base
-    }
-
-    /// The encoded labels up to, but without, the one at this place.
-    pub(super) fn end_before(&self, index: usize) -> usize {
-        index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0)
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::context::{Context, Family};
 use super::base::{BaseLabels, Origin, assemble, note_nameless};
 use crate::model::otlp::{KeyValue, text};
-use crate::model::series::{Run, SeriesBatch, SeriesId, encode_label};
+use crate::model::series::{Labelling, Run, SeriesBatch, SeriesId, encode_label};
 use crate::translate::attributes::write_value;
 use crate::translate::limits::broken_limit_encoded;
 use crate::translate::names::{self, NameError, Naming};
@@ -20,15 +20,17 @@ pub(in super::super) struct Own {
     pub(in super::super) label: &'static str,
 }
 
-/// Encoded labels of the point under way, without `__name__` and its own label, whose places are kept.
+/// The labels of the point under way, without `__name__` and its own label, whose places are kept.
 #[derive(Debug, Default)]
 pub(in super::super) struct PointLabels {
+    /// In order of names.
+    pieces: Vec<Piece>,
+    /// Labels that are not in the batch yet, encoded.
     bytes: Vec<u8>,
+    /// All labels within the batch, and how many of these runs stand before `__name__` and before the own label.
+    runs: Vec<Run>,
     name_at: usize,
-    /// 0 where there is no label of its own.
     own_at: usize,
-    /// The same within the batch: what stands before `__name__`, between it and the own label, and after that.
-    runs: [Run; 3],
     /// Names and values of the point's attributes, and where they stand.
     text: String,
     spans: Vec<Span>,
@@ -41,6 +43,18 @@ struct Span {
     value: Range<usize>,
 }
 
+#[derive(Clone, Debug)]
+enum Piece {
+    /// Labels that all points of the scope share.
+    Shared(Run),
+    /// Labels of the point, in `bytes`.
+    Own(Range<usize>),
+    /// The place of `__name__`.
+    Name,
+    /// The place of `le` or `quantile`.
+    OwnName,
+}
+
 /// Why the quick way is left.
 enum Obstacle {
     /// Two attributes come to the same label.
@@ -51,21 +65,41 @@ enum Obstacle {
 impl PointLabels {
     /// The series with the point's labels and this `__name__`.
     pub(in super::super) fn series(&self, name: Run, out: &mut SeriesBatch) -> SeriesId {
-        let [before, between, after] = self.runs;
-        out.series_of([before, name, between, after])
+        let (before, after) = self.runs.split_at(self.name_at.min(self.runs.len()));
+        out.series_of(before.iter().copied().chain([name]).chain(after.iter().copied()))
     }
 
     /// The series with the point's labels, this `__name__` and this label of its own.
     pub(in super::super) fn series_with(&self, name: Run, own: Run, out: &mut SeriesBatch) -> SeriesId {
-        let [before, between, after] = self.runs;
-        out.series_of([before, name, between, own, after])
+        let (rest, after) = self.runs.split_at(self.own_at.min(self.runs.len()));
+        let (before, between) = rest.split_at(self.name_at.min(rest.len()));
+        let before = before.iter().copied().chain([name]);
+        out.series_of(before.chain(between.iter().copied()).chain([own]).chain(after.iter().copied()))
     }
 
-    /// Writes the labels into the batch, once for all series of the point.
-    fn write(&mut self, out: &mut SeriesBatch) {
-        let (before, rest) = self.bytes.split_at(self.name_at.min(self.bytes.len()));
-        let (between, after) = rest.split_at(self.own_at.saturating_sub(self.name_at).min(rest.len()));
-        self.runs = [before, between, after].map(|labels| out.run(labels));
+    /// Writes the labels into the batch, once for all series of the point. Those that the scope shares are there: the one
+    /// series of a number is put together from pieces of them, the many of a histogram from one copy between each two places.
+    fn write(&mut self, own: Own, out: &mut SeriesBatch) {
+        let PointLabels { pieces, bytes, runs, name_at, own_at, .. } = self;
+        let is_place = |piece: &Piece| matches!(piece, Piece::Name | Piece::OwnName);
+        let labelling = |piece: &Piece| match piece {
+            Piece::Shared(run) => Labelling::Again(*run),
+            Piece::Own(range) => Labelling::Encoded(bytes.get(range.clone()).unwrap_or_default()),
+            Piece::Name | Piece::OwnName => Labelling::Encoded(&[]),
+        };
+        runs.clear();
+        if !own.label.is_empty() {
+            runs.extend(pieces.split(is_place).map(|between| out.run_of(between.iter().map(labelling))));
+            (*name_at, *own_at) = (1, 2);
+            return;
+        }
+        *name_at = pieces.iter().position(is_place).unwrap_or_default();
+        for piece in pieces.iter().filter(|piece| !is_place(piece)) {
+            runs.push(match piece {
+                Piece::Shared(run) => *run,
+                other => out.run_of([labelling(other)].into_iter()),
+            });
+        }
     }
 
     fn collect(
@@ -122,11 +156,11 @@ impl PointLabels {
 
     /// Sorts the point's labels into the base.
     fn merge(&mut self, base: &BaseLabels<'_>) -> Result<(), Obstacle> {
-        let PointLabels { bytes, name_at, own_at, text, spans, .. } = self;
+        let PointLabels { bytes, pieces, text, spans, .. } = self;
         let text = text.as_str();
         spans.sort_unstable_by(|left, right| text[left.name.clone()].cmp(&text[right.name.clone()]));
         bytes.clear();
-        *own_at = 0;
+        pieces.clear();
         let (mut next, mut last) = (0, "");
         for span in spans.iter() {
             let name = &text[span.name.clone()];
@@ -135,7 +169,7 @@ impl PointLabels {
             }
             last = name;
             let behind = next + base.names[next..].partition_point(|(other, _)| other.as_str() < name);
-            bytes.extend_from_slice(&base.bytes[base.end_before(next)..base.end_before(behind)]);
+            push_shared(&base.runs[next..behind], pieces);
             next = behind;
             let clash = base.names.get(next).filter(|(other, _)| other == name).map(|&(_, origin)| origin);
             match clash {
@@ -145,14 +179,16 @@ impl PointLabels {
                 Some(Origin::Default) => next += 1,
             }
             if !span.value.is_empty() {
+                let start = bytes.len();
                 encode_label(bytes, name, &text[span.value.clone()]);
+                push_own(start..bytes.len(), pieces);
             } else if name == "__name__" {
-                *name_at = bytes.len();
+                pieces.push(Piece::Name);
             } else {
-                *own_at = bytes.len();
+                pieces.push(Piece::OwnName);
             }
         }
-        bytes.extend_from_slice(&base.bytes[base.end_before(next)..]);
+        push_shared(&base.runs[next..], pieces);
         Ok(())
     }
 
@@ -176,26 +212,46 @@ impl PointLabels {
             labels.insert(DELTA.0.to_owned(), (DELTA.1.to_owned(), Origin::Fixed));
         }
         self.bytes.clear();
-        (self.name_at, self.own_at) = (0, 0);
+        self.pieces.clear();
+        // Nothing but a place has an empty value.
+        labels.insert("__name__".to_owned(), (String::new(), Origin::Fixed));
+        if !own.label.is_empty() {
+            labels.insert(own.label.to_owned(), (String::new(), Origin::Fixed));
+        }
         for (name, (value, _)) in &labels {
-            encode_label(&mut self.bytes, name, value);
-            if name.as_str() < "__name__" {
-                self.name_at = self.bytes.len();
-            }
-            if name.as_str() < own.label {
-                self.own_at = self.bytes.len();
+            let start = self.bytes.len();
+            match name.as_str() {
+                "__name__" => self.pieces.push(Piece::Name),
+                name if name == own.label => self.pieces.push(Piece::OwnName),
+                name => {
+                    encode_label(&mut self.bytes, name, value);
+                    push_own(start..self.bytes.len(), &mut self.pieces);
+                }
             }
         }
     }
 
     /// Which limit of the backend the longest-named series of the point breaks.
-    fn broken_limit(&self, family: &Family, own: Own) -> Option<&'static str> {
+    fn broken_limit(&self, family: &Family, own: Own, out: &SeriesBatch) -> Option<&'static str> {
         // `_bucket` is the longest suffix, and a bound in plain decimals seldom as long.
         let suffix = if own.label.is_empty() { 0 } else { "_bucket".len() };
-        broken_limit_encoded(
-            std::iter::once(self.bytes.as_slice()),
-            Some(("__name__".len(), family.name.len() + suffix)),
-        )
+        let labels = self.runs.iter().map(|&run| out.labels_of(run));
+        broken_limit_encoded(labels, Some(("__name__".len(), family.name.len() + suffix)))
+    }
+}
+
+/// Adds labels of the scope, which stand one behind the other.
+fn push_shared(runs: &[Run], pieces: &mut Vec<Piece>) {
+    if !runs.is_empty() {
+        pieces.push(Piece::Shared(Run::of_neighbours(runs)));
+    }
+}
+
+/// Adds labels of the point; what stands right behind other such labels is one piece with them.
+fn push_own(range: Range<usize>, pieces: &mut Vec<Piece>) {
+    match pieces.last_mut() {
+        Some(Piece::Own(before)) if before.end == range.start => before.end = range.end,
+        _ => pieces.push(Piece::Own(range)),
     }
 }
 
@@ -239,13 +295,9 @@ impl Context<'_> {
             Err(Obstacle::Collision) => point.rebuild(attributes, base, (family, own), &self.options.naming),
             Err(Obstacle::Refused(reason)) => return Err(reason),
         }
+        point.write(own, self.out);
         // What is relabelled is looked at after that.
-        if !self.options.relabelled
-            && let Some(reason) = point.broken_limit(family, own)
-        {
-            return Err(reason);
-        }
-        point.write(self.out);
-        Ok(())
+        let broken = if self.options.relabelled { None } else { point.broken_limit(family, own, self.out) };
+        broken.map_or(Ok(()), Err)
     }
 }
