@@ -40,13 +40,20 @@ fn main() {
     let calls = stand.counted();
     println!("tick: {TASKS} tasks into {} shards in {} ms; calls {calls:?}", shards.len(), ticked - before);
 
-    // The queue finds other environments than the one that ticks: here one, in Lambda as many as it has pollers.
+    // The queue finds two environments, one for each core: in Lambda as many as it has pollers, five at first.
     stand.start(&settings);
     let started = now_ms();
-    for records in shards.chunks(10) {
-        let reply = stand.invoke(&json!({"Records": records}));
-        assert_eq!(reply, json!({"batchItemFailures": []}));
-    }
+    let scrape = |half: &[Value]| {
+        for records in half.chunks(10) {
+            let reply = stand.invoke(&json!({"Records": records}));
+            assert_eq!(reply, json!({"batchItemFailures": []}));
+        }
+    };
+    let (left, right) = shards.split_at(shards.len() / 2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| scrape(left));
+        scrape(right);
+    });
     let samples: usize = stand.take_series().iter().map(|series| series.samples.len()).sum();
     println!("shards: {samples} samples in {} ms; calls {:?}", now_ms() - started, stand.counted());
     println!("memory: {}", stand.peak_memory());

@@ -51,7 +51,7 @@ pub(crate) struct Series {
 pub(crate) struct Stand {
     shared: Arc<(Mutex<World>, Condvar)>,
     pub(crate) port: u16,
-    function: Option<Child>,
+    functions: Vec<Child>,
 }
 
 impl Stand {
@@ -67,7 +67,7 @@ impl Stand {
                 std::thread::spawn(move || serve(connection, &shared));
             }
         });
-        Self { shared, port, function: None }
+        Self { shared, port, functions: Vec::new() }
     }
 
     /// The world, to be set up and looked at.
@@ -94,9 +94,8 @@ impl Stand {
         command
     }
 
-    /// Starts the function. It stays until the stand-in is dropped, or until another environment is started in its place.
+    /// Starts an environment of the function; events go to one that has nothing to do. It stays until the stand-in is dropped.
     pub(crate) fn start(&mut self, settings: &[(&str, &str)]) {
-        self.stop();
         let function = [
             ("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{}", self.port)),
             ("AWS_LAMBDA_FUNCTION_NAME", "sidecarless".into()),
@@ -105,7 +104,8 @@ impl Stand {
             ("AWS_LAMBDA_LOG_STREAM_NAME", "s".into()),
             ("AWS_LAMBDA_LOG_GROUP_NAME", "g".into()),
         ];
-        self.function = Some(self.command(settings).envs(function).spawn().expect("the binary starts"));
+        let function = self.command(settings).envs(function).spawn().expect("the binary starts");
+        self.functions.push(function);
     }
 
     /// Hands an event over and waits for the reply.
@@ -133,9 +133,12 @@ impl Stand {
 
     /// The most memory that the function has held, as the kernel says it.
     pub(crate) fn peak_memory(&self) -> String {
-        let id = self.function.as_ref().map(Child::id).expect("it runs");
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("unknown").to_owned()
+        let peaks = self.functions.iter().filter_map(|function| {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", function.id())).unwrap_or_default();
+            status.lines().find(|line| line.starts_with("VmHWM")).map(str::to_owned)
+        });
+        // Right-aligned numbers: the longest, and of those the last, is the largest.
+        peaks.max().unwrap_or_else(|| "unknown".to_owned())
     }
 
     /// Series that were written since the last time this was asked.
@@ -144,18 +147,12 @@ impl Stand {
     }
 }
 
-impl Stand {
-    fn stop(&mut self) {
-        if let Some(mut function) = self.function.take() {
+impl Drop for Stand {
+    fn drop(&mut self) {
+        for function in &mut self.functions {
             let _ = function.kill();
             let _ = function.wait();
         }
-    }
-}
-
-impl Drop for Stand {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 
@@ -177,6 +174,7 @@ pub(crate) fn now_ms() -> i64 {
 
 struct Request {
     path: String,
+    host: String,
     target: String,
     body: Vec<u8>,
 }
@@ -197,20 +195,21 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();
-    let (mut target, mut length) = (String::new(), 0);
+    let (mut host, mut target, mut length) = (String::new(), String::new(), 0);
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().ok()?,
+            "host" => host = value.trim().to_owned(),
             "x-amz-target" => target = value.trim().to_owned(),
             _ => {}
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { path, target, body })
+    Some(Request { path, host, target, body })
 }
 
 type Answer = (u16, String, Vec<u8>);
@@ -225,7 +224,7 @@ fn answer(request: &Request, shared: &(Mutex<World>, Condvar)) -> Answer {
             written(&request.body, &mut world);
             (200, String::new(), Vec::new())
         }
-        "/task" | "/task/stats" => stats(&request.path),
+        "/task" | "/task/stats" => stats(request),
         _ if request.target.is_empty() => ec2(&request.body, &mut world),
         _ => call(request, &mut world),
     }
@@ -259,12 +258,13 @@ fn written(body: &[u8], world: &mut World) {
     }
 }
 
-/// What the endpoint of every task says.
-fn stats(path: &str) -> Answer {
-    let body = match path {
+/// What the endpoint of a task says, which is known by its address.
+fn stats(request: &Request) -> Answer {
+    let body = match request.path.as_str() {
         "/task" => {
-            json!({"Cluster": "shop", "TaskARN": "arn:aws:ecs:eu-west-1:111122223333:task/shop/t1", "Family": "cart",
-            "Revision": "1", "Limits": {"CPU": 0.5, "Memory": 1024}, "Containers": []})
+            let task = request.host.split(':').next().unwrap_or_default().replace('.', "");
+            json!({"Cluster": "shop", "TaskARN": format!("arn:aws:ecs:eu-west-1:111122223333:task/shop/{task}"),
+            "Family": "cart", "Revision": "1", "Limits": {"CPU": 0.5, "Memory": 1024}, "Containers": []})
         }
         _ => json!({}),
     };
