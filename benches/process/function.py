@@ -35,6 +35,8 @@ class Function:
             "AWS_ENDPOINT_URL": base,
             "AWS_PROMETHEUS_ENDPOINT": f"{base}/api/v1/remote_write",
             "SIDECARLESS_AUTH": "none",
+            # What collectors do in a processor of their own. It is a call of ECS per task and hour, and a few labels more.
+            "SIDECARLESS_IDENTITY": "off",
             "SIDECARLESS_MAX_SAMPLE_AGE": "off",
             "SIDECARLESS_SPOOL_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/spool",
         }
