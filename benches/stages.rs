@@ -10,7 +10,7 @@
 )]
 
 #[path = "payload/mod.rs"]
-#[allow(dead_code, reason = "the other benchmarks use more of it")]
+#[allow(dead_code, unused_imports, reason = "the other benchmarks use more of it")]
 mod payload;
 #[path = "stage/mod.rs"]
 mod stage;

@@ -1,5 +1,6 @@
-//! One minute of 10,000 tasks with a stats endpoint each, through the real binary: a tick that makes shards of them, and
-//! the shards. Prints calls, time and the most memory that the function held. What is measured includes the stand-ins.
+//! One minute of 10,000 tasks of one container with a stats endpoint each, through the real binary: a tick that makes shards
+//! of them, and the shards. Prints calls, time, and the processor time and the most memory of the function. The time
+//! includes the stand-ins, which share the processors with it.
 
 #![allow(
     clippy::expect_used,
@@ -9,10 +10,14 @@
     reason = "a benchmark stops at its first surprise, and prints"
 )]
 
+mod loopback;
+#[allow(dead_code, unused_imports, reason = "the other benchmarks use more of it")]
+mod payload;
 #[path = "../tests/ecs/stand.rs"]
 #[expect(dead_code, reason = "tests use more of it")]
 mod stand;
 
+use loopback::Loopback;
 use serde_json::{Value, json};
 use stand::{Stand, now_ms};
 
@@ -20,7 +25,8 @@ const TASKS: usize = 10_000;
 
 fn main() {
     let mut stand = Stand::new();
-    let (port, definition) = (stand.port, "arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:1");
+    let loopback = Loopback::new();
+    let (port, definition) = (loopback.port, "arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:1");
     stand.world(|world| {
         let labels = json!({"sidecarless.stats.port": port.to_string()});
         let described =
@@ -29,7 +35,13 @@ fn main() {
         world.tasks.insert("shop".into(), (0..TASKS).map(|n| task(n, definition)).collect());
     });
     let queue = ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards");
-    let settings = [queue, ("SIDECARLESS_STATS", "endpoint"), ("SIDECARLESS_STOPPED_TASKS", "off")];
+    let amp = format!("http://127.0.0.1:{port}/api/v1/remote_write");
+    let settings = [
+        queue,
+        ("AWS_PROMETHEUS_ENDPOINT", &*amp),
+        ("SIDECARLESS_STATS", "endpoint"),
+        ("SIDECARLESS_STOPPED_TASKS", "off"),
+    ];
     stand.start(&settings);
 
     let before = now_ms();
@@ -54,8 +66,10 @@ fn main() {
         scope.spawn(|| scrape(left));
         scrape(right);
     });
-    let samples: usize = stand.take_series().iter().map(|series| series.samples.len()).sum();
-    println!("shards: {samples} samples in {} ms; calls {:?}", now_ms() - started, stand.counted());
+    let took = now_ms() - started;
+    let (samples, bytes) = loopback.samples();
+    println!("shards: {samples} samples, {bytes} bytes in {took} ms; calls {:?}", stand.counted());
+    println!("processor: {} ms", stand.processor_ms());
     println!("memory: {}", stand.peak_memory());
 }
 

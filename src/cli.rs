@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::config::{self, Settings};
 use crate::deadline::Deadline;
+use crate::invocation::Event;
 use crate::log;
 use crate::pipeline::{Pipeline, TargetList, TargetRow};
 
@@ -83,7 +84,10 @@ async fn invoke(path: &str, variables: Vec<(String, String)>) -> Result<String, 
     let event = if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let event = event.map_err(|error| format!("{path}: {error}"))?;
     let pipeline = pipeline(variables).await?;
-    let reply = pipeline.handle(&event, &Deadline::after(INVOKE_BUDGET)).await.map_err(|error| error.to_string())?;
+    let reply = pipeline
+        .handle(Event::parse(&event), &Deadline::after(INVOKE_BUDGET))
+        .await
+        .map_err(|error| error.to_string())?;
     Ok(format!("{:#}\n", reply.into_json()))
 }
 

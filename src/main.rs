@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::value::RawValue;
 use sidecarless::config::Settings;
 use sidecarless::deadline::Deadline;
+use sidecarless::invocation::Event;
 use sidecarless::pipeline::Pipeline;
 use sidecarless::{cli, log};
 
@@ -33,11 +33,11 @@ async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
     log::install(&variables, log::Stream::Output);
     let settings = Settings::read(variables)?;
     let pipeline = Arc::new(Pipeline::from_environment(settings).await?);
-    let handler = |event: LambdaEvent<Box<RawValue>>| {
+    let handler = |event: LambdaEvent<Event>| {
         let pipeline = Arc::clone(&pipeline);
         async move {
             let deadline = Deadline::of_invocation(event.context.deadline);
-            let reply = pipeline.handle(event.payload.get(), &deadline).await?;
+            let reply = pipeline.handle(event.payload, &deadline).await?;
             Ok::<_, Error>(reply.into_json())
         }
     };

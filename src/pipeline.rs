@@ -47,7 +47,7 @@ use crate::deliver::shards::ShardQueue;
 use crate::deliver::spool::Spool;
 use crate::deliver::xray::XRay;
 use crate::deliver::xray_http::XRayHttp;
-use crate::invocation::{HttpReply, Invocation, Message, Reply, Request, Tick, UnknownEvent};
+use crate::invocation::{Event, HttpReply, Invocation, Message, Reply, Request, Tick, UnknownEvent};
 use crate::model::json::Malformed;
 use crate::model::ledger::{Fate, Signal};
 use crate::model::otlp::json::Rejected;
@@ -108,15 +108,15 @@ pub enum HandleError {
 
 impl Pipeline {
     /// Handles one event, as Lambda hands it over.
-    pub async fn handle(&self, event: &str, deadline: &Deadline) -> Result<Reply, HandleError> {
-        let invocation = Invocation::parse(event)?;
+    pub async fn handle(&self, event: Event, deadline: &Deadline) -> Result<Reply, HandleError> {
+        let invocation = event.0?;
         let trigger = invocation.trigger();
         let outcome = self.answer(invocation, deadline).await;
         self.close(trigger, deadline).await;
         outcome
     }
 
-    async fn answer(&self, invocation: Invocation<'_>, deadline: &Deadline) -> Result<Reply, HandleError> {
+    async fn answer(&self, invocation: Invocation, deadline: &Deadline) -> Result<Reply, HandleError> {
         match invocation {
             Invocation::Tick(tick) => self.tick(tick, deadline).await,
             Invocation::Check => Ok(Reply::Summary(self.check(deadline).await.into_json())),
@@ -160,7 +160,7 @@ impl Pipeline {
     }
 
     /// Let the caller in, decode, say whose it is; then whatever is asked for.
-    async fn push(&self, request: &Request<'_>, deadline: &Deadline) -> HttpReply {
+    async fn push(&self, request: &Request, deadline: &Deadline) -> HttpReply {
         let outcome = match receive::receive(request, &self.gate, self.log_stream.is_some()) {
             Ok(Received::Traces(mut traces, encoding)) => {
                 let resources = traces.resource_spans.iter_mut().map(|spans| &mut spans.resource);

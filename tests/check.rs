@@ -13,6 +13,7 @@ mod sandbox;
 use std::time::Duration;
 
 use sidecarless::deadline::Deadline;
+use sidecarless::invocation::Event;
 use sidecarless::pipeline::{Checked, Finding, Outcome};
 
 use sandbox::Sandbox;
@@ -100,7 +101,8 @@ async fn everything_is_well() {
     let segments = sandbox.aws.xray().documents.clone();
     assert_eq!((segments.len(), &segments[0]["name"]), (1, &"sidecarless-check".into()));
     let [spooled] = sandbox.aws.sqs().bodies.clone().try_into().unwrap();
-    let redelivered = sandbox.pipeline.handle(&message(&spooled), &Deadline::after(Duration::from_secs(20))).await;
+    let redelivered =
+        sandbox.pipeline.handle(Event::parse(&message(&spooled)), &Deadline::after(Duration::from_secs(20))).await;
     assert_eq!(redelivered.unwrap().into_json(), serde_json::json!({"batchItemFailures": []}));
     assert_eq!(sandbox.aws.xray().documents.len(), 2, "the one of the queue is not there");
 }
@@ -109,7 +111,8 @@ async fn everything_is_well() {
 async fn the_event_says_the_same() {
     let (sandbox, _task) = healthy(&[SPOOL]).await;
     let deadline = Deadline::after(Duration::from_secs(20));
-    let reply = sandbox.pipeline.handle(r#"{"sidecarless":"check"}"#, &deadline).await.unwrap().into_json();
+    let reply =
+        sandbox.pipeline.handle(Event::parse(r#"{"sidecarless":"check"}"#), &deadline).await.unwrap().into_json();
     assert_eq!(reply["well"], true, "{reply:#}");
     assert_eq!(reply["findings"][2]["check"], "credentials");
     assert_eq!(reply["findings"][2]["outcome"], "ok");

@@ -22,6 +22,7 @@ use futures_util::StreamExt as _;
 use prost::Message as _;
 use serde_json::{Value, json};
 use sidecarless::deadline::Deadline;
+use sidecarless::invocation::Event;
 use sidecarless::model::ledger::{Fate, Signal};
 use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 use sidecarless::model::remote_write::{Label, Sample, TimeSeries, WriteRequest};
@@ -239,7 +240,7 @@ impl Cell {
     /// What whoever invoked is told.
     async fn run(&self) -> Result<&'static str, String> {
         let deadline = Deadline::after(INVOCATION);
-        let reply = self.sandbox.pipeline.handle(&self.event(), &deadline).await;
+        let reply = self.sandbox.pipeline.handle(Event::parse(&self.event()), &deadline).await;
         if deadline.elapsed() >= INVOCATION {
             return Err(format!("it took {:?}: Lambda would have ended it", deadline.elapsed()));
         }
@@ -419,7 +420,8 @@ async fn a_connection_that_died_while_the_function_was_frozen_costs_nothing() {
     sandbox.aws.fail([Fault::Answer(Answer::Reset)]);
     for cargo in [write_request(), Cargo::Documents(documents())] {
         let deadline = Deadline::after(INVOCATION);
-        let reply = sandbox.pipeline.handle(&message(spooled(cargo)), &deadline).await.unwrap().into_json();
+        let reply =
+            sandbox.pipeline.handle(Event::parse(&message(spooled(cargo))), &deadline).await.unwrap().into_json();
         assert_eq!(reply, json!({"batchItemFailures": []}));
     }
     assert_eq!((sandbox.amp.samples().len(), sandbox.aws.xray().documents.len()), (2, 3));
@@ -439,8 +441,12 @@ async fn spans_for_the_otlp_endpoint_are_spooled_and_come_back() {
     assert_eq!(sandbox.aws.xray().otlp.len(), 0);
 
     let body = sandbox.aws.sqs().bodies.remove(0);
-    let again =
-        sandbox.pipeline.handle(&message(body.clone()), &Deadline::after(INVOCATION)).await.unwrap().into_json();
+    let again = sandbox
+        .pipeline
+        .handle(Event::parse(&message(body.clone())), &Deadline::after(INVOCATION))
+        .await
+        .unwrap()
+        .into_json();
     assert_eq!(
         again["batchItemFailures"].as_array().unwrap().len(),
         1,
@@ -450,7 +456,8 @@ async fn spans_for_the_otlp_endpoint_are_spooled_and_come_back() {
     sandbox.aws.mend();
     // Another environment, whose circuit is closed.
     let fresh = Sandbox::start(&[("SIDECARLESS_TRACES_TO", "xray-otlp")]).await;
-    let done = fresh.pipeline.handle(&message(body), &Deadline::after(INVOCATION)).await.unwrap().into_json();
+    let done =
+        fresh.pipeline.handle(Event::parse(&message(body)), &Deadline::after(INVOCATION)).await.unwrap().into_json();
     assert_eq!(done, json!({"batchItemFailures": []}));
     let arrived = ExportTraceServiceRequest::decode(fresh.aws.xray().otlp[0].as_slice()).unwrap();
     assert_eq!(arrived.spans(), 3);

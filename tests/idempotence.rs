@@ -23,6 +23,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use serde_json::json;
 use sidecarless::deadline::Deadline;
+use sidecarless::invocation::Event;
 use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 
 use otlp_builder::{attributes, gauge, number, request, resource, summary};
@@ -87,7 +88,7 @@ fn spans() -> Vec<u8> {
 }
 
 async fn invoke(sandbox: &Sandbox, event: &str) {
-    sandbox.pipeline.handle(event, &Deadline::after(Duration::from_secs(20))).await.unwrap();
+    sandbox.pipeline.handle(Event::parse(event), &Deadline::after(Duration::from_secs(20))).await.unwrap();
 }
 
 /// The messages that wait, as the queue would hand them over.

@@ -12,7 +12,7 @@ mod tasks;
 pub(crate) use event::{compressed, event};
 pub(crate) use metrics::metrics;
 pub(crate) use spans::traces;
-pub(crate) use tasks::{exposition, stats};
+pub(crate) use tasks::{TASK, exposition, stats};
 
 use bytes::Bytes;
 use sidecarless::model::otlp::{AnyValue, KeyValue, any_value};

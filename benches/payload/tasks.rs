@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::Numbers;
 
-const TASK: &str = "5f0e6c1d2b3a49788e7d6c5b4a392817";
+/// The id of the task in all documents.
+pub(crate) const TASK: &str = "5f0e6c1d2b3a49788e7d6c5b4a392817";
 
 /// `/task` and `/task/stats` of a task with so many containers.
 pub(crate) fn stats(containers: usize) -> (String, String) {

@@ -20,11 +20,9 @@ pub(crate) struct Stage {
 
 pub(crate) type Work = Box<dyn FnMut()>;
 
-pub(crate) const STAGES: [Stage; 20] = [
+pub(crate) const STAGES: [Stage; 18] = [
     Stage { name: "event/traces", prepare: push::event_of_traces, usual: 500 },
     Stage { name: "event/metrics", prepare: push::event_of_metrics, usual: 1_000 },
-    Stage { name: "base64/traces", prepare: push::base64_of_traces, usual: 500 },
-    Stage { name: "base64/metrics", prepare: push::base64_of_metrics, usual: 1_000 },
     Stage { name: "gunzip/traces", prepare: push::gunzip_of_traces, usual: 500 },
     Stage { name: "gunzip/metrics", prepare: push::gunzip_of_metrics, usual: 1_000 },
     Stage { name: "decode/traces", prepare: push::decode_of_traces, usual: 500 },

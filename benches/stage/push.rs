@@ -30,23 +30,9 @@ pub(super) fn event_of_metrics(items: usize) -> Work {
     read(payload::event(METRICS, &points(items), false))
 }
 
+/// The event's JSON, and the base64 of its body.
 fn read(event: String) -> Work {
     work(move || Invocation::parse(&event).map(drop))
-}
-
-pub(super) fn base64_of_traces(items: usize) -> Work {
-    undo_base64(payload::event(TRACES, &traces(items), false))
-}
-
-pub(super) fn base64_of_metrics(items: usize) -> Work {
-    undo_base64(payload::event(METRICS, &points(items), false))
-}
-
-fn undo_base64(event: String) -> Work {
-    // The request borrows from its event, which therefore has to stay for as long as the benchmark.
-    let event: &'static str = event.leak();
-    let Ok(Invocation::Push(request)) = Invocation::parse(event) else { panic!("no push") };
-    work(move || request.body.decode())
 }
 
 pub(super) fn gunzip_of_traces(items: usize) -> Work {

@@ -4,39 +4,44 @@
 //! emulator of `cargo lambda` puts a bogus `httpMethod` on every Function URL event, so `requestContext.http` is asked for
 //! first. Everything but the fields that decide may be missing, null or unknown.
 
+mod fields;
 mod http;
 mod reply;
 mod sqs;
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
+
+use fields::Fields;
 
 pub use http::{Body, Caller, Door, Request};
 pub use reply::{HttpReply, Reply};
 pub use sqs::Message;
 
+/// An event as it arrived. It is read while the Lambda runtime takes it apart, once, and keeps nothing of its text: a body of
+/// megabytes is in memory as the client sent it, and not in the event's base64 as well.
+#[derive(Debug)]
+pub struct Event(pub(crate) Result<Invocation, UnknownEvent>);
+
 /// What this invocation is asked to do.
 #[derive(Debug)]
-pub enum Invocation<'a> {
+pub enum Invocation {
     Tick(Tick),
     /// Is everything as it has to be: asked by a person.
     Check,
-    Push(Box<Request<'a>>),
+    Push(Box<Request>),
     /// From a queue: shards and what was spooled.
     Messages(Vec<Message>),
     /// Log events that a subscription filter pushes: base64 of gzip.
-    LogEvents(Cow<'a, str>),
-    TaskChange(TaskChange<'a>),
+    LogEvents(String),
+    TaskChange(TaskChange),
 }
 
 /// A task has changed its state: EventBridge's "ECS Task State Change".
-#[derive(Clone, Copy, Debug)]
-pub struct TaskChange<'a> {
+#[derive(Clone, Debug)]
+pub struct TaskChange {
     /// The task as it is now, as JSON.
-    pub detail: &'a str,
+    pub detail: String,
     /// When the event was made, in milliseconds since the epoch.
     pub at_ms: Option<i64>,
 }
@@ -63,48 +68,32 @@ pub enum UnknownEvent {
     Unknown { keys: String },
 }
 
-/// The top level of an event, each field untouched until it is known what the event is.
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, default, rename = "requestContext")]
-    request_context: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "httpMethod")]
-    http_method: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    sidecarless: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    at: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "detail-type")]
-    detail_type: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    time: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    detail: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "Records")]
-    records: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    awslogs: Option<&'a RawValue>,
-}
-
 /// What CloudWatch Logs hands over.
 #[derive(Deserialize)]
-struct AwsLogs<'a> {
-    #[serde(borrow)]
-    data: Cow<'a, str>,
+struct AwsLogs {
+    data: String,
 }
 
-/// The parts of a `requestContext` that tell one door from the other.
-#[derive(Deserialize)]
-struct ContextProbe<'a> {
-    #[serde(borrow, default)]
-    http: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    elb: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "serviceNetworkArn")]
-    service_network_arn: Option<&'a RawValue>,
+impl Event {
+    /// Reads the text of an event.
+    pub fn parse(event: &str) -> Self {
+        serde_json::from_str(event).unwrap_or_else(|error| Self(Err(UnknownEvent::NotJson(error))))
+    }
 }
 
-impl<'a> Invocation<'a> {
+impl<'de> Deserialize<'de> for Event {
+    /// Fails only where the text is no JSON object: what an object is not understood for is the event's own error.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Fields::deserialize(deserializer).map(|fields| Self(Invocation::of(fields)))
+    }
+}
+
+impl Invocation {
+    /// Reads the text of an event.
+    pub fn parse(event: &str) -> Result<Self, UnknownEvent> {
+        Event::parse(event).0
+    }
+
     /// What invoked, in a word.
     pub fn trigger(&self) -> &'static str {
         match self {
@@ -117,75 +106,35 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Reads an event; strings and bodies stay where they are.
-    pub fn parse(event: &'a str) -> Result<Self, UnknownEvent> {
-        let fields: Event<'a> = serde_json::from_str(event).map_err(UnknownEvent::NotJson)?;
+    fn of(fields: Fields<'_>) -> Result<Self, UnknownEvent> {
         if let Some(door) = fields.door() {
-            let request = Request::parse(event, door);
             let malformed = |source| UnknownEvent::Malformed { looks_like: door.name(), source };
-            return request.map(|request| Invocation::Push(Box::new(request))).map_err(malformed);
+            return Request::read(&fields, door).map(|request| Self::Push(Box::new(request))).map_err(malformed);
         }
-        if text(fields.sidecarless).as_deref() == Some("tick") {
-            return Ok(Invocation::Tick(Tick { scheduled_ms: time(fields.at) }));
+        match (fields::text(fields.sidecarless).as_deref(), fields::text(fields.detail_type).as_deref(), fields.detail)
+        {
+            (Some("tick"), ..) => return Ok(Self::Tick(Tick { scheduled_ms: fields::time(fields.at) })),
+            (Some("check"), ..) => return Ok(Self::Check),
+            (_, Some("Scheduled Event"), _) => {
+                return Ok(Self::Tick(Tick { scheduled_ms: fields::time(fields.time) }));
+            }
+            (_, Some("ECS Task State Change"), Some(detail)) => {
+                let detail = detail.get().to_owned();
+                return Ok(Self::TaskChange(TaskChange { detail, at_ms: fields::time(fields.time) }));
+            }
+            _ => {}
         }
-        if text(fields.sidecarless).as_deref() == Some("check") {
-            return Ok(Invocation::Check);
-        }
-        if text(fields.detail_type).as_deref() == Some("Scheduled Event") {
-            return Ok(Invocation::Tick(Tick { scheduled_ms: time(fields.time) }));
-        }
-        if let (Some("ECS Task State Change"), Some(detail)) = (text(fields.detail_type).as_deref(), fields.detail) {
-            return Ok(Invocation::TaskChange(TaskChange { detail: detail.get(), at_ms: time(fields.time) }));
-        }
-        if fields.records.is_some_and(sqs::is_sqs) {
+        if let Some(records) = fields.records.filter(|records| sqs::is_sqs(records)) {
             let malformed = |source| UnknownEvent::Malformed { looks_like: "an SQS event", source };
-            return Message::of_event(event).map(Invocation::Messages).map_err(malformed);
+            return Message::of_records(records).map(Self::Messages).map_err(malformed);
         }
         if let Some(logs) = fields.awslogs {
             let malformed = |source| UnknownEvent::Malformed { looks_like: "pushed log events", source };
-            let logs: AwsLogs<'a> = serde_json::from_str(logs.get()).map_err(malformed)?;
-            return Ok(Invocation::LogEvents(logs.data));
+            let logs: AwsLogs = serde_json::from_str(logs.get()).map_err(malformed)?;
+            return Ok(Self::LogEvents(logs.data));
         }
-        Err(UnknownEvent::Unknown { keys: keys(event) })
+        Err(UnknownEvent::Unknown { keys: fields.listed() })
     }
-}
-
-impl Event<'_> {
-    fn door(&self) -> Option<Door> {
-        let context = self.request_context?;
-        let probe: ContextProbe<'_> = serde_json::from_str(context.get()).ok()?;
-        if probe.http.is_some() {
-            Some(Door::Url)
-        } else if probe.elb.is_some() {
-            Some(Door::LoadBalancer)
-        } else if probe.service_network_arn.is_some() {
-            Some(Door::Lattice)
-        } else if self.http_method.is_some() {
-            Some(Door::RestApi)
-        } else {
-            None
-        }
-    }
-}
-
-fn text(value: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(value?.get()).ok()
-}
-
-/// An RFC 3339 time in milliseconds; anything else, such as a placeholder that nothing has filled in, is no time.
-fn time(value: Option<&RawValue>) -> Option<i64> {
-    let time: jiff::Timestamp = text(value)?.parse().ok()?;
-    Some(time.as_millisecond())
-}
-
-/// The first keys of an event, for the error that says what it looked like.
-fn keys(event: &str) -> String {
-    const SHOWN: usize = 8;
-    let Ok(object) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(event) else {
-        return "(not an object)".into();
-    };
-    let shown = crate::model::refusal::listed(object.keys().take(SHOWN).map(|key| format!("`{}`", key.escape_debug())));
-    if shown.is_empty() { "(none)".into() } else { shown }
 }
 
 #[cfg(test)]
@@ -225,7 +174,7 @@ mod tests {
             r#"{"detail-type":"ECS Task State Change","time":"2026-11-22T23:25:00Z","detail":{"taskArn":"a"}}"#;
         match Invocation::parse(change) {
             Ok(Invocation::TaskChange(change)) => {
-                assert_eq!((change.detail, change.at_ms), (r#"{"taskArn":"a"}"#, Some(1_795_389_900_000)));
+                assert_eq!((&*change.detail, change.at_ms), (r#"{"taskArn":"a"}"#, Some(1_795_389_900_000)));
             }
             other => panic!("{other:?}"),
         }
@@ -245,7 +194,7 @@ mod tests {
     fn an_unknown_event_is_named_by_what_it_looked_like() {
         for (event, expected) in [
             ("", "no JSON object"),
-            ("[]", "keys (not an object)"),
+            ("[]", "no JSON object"),
             ("\"tick\"", "no JSON object"),
             ("{}", "keys (none)"),
             (r#"{"sidecarless":"tock"}"#, "keys `sidecarless`"),

@@ -30,7 +30,7 @@ pub struct HttpReply {
 
 impl HttpReply {
     /// The reply by the door the request came through.
-    pub fn through(self, request: &Request<'_>) -> Reply {
+    pub fn through(self, request: &Request) -> Reply {
         Reply::Http { reply: self, door: request.door, multi_value_headers: request.multi_value_headers }
     }
 }

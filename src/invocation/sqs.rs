@@ -17,12 +17,6 @@ pub struct Message {
 }
 
 #[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, rename = "Records")]
-    records: Vec<Record<'a>>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Record<'a> {
     #[serde(borrow)]
@@ -51,10 +45,10 @@ struct Marker<'a> {
 }
 
 impl Message {
-    /// The messages of an event; the error says what of it is no SQS event.
-    pub(super) fn of_event(event: &str) -> Result<Vec<Self>, serde_json::Error> {
-        let event: Event<'_> = serde_json::from_str(event)?;
-        Ok(event.records.into_iter().map(Record::message).collect())
+    /// The messages of an event's `Records`; the error says what of it is no SQS event.
+    pub(super) fn of_records(records: &RawValue) -> Result<Vec<Self>, serde_json::Error> {
+        let records: Vec<Record<'_>> = serde_json::from_str(records.get())?;
+        Ok(records.into_iter().map(Record::message).collect())
     }
 
     /// What the message is, by the key `sidecarless` of its body; `None` when it is not this function's.

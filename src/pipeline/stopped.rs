@@ -79,7 +79,7 @@ impl Pipeline {
     }
 
     /// A task has changed its state. Only ends are of interest: of the task, or of one of its containers.
-    pub(super) async fn task_change(&self, change: TaskChange<'_>, deadline: &Deadline) -> Result<Reply, HandleError> {
+    pub(super) async fn task_change(&self, change: TaskChange, deadline: &Deadline) -> Result<Reply, HandleError> {
         let skipped = |why: &str| Ok(Reply::Summary(json!({"skipped": why})));
         if self.remote_write.is_none() {
             return skipped(WITHOUT_PROMETHEUS);

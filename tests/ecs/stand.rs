@@ -3,7 +3,7 @@
 //!
 //! The function is the real binary, one process over all invocations of a test: what it keeps, it keeps.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command};
@@ -129,6 +129,16 @@ impl Stand {
             *counts.entry(operation).or_default() += 1;
         }
         counts
+    }
+
+    /// User and system time of all environments, in hundredths of a second as the kernel counts it (proc(5), `/proc/pid/stat`).
+    pub(crate) fn processor_ms(&self) -> u64 {
+        let ticks = |function: &Child| {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", function.id())).unwrap_or_default();
+            let after_name = stat.rsplit(") ").next().unwrap_or_default().to_owned();
+            after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>()
+        };
+        self.functions.iter().map(ticks).sum::<u64>() * 10
     }
 
     /// The most memory that the function has held, as the kernel says it.
@@ -305,7 +315,8 @@ fn ok(operation: &str, cluster: &str, body: &Value, world: &World) -> Result<Val
     let none = Vec::new();
     let running = world.tasks.get(cluster).unwrap_or(&none);
     let stopped = world.stopped.get(cluster).unwrap_or(&none);
-    let wanted = |key: &str, value: &Value| body[key].as_array().is_some_and(|list| list.contains(value));
+    let named =
+        |key: &str| body[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<HashSet<_>>();
     Ok(match operation {
         "ListClusters" => {
             let arns = world.tasks.keys().map(|name| format!("arn:aws:ecs:eu-west-1:111122223333:cluster/{name}"));
@@ -314,9 +325,10 @@ fn ok(operation: &str, cluster: &str, body: &Value, world: &World) -> Result<Val
         "ListTasks" => page(running, body),
         "ListTasks STOPPED" => page(stopped, body),
         "DescribeTasks" => {
+            let wanted = named("tasks");
             let all = running.iter().chain(stopped).filter(|task| {
-                let id = task["taskArn"].as_str().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
-                wanted("tasks", &task["taskArn"]) || wanted("tasks", &json!(id))
+                let arn = task["taskArn"].as_str().unwrap_or_default();
+                wanted.contains(arn) || arn.rsplit('/').next().is_some_and(|id| wanted.contains(id))
             });
             json!({"tasks": all.collect::<Vec<_>>(), "failures": []})
         }
@@ -325,7 +337,8 @@ fn ok(operation: &str, cluster: &str, body: &Value, world: &World) -> Result<Val
             json!({"taskDefinition": world.definitions.get(arn).ok_or("ClientException")?})
         }
         "DescribeContainerInstances" => {
-            let hosts = world.hosts.iter().filter(|(arn, _)| wanted("containerInstances", &json!(arn)));
+            let wanted = named("containerInstances");
+            let hosts = world.hosts.iter().filter(|(arn, _)| wanted.contains(arn.as_str()));
             let hosts = hosts.map(|(arn, (id, _))| json!({"containerInstanceArn": arn, "ec2InstanceId": id}));
             json!({"containerInstances": hosts.collect::<Vec<_>>()})
         }

@@ -22,7 +22,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use sidecarless::config::Settings;
 use sidecarless::deadline::Deadline;
-use sidecarless::invocation::{HttpReply, Reply};
+use sidecarless::invocation::{Event, HttpReply, Reply};
 use sidecarless::pipeline::{HandleError, Pipeline};
 
 use amp::Amp;
@@ -173,7 +173,7 @@ impl Sandbox {
     /// A tick of a schedule, and its summary.
     pub(crate) async fn tick(&self) -> Result<Value, HandleError> {
         let deadline = Deadline::after(Duration::from_secs(20));
-        let reply = self.pipeline.handle(r#"{"sidecarless":"tick"}"#, &deadline).await?;
+        let reply = self.pipeline.handle(Event::parse(r#"{"sidecarless":"tick"}"#), &deadline).await?;
         Ok(reply.into_json())
     }
 
@@ -193,7 +193,7 @@ impl Sandbox {
 
     pub(crate) async fn push(&self, push: &Push<'_>) -> HttpReply {
         let deadline = Deadline::after(push.time);
-        match self.pipeline.handle(&Self::event(push), &deadline).await.unwrap() {
+        match self.pipeline.handle(Event::parse(&Self::event(push)), &deadline).await.unwrap() {
             Reply::Http { reply, .. } => reply,
             other => panic!("{other:?}"),
         }

@@ -54,7 +54,7 @@ impl Gate {
         Self { decoded_limit: quarter.min(DECODED_LIMIT), ..self }
     }
 
-    pub(super) fn admit(&self, request: &Request<'_>) -> Result<(), Refused> {
+    pub(super) fn admit(&self, request: &Request) -> Result<(), Refused> {
         match self.auth {
             Auth::Open => Ok(()),
             Auth::Iam => match &request.caller {

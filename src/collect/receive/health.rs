@@ -10,7 +10,7 @@ pub struct Signals {
 }
 
 /// Says the version and which signals are on; as a page to a browser, as JSON to everything else.
-pub fn page(request: &Request<'_>, signals: Signals) -> HttpReply {
+pub fn page(request: &Request, signals: Signals) -> HttpReply {
     let (version, metrics, logs) = (env!("CARGO_PKG_VERSION"), on(signals.metrics), on(signals.logs));
     let is_browser = request.header("accept").is_some_and(|accept| accept.contains("text/html"));
     let (content_type, body) = if is_browser {

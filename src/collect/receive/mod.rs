@@ -1,7 +1,7 @@
 //! The front door: from a request to decoded telemetry, or to a refusal that says what is wrong.
 //!
-//! The order is the order of cost: route, then caller, then base64, decompression and decoding, so that a caller who may
-//! not push pays for nothing. (OpenTelemetry Protocol Specification 1.x, "OTLP/HTTP".)
+//! The order is the order of cost: route, then caller, then decompression and decoding, so that nothing is spent on a caller
+//! who may not push. (OpenTelemetry Protocol Specification 1.x, "OTLP/HTTP".)
 
 mod answer;
 mod auth;
@@ -66,7 +66,7 @@ impl Encoding {
 }
 
 /// Routes, authenticates and decodes a request. `takes_logs`: there is somewhere to send them.
-pub fn receive(request: &Request<'_>, gate: &Gate, takes_logs: bool) -> Result<Received, Refused> {
+pub fn receive(request: &Request, gate: &Gate, takes_logs: bool) -> Result<Received, Refused> {
     let encoding = encoding(request);
     let refuse = |refused: Refused| refused.encoded(encoding);
     let route = route::route(request).map_err(refuse)?;
@@ -76,7 +76,7 @@ pub fn receive(request: &Request<'_>, gate: &Gate, takes_logs: bool) -> Result<R
         _ => {}
     }
     gate.admit(request).map_err(refuse)?;
-    let body = request.body.decode().map_err(|reason| refuse(Refused::malformed(reason)))?;
+    let body = request.body.bytes().map_err(|reason| refuse(Refused::malformed(reason)))?;
     let body = inflate(body, request.header("content-encoding")).map_err(refuse)?;
     match route {
         Route::Signal(signal) => {
@@ -91,7 +91,7 @@ pub fn receive(request: &Request<'_>, gate: &Gate, takes_logs: bool) -> Result<R
 }
 
 /// The encoding that the content type names.
-fn encoding(request: &Request<'_>) -> Encoding {
+fn encoding(request: &Request) -> Encoding {
     let media_type = request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
     if media_type.trim().eq_ignore_ascii_case("application/json") { Encoding::Json } else { Encoding::Protobuf }
 }
@@ -111,7 +111,7 @@ fn weigh(signal: Signal, encoding: Encoding, body: &[u8], limit: usize) -> Resul
     Err(Refused::too_large(format!("the request would take more than {limit} bytes: send smaller batches")))
 }
 
-fn decode(signal: Signal, encoding: Encoding, body: Bytes, request: &Request<'_>) -> Result<Received, Refused> {
+fn decode(signal: Signal, encoding: Encoding, body: Bytes, request: &Request) -> Result<Received, Refused> {
     let protobuf = |error: prost::DecodeError| Refused::malformed(format!("the body is no OTLP protobuf: {error}"));
     let json = |error: json::JsonError| Refused::malformed(format!("the body is no OTLP JSON: {error}"));
     let of_metrics = |metrics| Received::Metrics { metrics, encoding, sender: sender::sender(request) };

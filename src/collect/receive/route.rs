@@ -31,7 +31,7 @@ const ROUTES: [(&str, Route); 6] = [
     (SamplingCall::Targets.path(), Route::Sampling(SamplingCall::Targets)),
 ];
 
-pub(super) fn route(request: &Request<'_>) -> Result<Route, Refused> {
+pub(super) fn route(request: &Request) -> Result<Route, Refused> {
     let path = request.path.trim_end_matches('/');
     if let Some(&(_, route)) = ROUTES.iter().find(|(end, _)| path.ends_with(end)) {
         return if request.method == "POST" {

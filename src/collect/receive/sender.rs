@@ -9,7 +9,7 @@ const DIGITS: usize = 16;
 
 /// Something that the same sender has with every push and no other has: of a signed request the session name of its role,
 /// which is the task's id; else a digest of its address and its user agent. `None` when not even an address is known.
-pub(super) fn sender(request: &Request<'_>) -> Option<String> {
+pub(super) fn sender(request: &Request) -> Option<String> {
     if let Some(session) = request.caller.as_ref().and_then(|caller| caller.arn.rsplit_once('/')) {
         return Some(session.1.to_owned());
     }
@@ -22,7 +22,7 @@ pub(super) fn sender(request: &Request<'_>) -> Option<String> {
 }
 
 /// The peer of the door; behind a load balancer the last address that it has added itself.
-fn address<'a>(request: &'a Request<'_>) -> Option<&'a str> {
+fn address(request: &Request) -> Option<&str> {
     let forwarded = || request.header("x-forwarded-for")?.rsplit(',').next().map(str::trim);
     request.source_ip.as_deref().or_else(forwarded).filter(|address| !address.is_empty())
 }
