@@ -17,27 +17,24 @@ mod payload;
 #[expect(dead_code, reason = "tests use more of it")]
 mod stand;
 
+use std::sync::Mutex;
+
 use loopback::Loopback;
 use serde_json::{Value, json};
 use stand::{Stand, now_ms};
 
 const TASKS: usize = 10_000;
 
+/// Messages per invocation, as the template's event source mapping has it.
+const MESSAGES_AT_ONCE: usize = 5;
+
 fn main() {
     let mut stand = Stand::new();
     let loopback = Loopback::new();
-    let (port, definition) = (loopback.port, "arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:1");
-    stand.world(|world| {
-        let labels = json!({"sidecarless.stats.port": port.to_string()});
-        let described =
-            json!({"networkMode": "awsvpc", "containerDefinitions": [{"name": "app", "dockerLabels": labels}]});
-        world.definitions.insert(definition.into(), described);
-        world.tasks.insert("shop".into(), (0..TASKS).map(|n| task(n, definition)).collect());
-    });
-    let queue = ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards");
-    let amp = format!("http://127.0.0.1:{port}/api/v1/remote_write");
+    populate(&stand, loopback.port);
+    let amp = format!("http://127.0.0.1:{}/api/v1/remote_write", loopback.port);
     let settings = [
-        queue,
+        ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards"),
         ("AWS_PROMETHEUS_ENDPOINT", &*amp),
         ("SIDECARLESS_STATS", "endpoint"),
         ("SIDECARLESS_STOPPED_TASKS", "off"),
@@ -55,22 +52,38 @@ fn main() {
     // The queue finds two environments, one for each core: in Lambda as many as it has pollers, five at first.
     stand.start(&settings);
     let started = now_ms();
-    let scrape = |half: &[Value]| {
-        for records in half.chunks(10) {
-            let reply = stand.invoke(&json!({"Records": records}));
-            assert_eq!(reply, json!({"batchItemFailures": []}));
-        }
-    };
-    let (left, right) = shards.split_at(shards.len() / 2);
-    std::thread::scope(|scope| {
-        scope.spawn(|| scrape(left));
-        scrape(right);
-    });
+    scrape(&stand, &shards);
     let took = now_ms() - started;
     let (samples, bytes) = loopback.samples();
     println!("shards: {samples} samples, {bytes} bytes in {took} ms; calls {:?}", stand.counted());
     println!("processor: {} ms", stand.processor_ms());
     println!("memory: {}", stand.peak_memory());
+}
+
+/// The tasks, which serve their stats at this port.
+fn populate(stand: &Stand, port: u16) {
+    let definition = "arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:1";
+    let labels = json!({"sidecarless.stats.port": port.to_string()});
+    let described = json!({"networkMode": "awsvpc", "containerDefinitions": [{"name": "app", "dockerLabels": labels}]});
+    stand.world(|world| {
+        world.definitions.insert(definition.into(), described);
+        world.tasks.insert("shop".into(), (0..TASKS).map(|n| task(n, definition)).collect());
+    });
+}
+
+/// Hands the messages to both environments: each takes the next when it is done with what it had.
+fn scrape(stand: &Stand, shards: &[Value]) {
+    let queue = Mutex::new(shards.chunks(MESSAGES_AT_ONCE));
+    let work = || {
+        while let Some(records) = { queue.lock().expect("no panic").next() } {
+            let reply = stand.invoke(&json!({"Records": records}));
+            assert_eq!(reply, json!({"batchItemFailures": []}));
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        work();
+    });
 }
 
 fn task(n: usize, definition: &str) -> Value {

@@ -325,7 +325,7 @@ fn documents() -> Vec<Document> {
     let document = |n: u64| {
         let (id, trace_id) = (format!("{n:016x}"), "1-65630000-000000000000000000000007".to_owned());
         let json = json!({"id": id, "trace_id": trace_id, "name": "cart", "start_time": 1.0, "end_time": 2.0});
-        Document { json: json.to_string(), trace_id, id }
+        Document::new(&json.to_string())
     };
     (1..=3).map(document).collect()
 }

@@ -77,7 +77,7 @@ fn difference(path: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>)
 
 fn translated(recording: &Recording, compat: Compat) -> Vec<Value> {
     let segments = segments(&recording.request, &Options { compat, ..Options::default() });
-    segments.documents.iter().map(|document| serde_json::from_str(&document.json).unwrap()).collect()
+    segments.documents.iter().map(|document| serde_json::from_str(&document.text()).unwrap()).collect()
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn check(what: &str, sent: &Sent, [best, adot]: [&str; 2], example: &Value) -> V
     for (compat, place) in [(Compat::Best, best), (Compat::Adot, adot)] {
         let options = Options { compat, ..Options::default() };
         let segments = segments(&sent.request(), &options);
-        let document: Value = serde_json::from_str(&segments.documents[0].json).unwrap();
+        let document: Value = serde_json::from_str(&segments.documents[0].text()).unwrap();
         if !holds(&document, place, example) {
             wrong.push(format!("{what} {compat:?}: {example} is not at {place}: {document}"));
         }

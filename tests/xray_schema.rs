@@ -30,17 +30,18 @@ const MOST_BYTES: usize = 64_000;
 fn complaints(schema: &Schema, segments: &Segments) -> Vec<String> {
     let mut complaints = Vec::new();
     for document in &segments.documents {
-        if document.json.len() > MOST_BYTES {
-            complaints.push(format!("{} bytes", document.json.len()));
+        if document.text().len() > MOST_BYTES {
+            complaints.push(format!("{} bytes", document.text().len()));
         }
-        match serde_json::from_str::<Json>(&document.json) {
+        match serde_json::from_str::<Json>(&document.text()) {
             Ok(json) => {
                 complaints.extend(schema.complaints(&json));
-                if json["id"] != document.id.as_str() || json["trace_id"] != document.trace_id.as_str() {
-                    complaints.push(format!("{} is not called {}", json["id"], document.id));
+                let ids = document.ids();
+                if json["id"] != ids.id.as_str() || json["trace_id"] != ids.trace_id.as_str() {
+                    complaints.push(format!("{} is not called {}", json["id"], ids.id));
                 }
             }
-            Err(error) => complaints.push(format!("{error}: {}", document.json)),
+            Err(error) => complaints.push(format!("{error}: {}", document.text())),
         }
     }
     complaints
@@ -145,7 +146,7 @@ fn a_stack_trace_of_300_kb_leaves_a_document_with_the_exception_its_cause_and_th
     let segments = segments(&sent.request(), &Options::default());
     assert_eq!(complaints(&Schema::of_segments(), &segments), Vec::<String>::new());
     assert_eq!(segments.truncated, 1);
-    let document: Json = serde_json::from_str(&segments.documents[0].json).unwrap();
+    let document: Json = serde_json::from_str(&segments.documents[0].text()).unwrap();
     let [outer, inner] = document["cause"]["exceptions"].as_array().unwrap().as_slice() else {
         panic!("two exceptions")
     };
@@ -175,7 +176,7 @@ fn whatever_is_too_large_is_made_to_fit_in_the_stated_order() {
     for (sent, given_up) in cases {
         let segments = segments(&sent.request(), &sent.options);
         assert_eq!(complaints(&Schema::of_segments(), &segments), Vec::<String>::new(), "{given_up}");
-        let document: Json = serde_json::from_str(&segments.documents[0].json).unwrap();
+        let document: Json = serde_json::from_str(&segments.documents[0].text()).unwrap();
         let note = &document["metadata"]["sidecarless"]["truncated"];
         assert!(note[given_up].as_u64() > Some(0), "{given_up}: {note}");
     }
@@ -404,8 +405,8 @@ fn check(request: &ExportTraceServiceRequest, options: &Options) -> Result<(), T
     let spans = spans.map(|scope| scope.spans.len() as u64).sum::<u64>();
     let made = segments(request, options);
     let splits = made.documents.windows(2).filter(|pair| {
-        let call: Json = serde_json::from_str(&pair[0].json).unwrap();
-        call["parent_id"].as_str() == Some(pair[1].id.as_str()) && call["type"] == "subsegment"
+        let call: Json = serde_json::from_str(&pair[0].text()).unwrap();
+        call["parent_id"].as_str() == Some(&*pair[1].ids().id) && call["type"] == "subsegment"
     });
     let documented = (made.documents.len() - splits.count()) as u64;
     prop_assert_eq!(made.received, spans);

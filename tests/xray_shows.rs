@@ -68,7 +68,7 @@ fn a_stack_trace_of_300_kilobytes_still_names_exception_cause_and_top_frames() {
     let made = segments(&request, &Options::default());
 
     assert_eq!((made.received, made.documents.len(), made.truncated, made.refused.total()), (1, 1, 1, 0));
-    let json = &made.documents[0].json;
+    let json = &made.documents[0].text();
     assert!(json.len() < DOCUMENT_BYTES, "{} bytes", json.len());
     let document: Value = serde_json::from_str(json).unwrap();
     let exceptions = document["cause"]["exceptions"].as_array().unwrap();

@@ -82,11 +82,13 @@ async def measured(binary: Path, events: Path) -> tuple[list[Row], list[memory_s
 def tick_rows(log: str) -> list[Row]:
     """From the two lines of the benchmark: the tick, and its shards."""
     times = [int(ms) for ms in re.findall(r"^(?:tick|shards): .* in (\d+) ms;", log, re.MULTILINE)]
+    processor = re.search(r"^processor: (\d+) ms", log, re.MULTILINE)
     peak = re.search(r"VmHWM:\s+(\d+) kB", log)
-    if len(times) != 2 or peak is None:
+    if len(times) != 2 or processor is None or peak is None:
         return []
     return [
         Row("tick over 10,000 tasks, stand-ins included", "s", sum(times) / 1000, 10, 5),
+        Row("CPU per task of it, of the function", "µs", int(processor[1]) / 10),
         Row("memory at it", "MB", int(peak[1]) * 1024 / 1e6),
     ]
 

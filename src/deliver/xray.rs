@@ -17,7 +17,7 @@ use crate::aws::post::{Posted, SignedPost};
 use crate::aws::retry::Retry;
 use crate::deadline::Deadline;
 use crate::model::refusal::Refusals;
-use crate::model::segment::{Document, put_trace_segments};
+use crate::model::segment::{Document, Ids, put_trace_segments};
 
 /// The service name of X-Ray in SigV4.
 const SERVICE: &str = "xray";
@@ -92,7 +92,8 @@ impl XRay {
 
     /// Sends the documents of one call until all are delivered, refused, or out of time.
     async fn deliver(&self, mut documents: Vec<Document>, deadline: &Deadline) -> Sent {
-        let seed = documents.first().map_or(0, |document| u64::from_str_radix(&document.id, 16).unwrap_or_default());
+        let seed =
+            documents.first().map_or(0, |document| u64::from_str_radix(&document.ids().id, 16).unwrap_or_default());
         let mut retry = Retry::new(seed);
         let mut sent = Sent::default();
         loop {
@@ -175,7 +176,8 @@ impl Sent {
         let mut again = Vec::new();
         let mut named = 0;
         for document in documents {
-            let Some(segment) = by_id.get(document.id.as_str()) else { continue };
+            let Ids { trace_id, id } = document.ids();
+            let Some(segment) = by_id.get(id.as_str()) else { continue };
             named += 1;
             let code = segment.error_code.as_deref().unwrap_or("no code");
             if passes(code) {
@@ -184,7 +186,7 @@ impl Sent {
             }
             let example = || {
                 let message = segment.message.as_deref().unwrap_or("no message");
-                format!("segment {} of trace {}: {code}: {message}", document.id, document.trace_id)
+                format!("segment {id} of trace {trace_id}: {code}: {message}")
             };
             self.rejected.add("rejected_by_xray", 1, example);
         }
@@ -205,11 +207,11 @@ fn calls(documents: Vec<Document>) -> Vec<Vec<Document>> {
     let mut calls: Vec<Vec<Document>> = Vec::with_capacity(documents.len() / DOCUMENTS_PER_CALL + 1);
     let mut bytes = 0;
     for document in documents {
-        bytes += document.json.len();
+        bytes += document.escaped_len();
         match calls.last_mut() {
             Some(call) if call.len() < DOCUMENTS_PER_CALL && bytes <= BYTES_PER_CALL => call.push(document),
             _ => {
-                bytes = document.json.len();
+                bytes = document.escaped_len();
                 calls.push(vec![document]);
             }
         }
@@ -222,9 +224,7 @@ mod tests {
     use super::*;
 
     fn documents(count: usize, size: usize) -> Vec<Document> {
-        let document =
-            |n: usize| Document { json: "x".repeat(size), trace_id: "1-0-0".into(), id: format!("{n:016x}") };
-        (0..count).map(document).collect()
+        vec![Document::of_escaped("x".repeat(size)); count]
     }
 
     #[test]

@@ -81,18 +81,9 @@ struct Envelope {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Documents {
-    #[prost(message, repeated, tag = "1")]
-    documents: Vec<DocumentMessage>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct DocumentMessage {
-    #[prost(string, tag = "1")]
-    json: String,
-    #[prost(string, tag = "2")]
-    trace_id: String,
-    #[prost(string, tag = "3")]
-    id: String,
+    /// Their JSON.
+    #[prost(string, repeated, tag = "1")]
+    documents: Vec<String>,
 }
 
 impl Spooled {
@@ -152,7 +143,7 @@ impl Cargo {
         let names: BTreeSet<String> = match self {
             Cargo::WriteRequest { is_v2: false, snappy, .. } => metric_names(snappy),
             Cargo::WriteRequest { is_v2: true, .. } => BTreeSet::new(),
-            Cargo::Documents(documents) => documents.iter().map(|document| document.trace_id.clone()).collect(),
+            Cargo::Documents(documents) => documents.iter().map(|document| document.ids().trace_id).collect(),
             Cargo::OtlpSpans(parts) => parts.iter().flat_map(|part| trace_ids(&part.body)).collect(),
         };
         names.into_iter().take(most).collect()
@@ -181,12 +172,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Compressed documents with their number, halved until each fits. One document, 64 KB at most, always does.
 fn packed(documents: Vec<Document>) -> Vec<(u64, Vec<u8>)> {
-    let message = |document: &Document| DocumentMessage {
-        json: document.json.clone(),
-        trace_id: document.trace_id.clone(),
-        id: document.id.clone(),
-    };
-    let encoded = Documents { documents: documents.iter().map(message).collect() }.encode_to_vec();
+    let encoded = Documents { documents: documents.iter().map(Document::text).collect() }.encode_to_vec();
     // Only input of 4 GiB and more makes the encoder fail.
     let data = snap::raw::Encoder::new().compress_vec(&encoded).unwrap_or_default();
     if documents.len() < 2 || (data.len() <= DATA_BYTES && encoded.len() <= INFLATED_LIMIT) {
@@ -223,9 +209,7 @@ fn inflated(data: &[u8]) -> Result<Vec<u8>, Unreadable> {
 fn unpacked(data: &[u8]) -> Result<Vec<Document>, Unreadable> {
     let encoded = inflated(data)?;
     let decoded = Documents::decode(encoded.as_slice()).map_err(|error| Unreadable::Data(error.to_string()))?;
-    let document =
-        |message: DocumentMessage| Document { json: message.json, trace_id: message.trace_id, id: message.id };
-    Ok(decoded.documents.into_iter().map(document).collect())
+    Ok(decoded.documents.iter().map(|text| Document::new(text)).collect())
 }
 
 #[cfg(test)]
@@ -237,16 +221,12 @@ mod tests {
     /// SQS' limit.
     const MESSAGE_BYTES: usize = 1 << 20;
 
-    fn document(n: u64, json: String) -> Document {
-        Document { json, trace_id: format!("1-{n:08x}-{n:024x}"), id: format!("{n:016x}") }
-    }
-
     #[test]
     fn what_is_written_is_read_again() {
         for cargo in [
             Cargo::WriteRequest { is_v2: false, snappy: vec![1, 2, 3].into(), points: 7 },
             Cargo::WriteRequest { is_v2: true, snappy: vec![4].into(), points: 1 },
-            Cargo::Documents(vec![document(1, "{\"name\":\"a\\nb\"}".into()), document(2, "{}\n".into())]),
+            Cargo::Documents(["{\"name\":\"a\\nb\"}", "{}\n"].map(Document::new).into()),
             Cargo::OtlpSpans(vec![Part { body: vec![1, 2, 3].into(), spans: 2 }]),
         ] {
             let spooled = Spooled { cargo, why: "503: \"busy\"".into(), first_ms: 1_795_389_900_000 };
@@ -263,7 +243,8 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             char::from(b' ' + u8::try_from((random >> 33) % 94).unwrap())
         };
-        let documents: Vec<_> = (0..50).map(|n| document(n, (0..64_000).map(|_| noise()).collect())).collect();
+        let documents: Vec<_> =
+            (0..50).map(|_| Document::new(&(0..64_000).map(|_| noise()).collect::<String>())).collect();
         let whole = Spooled { cargo: Cargo::Documents(documents.clone()), why: String::new(), first_ms: 0 };
         let messages = whole.into_messages();
         assert!(messages.len() > 1);
@@ -308,11 +289,9 @@ mod tests {
 
     #[test]
     fn what_is_lost_has_names() {
-        let documents = (1..=9).map(|n| document(n % 3, "{}".into())).collect();
-        assert_eq!(
-            Cargo::Documents(documents).names(2),
-            [document(0, String::new()), document(1, String::new())].map(|d| d.trace_id)
-        );
+        let document = |n: u64| Document::new(&format!("{{\"trace_id\":\"1-{n:08x}-{n:024x}\"}}"));
+        let names = ["1-00000000-000000000000000000000000", "1-00000001-000000000000000000000001"];
+        assert_eq!(Cargo::Documents((1..=9).map(|n| document(n % 3)).collect()).names(2), names);
         let label = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
         let series =
             |name: &str| TimeSeries { labels: vec![label("__name__", name), label("a", "b")], ..TimeSeries::default() };

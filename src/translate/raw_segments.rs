@@ -164,7 +164,7 @@ fn check(document: &str) -> Result<Document, Refused> {
         return Err(("missing_end_time", format!("segment {id} has neither \"end_time\" nor \"in_progress\"")));
     }
     check_parent(&id, segment.parent_id.as_deref(), segment.kind.as_deref())?;
-    Ok(Document { json: document.to_owned(), trace_id: trace_id.into_owned(), id: id.into_owned() })
+    Ok(Document::new(document))
 }
 
 fn check_parent(id: &str, parent: Option<&str>, kind: Option<&str>) -> Result<(), Refused> {
@@ -212,12 +212,12 @@ mod tests {
         let daemon = format!("{HEADER}\n{GOOD}\n{HEADER}\r\n{pretty}\n");
         for (body, expected) in [(put(&[GOOD, &pretty]), [GOOD, &pretty]), (daemon.into_bytes(), [GOOD, &pretty])] {
             let segments = checked(&body).unwrap();
-            let json: Vec<_> = segments.documents.iter().map(|document| document.json.as_str()).collect();
+            let json: Vec<_> = segments.documents.iter().map(Document::text).collect();
             assert_eq!(json, expected);
             assert_eq!(segments.received, 2);
             assert!(segments.refused.is_empty());
-            assert_eq!(segments.documents[0].id, "70de5b6f19ff9a0a");
-            assert_eq!(segments.documents[0].trace_id, "1-581cf771-a006649127e371903a2de979");
+            let ids = segments.documents[0].ids();
+            assert_eq!((&*ids.id, &*ids.trace_id), ("70de5b6f19ff9a0a", "1-581cf771-a006649127e371903a2de979"));
         }
     }
 

@@ -101,7 +101,7 @@ impl Sent {
     pub(crate) fn documents(&self, compat: Compat) -> Vec<Json> {
         let options = Options { compat, ..self.options.clone() };
         let segments = segments(&self.request(), &options);
-        segments.documents.iter().map(|document| serde_json::from_str(&document.json).unwrap()).collect()
+        segments.documents.iter().map(|document| serde_json::from_str(&document.text()).unwrap()).collect()
     }
 }
 

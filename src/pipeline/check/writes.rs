@@ -151,7 +151,7 @@ pub(super) fn segment(now_ms: i64) -> Document {
     #[expect(clippy::cast_precision_loss, reason = "X-Ray's times are doubles")]
     let end = now_ms as f64 / 1_000.0;
     let json = json!({"name": NAME, "id": id, "trace_id": trace_id, "start_time": end - 0.001, "end_time": end});
-    Document { json: json.to_string(), trace_id, id }
+    Document::new(&json.to_string())
 }
 
 /// An export request of one record (OTLP/HTTP, "JSON Protobuf Encoding").

@@ -83,7 +83,7 @@ pub(super) fn write(
     let mut written = Vec::new();
     json.object_unless_empty("annotations", |json| {
         let mut keys = resource.map(|entries| entries.annotation_keys.clone()).unwrap_or_default();
-        json.members(resource.map_or("", |entries| &entries.annotations));
+        json.spliced(resource.map_or("", |entries| &entries.annotations));
         if indexing.is_idle() {
             return;
         }

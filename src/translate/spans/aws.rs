@@ -53,7 +53,7 @@ impl<'a> ResourceBlocks<'a> {
         }
         cloudwatch_logs(&mut json, resource, &options.log_groups);
         xray(&mut json, resource);
-        Some(ResourceBlocks { account_id: resource.text("cloud.account.id"), members: json.into_string() })
+        Some(ResourceBlocks { account_id: resource.text("cloud.account.id"), members: json.into_escaped() })
     }
 }
 
@@ -241,7 +241,7 @@ fn tables<'a>(attributes: &Attributes<'a>) -> (Cow<'a, str>, Vec<Cow<'a, str>>) 
 pub(super) fn write(json: &mut Json, resource: &ResourceBlocks<'_>, operation: Option<&Operation<'_>>, compat: Compat) {
     json.key("aws");
     json.open('{');
-    json.members(&resource.members);
+    json.spliced(&resource.members);
     match operation {
         Some(operation) => {
             for (field, text) in &operation.fields {

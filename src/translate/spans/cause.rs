@@ -56,10 +56,13 @@ impl Causes<'_> {
         }
         if !message.is_empty() {
             json.key("cause");
-            json.raw("{\"exceptions\":[");
+            json.open('{');
+            json.key("exceptions");
+            json.open('[');
             self.open_exception(json, [0, 0], "", &message);
             json.close('}');
-            json.raw_close("]}");
+            json.close(']');
+            json.close('}');
         }
         told
     }
@@ -198,7 +201,7 @@ fn plain(value: Option<&Value>) -> String {
         Some(value) => {
             let mut json = Json::default();
             value::write(&mut json, value);
-            json.into_string()
+            json.into_text()
         }
         None => String::new(),
     }

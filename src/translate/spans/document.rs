@@ -76,7 +76,7 @@ impl<'a> Source<'_, 'a> {
         let (name, namespace) = self.name(attributes, shape, base);
         json.open('{');
         json.text_field_unless_empty("name", &name);
-        let (trace_id, id) = write_ids(json, &ids);
+        write_ids(json, &ids);
         if shape == Shape::Dependency || (shape == Shape::Whole && is_subsegment) {
             json.text_field("type", "subsegment");
         }
@@ -93,7 +93,7 @@ impl<'a> Source<'_, 'a> {
             links::write(json, span, compat);
         }
         json.close('}');
-        Document { json: json.as_str().to_owned(), trace_id, id }
+        Document::of_escaped(json.as_escaped().to_owned())
     }
 
     fn name(&self, attributes: &Attributes<'a>, shape: Shape, base: Name<'a>) -> (Cow<'a, str>, Option<&'static str>) {
@@ -156,7 +156,7 @@ impl<'a> Source<'_, 'a> {
         }
         if let Some(service) = &self.resource.service {
             json.key("service");
-            json.raw(service);
+            json.spliced(service);
         }
         if let Some(sql) = sql::read(attributes, span, compat) {
             sql.write(json);
@@ -204,16 +204,15 @@ fn choose<'a>(stated: Option<Cow<'a, str>>, base: Cow<'a, str>, compat: Compat) 
     }
 }
 
-/// Writes the ids and gives them back as text. An all-zero id, which only the collector writes, is left out.
-fn write_ids(json: &mut Json, ids: &Identity) -> (String, String) {
-    let trace_id = ids::trace_id_text(&ids.trace);
-    let id = if ids.id == SpanId::default() { String::new() } else { ids::hex(&ids.id) };
-    json.text_field_unless_empty("id", &id);
-    json.text_field("trace_id", &trace_id);
+/// Writes the ids. An all-zero id, which only the collector writes, is left out.
+fn write_ids(json: &mut Json, ids: &Identity) {
+    if ids.id != SpanId::default() {
+        json.text_field("id", &ids::hex(&ids.id));
+    }
+    json.text_field("trace_id", &ids::trace_id_text(&ids.trace));
     if let Some(parent) = &ids.parent {
         json.text_field("parent_id", &ids::hex(parent));
     }
-    (trace_id, id)
 }
 
 /// Longest `user` (AWS X-Ray Developer Guide, "Optional segment fields").

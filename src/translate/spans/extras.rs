@@ -15,7 +15,7 @@ pub(super) fn scope(scope: Option<&InstrumentationScope>) -> String {
         json.text_field_unless_empty("version", &text(&scope.version));
         json.object_unless_empty("attributes", |json| value::write_members(json, &scope.attributes));
     });
-    json.into_string()
+    json.into_escaped()
 }
 
 /// Writes the members of the namespace.
@@ -43,7 +43,7 @@ impl Extras<'_> {
             SpanKind::Consumer => json.text_field("kind", "CONSUMER"),
             _ => {}
         }
-        json.members(self.scope);
+        json.spliced(self.scope);
         if let Some(status) = span.status.as_ref().filter(|_| !self.told.status_message) {
             json.text_field_unless_empty("status_message", &text(&status.message));
         }

@@ -1,10 +1,16 @@
-//! Writes JSON text straight into one string.
+//! Writes JSON text straight into one string, the way it is sent: as a string of JSON itself.
 //!
-//! A segment document is mostly short strings copied out of the request, so that escaping is what it costs. This writer
-//! looks at eight bytes at a time, where `serde_json` looks at one, and lets what a resource says be written once and
-//! spliced into the documents of all its spans.
+//! PutTraceSegments takes documents as strings. A segment document is mostly short strings copied out of the request, so that
+//! escaping is what it costs, and doing it again for the call would cost as much once more: every quote and backslash is
+//! written with its backslash here. This writer looks at eight bytes at a time, where `serde_json` looks at one, and lets
+//! what a resource says be written once and spliced into the documents of all its spans.
 
 use std::fmt::Write as _;
+
+use crate::model::segment::unescaped;
+
+/// A quote of the JSON text.
+const QUOTE: &str = r#"\""#;
 
 /// JSON text while it is written. A comma is set where the text does not end in what opens a list or a value.
 #[derive(Debug, Default)]
@@ -17,38 +23,45 @@ impl Json {
         self.out.clear();
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    /// The text as it stands in a string of JSON.
+    pub(super) fn as_escaped(&self) -> &str {
         &self.out
     }
 
-    pub(super) fn into_string(self) -> String {
+    /// The text as it stands in a string of JSON, to be sent, or to be [spliced](Json::spliced) into another.
+    pub(super) fn into_escaped(self) -> String {
         self.out
+    }
+
+    /// The text itself.
+    pub(super) fn into_text(self) -> String {
+        unescaped(&self.out)
     }
 
     /// Starts a member of the open object; `key` must need no escaping.
     pub(super) fn key(&mut self, key: &str) {
-        self.out.reserve(key.len() + 4);
+        self.out.reserve(key.len() + 6);
         self.comma();
-        self.out.push('"');
+        self.out.push_str(QUOTE);
         self.out.push_str(key);
-        self.out.push_str("\":");
+        self.out.push_str("\\\":");
     }
 
     /// Starts a member of the open object whose key came from outside.
     pub(super) fn any_key(&mut self, prefix: &str, key: &str) {
         self.comma();
-        self.out.push('"');
+        self.out.push_str(QUOTE);
         self.out.push_str(prefix);
         escape(&mut self.out, key);
-        self.out.push_str("\":");
+        self.out.push_str("\\\":");
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        self.out.reserve(text.len() + 3);
+        self.out.reserve(text.len() + 5);
         self.comma();
-        self.out.push('"');
+        self.out.push_str(QUOTE);
         escape(&mut self.out, text);
-        self.out.push('"');
+        self.out.push_str(QUOTE);
     }
 
     pub(super) fn int(&mut self, number: i64) {
@@ -72,17 +85,30 @@ impl Json {
     }
 
     pub(super) fn boolean(&mut self, value: bool) {
-        self.raw(if value { "true" } else { "false" });
+        self.spliced(if value { "true" } else { "false" });
     }
 
     pub(super) fn null(&mut self) {
-        self.raw("null");
+        self.spliced("null");
     }
 
-    /// A value that is JSON already.
+    /// A value that is JSON already, of any origin.
     pub(super) fn raw(&mut self, json: &str) {
         self.comma();
-        self.out.push_str(json);
+        for char in json.chars() {
+            if matches!(char, '"' | '\\') {
+                self.out.push('\\');
+            }
+            self.out.push(char);
+        }
+    }
+
+    /// A value, or members of the open object, that another of these has written. Nothing when there are none.
+    pub(super) fn spliced(&mut self, escaped: &str) {
+        if !escaped.is_empty() {
+            self.comma();
+            self.out.push_str(escaped);
+        }
     }
 
     pub(super) fn open(&mut self, bracket: char) {
@@ -92,18 +118,6 @@ impl Json {
 
     pub(super) fn close(&mut self, bracket: char) {
         self.out.push(bracket);
-    }
-
-    /// The end of what [`Json::raw`] began.
-    pub(super) fn raw_close(&mut self, json: &str) {
-        self.out.push_str(json);
-    }
-
-    /// Members of the open object that are JSON already; nothing when there are none.
-    pub(super) fn members(&mut self, json: &str) {
-        if !json.is_empty() {
-            self.raw(json);
-        }
     }
 
     pub(super) fn text_field(&mut self, key: &str, text: &str) {
@@ -185,19 +199,20 @@ fn escape(out: &mut String, text: &str) {
     }
 }
 
+/// What JSON escapes with a backslash has that backslash escaped in turn.
 fn escape_slowly(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(needs_escape) {
         let (clean, from) = rest.split_at(at);
         out.push_str(clean);
         match from.as_bytes().first() {
-            Some(b'"') => out.push_str("\\\""),
-            Some(b'\\') => out.push_str("\\\\"),
-            Some(b'\n') => out.push_str("\\n"),
-            Some(b'\t') => out.push_str("\\t"),
-            Some(b'\r') => out.push_str("\\r"),
+            Some(b'"') => out.push_str(r#"\\\""#),
+            Some(b'\\') => out.push_str(r"\\\\"),
+            Some(b'\n') => out.push_str(r"\\n"),
+            Some(b'\t') => out.push_str(r"\\t"),
+            Some(b'\r') => out.push_str(r"\\r"),
             Some(byte) => {
-                let _ = write!(out, "\\u{byte:04x}");
+                let _ = write!(out, r"\\u{byte:04x}");
             }
             None => {}
         }
@@ -217,7 +232,7 @@ mod tests {
         {
             let mut json = Json::default();
             json.text(text);
-            assert_eq!(serde_json::from_str::<String>(&json.into_string()).unwrap(), text);
+            assert_eq!(serde_json::from_str::<String>(&json.into_text()).unwrap(), text);
         }
     }
 
@@ -235,7 +250,9 @@ mod tests {
         json.null();
         json.close(']');
         json.object_unless_empty("c", |json| json.boolean_field("d", true));
+        json.key("e");
+        json.raw(r#"{"f":"\"\\\n"}"#);
         json.close('}');
-        assert_eq!(json.into_string(), r#"{"a":"{","b":[-1,0.5,"NaN",null],"c":{"d":true}}"#);
+        assert_eq!(json.into_text(), r#"{"a":"{","b":[-1,0.5,"NaN",null],"c":{"d":true},"e":{"f":"\"\\\n"}}"#);
     }
 }

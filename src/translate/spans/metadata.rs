@@ -46,7 +46,7 @@ impl Metadata<'_, '_> {
     fn write_default<'n>(&self, json: &mut Json, merged: impl Iterator<Item = &'n Map<String, JsonValue>>) {
         let mut anything = false;
         json.object_unless_empty("default", |json| {
-            json.members(self.resource.map_or("", |entries| &entries.metadata));
+            json.spliced(self.resource.map_or("", |entries| &entries.metadata));
             for (key, attribute) in self.remaining() {
                 anything = true;
                 let Some(content) = value::content(attribute) else { continue };

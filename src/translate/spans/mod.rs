@@ -115,9 +115,13 @@ impl Segments {
     }
 
     fn push(&mut self, mut document: Document) {
-        if document.json.len() > fit::MOST_BYTES {
-            document.json = fit::fit(&document.json);
-            self.truncated += 1;
+        // Escaping only adds to a text, so that most need not be looked at closer.
+        if document.escaped_len() > fit::MOST_BYTES {
+            let text = document.text();
+            if text.len() > fit::MOST_BYTES {
+                document = Document::new(&fit::fit(&text));
+                self.truncated += 1;
+            }
         }
         self.documents.push(document);
     }

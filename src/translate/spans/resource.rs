@@ -88,7 +88,7 @@ impl Entries {
                 value::write(&mut metadata, content);
             }
         }
-        Entries { annotations: annotations.into_string(), annotation_keys, metadata: metadata.into_string() }
+        Entries { annotations: annotations.into_escaped(), annotation_keys, metadata: metadata.into_escaped() }
     }
 }
 
@@ -107,5 +107,5 @@ fn service(attributes: ResourceAttributes<'_>) -> Option<String> {
     json.open('{');
     json.text_field_unless_empty("version", &version);
     json.close('}');
-    Some(json.into_string())
+    Some(json.into_escaped())
 }
