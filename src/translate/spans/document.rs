@@ -207,11 +207,11 @@ fn choose<'a>(stated: Option<Cow<'a, str>>, base: Cow<'a, str>, compat: Compat) 
 /// Writes the ids. An all-zero id, which only the collector writes, is left out.
 fn write_ids(json: &mut Json, ids: &Identity) {
     if ids.id != SpanId::default() {
-        json.text_field("id", &ids::hex(&ids.id));
+        json.text_field("id", &ids::span_id_text(&ids.id));
     }
     json.text_field("trace_id", &ids::trace_id_text(&ids.trace));
     if let Some(parent) = &ids.parent {
-        json.text_field("parent_id", &ids::hex(parent));
+        json.text_field("parent_id", &ids::span_id_text(parent));
     }
 }
 

@@ -86,6 +86,9 @@ fn code_of_name(name: &[u8]) -> Option<i64> {
 
 impl Flags {
     pub(super) fn write(self, json: &mut Json) {
+        if self == Flags::default() {
+            return json.spliced(r#"\"fault\":false,\"error\":false,\"throttle\":false"#);
+        }
         json.boolean_field("fault", self.fault);
         json.boolean_field("error", self.error);
         json.boolean_field("throttle", self.throttle);

@@ -1,5 +1,7 @@
 //! Ids and times as X-Ray writes them, and the ids that a span does not bring along.
 
+use std::ops::Deref;
+
 use ring::digest::{Context, SHA256};
 
 use crate::translate::Compat;
@@ -19,9 +21,40 @@ const HEX: [[u8; 2]; 256] = {
     table
 };
 
-fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
-        out.extend_from_slice(HEX.get(usize::from(*byte)).unwrap_or(b"00"));
+/// The text of an id. Every span has some, and none of them needs a place on the heap.
+pub(super) struct IdText {
+    digits: [u8; IdText::LONGEST],
+    len: usize,
+}
+
+impl IdText {
+    /// `1-8hex-24hex`.
+    const LONGEST: usize = 35;
+
+    fn new() -> Self {
+        Self { digits: [0; Self::LONGEST], len: 0 }
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        let end = self.len + text.len();
+        if let Some(room) = self.digits.get_mut(self.len..end) {
+            room.copy_from_slice(text);
+            self.len = end;
+        }
+    }
+
+    fn push_hex(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.push(HEX.get(usize::from(*byte)).unwrap_or(b"00"));
+        }
+    }
+}
+
+impl Deref for IdText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.digits.get(..self.len).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default()
     }
 }
 
@@ -31,22 +64,28 @@ pub(super) fn seconds(unix_nano: u64) -> f64 {
     unix_nano as f64 / 1e9
 }
 
-/// Lower case hex.
+/// Lower case hex of an id of any length.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut out = Vec::with_capacity(bytes.len() * 2);
-    push_hex(&mut out, bytes);
-    String::from_utf8(out).unwrap_or_default()
+    let digits = bytes.iter().flat_map(|byte| HEX.get(usize::from(*byte)).unwrap_or(b"00"));
+    digits.map(|digit| char::from(*digit)).collect()
+}
+
+/// 16 digits of lower case hex.
+pub(super) fn span_id_text(id: &SpanId) -> IdText {
+    let mut text = IdText::new();
+    text.push_hex(id);
+    text
 }
 
 /// `1-8hex-24hex` (AWS X-Ray Developer Guide, "Sending trace data to AWS X-Ray").
-pub(super) fn trace_id_text(id: &TraceId) -> String {
+pub(super) fn trace_id_text(id: &TraceId) -> IdText {
     let (epoch, rest) = id.split_at(4);
-    let mut out = Vec::with_capacity(35);
-    out.extend_from_slice(b"1-");
-    push_hex(&mut out, epoch);
-    out.push(b'-');
-    push_hex(&mut out, rest);
-    String::from_utf8(out).unwrap_or_default()
+    let mut text = IdText::new();
+    text.push(b"1-");
+    text.push_hex(epoch);
+    text.push(b"-");
+    text.push_hex(rest);
+    text
 }
 
 /// 16 bytes and not all zero; the collector takes none for all zero.
@@ -91,7 +130,7 @@ mod tests {
     #[test]
     fn a_trace_id_is_written_in_three_parts() {
         let id = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes();
-        assert_eq!(trace_id_text(&id), "1-4bf92f35-77b34da6a3ce929d0e0e4736");
+        assert_eq!(&*trace_id_text(&id), "1-4bf92f35-77b34da6a3ce929d0e0e4736");
     }
 
     #[test]

@@ -66,8 +66,7 @@ impl Json {
 
     pub(super) fn int(&mut self, number: i64) {
         self.comma();
-        // Writing to a String cannot fail.
-        let _ = write!(self.out, "{number}");
+        self.out.push_str(itoa::Buffer::new().format(number));
     }
 
     /// JSON has no word for what is not finite, so that those become strings.
@@ -79,9 +78,7 @@ impl Json {
             return self.text(if number > 0.0 { "Infinity" } else { "-Infinity" });
         }
         self.comma();
-        if let Some(number) = serde_json::Number::from_f64(number) {
-            let _ = write!(self.out, "{number}");
-        }
+        self.out.push_str(zmij::Buffer::new().format_finite(number));
     }
 
     pub(super) fn boolean(&mut self, value: bool) {
@@ -212,6 +209,7 @@ fn escape_slowly(out: &mut String, text: &str) {
             Some(b'\t') => out.push_str(r"\\t"),
             Some(b'\r') => out.push_str(r"\\r"),
             Some(byte) => {
+                // Writing to a String cannot fail.
                 let _ = write!(out, r"\\u{byte:04x}");
             }
             None => {}

@@ -167,20 +167,29 @@ pub(super) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    pub(super) fn read(list: &'a [KeyValue]) -> Self {
-        let mut first = [u32::MAX; Key::COUNT];
-        let mut repeats = false;
-        let mut keys = Vec::with_capacity(list.len());
+    /// Of no span yet.
+    pub(super) fn new() -> Self {
+        let first = [u32::MAX; Key::COUNT];
+        let (hidden, spent) = (Keys::default(), Keys::default());
+        Attributes { list: &[], keys: Vec::new(), first, repeats: false, hidden, spent }
+    }
+
+    /// Reads the attributes of a span in place of the one before.
+    pub(super) fn read(&mut self, list: &'a [KeyValue]) {
+        self.list = list;
+        self.first.fill(u32::MAX);
+        self.repeats = false;
+        self.keys.clear();
+        self.renew(Keys::default());
         for (at, attribute) in list.iter().enumerate() {
             let key = Key::of(&attribute.key);
-            match first.get_mut(key as usize) {
+            match self.first.get_mut(key as usize) {
                 Some(place) if *place == u32::MAX => *place = u32::try_from(at).unwrap_or(u32::MAX),
-                Some(_) => repeats = true,
-                None => repeats |= value::shadowed(list, at),
+                Some(_) => self.repeats = true,
+                None => self.repeats |= value::shadowed(list, at),
             }
-            keys.push(key);
+            self.keys.push(key);
         }
-        Attributes { list, keys, first, repeats, hidden: Keys::default(), spent: Keys::default() }
     }
 
     /// Starts over for another document of the same span, without the attributes `hidden`.

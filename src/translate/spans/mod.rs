@@ -77,39 +77,45 @@ pub struct Segments {
 /// Translates a request. Every span becomes documents or is refused by name; none fails another.
 pub fn segments(request: &ExportTraceServiceRequest, options: &Options) -> Segments {
     let mut segments = Segments::default();
-    let mut json = Json::default();
+    let mut desk = Desk { json: Json::default(), attributes: Attributes::new() };
     for resource_spans in &request.resource_spans {
         let resource = ResourceFacts::read(resource_spans.resource.as_ref(), options);
         for scope_spans in &resource_spans.scope_spans {
             let scope = extras::scope(scope_spans.scope.as_ref());
             for span in &scope_spans.spans {
                 segments.received += 1;
-                segments.add(&Source { span, resource: &resource, scope: &scope, options }, &mut json);
+                segments.add(&Source { span, resource: &resource, scope: &scope, options }, &mut desk);
             }
         }
     }
     segments
 }
 
+/// What is written on and read with, the same for all spans of a request.
+struct Desk<'a> {
+    json: Json,
+    attributes: Attributes<'a>,
+}
+
 impl Segments {
-    fn add(&mut self, source: &Source<'_, '_>, json: &mut Json) {
-        let span = source.span;
+    fn add<'a>(&mut self, source: &Source<'_, 'a>, desk: &mut Desk<'a>) {
+        let (span, Desk { json, attributes }) = (source.span, desk);
         let ids = match identity(span, source.options.compat) {
             Ok(ids) => ids,
             Err(reason) => return self.refused.add(reason.word, 1, || reason.example(span)),
         };
-        let mut attributes = Attributes::read(&span.attributes);
+        attributes.read(&span.attributes);
         let is_local_root = attributes.bytes(Key::AwsSpanKind) == b"LOCAL_ROOT";
         match value::kind(span) {
-            _ if !is_local_root => self.push(source.document(json, &mut attributes, Shape::Whole, ids)),
+            _ if !is_local_root => self.push(source.document(json, attributes, Shape::Whole, ids)),
             SpanKind::Server | SpanKind::Internal => {
-                self.push(source.document(json, &mut attributes, Shape::LocalRoot, ids));
+                self.push(source.document(json, attributes, Shape::LocalRoot, ids));
             }
             _ => {
                 let service: SpanId = ids::derived(&ids.trace, &ids.id, b"service", [0, 0]);
                 let call = Identity { parent: Some(service), ..ids };
-                self.push(source.document(json, &mut attributes, Shape::Dependency, call));
-                self.push(source.document(json, &mut attributes, Shape::Service, Identity { id: service, ..ids }));
+                self.push(source.document(json, attributes, Shape::Dependency, call));
+                self.push(source.document(json, attributes, Shape::Service, Identity { id: service, ..ids }));
             }
         }
     }

@@ -32,6 +32,9 @@ pub(super) struct Parts<'a> {
     peer_port: Part<'a>,
 }
 
+/// As long as most URLs are.
+const URL_BYTES: usize = 128;
+
 impl<'a> Parts<'a> {
     /// Takes a part. True if a URL can be made now that it is known.
     pub(super) fn take(&mut self, key: Key, value: Option<&'a Value>) -> bool {
@@ -69,7 +72,8 @@ impl<'a> Parts<'a> {
         }
         let scheme = spend(&self.scheme, &mut used).filter(|s| !s.is_empty() || compat == Compat::Adot);
         let scheme = scheme.unwrap_or("http");
-        let mut url = format!("{scheme}://");
+        let mut url = String::with_capacity(URL_BYTES);
+        url.extend([scheme, "://"]);
         let (host, port) = self.authority(kind, compat, &mut used);
         if compat == Compat::Best && host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_ok() {
             url.extend(["[", host, "]"]);
