@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use prost::Message as _;
 use serde_json::{Value, json};
 use sidecarless::model::otlp::ExportMetricsServiceRequest;
-use sidecarless::model::remote_write::{Label, Sample, TimeSeries, WriteRequest};
+use sidecarless::model::remote_write::{Label, MetricMetadata, Sample, TimeSeries, WriteRequest};
 use sidecarless::model::series::SeriesBatch;
 use sidecarless::translate::metrics::{Options, Sender, series};
 
@@ -73,7 +73,8 @@ fn points_in(bytes: usize) -> usize {
     bytes * PROBE / payload::metrics(PROBE).encoded_len()
 }
 
-/// Samples, and bytes of one remote write of all of them by prost and snappy, in the order of the request.
+/// Samples, and bytes of one remote write of all of them and their metadata by prost and snappy, in the order of the
+/// request.
 fn plain_remote_write(request: &ExportMetricsServiceRequest) -> (u64, usize) {
     let mut batch = SeriesBatch::default();
     series(request, &Options::default(), &Sender::default(), payload::NOW_MS, &mut batch);
@@ -82,7 +83,13 @@ fn plain_remote_write(request: &ExportMetricsServiceRequest) -> (u64, usize) {
         samples: series.samples().iter().map(|s| Sample { value: s.value, timestamp: s.timestamp_ms }).collect(),
         ..TimeSeries::default()
     });
-    let request = WriteRequest { timeseries: timeseries.collect(), metadata: Vec::new() };
+    let metadata = batch.metadata().iter().map(|known| MetricMetadata {
+        kind: known.kind as i32,
+        family: known.family.clone(),
+        help: known.help.clone(),
+        unit: known.unit.clone(),
+    });
+    let request = WriteRequest { timeseries: timeseries.collect(), metadata: metadata.collect() };
     let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).expect("less than 4 GiB");
     (batch.points(), snappy.len())
 }

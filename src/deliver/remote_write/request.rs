@@ -9,8 +9,9 @@ use crate::model::spool::Cargo;
 
 /// The most a request may weigh before compression. AMP's quota is 1 MB per request (Amazon Managed Service for Prometheus
 /// User Guide, "Service quotas"); whether compressed or not is not said, so it holds for both. A quarter is left so that
-/// what does not compress still fits into an SQS message of 1 MiB once it is base64.
-pub(super) const REQUEST_BYTES: usize = 750_000;
+/// what does not compress still fits into an SQS message of 1 MiB once it is base64. Snappy compresses blocks of 64 KiB, and
+/// knows nothing of one in the next: they are whole.
+pub(super) const REQUEST_BYTES: usize = 11 * (64 << 10);
 
 /// Remote write protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
