@@ -7,10 +7,11 @@ import os
 import platform
 import secrets
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,8 @@ class Deployed:
     resources: dict[str, str]
     token: str
     at: float
+    # Those of the tasks, which push as long as they run.
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
