@@ -14,10 +14,8 @@
 mod otlp_builder;
 mod sandbox;
 
-use std::cell::Cell as StdCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -40,14 +38,9 @@ use sandbox::{Push, Sandbox};
 /// Time of an invocation: a hanging peer costs a cell this long.
 const INVOCATION: Duration = Duration::from_secs(4);
 
-/// Cells that run side by side: most of them wait.
-const AT_ONCE: usize = 48;
-
-/// A machine that lets this thread run no sooner than this much too late is not one to measure time-outs on.
-const PAUSE: Duration = Duration::from_millis(250);
-
-/// How often a cell runs while the machine pauses, until what it says counts.
-const ATTEMPTS: usize = 4;
+/// Cells that run side by side: most of them wait. Those that go wrong run again with fewer beside them, since time-outs
+/// say nothing on a machine that is too busy to keep them; what goes wrong alone is wrong.
+const AT_ONCE: [usize; 3] = [32, 8, 1];
 
 /// The one that the cluster has.
 const TASK_ARN: &str = "arn:aws:ecs:eu-west-1:111122223333:task/shop/00000000000000000000000000000001";
@@ -362,23 +355,6 @@ fn message(body: String) -> String {
     .to_string()
 }
 
-/// Counts how often this thread was kept from running for long, by other processes or by other cells.
-fn count_pauses() -> Rc<StdCell<usize>> {
-    let pauses = Rc::new(StdCell::new(0));
-    let counted = Rc::clone(&pauses);
-    tokio::task::spawn_local(async move {
-        let tick = Duration::from_millis(50);
-        loop {
-            let at = Instant::now();
-            tokio::time::sleep(tick).await;
-            if at.elapsed() > tick + PAUSE {
-                counted.set(counted.get() + 1);
-            }
-        }
-    });
-    pauses
-}
-
 /// What is told in one cell, if that and the accounts are as they should be.
 async fn outcome(peer: Peer, ill: Ill, trigger: Trigger, port: u16) -> Result<&'static str, String> {
     let cell = Cell::prepare(peer, ill, trigger, port).await;
@@ -389,35 +365,25 @@ async fn outcome(peer: Peer, ill: Ill, trigger: Trigger, port: u16) -> Result<&'
     cell.audit(expected_fate(peer, ill, trigger)).map(|()| told)
 }
 
-#[tokio::test(flavor = "local")]
+#[tokio::test]
 async fn everyone_is_told_the_truth_whatever_is_ill() {
     let task = Task::start().await;
-    let (port, pauses) = (task.port(), &count_pauses());
-    let cells = PEERS.into_iter().flat_map(|peer| {
-        ILLS.into_iter().flat_map(move |ill| TRIGGERS.into_iter().map(move |trigger| (peer, ill, trigger)))
-    });
-    let outcomes: BTreeMap<_, _> = futures_util::stream::iter(cells)
-        .map(|(peer, ill, trigger)| async move {
-            let mut attempt = 1;
-            let outcome = loop {
-                let before = pauses.get();
-                let outcome = outcome(peer, ill, trigger, port).await;
-                if outcome.is_ok() || attempt == ATTEMPTS {
-                    break outcome;
-                }
-                // So that a pause that has just ended is counted.
-                tokio::time::sleep(PAUSE).await;
-                if pauses.get() == before {
-                    break outcome;
-                }
-                println!("{peer:?} {ill:?} {trigger:?} again, since the machine has paused: {outcome:?}");
-                attempt += 1;
-            };
-            ((peer, ill, trigger), outcome)
-        })
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
+    let port = task.port();
+    let mut outcomes: BTreeMap<_, Result<&str, String>> = BTreeMap::new();
+    for at_once in AT_ONCE {
+        let cells = PEERS.into_iter().flat_map(|peer| {
+            ILLS.into_iter().flat_map(move |ill| TRIGGERS.into_iter().map(move |trigger| (peer, ill, trigger)))
+        });
+        let left: Vec<_> = cells.filter(|cell| !matches!(outcomes.get(cell), Some(Ok(_)))).collect();
+        let run = |cell: (Peer, Ill, Trigger)| async move { (cell, outcome(cell.0, cell.1, cell.2, port).await) };
+        let ran: Vec<_> = futures_util::stream::iter(left).map(run).buffer_unordered(at_once).collect().await;
+        for ((peer, ill, trigger), outcome) in ran {
+            if let Err(why) = &outcome {
+                println!("{peer:?} {ill:?} {trigger:?} with {at_once} at once: {why}");
+            }
+            outcomes.insert((peer, ill, trigger), outcome);
+        }
+    }
 
     println!("show: who is told what, when      tick         push         shard        spool");
     for peer in PEERS {
