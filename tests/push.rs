@@ -28,7 +28,7 @@ use sidecarless::model::otlp::{
 };
 
 use otlp_builder::{gauge, number, request, resource};
-use sandbox::http::{Answer, Fault};
+use sandbox::http::{Answer, Fault, Heard};
 use sandbox::{Push, Sandbox};
 
 /// The recorded points are years old.
@@ -241,6 +241,37 @@ async fn only_the_documents_that_xray_was_too_busy_for_are_sent_again() {
     assert_eq!(xray.calls, [10, 2]);
     assert_eq!(xray.sent_ids[10..], [id(3), id(5)]);
     assert_eq!(xray.documents.len(), 9);
+}
+
+#[tokio::test]
+async fn a_document_for_which_xray_refuses_a_whole_call_costs_the_others_nothing() {
+    // Refused are 50, 25, 13, 6, 3, 2 and 1. Who may not write at all may not write less either.
+    for (status, refused, taken) in
+        [(400, 1, vec![25, 12, 7, 3, 1, 1]), (413, 1, vec![25, 12, 7, 3, 1, 1]), (403, 50, vec![])]
+    {
+        let sandbox = Sandbox::start(&[]).await;
+        let body = traces((1..=50).map(span).collect());
+        // The id of the seventeenth span.
+        let is_poisoned = |heard: &Heard| heard.body.windows(16).any(|bytes| bytes == b"0000000000000011");
+        sandbox.aws.fail_always(is_poisoned, Fault::status(status, "no"));
+        let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
+        assert_eq!(partial.rejected, refused, "{status}");
+        assert!(partial.error_message.contains(&format!("X-Ray answered {status}")), "{}", partial.error_message);
+        let mut calls = sandbox.aws.xray().calls.clone();
+        calls.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(calls, taken, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_xray_that_refuses_every_call_is_not_asked_for_each_document() {
+    let sandbox = Sandbox::start(&[]).await;
+    sandbox.aws.fail_always(|_| true, Fault::status(400, "no"));
+    let body = traces((1..=500).map(span).collect());
+    let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
+    assert_eq!(partial.rejected, 500);
+    let asked = sandbox.aws.heard();
+    assert!(asked <= 10 + 2 * 32, "{asked} calls for ten calls' documents");
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@
 //! counted with X-Ray's reason. One bad document never costs the other 49. (AWS X-Ray API Reference, PutTraceSegments.)
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use url::Url;
@@ -35,6 +37,10 @@ const BYTES_PER_CALL: usize = 1 << 20;
 /// Calls under way at the same time. The quota of 2,600 segments per second and account, which is not adjustable, is 52
 /// calls per second: at 50 to 150 ms a call this stays at or below it.
 const CONCURRENCY: usize = 4;
+
+/// How often calls that are refused as a whole are cut in two, for all documents sent at a time: one bad document among
+/// fifty takes six cuts, and an X-Ray that refuses everything must not be asked once for each document.
+const CUTS: usize = 32;
 
 /// Sends documents to the X-Ray of one region.
 #[derive(Clone, Debug)]
@@ -83,15 +89,34 @@ impl XRay {
 
     /// Sends all documents.
     pub async fn send(&self, documents: Vec<Document>, deadline: &Deadline) -> Sent {
+        let cuts = AtomicUsize::new(0);
         let outcomes = stream::iter(calls(documents))
-            .map(|call| self.deliver(call, deadline))
+            .map(|call| self.deliver(call, &cuts, deadline))
             .buffer_unordered(CONCURRENCY)
             .collect::<Vec<_>>();
         outcomes.await.into_iter().fold(Sent::default(), Sent::and)
     }
 
-    /// Sends the documents of one call until all are delivered, refused, or out of time.
-    async fn deliver(&self, mut documents: Vec<Document>, deadline: &Deadline) -> Sent {
+    /// Sends the documents of one call. A call that is refused as a whole is cut in two until what is wrong is alone in one.
+    async fn deliver(&self, documents: Vec<Document>, cuts: &AtomicUsize, deadline: &Deadline) -> Sent {
+        let (mut sent, mut calls) = (Sent::default(), vec![documents]);
+        while let Some(documents) = calls.pop() {
+            let (came, refused) = self.persist(documents, deadline).await;
+            sent = sent.and(came);
+            let Some(Refused { mut documents, why, is_of_a_document }) = refused else { continue };
+            if is_of_a_document && documents.len() > 1 && cuts.fetch_add(1, Ordering::Relaxed) < CUTS {
+                let second = documents.split_off(documents.len() / 2);
+                calls.extend([second, documents]);
+            } else {
+                sent.rejected.add("rejected_by_xray", documents.len() as u64, || why);
+            }
+        }
+        sent
+    }
+
+    /// Makes one call until all of its documents are delivered, refused one by one, or out of time; or until it is
+    /// refused as a whole.
+    async fn persist(&self, mut documents: Vec<Document>, deadline: &Deadline) -> (Sent, Option<Refused>) {
         let seed =
             documents.first().map_or(0, |document| u64::from_str_radix(&document.ids().id, 16).unwrap_or_default());
         let mut retry = Retry::new(seed);
@@ -106,9 +131,8 @@ impl XRay {
                     sent.delivered += (before as u64).saturating_sub(refused + documents.len() as u64);
                     sent.why = Some("X-Ray was too busy for some of the documents of a call".into());
                 }
-                Err(Failure::Refused(why)) => {
-                    sent.rejected.add("rejected_by_xray", before as u64, || why);
-                    documents.clear();
+                Err(Failure::Refused { why, is_of_a_document }) => {
+                    return (sent, Some(Refused { documents, why, is_of_a_document }));
                 }
                 Err(Failure::Passing { why, retry_after }) => {
                     sent.why = Some(why);
@@ -116,11 +140,11 @@ impl XRay {
                 }
             }
             if documents.is_empty() {
-                return sent;
+                return (sent, None);
             }
             match retry.next(sent.retry_after, deadline.patience()) {
                 Some(wait) => deadline.pause(wait).await,
-                None => return Sent { undelivered: documents, ..sent },
+                None => return (Sent { undelivered: documents, ..sent }, None),
             }
         }
     }
@@ -131,9 +155,10 @@ impl XRay {
         let body = Bytes::from(put_trace_segments(documents));
         match self.post.post(SERVICE, &self.url, headers, body, deadline).await {
             Posted::Done { body, .. } => read(&body),
-            Posted::Refused { status, reason, .. } => {
-                Err(Failure::Refused(format!("X-Ray answered {status}: {reason}")))
-            }
+            Posted::Refused { status, reason, .. } => Err(Failure::Refused {
+                why: format!("X-Ray answered {status}: {reason}"),
+                is_of_a_document: matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE),
+            }),
             Posted::Failed { why, retry_after } => Err(Failure::Passing { why, retry_after }),
         }
     }
@@ -141,7 +166,15 @@ impl XRay {
 
 enum Failure {
     Passing { why: String, retry_after: Option<Duration> },
-    Refused(String),
+    Refused { why: String, is_of_a_document: bool },
+}
+
+/// Documents of a call that X-Ray refused as a whole.
+struct Refused {
+    documents: Vec<Document>,
+    why: String,
+    /// Whether fewer documents may be taken: not if it is the caller that X-Ray refuses.
+    is_of_a_document: bool,
 }
 
 /// What an answer names as not taken. An answer that cannot be read says nothing of the documents: they are sent again.

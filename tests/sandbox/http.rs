@@ -54,6 +54,7 @@ struct Faulty {
     always: Vec<Always>,
     /// Requests under way, and the most there ever were.
     busy: (usize, usize),
+    heard: usize,
 }
 
 type Faults = Arc<Mutex<Faulty>>;
@@ -123,10 +124,16 @@ impl Server {
     pub(crate) fn busiest(&self) -> usize {
         self.faults.lock().unwrap().busy.1
     }
+
+    /// Requests so far, whatever became of them.
+    pub(crate) fn heard(&self) -> usize {
+        self.faults.lock().unwrap().heard
+    }
 }
 
 impl Faulty {
     fn begin(&mut self, heard: &Heard) -> Option<Fault> {
+        self.heard += 1;
         self.busy.0 += 1;
         self.busy.1 = self.busy.1.max(self.busy.0);
         let always = || self.always.iter().find(|(is_kind, _)| is_kind(heard)).map(|(_, fault)| fault.clone());

@@ -105,6 +105,10 @@ impl Aws {
         self.server.busiest()
     }
 
+    pub(crate) fn heard(&self) -> usize {
+        self.server.heard()
+    }
+
     pub(crate) fn ecs(&self) -> MutexGuard<'_, ecs::State> {
         self.ecs.lock().unwrap()
     }
