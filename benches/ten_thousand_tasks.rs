@@ -17,6 +17,7 @@ mod payload;
 #[expect(dead_code, reason = "tests use more of it")]
 mod stand;
 
+use std::net::Ipv4Addr;
 use std::sync::Mutex;
 
 use loopback::Loopback;
@@ -87,14 +88,19 @@ fn scrape(stand: &Stand, shards: &[Value]) {
 }
 
 fn task(n: usize, definition: &str) -> Value {
-    let address = format!("127.{}.{}.{}", 1 + n / 62_500, n / 250 % 250, 1 + n % 250);
+    let address = Ipv4Addr::new(127, byte(1 + n / 62_500), byte(n / 250 % 250), byte(1 + n % 250));
+    let id = address.to_bits();
     json!({
-        "taskArn": format!("arn:aws:ecs:eu-west-1:111122223333:task/shop/{n:032x}"),
+        "taskArn": format!("arn:aws:ecs:eu-west-1:111122223333:task/shop/{id:032x}"),
         "clusterArn": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop", "taskDefinitionArn": definition,
         "group": "service:cart-svc", "launchType": "FARGATE", "lastStatus": "RUNNING", "desiredStatus": "RUNNING",
         "attachments": [{"type": "ElasticNetworkInterface", "details": [{"name": "privateIPv4Address", "value": address}]}],
         "containers": [{"name": "app", "lastStatus": "RUNNING"}],
     })
+}
+
+fn byte(n: usize) -> u8 {
+    u8::try_from(n).expect("a part of an address")
 }
 
 /// The messages that the tick has sent, as SQS would hand them over.

@@ -139,10 +139,9 @@ impl Pipeline {
         // A peer that hangs must leave time for the others, and for writing what they gave.
         let Swept { stopped, stopping } = self.sweep(&listing, &deadline.at_most(deadline.left() / 4)).await;
         let (mut round, mut batch) = (Round::of_tick(), SeriesBatch::default());
-        if shards.inline {
-            let tasks = [found.tasks.as_slice(), &stopping].concat();
-            self.scrape(&tasks, &mut round, deadline, &mut batch).await;
-        }
+        let listed = if shards.inline { found.tasks.as_slice() } else { &[] };
+        let most = deadline.at_most(deadline.left() * 3 / 4);
+        self.scrape(&[listed, &stopping].concat(), &mut round, &most, &mut batch).await;
         let half = deadline.at_most(deadline.left() / 2);
         self.poll_insights(tick_ms, &listing, (&found, &stopped), &mut round, &half, &mut batch).await;
         self.end_series(tick_ms, &stopped, &mut round, deadline, &mut batch);

@@ -145,11 +145,14 @@ async fn a_page_that_cannot_be_read_is_down_whole_and_costs_no_other() {
     }
 }
 
+/// More than are scraped at once.
+const HANGING: usize = 70;
+
 #[tokio::test]
 async fn pages_that_hang_hold_up_no_stats() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
     let (hanging, stats) = (Page::saying(Answer::Hang).await, Task::start().await);
-    for number in 0..20 {
+    for number in 0..HANGING {
         add(&sandbox, &format!("hanging-{number}"), hanging.task.port());
     }
     sandbox.aws.ecs().add_task("shop", "cart", Some(stats.port()));
@@ -162,9 +165,9 @@ async fn pages_that_hang_hold_up_no_stats() {
         };
         sandbox.amp.samples().into_iter().find_map(of_job).unwrap()
     };
-    let hanging: Vec<i64> = (0..20).map(|number| at(&format!("hanging-{number}"))).collect();
+    let hanging: Vec<i64> = (0..HANGING).map(|number| at(&format!("hanging-{number}"))).collect();
     let (first, last) = (*hanging.iter().min().unwrap(), *hanging.iter().max().unwrap());
-    assert!(last - first >= 2_000, "pages are scraped sixteen at once, and each round of them hung");
+    assert!(last - first >= 2_000, "pages are scraped 64 at once, and each round of them hung");
     assert!(at("sidecarless-stats") - first < 1_000, "the stats did not wait for any");
 }
 

@@ -40,7 +40,7 @@ fn expected(case: &Value) -> Series {
 fn written(task: &str, stats: &str, names: Names) -> Series {
     let task = TaskDocument::parse(task.as_bytes()).unwrap();
     let stats = StatsDocument::parse(stats.as_bytes()).unwrap();
-    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None };
+    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None, service: None };
     let options = Options { names, metrics: Selection::all(), ..Options::default() };
     let mut batch = SeriesBatch::default();
     let outcome = series(&report, &Labels::default(), &options, &mut batch);

@@ -212,7 +212,7 @@ fn is_well_formed(batch: &SeriesBatch) -> bool {
 
 fn write_report(task: &[u8], stats: &[u8], options: &Options) -> Option<SeriesBatch> {
     let (task, stats) = (TaskDocument::parse(task).ok()?, StatsDocument::parse(stats).ok()?);
-    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None };
+    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None, service: None };
     let mut batch = SeriesBatch::default();
     series(&report, &Labels::default(), options, &mut batch);
     Some(batch)

@@ -61,7 +61,7 @@ fn write(task: &Value, stats: &Value, options: &Options) -> Written {
     let (task, stats) = (task.to_string(), stats.to_string());
     let task = TaskDocument::parse(task.as_bytes()).unwrap();
     let stats = StatsDocument::parse(stats.as_bytes()).unwrap();
-    let report = Report { task: &task, stats: &stats, at_ms: 1_000, network_mode: None };
+    let report = Report { task: &task, stats: &stats, at_ms: 1_000, network_mode: None, service: None };
     let mut batch = SeriesBatch::default();
     series(&report, &Labels::default(), options, &mut batch);
     Written(batch)
@@ -345,7 +345,7 @@ fn of_two_containers_with_one_name_the_first_stands_and_the_second_is_counted() 
     let (task, stats) = (task.to_string(), stats.to_string());
     let task = TaskDocument::parse(task.as_bytes()).unwrap();
     let stats = StatsDocument::parse(stats.as_bytes()).unwrap();
-    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None };
+    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None, service: None };
     let outcome = series(&report, &Labels::default(), &Options::default(), &mut SeriesBatch::default());
     assert_eq!(outcome.refused.to_string(), "1 container_doubled: a second container named \"cart\" in one task");
 }

@@ -11,10 +11,13 @@
 mod sandbox;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sandbox::Sandbox;
-use sandbox::http::Answer;
+use sandbox::http::{Answer, Fault, Heard};
 use sandbox::task::{Task, closed_port};
+use sidecarless::deadline::Deadline;
+use sidecarless::invocation::Event;
 
 #[tokio::test]
 async fn two_hundred_and_fifty_tasks_take_six_calls_and_each_definition_one_once() {
@@ -113,6 +116,46 @@ async fn tasks_that_declare_no_endpoint_or_are_gone_are_no_targets() {
     assert_eq!(up[0].0["aws_ecs_task_id"], kept);
 }
 
+fn lists_clusters(heard: &Heard) -> bool {
+    heard.header("x-amz-target").ends_with("ListClusters")
+}
+
+#[tokio::test]
+async fn clusters_that_cannot_be_listed_cost_none_that_are_named() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "shop,bank-*")]).await;
+    let task = Task::start().await;
+    sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
+    let denied = Answer::of(400, "application/x-amz-json-1.1", r#"{"__type":"AccessDeniedException"}"#);
+    sandbox.aws.fail_always(lists_clusters, Fault::Answer(denied));
+    assert_eq!(sandbox.tick().await.unwrap()["targets_up"], 1);
+}
+
+#[tokio::test]
+async fn clusters_stay_known_while_their_list_is_throttled() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "sh*")]).await;
+    let task = Task::start().await;
+    sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
+    assert_eq!(sandbox.tick().await.unwrap()["targets_up"], 1);
+    let throttled = Answer::of(400, "application/x-amz-json-1.1", r#"{"__type":"ThrottlingException"}"#);
+    sandbox.aws.fail_always(lists_clusters, Fault::Answer(throttled));
+    assert_eq!(sandbox.tick().await.unwrap()["targets_up"], 1);
+}
+
+#[tokio::test]
+async fn a_target_that_there_is_no_time_for_is_not_called_down() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "1s")]).await;
+    let hanging = Task::ill(Answer::Hang).await;
+    for _ in 0..200 {
+        sandbox.aws.ecs().add_task("shop", "cart", Some(hanging.port()));
+    }
+    let deadline = Deadline::after(Duration::from_secs(4));
+    let tick = Event::parse(r#"{"sidecarless":"tick"}"#);
+    let summary = sandbox.pipeline.handle(tick, &deadline).await.unwrap().into_json();
+    let (down, refused) = (summary["targets_down"].as_u64().unwrap(), summary["refused"].as_u64().unwrap());
+    assert_eq!(sandbox.amp.named("up").len() as u64, down, "{summary}");
+    assert!(down >= 64 && refused >= 64 && down + refused == 200, "{summary}");
+}
+
 #[tokio::test]
 async fn an_ill_endpoint_is_down_and_costs_no_other() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
@@ -125,6 +168,8 @@ async fn an_ill_endpoint_is_down_and_costs_no_other() {
         Task::ill(Answer::of(200, "text/html", "<html>")).await,
         Task::ill(Answer::of(500, "text/plain", "oops")).await,
         Task::ill(redirect).await,
+        // It has the address of another task by now.
+        Task::ill(Answer::of(200, "application/json", include_str!("golden/task.json"))).await,
     ];
     let mut expected: BTreeMap<String, f64> = BTreeMap::new();
     for (number, task) in ill.iter().enumerate() {
@@ -138,7 +183,7 @@ async fn an_ill_endpoint_is_down_and_costs_no_other() {
 
     let summary = sandbox.tick().await.unwrap();
 
-    assert_eq!((summary["targets_up"].as_u64(), summary["targets_down"].as_u64()), (Some(1), Some(7)), "{summary}");
+    assert_eq!((summary["targets_up"].as_u64(), summary["targets_down"].as_u64()), (Some(1), Some(8)), "{summary}");
     let up = sandbox.amp.named("up");
     let up: BTreeMap<String, f64> =
         up.into_iter().map(|(labels, value)| (labels["aws_ecs_task_id"].clone(), value)).collect();
@@ -207,9 +252,9 @@ async fn a_task_gets_its_default_series() {
         "aws_ecs_cluster_name=shop",
         "aws_ecs_launchtype=fargate",
         "aws_ecs_service_name=cart-svc",
-        "aws_ecs_task_arn=arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e6c1d2b3a49788e7d6c5b4a392817",
+        "aws_ecs_task_arn=arn:aws:ecs:eu-west-1:111122223333:task/shop/00000000000000000000000000000001",
         "aws_ecs_task_family=cart",
-        "aws_ecs_task_id=5f0e6c1d2b3a49788e7d6c5b4a392817",
+        "aws_ecs_task_id=00000000000000000000000000000001",
         "aws_ecs_task_launch_type=FARGATE",
         "aws_ecs_task_revision=12",
         "aws_ecs_task_version=12",

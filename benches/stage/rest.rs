@@ -31,8 +31,13 @@ pub(super) fn translate_stats(containers: usize) -> Work {
     let options = stats::Options::default();
     work(move || {
         let mut batch = SeriesBatch::default();
-        let report =
-            stats::Report { task: &task, stats: &documents, at_ms: payload::NOW_MS, network_mode: Some("awsvpc") };
+        let report = stats::Report {
+            task: &task,
+            stats: &documents,
+            at_ms: payload::NOW_MS,
+            network_mode: Some("awsvpc"),
+            service: None,
+        };
         stats::series(&report, &Labels::default(), &options, &mut batch);
         batch
     })

@@ -1,13 +1,15 @@
 //! GET a page from a target: with a time-out, a cap on its size, and no redirects.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HeaderMap};
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 
 use super::inflate::capped;
 use super::pages::PageTarget;
@@ -17,6 +19,9 @@ use crate::model::exposition::{self, Format};
 
 /// The most a stats document may weigh. Docker's stats of one container are 2 to 10 KB; a task has at most ten containers.
 const STATS_BYTES: usize = 4 << 20;
+
+/// Pages read side by side; each may weigh megabytes. Those that have yet to answer weigh nothing.
+const PAGES_READ_AT_ONCE: usize = 16;
 
 /// A scrape failed; the target is down.
 #[derive(Debug, Error)]
@@ -53,13 +58,14 @@ pub struct Scraper {
     http: reqwest::Client,
     timeout: Duration,
     page_bytes: usize,
+    reading: Arc<Semaphore>,
 }
 
 impl Scraper {
     /// `timeout` covers a whole scrape; `page_bytes` is the most a page of metrics may weigh, before and after it is
     /// inflated. `http` must not follow redirects.
     pub fn new(http: reqwest::Client, timeout: Duration, page_bytes: usize) -> Self {
-        Self { http, timeout, page_bytes }
+        Self { http, timeout, page_bytes, reading: Arc::new(Semaphore::new(PAGES_READ_AT_ONCE)) }
     }
 
     /// `/task` and `/task/stats` of a target, side by side.
@@ -77,14 +83,18 @@ impl Scraper {
             .header(ACCEPT, exposition::ACCEPT)
             .header(ACCEPT_ENCODING, "gzip")
             .header("x-prometheus-scrape-timeout-seconds", self.timeout.as_secs_f64().to_string());
-        let fetched = deadline.within(self.timeout, fetch(request, self.page_bytes)).await;
-        let (headers, body) = fetched.ok_or(ScrapeError::TimedOut(self.timeout))??;
-        let format = Format::of(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
+        let page = async {
+            let response = answered(request).await?;
+            let format = Format::of(response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
+            let _turn = self.reading.acquire().await;
+            Ok((read(response, self.page_bytes).await?, format))
+        };
+        let (body, format) = deadline.within(self.timeout, page).await.ok_or(ScrapeError::TimedOut(self.timeout))??;
         Ok(Page { body: inflated(body, self.page_bytes)?, format })
     }
 
     async fn page(&self, address: SocketAddr, path: String) -> Result<Bytes, ScrapeError> {
-        Ok(fetch(self.get(address, &path), STATS_BYTES).await?.1)
+        read(answered(self.get(address, &path)).await?, STATS_BYTES).await
     }
 
     /// A target is asked once a minute: a kept connection would only be one of Lambda's 1,024 open files.
@@ -93,17 +103,16 @@ impl Scraper {
     }
 }
 
-async fn fetch(request: RequestBuilder, limit: usize) -> Result<(HeaderMap, Bytes), ScrapeError> {
-    let failed = |error: reqwest::Error| ScrapeError::Connection(root_cause(&error));
-    let mut response = request.send().await.map_err(failed)?;
-    if response.status() != StatusCode::OK {
-        return Err(ScrapeError::Status(response.status()));
-    }
+async fn answered(request: RequestBuilder) -> Result<Response, ScrapeError> {
+    let response = request.send().await.map_err(failed)?;
+    if response.status() == StatusCode::OK { Ok(response) } else { Err(ScrapeError::Status(response.status())) }
+}
+
+async fn read(mut response: Response, limit: usize) -> Result<Bytes, ScrapeError> {
     let declared = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
     if declared > limit {
         return Err(ScrapeError::TooLarge(limit));
     }
-    let headers = response.headers().clone();
     let mut body = Vec::with_capacity(declared);
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > limit {
@@ -111,7 +120,11 @@ async fn fetch(request: RequestBuilder, limit: usize) -> Result<(HeaderMap, Byte
         }
         body.extend_from_slice(&chunk);
     }
-    Ok((headers, body.into()))
+    Ok(body.into())
+}
+
+fn failed(error: reqwest::Error) -> ScrapeError {
+    ScrapeError::Connection(root_cause(&error))
 }
 
 /// The page itself: its first bytes say whether it is compressed (RFC 1952, section 2.3.1).

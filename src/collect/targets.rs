@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::model::target::{Task, TaskContainer, is_plain_path};
+use crate::model::target::{NetworkBinding, Task, TaskContainer, is_plain_path};
 
 /// Docker label with the container port of a stats endpoint.
 pub const STATS_PORT: &str = "sidecarless.stats.port";
@@ -149,7 +149,9 @@ pub(super) fn reachable_port(task: &Task, container: &TaskContainer, port: u16) 
     if !matches!(&*task.network_mode, "bridge" | "") || task.launch_type.as_ref() == "FARGATE" {
         return Ok(port);
     }
-    let binding = container.network_bindings.iter().find(|binding| binding.container_port == port);
+    // What is scraped answers over TCP; one port may be bound for both.
+    let is_bound = |binding: &&NetworkBinding| binding.container_port == port && &*binding.protocol != "udp";
+    let binding = container.network_bindings.iter().find(is_bound);
     let not_bound = || Dropped::NotBound { container: container.name.to_string(), port };
     binding.map(|binding| binding.host_port).ok_or_else(not_bound)
 }
@@ -161,13 +163,18 @@ fn shortened(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::target::NetworkBinding;
 
     fn task(labels: &[(&str, &str)], address: Option<&str>, network_mode: &str) -> Arc<Task> {
         let container = TaskContainer {
             name: "cart".into(),
             docker_labels: labels.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
-            network_bindings: vec![NetworkBinding { container_port: 9000, host_port: 32_781, protocol: "tcp".into() }],
+            network_bindings: [(32_780, "udp"), (32_781, "tcp")]
+                .map(|(host_port, protocol)| NetworkBinding {
+                    container_port: 9000,
+                    host_port,
+                    protocol: protocol.into(),
+                })
+                .into(),
             ..TaskContainer::default()
         };
         Arc::new(Task {

@@ -117,9 +117,8 @@ impl XRay {
     /// Makes one call until all of its documents are delivered, refused one by one, or out of time; or until it is
     /// refused as a whole.
     async fn persist(&self, mut documents: Vec<Document>, deadline: &Deadline) -> (Sent, Option<Refused>) {
-        let seed =
-            documents.first().map_or(0, |document| u64::from_str_radix(&document.ids().id, 16).unwrap_or_default());
-        let mut retry = Retry::new(seed);
+        let bytes: usize = documents.iter().map(Document::escaped_len).sum();
+        let mut retry = Retry::new(bytes as u64 ^ deadline.now_ms().cast_unsigned());
         let mut sent = Sent::default();
         loop {
             let before = documents.len();

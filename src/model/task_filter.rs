@@ -72,6 +72,12 @@ impl TaskFilter {
         }
     }
 
+    /// Whether a rule is about a tag.
+    pub fn asks_for_tags(&self) -> bool {
+        let mut conditions = self.keep.iter().chain(&self.drop).flat_map(|rule| &rule.conditions);
+        conditions.any(|condition| matches!(condition.subject, Subject::Tag(_)))
+    }
+
     /// Whether every task is kept.
     pub fn is_empty(&self) -> bool {
         self.keep.is_empty() && self.drop.is_empty()

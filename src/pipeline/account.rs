@@ -73,6 +73,11 @@ impl Round {
         }
     }
 
+    /// Counts a target that there was no time for.
+    pub(super) fn not_asked(&mut self) {
+        self.refused.add("target_not_asked", 1, || "those before it took all the time that there was".into());
+    }
+
     /// Counts a log event that was read.
     pub(super) fn read_event(&mut self, outcome: stats::Outcome) {
         self.events += 1;
@@ -153,6 +158,10 @@ impl Round {
 pub(super) fn discovery(discovered: &Discovered) {
     failures(&discovered.failures);
     let recalled = discovered.recalled;
+    let gone = discovered.gone;
+    if gone > 0 {
+        tracing::info!(gone, "{gone} tasks have gone since they were listed");
+    }
     if recalled > 0 {
         tracing::warn!(recalled, "{recalled} tasks are taken as they were in the last minutes");
     }

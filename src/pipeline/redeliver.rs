@@ -52,7 +52,7 @@ impl Pipeline {
         if deadline.left() < LEAST_TIME {
             return Err(Again::Later("this invocation has no time left".into()));
         }
-        let (items, names) = (spooled.cargo.items(), spooled.cargo.names(NAMES_TOLD));
+        let items = spooled.cargo.items();
         let waited_s = (deadline.now_ms() - spooled.first_ms) / 1_000;
         self.own.see(|sights| sights.saw_waiting(waited_s));
         let (signal, (delivered, rejected)) = match spooled.cargo {
@@ -68,6 +68,9 @@ impl Pipeline {
         });
         tracing::info!(items, delivered, waited_s, "{delivered} of {items} spooled items delivered after {waited_s} s");
         if !rejected.is_empty() {
+            // Read once more, since it is rare that anybody has to be told.
+            let names =
+                Spooled::parse(&message.body).map(|spooled| spooled.cargo.names(NAMES_TOLD)).unwrap_or_default();
             let (lost, reasons, names) = (rejected.total(), rejected.to_string(), listed(names));
             tracing::error!(
                 rejected = lost,

@@ -12,6 +12,7 @@ use super::pages::ScrapedPage;
 use crate::collect::scrape::{ScrapeError, StatsBodies};
 use crate::collect::targets::{self, StatsTarget};
 use crate::deadline::Deadline;
+use crate::model::arn::TaskArn;
 use crate::model::refusal::Refusals;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::stats::{StatsDocument, TaskDocument};
@@ -21,11 +22,13 @@ use crate::translate::{health, stats};
 /// Stats endpoints scraped side by side: most of a scrape is waiting for the task.
 const STATS_AT_ONCE: usize = 64;
 
-/// Pages scraped side by side; each may weigh megabytes.
-const PAGES_AT_ONCE: usize = 16;
+/// Pages scraped side by side: as above. Few of them are read at the same time, which is for the scraper to see to.
+const PAGES_AT_ONCE: usize = 64;
 
 /// What a target answered.
 enum Scraped<'a> {
+    /// It was not asked: there was no time for its answer.
+    Nothing,
     Stats(ScrapedStats<'a>),
     Page(ScrapedPage<'a>),
 }
@@ -38,7 +41,8 @@ struct ScrapedStats<'a> {
 }
 
 impl Pipeline {
-    /// Scrapes everything that the tasks declare. Neither kind of target waits for the other.
+    /// Scrapes everything that the tasks declare. Neither kind of target waits for the other. A target that cannot be given
+    /// its time, because others took theirs to the end, is not asked: that it does not answer would say nothing of it.
     pub(super) async fn scrape(
         &self,
         tasks: &[Arc<Task>],
@@ -47,15 +51,23 @@ impl Pipeline {
         out: &mut SeriesBatch,
     ) {
         let (stats, pages) = (self.stats_targets(tasks, round), self.page_targets(tasks, round));
+        // A short invocation is better than none.
+        let least = self.settings.scrape_timeout.min(deadline.left() / 4);
+        let has_time = || deadline.left() >= least;
         let stats = stream::iter(&stats)
-            .map(|target| async move { Scraped::Stats(self.scrape_stats(target, deadline).await) })
+            .map(|target| async move {
+                if has_time() { Scraped::Stats(self.scrape_stats(target, deadline).await) } else { Scraped::Nothing }
+            })
             .buffer_unordered(STATS_AT_ONCE);
         let pages = stream::iter(&pages)
-            .map(|target| async move { Scraped::Page(self.scrape_page(target, deadline).await) })
+            .map(|target| async move {
+                if has_time() { Scraped::Page(self.scrape_page(target, deadline).await) } else { Scraped::Nothing }
+            })
             .buffer_unordered(PAGES_AT_ONCE);
         let mut scrapes = pin!(stream::select(stats, pages));
         while let Some(scraped) = scrapes.next().await {
             match scraped {
+                Scraped::Nothing => round.not_asked(),
                 Scraped::Stats(stats) => {
                     let said = self.write_stats(&stats, out);
                     round.heard(&stats.target.task, stats.target.address, said);
@@ -88,8 +100,13 @@ impl Pipeline {
         let said = scraped.bodies.as_ref().map_err(ScrapeError::to_string).and_then(|bodies| {
             let document = TaskDocument::parse(&bodies.task).map_err(|error| error.to_string())?;
             let statistics = StatsDocument::parse(&bodies.stats).map_err(|error| error.to_string())?;
-            let network_mode = Some(&*task.network_mode);
-            let report = stats::Report { task: &document, stats: &statistics, at_ms: scraped.at_ms, network_mode };
+            // An address may be another task's by now; and whose series these are is not for the endpoint to say.
+            if TaskArn::parse(&document.task_arn).is_none_or(|arn| arn.id != &*task.id) {
+                return Err("it answered with the stats of another task".into());
+            }
+            let (network_mode, service) = (Some(&*task.network_mode), task.service.as_deref());
+            let at_ms = scraped.at_ms;
+            let report = stats::Report { task: &document, stats: &statistics, at_ms, network_mode, service };
             Ok(stats::series(&report, &extra, &self.settings.stats, out).refused)
         });
         let labels = self.labelled(task, health::stats_target_labels(task, &scraped.target.address.to_string()));

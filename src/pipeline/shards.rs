@@ -22,8 +22,10 @@ pub(super) struct Shards {
 impl Pipeline {
     /// Sends a message for each page and round of the minute; when the tasks are few, only for the later rounds.
     pub(super) async fn send_shards(&self, listing: &Listing, deadline: &Deadline) -> Shards {
-        let inline = listing.tasks() <= self.settings.inline_tasks;
-        let Some(queue) = self.shard_queue.as_ref().filter(|_| self.settings.sources.endpoint) else {
+        let pages = self.discovery.pages_of(listing, deadline);
+        let inline = pages.iter().map(|page| page.tasks.len()).sum::<usize>() <= self.settings.inline_tasks;
+        let scrapes = self.settings.sources.endpoint || self.settings.sources.prometheus;
+        let Some(queue) = self.shard_queue.as_ref().filter(|_| scrapes) else {
             return Shards { inline: true, ..Shards::default() };
         };
         let now_ms = deadline.now_ms();
@@ -31,7 +33,7 @@ impl Pipeline {
         let shards = delays.flat_map(|delay_s| {
             let due_ms = now_ms + i64::from(delay_s) * 1_000;
             let shard = move |page: &Page| (Shard::new(page.cluster.clone(), page.tasks.clone(), due_ms), delay_s);
-            listing.pages.iter().map(shard)
+            pages.iter().map(shard)
         });
         let sent = queue.send(shards.collect(), deadline).await;
         if let Some(why) = sent.why {
@@ -60,21 +62,30 @@ impl Pipeline {
         let (mut round, mut batch) = (Round::default(), SeriesBatch::default());
         for message in messages {
             match self.scrape_shard(&message, &mut round, deadline, &mut batch).await {
-                Ok(()) => done.push(message.id),
+                Ok(()) => done.push(message),
                 Err(reason) => {
                     tracing::warn!(message_id = message.id, reason, "shard {} comes again: {reason}", message.id);
-                    failed.push(message.id);
+                    failed.push(message);
                 }
             }
         }
-        if done.is_empty() {
-            return failed;
+        if !done.is_empty() {
+            let account = self.write(batch, &mut round, deadline).await;
+            if round.finish_event("shards", &account, deadline).is_err() {
+                failed.extend(done);
+            }
         }
-        let account = self.write(batch, &mut round, deadline).await;
-        if round.finish_event("shards", &account, deadline).is_err() {
-            failed.extend(done);
+        for message in &failed {
+            self.soon(message, deadline).await;
         }
-        failed
+        failed.into_iter().map(|message| message.id).collect()
+    }
+
+    /// Lets a shard come again while its scrapes are still worth something, which is long before the queue's own time.
+    async fn soon(&self, message: &Message, deadline: &Deadline) {
+        if let Some(spool) = &self.spool {
+            spool.back_off(&message.receipt_handle, 1, deadline).await;
+        }
     }
 
     async fn scrape_shard(

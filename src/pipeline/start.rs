@@ -12,7 +12,7 @@ use crate::aws::post::SignedPost;
 use crate::aws::sign::Signer;
 use crate::aws::sts::Sts;
 use crate::clients::{self, ClientError};
-use crate::collect::discover::{Discovery, Ec2};
+use crate::collect::discover::{Discovery, Ec2, WantedTags};
 use crate::collect::insights::Insights;
 use crate::collect::receive::Gate;
 use crate::collect::scrape::Scraper;
@@ -59,13 +59,7 @@ impl Pipeline {
             gate: Gate::new(settings.auth, settings.tokens.clone())
                 .with_callers(settings.iam_callers.clone())
                 .within_memory(settings.memory_mb),
-            discovery: Discovery::new(
-                clients::ecs(aws),
-                ec2,
-                &settings.clusters,
-                settings.tasks.clone(),
-                settings.tag_labels.wants_clusters(),
-            ),
+            discovery: discovery(&settings, aws, ec2),
             scraper: Scraper::new(http, settings.scrape_timeout, settings.pages.body_limit),
             pages_before: PagesBefore::default(),
             insights: Insights::new(clients::logs(aws)),
@@ -83,6 +77,14 @@ impl Pipeline {
             settings,
         })
     }
+}
+
+fn discovery(settings: &Settings, aws: &SdkConfig, ec2: Ec2) -> Discovery {
+    let tags = WantedTags {
+        of_tasks: settings.tag_labels.wants_tasks() || settings.tasks.asks_for_tags(),
+        of_clusters: settings.tag_labels.wants_clusters(),
+    };
+    Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone(), tags)
 }
 
 fn remote_write(settings: &Settings, post: &SignedPost) -> Option<RemoteWrite> {

@@ -21,6 +21,11 @@ pub struct TagLabels {
 }
 
 impl TagLabels {
+    /// Whether the tags of tasks become labels.
+    pub fn wants_tasks(&self) -> bool {
+        !self.task.is_empty()
+    }
+
     /// Whether the tags of clusters have to be asked for.
     pub fn wants_clusters(&self) -> bool {
         !self.cluster.is_empty()

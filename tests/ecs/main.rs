@@ -26,15 +26,17 @@ fn arn(kind: &str, name: &str) -> String {
     format!("arn:aws:ecs:eu-west-1:111122223333:{kind}/{name}")
 }
 
-/// A running Fargate task at a loopback address.
+/// A running Fargate task at a loopback address, which is made of the number in its id.
 fn task(cluster: &str, id: &str, family: &str) -> Value {
+    let number: u8 = id[1..].parse().unwrap_or_default();
+    let address = format!("127.0.0.{}", number.max(1));
     json!({
         "taskArn": arn("task", &format!("{cluster}/{id}")), "clusterArn": arn("cluster", cluster),
         "taskDefinitionArn": arn("task-definition", &format!("{family}:1")), "group": format!("service:{family}-svc"),
         "launchType": "FARGATE", "lastStatus": "RUNNING", "desiredStatus": "RUNNING", "cpu": "512", "memory": "1024",
         "version": 3,
         "attachments": [{"type": "ElasticNetworkInterface",
-            "details": [{"name": "privateIPv4Address", "value": "127.0.0.1"}]}],
+            "details": [{"name": "privateIPv4Address", "value": address}]}],
         "containers": [{"name": "app", "lastStatus": "RUNNING"}],
     })
 }
@@ -153,7 +155,8 @@ fn a_tick_reads_exactly_one_minute_of_insights_however_many_pages_it_has() {
     assert_eq!(cpu.len(), 1, "{series:?}");
     assert_eq!(cpu[0].samples, [(at, 100.0)]);
     assert_eq!(named(&series, "ecs_task_memory_utilized", "gone").len(), 1);
-    assert!(named(&series, "ecs_task_memory_utilized", "t9").is_empty(), "the endpoint is the better source");
+    let of_endpoint = named(&series, "ecs_task_memory_utilized", "t9");
+    assert!(of_endpoint.iter().all(|one| one.samples[0].0 != at), "the endpoint is the better source");
     assert!(series.iter().any(|one| one.name() == "ecs_service_running_task_count" && one.samples == [(at, 1.0)]));
 }
 
@@ -352,6 +355,52 @@ fn a_state_change_event_writes_what_the_sweep_writes() {
 }
 
 #[test]
+fn an_event_in_a_fresh_environment_asks_for_the_tags_that_it_does_not_tell() {
+    let mut stand = Stand::new();
+    let now = now_ms();
+    let detail = killed("dead", "cart", now);
+    stand.world(|world| {
+        world.definitions.extend([definition("cart", "awsvpc", None)]);
+        let mut described = detail.clone();
+        described["tags"] = json!([{"key": "team", "value": "checkout"}, {"key": "env", "value": "prod"}]);
+        world.stopped.insert("shop".into(), vec![described]);
+    });
+    stand.start(&[("SIDECARLESS_TAG_LABELS", "team"), ("SIDECARLESS_TASKS", "tag.env=prod")]);
+    let at = jiff::Timestamp::from_millisecond(now).expect("a time").to_string();
+    let mut detail = detail;
+    detail["stoppedAt"] = json!(at);
+    let reply = stand
+        .invoke(&json!({"detail-type": "ECS Task State Change", "source": "aws.ecs", "time": at, "detail": detail}));
+    assert_eq!(reply["stopped"], 1, "{reply}");
+    assert_eq!(stand.counted(), counts(&[("DescribeTaskDefinition", 1), ("DescribeTasks", 1)]));
+    assert_eq!(named(&stand.take_series(), "ecs_task_stopped_info", "dead")[0].label("tag_team"), "checkout");
+}
+
+#[test]
+fn a_task_without_an_address_of_its_own_is_at_its_hosts_only_if_it_shares_its_network() {
+    for (mode, machine, expected) in [("none", "i-0a", 0), ("awsvpc", "i-0a", 0), ("bridge", "mi-0a", 1)] {
+        let mut stand = Stand::new();
+        let port = stand.port;
+        let host = arn("container-instance", "shop/c1");
+        stand.world(|world| {
+            world.definitions.extend([definition("web", mode, Some(port))]);
+            world.hosts.insert(host.clone(), (machine.into(), "127.0.0.1".into()));
+            let mut task = task("shop", "t1", "web");
+            task["attachments"] = json!([]);
+            task["launchType"] = json!("EC2");
+            task["containerInstanceArn"] = json!(host);
+            world.tasks.insert("shop".into(), vec![task]);
+        });
+        stand.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_STATS", "endpoint")]);
+        for _ in 0..2 {
+            assert_eq!(stand.invoke(&tick(this_minute()))["targets_up"], 0, "{mode}");
+        }
+        let asked = stand.counted().remove("DescribeContainerInstances").unwrap_or_default();
+        assert_eq!(asked, expected, "{mode}: what EC2 does not know is not asked again");
+    }
+}
+
+#[test]
 fn a_bridge_task_is_scraped_at_its_hosts_port() {
     let mut stand = Stand::new();
     let port = stand.port;
@@ -419,6 +468,27 @@ fn many_tasks_become_a_message_per_page_and_round_and_come_back() {
     let other = json!({"sidecarless": "shard", "v": 1, "cluster": "elsewhere", "tasks": ["t0"], "due_ms": now_ms()});
     let records = json!({"Records": [record("m4", &json!(other.to_string()))]});
     assert_eq!(stand.invoke(&records), json!({"batchItemFailures": [{"itemIdentifier": "m4"}]}));
+}
+
+#[test]
+fn pages_of_many_tasks_are_scraped_by_shards_as_well() {
+    let mut stand = Stand::new();
+    shop_of(&stand, 150);
+    stand.start(&[QUEUE, ("SIDECARLESS_INLINE_TASKS", "100"), ("SIDECARLESS_STATS", "prometheus")]);
+    assert_eq!(stand.invoke(&tick(this_minute()))["shards_sent"], 2);
+}
+
+#[test]
+fn a_shard_that_failed_comes_again_while_its_scrapes_are_worth_something() {
+    let mut stand = Stand::new();
+    stand.world(|world| world.faults.insert(("DescribeTasks".into(), "shop".into()), "AccessDeniedException".into()));
+    stand.start(&[QUEUE, ("SIDECARLESS_SPOOL_QUEUE_URL", QUEUE.1)]);
+    let shard = json!({"sidecarless": "shard", "v": 1, "cluster": "shop", "tasks": ["t0"], "due_ms": now_ms()});
+    let record = json!({"messageId": "m1", "receiptHandle": "h", "body": shard.to_string(), "eventSource": "aws:sqs"});
+    assert_eq!(stand.invoke(&json!({"Records": [record]})), json!({"batchItemFailures": [{"itemIdentifier": "m1"}]}));
+    let calls = stand.world(|world| std::mem::take(&mut world.calls));
+    let waits: Vec<_> = calls.iter().filter_map(|(_, body)| body["VisibilityTimeout"].as_i64()).collect();
+    assert!(waits.len() == 1 && waits[0] <= 30, "{waits:?}: a minute after its time it is too late");
 }
 
 #[test]

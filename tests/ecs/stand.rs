@@ -236,7 +236,7 @@ fn answer(request: &Request, shared: &(Mutex<World>, Condvar)) -> Answer {
             written(&request.body, &mut world);
             (200, String::new(), Vec::new())
         }
-        "/task" | "/task/stats" => stats(request),
+        "/task" | "/task/stats" => stats(request, &world),
         _ if request.target.is_empty() => ec2(&request.body, &mut world),
         _ => call(request, &mut world),
     }
@@ -270,13 +270,16 @@ fn written(body: &[u8], world: &mut World) {
     }
 }
 
-/// What the endpoint of a task says, which is known by its address.
-fn stats(request: &Request) -> Answer {
+/// What the endpoint of a task says, which is known by its address; who has none is reached at its host's.
+fn stats(request: &Request, world: &World) -> Answer {
+    let host = request.host.split(':').next().unwrap_or_default();
+    let address = |task: &Value| task["attachments"][0]["details"][0]["value"].as_str().map(str::to_owned);
+    let mut tasks = world.tasks.values().flatten();
+    let task = tasks.find(|task| address(task).is_none_or(|address| address == host));
     let body = match request.path.as_str() {
         "/task" => {
-            let task = request.host.split(':').next().unwrap_or_default().replace('.', "");
-            json!({"Cluster": "shop", "TaskARN": format!("arn:aws:ecs:eu-west-1:111122223333:task/shop/{task}"),
-            "Family": "cart", "Revision": "1", "Limits": {"CPU": 0.5, "Memory": 1024}, "Containers": []})
+            json!({"Cluster": "shop", "TaskARN": task.map(|task| &task["taskArn"]), "Family": "cart", "Revision": "1",
+            "Limits": {"CPU": 0.5, "Memory": 1024}, "Containers": []})
         }
         _ => json!({}),
     };
@@ -350,6 +353,7 @@ fn ok(operation: &str, cluster: &str, body: &Value, world: &World) -> Result<Val
             let sent = entries.map(|entry| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "x"}));
             json!({"Successful": sent.collect::<Vec<_>>(), "Failed": []})
         }
+        "ChangeMessageVisibility" => json!({}),
         other => panic!("nobody knows {other}"),
     })
 }

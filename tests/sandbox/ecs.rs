@@ -1,6 +1,7 @@
 //! ECS: clusters, tasks and task definitions over AWS JSON 1.1, with real pages.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -173,8 +174,10 @@ fn family(arn: &str) -> &str {
 
 fn described(cluster: &str, task: &Running) -> Value {
     let family = family(&task.definition);
+    let number = u32::from_str_radix(&task.arn[task.arn.len() - 8..], 16).unwrap();
+    let address = Ipv4Addr::from_bits(0x7f00_0000 + number).to_string();
     let interface = json!({"id": "a", "type": "ElasticNetworkInterface", "status": "ATTACHED",
-        "details": [{"name": "privateIPv4Address", "value": "127.0.0.1"}]});
+        "details": [{"name": "privateIPv4Address", "value": address}]});
     json!({
         "taskArn": task.arn, "clusterArn": cluster_arn(cluster), "taskDefinitionArn": task.definition,
     "group": format!("service:{family}"), "launchType": "FARGATE", "lastStatus": task.status,

@@ -91,8 +91,9 @@ impl Fault {
 
 impl Server {
     pub(crate) async fn start(serve: impl Fn(&Heard) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        // Tasks have an address each, all of which lead here.
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let address = SocketAddr::new([127, 0, 0, 1].into(), listener.local_addr().unwrap().port());
         let (faults, serve): (Faults, Serve) = (Faults::default(), Arc::new(serve));
         let mut running = JoinSet::new();
         running.spawn(accept(listener, serve, Arc::clone(&faults)));

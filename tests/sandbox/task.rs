@@ -1,7 +1,9 @@
 //! A stats endpoint inside a task, well or ill.
 
+use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex};
 
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::http::{Answer, Heard, Server};
@@ -16,12 +18,7 @@ pub(crate) struct Task {
 impl Task {
     /// One that serves its documents.
     pub(crate) async fn start() -> Self {
-        let server = Server::start(|heard| match heard.path.as_str() {
-            "/task" => Answer::of(200, "application/json", TASK),
-            "/task/stats" => Answer::of(200, "application/json", STATS),
-            _ => Answer::of(404, "text/plain", "not found"),
-        });
-        Self { server: server.await }
+        Self { server: Server::start(documents).await }
     }
 
     /// One that answers everything with the same.
@@ -41,6 +38,21 @@ impl Task {
 
     pub(crate) fn port(&self) -> u16 {
         self.server.address.port()
+    }
+}
+
+/// The documents of the task whose address was asked: the stand-in of ECS gives the n-th task 127.0.0.n.
+fn documents(heard: &Heard) -> Answer {
+    match heard.path.as_str() {
+        "/task" => {
+            let address: SocketAddrV4 = heard.header("host").parse().unwrap();
+            let number = address.ip().to_bits() & 0xffff;
+            let mut task: Value = serde_json::from_str(TASK).unwrap();
+            task["TaskARN"] = json!(format!("arn:aws:ecs:eu-west-1:111122223333:task/shop/{number:032x}"));
+            Answer::json(&task)
+        }
+        "/task/stats" => Answer::of(200, "application/json", STATS),
+        _ => Answer::of(404, "text/plain", "not found"),
     }
 }
 

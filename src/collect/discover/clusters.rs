@@ -23,30 +23,45 @@ impl Wanted {
         }
     }
 
-    /// Names or ARNs of the clusters, as ListTasks takes them.
-    pub(super) async fn clusters(&self, api: &Api, deadline: &Deadline) -> Result<Vec<String>, DiscoveryError> {
+    /// Names or ARNs of the clusters, as ListTasks takes them; and what broke their list off, which costs none of those that
+    /// were listed before or are named without a glob.
+    pub(super) async fn clusters(&self, api: &Api, deadline: &Deadline) -> (Vec<String>, Option<DiscoveryError>) {
         let patterns = match self {
-            Wanted::Named(names) => return Ok(names.clone()),
+            Wanted::Named(names) => return (names.clone(), None),
             Wanted::Matching(patterns) => patterns,
         };
-        let (mut clusters, mut token) = (Vec::new(), None);
-        loop {
-            let request = api.client.list_clusters().set_next_token(token).send();
-            let output = api.call("ListClusters", "the account", deadline, request).await?;
-            clusters.extend(output.cluster_arns.unwrap_or_default());
-            token = output.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                break;
-            }
-        }
+        let (mut clusters, failure) = listed(api, deadline).await;
         clusters.retain(|arn| patterns.iter().any(|pattern| matches(pattern, arn)));
-        Ok(clusters)
+        if failure.is_some() {
+            let plain = patterns.iter().filter(|pattern| !glob::is_glob(pattern));
+            let unlisted: Vec<_> =
+                plain.filter(|name| !clusters.iter().any(|arn| matches(name, arn))).cloned().collect();
+            clusters.extend(unlisted);
+        }
+        (clusters, failure)
     }
 
     /// Whether a cluster that an event names, by its ARN, is one of them.
     pub(super) fn includes(&self, arn: &str) -> bool {
         let (Wanted::Named(patterns) | Wanted::Matching(patterns)) = self;
         patterns.iter().any(|pattern| matches(pattern, arn))
+    }
+}
+
+/// All clusters of the account, as far as they could be listed.
+async fn listed(api: &Api, deadline: &Deadline) -> (Vec<String>, Option<DiscoveryError>) {
+    let (mut clusters, mut token) = (Vec::new(), None);
+    loop {
+        let request = api.client.list_clusters().set_next_token(token).send();
+        let output = match api.call("ListClusters", "the account", deadline, request).await {
+            Ok(output) => output,
+            Err(error) => return (clusters, Some(error)),
+        };
+        clusters.extend(output.cluster_arns.unwrap_or_default());
+        token = output.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return (clusters, None);
+        }
     }
 }
 

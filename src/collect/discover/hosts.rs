@@ -23,7 +23,8 @@ const EC2_INSTANCE: &str = "i-";
 #[derive(Debug)]
 pub(super) struct Hosts {
     ec2: Ec2,
-    by_container_instance: Mutex<HashMap<Arc<str>, Host>>,
+    /// `None`: EC2 knows nothing of the machine.
+    by_container_instance: Mutex<HashMap<Arc<str>, Option<Host>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,9 +42,9 @@ impl Hosts {
     pub(super) async fn complete(&self, api: &Api, tasks: &mut [Task], deadline: &Deadline) -> Vec<DiscoveryError> {
         let failures = self.fetch(api, self.unknown(tasks), deadline).await;
         let hosts = self.hosts();
-        for task in tasks.iter_mut().filter(|task| task.address.is_none()) {
+        for task in tasks.iter_mut().filter(|task| needs_host(task)) {
             let host = task.container_instance_arn.as_ref().and_then(|arn| hosts.get(arn));
-            if let Some(host) = host {
+            if let Some(Some(host)) = host {
                 task.address = Some(host.address);
                 task.ec2_instance_id = Some(Arc::clone(&host.instance_id));
             }
@@ -55,7 +56,7 @@ impl Hosts {
     fn unknown(&self, tasks: &[Task]) -> HashMap<Arc<str>, BTreeSet<Arc<str>>> {
         let hosts = self.hosts();
         let mut unknown: HashMap<_, BTreeSet<_>> = HashMap::new();
-        for task in tasks.iter().filter(|task| task.address.is_none()) {
+        for task in tasks.iter().filter(|task| needs_host(task)) {
             let Some(arn) = task.container_instance_arn.as_ref().filter(|arn| !hosts.contains_key(*arn)) else {
                 continue;
             };
@@ -80,8 +81,10 @@ impl Hosts {
                 }
             }
         }
-        instances.retain(|(_, id)| id.starts_with(EC2_INSTANCE));
-        failures.extend(self.fetch_addresses(&instances, deadline).await);
+        let (of_ec2, others): (Vec<_>, Vec<_>) =
+            instances.into_iter().partition(|(_, id)| id.starts_with(EC2_INSTANCE));
+        self.hosts().extend(others.into_iter().map(|(arn, _)| (arn, None)));
+        failures.extend(self.fetch_addresses(&of_ec2, deadline).await);
         failures
     }
 
@@ -98,15 +101,21 @@ impl Hosts {
         }
         for (arn, instance_id) in instances {
             if let Some(&address) = addresses.get(&**instance_id) {
-                hosts.insert(Arc::clone(arn), Host { instance_id: Arc::clone(instance_id), address });
+                hosts.insert(Arc::clone(arn), Some(Host { instance_id: Arc::clone(instance_id), address }));
             }
         }
         failures
     }
 
-    fn hosts(&self) -> MutexGuard<'_, HashMap<Arc<str>, Host>> {
+    fn hosts(&self) -> MutexGuard<'_, HashMap<Arc<str>, Option<Host>>> {
         self.by_container_instance.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a task is reached at its host's address. A task of `awsvpc` has one of its own or none at all, and at that of
+/// the host of a task without network there is somebody else.
+fn needs_host(task: &Task) -> bool {
+    task.address.is_none() && !matches!(&*task.network_mode, "awsvpc" | "none")
 }
 
 /// ARNs of container instances with the ids of their machines.

@@ -54,7 +54,7 @@ impl Discovery {
         }
         let clusters = match self.identified.answer(session, deadline.now_ms()) {
             Some(_) => Vec::new(),
-            None => self.wanted.clusters(&self.api, deadline).await.unwrap_or_default(),
+            None => self.wanted.clusters(&self.api, deadline).await.0,
         };
         let task = self.identified(session, &clusters, deadline).await?;
         let role_of_task = task.task_role_arn.as_deref()?.rsplit('/').next()?;

@@ -1,6 +1,6 @@
 //! What ECS said of tasks a little while ago, for when it does not answer now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::arn::cluster_name;
@@ -46,6 +46,13 @@ impl Known {
         let known = self.known();
         let fresh = known.values().filter(|(task, seen_ms)| now_ms - seen_ms < KEPT_MS && *task.cluster == *name);
         fresh.map(|(task, _)| Arc::clone(task)).collect()
+    }
+
+    /// The ARNs of the clusters that tasks were seen in, but for those given by name or ARN.
+    pub(super) fn clusters_but(&self, given: &[String], now_ms: i64) -> BTreeSet<String> {
+        let given: BTreeSet<&str> = given.iter().map(|cluster| cluster_name(cluster)).collect();
+        let tasks = self.all(now_ms).into_iter().filter(|task| !given.contains(&*task.cluster));
+        tasks.map(|task| task.cluster_arn.to_string()).collect()
     }
 
     fn known(&self) -> MutexGuard<'_, Views> {

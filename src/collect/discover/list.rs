@@ -19,6 +19,15 @@ pub struct Page {
     pub tasks: Vec<String>,
 }
 
+impl Page {
+    /// As few as the tasks fit into.
+    pub(super) fn of_many(cluster: &str, tasks: &[String]) -> Vec<Page> {
+        // A page is never more than DescribeTasks takes, whatever the server thinks of our limit.
+        let chunks = tasks.chunks(TASKS_PER_PAGE.unsigned_abs() as usize);
+        chunks.map(|tasks| Page { cluster: cluster.to_owned(), tasks: tasks.to_vec() }).collect()
+    }
+}
+
 /// The tasks that are to run, in all wanted clusters.
 #[derive(Debug, Default)]
 pub struct Listing {
@@ -40,14 +49,15 @@ impl Listing {
 impl Discovery {
     /// Lists the running tasks of all wanted clusters.
     pub async fn list(&self, deadline: &Deadline) -> Listing {
-        let clusters = match self.wanted.clusters(&self.api, deadline).await {
-            Ok(clusters) => clusters,
-            Err(error) => return Listing { failures: vec![error], ..Listing::default() },
-        };
+        let (mut clusters, failure) = self.wanted.clusters(&self.api, deadline).await;
+        if failure.as_ref().is_some_and(|failure| failure.passing) {
+            let known = self.known.clusters_but(&clusters, deadline.now_ms());
+            clusters.extend(known.into_iter().filter(|arn| self.wanted.includes(arn)));
+        }
         let mut lists = stream::iter(&clusters)
             .map(|cluster| async move { (cluster, self.pages(cluster, DesiredStatus::Running, deadline).await) })
             .buffer_unordered(CLUSTERS_AT_ONCE);
-        let mut listing = Listing::default();
+        let mut listing = Listing { failures: failure.into_iter().collect(), ..Listing::default() };
         while let Some((cluster, (pages, failure))) = lists.next().await {
             listing.pages.extend(pages);
             if failure.as_ref().is_some_and(|failure| failure.passing) {
@@ -74,10 +84,7 @@ impl Discovery {
                 Ok(output) => output,
                 Err(error) => return (pages, Some(error)),
             };
-            let arns = output.task_arns.unwrap_or_default();
-            // A page is never more than DescribeTasks takes, whatever the server thinks of our limit.
-            let chunks = arns.chunks(TASKS_PER_PAGE.unsigned_abs() as usize);
-            pages.extend(chunks.map(|tasks| Page { cluster: cluster.to_owned(), tasks: tasks.to_vec() }));
+            pages.extend(Page::of_many(cluster, &output.task_arns.unwrap_or_default()));
             token = output.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
                 return (pages, None);

@@ -45,6 +45,15 @@ use crate::model::task_filter::TaskFilter;
 /// Clusters, and pages of tasks, asked for side by side.
 const CLUSTERS_AT_ONCE: usize = 4;
 
+/// Whether anybody asks for tags: as labels, or to filter tasks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WantedTags {
+    /// DescribeTasks brings them along; events do not.
+    pub of_tasks: bool,
+    /// They take calls of their own.
+    pub of_clusters: bool,
+}
+
 /// Finds tasks; keeps what does not change between the invocations of one environment.
 #[derive(Debug)]
 pub struct Discovery {
@@ -54,6 +63,7 @@ pub struct Discovery {
     definitions: Definitions,
     hosts: Hosts,
     cluster_tags: ClusterTags,
+    tags: WantedTags,
     known: Known,
     stopped: Stopped,
     identified: Identified,
@@ -71,6 +81,8 @@ pub struct Discovered {
     pub failures: Vec<DiscoveryError>,
     /// How many of the tasks are as they were some minutes ago.
     pub recalled: usize,
+    /// Tasks that ECS has forgotten since it listed them.
+    pub gone: usize,
 }
 
 impl Discovered {
@@ -86,14 +98,15 @@ impl Discovered {
 
 impl Discovery {
     /// `clusters` are names, ARNs and globs, as the setting has them.
-    pub fn new(ecs: Client, ec2: Ec2, clusters: &[String], filter: TaskFilter, with_cluster_tags: bool) -> Self {
+    pub fn new(ecs: Client, ec2: Ec2, clusters: &[String], filter: TaskFilter, tags: WantedTags) -> Self {
         Self {
             api: Api::new(ecs),
             wanted: Wanted::new(clusters),
             filter,
             definitions: Definitions::default(),
             hosts: Hosts::new(ec2),
-            cluster_tags: ClusterTags::new(with_cluster_tags),
+            cluster_tags: ClusterTags::new(tags.of_clusters),
+            tags,
             known: Known::default(),
             stopped: Stopped::default(),
             identified: Identified::default(),
@@ -104,13 +117,26 @@ impl Discovery {
     pub async fn describe_all(&self, listing: &Listing, deadline: &Deadline) -> Discovered {
         let mut discovered = self.describe(&listing.pages, deadline).await;
         discovered.failures.splice(0..0, listing.failures.iter().cloned());
-        let listed: BTreeSet<&str> = listing.pages.iter().flat_map(|page| &page.tasks).map(String::as_str).collect();
         for cluster in &listing.broken {
-            let before = self.known.of_cluster(cluster, deadline.now_ms());
-            let unlisted = before.into_iter().filter(|task| !listed.contains(&*task.arn) && is_to_run(task));
-            self.recall(unlisted.collect(), &mut discovered);
+            self.recall(self.unlisted(listing, cluster, deadline), &mut discovered);
         }
         discovered
+    }
+
+    /// The listed pages; and for clusters whose list broke off, the tasks of the last minutes that are in none of these.
+    pub fn pages_of(&self, listing: &Listing, deadline: &Deadline) -> Vec<Page> {
+        let unlisted = listing.broken.iter().flat_map(|cluster| {
+            let tasks = self.unlisted(listing, cluster, deadline).into_iter().map(|task| task.arn.to_string());
+            Page::of_many(cluster, &tasks.collect::<Vec<_>>())
+        });
+        listing.pages.iter().cloned().chain(unlisted).collect()
+    }
+
+    /// What is known from the last minutes of a cluster's tasks that were not listed.
+    fn unlisted(&self, listing: &Listing, cluster: &str, deadline: &Deadline) -> Vec<Arc<Task>> {
+        let listed: BTreeSet<&str> = listing.pages.iter().flat_map(|page| &page.tasks).map(String::as_str).collect();
+        let before = self.known.of_cluster(cluster, deadline.now_ms()).into_iter();
+        before.filter(|task| !listed.contains(&*task.arn) && is_to_run(task)).collect()
     }
 
     /// What ECS says of the tasks of some pages. Those that have gone since they were listed are left out: that is no
@@ -123,7 +149,10 @@ impl Discovery {
             .buffer_unordered(CLUSTERS_AT_ONCE);
         while let Some((page, answer)) = answers.next().await {
             match answer {
-                Ok(described) => tasks.extend(described),
+                Ok(described) => {
+                    discovered.gone += page.tasks.len().saturating_sub(described.len());
+                    tasks.extend(described);
+                }
                 Err(error) => {
                     let known = page.tasks.iter().filter_map(|arn| self.known.task(arn, deadline.now_ms()));
                     let known = if error.passing { known.collect() } else { Vec::new() };
@@ -162,11 +191,17 @@ impl Discovery {
         if !self.wanted.includes(&task.cluster_arn) {
             return (None, Vec::new());
         }
-        // Events tell no tags, and the task's series have them as labels.
+        let mut discovered = Discovered::default();
+        // Events tell no tags, and the task's series may have them as labels.
         if let Some(known) = self.known(&task.arn, deadline) {
             task.tags.clone_from(&known.tags);
+        } else if self.tags.of_tasks {
+            let page = Page { cluster: task.cluster_arn.to_string(), tasks: vec![task.arn.to_string()] };
+            match self.describe_page(&page, deadline).await {
+                Ok(described) => task.tags = described.into_iter().flat_map(|described| described.tags).collect(),
+                Err(error) => discovered.failures.push(error),
+            }
         }
-        let mut discovered = Discovered::default();
         self.complete(vec![task], &mut discovered, deadline).await;
         (discovered.tasks.pop().or_else(|| discovered.undefined.pop()), discovered.failures)
     }

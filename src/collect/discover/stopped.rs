@@ -62,7 +62,7 @@ impl Stopped {
         let tasks = self.tasks();
         let unknown: Vec<String> =
             pages.into_iter().flat_map(|page| page.tasks).filter(|arn| !tasks.contains_key(arn.as_str())).collect();
-        unknown.chunks(100).map(|tasks| Page { cluster: cluster.clone(), tasks: tasks.to_vec() }).collect()
+        Page::of_many(&cluster, &unknown)
     }
 
     /// Keeps those that have come to their end: the others are listed because they are told to stop.

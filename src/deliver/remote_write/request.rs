@@ -10,7 +10,7 @@ use crate::model::spool::Cargo;
 /// The most a request may weigh before compression. AMP's quota is 1 MB per request (Amazon Managed Service for Prometheus
 /// User Guide, "Service quotas"); whether compressed or not is not said, so it holds for both. A quarter is left so that
 /// what does not compress still fits into an SQS message of 1 MiB once it is base64. Snappy compresses blocks of 64 KiB, and
-/// knows nothing of one in the next: they are whole.
+/// knows nothing of one in the next: a request holds a whole number of them, as nearly as its series allow.
 pub(super) const REQUEST_BYTES: usize = 11 * (64 << 10);
 
 /// Remote write protocol.

@@ -68,7 +68,7 @@ impl Metadata<'_, '_> {
             }
         });
         if self.resource_only && self.compat == Compat::Adot && anything && json.ends_with('{') {
-            json.raw("\"default\":{}");
+            json.spliced(r#"\"default\":{}"#);
         }
     }
 

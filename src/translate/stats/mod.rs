@@ -41,6 +41,8 @@ pub struct Report<'a> {
     pub at_ms: i64,
     /// Of the task definition, where it is known: containers of an `awsvpc` task all report the task's network.
     pub network_mode: Option<&'a str>,
+    /// Of the task's group, for where the task does not say: agents of ECS before 1.63.1 on EC2, and agents of Anywhere.
+    pub service: Option<&'a str>,
 }
 
 /// What became of a report.
@@ -85,7 +87,11 @@ pub fn labels_of(task: &Task, container: Option<&TaskContainer>, options: &Optio
 
 fn edition(report: &Report<'_>, extra: &Labels, writer: &Writer<'_>, out: &mut SeriesBatch, outcome: &mut Outcome) {
     let numbers = writer.numbers;
-    let mut task_labels = of_task(&TaskIdentity::from(report.task), numbers, writer.options);
+    let mut identity = TaskIdentity::from(report.task);
+    if identity.service.is_empty() {
+        identity.service = report.service.unwrap_or_default();
+    }
+    let mut task_labels = of_task(&identity, numbers, writer.options);
     add_extra(&mut task_labels, extra);
     let mut total = total::Total::new(report, numbers);
     let mut seen = BTreeSet::new();
