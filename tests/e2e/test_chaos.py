@@ -101,12 +101,18 @@ def spans(random_: random.Random) -> tuple[set[Any], bytes]:
     return keys, request.SerializeToString()
 
 
+class Target(ThreadingHTTPServer):
+    arn: str
+
+
 class Stats(BaseHTTPRequestHandler):
     """What a task says of itself."""
 
     def do_GET(self) -> None:
+        assert isinstance(self.server, Target)
         name = "task-stats.json" if self.path.endswith("/stats") else "task.json"
-        body = (ROOT / "tests" / "golden" / name).read_bytes()
+        recorded = json.loads((ROOT / "tests" / "golden" / name).read_bytes())
+        body = json.dumps(recorded if name == "task-stats.json" else {**recorded, "TaskARN": self.server.arn}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -268,9 +274,10 @@ def run_targets(aws: str) -> None:
     ecs.client("ecs", aws).create_cluster(clusterName=ecs.CLUSTER)
     for number in range(1, TARGETS + 1):
         task = ecs.new_task(f"target-{number}", f"127.0.1.{number}")
-        server = ThreadingHTTPServer((task.address, task.stats_port), Stats)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
         ecs.run_task(aws, task, ecs.stats_labels(task.stats_port))
+        server = Target((task.address, task.stats_port), Stats)
+        server.arn = task.arn
+        threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
 def audit(chaos: Chaos, amp: str, aws: str) -> None:
