@@ -29,14 +29,26 @@ const FIRST_BACK_OFF: Duration = Duration::from_secs(30);
 /// Time for a call that only says when a message is to come back: the others of the batch wait for it.
 const BACK_OFF_CALL: Duration = Duration::from_secs(2);
 
-/// The longest back-off: two thirds of it lie within AMP's out-of-order window of an hour even for the fourth receipt.
+/// The longest back-off.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(900);
+
+/// The longest back-off of what AMP takes for ten minutes only, its widest out-of-order window: samples that wait until two
+/// minutes after an outage of eight are in time.
+const LONGEST_BACK_OFF_OF_SAMPLES: Duration = Duration::from_secs(120);
 
 /// The queue.
 #[derive(Clone, Debug)]
 pub struct Spool {
     sqs: Client,
     queue_url: String,
+}
+
+/// How long a message may be put off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It is worth nothing after some minutes: samples.
+    Short,
+    Long,
 }
 
 /// What became of what should wait.
@@ -113,8 +125,8 @@ impl Spool {
 
     /// Lets a message come back later the more often it has come already. A failure to say so is no harm: it then comes
     /// back after the queue's own visibility time-out.
-    pub async fn back_off(&self, receipt_handle: &str, receive_count: u32, deadline: &Deadline) {
-        let seconds = back_off(receive_count, receipt_handle).as_secs();
+    pub async fn back_off(&self, receipt_handle: &str, receive_count: u32, patience: Patience, deadline: &Deadline) {
+        let seconds = back_off(receive_count, patience, receipt_handle).as_secs();
         let call = self
             .sqs
             .change_message_visibility()
@@ -153,9 +165,13 @@ impl Kept {
 }
 
 /// Doubling with each receipt, spread over the upper half so that messages of one outage do not come back together.
-fn back_off(receive_count: u32, receipt_handle: &str) -> Duration {
+fn back_off(receive_count: u32, patience: Patience, receipt_handle: &str) -> Duration {
     let doublings = receive_count.saturating_sub(1).min(10);
-    let ceiling = FIRST_BACK_OFF.saturating_mul(1 << doublings).min(LONGEST_BACK_OFF);
+    let longest = match patience {
+        Patience::Short => LONGEST_BACK_OFF_OF_SAMPLES,
+        Patience::Long => LONGEST_BACK_OFF,
+    };
+    let ceiling = FIRST_BACK_OFF.saturating_mul(1 << doublings).min(longest);
     let spread =
         receipt_handle.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 100;
     ceiling / 2 + ceiling / 200 * spread
@@ -167,11 +183,28 @@ mod tests {
 
     #[test]
     fn a_message_that_keeps_coming_back_waits_longer() {
-        for (receive_count, most) in [(0, 30), (1, 30), (2, 60), (3, 120), (5, 480), (6, 900), (1_000, 900)] {
-            for handle in ["a", "b", "AQEBzWwaftRI0KuVm4tP"] {
-                let wait = back_off(receive_count, handle).as_secs();
-                assert!(wait >= most / 2 && wait <= most, "{receive_count}: {wait} of {most}");
+        for (receive_count, long, short) in
+            [(0, 30, 30), (1, 30, 30), (2, 60, 60), (3, 120, 120), (5, 480, 120), (6, 900, 120), (1_000, 900, 120)]
+        {
+            for (patience, most) in [(Patience::Long, long), (Patience::Short, short)] {
+                for handle in ["a", "b", "AQEBzWwaftRI0KuVm4tP"] {
+                    let wait = back_off(receive_count, patience, handle).as_secs();
+                    assert!(wait >= most / 2 && wait <= most, "{patience:?} {receive_count}: {wait} of {most}");
+                }
             }
+        }
+    }
+
+    #[test]
+    fn samples_of_an_outage_of_eight_minutes_come_back_within_amp_s_ten() {
+        let (outage_s, window_s) = (8 * 60, 10 * 60);
+        for handle in ["a", "b", "AQEBzWwaftRI0KuVm4tP"] {
+            let (mut at_s, mut receipts) = (0, 0);
+            while at_s < outage_s {
+                receipts += 1;
+                at_s += back_off(receipts, Patience::Short, handle).as_secs();
+            }
+            assert!(at_s <= window_s, "{handle}: {at_s} s");
         }
     }
 }

@@ -7,6 +7,7 @@ use super::settle::{KNOWN_TO_BE_DOWN, NAMES_TOLD};
 use super::{Pipeline, WITHOUT_PROMETHEUS};
 use crate::deadline::Deadline;
 use crate::deliver::remote_write::WriteBody;
+use crate::deliver::spool::Patience;
 use crate::invocation::Message;
 use crate::model::ledger::{Fate, Signal};
 use crate::model::otlp::split::Part;
@@ -20,7 +21,7 @@ const LEAST_TIME: Duration = Duration::from_millis(500);
 /// How a redelivery ended, but for success.
 enum Again {
     /// Its destination does not answer: the message comes again, later.
-    Later(String),
+    Later(Patience, String),
     /// Nobody can deliver it: it goes on to the dead-letter queue by failing until then.
     Poison(String),
 }
@@ -32,10 +33,10 @@ impl Pipeline {
         for message in messages {
             let Err(again) = self.redeliver_one(&message, deadline).await else { continue };
             match again {
-                Again::Later(why) => {
+                Again::Later(patience, why) => {
                     tracing::warn!(message_id = message.id, why, "message {} comes again: {why}", message.id);
                     if let Some(spool) = &self.spool {
-                        spool.back_off(&message.receipt_handle, message.receive_count, deadline).await;
+                        spool.back_off(&message.receipt_handle, message.receive_count, patience, deadline).await;
                     }
                 }
                 Again::Poison(why) => {
@@ -50,7 +51,7 @@ impl Pipeline {
     async fn redeliver_one(&self, message: &Message, deadline: &Deadline) -> Result<(), Again> {
         let spooled = Spooled::parse(&message.body).map_err(|unreadable| Again::Poison(unreadable.to_string()))?;
         if deadline.left() < LEAST_TIME {
-            return Err(Again::Later("this invocation has no time left".into()));
+            return Err(Again::Later(Patience::Short, "this invocation has no time left".into()));
         }
         let items = spooled.cargo.items();
         let waited_s = (deadline.now_ms() - spooled.first_ms) / 1_000;
@@ -83,7 +84,7 @@ impl Pipeline {
     }
 
     async fn rewrite(&self, request: WriteBody, deadline: &Deadline) -> Result<(u64, Refusals), Again> {
-        let later = |why: &str| Again::Later(format!("AMP: {why}"));
+        let later = |why: &str| Again::Later(Patience::Short, format!("AMP: {why}"));
         let Some(remote_write) = &self.remote_write else { return Err(later(WITHOUT_PROMETHEUS)) };
         if self.amp_circuit.is_open(deadline.now_ms()) {
             return Err(later(KNOWN_TO_BE_DOWN));
@@ -106,25 +107,29 @@ impl Pipeline {
 
     async fn resend(&self, documents: Vec<Document>, deadline: &Deadline) -> Result<(u64, Refusals), Again> {
         if self.xray_circuit.is_open(deadline.now_ms()) {
-            return Err(Again::Later(format!("X-Ray: {KNOWN_TO_BE_DOWN}")));
+            return Err(of_xray(KNOWN_TO_BE_DOWN));
         }
         let sent = self.xray.send(documents, &deadline.single_attempt()).await;
         self.xray_circuit.note(sent.undelivered.is_empty(), deadline.now_ms());
         if !sent.undelivered.is_empty() {
-            return Err(Again::Later(format!("X-Ray: {}", sent.why.unwrap_or_default())));
+            return Err(of_xray(&sent.why.unwrap_or_default()));
         }
         Ok((sent.delivered, sent.rejected))
     }
 
     async fn export_again(&self, parts: Vec<Part>, deadline: &Deadline) -> Result<(u64, Refusals), Again> {
         if self.xray_circuit.is_open(deadline.now_ms()) {
-            return Err(Again::Later(format!("X-Ray: {KNOWN_TO_BE_DOWN}")));
+            return Err(of_xray(KNOWN_TO_BE_DOWN));
         }
         let exported = self.xray_http.export_parts(parts, &deadline.single_attempt()).await;
         self.xray_circuit.note(exported.undelivered.is_empty(), deadline.now_ms());
         if !exported.undelivered.is_empty() {
-            return Err(Again::Later(format!("X-Ray: {}", exported.why.unwrap_or_default())));
+            return Err(of_xray(&exported.why.unwrap_or_default()));
         }
         Ok((exported.delivered, exported.rejected))
     }
+}
+
+fn of_xray(why: &str) -> Again {
+    Again::Later(Patience::Long, format!("X-Ray: {why}"))
 }

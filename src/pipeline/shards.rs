@@ -4,6 +4,7 @@ use super::Pipeline;
 use super::account::{self, Round};
 use crate::collect::discover::{Discovered, Listing, Page};
 use crate::deadline::Deadline;
+use crate::deliver::spool::Patience;
 use crate::invocation::Message;
 use crate::model::series::SeriesBatch;
 use crate::model::shard::Shard;
@@ -84,7 +85,7 @@ impl Pipeline {
     /// Lets a shard come again while its scrapes are still worth something, which is long before the queue's own time.
     async fn soon(&self, message: &Message, deadline: &Deadline) {
         if let Some(spool) = &self.spool {
-            spool.back_off(&message.receipt_handle, 1, deadline).await;
+            spool.back_off(&message.receipt_handle, 1, Patience::Short, deadline).await;
         }
     }
 

@@ -46,7 +46,7 @@ def queues(tmp_path: Path) -> Iterator[Queues]:
         sqs = ecs.client("sqs", aws)
         dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 6})
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 10})
         spool = sqs.create_queue(QueueName="spool", Attributes={"RedrivePolicy": policy})["QueueUrl"]
         yield Queues(aws, sqs, spool, dead)
 

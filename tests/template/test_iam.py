@@ -13,6 +13,7 @@ PARAMETERS = {
     "OtlpTraces": "TracesTo",
     "TakesLogs": "OtlpLogs",
     "WithTagLabels": "TagLabels",
+    "InVpc": "SubnetIds",
     "TokenUrl": "UrlAuth",
     "InsightsPushed": "InsightsCluster1",
     "TaskChangesPushed": "TaskStateChanges",
@@ -65,8 +66,9 @@ def test_a_command_needs_what_its_code_calls(command, folder):
 def granted_to_the_function():
     resources = expanded()["Resources"]
     for policy in resources["FunctionRole"]["Properties"]["Policies"]:
+        condition, policy, _ = policy.get("Fn::If", (None, policy, None))
         for statement in policy["PolicyDocument"]["Statement"]:
-            yield None, statement
+            yield condition, statement
     for policy in of_type(resources, "AWS::IAM::Policy").values():
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
             yield policy.get("Condition"), statement

@@ -35,7 +35,18 @@ WITHOUT_RESOURCE_LEVEL = {
     "xray:PutSpansForIndexing",
 }
 
-# Those of them that only the OTLP endpoint of X-Ray asks for.
+# Those that Lambda needs for a function inside a VPC (AWS Lambda Developer Guide, "Giving Lambda functions access to resources
+# in an Amazon VPC", "Required IAM permissions"), which names no resource for them.
+NETWORK = {
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+}
+
+# Those without a resource level that only the OTLP endpoint of X-Ray asks for.
 OTLP_TRACES = {"xray:PutSpans", "xray:PutSpansForIndexing"}
 
 # The service model that holds the operations of an IAM prefix, where its name differs.
@@ -111,6 +122,10 @@ class Resolve:
     def of_or(self, conditions):
         return any(map(self, conditions))
 
+    def of_eachmemberequals(self, argument):
+        members, text = map(self, argument)
+        return all(member == text for member in members.split(","))
+
     def of_if(self, argument):
         condition, then, otherwise = argument
         return self(then if self.holds(condition) else otherwise)
@@ -146,7 +161,7 @@ def statements(resources):
         yield from policy["Properties"]["PolicyDocument"]["Statement"]
     for role in of_type(resources, "AWS::IAM::Role").values():
         for policy in role["Properties"].get("Policies", []):
-            yield from policy["PolicyDocument"]["Statement"]
+            yield from policy.get("Fn::If", (None, policy))[1]["PolicyDocument"]["Statement"]
 
 
 def actions(statement):
@@ -155,9 +170,7 @@ def actions(statement):
 
 
 def function_role(resources):
-    role = resources["FunctionRole"]["Properties"]
-    (policy,) = role["Policies"]
-    return policy["PolicyDocument"]["Statement"]
+    return list(statements({"FunctionRole": resources["FunctionRole"]}))
 
 
 def test_a_public_url_has_both_permissions_and_an_iam_url_neither(resources):
@@ -230,9 +243,9 @@ def test_what_cannot_be_delivered_ends_in_the_dead_letter_queue_and_outlives_the
 
 def test_a_workspace_of_our_own_takes_samples_out_of_order_and_outlives_the_stack(resources):
     workspace = resources["Workspace"]
-    assert workspace["Properties"]["WorkspaceConfiguration"]["OutOfOrderTimeWindowInSeconds"] == 3600
+    assert workspace["Properties"]["WorkspaceConfiguration"]["OutOfOrderTimeWindowInSeconds"] == 600
     assert workspace["Condition"] == "OwnWorkspace"
-    assert workspace["DeletionPolicy"] == "Retain"
+    assert workspace["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 def test_every_action_exists(resources):
@@ -248,8 +261,8 @@ def test_every_action_exists(resources):
             assert name in session.get_service_model(service).operation_names, action
 
 
-def test_the_role_has_no_more_than_these_actions(resources):
-    granted = sorted(action for statement in function_role(resources) for action in actions(statement))
+def test_the_role_has_no_more_than_these_actions():
+    granted = sorted(action for statement in function_role(stack()) for action in actions(statement))
     assert granted == sorted(
         WITHOUT_RESOURCE_LEVEL - OTLP_TRACES
         | {
@@ -272,7 +285,7 @@ def test_a_wildcard_stands_only_where_the_api_has_no_resource_level(resources):
     for statement in statements(resources):
         assert not any("*" in action for action in actions(statement)), statement
         if statement.get("Resource") == "*":
-            assert set(actions(statement)) <= WITHOUT_RESOURCE_LEVEL, statement
+            assert set(actions(statement)) <= WITHOUT_RESOURCE_LEVEL | NETWORK, statement
 
 
 def test_the_function_has_the_one_role_that_is_written_out(resources):
@@ -283,8 +296,15 @@ def test_the_function_has_the_one_role_that_is_written_out(resources):
         for name, role in roles.items()
     }
     assert sorted(map(str, services.values())) == ["['lambda.amazonaws.com']", "[['scheduler.amazonaws.com']]"]
-    managed = resources["FunctionRole"]["Properties"]["ManagedPolicyArns"]
-    assert managed["Fn::If"][0] == "InVpc" and managed["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+    assert "ManagedPolicyArns" not in resources["FunctionRole"]["Properties"], "AWS' policies name no resources"
+
+
+def test_a_function_inside_a_vpc_may_make_network_interfaces_and_no_other():
+    inside = {"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}
+    for network, granted in [({}, set()), (inside, NETWORK)]:
+        made = stack(**network)
+        assert {action for each in function_role(made) for action in actions(each)} & NETWORK == granted
+        assert ("VpcConfig" in made["Function"]["Properties"]) == bool(network)
 
 
 def test_every_action_says_what_it_is_for():
@@ -451,6 +471,17 @@ def test_a_workspace_is_made_or_used():
     assert used["Rules"]["Properties"]["Workspace"] == EXISTING["WorkspaceArn"]
     write = next(each for each in function_role(used) if each["Sid"] == "Write")
     assert write["Resource"] == EXISTING["WorkspaceArn"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "one", "other"),
+    [("WorkspaceIsGivenWhole", "RemoteWriteUrl", "WorkspaceArn"), ("NetworkIsGivenWhole", "SubnetIds", "SecurityGroupIds")],
+)
+def test_parameters_that_belong_together_are_given_both_or_neither(rule, one, other):
+    (assertion,) = expanded()["Rules"][rule]["Assertions"]
+    for given, may_be in [(set(), True), ({one, other}, True), ({one}, False), ({other}, False)]:
+        values = {name: "a,b" if name in given else "" for name in (one, other)}
+        assert Resolve(values, {})(assertion["Assert"]) == may_be, given
 
 
 def test_rules_are_loaded_unless_that_is_switched_off():
