@@ -4,6 +4,7 @@ mod check;
 mod estimate;
 mod migrate;
 mod redrive;
+mod sidecars;
 mod token;
 
 use std::process::ExitCode;

@@ -230,6 +230,17 @@ async fn a_target_at_which_nobody_listens_fails_by_its_address() {
 }
 
 #[tokio::test]
+async fn a_service_that_cannot_be_reached_fails_beside_one_that_can() {
+    let (sandbox, _task) = healthy(&[]).await;
+    let port = closed_port().await;
+    let other = sandbox.aws.ecs().add_task("shop", "pricing", Some(port));
+    let checked = check(&sandbox).await;
+    let (which, says, _) = failed(&checked);
+    let id = other.rsplit('/').next().unwrap().to_owned();
+    assert!(which == "reach a target" && says.contains(&id) && says.ends_with("refuses connections"), "{says}");
+}
+
+#[tokio::test]
 async fn credentials_that_nobody_knows_fail() {
     let (sandbox, _task) = healthy(&[]).await;
     sandbox.aws.sts().knows_nobody = true;

@@ -7,6 +7,8 @@ mod collector;
 mod components;
 mod containers;
 mod definition;
+mod exporters;
+mod receivers;
 mod report;
 mod size;
 mod yaml;

@@ -7,6 +7,7 @@ mod advice;
 mod caller;
 mod finding;
 mod queue;
+mod reach;
 mod reads;
 mod writes;
 

@@ -111,7 +111,7 @@ def test_panels_have_a_place_of_their_own(name):
 def test_each_variable_that_is_used_is_there_and_the_other_way_round(name):
     text = (ROOT / f"grafana/{name}.json").read_text()
     declared = {variable["name"] for variable in board(name)["templating"]["list"]}
-    used = {a or b for a, b in re.findall(r"\$(?:\{(\w+)\}|(\w+))", text)} - {"__all", "__range"}
+    used = {a or b for a, b in re.findall(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))", text)} - {"__all", "__range"}
     assert used == declared
 
 

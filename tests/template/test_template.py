@@ -5,6 +5,7 @@ Run with `pytest tests/template` where aws-sam-cli and pytest are installed.
 
 import copy
 import fnmatch
+import itertools
 import json
 import os
 import re
@@ -360,9 +361,11 @@ def test_alarms_watch_the_function_and_its_queues(resources):
 
 
 def test_the_block_to_paste_is_one_that_sdks_read():
-    for name in ["OtelEnvironmentToken", "OtelEnvironmentIam"]:
-        block = yaml_parse(SOURCE)["Outputs"][name]["Value"]["Fn::Sub"]
+    template = expanded()
+    for name, logs in itertools.product(["OtelEnvironmentToken", "OtelEnvironmentIam"], ["on", "off"]):
+        block = Resolve({"OtlpLogs": logs}, template["Conditions"])(template["Outputs"][name]["Value"])
         lines = dict(line.split("=", 1) for line in block.splitlines())
+        assert lines["OTEL_LOGS_EXPORTER"] == {"on": "otlp", "off": "none"}[logs]
         assert lines["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf"
         assert lines["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] == "cumulative"
         assert int(lines["OTEL_EXPORTER_OTLP_TIMEOUT"]) >= 5000, "a cold start and a call to X-Ray fit"

@@ -7,11 +7,8 @@ use serde::Serialize;
 use super::options::{Arch, Options, Reservation};
 use super::prices::SPOT_SHARE;
 use super::sizes;
+use crate::cli::sidecars::is_sidecar;
 use crate::model::target::{Task, TaskContainer};
-
-/// What names a container that sidecarless takes the place of: parts of the images of the collector, ADOT's and
-/// OpenTelemetry's own, and of the X-Ray daemon.
-const SIDECAR_IMAGES: [&str; 4] = ["aws-otel-collector", "opentelemetry-collector", "otelcol", "aws-xray-daemon"];
 
 /// Tasks, as far as money is concerned.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,11 +75,12 @@ impl Fleet {
     fn add(&mut self, task: &Task, options: &Options) {
         let arch = Arch::of_ecs(&task.cpu_architecture).unwrap_or(options.task_arch());
         let kind = Kind { place: Place::of(task), arch };
-        let sidecar = task.containers.iter().find(|container| is_sidecar(container));
-        let reserved = sidecar.and_then(reservation).unwrap_or(options.sidecar);
-        let containers = task.containers.iter().filter(|container| !is_sidecar(container)).count();
-        self.containers += u32::try_from(containers).unwrap_or_default();
-        self.with_sidecar += u32::from(sidecar.is_some());
+        let (sidecars, rest): (Vec<_>, Vec<_>) = task.containers.iter().partition(|one| is_sidecar(&one.image));
+        let each = sidecars.iter().map(|sidecar| reservation(sidecar).unwrap_or(options.sidecar));
+        let reserved = each.reduce(Reservation::and).unwrap_or(options.sidecar);
+        let has_sidecar = !sidecars.is_empty();
+        self.containers += u32::try_from(rest.len()).unwrap_or_default();
+        self.with_sidecar += u32::from(has_sidecar);
         if self.region.is_empty() {
             self.region = task.region.to_string();
         }
@@ -93,7 +91,7 @@ impl Fleet {
         if kind.place == Place::Instances {
             return;
         }
-        let sized = size(task).and_then(|size| sizes::difference(size, reserved, sidecar.is_some(), arch));
+        let sized = size(task).and_then(|size| sizes::difference(size, reserved, has_sidecar, arch));
         if let Some(usd) = sized {
             group.sized += 1;
             group.size_usd += usd * kind.place.share();
@@ -123,10 +121,6 @@ impl Place {
             _ => Self::Instances,
         }
     }
-}
-
-fn is_sidecar(container: &TaskContainer) -> bool {
-    SIDECAR_IMAGES.iter().any(|part| container.image.contains(part))
 }
 
 /// What a container reserves, if it says both.
@@ -201,6 +195,22 @@ mod tests {
             assert_eq!((group.tasks, group.sized, group.sidecars), (2, 2, reserved));
             assert!((group.size_usd - 2.0 * size_usd).abs() < 1e-9, "{}", group.size_usd);
         }
+    }
+
+    #[test]
+    fn a_collector_and_a_daemon_beside_it_both_count() {
+        let daemon = TaskContainer {
+            image: "public.ecr.aws/xray/aws-xray-daemon:3".into(),
+            cpu: Some(32.0),
+            memory_mib: Some(256),
+            ..TaskContainer::default()
+        };
+        let mut task = task("FARGATE", "", (512, 1024));
+        task.containers.extend([collector(Some(64.0), Some(256)), daemon]);
+        let fleet = Fleet::of(std::iter::once(&task), &Options::default());
+        let group = fleet.groups.values().next().unwrap();
+        assert_eq!((fleet.containers, fleet.with_sidecar), (1, 1));
+        assert_eq!(group.sidecars, Reservation { cpu: 96.0, mib: 512.0 });
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::fleet::{Fleet, Place};
 use super::load::{CALL_MS, Load, SCRAPE_MS, TIMEOUT_MS, WRITE_MS};
-use super::prices::{DATE, INSIGHTS, NAT_GB, NAT_HOUR, REGION, REGION_CODE};
+use super::prices::{AMP_STORAGE, DATE, INSIGHTS, NAT_GB, NAT_HOUR, REGION, REGION_CODE};
 use super::text::{count, dollars, plural};
 use super::{costs, prices};
 use crate::pipeline::TaskList;
@@ -45,10 +45,12 @@ pub(super) fn of_all(fleet: &Fleet, loads: &[Load]) -> Vec<String> {
     notes.extend(sizes(fleet));
     notes.push(format!(
         "Not in here: a NAT gateway, where tasks have no way to the internet, as the function's URL is public ({} and {}); \
-         endpoints of a function inside a VPC; Container Insights, for tasks without a stats endpoint ({}).",
+         endpoints of a function inside a VPC; Container Insights, for tasks without a stats endpoint ({}); what AMP keeps \
+         ({}) and the samples that queries of rules and dashboards read.",
         NAT_HOUR.text(),
         NAT_GB.text(),
-        INSIGHTS.text()
+        INSIGHTS.text(),
+        AMP_STORAGE.text()
     ));
     notes
 }

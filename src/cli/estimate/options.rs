@@ -31,6 +31,12 @@ pub(super) struct Reservation {
     pub(super) mib: f64,
 }
 
+impl Reservation {
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { cpu: self.cpu + other.cpu, mib: self.mib + other.mib }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) enum Arch {
     #[serde(rename = "arm64")]

@@ -101,7 +101,7 @@ pub(super) const INSIGHTS: Price =
 pub(super) const AMP_FIRST: Price = Price::of("AMP, first 2 billion", 0.90, Per::TenMillion, "samples", PROMETHEUS);
 const AMP_NEXT: Price = Price::of("AMP, next 250 billion", 0.35, Per::TenMillion, "samples", PROMETHEUS);
 const AMP_REST: Price = Price::of("AMP, beyond", 0.16, Per::TenMillion, "samples", PROMETHEUS);
-const AMP_STORAGE: Price = Price::of("AMP, storage", 0.03, Per::One, "GB and month", PROMETHEUS);
+pub(super) const AMP_STORAGE: Price = Price::of("AMP, storage", 0.03, Per::One, "GB and month", PROMETHEUS);
 pub(super) const XRAY_TRACE: Price = Price::of("X-Ray", 5.00, Per::Million, "traces recorded", XRAY);
 const FARGATE_X86: Fargate = Fargate {
     vcpu: Price::of("Fargate, Linux x86_64", 0.040_48, Per::One, "vCPU-hour", FARGATE),

@@ -11,13 +11,14 @@ pub(super) enum Verdict {
     Unknown,
 }
 
-/// By kind (`receivers`, `processors`, `exporters`, `extensions`) and type, the name before the `/`.
+/// By kind (`receivers`, `processors`, `exporters`, `extensions`, `connectors`) and type, the name before the `/`.
 pub(super) fn verdict(kind: &str, name: &str) -> Verdict {
     match kind {
         "receivers" => receiver(name),
         "processors" => processor(name),
         "exporters" => exporter(name),
         "extensions" => extension(name),
+        "connectors" => connector(name),
         _ => Verdict::Unknown,
     }
 }
@@ -92,11 +93,24 @@ fn exporter(name: &str) -> Verdict {
     }
 }
 
+fn connector(name: &str) -> Verdict {
+    match name {
+        "spanmetrics" | "servicegraph" | "signaltometrics" => Verdict::None(
+            "no metrics are made of spans: X-Ray has them by service, and SDKs write http.server.request.duration",
+        ),
+        "count" | "sum" => Verdict::None("compute with recording rules"),
+        "forward" | "routing" | "failover" | "roundrobin" => {
+            Verdict::None("there is one pipeline: drop series with SIDECARLESS_RELABEL")
+        }
+        _ => Verdict::Unknown,
+    }
+}
+
 fn extension(name: &str) -> Verdict {
     match name {
         "health_check" => Verdict::Same("alarms of the template"),
         "pprof" | "zpages" | "memory_ballast" => Verdict::Same("nothing: it served the collector itself"),
-        "sigv4auth" => Verdict::Same("the function signs with its role, for the region of the URL"),
+        "sigv4auth" => Verdict::Looked,
         "awsproxy" => Verdict::Same("/GetSamplingRules and /SamplingTargets, with the bearer token"),
         "ecs_observer" => Verdict::None(
             "put its rules into SIDECARLESS_SCRAPE_RULES; docker labels are found by themselves (docs/scraping.md)",

@@ -61,15 +61,19 @@ pub(super) fn change(definition: &mut Value, sidecars: &[Sidecar], asks: &Asks, 
 /// Points a container's SDK at the function; whether it pushes.
 fn push(container: &mut Value, sidecars: &[Sidecar], always: bool, report: &mut Report) -> bool {
     let name = text(container, "name").to_owned();
-    let pushes = always || items(container, "environment").any(|entry| text(entry, "name").starts_with("OTEL_"));
+    let lists = ["environment", "secrets"].into_iter();
+    let pushes = always || lists.flat_map(|list| items(container, list)).any(|entry| is_of(entry, "OTEL_"));
     let entries = items(container, "environment");
     let mut kept: Vec<Value> = entries.filter_map(|entry| variable(&name, entry, sidecars, report)).collect();
     if pushes {
-        let is_endpoint = |key: &str| key.starts_with("OTEL_EXPORTER_OTLP") && key.ends_with("ENDPOINT");
-        if !kept.iter().any(|entry| is_endpoint(text(entry, "name"))) {
-            kept.push(json!({"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": URL}));
+        for (key, value) in [("OTEL_EXPORTER_OTLP_ENDPOINT", URL), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")] {
+            // ECS refuses a name that is both a variable and a secret.
+            let is_set = kept.iter().chain(items(container, "secrets")).any(|entry| text(entry, "name") == key);
+            if !is_set {
+                kept.push(json!({"name": key, "value": value}));
+            }
         }
-        kept.push(json!({"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": "http/protobuf"}));
+        secrets(container, &name, report);
     }
     for entry in kept.iter().filter(|entry| text(entry, "name").starts_with("OTEL_EXPORTER_OTLP")) {
         report.variables.push((name.clone(), text(entry, "name").to_owned(), text(entry, "value").to_owned()));
@@ -113,6 +117,25 @@ fn variable(container: &str, entry: &Value, sidecars: &[Sidecar], report: &mut R
         report.gap(what, "it names what is taken out: point it elsewhere");
     }
     Some(entry.clone())
+}
+
+/// Names settings of the exporter that are secrets: nobody knows from here what they say.
+fn secrets(container: &Value, name: &str, report: &mut Report) {
+    for entry in items(container, "secrets").filter(|entry| is_of(entry, "OTEL_EXPORTER_OTLP")) {
+        let key = text(entry, "name");
+        let expected = match key {
+            _ if key.ends_with("ENDPOINT") => endpoint(key),
+            _ if key.ends_with("PROTOCOL") => "http/protobuf".to_owned(),
+            _ => continue,
+        };
+        let instead =
+            format!("it is in {}, which is not read from here: it has to say {expected}", text(entry, "valueFrom"));
+        report.gap(format!("{name}: {key}"), &instead);
+    }
+}
+
+fn is_of(entry: &Value, prefix: &str) -> bool {
+    text(entry, "name").starts_with(prefix)
 }
 
 fn endpoint(key: &str) -> String {

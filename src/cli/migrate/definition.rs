@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::report::Report;
+use crate::cli::sidecars::{is_collector, is_sidecar};
 
 /// Fields that DescribeTaskDefinition gives and RegisterTaskDefinition refuses.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html>
@@ -16,8 +17,6 @@ const READ_ONLY: [&str; 8] = [
     "registeredBy",
     "deregisteredAt",
 ];
-
-const COLLECTORS: [&str; 4] = ["aws-otel-collector", "adot-collector", "opentelemetry-collector", "otelcol"];
 
 /// A container that is taken out.
 pub(super) struct Sidecar {
@@ -86,8 +85,8 @@ pub(super) fn without_sidecars(definition: &mut Value) -> Result<Vec<Sidecar>, S
     let (mut found, mut rest) = (Vec::new(), Vec::new());
     for container in std::mem::take(containers) {
         let image = text(&container, "image");
-        let is_collector = COLLECTORS.iter().any(|part| image.contains(part));
-        if is_collector || image.contains("xray-daemon") {
+        if is_sidecar(image) {
+            let is_collector = is_collector(image);
             found.push(Sidecar { name: text(&container, "name").to_owned(), is_collector, container });
         } else {
             rest.push(container);

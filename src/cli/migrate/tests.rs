@@ -130,20 +130,54 @@ fn bad_input_is_named() {
     assert!(run("/no/such/file", None).unwrap_err().starts_with("/no/such/file: "));
 }
 
+/// A collector's configuration, and what of it has no equivalent.
+const GAPS: [(&str, &str); 14] = [
+    ("receivers: {statsd: }\nservice: {pipelines: {metrics: {receivers: [statsd]}}}", "receiver statsd"),
+    ("service: {pipelines: {traces: {exporters: [awsemf/x]}}}", "exporter awsemf/x"),
+    ("service: {pipelines: {profiles: {}}}", "pipeline profiles"),
+    ("service: {extensions: [oidc]}", "not known: extension oidc"),
+    ("receivers: {}", "service.pipelines"),
+    (
+        "exporters: {awsxray: {role_arn: x}}\nservice: {pipelines: {traces: {exporters: [awsxray]}}}",
+        "not known: exporter awsxray: role_arn",
+    ),
+    (
+        "extensions: {sigv4auth: {region: eu-west-1, assume_role: {arn: x}}}\nservice: {extensions: [sigv4auth]}",
+        "extension sigv4auth: assume_role",
+    ),
+    (
+        "exporters: {awsprometheusremotewrite: {endpoint: u, aws_auth: {role_arn: x}}}\nservice: {pipelines: {metrics: {exporters: [awsprometheusremotewrite]}}}",
+        "exporter awsprometheusremotewrite: aws_auth: role_arn",
+    ),
+    (
+        "exporters: {prometheusremotewrite: {endpoint: u, external_labels: {note: 'a,b=c'}}}\nservice: {pipelines: {metrics: {exporters: [prometheusremotewrite]}}}",
+        "exporter prometheusremotewrite: external_labels: note=a,b=c",
+    ),
+    (
+        "receivers: {prometheus: {config: {global: {external_labels: {env: prod}}}}}\nservice: {pipelines: {metrics: {receivers: [prometheus]}}}",
+        "not known: receiver prometheus: config: global: external_labels",
+    ),
+    (
+        "receivers: {prometheus: {config: {scrape_configs: [{job_name: j, static_configs: [{targets: ['localhost:1'], labels: {env: prod}}]}]}}}\nservice: {pipelines: {metrics: {receivers: [prometheus]}}}",
+        "not known: receiver prometheus: job j: static_configs: labels",
+    ),
+    (
+        "receivers: {otlp: {protocols: {http: {cors: {allowed_origins: ['*']}}}}}\nservice: {pipelines: {traces: {receivers: [otlp]}}}",
+        "not known: receiver otlp: protocols: http: cors",
+    ),
+    (
+        "receivers: {awsecscontainermetrics: {other: 1}}\nservice: {pipelines: {metrics: {receivers: [awsecscontainermetrics]}}}",
+        "not known: receiver awsecscontainermetrics: other",
+    ),
+    (
+        "connectors: {spanmetrics: {}}\nservice: {pipelines: {traces: {exporters: [spanmetrics]}, metrics: {receivers: [spanmetrics]}}}",
+        "connector spanmetrics",
+    ),
+];
+
 #[test]
 fn what_a_pipeline_uses_is_translated_or_named() {
-    let rows = [
-        ("receivers: {statsd: }\nservice: {pipelines: {metrics: {receivers: [statsd]}}}", "receiver statsd"),
-        ("service: {pipelines: {traces: {exporters: [awsemf/x]}}}", "exporter awsemf/x"),
-        ("service: {pipelines: {profiles: {}}}", "pipeline profiles"),
-        ("service: {extensions: [oidc]}", "not known: extension oidc"),
-        ("receivers: {}", "service.pipelines"),
-        (
-            "exporters: {awsxray: {role_arn: x}}\nservice: {pipelines: {traces: {exporters: [awsxray]}}}",
-            "not known: exporter awsxray: role_arn",
-        ),
-    ];
-    for (config, expected) in rows {
+    for (config, expected) in GAPS {
         let migrated = with_collector(config);
         assert!(gaps(&migrated).contains(&expected), "{config}: {:?}", gaps(&migrated));
     }
@@ -151,6 +185,83 @@ fn what_a_pipeline_uses_is_translated_or_named() {
         "exporters: {prometheusremotewrite: {endpoint: '${env:HOME_URL}'}}\nservice: {pipelines: {metrics: {exporters: [prometheusremotewrite]}}}",
     );
     assert_eq!(known.report.settings[0].1, "https://amp/write");
+}
+
+fn with_app(app: Value, command: Value) -> Migrated {
+    let mut container = json!({"name": "app", "image": "app"});
+    container.as_object_mut().unwrap().extend(app.as_object().unwrap().clone());
+    let definition = json!({"family": "f", "executionRoleArn": "arn:aws:iam::111122223333:role/r", "containerDefinitions": [
+        container, {"name": "otel", "image": "aws-otel-collector", "command": command},
+    ]});
+    migrate(&definition.to_string(), None).unwrap()
+}
+
+#[test]
+fn options_of_the_collector_beside_its_one_configuration_are_named() {
+    let xray = "--config=/etc/ecs/ecs-xray.yaml";
+    for (command, expected) in [
+        (json!([xray]), vec![]),
+        (json!(["--config", "/etc/ecs/ecs-xray.yaml"]), vec![]),
+        (json!([xray, "--set=exporters.awsxray.region=x"]), vec!["not known: otel: --set=exporters.awsxray.region=x"]),
+        (
+            json!([xray, "--config=/etc/ecs/ecs-amp.yaml"]),
+            vec!["configuration of otel: /etc/ecs/ecs-xray.yaml with /etc/ecs/ecs-amp.yaml"],
+        ),
+    ] {
+        let migrated = with_app(json!({"environment": [{"name": "OTEL_SERVICE_NAME", "value": "cart"}]}), command);
+        assert_eq!(gaps(&migrated), expected);
+    }
+}
+
+#[test]
+fn a_connector_in_use_is_not_said_to_be_left_out() {
+    let migrated = with_collector(
+        "connectors: {spanmetrics: {}, count: {}}\nservice: {pipelines: {traces: {exporters: [spanmetrics]}, metrics: {receivers: [spanmetrics]}}}",
+    );
+    let report = migrated.report.to_string();
+    assert!(report.contains("connectors count: in no pipeline"), "{report}");
+    assert!(!report.contains("connectors spanmetrics: in no pipeline"), "{report}");
+}
+
+#[test]
+fn a_filter_s_names_that_no_metric_has_are_not_asked_for() {
+    let filter = |names: &str| {
+        with_collector(&format!(
+            "receivers: {{awsecscontainermetrics: }}\nprocessors: {{filter: {{metrics: {{include: {{match_type: strict, metric_names: [{names}]}}}}}}}}\n\
+             service: {{pipelines: {{metrics: {{receivers: [awsecscontainermetrics], processors: [filter]}}}}}}"
+        ))
+    };
+    let some = filter("ecs.task.memory.utilized, ecs.task.bogus");
+    assert_eq!(some.report.settings, [("SIDECARLESS_STATS_METRICS", "ecs.task.memory.utilized".to_owned())]);
+    assert!(some.report.to_string().contains("ecs.task.bogus is no metric"));
+    let none = filter("ecs.task.bogus");
+    assert_eq!((none.report.settings.as_slice(), gaps(&none)), (&[][..], vec!["processor filter"]));
+}
+
+#[test]
+fn every_signal_of_a_container_goes_to_the_function_and_no_name_is_twice_a_variable() {
+    let names = |container: &Value, list: &str| -> Vec<String> {
+        container[list]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|entry| entry["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let command = || json!(["--config=/etc/ecs/ecs-xray.yaml"]);
+    let traces = json!({"environment": [{"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": "http://localhost:4318/v1/traces"}]});
+    let migrated = with_app(traces, command());
+    let container = &migrated.definition["containerDefinitions"][0];
+    let expected = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+    assert_eq!(names(container, "environment"), expected);
+    let secret = json!({"secrets": [
+        {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "valueFrom": "/otlp/url"}, {"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "valueFrom": "/otlp/protocol"},
+    ]});
+    let migrated = with_app(secret, command());
+    let container = &migrated.definition["containerDefinitions"][0];
+    assert_eq!(names(container, "environment"), Vec::<String>::new());
+    assert_eq!(names(container, "secrets").len(), 3, "with the header's");
+    assert_eq!(gaps(&migrated), ["app: OTEL_EXPORTER_OTLP_ENDPOINT", "app: OTEL_EXPORTER_OTLP_PROTOCOL"]);
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -1,25 +1,18 @@
 //! What a tick reads: tasks in ECS, events of Container Insights, and a target over the network.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use tokio::net::TcpStream;
-
 use super::advice::advice;
 use super::caller::Place;
 use super::finding::Finding;
+use super::reach;
 use crate::collect::discover::{Discovered, Listing, Page};
 use crate::collect::insights::Slot;
 use crate::deadline::Deadline;
 use crate::model::glob;
 use crate::model::target::Task;
-use crate::pipeline::{Pipeline, TargetList};
+use crate::pipeline::Pipeline;
 
 /// Asked for where no task runs: ECS answers that it is missing, or that nobody may ask.
 const NO_TASK: &str = "00000000000000000000000000000000";
-
-/// Time to connect to a target. Within a region it takes milliseconds; without a route it takes for ever.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A call of ECS or EC2: its operation, its action, on what it has to be allowed, and whether it was made.
 struct Call {
@@ -41,7 +34,7 @@ impl Pipeline {
         let calls = self.calls(&listing, &discovered, place);
         let mut findings: Vec<Finding> = calls.into_iter().map(|call| call.finding(&discovered)).collect();
         findings.push(self.check_insights(listing.clusters.first(), place, deadline).await);
-        findings.push(reach(&self.rows(&discovered), deadline).await);
+        findings.push(reach::check(&self.rows(&discovered), deadline).await);
         findings
     }
 
@@ -135,38 +128,4 @@ impl Call {
 /// Whether its address is that of an EC2 instance.
 fn is_on_host(task: &Task) -> bool {
     task.container_instance_arn.is_some() && &*task.network_mode != "awsvpc"
-}
-
-/// Connects to the first target: all others are on the same kind of way.
-async fn reach(list: &TargetList, deadline: &Deadline) -> Finding {
-    const CHECK: &str = "reach a target";
-    let Some((task, address)) = first(list) else {
-        return Finding::skip(CHECK, "no task has an endpoint that can be scraped: `sidecarless targets` says why");
-    };
-    let port = address.port();
-    let way = format!(
-        "there has to be a route from the function's subnets to the task's, and the task's security group has to let in \
-         port {port} from the security group of the function; elsewhere than in that VPC this is no surprise"
-    );
-    match deadline.within(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-        Some(Ok(_)) => Finding::ok(CHECK, format!("{address} of task {task} takes connections")),
-        Some(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            let fix = format!(
-                "the way is there, but nothing listens: a container has to listen on 0.0.0.0:{port}, not on 127.0.0.1. A route \
-                 or a security group that is missing shows as no answer instead"
-            );
-            Finding::fail(CHECK, format!("{address} of task {task} refuses connections"), fix)
-        }
-        Some(Err(error)) => Finding::fail(CHECK, format!("{address} of task {task}: {error}"), way),
-        None => Finding::fail(CHECK, format!("{address} of task {task} does not answer"), way),
-    }
-}
-
-/// A task, and where it is scraped.
-fn first(list: &TargetList) -> Option<(&str, SocketAddr)> {
-    let stats = |target: &crate::pipeline::TargetRow| {
-        Some(SocketAddr::new(target.address.as_ref()?.parse().ok()?, target.port?))
-    };
-    let page = |target: &crate::pipeline::TargetRow| target.pages.first()?.split('/').next()?.parse().ok();
-    list.targets.iter().find_map(|target| Some((target.task.as_str(), stats(target).or_else(|| page(target))?)))
 }
