@@ -5,6 +5,7 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 TOOLS="$ROOT/.tools"
 # aws-lambda-rie comes inside the SAM CLI's package.
 SAM_VERSION=1.170.0
+CARGO_LAMBDA_VERSION=1.9.2
 
 say() { printf '%s %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
 
@@ -50,6 +51,18 @@ sam_cli() {
     "$venv/bin/pip" install --quiet --disable-pip-version-check "aws-sam-cli==$SAM_VERSION" pytest
   fi
   SAM="$venv/bin/sam"
+}
+
+# cargo-lambda, with the cross compiler that it brings: what `sam build` builds the function with.
+cargo_lambda() {
+  local venv="$TOOLS/cargo-lambda-$CARGO_LAMBDA_VERSION"
+  if [ ! -x "$venv/bin/cargo-lambda" ]; then
+    say "installing cargo-lambda $CARGO_LAMBDA_VERSION into .tools"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "cargo-lambda==$CARGO_LAMBDA_VERSION"
+  fi
+  export PATH="$venv/bin:$PATH"
 }
 
 # MiniStack, in a Python of its own: its pins are not those of moto.
