@@ -131,9 +131,15 @@ class Pages(BaseHTTPRequestHandler):
         pass
 
 
+class Target(ThreadingHTTPServer):
+    # Connections that wait to be taken. The function makes up to 64 at once: of the five that Python lets wait by default, the
+    # kernel drops the others', and they try again in a second, three and seven.
+    request_queue_size = 128
+
+
 @pytest.fixture(scope="module")
 def target() -> Iterator[int]:
-    with ThreadingHTTPServer((ADDRESS, 0), Pages) as server:
+    with Target((ADDRESS, 0), Pages) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
