@@ -15,39 +15,50 @@ const JOB: &str = "sidecarless";
 const NAMESPACE: &str = "sidecarless";
 
 /// Every metric, as docs/metrics.md shows it: name, type, further labels, meaning.
-pub const METRICS: [(&str, &str, &str, &str); 13] = [
-    ("sidecarless_received_total", "counter", "`signal`", "came in"),
+pub const METRICS: [(&str, &str, &str, &str); 14] = [
+    ("sidecarless_received_total", "counter", "`item`", "items received"),
     (
         "sidecarless_translated_total",
         "counter",
-        "`signal`",
-        "became segments or samples, which are received under their own signal",
+        "`item`",
+        "items converted to segments or samples, which are counted as received under their own item kind",
     ),
-    ("sidecarless_delivered_total", "counter", "`signal`, `destination`", "the destination has answered with success"),
-    ("sidecarless_spooled_total", "counter", "`signal`, `destination`", "waits in the queue since then"),
+    ("sidecarless_delivered_total", "counter", "`item`, `destination`", "items that the destination accepted"),
+    ("sidecarless_spooled_total", "counter", "`item`, `destination`", "items stored in the spool for later delivery"),
+    (
+        "sidecarless_rejected_total",
+        "counter",
+        "`item`, `destination`, `reason`",
+        "items permanently rejected by the function or by the destination; the sender is notified",
+    ),
     (
         "sidecarless_refused_total",
         "counter",
-        "`signal`, `destination`, `reason`",
-        "not taken, here or by the destination, and the sender was told; `unavailable` is sent again by its sender",
+        "`item`, `destination`",
+        "items returned to the sender with 503; the sender retries them",
     ),
     (
-        "sidecarless_lost_total",
+        "sidecarless_dropped_total",
         "counter",
-        "`signal`, `destination`, `reason`",
-        "neither delivered nor kept: `undelivered` of a tick without a spool, any other reason after it waited in the spool",
+        "`item`, `destination`, `reason`",
+        "items neither delivered nor stored: reason `undelivered` in a scheduled run without a spool, other reasons after the items were spooled",
     ),
-    ("sidecarless_redelivered_total", "counter", "`signal`, `destination`", "delivered out of the spool"),
-    ("sidecarless_pushes_refused_total", "counter", "`status`", "requests answered with this status"),
+    ("sidecarless_redelivered_total", "counter", "`item`, `destination`", "items delivered from the spool"),
+    (
+        "sidecarless_http_errors_total",
+        "counter",
+        "`status`",
+        "HTTP requests that received an error response with this status",
+    ),
     (
         "sidecarless_targets",
         "gauge",
-        "`state`: `up`, `down`, `dropped`",
-        "scrapes of the last tick or message of shards",
+        "`state`: `up`, `down`, `skipped`",
+        "targets of the last scheduled run or shard message",
     ),
-    ("sidecarless_spool_oldest_seconds", "gauge", "", "how long the oldest message that came back had waited"),
-    ("sidecarless_invocation_duration_seconds_sum", "counter", "`trigger`", "time spent in invocations"),
-    ("sidecarless_invocation_duration_seconds_count", "counter", "`trigger`", "invocations"),
+    ("sidecarless_spool_oldest_message_age_seconds", "gauge", "", "age of the oldest spooled message that was retried"),
+    ("sidecarless_invocation_duration_seconds_sum", "counter", "`trigger`", "total duration of invocations"),
+    ("sidecarless_invocation_duration_seconds_count", "counter", "`trigger`", "number of invocations"),
     ("sidecarless_build_info", "gauge", "`version`", "always 1"),
 ];
 
