@@ -87,7 +87,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             # MiniStack has no AMP to load them into.
             "LoadRules": "off",
             "InsightsCluster1": ecs.CLUSTER,
-            "TaskStateChanges": "on",
+            "TaskStateChangeEvents": "on",
         })
         at = time.time()
         resources = account.resources(STACK)
@@ -96,7 +96,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             "AWS_ENDPOINT_URL_SQS": account.base,
             "AWS_ENDPOINT_URL_XRAY": xray_door.url,
             # The tasks of this machine have addresses that no task has.
-            "SIDECARLESS_SCRAPE_RANGES": "127.0.0.0/8",
+            "SIDECARLESS_SCRAPE_CIDRS": "127.0.0.0/8",
         })
         yield Deployed(peers, account, amp, aws, amp_door, xray_door, outputs, resources, token, at)
         amp_door.close()

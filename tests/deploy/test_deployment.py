@@ -130,7 +130,7 @@ def test_container_insights_events_are_handed_over(deployed: Deployed, task: ecs
 
 def test_a_stopped_task_is_told_of_at_once(deployed: Deployed, task: ecs.Task) -> None:
     sample = json.loads((ROOT / "events" / "task-stopped.json").read_text())
-    events, name = deployed.account.client("events"), deployed.resources["TaskStopped"]
+    events, name = deployed.account.client("events"), deployed.resources["TaskStateChangeRule"]
     pattern = json.loads(events.describe_rule(Name=name)["EventPattern"])
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     arn = task.arn.replace(task.id, "0" * 32)

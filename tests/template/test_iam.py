@@ -10,13 +10,13 @@ PAGE = (ROOT / "docs/iam.md").read_text()
 # What CloudFormation calls a condition, and the parameter that a reader knows it by.
 PARAMETERS = {
     None: "always",
-    "OtlpTraces": "TracesTo",
-    "TakesLogs": "OtlpLogs",
-    "WithTagLabels": "TagLabels",
+    "OtlpTraces": "TraceDestination",
+    "OtlpLogsEnabled": "OtlpLogs",
+    "HasTagLabels": "TagLabels",
     "InVpc": "SubnetIds",
-    "TokenUrl": "UrlAuth",
-    "InsightsPushed": "InsightsCluster1",
-    "TaskChangesPushed": "TaskStateChanges",
+    "TokenAuth": "UrlAuth",
+    "InsightsSubscribed": "InsightsCluster1",
+    "TaskStateChangeEventsEnabled": "TaskStateChangeEvents",
 }
 
 
@@ -45,8 +45,8 @@ def test_every_permission_to_call_has_a_row_and_every_row_is_a_permission():
     resources = expanded()["Resources"]
     permissions = of_type(resources, "AWS::Lambda::Permission").items()
     callers = {(name, one["Properties"]["Action"], PARAMETERS[one.get("Condition")]) for name, one in permissions}
-    (statement,) = resources["FunctionTickRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-    callers |= {("FunctionTickRole", action, "always") for action in actions(statement)}
+    (statement,) = resources["FunctionScheduleRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    callers |= {("FunctionScheduleRole", action, "always") for action in actions(statement)}
     told = {(name.strip("`"), action.strip("`"), parameter(when)) for name, action, _, when in rows("Who may call the function")}
     assert told == callers
 

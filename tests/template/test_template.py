@@ -182,12 +182,12 @@ def test_a_public_url_has_both_permissions_and_an_iam_url_neither(resources):
     ]
     assert sorted(p["Action"] for p, _ in permissions) == ["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"]
     for properties, condition in permissions:
-        assert condition == "TokenUrl"
+        assert condition == "TokenAuth"
         if properties["Action"] == "lambda:InvokeFunctionUrl":
             assert properties["FunctionUrlAuthType"] == "NONE"
         else:
             assert properties["InvokedViaFunctionUrl"] is True, "else anyone may call Invoke itself"
-    assert only(resources, "AWS::Lambda::Url")["AuthType"] == {"Fn::If": ["IamUrl", "AWS_IAM", "NONE"]}
+    assert only(resources, "AWS::Lambda::Url")["AuthType"] == {"Fn::If": ["IamAuth", "AWS_IAM", "NONE"]}
     variables = resources["Function"]["Properties"]["Environment"]["Variables"]
     assert variables["SIDECARLESS_AUTH"] == {"Ref": "UrlAuth"}
 
@@ -195,8 +195,8 @@ def test_a_public_url_has_both_permissions_and_an_iam_url_neither(resources):
 def test_the_url_and_the_setting_agree_on_who_may_push():
     template = yaml_parse(SOURCE)
     assert template["Parameters"]["UrlAuth"]["AllowedValues"] == ["token", "iam"]
-    assert template["Conditions"]["IamUrl"] == {"Fn::Equals": [{"Ref": "UrlAuth"}, "iam"]}
-    assert template["Conditions"]["TokenUrl"] == {"Fn::Not": [{"Condition": "IamUrl"}]}
+    assert template["Conditions"]["IamAuth"] == {"Fn::Equals": [{"Ref": "UrlAuth"}, "iam"]}
+    assert template["Conditions"]["TokenAuth"] == {"Fn::Not": [{"Condition": "IamAuth"}]}
 
 
 def test_nothing_tries_a_tick_twice(resources):
@@ -209,7 +209,7 @@ def test_nothing_tries_a_tick_twice(resources):
 
 def test_the_tick_is_what_the_function_knows_and_has_no_name_of_its_own(resources):
     schedule = only(resources, "AWS::Scheduler::Schedule")
-    assert schedule["Target"]["Input"] == '{"sidecarless":"tick","at":"<aws.scheduler.scheduled-time>"}'
+    assert schedule["Target"]["Input"] == '{"sidecarless":"scrape","at":"<aws.scheduler.scheduled-time>"}'
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     assert "Name" not in schedule
 
@@ -245,7 +245,7 @@ def test_what_cannot_be_delivered_ends_in_the_dead_letter_queue_and_outlives_the
 def test_a_workspace_of_our_own_takes_samples_out_of_order_and_outlives_the_stack(resources):
     workspace = resources["Workspace"]
     assert workspace["Properties"]["WorkspaceConfiguration"]["OutOfOrderTimeWindowInSeconds"] == 600
-    assert workspace["Condition"] == "OwnWorkspace"
+    assert workspace["Condition"] == "CreateWorkspace"
     assert workspace["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
@@ -354,8 +354,8 @@ def test_alarms_watch_the_function_and_its_queues(resources):
     assert silent["Period"] * silent["EvaluationPeriods"] == 300
     for name in ["InvocationAttemptCount", "TargetErrorCount"]:
         assert alarms[name]["Namespace"] == "AWS/Scheduler"
-        assert alarms[name]["Dimensions"] == [{"Name": "ScheduleGroup", "Value": {"Ref": "TickGroup"}}]
-    assert only(resources, "AWS::Scheduler::Schedule")["GroupName"] == {"Ref": "TickGroup"}, "whose metrics those are"
+        assert alarms[name]["Dimensions"] == [{"Name": "ScheduleGroup", "Value": {"Ref": "ScheduleGroup"}}]
+    assert only(resources, "AWS::Scheduler::Schedule")["GroupName"] == {"Ref": "ScheduleGroup"}, "whose metrics those are"
     for name, alarm in alarms.items():
         assert alarm["AlarmActions"] == {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}, name
 
@@ -376,14 +376,14 @@ def test_the_block_to_paste_is_one_that_sdks_read():
 def test_insights_are_asked_for_unless_they_are_pushed():
     made = stack()
     assert not of_type(made, "AWS::Logs::SubscriptionFilter")
-    assert "SIDECARLESS_INSIGHTS_LAG" not in made["Function"]["Properties"]["Environment"]["Variables"]
+    assert "SIDECARLESS_INSIGHTS_DELAY" not in made["Function"]["Properties"]["Environment"]["Variables"]
     assert "InsightsPermission" not in made
 
 
 @pytest.mark.parametrize("clusters", [["shop"], ["shop", "back-office"], ["a", "b", "c", "d"]])
 def test_each_cluster_named_has_its_events_handed_over(clusters):
     made = stack(**{f"InsightsCluster{number}": cluster for number, cluster in enumerate(clusters, start=5 - len(clusters))})
-    assert made["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_INSIGHTS_LAG"] == "off", "not asked for as well"
+    assert made["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_INSIGHTS_DELAY"] == "off", "not asked for as well"
     filters = [one["Properties"] for one in of_type(made, "AWS::Logs::SubscriptionFilter").values()]
     groups = [f"/aws/ecs/containerinsights/{cluster}/performance" for cluster in clusters]
     assert sorted(one["LogGroupName"] for one in filters) == sorted(groups)
@@ -406,38 +406,38 @@ def test_events_are_filtered_as_the_function_filters_what_it_asks_for():
 
 def test_stopped_tasks_are_told_of_by_one_or_looked_for_by_the_other():
     for setting, rule, looked_for in [("off", False, "on"), ("on", True, "off")]:
-        made = stack(TaskStateChanges=setting)
+        made = stack(TaskStateChangeEvents=setting)
         assert made["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_STOPPED_TASKS"] == looked_for
-        assert ("TaskStopped" in made, "TaskStoppedPermission" in made) == (rule, rule)
+        assert ("TaskStateChangeRule" in made, "TaskStateChangePermission" in made) == (rule, rule)
 
 
 def test_the_rule_takes_stopped_tasks_and_only_the_rule_may_call():
-    made = stack(TaskStateChanges="on")
-    rule = made["TaskStopped"]["Properties"]
+    made = stack(TaskStateChangeEvents="on")
+    rule = made["TaskStateChangeRule"]["Properties"]
     sample = json.loads((ROOT / "events/task-stopped.json").read_text())
     pattern = rule["EventPattern"]
     assert sample["source"] in pattern["source"] and sample["detail-type"] in pattern["detail-type"]
     assert pattern["detail"] == {"lastStatus": [sample["detail"]["lastStatus"]]}
     assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["Function", "Arn"]}
-    permission = made["TaskStoppedPermission"]["Properties"]
+    permission = made["TaskStateChangePermission"]["Properties"]
     assert permission["Principal"] == "events.amazonaws.com"
-    assert permission["SourceArn"] == {"Fn::GetAtt": ["TaskStopped", "Arn"]}
+    assert permission["SourceArn"] == {"Fn::GetAtt": ["TaskStateChangeRule", "Arn"]}
 
 
 def test_nobody_but_the_url_may_call_from_anywhere():
-    made = stack(TaskStateChanges="on", InsightsCluster1="shop")
+    made = stack(TaskStateChangeEvents="on", InsightsCluster1="shop")
     for name, permission in of_type(made, "AWS::Lambda::Permission").items():
         properties = permission["Properties"]
         assert properties["Principal"] == "*" or "SourceArn" in properties, name
 
 
 def test_rights_for_the_otlp_endpoint_only_where_spans_go_there():
-    for traces_to, granted in [("xray", set()), ("xray-otlp", OTLP_TRACES)]:
-        made = stack(TracesTo=traces_to)
+    for destination, granted in [("xray", set()), ("xray-otlp", OTLP_TRACES)]:
+        made = stack(TraceDestination=destination)
         policies = of_type(made, "AWS::IAM::Policy").values()
         found = {action for one in policies for each in one["Properties"]["PolicyDocument"]["Statement"] for action in actions(each)}
         assert found == granted
-        assert made["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_TRACES_TO"] == traces_to
+        assert made["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_TRACE_DESTINATION"] == destination
 
 
 def test_logs_are_passed_on_into_a_group_of_their_own_where_that_is_switched_on():
@@ -478,7 +478,7 @@ def test_a_workspace_is_made_or_used():
 
 @pytest.mark.parametrize(
     ("rule", "one", "other"),
-    [("WorkspaceIsGivenWhole", "RemoteWriteUrl", "WorkspaceArn"), ("NetworkIsGivenWhole", "SubnetIds", "SecurityGroupIds")],
+    [("WorkspaceParametersSetTogether", "RemoteWriteUrl", "WorkspaceArn"), ("VpcParametersSetTogether", "SubnetIds", "SecurityGroupIds")],
 )
 def test_parameters_that_belong_together_are_given_both_or_neither(rule, one, other):
     (assertion,) = expanded()["Rules"][rule]["Assertions"]
@@ -492,7 +492,7 @@ def test_rules_are_loaded_unless_that_is_switched_off():
     rules = stack()["Rules"]["Properties"]
     assert rules["Name"] == "mine", "stacks that share a workspace do not overwrite one another's"
     groups = yaml_parse(rules["Data"])["groups"]
-    assert [group["name"] for group in groups] == ["sidecarless-recording", "sidecarless-tasks", "sidecarless-itself"]
+    assert [group["name"] for group in groups] == ["sidecarless-recording", "sidecarless-tasks", "sidecarless-health"]
 
 
 def test_alerts_go_to_the_topic_that_is_named():
