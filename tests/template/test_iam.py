@@ -35,10 +35,10 @@ def test_every_action_of_the_role_has_a_row_and_every_row_is_an_action():
     }
     told = {
         (sid.strip("`"), action.strip("`"), parameter(when), "any" if on == "any" else "some")
-        for sid, action, _, on, when in rows("The function's role")
+        for sid, action, _, on, when in rows("Function role")
     }
     assert told == granted
-    assert len(rows("The function's role")) == len(told)
+    assert len(rows("Function role")) == len(told)
 
 
 def test_every_permission_to_call_has_a_row_and_every_row_is_a_permission():
@@ -47,7 +47,7 @@ def test_every_permission_to_call_has_a_row_and_every_row_is_a_permission():
     callers = {(name, one["Properties"]["Action"], PARAMETERS[one.get("Condition")]) for name, one in permissions}
     (statement,) = resources["FunctionScheduleRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     callers |= {("FunctionScheduleRole", action, "always") for action in actions(statement)}
-    told = {(name.strip("`"), action.strip("`"), parameter(when)) for name, action, _, when in rows("Who may call the function")}
+    told = {(name.strip("`"), action.strip("`"), parameter(when)) for name, action, _, when in rows("Invoke permissions")}
     assert told == callers
 
 
@@ -59,7 +59,7 @@ def test_a_command_needs_what_its_code_calls(command, folder):
     code = "\n".join(file.read_text() for file in files)
     called = {"".join(map(str.title, name.split("_"))) for name in re.findall(r"(?:sqs|client)\.((?:get|list|describe|receive|send|delete)_\w+)\(\)", code)}
     called |= set(re.findall(r"Action=(Describe\w+)&", code))
-    (needs,) = [needs for name, needs in rows("What people need") if command in name and "--list" not in name and "--tasks" not in name]
+    (needs,) = [needs for name, needs in rows("Operator permissions") if command in name and "--list" not in name and "--tasks" not in name]
     assert {action.split(":")[1] for action in re.findall(r"`(\w+:\w+)`", needs)} == called
 
 
