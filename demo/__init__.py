@@ -1,1 +1,1 @@
-"""The demo's pieces, which the end-to-end tests use as well: real peers, a small shop, a Function URL, and the read-back."""
+"""Components of the demo and the end-to-end tests: peer processes, a sample shop, a function URL and result checks."""

@@ -1,4 +1,4 @@
-"""What the panels of the public dashboard for ECS tasks in AMP ask for: seven queries, none of which may come back empty."""
+"""Queries of the public dashboard for ECS tasks in AMP: seven panels, which must all return data."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ GRAPHS = {
 
 
 def panels(amp: str, families: set[str]) -> list[dict[str, Any]] | None:
-    """What each panel shows: a number, or a line for every one of these families. None as long as one shows less."""
-    shown = []
+    """Returns the value of each panel: a number, or a line for each task family. Returns None while a panel lacks data."""
+    rows = []
     for title, promql in STATS.items():
         result = query(amp, promql)
         if not result:
             return None
-        shown.append({"panel": title, "query": promql, "shows": f"{float(result[0]['value'][1]):.3g}"})
+        rows.append({"panel": title, "query": promql, "value": f"{float(result[0]['value'][1]):.3g}"})
     for title, promql in GRAPHS.items():
         lines = {line["metric"].get(FAMILY): line["values"] for line in graph(amp, promql)}
         if not families <= lines.keys():
             return None
         points = sum(len(values) for values in lines.values())
-        shown.append({"panel": title, "query": promql, "shows": f"{len(lines)} families, {points} points"})
-    return shown
+        rows.append({"panel": title, "query": promql, "value": f"{len(lines)} families, {points} points"})
+    return rows
 
 
 def graph(amp: str, promql: str) -> list[dict[str, Any]]:
-    """The last ten minutes: Container Insights lies some minutes behind."""
+    """Queries the last ten minutes, because Container Insights data is some minutes old."""
     now = time.time()
     parameters = {"query": promql, "start": now - 600, "end": now, "step": 15}
     return list(json.loads(get(f"{amp}/api/v1/query_range?{urllib.parse.urlencode(parameters)}"))["data"]["result"])

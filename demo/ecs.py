@@ -1,4 +1,4 @@
-"""The shop's tasks in ECS (moto), and the processes that stand for them."""
+"""Tasks of the sample shop in ECS (moto), and the processes that act as their containers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 
-from .peers import CREDENTIALS, REGION, ROOT, Missing, Peers, free_port, get, wait_for
+from .peers import CREDENTIALS, REGION, ROOT, ExpectationFailed, Peers, free_port, get, wait_for
 
 CLUSTER = "shop"
 SERVICES = ["storefront", "cart", "pricing"]
@@ -18,14 +18,14 @@ SERVICES = ["storefront", "cart", "pricing"]
 
 @dataclass
 class Task:
-    """A task as ECS knows it, and where its process listens."""
+    """An ECS task, and the addresses on which its process listens."""
 
     service: str
     address: str
     port: int
     stats_port: int
     arn: str = field(default="")
-    # What sidecarless has its numbers from: `endpoint`, `insights` or `prometheus`.
+    # Source of the task metrics: `endpoint`, `insights` or `prometheus`.
     source: str = field(default="endpoint")
     launch_type: str = field(default="FARGATE")
 
@@ -46,7 +46,7 @@ def client(service: str, moto: str) -> Any:
 
 
 def run_tasks(moto: str) -> list[Task]:
-    """Runs a Fargate task of each service of the chain. Each declares where it serves its stats."""
+    """Runs one Fargate task of each shop service. Docker labels declare their stats endpoints."""
     client("ecs", moto).create_cluster(clusterName=CLUSTER)
     tasks = [new_task(service, f"127.0.1.{number}") for number, service in enumerate(SERVICES, start=1)]
     for task in tasks:
@@ -63,17 +63,17 @@ def stats_labels(port: int) -> dict[str, str]:
 
 
 def run_task(moto: str, task: Task, labels: dict[str, str], tags: dict[str, str] | None = None) -> None:
-    """Registers a Fargate task definition with these docker labels, and runs one task of it."""
+    """Registers a Fargate task definition with these Docker labels, and runs one task of it."""
     ec2 = client("ec2", moto)
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
     network = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": "DISABLED"}}
     ports = [{"containerPort": port, "hostPort": port, "protocol": "tcp"} for port in (task.port, task.stats_port)]
-    register(moto, task, "awsvpc", labels, ports)
-    start(moto, task, {"demo-address": task.address, **(tags or {})}, networkConfiguration=network)
+    register_task_definition(moto, task, "awsvpc", labels, ports)
+    start_task(moto, task, {"demo-address": task.address, **(tags or {})}, networkConfiguration=network)
 
 
-def register(moto: str, task: Task, network_mode: str, labels: dict[str, str], ports: list[dict[str, Any]]) -> None:
+def register_task_definition(moto: str, task: Task, network_mode: str, labels: dict[str, str], ports: list[dict[str, Any]]) -> None:
     client("ecs", moto).register_task_definition(
         family=task.service, networkMode=network_mode, requiresCompatibilities=[task.launch_type], cpu="256", memory="512",
         containerDefinitions=[{
@@ -83,7 +83,7 @@ def register(moto: str, task: Task, network_mode: str, labels: dict[str, str], p
     )
 
 
-def start(moto: str, task: Task, tags: dict[str, str], **network: Any) -> None:
+def start_task(moto: str, task: Task, tags: dict[str, str], **network: Any) -> None:
     started = client("ecs", moto).run_task(
         cluster=CLUSTER, taskDefinition=task.service, launchType=task.launch_type, group=f"service:{task.service}-svc",
         tags=[{"key": key, "value": value} for key, value in tags.items()], **network,
@@ -92,14 +92,14 @@ def start(moto: str, task: Task, tags: dict[str, str], **network: Any) -> None:
 
 
 def start_processes(peers: Peers, tasks: list[Task], endpoint: str, token: str) -> None:
-    """Starts the process of each task of the chain, the last first."""
-    below = ""
+    """Starts the process of each task. Starts with the last service, because each service calls the next one."""
+    next_url = ""
     for task in reversed(tasks):
-        start_process(peers, task, endpoint, token, below)
-        below = task.url
+        start_process(peers, task, endpoint, token, next_url)
+        next_url = task.url
 
 
-def start_process(peers: Peers, task: Task, endpoint: str, token: str, below: str = "") -> subprocess.Popen[bytes]:
+def start_process(peers: Peers, task: Task, endpoint: str, token: str, next_url: str = "") -> subprocess.Popen[bytes]:
     attributes = {
         "service.instance.id": task.id, "cloud.provider": "aws", "cloud.platform": "aws_ecs", "cloud.region": REGION,
         "aws.ecs.cluster.arn": task.arn.rsplit(":task/", 1)[0] + f":cluster/{CLUSTER}", "aws.ecs.task.arn": task.arn,
@@ -108,7 +108,7 @@ def start_process(peers: Peers, task: Task, endpoint: str, token: str, below: st
     return peers.start(
         task.service,
         [sys.executable, str(ROOT / "demo" / "shop.py"), task.address, str(task.port), str(task.stats_port), task.arn]
-        + ([below] if below else []),
+        + ([next_url] if next_url else []),
         {
             "OTEL_SERVICE_NAME": task.service,
             "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{key}={value}" for key, value in attributes.items()),
@@ -125,23 +125,23 @@ def start_process(peers: Peers, task: Task, endpoint: str, token: str, below: st
 
 def wait_for_processes(tasks: list[Task]) -> None:
     for task in tasks:
-        wait_for(f"{task.service} serves", lambda: get(f"http://{task.address}:{task.stats_port}/v4/task"))
+        wait_for(f"the stats endpoint of {task.service}", lambda: get(f"http://{task.address}:{task.stats_port}/v4/task"))
 
 
 def trace_documents(moto: str, trace_id: str) -> list[dict[str, Any]]:
-    """The segment documents of a W3C trace id, as BatchGetTraces gives them back."""
+    """Returns the segment documents of a trace (W3C trace id) from BatchGetTraces."""
     xray = client("xray", moto)
-    answer = xray.batch_get_traces(TraceIds=[f"1-{trace_id[:8]}-{trace_id[8:]}"])
-    return [json.loads(segment["Document"]) for trace in answer["Traces"] for segment in trace["Segments"]]
+    response = xray.batch_get_traces(TraceIds=[f"1-{trace_id[:8]}-{trace_id[8:]}"])
+    return [json.loads(segment["Document"]) for trace in response["Traces"] for segment in trace["Segments"]]
 
 
 def buy(storefront: Task) -> str:
-    """One request through the whole shop; returns its trace id."""
+    """Sends one request through all services. Returns its trace id."""
     import urllib.request
 
-    with urllib.request.urlopen(storefront.url, timeout=30) as answer:
-        trace_id = answer.headers["x-trace-id"]
-        body = json.loads(answer.read())
-    if body["asked"]["asked"]["service"] != SERVICES[-1]:
-        raise Missing(f"the request went through the shop: {body}")
+    with urllib.request.urlopen(storefront.url, timeout=30) as response:
+        trace_id = response.headers["x-trace-id"]
+        body = json.loads(response.read())
+    if body["upstream"]["upstream"]["service"] != SERVICES[-1]:
+        raise ExpectationFailed(f"a request that passes all services: {body}")
     return str(trace_id)

@@ -1,4 +1,4 @@
-"""Writes events/push-*.json: what a Function URL hands over when an OpenTelemetry SDK pushes."""
+"""Writes events/push-*.json: events of a function URL that receives OTLP from an OpenTelemetry SDK."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
 from .peers import ROOT
 
-# 2026-11-22T23:25:00Z, as in events/tick.json.
+# 2026-11-22T23:25:00Z, as in events/scheduled-run.json.
 AT_NS = 1_795_389_900 * 10**9
 TRACE_ID = bytes.fromhex("6b037ced4f3a9d1e8c2b7a5061d3e4f9")
 

@@ -1,10 +1,10 @@
-"""A Lambda Function URL in front of the runtime interface emulator: HTTP in, payload 2.0 events on, replies back.
+"""Emulates a Lambda function URL in front of the runtime interface emulator: converts HTTP requests to payload 2.0 events.
 
-The rules are those of the AWS Lambda Developer Guide, "Invoking Lambda function URLs": header names in lower case, repeated
-headers joined with commas, bodies as base64 unless their content type is text, 413 for more than 6 MB, 502 when the function
-fails. Lambda's Invoke API is at INVOKE_PATH, for events as they are.
+It follows the AWS Lambda Developer Guide, "Invoking Lambda function URLs": header names in lower case, repeated headers joined
+with commas, bodies in base64 unless their content type is text, 413 for more than 6 MB, 502 if the function fails. The Invoke
+API of Lambda is available at INVOKE_PATH and passes events unchanged.
 
-The emulator crashes when it is called twice at a time, so every call has to come through here, where one waits for the other.
+The emulator crashes on concurrent invocations. All invocations must use this server, which serializes them.
 
 usage: function_url.py PORT EMULATOR_URL
 """
@@ -23,63 +23,63 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, unquote
 
-# The largest event of a synchronous invocation: 6 MB, and a little for what surrounds the body.
+# Maximum event size of a synchronous invocation: 6 MB plus some overhead for the fields around the body.
 EVENT_LIMIT = 6 * 1024 * 1024 + 100
-# Bodies of these types reach the function as text.
+# The function receives bodies of these types as text.
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 
 
-class Door(ThreadingHTTPServer):
-    """Listens on 127.0.0.1 and hands events to the emulator, one at a time."""
+class FunctionUrlServer(ThreadingHTTPServer):
+    """Listens on 127.0.0.1 and sends events to the emulator, one at a time."""
 
     daemon_threads = True
 
     def __init__(self, port: int, emulator: str) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.emulator = emulator
-        self.one_at_a_time = threading.Lock()
+        self.invocation_lock = threading.Lock()
 
     def invoke(self, event: bytes) -> bytes:
         request = urllib.request.Request(self.emulator + INVOKE_PATH, data=event, method="POST")
-        with self.one_at_a_time, urllib.request.urlopen(request, timeout=120) as answer:
-            return bytes(answer.read())
+        with self.invocation_lock, urllib.request.urlopen(request, timeout=120) as response:
+            return bytes(response.read())
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Door
+    server: FunctionUrlServer
 
     def handle_any(self) -> None:
         try:
             body = read_body(self)
         except ValueError:
             self.close_connection = True
-            return self.answer(400, {}, b'{"Message":"the body is not framed as HTTP/1.1 asks for"}')
+            return self.respond(400, {}, b'{"Message":"invalid HTTP/1.1 body framing"}')
         if self.path == INVOKE_PATH:
-            return self.invoked(body)
+            return self.handle_invoke(body)
         event = json.dumps(payload(self, body)).encode()
         if len(event) > EVENT_LIMIT:
-            return self.answer(413, {}, b'{"Message":"Request must be smaller than 6291556 bytes"}')
+            return self.respond(413, {}, b'{"Message":"Request must be smaller than 6291556 bytes"}')
         try:
-            reply = json.loads(self.server.invoke(event))
+            response = json.loads(self.server.invoke(event))
         except (OSError, ValueError):
-            # The process has ended, or its time was up, which the emulator tells in a sentence that is no JSON.
-            return self.answer(502, {}, b"Internal Server Error")
-        if is_error(reply):
-            return self.answer(502, {}, b"Internal Server Error")
-        self.answer(*http_answer(reply))
+            # The process exited or timed out. The emulator then responds with plain text instead of JSON.
+            return self.respond(502, {}, b"Internal Server Error")
+        if is_error(response):
+            return self.respond(502, {}, b"Internal Server Error")
+        self.respond(*http_response(response))
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = handle_any
 
-    def invoked(self, event: bytes) -> None:
-        """The Invoke API: what the function gives is the answer, whatever it is."""
+    def handle_invoke(self, event: bytes) -> None:
+        """Handles the Invoke API: returns the response of the function unchanged."""
         try:
-            self.answer(200, {"content-type": "application/json"}, self.server.invoke(event))
+            self.respond(200, {"content-type": "application/json"}, self.server.invoke(event))
         except OSError as error:
-            self.answer(502, {}, str(error).encode())
+            self.respond(502, {}, str(error).encode())
 
-    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
         for name, value in headers.items():
             if name.lower() != "content-length":
@@ -94,14 +94,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def read_body(request: BaseHTTPRequestHandler) -> bytes:
-    """The whole body; a ValueError when it is not framed as HTTP/1.1 asks for."""
+    """Reads the full body. Raises ValueError if its HTTP/1.1 framing is invalid."""
     if "chunked" in request.headers.get("transfer-encoding", "").lower():
         return b"".join(chunks(request.rfile))
     return request.rfile.read(int(request.headers.get("content-length") or 0))
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """RFC 9112, section 7.1; trailers are skipped."""
+    """Decodes chunked transfer coding (RFC 9112, section 7.1). Trailers are skipped."""
     while length := int(stream.readline().split(b";")[0], 16):
         yield stream.read(length)
         stream.readline()
@@ -109,13 +109,13 @@ def chunks(stream: BinaryIO) -> Iterator[bytes]:
         pass
 
 
-def is_error(reply: Any) -> bool:
-    """Whether the function failed: the emulator tells it as a reply, with 200 like any other."""
-    return isinstance(reply, dict) and "errorMessage" in reply and "errorType" in reply
+def is_error(response: Any) -> bool:
+    """Returns whether the function failed. The emulator reports a failure in the body of a 200 response."""
+    return isinstance(response, dict) and "errorMessage" in response and "errorType" in response
 
 
 def payload(request: BaseHTTPRequestHandler, body: bytes) -> dict[str, Any]:
-    """The event, payload format 2.0, for a URL without IAM."""
+    """Returns the event in payload format 2.0 for a URL without IAM authentication."""
     raw_path, _, query = request.path.partition("?")
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
@@ -158,16 +158,16 @@ def payload(request: BaseHTTPRequestHandler, body: bytes) -> dict[str, Any]:
     return event
 
 
-def http_answer(reply: Any) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of a reply. One without statusCode is a body of JSON as a whole."""
-    if not isinstance(reply, dict) or "statusCode" not in reply:
-        return 200, {"content-type": "application/json"}, json.dumps(reply).encode()
-    given = {name.lower(): str(value) for name, value in (reply.get("headers") or {}).items()}
-    headers = {"content-type": "application/json"} | given
-    text = reply.get("body") or ""
-    body = base64.b64decode(text) if reply.get("isBase64Encoded") else text.encode()
-    return int(reply["statusCode"]), headers, body
+def http_response(response: Any) -> tuple[int, dict[str, str], bytes]:
+    """Returns status, headers and body of a response. A response without statusCode is sent as a JSON body."""
+    if not isinstance(response, dict) or "statusCode" not in response:
+        return 200, {"content-type": "application/json"}, json.dumps(response).encode()
+    custom = {name.lower(): str(value) for name, value in (response.get("headers") or {}).items()}
+    headers = {"content-type": "application/json"} | custom
+    text = response.get("body") or ""
+    body = base64.b64decode(text) if response.get("isBase64Encoded") else text.encode()
+    return int(response["statusCode"]), headers, body
 
 
 if __name__ == "__main__":
-    Door(int(sys.argv[1]), sys.argv[2]).serve_forever()
+    FunctionUrlServer(int(sys.argv[1]), sys.argv[2]).serve_forever()

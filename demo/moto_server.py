@@ -1,11 +1,12 @@
-"""moto's own server, with what its ECS tasks lack compared with real ones filled in.
+"""The moto server with additions that make its ECS tasks match real ones.
 
-It has no sampling rules in X-Ray: here there is the one that every account has. moto 5.2 gives tasks dashed ids, a random address, one container, no bound ports, and no times or sizes; and it does not
-say how a task ended. What a task of the demo should look like stands in its tags:
+Tasks in moto 5.2 have ids with dashes, a random address, one container, no bound ports, no times and sizes, and no stop reason.
+moto also has no sampling rules in X-Ray: this server returns the default rule that every account has. Tags control the tasks of
+the demo:
 
-- `demo-address`: the address of its network interface
-- `demo-host-port`: the port of the host that the first port mapping of each of its containers is bound to
-- `demo-out-of-memory`: StopTask finds that the kernel has already killed its containers
+- `demo-address`: address of the network interface
+- `demo-host-port`: host port to which the first port mapping of each container is bound
+- `demo-out-of-memory`: StopTask reports containers that the kernel has already killed
 """
 
 from __future__ import annotations
@@ -73,12 +74,12 @@ def stop_task(backend: Any, *arguments: Any, **keywords: Any) -> Any:
         container.lastStatus = container.last_status = "STOPPED"
         container.exitCode = container.exit_code = 143
     if tag(task, "demo-out-of-memory"):
-        out_of_memory(task)
+        set_out_of_memory(task)
     return task
 
 
-def out_of_memory(task: Any) -> None:
-    """What ECS says of a task whose essential container the kernel has killed."""
+def set_out_of_memory(task: Any) -> None:
+    """Sets the fields that ECS reports for a task whose essential container was killed by the kernel."""
     task.stop_code, task.stopped_reason = "EssentialContainerExited", "Essential container in task exited"
     for container in task.containers:
         container.exitCode = container.exit_code = 137

@@ -1,4 +1,4 @@
-"""Processes on loopback that the function talks to, started and stopped by this file."""
+"""Starts and stops the processes on the loopback interface to which the function connects."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
-# Any credentials do for moto and for Prometheus; those that a signature is checked against have to be known.
+# moto and Prometheus accept any credentials. Fixed ones are needed by tests that verify signatures.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
 
 T = TypeVar("T")
 
 
-class Missing(Exception):
-    """Something expected did not happen."""
+class ExpectationFailed(Exception):
+    """An expected event did not happen. The message names the expectation."""
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
@@ -41,51 +41,51 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: str, look: Callable[[], T | None], seconds: float = 30) -> T:
-    """Polls until `look` gives something; its own errors count as nothing yet."""
+def wait_for(expectation: str, poll: Callable[[], T | None], seconds: float = 30) -> T:
+    """Polls until `poll` returns a truthy value. Network and parse errors count as no value."""
     deadline = time.monotonic() + seconds
     last: Exception | None = None
     while time.monotonic() < deadline:
         try:
-            found = look()
-            if found:
-                return found
+            value = poll()
+            if value:
+                return value
         except (OSError, ValueError, KeyError) as error:
             last = error
         time.sleep(0.1)
-    raise Missing(f"{what} (waited {seconds:.0f} s{f'; last: {last}' if last else ''})")
+    raise ExpectationFailed(f"{expectation} (waited {seconds:.0f} s{f'; last error: {last}' if last else ''})")
 
 
 def get(url: str, timeout: float = 5) -> bytes:
-    with urllib.request.urlopen(url, timeout=timeout) as answer:
-        return bytes(answer.read())
+    with urllib.request.urlopen(url, timeout=timeout) as response:
+        return bytes(response.read())
 
 
 def post(url: str, body: bytes, headers: dict[str, str] | None = None, timeout: float = 60) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body, whatever the status is."""
+    """Returns status, headers and body. Error statuses do not raise an exception."""
     request = urllib.request.Request(url, data=body, headers=headers or {}, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return answer.status, dict(answer.headers), answer.read()
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            return response.status, dict(response.headers), response.read()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read()
 
 
-def forget_settings() -> None:
-    """Takes from this process, and so from all that it starts, what the developer has set for work of their own."""
+def clear_settings() -> None:
+    """Removes the settings of the developer from the environment of this process and its child processes."""
     for name in [name for name in os.environ if name.startswith(("SIDECARLESS_", "AWS_", "OTEL_"))]:
         del os.environ[name]
     os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "NO_PROXY": "*", "no_proxy": "*"}
 
 
 class Peers:
-    """Everything that was started; stopped together, last first."""
+    """The started processes. They are stopped in reverse order."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self._stack = ExitStack()
-        # Where the function takes events as they are; set by `function`.
+        # URL of the Invoke API, set by `function`.
         self.invoke_url = ""
 
     def __enter__(self) -> Peers:
@@ -95,7 +95,7 @@ class Peers:
         self._stack.close()
 
     def start(self, name: str, command: list[str], env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Starts a process in a group of its own, its output in `<name>.log`."""
+        """Starts a process in a new process group. Its output goes to `<name>.log`."""
         log = open(self.folder / f"{name}.log", "wb")
         self._stack.callback(log.close)
         process = subprocess.Popen(
@@ -109,7 +109,7 @@ class Peers:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the whole group, and what is left of it once its leader has gone."""
+    """Stops the process group, including processes that outlive its leader."""
     signal_group(process, signal.SIGTERM)
     try:
         process.wait(timeout=5)
@@ -127,7 +127,7 @@ def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> No
 
 
 def prometheus(peers: Peers) -> str:
-    """A Prometheus that takes remote write, as AMP does. Returns its address."""
+    """Starts a Prometheus server that accepts remote write, in the role of AMP. Returns its address."""
     port = free_port()
     config = peers.folder / "prometheus.yml"
     config.write_text("global: {}\nstorage: {tsdb: {out_of_order_time_window: 1h}}\n")
@@ -149,23 +149,23 @@ def prometheus(peers: Peers) -> str:
 
 
 def moto(peers: Peers) -> str:
-    """moto as ECS and X-Ray, with the gaps of its ECS tasks filled. Returns its address."""
+    """Starts moto in the role of ECS, EC2, CloudWatch Logs and X-Ray. Returns its address."""
     port = free_port()
     peers.start("moto", [sys.executable, str(ROOT / "demo" / "moto_server.py"), str(port)])
     base = f"http://127.0.0.1:{port}"
     wait_for("moto is ready", lambda: get(f"{base}/moto-api/"))
-    # Otherwise each DescribeTasks moves a task one step towards STOPPED.
+    # By default, each DescribeTasks call moves a task one step towards STOPPED.
     transition = {"model_name": "ecs::task", "transition": {"progression": "manual", "times": 1_000_000}}
     status, _, _ = post(f"{base}/moto-api/state-manager/set-transition", json.dumps(transition).encode())
     if status >= 300:
-        raise Missing(f"moto did not take the transition: {status}")
+        raise ExpectationFailed(f"moto accepts the task transition: {status}")
     return base
 
 
 def function(peers: Peers, binary: Path, env: dict[str, str]) -> str:
-    """The binary under AWS's own Lambda runtime interface emulator, behind a Function URL. Returns the URL."""
-    kind = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
-    emulator = next((ROOT / ".tools").glob(f"**/samcli/local/rapid/aws-lambda-rie-{kind}"))
+    """Starts the binary in the AWS Lambda runtime interface emulator, behind a function URL. Returns the URL."""
+    architecture = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+    emulator = next((ROOT / ".tools").glob(f"**/samcli/local/rapid/aws-lambda-rie-{architecture}"))
     emulator.chmod(0o755)
     invoke, runtime, url = free_port(), free_port(), free_port()
     peers.start(
@@ -191,12 +191,12 @@ def function(peers: Peers, binary: Path, env: dict[str, str]) -> str:
     )
     base = f"http://127.0.0.1:{url}"
     peers.invoke_url = f"{base}/2015-03-31/functions/function/invocations"
-    wait_for("the function answers", lambda: get(f"{base}/healthz"))
+    wait_for("the function responds", lambda: get(f"{base}/healthz"))
     return base
 
 
 def query(base: str, promql: str) -> list[dict[str, Any]]:
-    """Result of an instant query."""
+    """Returns the result of an instant query."""
     url = f"{base}/api/v1/query?{urllib.parse.urlencode({'query': promql})}"
-    answer = json.loads(get(url))
-    return list(answer["data"]["result"])
+    response = json.loads(get(url))
+    return list(response["data"]["result"])

@@ -1,8 +1,8 @@
-"""One service of a small shop: storefront asks cart, cart asks pricing.
+"""One service of a sample shop: storefront calls cart, and cart calls pricing.
 
-It is instrumented with the stock OpenTelemetry SDK, configured by nothing but OTEL_* variables, as an ECS task would be.
-Beside that it serves its own CPU, memory and network numbers in the shape of the task metadata endpoint v4, which is what
-the docker label `sidecarless.stats.port` declares, and some of them as a page for Prometheus.
+The service is instrumented with the OpenTelemetry SDK, which is configured only by OTEL_* variables, as in an ECS task. It also
+serves its CPU, memory and network usage in the format of the task metadata endpoint v4, for the Docker label
+`sidecarless.stats.port`, and some of these values as a Prometheus exposition.
 
 usage: shop.py ADDRESS PORT STATS_PORT TASK_ARN [NEXT_URL]
 """
@@ -49,20 +49,20 @@ orders = metrics.get_meter("shop").create_counter("shop.requests", unit="{reques
 
 
 def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-    answer: dict[str, Any] = {"service": NAME}
+    response: dict[str, Any] = {"service": NAME}
     if NEXT:
-        with urllib.request.urlopen(NEXT, timeout=10) as below:
-            answer["asked"] = json.loads(below.read())
-    # A little work, so that there is CPU time to be seen.
-    answer["price"] = sum(number * number for number in range(200_000)) % 100
+        with urllib.request.urlopen(NEXT, timeout=10) as upstream:
+            response["upstream"] = json.loads(upstream.read())
+    # Uses some CPU time, so that CPU metrics are above 0.
+    response["price"] = sum(number * number for number in range(200_000)) % 100
     orders.add(1, {"path": environ.get("PATH_INFO", "")})
     trace_id = trace.get_current_span().get_span_context().trace_id
     start_response("200 OK", [("content-type", "application/json"), ("x-trace-id", f"{trace_id:032x}")])
-    return [json.dumps(answer).encode()]
+    return [json.dumps(response).encode()]
 
 
 def cpu() -> dict[str, Any]:
-    """CPU time of this process. The clock counts nanoseconds; the split into user and kernel comes in hundredths of a second."""
+    """Returns the CPU time of this process. The total has a resolution of nanoseconds, user and kernel time of 10 ms."""
     times = os.times()
     usage = {
         "total_usage": time.process_time_ns(),
@@ -73,7 +73,7 @@ def cpu() -> dict[str, Any]:
 
 
 class Sample:
-    """What is read at one time; Docker gives each sample together with the one before."""
+    """Usage at one point in time. Docker reports each sample together with the previous one."""
 
     def __init__(self) -> None:
         self.at = time.time()
@@ -89,38 +89,38 @@ class Sample:
         return datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-before = now = Sample()
+previous = current = Sample()
 
 
 def keep_sampling() -> None:
-    """ECS samples every second on EC2 and every ten on Fargate."""
-    global before, now
+    """Takes a sample every second, as ECS does on EC2. On Fargate, ECS takes one every ten seconds."""
+    global previous, current
     while True:
         time.sleep(1)
-        before, now = now, Sample()
+        previous, current = current, Sample()
 
 
 def stats() -> dict[str, Any]:
-    seconds = max(now.at - before.at, 0.001)
-    rate = {side: (now.network[f"{side}_bytes"] - before.network[f"{side}_bytes"]) / seconds for side in ("rx", "tx")}
+    seconds = max(current.at - previous.at, 0.001)
+    rate = {side: (current.network[f"{side}_bytes"] - previous.network[f"{side}_bytes"]) / seconds for side in ("rx", "tx")}
     container = {
-        "read": now.time(), "preread": before.time(), "name": NAME, "id": DOCKER_ID,
-        "cpu_stats": now.cpu,
-        "precpu_stats": before.cpu,
-        "memory_stats": {"usage": now.memory, "limit": 512 << 20, "stats": {"inactive_file": 0}},
+        "read": current.time(), "preread": previous.time(), "name": NAME, "id": DOCKER_ID,
+        "cpu_stats": current.cpu,
+        "precpu_stats": previous.cpu,
+        "memory_stats": {"usage": current.memory, "limit": 512 << 20, "stats": {"inactive_file": 0}},
         "blkio_stats": {
             "io_service_bytes_recursive": [
-                {"major": 259, "minor": 0, "op": side, "value": value} for side, value in now.disk.items()
+                {"major": 259, "minor": 0, "op": side, "value": value} for side, value in current.disk.items()
             ]
         },
-        "networks": {"eth1": now.network},
+        "networks": {"eth1": current.network},
         "network_rate_stats": {"rx_bytes_per_sec": rate["rx"], "tx_bytes_per_sec": rate["tx"]},
     }
     return {DOCKER_ID: container}
 
 
 def task() -> dict[str, Any]:
-    started = datetime.fromtimestamp(before.at, timezone.utc).isoformat().replace("+00:00", "Z")
+    started = datetime.fromtimestamp(previous.at, timezone.utc).isoformat().replace("+00:00", "Z")
     container = {
         "DockerId": DOCKER_ID, "Name": NAME, "DockerName": NAME, "Image": f"shop/{NAME}:1.0", "ImageID": "sha256:" + "1" * 64,
         "DesiredStatus": "RUNNING", "KnownStatus": "RUNNING", "Limits": {"CPU": 256, "Memory": 512},
@@ -134,27 +134,27 @@ def task() -> dict[str, Any]:
     }
 
 
-def page() -> str:
-    """For Prometheus, in its text format 0.0.4."""
+def exposition() -> str:
+    """Returns metrics in the Prometheus text format 0.0.4."""
     return (
         "# HELP process_cpu_seconds_total User and system CPU time.\n# TYPE process_cpu_seconds_total counter\n"
         f"process_cpu_seconds_total {time.process_time()}\n"
         "# HELP process_resident_memory_bytes Resident memory.\n# TYPE process_resident_memory_bytes gauge\n"
-        f"process_resident_memory_bytes {now.memory}\n"
+        f"process_resident_memory_bytes {current.memory}\n"
     )
 
 
-class Metadata(BaseHTTPRequestHandler):
+class MetadataHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        kinds: dict[str, tuple[str, Callable[[], str]]] = {
+        routes: dict[str, tuple[str, Callable[[], str]]] = {
             "/v4/task": ("application/json", lambda: json.dumps(task())),
             "/v4/task/stats": ("application/json", lambda: json.dumps(stats())),
-            "/metrics": ("text/plain; version=0.0.4; charset=utf-8", page),
+            "/metrics": ("text/plain; version=0.0.4; charset=utf-8", exposition),
         }
-        kind, document = kinds.get(self.path, ("text/plain", None))
+        content_type, document = routes.get(self.path, ("text/plain", None))
         body = document().encode() if document else b"not found"
         self.send_response(200 if document else 404)
-        self.send_header("content-type", kind)
+        self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -167,13 +167,13 @@ class Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
-class Quiet(WSGIRequestHandler):
+class QuietHandler(WSGIRequestHandler):
     def log_message(self, *_: Any) -> None:
         pass
 
 
-# Whoever sees the stats can rely on the service: its port is bound first.
-service = make_server(ADDRESS, PORT, OpenTelemetryMiddleware(application), Server, Quiet)
+# The port of the service is bound first, so that the service is reachable when the stats endpoint responds.
+service = make_server(ADDRESS, PORT, OpenTelemetryMiddleware(application), Server, QuietHandler)
 threading.Thread(target=keep_sampling, daemon=True).start()
-threading.Thread(target=ThreadingHTTPServer((ADDRESS, STATS_PORT), Metadata).serve_forever, daemon=True).start()
+threading.Thread(target=ThreadingHTTPServer((ADDRESS, STATS_PORT), MetadataHandler).serve_forever, daemon=True).start()
 service.serve_forever()

@@ -1,4 +1,4 @@
-"""What arrived, drawn for a terminal."""
+"""Prints the received data as tables and a trace timeline."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def table(title: str, head: list[str], rows: list[list[str]]) -> None:
 
 
 def waterfall(documents: list[dict[str, Any]]) -> None:
-    """The segments of one trace under one another, each under its parent."""
+    """Prints the segments of one trace, each below its parent."""
     begin = min(document["start_time"] for document in documents)
     end = max(document["end_time"] for document in documents)
     print(f"\n{paint('bold', 'One trace, from X-Ray')}  ({documents[0]['trace_id']}, {(end - begin) * 1000:.1f} ms)")
-    known = {document["id"] for document in documents}
-    below: dict[str | None, list[dict[str, Any]]] = {}
+    ids = {document["id"] for document in documents}
+    children: dict[str | None, list[dict[str, Any]]] = {}
     for document in sorted(documents, key=lambda document: document["start_time"]):
         parent = document.get("parent_id")
-        below.setdefault(parent if parent in known else None, []).append(document)
+        children.setdefault(parent if parent in ids else None, []).append(document)
 
     def draw(parent: str | None, depth: int) -> None:
-        for document in below.get(parent, []):
+        for document in children.get(parent, []):
             scale = WIDTH / max(end - begin, 1e-9)
             left = int((document["start_time"] - begin) * scale)
             length = max(1, round((document["end_time"] - document["start_time"]) * scale))
@@ -41,8 +41,8 @@ def waterfall(documents: list[dict[str, Any]]) -> None:
             kind = "remote" if document.get("namespace") else "segment"
             status = document.get("http", {}).get("response", {}).get("status", "")
             name = ("  " * depth + document["name"])[:28].ljust(28)
-            took = (document["end_time"] - document["start_time"]) * 1000
-            print(f"  {name} |{paint(kind, bar)}| {took:7.1f} ms  {status}")
+            duration = (document["end_time"] - document["start_time"]) * 1000
+            print(f"  {name} |{paint(kind, bar)}| {duration:7.1f} ms  {status}")
             draw(document["id"], depth + 1)
 
     draw(None, 0)

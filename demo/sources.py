@@ -1,4 +1,4 @@
-"""Tasks that are seen in other ways than the shop's own: one for each."""
+"""One task for each source and network mode that the shop tasks do not use."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Any
 from . import ecs
 from .peers import ACCOUNT, REGION, Peers, get
 
-# A container port, behind which Docker would choose a port of the host.
+# Container port of the task with bridge networking, for which Docker assigns a host port.
 CONTAINER_PORT = 9000
 LOG_GROUP = f"/aws/ecs/containerinsights/{ecs.CLUSTER}/performance"
 LOG_STREAM = "FargateTelemetry-1"
-# The default of SIDECARLESS_INSIGHTS_LAG.
-LAG_SECONDS = 180
+# Default of SIDECARLESS_INSIGHTS_DELAY.
+INSIGHTS_DELAY_SECONDS = 180
 
 
 class Sources:
-    """Each task by how it is seen."""
+    """The additional tasks: Container Insights, EC2 with bridge networking, out of memory, and Prometheus endpoint."""
 
     def __init__(self, moto: str) -> None:
         self.moto = moto
@@ -32,14 +32,14 @@ class Sources:
         self.importer = ecs.new_task("importer", "127.0.1.12")
         self.reviews = ecs.new_task("reviews", "127.0.1.13", source="prometheus")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._slots: set[int] = set()
+        self._windows: set[int] = set()
 
     @property
     def tasks(self) -> list[ecs.Task]:
         return [self.mailer, self.search, self.importer, self.reviews]
 
     def run_tasks(self) -> None:
-        """Runs them in the cluster that the shop has made."""
+        """Runs the tasks in the cluster of the shop."""
         ecs.run_task(self.moto, self.mailer, {})
         run_on_instance(self.moto, self.search)
         ecs.run_task(self.moto, self.importer, ecs.stats_labels(self.importer.stats_port), {"demo-out-of-memory": "yes"})
@@ -55,25 +55,25 @@ class Sources:
             self._processes[task.service] = ecs.start_process(peers, task, endpoint, token)
 
     def visit(self) -> None:
-        """A request to each that is still there."""
+        """Sends a request to each running task."""
         for task in self.tasks:
             if self._processes[task.service].poll() is None:
                 urllib.request.urlopen(task.url, timeout=30).close()
 
-    def log_events(self, tick_at: int) -> None:
-        """Puts Container Insights events where a tick at this time looks for them: into the minute that lies the lag before it."""
-        slot = tick_at // 60 * 60 - LAG_SECONDS
-        if slot in self._slots:
+    def log_events(self, run_at: int) -> None:
+        """Writes Container Insights events into the one-minute window that a scheduled run at this time reads."""
+        window = run_at // 60 * 60 - INSIGHTS_DELAY_SECONDS
+        if window in self._windows:
             return
-        self._slots.add(slot)
-        messages = [json.dumps(event) for event in insights_events(self.mailer, slot * 1000)]
+        self._windows.add(window)
+        messages = [json.dumps(event) for event in insights_events(self.mailer, window * 1000)]
         ecs.client("logs", self.moto).put_log_events(
             logGroupName=LOG_GROUP, logStreamName=LOG_STREAM,
-            logEvents=[{"timestamp": slot * 1000, "message": message} for message in messages],
+            logEvents=[{"timestamp": window * 1000, "message": message} for message in messages],
         )
 
     def run_out_of_memory(self) -> float:
-        """Ends the importer as the kernel does, and has ECS notice. Returns when."""
+        """Kills the importer as the kernel does, and reports the stop to ECS. Returns the time of the stop."""
         process = self._processes[self.importer.service]
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -82,19 +82,19 @@ class Sources:
 
 
 def run_on_instance(moto: str, task: ecs.Task) -> None:
-    """Runs a task under bridge networking: it has no address but its host's, and there a port of Docker's choice."""
+    """Runs a task with bridge networking: it has the address of its host, and a host port that Docker assigns."""
     ec2 = ecs.client("ec2", moto)
     image = ec2.describe_images()["Images"][0]["ImageId"]
     instance = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, PrivateIpAddress=task.address)["Instances"][0]
     document = {"instanceId": instance["InstanceId"], "region": REGION, "accountId": ACCOUNT}
     ecs.client("ecs", moto).register_container_instance(cluster=ecs.CLUSTER, instanceIdentityDocument=json.dumps(document))
     ports = [{"containerPort": CONTAINER_PORT, "hostPort": 0, "protocol": "tcp"}]
-    ecs.register(moto, task, "bridge", ecs.stats_labels(CONTAINER_PORT), ports)
-    ecs.start(moto, task, {"demo-host-port": str(task.stats_port)})
+    ecs.register_task_definition(moto, task, "bridge", ecs.stats_labels(CONTAINER_PORT), ports)
+    ecs.start_task(moto, task, {"demo-host-port": str(task.stats_port)})
 
 
 def insights_events(task: ecs.Task, at_ms: int) -> Iterable[dict[str, Any]]:
-    """What Amazon logs of a task and its container each minute, with the numbers of the process that stands for it."""
+    """Returns the events that Container Insights logs each minute for a task and its container."""
     (stats,) = json.loads(get(f"http://{task.address}:{task.stats_port}/v4/task/stats")).values()
     used = stats["cpu_stats"]["cpu_usage"]["total_usage"] - stats["precpu_stats"]["cpu_usage"]["total_usage"]
     rates, network = stats["network_rate_stats"], stats["networks"]["eth1"]

@@ -1,7 +1,6 @@
-"""Bytes that this process sent and received, counted at its sockets.
+"""Counts the bytes that this process sends and receives on its sockets.
 
-/proc counts bytes by network namespace, and the services of the shop share one: so each counts its own. What the headers of
-IP and TCP add is not in it.
+/proc counts bytes per network namespace, which all services of the shop share. The counts exclude IP and TCP headers.
 """
 
 import socket
@@ -12,7 +11,7 @@ sent = 0
 
 
 class CountedSocket(socket.socket):
-    """A socket that adds up what goes through it."""
+    """A socket that counts its bytes."""
 
     def recv(self, *args: Any) -> bytes:
         data = super().recv(*args)
@@ -45,5 +44,5 @@ def add_sent(length: int) -> None:
 
 
 def start() -> None:
-    """Counts every socket made from now on, those of accepted connections included."""
+    """Counts all sockets that are created from now on, including accepted connections."""
     socket.socket = CountedSocket  # type: ignore[misc]

@@ -30,9 +30,9 @@ enum Expected {
 }
 
 const EVENTS: [(&str, Expected); 8] = [
-    ("tick.json", Expected::Tick),
+    ("scheduled-run.json", Expected::Tick),
     ("check.json", Expected::Check),
-    ("tick-rule.json", Expected::Tick),
+    ("scheduled-run-rule.json", Expected::Tick),
     ("push-traces.json", Expected::Spans(2)),
     ("push-metrics.json", Expected::Metrics(3)),
     ("shards.json", Expected::Messages(1)),

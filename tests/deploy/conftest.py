@@ -23,12 +23,12 @@ from cloud import Account, ministack  # noqa: E402
 from door import Door  # noqa: E402
 
 from demo import ecs  # noqa: E402
-from demo.peers import ACCOUNT, REGION, Peers, forget_settings, moto, prometheus  # noqa: E402
+from demo.peers import ACCOUNT, REGION, Peers, clear_settings, moto, prometheus  # noqa: E402
 from demo.sources import LOG_GROUP  # noqa: E402
 
 STACK = "sidecarless"
 BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless")
-forget_settings()
+clear_settings()
 
 
 def interrupted(number: int, _: object) -> None:

@@ -14,11 +14,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from demo.peers import Peers, forget_settings, function, moto, post, prometheus  # noqa: E402
+from demo.peers import Peers, clear_settings, function, moto, post, prometheus  # noqa: E402
 
 TOKEN = "end-to-end"
 BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless")
-forget_settings()
+clear_settings()
 
 
 @dataclass
@@ -41,7 +41,7 @@ def settings(amp_url: str, aws: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": aws,
         "AWS_PROMETHEUS_ENDPOINT": amp_url,
         "SIDECARLESS_TOKENS_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest(),
-        "SIDECARLESS_SCRAPE_RANGES": "127.0.0.0/8",
+        "SIDECARLESS_SCRAPE_CIDRS": "127.0.0.0/8",
     }
 
 

@@ -149,10 +149,10 @@ class Chaos:
             with self.fleet.one() as environment:
                 begun = time.time()
                 try:
-                    summary = environment.invoke({"sidecarless": "tick"})
+                    summary = environment.invoke({"sidecarless": "scrape"})
                 except Killed:
                     summary = {}
-                if summary.get("targets_up") == TARGETS and summary.get("undelivered") == 0 and summary["refused"] == 0:
+                if summary.get("targets_up") == TARGETS and summary.get("undelivered") == 0 and summary["rejected"] == 0:
                     self.books.ticks.append((begun, time.time()))
             time.sleep(1)
 
@@ -258,8 +258,8 @@ def test_what_was_acknowledged_is_there_once_whatever_happens(tmp_path: Path) ->
         env = {
             **CREDENTIALS, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": aws, "AWS_ENDPOINT_URL_XRAY": proxies["xray"].url,
             "AWS_PROMETHEUS_ENDPOINT": f"{proxies['amp'].url}/api/v1/write", "SIDECARLESS_AUTH": "none",
-            "SIDECARLESS_SPOOL_QUEUE_URL": queue, "SIDECARLESS_SCRAPE_RANGES": "127.0.0.0/8",
-            "SIDECARLESS_STATS": "endpoint", "SIDECARLESS_TARGET_INFO": "off",
+            "SIDECARLESS_SPOOL_QUEUE_URL": queue, "SIDECARLESS_SCRAPE_CIDRS": "127.0.0.0/8",
+            "SIDECARLESS_SOURCES": "endpoint", "SIDECARLESS_TARGET_INFO": "off",
         }
         fleet = Fleet(5, BINARY, env, tmp_path, TIMEOUT)
         try:

@@ -37,7 +37,7 @@ class Account:
         """Findings by what was checked; the exit code and the text agree with them."""
         env = os.environ | self.keys | {
             "AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.aws, "AWS_PROMETHEUS_ENDPOINT": f"{self.amp}/api/v1/write",
-            "SIDECARLESS_SPOOL_QUEUE_URL": self.spool, "SIDECARLESS_SCRAPE_RANGES": "127.0.0.0/8",
+            "SIDECARLESS_SPOOL_QUEUE_URL": self.spool, "SIDECARLESS_SCRAPE_CIDRS": "127.0.0.0/8",
         } | different
         done = subprocess.run([str(BINARY), "check", "--json"], env=env, capture_output=True, text=True, timeout=90)
         answer = json.loads(done.stdout)

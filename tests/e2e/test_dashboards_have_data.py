@@ -20,9 +20,9 @@ from test_broken_bodies import gauge
 from test_spool import Spooled, door
 
 from demo import ecs
-from demo.__main__ import rounds, scraped, tick
+from demo.__main__ import run_scheduled, run_shop, stats_targets
 from demo.peers import Peers, function, get, moto, prometheus, query, wait_for
-from demo.sources import LAG_SECONDS, Sources
+from demo.sources import INSIGHTS_DELAY_SECONDS, Sources
 
 DASHBOARDS = ["fleet", "service", "sidecarless"]
 # What Grafana puts in place of its own variables, and of those that are chosen at the top of a dashboard.
@@ -50,14 +50,14 @@ def fill(peers: Peers) -> str:
     queue = sqs.create_queue(QueueName="spool")["QueueUrl"]
     amp_door, amp_url = door(base)
     env = settings(f"{amp_url}/api/v1/write", aws) | {
-        "SIDECARLESS_CLUSTERS": ecs.CLUSTER, "SIDECARLESS_INSIGHTS_LAG": f"{LAG_SECONDS}s", "SIDECARLESS_SPOOL_QUEUE_URL": queue,
+        "SIDECARLESS_CLUSTERS": ecs.CLUSTER, "SIDECARLESS_INSIGHTS_DELAY": f"{INSIGHTS_DELAY_SECONDS}s", "SIDECARLESS_SPOOL_QUEUE_URL": queue,
     }
     stack = Stack(peers, base, aws, function(peers, BINARY, env))
     ecs.start_processes(peers, shop, stack.url, TOKEN)
     others.start_processes(peers, stack.url, TOKEN)
     ecs.wait_for_processes([*shop, *others.tasks])
-    endpoints = len(scraped([*shop, *others.tasks])) - 1
-    assert rounds(peers, shop, others)
+    endpoints = len(stats_targets([*shop, *others.tasks])) - 1
+    assert run_shop(peers, shop, others)
     assert stack.push("/v1/metrics", delta())[0] == 200
     assert stack.push("/v1/traces", b"", authorization="Bearer guessed")[0] == 401
     amp_door.shut.set()
@@ -68,7 +68,7 @@ def fill(peers: Peers) -> str:
 
     def told() -> list[dict[str, Any]]:
         """The function writes its own series once a minute at most, after an invocation."""
-        tick(peers, int(time.time()), endpoints)
+        run_scheduled(peers, int(time.time()), endpoints)
         return query(base, "sidecarless_redelivered_total")
 
     wait_for("the function's own account", told, 90)

@@ -37,7 +37,7 @@ def without_prometheus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -
         yield Stack(peers, "", stack.aws, function(peers, BINARY, variables))
 
 
-@pytest.mark.parametrize("name", ["tick.json", "tick-rule.json"])
+@pytest.mark.parametrize("name", ["scheduled-run.json", "scheduled-run-rule.json"])
 def test_a_tick_sums_up_what_it_did(stack: Stack, name: str) -> None:
     summary = invoke(stack.peers, sample(name))
     assert (summary["tasks"], summary["targets_down"], summary["undelivered"]) == (0, 0, 0)
@@ -53,7 +53,7 @@ def test_a_push_is_answered_in_its_own_encoding(stack: Stack, name: str) -> None
 def test_an_unknown_event_is_an_error_that_names_what_it_looked_like(stack: Stack) -> None:
     error = invoke(stack.peers, {"surprise": True})
     assert "`surprise`" in error["errorMessage"]
-    assert "errorMessage" not in invoke(stack.peers, sample("tick.json"))
+    assert "errorMessage" not in invoke(stack.peers, sample("scheduled-run.json"))
 
 
 def test_without_a_prometheus_traces_are_taken_and_metrics_refused_by_name(without_prometheus: Stack) -> None:
@@ -65,12 +65,12 @@ def test_without_a_prometheus_traces_are_taken_and_metrics_refused_by_name(witho
 
 
 def test_without_a_prometheus_a_tick_says_that_it_does_nothing(without_prometheus: Stack) -> None:
-    assert "AWS_PROMETHEUS_ENDPOINT" in invoke(without_prometheus.peers, sample("tick.json"))["skipped"]
+    assert "AWS_PROMETHEUS_ENDPOINT" in invoke(without_prometheus.peers, sample("scheduled-run.json"))["skipped"]
 
 
 def test_mistaken_settings_are_told_all_at_once() -> None:
     mistaken = {"SIDECARLESS_AUTH": "maybe", "SIDECARLESS_CLUSTER": "shop", "AWS_REGION": "eu-west-1"}
-    command = [str(BINARY), "invoke", str(EVENTS / "tick.json")]
+    command = [str(BINARY), "invoke", str(EVENTS / "scheduled-run.json")]
     ended = subprocess.run(command, env=mistaken, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
     assert "SIDECARLESS_AUTH" in ended.stderr

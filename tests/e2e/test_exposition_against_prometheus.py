@@ -170,11 +170,11 @@ def tick(aws: str, amp: str, target: int) -> dict[str, Any]:
     """One tick of the function over a task whose pages rules name."""
     rules = ";".join(f"family=pages port={target} path=/{number} job=page-{number}" for number in range(len(PAGES)))
     own = {
-        "SIDECARLESS_SCRAPE_RULES": rules, "SIDECARLESS_EXTERNAL_LABELS": "by=sidecarless", "SIDECARLESS_STATS": "prometheus",
+        "SIDECARLESS_SCRAPE_RULES": rules, "SIDECARLESS_EXTERNAL_LABELS": "by=sidecarless", "SIDECARLESS_SOURCES": "prometheus",
         "SIDECARLESS_CLUSTERS": ecs.CLUSTER, "SIDECARLESS_SELF_METRICS": "off",
     }
     environment = {**os.environ, **CREDENTIALS, "AWS_REGION": REGION, **settings(f"{amp}/api/v1/write", aws), **own}
-    event = (ROOT / "events" / "tick.json").read_text()
+    event = (ROOT / "events" / "scheduled-run.json").read_text()
     ran = subprocess.run([BINARY, "invoke", "-"], input=event, env=environment, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     return dict(json.loads(ran.stdout))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from demo.function_url import Door
+from demo.function_url import FunctionUrlServer
 
 
 class Emulator(ThreadingHTTPServer):
@@ -56,7 +56,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def door(emulator: Emulator) -> Iterator[http.client.HTTPConnection]:
-    server = Door(0, f"http://127.0.0.1:{emulator.server_port}")
+    server = FunctionUrlServer(0, f"http://127.0.0.1:{emulator.server_port}")
     threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     yield http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
     server.shutdown()
