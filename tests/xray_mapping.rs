@@ -45,7 +45,7 @@ fn holds(document: &Value, place: &str, example: &Value) -> bool {
     if place == "-" {
         return !document.to_string().contains(&plain(example));
     }
-    if let Some((path, stated)) = place.split_once(" holds ") {
+    if let Some((path, stated)) = place.split_once(" = ") {
         return *at(document, unticked(path)) == json_of(stated);
     }
     let found = at(document, unticked(place));
@@ -53,7 +53,7 @@ fn holds(document: &Value, place: &str, example: &Value) -> bool {
 }
 
 fn check(what: &str, sent: &Sent, [best, adot]: [&str; 2], example: &Value) -> Vec<String> {
-    let adot = if adot == "=" { best } else { adot };
+    let adot = if adot == "same" { best } else { adot };
     let mut wrong = Vec::new();
     for (compat, place) in [(Compat::Best, best), (Compat::Adot, adot)] {
         let options = Options { compat, ..Options::default() };
@@ -74,7 +74,7 @@ fn member(key: &str, value: &Value) -> Value {
 
 #[test]
 fn xray_mapping_of_span_attributes_is_as_the_page_says() {
-    let (mut wrong, rows) = (Vec::new(), rows("Attributes of a span"));
+    let (mut wrong, rows) = (Vec::new(), rows("Span attributes"));
     for row in &rows {
         let [key, example, kind, beside, best, adot] = row.as_slice() else { panic!("{row:?}") };
         let example = json_of(example);
@@ -94,7 +94,7 @@ fn xray_mapping_of_span_attributes_is_as_the_page_says() {
 
 #[test]
 fn xray_mapping_of_resource_attributes_is_as_the_page_says() {
-    let (mut wrong, rows) = (Vec::new(), rows("Attributes of a resource"));
+    let (mut wrong, rows) = (Vec::new(), rows("Resource attributes"));
     for row in &rows {
         let [key, example, beside, best, adot] = row.as_slice() else { panic!("{row:?}") };
         let example = json_of(example);
@@ -103,7 +103,7 @@ fn xray_mapping_of_resource_attributes_is_as_the_page_says() {
         let sent = Sent::root(SERVER, "span").on(resource);
         wrong.extend(check(key, &sent, [best, adot], &example));
         let kept = format!("metadata.default/otel.resource.{}", unticked(key));
-        wrong.extend(check(key, &sent, [&kept, "="], &example));
+        wrong.extend(check(key, &sent, [&kept, "same"], &example));
     }
     let _ = writeln!(std::io::stderr(), "{} resource attributes", rows.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -115,13 +115,13 @@ fn with_field(field: &str) -> (Sent, &'static str) {
     let mut sent = Sent::root(SERVER, "span").on(json!({ "service.name": "shop" }));
     let exception = json!({ "exception.type": "Type1", "exception.message": "message1" });
     match field {
-        "name, of a server" => (sent, "span"),
-        "status message, beside an exception" => (sent.failed("status1").event("exception", exception), "status1"),
-        "status message, alone" => (sent.failed("status1"), "status1"),
-        "event" => (sent.event("event1", json!({})), "event1"),
+        "name of a SERVER span" => (sent, "span"),
+        "status message with an exception event" => (sent.failed("status1").event("exception", exception), "status1"),
+        "status message without an exception event" => (sent.failed("status1"), "status1"),
+        "event name" => (sent.event("event1", json!({})), "event1"),
         "exception type" => (sent.event("exception", exception), "Type1"),
         "exception message" => (sent.event("exception", exception), "message1"),
-        "scope" => {
+        "scope name" => {
             sent.scope = Some(InstrumentationScope { name: "scope1".into(), ..InstrumentationScope::default() });
             (sent, "scope1")
         }
@@ -129,7 +129,7 @@ fn with_field(field: &str) -> (Sent, &'static str) {
             sent.span.trace_state = "a=state1".into();
             (sent, "a=state1")
         }
-        "producer" => {
+        "kind PRODUCER" => {
             sent.span.kind = PRODUCER;
             (sent, "PRODUCER")
         }
@@ -139,7 +139,7 @@ fn with_field(field: &str) -> (Sent, &'static str) {
 
 #[test]
 fn xray_mapping_of_span_fields_is_as_the_page_says() {
-    let (mut wrong, rows) = (Vec::new(), rows("Fields of a span"));
+    let (mut wrong, rows) = (Vec::new(), rows("Span fields"));
     for row in &rows {
         let [field, best, adot] = row.as_slice() else { panic!("{row:?}") };
         let (sent, example) = with_field(field);
