@@ -1,7 +1,7 @@
 """usage: python3 benches/instructions.py BINARY BASELINE [--update]
 
-Has callgrind count the instructions of every stage (benches/instructions.rs) and compares them with the baseline: the same
-code takes the same number on a busy machine and on an idle one. Growth of more than 5 % fails, and names the stage.
+Counts the instructions of every stage (benches/instructions.rs) with callgrind, and compares them with the baseline. The
+count does not depend on the load of the machine. The command fails if a stage grows by more than 5 %, and names the stage.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 GROWTH = 0.05
-# What depends on the state of the heap and not on the code: whether memory that calloc gives is fresh, and so is not
-# cleared; and copies of kilobytes, of which callgrind counts every byte when they are made by `rep movsb`.
+# Excludes effects of the heap state. calloc clears memory only if it is not fresh, and callgrind counts every byte of a copy
+# that uses `rep movsb`.
 TUNABLES = ":".join(
     f"glibc.{name}={value}"
     for name, value in (
@@ -25,7 +25,7 @@ TUNABLES = ":".join(
         ("cpu.x86_rep_stosb_threshold", 1 << 40),
     )
 )
-HEADER = "# Instructions of each stage over its usual payload, as callgrind counts them. By scripts/bench --check --update\n"
+HEADER = "# Instructions of each stage for its typical payload, counted by callgrind. Written by scripts/bench --check --update\n"
 
 
 def main() -> int:
@@ -40,7 +40,7 @@ def main() -> int:
     before, made_by = read(options.baseline)
     here = compiler()
     if made_by and made_by != here:
-        print(f"the baseline was counted with {made_by}, and this is {here}: differences may be the compiler's")
+        print(f"the baseline was counted with {made_by}, this is {here}: the compiler may cause differences")
     failed = report(counts, before)
     if options.update:
         lines = [f"{stage} {instructions}\n" for stage, instructions in counts.items()]
@@ -52,14 +52,14 @@ def main() -> int:
 
 
 def count(binary: Path, stage: str) -> int:
-    """Instructions of the one call of `seen_by_callgrind`; callgrind says them last, on its error output."""
+    """Returns the instructions of the one call of `seen_by_callgrind`. callgrind prints them at the end of its error output."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"]
     command += ["--toggle-collect=*instructions::seen_by_callgrind*", str(binary), stage]
-    said = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "GLIBC_TUNABLES": TUNABLES})
-    found = re.search(r"Collected : (\d+)", said.stderr)
-    if said.returncode != 0 or not found or int(found[1]) == 0:
-        raise SystemExit(f"callgrind could not count {stage}:\n{said.stderr}")
-    return int(found[1])
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "GLIBC_TUNABLES": TUNABLES})
+    match = re.search(r"Collected : (\d+)", result.stderr)
+    if result.returncode != 0 or not match or int(match[1]) == 0:
+        raise SystemExit(f"callgrind could not count {stage}:\n{result.stderr}")
+    return int(match[1])
 
 
 def compiler() -> str:
@@ -78,17 +78,17 @@ def read(baseline: Path) -> tuple[dict[str, int], str]:
 
 
 def report(counts: dict[str, int], before: dict[str, int]) -> list[str]:
-    """Prints every count beside the baseline's. Gives back what is wrong."""
-    wrong = [f"{stage} is in the baseline and no stage any more" for stage in before if stage not in counts]
+    """Prints every count and its baseline. Returns the errors."""
+    errors = [f"{stage} is in the baseline, but this stage does not exist" for stage in before if stage not in counts]
     print(f"{'stage':24} {'baseline':>14} {'now':>14}")
     for stage, now in counts.items():
         then = before.get(stage)
         print(f"{stage:24} {then or 0:14,} {now:14,}" + (f" {now / then - 1:+7.1%}" if then else "     new"))
         if then is None:
-            wrong.append(f"{stage} is not in the baseline: scripts/bench --check --update")
+            errors.append(f"{stage} is not in the baseline: scripts/bench --check --update")
         elif now > then * (1 + GROWTH):
-            wrong.append(f"{stage} takes {now:,} instructions, {now / then - 1:.1%} more than the {then:,} of the baseline")
-    return wrong
+            errors.append(f"{stage} needs {now:,} instructions, {now / then - 1:.1%} more than the baseline of {then:,}")
+    return errors
 
 
 if __name__ == "__main__":

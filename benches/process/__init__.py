@@ -1,1 +1,1 @@
-"""Measures the release binary as Lambda runs it: under a Runtime API, with AMP and X-Ray on loopback. Standard library only."""
+"""Benchmarks the release binary with a Runtime API, AMP and X-Ray on loopback. Uses the standard library only."""

@@ -1,7 +1,7 @@
-"""The Runtime API, ECS with one task, and the sinks for AMP and X-Ray, on one loopback port, as light as they can be.
+"""Minimal servers for the Runtime API, ECS with one task, AMP and X-Ray, on one loopback port.
 
-Nothing that the function sends is looked into but its length: what these peers take is taken from the machine, though not
-from what is measured, which is the CPU time of the function's own process.
+The servers read only the length of requests, to use little CPU. Their CPU time is not part of the result, which is the CPU
+time of the function's process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 NEXT = b"/2018-06-01/runtime/invocation/next"
 REMOTE_WRITE = b"/api/v1/remote_write"
 TRACE_SEGMENTS = b"/TraceSegments"
-# The task of `benches/payload/resource.rs`: asked for once, when its first push arrives.
+# Task of `benches/payload/resource.rs`. The function looks it up once, on its first request.
 ARN = "arn:aws:ecs:eu-west-1:111122223333:"
 TASK = {
     "taskArn": f"{ARN}task/shop/5f0e6c1d2b3a49788e7d6c5b4a392817", "clusterArn": f"{ARN}cluster/shop", "lastStatus": "RUNNING",
@@ -27,13 +27,13 @@ ECS = {
     b"DescribeTasks": json.dumps({"tasks": [TASK], "failures": []}).encode(),
     b"DescribeTaskDefinition": json.dumps({"taskDefinition": DEFINITION}).encode(),
 }
-# What an invocation may take: the function's own default.
+# Timeout of an invocation: the default of the function.
 TIMEOUT_MS = 50_000
 
 
 @dataclass
 class Sink:
-    """What arrived at one destination."""
+    """Requests that arrived at one destination."""
 
     requests: int = 0
     bytes: int = 0
@@ -41,7 +41,7 @@ class Sink:
 
 @dataclass
 class Loopback:
-    """Hands events to the function and counts what it sends."""
+    """Sends events to the function and counts its requests."""
 
     port: int = 0
     sinks: dict[bytes, Sink] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Loopback:
     processes: int = 0
     _events: deque[bytes] = field(default_factory=deque)
     _waiting: "Connection | None" = None
-    _reply: "asyncio.Future[bytes] | None" = None
+    _response: "asyncio.Future[bytes] | None" = None
     _ready: "asyncio.Event" = field(default_factory=asyncio.Event)
 
     @classmethod
@@ -57,57 +57,57 @@ class Loopback:
         loopback = cls()
         server = await asyncio.get_running_loop().create_server(lambda: Connection(loopback), "127.0.0.1", 0)
         loopback.port = server.sockets[0].getsockname()[1]
-        loopback.forget()
+        loopback.reset_sinks()
         return loopback
 
-    def forget(self) -> None:
-        """Counts from zero."""
+    def reset_sinks(self) -> None:
+        """Sets all counts to zero."""
         self.sinks = {REMOTE_WRITE: Sink(), TRACE_SEGMENTS: Sink()}
 
     def expect_start(self) -> None:
-        """The next GET /next is the first of a new process; what comes late from an old one is none."""
+        """Expects the next GET /next to be the first of a new process. Later requests of older processes are ignored."""
         self.processes += 1
         self.first_next_ns, self._waiting = None, None
         self._ready = asyncio.Event()
 
     async def ready(self) -> int:
-        """When the function first asked for an event."""
+        """Waits for the first request for an event, and returns its time."""
         await asyncio.wait_for(self._ready.wait(), 30)
         assert self.first_next_ns is not None
         return self.first_next_ns
 
     async def invoke(self, event: bytes) -> bytes:
-        """Hands one event over and waits for the reply."""
-        self._reply = asyncio.get_running_loop().create_future()
+        """Sends one event and waits for the response."""
+        self._response = asyncio.get_running_loop().create_future()
         self._events.append(event)
-        self._hand_over()
-        return await asyncio.wait_for(self._reply, 60)
+        self._send_event()
+        return await asyncio.wait_for(self._response, 60)
 
-    def asked(self, connection: "Connection") -> None:
+    def next_requested(self, connection: "Connection") -> None:
         if connection.process != self.processes:
             return
         if self.first_next_ns is None:
             self.first_next_ns = time.monotonic_ns()
             self._ready.set()
         self._waiting = connection
-        self._hand_over()
+        self._send_event()
 
-    def _hand_over(self) -> None:
+    def _send_event(self) -> None:
         if self._waiting is None or not self._events:
             return
         deadline = f"lambda-runtime-deadline-ms: {time.time_ns() // 1_000_000 + TIMEOUT_MS}\r\n".encode()
         arn = b"lambda-runtime-invoked-function-arn: arn:aws:lambda:eu-west-1:111122223333:function:f\r\n"
         head = b"lambda-runtime-aws-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n" + deadline + arn
         connection, self._waiting = self._waiting, None
-        connection.answer(200, self._events.popleft(), head)
+        connection.respond(200, self._events.popleft(), head)
 
-    def replied(self, body: bytes) -> None:
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_result(body)
+    def response_received(self, body: bytes) -> None:
+        if self._response is not None and not self._response.done():
+            self._response.set_result(body)
 
 
 class Connection(asyncio.Protocol):
-    """HTTP/1.1 with lengths: what hyper speaks."""
+    """HTTP/1.1 with content lengths, as hyper sends it."""
 
     def __init__(self, loopback: Loopback) -> None:
         self.loopback = loopback
@@ -130,29 +130,29 @@ class Connection(asyncio.Protocol):
         self.missing -= len(data)
         if self.missing <= 0:
             body, self.body, self.missing = b"".join(self.body), [], 0
-            self.requested(body)
+            self.handle_request(body)
 
-    def requested(self, body: bytes) -> None:
+    def handle_request(self, body: bytes) -> None:
         sink = self.loopback.sinks.get(self.path)
         if sink is not None:
             sink.requests += 1
             sink.bytes += len(body)
-            self.answer(200, b"{}" if self.path == TRACE_SEGMENTS else b"")
+            self.respond(200, b"{}" if self.path == TRACE_SEGMENTS else b"")
         elif self.operation:
-            self.answer(200, ECS[self.operation], b"content-type: application/x-amz-json-1.1\r\n")
+            self.respond(200, ECS[self.operation], b"content-type: application/x-amz-json-1.1\r\n")
         elif self.path == NEXT:
-            self.loopback.asked(self)
+            self.loopback.next_requested(self)
         else:
-            self.answer(202, b"{}")
-            self.loopback.replied(body)
+            self.respond(202, b"{}")
+            self.loopback.response_received(body)
 
-    def answer(self, status: int, body: bytes, headers: bytes = b"") -> None:
+    def respond(self, status: int, body: bytes, headers: bytes = b"") -> None:
         head = b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n%s\r\n" % (status, len(body), headers)
         self.transport.writelines((head, body))
 
 
 def header(head: bytes, wanted: bytes) -> bytes:
-    """Its value, or nothing."""
+    """Returns the value of a header, or an empty string."""
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if name.lower() == wanted:

@@ -1,4 +1,4 @@
-"""The function as a process, and what the kernel says of it."""
+"""The function as a process, and its CPU time and memory."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from types import TracebackType
 
 from .aws import Loopback
 
-# Kernel: include/linux/posix-timers.h. The CPU-time clock of another process, which clock_getcpuclockid(3) makes: user and
-# system time of all its threads, in nanoseconds, where /proc/PID/stat has hundredths of a second.
+# Kernel: include/linux/posix-timers.h. CPU-time clock of another process, as in clock_getcpuclockid(3): user and system time
+# of all its threads, in nanoseconds. /proc/PID/stat has a resolution of hundredths of a second only.
 CPUCLOCK_SCHED = 2
 
 
 class Function:
-    """One execution environment of the function. Everything is Lambda's default but the endpoints, the open door, and that
-    samples may be older than an hour, as the payloads are always of the same time."""
+    """One execution environment of the function with Lambda defaults, except for the endpoints, disabled authentication,
+    and the limit on sample age, because the timestamps of the payloads never change."""
 
     def __init__(self, binary: Path, loopback: Loopback, memory_mb: int = 512) -> None:
         base = f"http://127.0.0.1:{loopback.port}"
@@ -35,7 +35,7 @@ class Function:
             "AWS_ENDPOINT_URL": base,
             "AWS_PROMETHEUS_ENDPOINT": f"{base}/api/v1/remote_write",
             "SIDECARLESS_AUTH": "none",
-            # What collectors do in a processor of their own. It is a call of ECS per task and hour, and a few labels more.
+            # Collectors look up tasks in a separate processor. A lookup takes one ECS call per task and hour, and adds a few labels.
             "SIDECARLESS_IDENTITY": "off",
             "SIDECARLESS_MAX_SAMPLE_AGE": "off",
             "SIDECARLESS_SPOOL_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/spool",
@@ -54,16 +54,16 @@ class Function:
         self.process.wait()
 
     def cpu_ns(self) -> int:
-        """CPU time since the process began."""
+        """Returns the CPU time since the process started."""
         return time.clock_gettime_ns((~self.process.pid << 3) | CPUCLOCK_SCHED)
 
     def memory_mb(self, field: str) -> float:
-        """`VmRSS` or `VmHWM`, in MB of 10^6 bytes."""
+        """Returns `VmRSS` or `VmHWM`, in MB of 10^6 bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
-        assert found, f"the kernel does not say {field}"
-        return int(found[1]) * 1024 / 1e6
+        match = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
+        assert match, f"{field} is missing in /proc/PID/status"
+        return int(match[1]) * 1024 / 1e6
 
-    def forget_peak(self) -> None:
-        """VmHWM begins anew (proc(5), clear_refs)."""
+    def reset_peak(self) -> None:
+        """Resets VmHWM (proc(5), clear_refs)."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")

@@ -1,4 +1,4 @@
-"""Each measurement, in the unit of its row."""
+"""Measurements, each in the unit of its table row."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 from .aws import REMOTE_WRITE, TRACE_SEGMENTS, Loopback
 from .function import Function
 
-# Invocations before anything is measured: connections are made, and the allocator has its memory.
+# Invocations before the measurement, which open connections and let the allocator reserve memory.
 WARM_UP = 20
-# CPU time is measured in rounds. The cheapest counts: what others do on the machine takes caches and cores away from a
-# round, and never makes it cheaper.
+# CPU time is measured in rounds. The result is the lowest round, because other processes on the machine compete for caches
+# and cores, and can only increase the CPU time.
 ROUNDS = 10
 ROUND_CPU_NS = 250_000_000
 COLD_STARTS = 20
@@ -25,7 +25,7 @@ COLD_STARTS = 20
 
 @dataclass
 class Push:
-    """What one kind of push costs."""
+    """Cost of one kind of request."""
 
     items: int
     cpu_us_per_item: float
@@ -40,7 +40,7 @@ async def push(binary: Path, loopback: Loopback, event: bytes, items: int) -> Pu
         await loopback.ready()
         for _ in range(WARM_UP):
             check(await loopback.invoke(event))
-        loopback.forget()
+        loopback.reset_sinks()
         rounds = [await one_round(function, loopback, event) for _ in range(ROUNDS)]
     invocations = sum(count for count, _, _ in rounds)
     cpu_ms = min(cpu / count for count, cpu, _ in rounds) / 1e6
@@ -51,8 +51,8 @@ async def push(binary: Path, loopback: Loopback, event: bytes, items: int) -> Pu
 
 
 async def one_round(function: Function, loopback: Loopback, event: bytes) -> tuple[int, int, int]:
-    """Invocations, CPU and wall nanoseconds. The function has asked for the next event before its reply is looked at, or
-    does so within the next invocation: over a round that evens out."""
+    """Returns the invocations, and CPU and wall time in nanoseconds. The function requests the next event either before its
+    response is read or during the next invocation; over a round the difference is negligible."""
     count, cpu, wall = 0, function.cpu_ns(), time.monotonic_ns()
     while function.cpu_ns() - cpu < ROUND_CPU_NS or count < 5:
         check(await loopback.invoke(event))
@@ -61,12 +61,12 @@ async def one_round(function: Function, loopback: Loopback, event: bytes) -> tup
 
 
 def check(reply: bytes) -> None:
-    said: dict[str, Any] = json.loads(reply)
-    assert said.get("statusCode") == 200 and not said.get("body"), f"a push was not taken whole: {reply[:400]!r}"
+    response: dict[str, Any] = json.loads(reply)
+    assert response.get("statusCode") == 200 and not response.get("body"), f"request not fully accepted: {reply[:400]!r}"
 
 
 async def memory_mb(binary: Path, loopback: Loopback, event: bytes) -> tuple[float, float, float]:
-    """At rest, at the peak of one event, and of ten."""
+    """Returns the idle memory, the peak after one event, and the peak after ten events."""
     with Function(binary, loopback) as function:
         await loopback.ready()
         at_rest = function.memory_mb("VmRSS")
@@ -78,7 +78,7 @@ async def memory_mb(binary: Path, loopback: Loopback, event: bytes) -> tuple[flo
 
 
 async def cold_start_ms(binary: Path, loopback: Loopback) -> tuple[float, float]:
-    """From exec to the first request for an event: the median, and the CPU time of it."""
+    """Returns the median time from exec to the first request for an event, and its CPU time."""
     walls, cpus = [], []
     for _ in range(COLD_STARTS):
         with Function(binary, loopback) as function:
@@ -88,7 +88,7 @@ async def cold_start_ms(binary: Path, loopback: Loopback) -> tuple[float, float]
 
 
 async def first_push_ms(binary: Path, loopback: Loopback, event: bytes) -> float:
-    """CPU time of the first invocation of an environment, beyond that of its start."""
+    """Returns the CPU time of the first invocation of an environment, without its start."""
     costs = []
     for _ in range(5):
         with Function(binary, loopback) as function:
@@ -100,7 +100,7 @@ async def first_push_ms(binary: Path, loopback: Loopback, event: bytes) -> float
 
 
 def zipped_mb(binary: Path) -> float:
-    """As `sam build` packs it: deflate, one file."""
+    """Returns the size of the zip file that `sam build` creates: one file, deflate."""
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(binary, "bootstrap")

@@ -1,4 +1,4 @@
-"""The table of targets, as Markdown, and its place in docs/performance.md."""
+"""Renders the table of results and targets as Markdown, and writes it to docs/performance.md."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 
 @dataclass
 class Row:
-    """One figure. Without a target it is there to be seen."""
+    """One result. The target is optional."""
 
-    what: str
+    name: str
     unit: str
     value: float
     target: float | None = None
@@ -23,14 +23,14 @@ class Row:
 
     def markdown(self) -> str:
         goals = [number(goal) if goal is not None else "" for goal in (self.target, self.stretch)]
-        return f"| {self.what} | {self.unit} | **{number(self.value)}** | {goals[0]} | {goals[1]} | {self.verdict()} |"
+        return f"| {self.name} | {self.unit} | **{number(self.value)}** | {goals[0]} | {goals[1]} | {self.result()} |"
 
-    def verdict(self) -> str:
+    def result(self) -> str:
         if self.target is None or self.stretch is None:
             return ""
         if self.value <= self.stretch:
-            return "stretch"
-        return "target" if self.value <= self.target else f"missed by {self.value / self.target - 1:.0%}"
+            return "stretch target met"
+        return "target met" if self.value <= self.target else f"missed by {self.value / self.target - 1:.0%}"
 
 
 def number(value: float) -> str:
@@ -40,7 +40,7 @@ def number(value: float) -> str:
 
 
 def markdown(rows: list[Row]) -> str:
-    head = ["| | unit | measured | target | stretch | met |", "|---|---|---|---|---|---|"]
+    head = ["| metric | unit | measured | target | stretch target | result |", "|---|---|---|---|---|---|"]
     return "\n".join([f"{date.today().isoformat()}, {machine()}.", "", *head, *(row.markdown() for row in rows)])
 
 
@@ -55,5 +55,5 @@ def write(page: Path, table: str) -> None:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{page} has no place for the table: {BEGIN} and {END}")
+        raise SystemExit(f"{page}: missing markers for the table, {BEGIN} and {END}")
     page.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}")
