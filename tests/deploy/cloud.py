@@ -1,15 +1,14 @@
-"""MiniStack as the AWS account that template.yaml is deployed into.
+"""MiniStack as the AWS account to which template.yaml is deployed.
 
-MiniStack runs the function's bootstrap as a plain process in its own process group: stopping the group, as `Peers` does,
-leaves none behind.
+MiniStack runs the function's bootstrap as a process in its process group. `Peers` stops the group, and thereby the function.
 
-What it lacks, and what stands in for it:
+Limitations of MiniStack, and the replacements:
 
-- No AMP: the stack is given a workspace that exists already, which is a Prometheus.
-- No X-Ray, and ECS tasks without addresses: moto has both. The function finds it by AWS_ENDPOINT_URL, which is set on the
-  deployed function, since the template has no parameter for what only a test needs.
-- No rule sees an event of aws.ecs, and subscription filters know no JSON patterns: the test says what it does instead.
-- The host name of a Function URL leads nowhere: the same function is reached by MiniStack's path of it.
+- No AMP: the stack uses an existing workspace, which is a Prometheus server.
+- No X-Ray, and ECS tasks without addresses: moto supports both. AWS_ENDPOINT_URL is set on the deployed function, because
+  the template has no parameters that only tests need.
+- Rules do not match events of aws.ecs, and subscription filters do not support JSON patterns: see the tests for replacements.
+- The host name of a Function URL does not resolve: the tests use the MiniStack path of the function.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ BUCKET, KEY = "deployment", "sidecarless.zip"
 
 
 def ministack(peers: Peers) -> str:
-    """Starts it; returns its address."""
+    """Starts MiniStack and returns its address."""
     port = free_port()
     program = os.environ.get("MINISTACK") or str(next((ROOT / ".tools").glob("ministack-*/bin/ministack")))
-    # Its own account, region and files: nothing of it is to be seen by a MiniStack of the developer's.
+    # Separate account, region and files, so that it does not affect a MiniStack of the developer.
     env = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "MINISTACK_REGION": REGION, "TMPDIR": str(peers.folder)}
     peers.start("ministack", [program], env)
     base = f"http://127.0.0.1:{port}"
@@ -42,7 +41,7 @@ def ministack(peers: Peers) -> str:
 
 
 class Account:
-    """Calls of the services in it."""
+    """Service calls in the MiniStack account."""
 
     def __init__(self, base: str) -> None:
         self.base = base
@@ -53,7 +52,7 @@ class Account:
         return boto3.client(service, endpoint_url=self.base, region_name=REGION, config=config, **keys)
 
     def upload(self, binary: Path) -> None:
-        """The zip that `sam build` and `sam package` make: one file named bootstrap that may be executed."""
+        """Uploads the zip file that `sam build` and `sam package` create: one executable file, bootstrap."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as zipped:
             bootstrap = zipfile.ZipInfo("bootstrap")
@@ -64,19 +63,19 @@ class Account:
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=archive.getvalue())
 
     def deploy(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
-        """Creates the stack; returns its outputs."""
+        """Creates the stack and returns its outputs."""
         self.client("cloudformation").create_stack(
             StackName=stack, TemplateBody=packaged(), Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         )
 
         def complete() -> dict[str, Any] | None:
-            seen: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-            assert not re.search("FAILED|ROLLBACK", seen["StackStatus"]), self.failures(stack)
-            return seen if seen["StackStatus"] == "CREATE_COMPLETE" else None
+            described: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+            assert not re.search("FAILED|ROLLBACK", described["StackStatus"]), self.failures(stack)
+            return described if described["StackStatus"] == "CREATE_COMPLETE" else None
 
-        seen = wait_for("the stack is complete", complete)
-        return {output["OutputKey"]: output["OutputValue"] for output in seen["Outputs"]}
+        described = wait_for("the stack is complete", complete)
+        return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
     def failures(self, stack: str) -> list[str]:
         events = self.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
@@ -84,20 +83,20 @@ class Account:
         return [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed]
 
     def resources(self, stack: str) -> dict[str, str]:
-        """Logical to physical ids of what the stack holds."""
+        """Returns the physical ID of each resource of the stack by its logical ID."""
         listed = self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
         return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in listed}
 
     def set_variables(self, function: str, variables: dict[str, str]) -> None:
-        """Adds to the environment of the deployed function."""
+        """Adds environment variables to the deployed function."""
         functions = self.client("lambda")
-        given = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-        functions.update_function_configuration(FunctionName=function, Environment={"Variables": given | variables})
+        current = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        functions.update_function_configuration(FunctionName=function, Environment={"Variables": current | variables})
 
 
 def packaged() -> str:
-    """template.yaml with the one change that `sam package` makes: code in a bucket in place of the folder."""
+    """Returns template.yaml with the change that `sam package` makes: the code is in a bucket instead of the folder."""
     template = (ROOT / "template.yaml").read_text()
     changed, changes = re.subn(r"(?m)^(\s+CodeUri:) \.$", rf"\1 s3://{BUCKET}/{KEY}", template)
-    assert changes == 1, "template.yaml names the folder of its code once"
+    assert changes == 1, "template.yaml must contain its code folder once"
     return changed

@@ -1,4 +1,4 @@
-"""The deployed stack at work, in the order of a first day: a push, an outage, events, a tick, the end."""
+"""Tests of the deployed stack, in order: a request, an outage, events, a scheduled run, deletion."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from demo.peers import get, post, query, stop, wait_for
 from demo.sources import LOG_GROUP, LOG_STREAM, insights_events
 
 SERVICE = "storefront"
-# A push takes a fraction of a second. Less than what is left until the next tick.
+# A request takes a fraction of a second. Must be less than the time until the next scheduled run.
 QUIET_S = 5
 
 
 def show(text: str) -> None:
-    """A line that scripts/test passes on."""
+    """Prints a line that scripts/test shows."""
     print(f"\nshow: {text}", end="")
 
 
 @pytest.fixture(scope="session")
 def task(deployed: Deployed) -> ecs.Task:
-    """A task in ECS (moto) and its process: the stock SDK, set up by nothing but what the stack's output says."""
+    """A task in ECS (moto) and its process, which uses the unmodified SDK, configured only by the stack output."""
     ecs.client("ecs", deployed.moto).create_cluster(clusterName=ecs.CLUSTER)
     task = ecs.new_task(SERVICE, "127.0.3.1")
     ecs.run_task(deployed.moto, task, ecs.stats_labels(task.stats_port))
@@ -42,93 +42,93 @@ def task(deployed: Deployed) -> ecs.Task:
 
 
 def order(task: ecs.Task) -> str:
-    """One request to the task; returns the id of its trace."""
-    with urllib.request.urlopen(task.url, timeout=30) as answer:
-        return str(answer.headers["x-trace-id"])
+    """Sends one request to the task and returns its trace ID."""
+    with urllib.request.urlopen(task.url, timeout=30) as response:
+        return str(response.headers["x-trace-id"])
 
 
 def in_xray(deployed: Deployed, trace_id: str) -> list[dict[str, Any]]:
     return wait_for("the trace in X-Ray", lambda: ecs.trace_documents(deployed.moto, trace_id), 90)
 
 
-def waiting(deployed: Deployed, queue: str) -> int:
-    """Messages in a queue, out of sight or not."""
+def message_count(deployed: Deployed, queue: str) -> int:
+    """Returns the number of messages in a queue, visible or not."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = deployed.account.client("sqs").get_queue_attributes(QueueUrl=deployed.resources[queue], AttributeNames=names)
-    return sum(int(answer["Attributes"][name]) for name in names)
+    response = deployed.account.client("sqs").get_queue_attributes(QueueUrl=deployed.resources[queue], AttributeNames=names)
+    return sum(int(response["Attributes"][name]) for name in names)
 
 
 def samples(deployed: Deployed, selector: str) -> list[float]:
-    """The times of all samples of the last ten minutes."""
+    """Returns the timestamps of all samples of the last ten minutes."""
     return [at for series in query(deployed.amp, f"{selector}[10m]") for at, _ in series["values"]]
 
 
-def test_an_sdk_pushes_with_what_the_stack_puts_out(deployed: Deployed, task: ecs.Task) -> None:
+def test_sdk_delivers_data_with_the_stack_output(deployed: Deployed, task: ecs.Task) -> None:
     show(f"{len(deployed.resources)} resources deployed: {', '.join(sorted(deployed.resources))}")
     documents = in_xray(deployed, order(task))
     assert [document["name"] for document in documents] == [SERVICE]
     requests = wait_for("the SDK's counter in Prometheus", lambda: query(deployed.amp, "shop_requests_total"))
     assert [(one["metric"]["service_name"], one["value"][1]) for one in requests] == [(SERVICE, "1")]
-    show(f"pushed by the SDK: shop_requests_total {requests[0]['value'][1]}, and the segment {documents[0]['name']} in X-Ray")
+    show(f"sent by the SDK: shop_requests_total {requests[0]['value'][1]}, and the segment {documents[0]['name']} in X-Ray")
 
 
-def test_a_push_without_the_token_stays_outside(deployed: Deployed) -> None:
+def test_request_without_valid_token_is_rejected(deployed: Deployed) -> None:
     for headers in ({}, {"authorization": "Bearer guessed"}):
         status, _, _ = post(f"{deployed.url}v1/traces", b"", {"content-type": "application/x-protobuf", **headers})
         assert status == 401, headers
 
 
-def test_what_an_outage_keeps_out_is_redelivered_by_the_queue(deployed: Deployed, task: ecs.Task) -> None:
-    began = time.time()
-    deployed.amp_door.shut.set()
-    deployed.xray_door.shut.set()
+def test_queue_redelivers_data_after_an_outage(deployed: Deployed, task: ecs.Task) -> None:
+    outage_start = time.time()
+    deployed.amp_proxy.outage.set()
+    deployed.xray_proxy.outage.set()
     trace_id = order(task)
-    wait_for("both destinations turn pushes away", lambda: deployed.amp_door.turned_away and deployed.xray_door.turned_away)
-    wait_for("a message of spans and one of samples in the spool", lambda: waiting(deployed, "SpoolQueue") >= 2)
+    wait_for("both proxies refuse requests", lambda: deployed.amp_proxy.refused and deployed.xray_proxy.refused)
+    wait_for("a message with spans and one with samples in the spool", lambda: message_count(deployed, "SpoolQueue") >= 2)
     assert not ecs.trace_documents(deployed.moto, trace_id)
-    # Past the first delivery by the event source mapping, which fails: the next one is the function's backing off.
-    wait_for("a message that comes again", lambda: "comes again" in function_log(deployed))
-    ended = time.time()
-    deployed.amp_door.shut.clear()
-    deployed.xray_door.shut.clear()
+    # Wait until the first redelivery has failed. The next one is delayed by the function.
+    wait_for("a failed redelivery", lambda: "comes again" in function_log(deployed))
+    outage_end = time.time()
+    deployed.amp_proxy.outage.clear()
+    deployed.xray_proxy.outage.clear()
 
     in_xray(deployed, trace_id)
-    wait_for("an empty spool", lambda: waiting(deployed, "SpoolQueue") == 0, 90)
+    wait_for("the spool is empty", lambda: message_count(deployed, "SpoolQueue") == 0, 90)
     during = wait_for(
-        "samples of the time of the outage", lambda: [at for at in samples(deployed, "shop_requests_total") if began < at < ended]
+        "samples from the time of the outage", lambda: [at for at in samples(deployed, "shop_requests_total") if outage_start < at < outage_end]
     )
-    assert waiting(deployed, "DeadLetterQueue") == 0
-    redelivered = wait_for("the log of both", lambda: (seen := function_log(deployed).count("spooled items delivered")) > 1 and seen)
+    assert message_count(deployed, "DeadLetterQueue") == 0
+    redelivered = wait_for("log lines of both redeliveries", lambda: (count := function_log(deployed).count("spooled items delivered")) > 1 and count)
     show(
-        f"outage of {ended - began:.0f} s: {redelivered} messages redelivered by the event source mapping, the last after"
-        f" {time.time() - began:.0f} s; the trace and {len(during)} samples of that time are there"
+        f"outage of {outage_end - outage_start:.0f} s: {redelivered} messages redelivered by the event source mapping, the last after"
+        f" {time.time() - outage_start:.0f} s; the trace and {len(during)} samples from the outage were delivered"
     )
 
 
 def function_log(deployed: Deployed) -> str:
-    """What the function has logged so far, from the stack's log group."""
+    """Returns the log of the function from the log group of the stack."""
     group = deployed.resources["LogGroup"]
     events = deployed.account.client("logs").filter_log_events(logGroupName=group)["events"]
     return "\n".join(event["message"] for event in events)
 
 
-def test_container_insights_events_are_handed_over(deployed: Deployed, task: ecs.Task) -> None:
+def test_container_insights_events_are_received(deployed: Deployed, task: ecs.Task) -> None:
     other = replace(task, service="mailer")
     ecs.run_task(deployed.moto, other, {})
     at_ms = int(time.time()) // 60 * 60_000
     events = [{"timestamp": at_ms, "message": json.dumps(event)} for event in insights_events(other, at_ms)]
     logs = deployed.account.client("logs")
-    (made,) = logs.describe_subscription_filters(logGroupName=LOG_GROUP)["subscriptionFilters"]
-    # MiniStack reads no pattern but words: the same filter without one. tests/template holds the pattern.
-    logs.put_subscription_filter(**{key: made[key] for key in ("logGroupName", "filterName", "destinationArn")}, filterPattern="")
+    (created,) = logs.describe_subscription_filters(logGroupName=LOG_GROUP)["subscriptionFilters"]
+    # MiniStack supports patterns of words only, so the filter has no pattern here. tests/template checks the pattern.
+    logs.put_subscription_filter(**{key: created[key] for key in ("logGroupName", "filterName", "destinationArn")}, filterPattern="")
     logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=LOG_STREAM)
     logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=LOG_STREAM, logEvents=events)
     metric = f'ecs_task_memory_utilized{{aws_ecs_task_id="{other.id}"}}'
-    found = wait_for("the task's memory in Prometheus", lambda: query(deployed.amp, metric))
-    show(f"handed over by the subscription filter: ecs_task_memory_utilized {found[0]['value'][1]} MiB of {other.service}")
+    series = wait_for("the memory metric of the task in Prometheus", lambda: query(deployed.amp, metric))
+    show(f"received from the subscription filter: ecs_task_memory_utilized {series[0]['value'][1]} MiB of {other.service}")
 
 
-def test_a_stopped_task_is_told_of_at_once(deployed: Deployed, task: ecs.Task) -> None:
+def test_stopped_task_event_is_received(deployed: Deployed, task: ecs.Task) -> None:
     sample = json.loads((ROOT / "events" / "task-stopped.json").read_text())
     events, name = deployed.account.client("events"), deployed.resources["TaskStateChangeRule"]
     pattern = json.loads(events.describe_rule(Name=name)["EventPattern"])
@@ -139,33 +139,33 @@ def test_a_stopped_task_is_told_of_at_once(deployed: Deployed, task: ecs.Task) -
     for status, matches in [("STOPPED", True), ("RUNNING", False)]:
         event = json.dumps(sample | {"detail": stopped | {"lastStatus": status}})
         assert events.test_event_pattern(EventPattern=json.dumps(pattern), Event=event)["Result"] is matches, status
-    # Nobody but AWS may send events of aws.ecs, to MiniStack neither: the same rule for a source that is ours.
-    events.put_rule(Name=name, EventPattern=json.dumps(pattern | {"source": ["ours"]}))
-    entry = {"Source": "ours", "DetailType": sample["detail-type"], "Detail": json.dumps(stopped)}
+    # Only AWS may send events of aws.ecs, also in MiniStack. Change the source of the rule for the test.
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern | {"source": ["test"]}))
+    entry = {"Source": "test", "DetailType": sample["detail-type"], "Detail": json.dumps(stopped)}
     assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
     metric = f'ecs_task_stopped_info{{aws_ecs_task_id="{"0" * 32}"}}'
-    found = wait_for("why it stopped in Prometheus", lambda: query(deployed.amp, metric))
-    assert [one["metric"]["stop_code"] for one in found] == [stopped["stopCode"]]
-    show(f"told of by the rule: ecs_task_stopped_info, stop_code {found[0]['metric']['stop_code']}")
+    series = wait_for("the stop reason in Prometheus", lambda: query(deployed.amp, metric))
+    assert [one["metric"]["stop_code"] for one in series] == [stopped["stopCode"]]
+    show(f"received from the rule: ecs_task_stopped_info, stop_code {series[0]['metric']['stop_code']}")
 
 
-def test_the_schedule_fires_and_the_task_is_scraped(deployed: Deployed, task: ecs.Task) -> None:
-    of_task = f'{{aws_ecs_task_id="{task.id}"}}'
-    found = wait_for("stats of the task", lambda: query(deployed.amp, f"ecs_task_memory_utilized{of_task}"), 90)
-    # MiniStack's scheduler counts its minute from the making of the schedule.
-    assert min(samples(deployed, f"ecs_task_memory_utilized{of_task}")) > deployed.at + 50, "by nothing but the schedule"
-    show(f"scraped at the schedule's first tick: ecs_task_memory_utilized {float(found[0]['value'][1]):.1f} MiB of {task.service}")
+def test_schedule_runs_and_the_task_is_scraped(deployed: Deployed, task: ecs.Task) -> None:
+    selector = f'{{aws_ecs_task_id="{task.id}"}}'
+    series = wait_for("stats of the task", lambda: query(deployed.amp, f"ecs_task_memory_utilized{selector}"), 90)
+    # The MiniStack scheduler runs a minute after the schedule is created.
+    assert min(samples(deployed, f"ecs_task_memory_utilized{selector}")) > deployed.at + 50, "scraped before the schedule ran"
+    show(f"scraped in the first scheduled run: ecs_task_memory_utilized {float(series[0]['value'][1]):.1f} MiB of {task.service}")
 
 
-def silence(deployed: Deployed) -> None:
-    """Ends whoever pushes, and waits until the invocations under way are over.
+def stop_clients(deployed: Deployed) -> None:
+    """Stops all clients, and waits until running invocations have ended.
 
-    MiniStack writes an invocation's log when it ends, and makes the log group for it if there is none: one that ends after
-    the stack was deleted would leave a log group behind. AWS lets the function's role make none.
+    MiniStack writes the log of an invocation when it ends, and creates a missing log group. An invocation that ends after the
+    stack was deleted would therefore create a log group. In AWS, the role of the function has no permission for this.
     """
     for process in deployed.processes:
         stop(process)
-    wait_for("the log of the tick", lambda: "tick: " in function_log(deployed))
+    wait_for("the log of the scheduled run", lambda: "tick: " in function_log(deployed))
     quiet_since, before = time.monotonic(), ""
     while time.monotonic() - quiet_since < QUIET_S:
         log = function_log(deployed)
@@ -174,8 +174,8 @@ def silence(deployed: Deployed) -> None:
         time.sleep(0.2)
 
 
-def test_the_stack_deletes_cleanly(deployed: Deployed) -> None:
-    silence(deployed)
+def test_stack_deletion_removes_all_resources(deployed: Deployed) -> None:
+    stop_clients(deployed)
     account = deployed.account
     account.client("cloudformation").delete_stack(StackName=STACK)
 
@@ -184,7 +184,7 @@ def test_the_stack_deletes_cleanly(deployed: Deployed) -> None:
         return [stack["StackStatus"] for stack in stacks] == ["DELETE_COMPLETE"]
 
     wait_for("the stack is deleted", deleted)
-    left = {
+    remaining = {
         "functions": account.client("lambda").list_functions()["Functions"],
         "queues": account.client("sqs").list_queues().get("QueueUrls", []),
         "schedules": account.client("scheduler").list_schedules()["Schedules"],
@@ -194,7 +194,7 @@ def test_the_stack_deletes_cleanly(deployed: Deployed) -> None:
         "rules": account.client("events").list_rules()["Rules"],
         "alarms": account.client("cloudwatch").describe_alarms()["MetricAlarms"],
     }
-    assert {kind: found for kind, found in left.items() if found} == {}
+    assert {kind: resources for kind, resources in remaining.items() if resources} == {}
     with pytest.raises(urllib.error.HTTPError):
         get(f"{deployed.url}healthz")
-    show(f"deleted: no {', '.join(left)} left")
+    show(f"deleted: no remaining {', '.join(remaining)}")

@@ -1,4 +1,4 @@
-"""Real peers for the tests: Prometheus as AMP, moto as X-Ray and ECS, the release binary under Lambda's own emulator."""
+"""Fixtures: Prometheus as AMP, moto as X-Ray and ECS, and the release binary in the Lambda emulator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ clear_settings()
 
 @dataclass
 class Stack:
-    """Addresses of everything that runs."""
+    """Addresses of all servers and of the function."""
 
     peers: Peers
     amp: str
@@ -31,9 +31,9 @@ class Stack:
     url: str
 
     def push(self, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
-        given = {"content-type": "application/x-protobuf", "authorization": f"Bearer {TOKEN}"}
-        given |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return post(self.url + path, body, given)
+        all_headers = {"content-type": "application/x-protobuf", "authorization": f"Bearer {TOKEN}"}
+        all_headers |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return post(self.url + path, body, all_headers)
 
 
 def settings(amp_url: str, aws: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Execution environments as Lambda runs them, as far as losing them goes: each a Runtime API of its own with the binary
-behind it, one invocation at a time, killed with SIGKILL at any moment and begun anew.
+"""Execution environments that can be killed: each has its own Runtime API and process, handles one invocation at a time, and
+is killed with SIGKILL at any moment and restarted.
 
-The Runtime API is that of the AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
+Runtime API: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import Any
 FUNCTION_ARN = "arn:aws:lambda:eu-west-1:123456789012:function:sidecarless"
 
 
-class Killed(Exception):
-    """The environment ended before it had answered."""
+class EnvironmentKilled(Exception):
+    """The environment was killed before it responded."""
 
 
 class Environment:
-    """One environment. A new process takes the place of one that was killed."""
+    """One environment. It starts a new process after a kill."""
 
     def __init__(self, binary: Path, env: dict[str, str], log: Path, timeout: float) -> None:
         self.events: queue.Queue[tuple[str, bytes]] = queue.Queue()
-        self.answers: dict[str, queue.Queue[bytes | None]] = {}
+        self.responses: dict[str, queue.Queue[bytes | None]] = {}
         self.timeout = timeout
         self.busy = threading.Event()
         self.command, self.log = [str(binary)], open(log, "ab")
@@ -44,42 +44,42 @@ class Environment:
             "AWS_LAMBDA_LOG_STREAM_NAME": f"2026/11/22/[$LATEST]{uuid.uuid4().hex}",
         }
         self.alive = threading.Lock()
-        self.process = self.begin()
+        self.process = self.start()
 
-    def begin(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self.command, env=self.env, stdout=self.log, stderr=self.log)
 
     def invoke(self, event: dict[str, Any]) -> Any:
-        """The answer; Killed when there will be none. One at a time: who calls has the environment to themselves."""
+        """Returns the response. Callers must not invoke concurrently. Raises EnvironmentKilled if there is no response."""
         invocation = str(uuid.uuid4())
-        answer: queue.Queue[bytes | None] = queue.Queue()
-        self.answers[invocation] = answer
+        response_queue: queue.Queue[bytes | None] = queue.Queue()
+        self.responses[invocation] = response_queue
         self.busy.set()
         try:
             self.events.put((invocation, json.dumps(event).encode()))
-            given = answer.get(timeout=self.timeout)
+            response = response_queue.get(timeout=self.timeout)
         except queue.Empty:
-            # Lambda ends what takes too long.
+            # Lambda stops invocations that time out.
             self.kill()
-            given = None
+            response = None
         finally:
             self.busy.clear()
-            del self.answers[invocation]
-        if given is None:
-            raise Killed
-        return json.loads(given)
+            del self.responses[invocation]
+        if response is None:
+            raise EnvironmentKilled
+        return json.loads(response)
 
     def kill(self) -> None:
-        """Ends the process, at once and without a word to it, and begins another."""
+        """Kills the process without warning, and starts another."""
         with self.alive:
             self.process.kill()
             self.process.wait()
-            # What it was at is answered by nobody.
+            # The current invocation gets no response.
             while not self.events.empty():
                 self.events.get_nowait()
-            for answer in list(self.answers.values()):
-                answer.put(None)
-            self.process = self.begin()
+            for response_queue in list(self.responses.values()):
+                response_queue.put(None)
+            self.process = self.start()
 
     def stop(self) -> None:
         self.process.kill()
@@ -92,7 +92,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Processes that were killed have closed their connections."""
+        """Ignores errors: killed processes close their connections."""
 
 
 class RuntimeApi(BaseHTTPRequestHandler):
@@ -100,7 +100,7 @@ class RuntimeApi(BaseHTTPRequestHandler):
     environment: Environment
 
     def do_GET(self) -> None:
-        """The next event, whenever there is one; nobody waits for it any more when the process has been killed."""
+        """Responds with the next event. If the process was killed meanwhile, the event goes back to the queue."""
         process = self.environment.process
         while True:
             try:
@@ -119,17 +119,17 @@ class RuntimeApi(BaseHTTPRequestHandler):
             "Lambda-Runtime-Deadline-Ms": str(int((time.time() + self.environment.timeout) * 1000)),
             "Lambda-Runtime-Invoked-Function-Arn": FUNCTION_ARN,
         }
-        self.answer(200, event, headers)
+        self.respond(200, event, headers)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"] or 0))
         invocation = self.path.split("/invocation/")[-1].split("/")[0]
-        waiting = self.environment.answers.get(invocation)
-        self.answer(202, b"{}", {})
+        waiting = self.environment.responses.get(invocation)
+        self.respond(202, b"{}", {})
         if waiting is not None:
             waiting.put(body)
 
-    def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def respond(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in ({"content-length": str(len(body))} | headers).items():
             self.send_header(name, value)
@@ -141,7 +141,7 @@ class RuntimeApi(BaseHTTPRequestHandler):
 
 
 class Fleet:
-    """Several environments: an event goes to one that is free."""
+    """Several environments. An event goes to a free environment."""
 
     def __init__(self, count: int, binary: Path, env: dict[str, str], folder: Path, timeout: float) -> None:
         self.all = [Environment(binary, env, folder / f"environment-{n}.log", timeout) for n in range(count)]

@@ -1,6 +1,6 @@
-"""A Python program with the stock OpenTelemetry SDK and its HTTP, database and AWS instrumentations.
+"""A Python program with the unmodified OpenTelemetry SDK and its HTTP, database and AWS instrumentations.
 
-usage: python_client.py NEXT_URL AWS_URL; prints the trace id
+usage: python_client.py NEXT_URL AWS_URL; prints the trace ID
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ next_url, aws_url = sys.argv[1:]
 with trace.get_tracer("client").start_as_current_span("order", kind=trace.SpanKind.SERVER) as span:
     sqlite3.connect(":memory:").cursor().execute("SELECT 1")
     boto3.client("sqs", endpoint_url=aws_url, region_name="eu-west-1").list_queues()
-    with urllib.request.urlopen(next_url, timeout=10) as answer:
-        answer.read()
+    with urllib.request.urlopen(next_url, timeout=10) as response:
+        response.read()
     print(f"{span.get_span_context().trace_id:032x}")
 provider.shutdown()

@@ -1,4 +1,4 @@
-"""A Python program with the stock OpenTelemetry SDK that counts, measures, and exports once."""
+"""A Python program with the unmodified OpenTelemetry SDK that exports a counter and a histogram once."""
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.metrics import MeterProvider

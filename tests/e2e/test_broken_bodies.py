@@ -1,4 +1,4 @@
-"""Whatever is sent to the Function URL is answered with a reason, and does no harm to what comes after it."""
+"""Invalid requests get a response with a reason, and do not affect later requests."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ BROKEN = [
     ("a gzip bomb", gzip.compress(bytes(64 << 20)), {"content-encoding": "gzip"}, 413, "inflates to more than"),
     ("a request of empty messages", b"\x0a\x00" * 2_000_000, {}, 413, "would take more than"),
     ("an unknown compression", GOOD, {"content-encoding": "br"}, 415, "`br` is not taken"),
-    ("JSON that is none", b"{", {"content-type": "application/json"}, 400, "no OTLP JSON"),
-    ("JSON with a short id", b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"abc"}]}]}]}',
+    ("invalid JSON", b"{", {"content-type": "application/json"}, 400, "no OTLP JSON"),
+    ("JSON with a short ID", b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"abc"}]}]}]}',
      {"content-type": "application/json", "path": "/v1/traces"}, 400, "traceId"),
     ("no token", GOOD, {"authorization": ""}, 401, "bearer token"),
     ("a token off by one", GOOD, {"authorization": f"Bearer {TOKEN[:-1]}x"}, 401, "not one of those accepted"),
@@ -42,24 +42,24 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("case, body, headers, status, reason", BROKEN, ids=[row[0] for row in BROKEN])
-def test_a_broken_push_is_told_why(stack: Stack, case: str, body: bytes, headers: dict[str, str], status: int, reason: str) -> None:
+def test_invalid_request_gets_a_reason(stack: Stack, case: str, body: bytes, headers: dict[str, str], status: int, reason: str) -> None:
     headers = {"content-type": "application/x-protobuf", "authorization": f"Bearer {TOKEN}", **headers}
     path = headers.pop("path", "/v1/metrics")
-    got, answer_headers, answer = post(stack.url + path, body, {name: value for name, value in headers.items() if value})
-    assert got == status, answer
-    if answer_headers["content-type"] == "application/json":
-        message = answer.decode()
+    received_status, response_headers, response = post(stack.url + path, body, {name: value for name, value in headers.items() if value})
+    assert received_status == status, response
+    if response_headers["content-type"] == "application/json":
+        message = response.decode()
     else:
-        message = Status.FromString(answer).message
+        message = Status.FromString(response).message
     assert reason in message
 
 
-def test_a_get_where_a_post_belongs_is_told_so(stack: Stack) -> None:
+def test_get_request_returns_405(stack: Stack) -> None:
     with pytest.raises(OSError, match="405"):
         get(stack.url + "/v1/traces")
 
 
-def test_the_next_good_push_still_arrives(stack: Stack) -> None:
+def test_valid_requests_are_delivered_after_invalid_ones(stack: Stack) -> None:
     for _, body, _, _, _ in BROKEN:
         stack.push("/v1/metrics", body)
     for name, encoding, body in [
@@ -68,6 +68,6 @@ def test_the_next_good_push_still_arrives(stack: Stack) -> None:
         ("good_deflate", "deflate", zlib.compress(gauge("good.deflate", 3))),
         ("good_despite_its_header", "gzip", gauge("good.despite.its.header", 4)),
     ]:
-        status, _, answer = stack.push("/v1/metrics", body, content_encoding=encoding)
-        assert (status, ExportMetricsServiceResponse.FromString(answer).partial_success.rejected_data_points) == (200, 0)
+        status, _, response = stack.push("/v1/metrics", body, content_encoding=encoding)
+        assert (status, ExportMetricsServiceResponse.FromString(response).partial_success.rejected_data_points) == (200, 0)
         wait_for(f"{name} in Prometheus", lambda name=name: query(stack.amp, name))

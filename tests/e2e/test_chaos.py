@@ -1,7 +1,7 @@
-"""Pushes and ticks while destinations fail at random and environments are killed at any moment: what was acknowledged is
-there in the end, once.
+"""Requests and scheduled runs while destinations fail at random and environments are killed at any moment. In the end, all
+acknowledged data is stored exactly once.
 
-CHAOS_SECONDS says for how long (30), CHAOS_SEED repeats a run, as far as threads can be repeated.
+CHAOS_SECONDS is the duration (default 30). CHAOS_SEED repeats a run, except for thread scheduling.
 """
 
 from __future__ import annotations
@@ -22,52 +22,52 @@ from pathlib import Path
 from typing import Any
 
 from conftest import BINARY, ROOT
-from environments import Fleet, Killed
-from faulty import CALM, Faulty
+from environments import EnvironmentKilled, Fleet
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from random_fault_proxy import FAULT_RATES, RandomFaultProxy
 
 from demo import ecs
 from demo.peers import CREDENTIALS, REGION, Peers, get, moto, prometheus, wait_for
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED") or secrets.randbits(32))
-# Of an invocation: long enough for the five seconds that a delivery is tried before it is spooled.
+# Timeout of an invocation. Longer than the five seconds after which undelivered data is spooled.
 TIMEOUT = 10.0
 POINTS = 10
 SPANS = 5
 TARGETS = 3
-# Batches of the queue that are under way at the same time.
+# Number of batches from the queue that are processed concurrently.
 POLLERS = 3
 
 
 @dataclass
-class Books:
-    """What was pushed, and what was acknowledged. Keys are what a sample or a span is told from all others by."""
+class PushLog:
+    """Items that were sent and acknowledged. A key identifies a sample or a span."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     pushed: set[Any] = field(default_factory=set)
     acknowledged: set[Any] = field(default_factory=set)
-    # Begin and end of each tick that said it had delivered or spooled everything.
-    ticks: list[tuple[float, float]] = field(default_factory=list)
+    # Start and end of each scheduled run that reported that all data was delivered or spooled.
+    runs: list[tuple[float, float]] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
 
-    def enter(self, keys: set[Any], push: Callable[[], Any]) -> None:
+    def send(self, keys: set[Any], push: Callable[[], Any]) -> None:
         with self.lock:
             self.pushed |= keys
         try:
-            reply = push()
-        except Killed:
+            response = push()
+        except EnvironmentKilled:
             outcome = "killed"
         else:
-            outcome = str(reply.get("statusCode", reply))
-            if outcome == "200" and not reply["body"]:
+            outcome = str(response.get("statusCode", response))
+            if outcome == "200" and not response["body"]:
                 with self.lock:
                     self.acknowledged |= keys
                 return
         with self.lock:
-            self.refused[outcome] += 1
+            self.failures[outcome] += 1
 
 
 def push_event(path: str, body: bytes) -> dict[str, Any]:
@@ -105,14 +105,14 @@ class Target(ThreadingHTTPServer):
     arn: str
 
 
-class Stats(BaseHTTPRequestHandler):
-    """What a task says of itself."""
+class MetadataHandler(BaseHTTPRequestHandler):
+    """Task metadata and stats of a task."""
 
     def do_GET(self) -> None:
         assert isinstance(self.server, Target)
         name = "task-stats.json" if self.path.endswith("/stats") else "task.json"
-        recorded = json.loads((ROOT / "tests" / "golden" / name).read_bytes())
-        body = json.dumps(recorded if name == "task-stats.json" else {**recorded, "TaskARN": self.server.arn}).encode()
+        document = json.loads((ROOT / "tests" / "golden" / name).read_bytes())
+        body = json.dumps(document if name == "task-stats.json" else {**document, "TaskARN": self.server.arn}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -123,65 +123,65 @@ class Stats(BaseHTTPRequestHandler):
 
 
 class Chaos:
-    def __init__(self, fleet: Fleet, proxies: dict[str, Faulty], sqs: Any, queue_url: str) -> None:
+    def __init__(self, fleet: Fleet, proxies: dict[str, RandomFaultProxy], sqs: Any, queue_url: str) -> None:
         self.fleet, self.proxies, self.sqs, self.queue = fleet, proxies, sqs, queue_url
-        self.books = Books()
-        self.over, self.drained = threading.Event(), threading.Event()
+        self.log = PushLog()
+        self.stopping, self.drained = threading.Event(), threading.Event()
         self.redelivered = 0
 
     def push_points(self, pusher: int) -> None:
         random_, last, value = random.Random(f"{SEED} points {pusher}"), 0, 0
-        while not self.over.is_set():
+        while not self.stopping.is_set():
             last, value = max(last + 1, time.time_ns() // 10**6), value + 1
             keys, body = points(pusher, last, value)
-            self.books.enter(keys, lambda body=body: self.fleet.invoke(push_event("/v1/metrics", body)))
+            self.log.send(keys, lambda body=body: self.fleet.invoke(push_event("/v1/metrics", body)))
             time.sleep(random_.uniform(0, 0.1))
 
     def push_spans(self, pusher: int) -> None:
         random_ = random.Random(f"{SEED} spans {pusher}")
-        while not self.over.is_set():
+        while not self.stopping.is_set():
             keys, body = spans(random_)
-            self.books.enter(keys, lambda body=body: self.fleet.invoke(push_event("/v1/traces", body)))
+            self.log.send(keys, lambda body=body: self.fleet.invoke(push_event("/v1/traces", body)))
             time.sleep(random_.uniform(0, 0.1))
 
-    def tick(self) -> None:
-        while not self.over.is_set():
+    def run_scheduled(self) -> None:
+        while not self.stopping.is_set():
             with self.fleet.one() as environment:
-                begun = time.time()
+                start = time.time()
                 try:
                     summary = environment.invoke({"sidecarless": "scrape"})
-                except Killed:
+                except EnvironmentKilled:
                     summary = {}
                 if summary.get("targets_up") == TARGETS and summary.get("undelivered") == 0 and summary["rejected"] == 0:
-                    self.books.ticks.append((begun, time.time()))
+                    self.log.runs.append((start, time.time()))
             time.sleep(1)
 
     def kill(self) -> None:
         random_ = random.Random(f"{SEED} kill")
-        while not self.over.wait(random_.uniform(0.2, 2)):
-            wanted = random_.choice([True, False])
-            environments = [one for one in self.fleet.all if one.busy.is_set() == wanted] or self.fleet.all
+        while not self.stopping.wait(random_.uniform(0.2, 2)):
+            busy = random_.choice([True, False])
+            environments = [one for one in self.fleet.all if one.busy.is_set() == busy] or self.fleet.all
             environment = random_.choice(environments)
             during = environment.busy.is_set()
             environment.kill()
-            self.books.kills["during" if during else "between"] += 1
+            self.log.kills["during" if during else "between"] += 1
 
     def outages(self) -> None:
         random_ = random.Random(f"{SEED} outages")
-        while not self.over.wait(random_.uniform(2, 6)):
+        while not self.stopping.wait(random_.uniform(2, 6)):
             proxy = self.proxies[random_.choice(["amp", "xray"])]
             proxy.outage = True
-            self.over.wait(random_.uniform(1, 8))
+            self.stopping.wait(random_.uniform(1, 8))
             proxy.outage = False
 
     def poll(self, poller: int) -> None:
-        """The event source mapping. An hour of back-off is a few seconds here: who keeps waiting learns nothing more."""
+        """Event source mapping. Visibility timeouts are a few seconds instead of up to an hour, to keep the test short."""
         random_ = random.Random(f"{SEED} poll {poller}")
         while not self.drained.is_set():
-            answer = self.sqs.receive_message(
+            response = self.sqs.receive_message(
                 QueueUrl=self.queue, MaxNumberOfMessages=5, AttributeNames=["ApproximateReceiveCount"], VisibilityTimeout=15
             )
-            messages = answer.get("Messages", [])
+            messages = response.get("Messages", [])
             if not messages:
                 time.sleep(0.2)
                 continue
@@ -193,51 +193,51 @@ class Chaos:
                 for message in messages
             ]
             try:
-                reply = self.fleet.invoke({"Records": records})
-                failed = {failure["itemIdentifier"] for failure in reply["batchItemFailures"]}
-            except Killed:
+                result = self.fleet.invoke({"Records": records})
+                failed = {failure["itemIdentifier"] for failure in result["batchItemFailures"]}
+            except EnvironmentKilled:
                 failed = {message["MessageId"] for message in messages}
             entries = [
                 {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
                 | ({"VisibilityTimeout": random_.randint(1, 3)} if message["MessageId"] in failed else {})
                 for number, message in enumerate(messages)
             ]
-            again = [entry for entry in entries if "VisibilityTimeout" in entry]
+            retried = [entry for entry in entries if "VisibilityTimeout" in entry]
             done = [entry for entry in entries if "VisibilityTimeout" not in entry]
-            if again:
-                self.sqs.change_message_visibility_batch(QueueUrl=self.queue, Entries=again)
+            if retried:
+                self.sqs.change_message_visibility_batch(QueueUrl=self.queue, Entries=retried)
             if done:
                 self.sqs.delete_message_batch(QueueUrl=self.queue, Entries=done)
-            with self.books.lock:
+            with self.log.lock:
                 self.redelivered += len(done)
 
-    def waiting(self) -> int:
+    def message_count(self) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=names)["Attributes"]
         return sum(int(attributes[name]) for name in names)
 
     def run(self) -> None:
         workers = [(self.push_points, (n,)) for n in range(3)] + [(self.push_spans, (n,)) for n in range(2)]
-        workers += [(self.tick, ()), (self.kill, ()), (self.outages, ())]
+        workers += [(self.run_scheduled, ()), (self.kill, ()), (self.outages, ())]
         threads = [threading.Thread(target=work, args=arguments, daemon=True) for work, arguments in workers]
         pollers = [threading.Thread(target=self.poll, args=(n,), daemon=True) for n in range(POLLERS)]
         for thread in [*threads, *pollers]:
             thread.start()
         time.sleep(SECONDS)
-        self.over.set()
+        self.stopping.set()
         for proxy in self.proxies.values():
-            proxy.calm.set()
+            proxy.disabled.set()
         for thread in threads:
             thread.join(timeout=60)
             assert not thread.is_alive()
-        wait_for("an empty queue", lambda: self.waiting() == 0, 180 + SECONDS)
+        wait_for("the queue is empty", lambda: self.message_count() == 0, 180 + SECONDS)
         self.drained.set()
         for thread in pollers:
             thread.join(timeout=30)
 
 
 def samples(amp: str, selector: str) -> dict[tuple[str, ...], list[tuple[int, float]]]:
-    """Every raw sample, by the labels that tell series apart here."""
+    """Returns all raw samples by the labels that identify the series."""
     query = urllib.parse.urlencode({"query": f"{selector}[2h]"})
     result = json.loads(get(f"{amp}/api/v1/query?{query}", timeout=60))["data"]["result"]
     labels = ("pusher", "series", "instance")
@@ -247,14 +247,14 @@ def samples(amp: str, selector: str) -> dict[tuple[str, ...], list[tuple[int, fl
     }
 
 
-def test_what_was_acknowledged_is_there_once_whatever_happens(tmp_path: Path) -> None:
+def test_acknowledged_data_is_stored_exactly_once(tmp_path: Path) -> None:
     print(f"\nshow: chaos: seed {SEED}, {SECONDS:.0f} s")
     with Peers(tmp_path) as peers:
         amp, aws = prometheus(peers), moto(peers)
         sqs = ecs.client("sqs", aws)
         queue = sqs.create_queue(QueueName="spool")["QueueUrl"]
         run_targets(aws)
-        proxies = {name: Faulty(peer, SEED + n) for n, (name, peer) in enumerate([("amp", amp), ("xray", aws)])}
+        proxies = {name: RandomFaultProxy(peer, SEED + n) for n, (name, peer) in enumerate([("amp", amp), ("xray", aws)])}
         env = {
             **CREDENTIALS, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": aws, "AWS_ENDPOINT_URL_XRAY": proxies["xray"].url,
             "AWS_PROMETHEUS_ENDPOINT": f"{proxies['amp'].url}/api/v1/write", "SIDECARLESS_AUTH": "none",
@@ -275,42 +275,42 @@ def run_targets(aws: str) -> None:
     for number in range(1, TARGETS + 1):
         task = ecs.new_task(f"target-{number}", f"127.0.1.{number}")
         ecs.run_task(aws, task, ecs.stats_labels(task.stats_port))
-        server = Target((task.address, task.stats_port), Stats)
+        server = Target((task.address, task.stats_port), MetadataHandler)
         server.arn = task.arn
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
 def audit(chaos: Chaos, amp: str, aws: str) -> None:
-    books = chaos.books
-    found: Counter[Any] = Counter()
+    log = chaos.log
+    stored: Counter[Any] = Counter()
     for (pusher, series, _), values in samples(amp, "chaos_gauge").items():
-        found.update(("sample", pusher, series, at_ms, value) for at_ms, value in values)
-    found.update(spans_in(aws, {key[1] for key in books.pushed if key[0] == "span"}))
-    missing, doubled = books.acknowledged - set(found), {key for key, count in found.items() if count > 1}
-    surprises = set(found) - books.pushed
+        stored.update(("sample", pusher, series, at_ms, value) for at_ms, value in values)
+    stored.update(spans_in(aws, {key[1] for key in log.pushed if key[0] == "span"}))
+    missing, duplicates = log.acknowledged - set(stored), {key for key, count in stored.items() if count > 1}
+    unexpected = set(stored) - log.pushed
 
-    ticked = [at_ms / 1000 for values in samples(amp, 'up{job="sidecarless-stats"}').values() for at_ms, _ in values]
-    lost_ticks = [tick for tick in books.ticks if sum(tick[0] - 0.01 <= at <= tick[1] + 0.01 for at in ticked) != TARGETS]
+    scrape_times = [at_ms / 1000 for values in samples(amp, 'up{job="sidecarless-stats"}').values() for at_ms, _ in values]
+    missing_runs = [run for run in log.runs if sum(run[0] - 0.01 <= at <= run[1] + 0.01 for at in scrape_times) != TARGETS]
 
-    counts = Counter(key[0] for key in books.acknowledged)
-    pushed = Counter(key[0] for key in books.pushed)
-    met = {name: sum(proxy.met.get(name, 0) for proxy in chaos.proxies.values()) for name in CALM}
-    print(f"show: chaos: faults met {met}, pushes not acknowledged {dict(books.refused)}, messages redelivered {chaos.redelivered}")
+    counts = Counter(key[0] for key in log.acknowledged)
+    pushed = Counter(key[0] for key in log.pushed)
+    faults = {name: sum(proxy.fault_counts.get(name, 0) for proxy in chaos.proxies.values()) for name in FAULT_RATES}
+    print(f"show: chaos: injected faults {faults}, requests not acknowledged {dict(log.failures)}, messages redelivered {chaos.redelivered}")
     print(
-        f"show: chaos: pushed {pushed['span']} spans, {pushed['sample']} samples; acknowledged {counts['span']}, {counts['sample']}; "
-        f"{len(books.ticks)} ticks; delivered {len(found)}; missing {len(missing) + len(lost_ticks)}, doubled {len(doubled)}; "
-        f"kills survived {sum(books.kills.values())} ({books.kills['during']} during an invocation)"
+        f"show: chaos: sent {pushed['span']} spans, {pushed['sample']} samples; acknowledged {counts['span']}, {counts['sample']}; "
+        f"{len(log.runs)} scheduled runs; delivered {len(stored)}; missing {len(missing) + len(missing_runs)}, duplicates {len(duplicates)}; "
+        f"kills survived {sum(log.kills.values())} ({log.kills['during']} during an invocation)"
     )
-    assert not surprises, sorted(surprises)[:5]
+    assert not unexpected, sorted(unexpected)[:5]
     assert not missing, sorted(missing)[:5]
-    assert not doubled, sorted(doubled)[:5]
-    assert not lost_ticks, lost_ticks[:5]
-    assert counts["span"] > SECONDS and counts["sample"] > 5 * SECONDS and books.ticks, "hardly anything was acknowledged"
-    assert books.kills["during"] and books.kills["between"] and chaos.redelivered, "hardly anything happened"
+    assert not duplicates, sorted(duplicates)[:5]
+    assert not missing_runs, missing_runs[:5]
+    assert counts["span"] > SECONDS and counts["sample"] > 5 * SECONDS and log.runs, "too few items were acknowledged"
+    assert log.kills["during"] and log.kills["between"] and chaos.redelivered, "too few kills or redeliveries"
 
 
 def spans_in(aws: str, traces: set[str]) -> Counter[Any]:
-    """Spans with how many different segments each has: X-Ray keeps one document per id, whatever is sent how often."""
+    """Counts the different segments of each span. X-Ray stores one document per ID, however often it is sent."""
     segments: dict[tuple[str, str], set[str]] = defaultdict(set)
     for trace in traces:
         for document in ecs.trace_documents(aws, trace):

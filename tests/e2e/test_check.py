@@ -1,4 +1,4 @@
-"""`sidecarless check` against real peers: all well, and each thing that is wrong in its own line, with what mends it."""
+"""`sidecarless check`: all checks pass, and each problem is reported as one failed check with a fix."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ PROTECTED = "ecs:DescribeTasks"
 
 @dataclass
 class Account:
-    """An account in which everything is as it has to be, and what a role needs in it."""
+    """An account in which all checks pass, and the credentials to use."""
 
     amp: str
     aws: str
     spool: str
     keys: dict[str, str] = field(default_factory=lambda: dict(CREDENTIALS))
 
-    def check(self, **different: str) -> dict[str, dict[str, Any]]:
-        """Findings by what was checked; the exit code and the text agree with them."""
+    def check(self, **overrides: str) -> dict[str, dict[str, Any]]:
+        """Returns the result of each check, and verifies the exit code."""
         env = os.environ | self.keys | {
             "AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.aws, "AWS_PROMETHEUS_ENDPOINT": f"{self.amp}/api/v1/write",
             "SIDECARLESS_SPOOL_QUEUE_URL": self.spool, "SIDECARLESS_SCRAPE_CIDRS": "127.0.0.0/8",
-        } | different
+        } | overrides
         done = subprocess.run([str(BINARY), "check", "--json"], env=env, capture_output=True, text=True, timeout=90)
-        answer = json.loads(done.stdout)
-        assert done.returncode == (0 if answer["well"] else 1), done.stderr
-        return {finding["check"]: finding for finding in answer["findings"]}
+        report = json.loads(done.stdout)
+        assert done.returncode == (0 if report["well"] else 1), done.stderr
+        return {finding["check"]: finding for finding in report["findings"]}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     with Peers(tmp_path_factory.mktemp("peers")) as peers:
         amp, aws = prometheus(peers), moto(peers)
         ecs.client("ecs", aws).create_cluster(clusterName=ecs.CLUSTER)
-        # Prometheus takes connections: that is all that is asked of a target.
+        # Prometheus accepts connections. The check requires no more of a target.
         ecs.run_task(aws, ecs.new_task("checked", "127.0.0.1"), ecs.stats_labels(int(amp.rsplit(":", 1)[1])))
         ecs.client("logs", aws).create_log_group(logGroupName=f"/aws/ecs/containerinsights/{ecs.CLUSTER}/performance")
         yield Account(amp, aws, ecs.client("sqs", aws).create_queue(QueueName="spool")["QueueUrl"])
@@ -60,29 +60,29 @@ def failed(findings: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {check: f"{it['says']} -> {it['fix']}" for check, it in findings.items() if it["outcome"] == "FAIL"}
 
 
-def test_all_is_well_and_its_sample_and_segment_are_there(account: Account) -> None:
+def test_all_checks_pass_and_write_a_sample_and_a_segment(account: Account) -> None:
     findings = account.check()
     assert failed(findings) == {}
-    tried = [check for check, finding in findings.items() if finding["outcome"] == "ok"]
-    assert {"ecs:DescribeTasks", "reach a target", "aps:RemoteWrite", "xray:PutTraceSegments", "sqs:SendMessage", "clock"} <= set(tried)
+    passed = [check for check, finding in findings.items() if finding["outcome"] == "ok"]
+    assert {"ecs:DescribeTasks", "reach a target", "aps:RemoteWrite", "xray:PutTraceSegments", "sqs:SendMessage", "clock"} <= set(passed)
     wait_for("the sample in Prometheus", lambda: query(account.amp, "sidecarless_check"))
     summaries = ecs.client("xray", account.aws).get_trace_summaries(StartTime=time() - 60, EndTime=time() + 1)["TraceSummaries"]
-    assert summaries, "there is no trace of the segment"
-    print(f"\nshow: check: {len(tried)} ok, {len(findings) - len(tried)} skipped, 0 failed")
+    assert summaries, "no trace with the segment in X-Ray"
+    print(f"\nshow: check: {len(passed)} ok, {len(findings) - len(passed)} skipped, 0 failed")
 
 
-def test_a_wrong_address_of_the_workspace_is_red(account: Account) -> None:
-    for url, mends in [
+def test_wrong_workspace_url_fails(account: Account) -> None:
+    for url, fix in [
         (f"{account.amp}/api/v1/nothing", "there is no remote write at AWS_PROMETHEUS_ENDPOINT"),
         ("http://127.0.0.1:9/api/v1/write", "AWS_PROMETHEUS_ENDPOINT has to be the address of a workspace"),
     ]:
-        red = failed(account.check(AWS_PROMETHEUS_ENDPOINT=url))
-        assert list(red) == ["aps:RemoteWrite"] and mends in red["aps:RemoteWrite"], red
-        print(f"show: check, wrong URL: FAIL aps:RemoteWrite {red['aps:RemoteWrite']}")
+        failures = failed(account.check(AWS_PROMETHEUS_ENDPOINT=url))
+        assert list(failures) == ["aps:RemoteWrite"] and fix in failures["aps:RemoteWrite"], failures
+        print(f"show: check, wrong URL: FAIL aps:RemoteWrite {failures['aps:RemoteWrite']}")
 
 
-def test_a_permission_that_is_missing_is_red(account: Account) -> None:
-    """moto asks IAM like AWS does, of a user who may do all but one thing."""
+def test_missing_permission_fails(account: Account) -> None:
+    """moto evaluates IAM policies. The user in this test is denied one action."""
     iam = ecs.client("iam", account.aws)
     iam.create_user(UserName="sidecarless")
     statements = [
@@ -92,24 +92,24 @@ def test_a_permission_that_is_missing_is_red(account: Account) -> None:
     iam.put_user_policy(UserName="sidecarless", PolicyName="all-but-one", PolicyDocument=policy)
     key = iam.create_access_key(UserName="sidecarless")["AccessKey"]
     limited = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-    asks_iam_from(account, 0)
+    enforce_iam_after(account, 0)
     try:
-        red = failed(Account(account.amp, account.aws, account.spool, limited).check(AWS_SESSION_TOKEN=""))
+        failures = failed(Account(account.amp, account.aws, account.spool, limited).check(AWS_SESSION_TOKEN=""))
     finally:
-        asks_iam_from(account, 2**31)
-    assert list(red) == [PROTECTED], red
-    assert f"is not authorized to perform: {PROTECTED}" in red[PROTECTED], red
-    assert red[PROTECTED].endswith(f"-> allow {PROTECTED} on arn:aws:ecs:{REGION}:123456789012:task/* in the policy of the role"), red
-    print(f"show: check, missing permission: FAIL {PROTECTED} {red[PROTECTED]}")
+        enforce_iam_after(account, 2**31)
+    assert list(failures) == [PROTECTED], failures
+    assert f"is not authorized to perform: {PROTECTED}" in failures[PROTECTED], failures
+    assert failures[PROTECTED].endswith(f"-> allow {PROTECTED} on arn:aws:ecs:{REGION}:123456789012:task/* in the policy of the role"), failures
+    print(f"show: check, missing permission: FAIL {PROTECTED} {failures[PROTECTED]}")
 
 
-def asks_iam_from(account: Account, calls: int) -> None:
+def enforce_iam_after(account: Account, calls: int) -> None:
     status, _, _ = post(f"{account.aws}/moto-api/reset-auth", str(calls).encode(), {"content-type": "text/plain"})
     assert status == 200
 
 
-class AnotherTime(BaseHTTPRequestHandler):
-    """Hands requests on to moto, and says in its answers that it is ten minutes later."""
+class SkewedClock(BaseHTTPRequestHandler):
+    """Forwards requests to moto, and adds ten minutes to the date of the response."""
 
     protocol_version = "HTTP/1.1"
     aws = ""
@@ -117,28 +117,28 @@ class AnotherTime(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"] or 0))
         headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
-        with urlopen(Request(self.aws + self.path, body, headers)) as answer:
-            answered = answer.read()
+        with urlopen(Request(self.aws + self.path, body, headers)) as response:
+            content = response.read()
         self.send_response_only(200)
         self.send_header("date", format_date_time(time() + 600))
-        self.send_header("content-length", str(len(answered)))
+        self.send_header("content-length", str(len(content)))
         self.end_headers()
-        self.wfile.write(answered)
+        self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
         pass
 
 
-def test_a_wrong_clock_is_red(account: Account) -> None:
-    AnotherTime.aws = account.aws
-    server = ThreadingHTTPServer(("127.0.0.1", 0), AnotherTime)
+def test_wrong_clock_fails(account: Account) -> None:
+    SkewedClock.aws = account.aws
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SkewedClock)
     Thread(target=server.serve_forever, daemon=True).start()
-    red = failed(account.check(AWS_ENDPOINT_URL_STS=f"http://127.0.0.1:{server.server_address[1]}"))
+    failures = failed(account.check(AWS_ENDPOINT_URL_STS=f"http://127.0.0.1:{server.server_address[1]}"))
     server.shutdown()
-    assert list(red) == ["clock"] and "s behind AWS -> set this machine's clock" in red["clock"], red
-    print(f"show: check, wrong clock: FAIL clock {red['clock']}")
+    assert list(failures) == ["clock"] and "s behind AWS -> set this machine's clock" in failures["clock"], failures
+    print(f"show: check, wrong clock: FAIL clock {failures['clock']}")
 
 
-def test_settings_that_cannot_be_read_are_red_and_stop_the_rest(account: Account, tmp_path: Path) -> None:
-    red = failed(account.check(SIDECARLESS_SPOL_QUEUE_URL="x"))
-    assert list(red) == ["settings"] and "SIDECARLESS_SPOL_QUEUE_URL" in red["settings"], red
+def test_invalid_settings_fail_and_skip_the_other_checks(account: Account, tmp_path: Path) -> None:
+    failures = failed(account.check(SIDECARLESS_SPOL_QUEUE_URL="x"))
+    assert list(failures) == ["settings"] and "SIDECARLESS_SPOL_QUEUE_URL" in failures["settings"], failures

@@ -1,4 +1,4 @@
-"""Every client that can be had here, in every encoding and compression it speaks: what it sends arrives."""
+"""Data from every available client arrives, in every encoding and compression that the client supports."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ HERE = Path(__file__).parent
 NODE_MODULES = ROOT / ".tools" / "node" / "node_modules"
 RUST_CLIENT = ROOT / ".tools" / "rust-client" / "debug" / "rust-client"
 HAS_NODE = bool(shutil.which("node")) and NODE_MODULES.is_dir()
-WITH_NODE = pytest.mark.skipif(not HAS_NODE, reason="there is no Node here, or its packages are not installed")
+WITH_NODE = pytest.mark.skipif(not HAS_NODE, reason="Node or its packages are not installed")
 SPANS = POINTS = 3
-# The client, the signal, the encoding, the compression, how many were sent and how many arrived.
+# Client, signal, encoding, compression, number of items sent, number of items arrived.
 ROWS: list[tuple[str, str, str, str, int, int]] = []
 
 
@@ -44,9 +44,9 @@ def table() -> Iterator[None]:
         print(f"client  {name:<8} {signal:<8} {encoding:<9} {compression:<11} {sent:>4} {arrived:>7}")
 
 
-def arrived(client: str, signal: str, encoding: str, compression: str, sent: int, found: int) -> None:
-    ROWS.append((client, signal, encoding, compression, sent, found))
-    assert found == sent, ROWS[-1]
+def arrived(client: str, signal: str, encoding: str, compression: str, sent: int, count: int) -> None:
+    ROWS.append((client, signal, encoding, compression, sent, count))
+    assert count == sent, ROWS[-1]
 
 
 def spans(trace_id: bytes, service: str) -> ExportTraceServiceRequest:
@@ -74,7 +74,7 @@ def points(service: str) -> ExportMetricsServiceRequest:
 
 
 def otlp_json(request: Any) -> bytes:
-    """OTLP's JSON is protobuf's, but for ids, which are hexadecimal, and enums, which are numbers."""
+    """Returns OTLP/JSON: protobuf JSON with hexadecimal IDs and numeric enums."""
     document = MessageToDict(request, use_integers_for_enums=True)
     for resource in document.get("resourceSpans", []):
         for span in resource["scopeSpans"][0]["spans"]:
@@ -83,11 +83,11 @@ def otlp_json(request: Any) -> bytes:
     return json.dumps(document).encode()
 
 
-# A Function URL takes every body of JSON for text: what is compressed as well does not survive it.
+# A Function URL treats every JSON body as text, which corrupts compressed JSON.
 @pytest.mark.parametrize("encoding, compression", [("protobuf", "none"), ("protobuf", "gzip"), ("protobuf", "zstd"), ("json", "none")])
 def test_curl(stack: Stack, tmp_path: Path, encoding: str, compression: str) -> None:
     if compression == "zstd" and not shutil.which("zstd"):
-        pytest.skip("there is no zstd here")
+        pytest.skip("zstd is not installed")
     service = f"curl-{encoding}-{compression}"
     trace_id = int(time.time()).to_bytes(4, "big") + os.urandom(12)
     for path, request in [("/v1/traces", spans(trace_id, service)), ("/v1/metrics", points(service))]:
@@ -122,61 +122,61 @@ def variables(stack: Stack, service: str, compression: str) -> dict[str, str]:
 
 @WITH_NODE
 @pytest.mark.parametrize("encoding, compression", [("protobuf", "none"), ("protobuf", "gzip"), ("json", "none")])
-def test_metrics_of_node(stack: Stack, encoding: str, compression: str) -> None:
+def test_node_metrics(stack: Stack, encoding: str, compression: str) -> None:
     service = f"node-{encoding}-{compression}"
     program = ["node", str(HERE / "node" / "metrics.cjs"), "json" if encoding == "json" else "proto"]
     subprocess.run(program, env=variables(stack, service, compression), check=True, timeout=60)
-    counted(stack, "node", service, encoding, compression)
+    check_metrics(stack, "node", service, encoding, compression)
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
-def test_metrics_of_python(stack: Stack, compression: str) -> None:
+def test_python_metrics(stack: Stack, compression: str) -> None:
     service = f"python-{compression}"
     program = [sys.executable, str(HERE / "python_metrics.py")]
     subprocess.run(program, env=variables(stack, service, compression), check=True, timeout=60)
-    counted(stack, "python", service, "protobuf", compression)
+    check_metrics(stack, "python", service, "protobuf", compression)
 
 
-def counted(stack: Stack, client: str, service: str, encoding: str, compression: str) -> None:
-    """A counter and a histogram of the client's."""
-    asked = [f'client_orders_total{{service_name="{service}"}}', f'client_duration_seconds_count{{service_name="{service}"}}']
-    found = [wait_for(f"{client}: {promql}", lambda promql=promql: query(stack.amp, promql))[0] for promql in asked]
-    assert [one["value"][1] for one in found] == ["3", "1"]
-    arrived(client, "metrics", encoding, compression, 2, len(found))
+def check_metrics(stack: Stack, client: str, service: str, encoding: str, compression: str) -> None:
+    """Checks the counter and the histogram of the client in Prometheus."""
+    queries = [f'client_orders_total{{service_name="{service}"}}', f'client_duration_seconds_count{{service_name="{service}"}}']
+    series = [wait_for(f"{client}: {promql}", lambda promql=promql: query(stack.amp, promql))[0] for promql in queries]
+    assert [one["value"][1] for one in series] == ["3", "1"]
+    arrived(client, "metrics", encoding, compression, 2, len(series))
 
 
-@pytest.mark.skipif(not RUST_CLIENT.exists(), reason="the Rust SDK's client is not built")
+@pytest.mark.skipif(not RUST_CLIENT.exists(), reason="the client with the Rust SDK is not built")
 @pytest.mark.parametrize("encoding, compression", [("protobuf", "none"), ("protobuf", "gzip"), ("json", "none")])
-def test_traces_and_metrics_of_rust(stack: Stack, encoding: str, compression: str) -> None:
+def test_rust_traces_and_metrics(stack: Stack, encoding: str, compression: str) -> None:
     service = f"rust-{encoding}-{compression}"
     environment = variables(stack, service, compression)
     if compression == "none":
-        # This SDK takes `none` for an unknown compression.
+        # This SDK rejects `none` as an unknown compression.
         del environment["OTEL_EXPORTER_OTLP_COMPRESSION"]
     ran = subprocess.run([RUST_CLIENT, encoding], env=environment, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
     documents = wait_for("the segments", lambda: ecs.trace_documents(stack.aws, ran.stdout.strip()))
     arrived("rust", "traces", encoding, compression, 2, len(documents))
-    counted(stack, "rust", service, encoding, compression)
+    check_metrics(stack, "rust", service, encoding, compression)
 
 
 class Sampling(BaseHTTPRequestHandler):
-    """X-Ray, as far as samplers ask it: moto knows no rules."""
+    """Fake X-Ray for remote samplers, because moto does not support sampling rules."""
 
-    asked: list[str] = []
+    requests: list[str] = []
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
-        Sampling.asked.append(self.path if "Credential=" in self.headers.get("authorization", "") else "unsigned")
+        Sampling.requests.append(self.path if "Credential=" in self.headers.get("authorization", "") else "unsigned")
         rule = {
             "RuleName": "Default", "RuleARN": "*", "Priority": 10000, "FixedRate": 0.0, "ReservoirSize": 0, "ServiceName": "*",
             "ServiceType": "*", "Host": "*", "HTTPMethod": "*", "URLPath": "*", "ResourceARN": "*", "Version": 1, "Attributes": {},
         }
         every = {**rule, "RuleName": "every", "Priority": 1, "FixedRate": 1.0, "ServiceName": "sampled-*"}
-        answer = {"SamplingTargetDocuments": [], "LastRuleModification": 0.0, "UnprocessedStatistics": []}
+        response = {"SamplingTargetDocuments": [], "LastRuleModification": 0.0, "UnprocessedStatistics": []}
         if self.path == "/GetSamplingRules":
-            answer = {"SamplingRuleRecords": [{"CreatedAt": 0, "ModifiedAt": 0, "SamplingRule": one} for one in (rule, every)]}
-        body = json.dumps(answer).encode()
+            response = {"SamplingRuleRecords": [{"CreatedAt": 0, "ModifiedAt": 0, "SamplingRule": one} for one in (rule, every)]}
+        body = json.dumps(response).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
@@ -188,12 +188,12 @@ class Sampling(BaseHTTPRequestHandler):
 
 
 @WITH_NODE
-def test_the_remote_sampler_of_xray(tmp_path: Path) -> None:
+def test_xray_remote_sampler(tmp_path: Path) -> None:
     with Peers(tmp_path) as peers, ThreadingHTTPServer(("127.0.0.1", 0), Sampling) as xray:
         threading.Thread(target=xray.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{xray.server_address[1]}"
         url = function(peers, BINARY, {**settings("", address), "AWS_ENDPOINT_URL_XRAY": address})
-        # It can send no header: the token stands in the address, as a password.
+        # The sampler cannot send headers, so the token is the password in the URL.
         endpoint = url.replace("http://", f"http://sampler:{TOKEN}@")
         programs = {
             service: subprocess.Popen(
@@ -205,6 +205,6 @@ def test_the_remote_sampler_of_xray(tmp_path: Path) -> None:
         sampled = {service: program.communicate(timeout=60)[0].strip() for service, program in programs.items()}
         xray.shutdown()
     assert sampled == {"sampled-always": "20", "never": "0"}
-    assert Sampling.asked.count("/GetSamplingRules") == 1, f"rules are kept for the next who asks: {Sampling.asked}"
-    assert "/SamplingTargets" in Sampling.asked and "unsigned" not in Sampling.asked
-    print("\nshow: the remote sampler of Node sampled 20 of 20 spans where the rule says all, and 0 of 20 where it says none", end="")
+    assert Sampling.requests.count("/GetSamplingRules") == 1, f"rules must be cached: {Sampling.requests}"
+    assert "/SamplingTargets" in Sampling.requests and "unsigned" not in Sampling.requests
+    print("\nshow: the remote sampler of Node sampled 20 of 20 spans with a rule for all spans, and 0 of 20 with a rule for none", end="")

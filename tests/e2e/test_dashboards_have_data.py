@@ -1,4 +1,4 @@
-"""Every query of every panel in grafana/ returns data, from a Prometheus that nobody but the function has filled."""
+"""Every query of every panel in grafana/ returns data from a Prometheus that contains only data from the function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from conftest import BINARY, ROOT, TOKEN, Stack, settings
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from test_broken_bodies import gauge
-from test_spool import Spooled, door
+from test_spool import SpoolStack, flaky_destination
 
 from demo import ecs
 from demo.__main__ import run_scheduled, run_shop, stats_targets
@@ -25,14 +25,14 @@ from demo.peers import Peers, function, get, moto, prometheus, query, wait_for
 from demo.sources import INSIGHTS_DELAY_SECONDS, Sources
 
 DASHBOARDS = ["fleet", "service", "sidecarless"]
-# What Grafana puts in place of its own variables, and of those that are chosen at the top of a dashboard.
+# Values of the variables of Grafana and of the dashboards.
 VARIABLES = {"__range": "3h", "memory": "512", "cluster": ".*", "service": ".*", "job": ".*"}
 STEP_SECONDS = 15
 
 
 @pytest.fixture(scope="module")
 def amp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    # Names of HTTP metrics as the semantic conventions have them since they are stable.
+    # Use the stable semantic conventions for HTTP metric names.
     os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "http"
     with Peers(tmp_path_factory.mktemp("dashboards")) as peers:
         yield fill(peers)
@@ -40,15 +40,15 @@ def amp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def fill(peers: Peers) -> str:
-    """The shop of the demo at work; and of what can go wrong, each thing once. Returns Prometheus' address."""
+    """Runs the demo shop, and causes each kind of failure once. Returns the address of Prometheus."""
     base, aws = prometheus(peers), moto(peers)
     shop, others = ecs.run_tasks(aws), Sources(aws)
     others.run_tasks()
-    # Nothing listens behind its stats label.
-    ecs.run_task(aws, ecs.new_task("dark", "127.0.1.14"), ecs.stats_labels(9))
+    # No server listens on its stats port.
+    ecs.run_task(aws, ecs.new_task("unreachable", "127.0.1.14"), ecs.stats_labels(9))
     sqs = ecs.client("sqs", aws)
     queue = sqs.create_queue(QueueName="spool")["QueueUrl"]
-    amp_door, amp_url = door(base)
+    amp_proxy, amp_url = flaky_destination(base)
     env = settings(f"{amp_url}/api/v1/write", aws) | {
         "SIDECARLESS_CLUSTERS": ecs.CLUSTER, "SIDECARLESS_INSIGHTS_DELAY": f"{INSIGHTS_DELAY_SECONDS}s", "SIDECARLESS_SPOOL_QUEUE_URL": queue,
     }
@@ -60,25 +60,25 @@ def fill(peers: Peers) -> str:
     assert run_shop(peers, shop, others)
     assert stack.push("/v1/metrics", delta())[0] == 200
     assert stack.push("/v1/traces", b"", authorization="Bearer guessed")[0] == 401
-    amp_door.shut.set()
+    amp_proxy.outage.set()
     assert stack.push("/v1/metrics", gauge("kept", 1))[0] == 200
-    amp_door.shut.clear()
-    spooled = Spooled(stack, queue, sqs, amp_door, amp_door)
-    wait_for("the spool is empty again", lambda: spooled.redeliver() == [] and query(base, "kept"))
+    amp_proxy.outage.clear()
+    spooled = SpoolStack(stack, queue, sqs, amp_proxy, amp_proxy)
+    wait_for("the spool is empty", lambda: spooled.redeliver() == [] and query(base, "kept"))
 
-    def told() -> list[dict[str, Any]]:
-        """The function writes its own series once a minute at most, after an invocation."""
+    def self_metrics() -> list[dict[str, Any]]:
+        """Invokes the function, because it writes its self-metrics after an invocation, at most once a minute."""
         run_scheduled(peers, int(time.time()), endpoints)
         return query(base, "sidecarless_redelivered_total")
 
-    wait_for("the function's own account", told, 90)
+    wait_for("self-metrics in Prometheus", self_metrics, 90)
     return base
 
 
 def delta() -> bytes:
-    """A counter of delta temporality, which is refused."""
+    """Returns a request with a delta counter, which is rejected."""
     request = ExportMetricsServiceRequest()
-    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="refused")
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="rejected")
     metric.sum.aggregation_temporality, metric.sum.is_monotonic = 1, True
     metric.sum.data_points.add(as_int=1, time_unix_nano=time.time_ns(), start_time_unix_nano=time.time_ns() - 10**9)
     return request.SerializeToString()
@@ -93,7 +93,7 @@ def substituted(expression: str) -> str:
 
 
 def points(amp: str, target: dict[str, Any]) -> int:
-    """How many numbers a target shows, by the call that Grafana would make for it."""
+    """Returns the number of values that a panel target shows, with the query that Grafana would send."""
     promql = substituted(target["expr"])
     if target.get("instant"):
         return len([one for one in query(amp, promql) if math.isfinite(float(one["value"][1]))])
@@ -104,24 +104,24 @@ def points(amp: str, target: dict[str, Any]) -> int:
 
 
 def test_every_query_of_every_panel_returns_data(amp: str) -> None:
-    empty, asked, elsewhere = [], 0, 0
+    empty, queries, cloudwatch_queries = [], 0, 0
     for name in DASHBOARDS:
         for panel in board(name)["panels"]:
             for target in panel.get("targets", []):
                 if "expr" not in target:
-                    elsewhere += 1
+                    cloudwatch_queries += 1
                     continue
-                asked += 1
+                queries += 1
                 if not points(amp, target):
                     empty.append(f"{name}: {panel['title']}: {substituted(target['expr'])}")
-    full = f"{asked - len(empty)} of {asked} queries of {len(DASHBOARDS)} dashboards return data"
-    print(f"\nshow: {full}; {elsewhere} more ask CloudWatch")
+    summary = f"{queries - len(empty)} of {queries} queries of {len(DASHBOARDS)} dashboards return data"
+    print(f"\nshow: {summary}; {cloudwatch_queries} more query CloudWatch")
     assert not empty, "\n".join(empty)
-    assert asked >= 58
+    assert queries >= 58
 
 
-def test_no_query_is_answered_by_its_fallback_alone(amp: str) -> None:
-    """`or vector(0)` shows a number where there is no such metric at all. Nothing was lost here."""
+def test_no_query_returns_only_its_fallback(amp: str) -> None:
+    """`or vector(0)` returns a number even if the metric does not exist. No data was dropped in this test."""
     targets = [target for name in DASHBOARDS for panel in board(name)["panels"] for target in panel.get("targets", [])]
     texts = [target["expr"] for target in targets if "expr" in target]
     named = {name for text in texts for name in re.findall(r"\b(?:ecs|sidecarless|http_server|scrape)_\w+(?=[{)[ ])", text)}
@@ -129,7 +129,7 @@ def test_no_query_is_answered_by_its_fallback_alone(amp: str) -> None:
     assert missing == {"sidecarless_dropped_total", "sidecarless_refused_total"}, named
 
 
-def test_every_variable_has_something_to_choose_from(amp: str) -> None:
+def test_every_variable_has_values(amp: str) -> None:
     queries = [v["query"]["query"] for name in DASHBOARDS for v in board(name)["templating"]["list"] if v["type"] == "query"]
     for definition in queries:
         selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", definition).groups()  # type: ignore[union-attr]
@@ -139,7 +139,7 @@ def test_every_variable_has_something_to_choose_from(amp: str) -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_a_dashboard_can_be_drawn(amp: str, name: str) -> None:
+def test_dashboard_can_be_drawn(amp: str, name: str) -> None:
     picture = subprocess.run([ROOT / "grafana" / "draw", amp, name], capture_output=True, text=True, timeout=60)
     assert picture.returncode == 0, picture.stderr
     words = [element.text for element in ElementTree.fromstring(picture.stdout).iter("{http://www.w3.org/2000/svg}text")]

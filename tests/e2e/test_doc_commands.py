@@ -1,4 +1,4 @@
-"""Commands in the pages: blocks marked `sh` run as they stand, blocks marked `console` are at least commands."""
+"""Commands in the documentation: `sh` blocks are executed, `console` blocks are only parsed."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ BLOCK = re.compile(r"^( *)```(sh|console)\n(.*?)^ *```\n(?:\n *```json\n(.*?)^ *
 
 
 def blocks(kind: str) -> list[tuple[str, str, str]]:
-    """Page, commands, and the JSON that stands directly below."""
-    found = [(page.name, match) for page in dict.fromkeys(PAGES) for match in BLOCK.finditer(page.read_text())]
-    return [(page, match[3], match[4] or "") for page, match in found if match[2] == kind]
+    """Returns the page, the commands, and the JSON block directly below them."""
+    matches = [(page.name, match) for page in dict.fromkeys(PAGES) for match in BLOCK.finditer(page.read_text())]
+    return [(page, match[3], match[4] or "") for page, match in matches if match[2] == kind]
 
 
 def bash(commands: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    given = {"HOME": str(folder), **env}
-    return subprocess.run(["bash", "-euo", "pipefail", "-c", commands], cwd=folder, env=given, capture_output=True, text=True, timeout=60)
+    variables = {"HOME": str(folder), **env}
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", commands], cwd=folder, env=variables, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose files can be read, and where a command can leave others."""
+    """A writable folder with links to all files of the repository."""
     for part in ROOT.iterdir():
         if not part.name.startswith("."):
             (tmp_path / part.name).symlink_to(part)
@@ -40,8 +40,8 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_commands_of_the_pages_do_what_is_said(stack: Stack, checkout: Path) -> None:
-    # Something to be seen by the commands that look.
+def test_documented_commands_succeed(stack: Stack, checkout: Path) -> None:
+    # Data for commands that read it.
     assert stack.push("/v1/traces", traces())[0] == 200
     tools = Path(os.environ.get("DEMO_PROMETHEUS", "prometheus")).resolve().parent
     env = {
@@ -49,17 +49,17 @@ def test_commands_of_the_pages_do_what_is_said(stack: Stack, checkout: Path) -> 
         "PATH": f"{checkout / 'bin'}:{tools}:{os.environ['PATH']}", "URL": f"{stack.url}/", "PROMETHEUS": stack.amp,
     }
     ran = blocks("sh")
-    for page, commands, answer in ran:
+    for page, commands, expected in ran:
         done = bash(commands, checkout, env)
         assert done.returncode == 0, f"{page}:\n{commands}\n{done.stdout}{done.stderr}"
-        if answer:
-            assert json.loads(done.stdout).keys() == json.loads(answer).keys(), f"{page}: {done.stdout}"
+        if expected:
+            assert json.loads(done.stdout).keys() == json.loads(expected).keys(), f"{page}: {done.stdout}"
     print(f"\nshow: {len(ran)} of {len(ran)} blocks of commands in {len({page for page, _, _ in ran})} pages run", end="")
     assert len(ran) >= 5
 
 
 @pytest.mark.parametrize("page, commands", [(page, commands) for page, commands, _ in blocks("console")])
-def test_commands_that_need_an_account_are_commands(page: str, commands: str, tmp_path: Path) -> None:
+def test_commands_that_need_an_account_can_be_parsed(page: str, commands: str, tmp_path: Path) -> None:
     placeholders = re.sub(r"<[a-z' ]+>", "PLACEHOLDER", commands)
     parsed = bash(f"bash -n <<'COMMANDS'\n{placeholders}\nCOMMANDS", tmp_path, {"PATH": os.environ["PATH"]})
     assert parsed.returncode == 0, f"{page}: {parsed.stderr}"

@@ -1,4 +1,4 @@
-"""`sidecarless estimate` over the demo's tasks in moto: Fargate and instances, and an account that does not answer."""
+"""`sidecarless estimate` for the demo tasks in moto (Fargate and EC2 instances), and with an unreachable account."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from demo import ecs
 from demo.peers import CREDENTIALS, REGION, Peers, moto
 from demo.sources import Sources
 
-# 730 hours of 0.25 vCPU and 0.5 GB on x86_64.
+# 730 hours with 0.25 vCPU and 0.5 GB on x86_64.
 SIDECAR_USD = 730 * (0.25 * 0.04048 + 0.5 * 0.004445)
 
 
@@ -23,7 +23,7 @@ def estimate(aws: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([BINARY, "estimate", *arguments], env=env, capture_output=True, text=True, timeout=60)
 
 
-def test_the_tasks_of_the_account_are_estimated(tmp_path: Path) -> None:
+def test_estimate_covers_all_tasks_of_the_account(tmp_path: Path) -> None:
     with Peers(tmp_path) as peers:
         aws = moto(peers)
         others = Sources(aws)
@@ -32,19 +32,19 @@ def test_the_tasks_of_the_account_are_estimated(tmp_path: Path) -> None:
         tasks += others.tasks
         done = estimate(aws, "--json")
         assert done.returncode == 0, done.stderr
-        said = json.loads(done.stdout)
+        result = json.loads(done.stdout)
         fargate = Counter(task.launch_type for task in tasks)["FARGATE"]
         assert 0 < fargate < len(tasks)
-        assert said["fleet"]["tasks"] == len(tasks)
-        assert {group["place"]: group["tasks"] for group in said["fleet"]["groups"]} == {
+        assert result["fleet"]["tasks"] == len(tasks)
+        assert {group["place"]: group["tasks"] for group in result["fleet"]["groups"]} == {
             "fargate": fargate, "instances": len(tasks) - fargate,
         }
-        assert abs(said["sidecars"]["total_usd"] - fargate * SIDECAR_USD) < 1e-6
+        assert abs(result["sidecars"]["total_usd"] - fargate * SIDECAR_USD) < 1e-6
         text = estimate(aws).stdout
         assert text.startswith(f"{len(tasks)} tasks with {len(tasks)} containers: {fargate} on Fargate (x86_64)"), text
         print(f"\nshow: estimate of {len(tasks)} tasks:\n{text}", end="")
 
 
-def test_an_account_that_does_not_answer_ends_with_one() -> None:
+def test_unreachable_account_exits_with_code_1() -> None:
     done = estimate("http://127.0.0.1:9")
     assert (done.returncode, "could not be asked: ListClusters failed for the account" in done.stdout) == (1, True), done

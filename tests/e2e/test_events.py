@@ -1,4 +1,4 @@
-"""The sample events through the real Runtime API, and what is said of settings and events that are wrong."""
+"""Sample events through the Runtime API, and the errors for invalid settings and events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVENTS = ROOT / "events"
 
 
 def invoke(peers: Peers, event: Any, token: str = "") -> Any:
-    """What the function gives for an event; `token` takes the place of that in a sample."""
+    """Invokes the function and returns its response. `token` replaces the token in the sample event."""
     text = json.dumps(event).replace("Bearer demo-token", f"Bearer {token}")
     status, _, body = post(peers.invoke_url, text.encode())
     assert status == 200
@@ -38,40 +38,39 @@ def without_prometheus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize("name", ["scheduled-run.json", "scheduled-run-rule.json"])
-def test_a_tick_sums_up_what_it_did(stack: Stack, name: str) -> None:
+def test_scheduled_run_returns_a_summary(stack: Stack, name: str) -> None:
     summary = invoke(stack.peers, sample(name))
     assert (summary["tasks"], summary["targets_down"], summary["undelivered"]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("name", ["push-traces.json", "push-metrics.json"])
-def test_a_push_is_answered_in_its_own_encoding(stack: Stack, name: str) -> None:
+def test_response_uses_the_encoding_of_the_request(stack: Stack, name: str) -> None:
     reply = invoke(stack.peers, sample(name), token="end-to-end")
     assert (reply["statusCode"], reply["headers"]["content-type"]) == (200, "application/x-protobuf")
 
 
-
-def test_an_unknown_event_is_an_error_that_names_what_it_looked_like(stack: Stack) -> None:
+def test_unknown_event_is_an_error_with_its_keys(stack: Stack) -> None:
     error = invoke(stack.peers, {"surprise": True})
     assert "`surprise`" in error["errorMessage"]
     assert "errorMessage" not in invoke(stack.peers, sample("scheduled-run.json"))
 
 
-def test_without_a_prometheus_traces_are_taken_and_metrics_refused_by_name(without_prometheus: Stack) -> None:
+def test_without_remote_write_metrics_are_rejected_with_a_reason(without_prometheus: Stack) -> None:
     assert without_prometheus.push("/v1/traces", traces())[0] == 200
     status, _, body = without_prometheus.push("/v1/metrics", gauge("lost", 1))
-    refused = ExportMetricsServiceResponse.FromString(body).partial_success
-    assert (status, refused.rejected_data_points) == (200, 1)
-    assert "AWS_PROMETHEUS_ENDPOINT" in refused.error_message
+    rejected = ExportMetricsServiceResponse.FromString(body).partial_success
+    assert (status, rejected.rejected_data_points) == (200, 1)
+    assert "AWS_PROMETHEUS_ENDPOINT" in rejected.error_message
 
 
-def test_without_a_prometheus_a_tick_says_that_it_does_nothing(without_prometheus: Stack) -> None:
+def test_without_remote_write_a_scheduled_run_is_skipped(without_prometheus: Stack) -> None:
     assert "AWS_PROMETHEUS_ENDPOINT" in invoke(without_prometheus.peers, sample("scheduled-run.json"))["skipped"]
 
 
-def test_mistaken_settings_are_told_all_at_once() -> None:
-    mistaken = {"SIDECARLESS_AUTH": "maybe", "SIDECARLESS_CLUSTER": "shop", "AWS_REGION": "eu-west-1"}
+def test_all_invalid_settings_are_reported_together() -> None:
+    invalid = {"SIDECARLESS_AUTH": "maybe", "SIDECARLESS_CLUSTER": "shop", "AWS_REGION": "eu-west-1"}
     command = [str(BINARY), "invoke", str(EVENTS / "scheduled-run.json")]
-    ended = subprocess.run(command, env=mistaken, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode != 0
-    assert "SIDECARLESS_AUTH" in ended.stderr
-    assert "did you mean SIDECARLESS_CLUSTERS?" in ended.stderr
+    result = subprocess.run(command, env=invalid, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode != 0
+    assert "SIDECARLESS_AUTH" in result.stderr
+    assert "did you mean SIDECARLESS_CLUSTERS?" in result.stderr

@@ -1,4 +1,4 @@
-"""One push of every OTLP data type, read back from Prometheus value by value, and spans from X-Ray."""
+"""Sends every OTLP data type, and reads each value back from Prometheus and the spans from X-Ray."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def every_type() -> bytes:
     return request.SerializeToString()
 
 
-def test_prometheus_gives_back_every_value(stack: Stack) -> None:
-    status, _, answer = stack.push("/v1/metrics", every_type())
-    assert (status, answer) == (200, b"")
+def test_prometheus_returns_every_value(stack: Stack) -> None:
+    status, _, response = stack.push("/v1/metrics", every_type())
+    assert (status, response) == (200, b"")
     wait_for("target_info", lambda: query(stack.amp, 'target_info{job="every"}'))
     print(f"\n{'PromQL':<58} {'sent':>8} {'read':>8}")
     for promql, sent in EXPECTED:
@@ -73,7 +73,7 @@ def test_prometheus_gives_back_every_value(stack: Stack) -> None:
         assert read == sent, promql
 
 
-def test_x_ray_gives_back_what_was_sent(stack: Stack) -> None:
+def test_xray_returns_the_sent_spans(stack: Stack) -> None:
     status, _, _ = stack.push("/v1/traces", traces())
     assert status == 200
     documents = wait_for("the trace", lambda: ecs.trace_documents(stack.aws, TRACE_ID.hex()))

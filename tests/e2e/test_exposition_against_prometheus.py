@@ -1,4 +1,4 @@
-"""The same pages scraped by a real Prometheus and by the function: the same series with the same values."""
+"""Prometheus and the function scrape the same expositions, and write the same series with the same values."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from demo.peers import CREDENTIALS, REGION, Peers, free_port, get, moto, query, 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 ADDRESS = "127.0.3.1"
-# Of the task, which a Prometheus that is told only an address cannot know; and what differs from scrape to scrape.
+# Task labels, which Prometheus does not have, and series whose values differ between scrapes.
 IDENTITY = ("by", "instance", "container_name")
 PREFIXES = ("aws_ecs_", "cloud_", "container_image_")
 VARYING = ("scrape_duration_seconds", "scrape_series_added")
 
 HISTOGRAM = "".join(f'h_bucket{{le="{le}"}} {n}\n' for n, le in enumerate(["0.1", "1", "10.0", "+Inf"]))
-# `NOW` is the time of the scrape in milliseconds.
-TEXT_PAGES = [
+# `NOW` is replaced with the time of the scrape in milliseconds, `SECONDS` with the time in seconds.
+TEXT_EXPOSITIONS = [
     "a 1\n",
     "a 1\nb 2.5e-3\nc -0\n",
     "# HELP a What it is.\n# TYPE a counter\na 1\n",
@@ -85,7 +85,7 @@ TEXT_PAGES = [
     "".join(f'many{{number="{n}"}} {n}\n' for n in range(2_000)),
     "go_gc_duration_seconds{quantile=\"0\"} 4.9351e-05\ngo_goroutines 33\nprocess_start_time_seconds 1.66600000057e+09\n",
 ]
-OPENMETRICS_PAGES = [
+OPENMETRICS_EXPOSITIONS = [
     "a 1\n# EOF\n",
     "a 1\n",
     "a 1\n# EOF",
@@ -111,14 +111,14 @@ OPENMETRICS_PAGES = [
     "# EOF\n",
     "",
 ]
-PAGES = [(TEXT, page) for page in TEXT_PAGES] + [(OPENMETRICS, page) for page in OPENMETRICS_PAGES]
+EXPOSITIONS = [(TEXT, page) for page in TEXT_EXPOSITIONS] + [(OPENMETRICS, page) for page in OPENMETRICS_EXPOSITIONS]
 
 
-class Pages(BaseHTTPRequestHandler):
-    """A target with a page under each number."""
+class ExpositionHandler(BaseHTTPRequestHandler):
+    """A target with one exposition for each number."""
 
     def do_GET(self) -> None:
-        kind, page = PAGES[int(self.path[1:])]
+        kind, page = EXPOSITIONS[int(self.path[1:])]
         now = time.time()
         body = page.replace("NOW", str(int(now * 1000))).replace("SECONDS", f"{now:.3f}").encode()
         self.send_response(200)
@@ -132,27 +132,27 @@ class Pages(BaseHTTPRequestHandler):
 
 
 class Target(ThreadingHTTPServer):
-    # Connections that wait to be taken. The function makes up to 64 at once: of the five that Python lets wait by default, the
-    # kernel drops the others', and they try again in a second, three and seven.
+    # Maximum number of pending connections. The function opens up to 64 at once. With the Python default of five, the kernel drops
+    # the remaining ones, which are retried after one, three and seven seconds.
     request_queue_size = 128
 
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[int]:
-    with Target((ADDRESS, 0), Pages) as server:
+    with Target((ADDRESS, 0), ExpositionHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
 
 
 def scraping_prometheus(peers: Peers, target: int) -> str:
-    """A Prometheus that scrapes all pages, and takes what others write."""
+    """Starts a Prometheus that scrapes all expositions and accepts remote write."""
     jobs = [
         {
             "job_name": f"page-{number}", "metrics_path": f"/{number}", "scrape_interval": "2s", "scrape_timeout": "2s",
             "static_configs": [{"targets": [f"{ADDRESS}:{target}"], "labels": {"by": "prometheus"}}],
         }
-        for number in range(len(PAGES))
+        for number in range(len(EXPOSITIONS))
     ]
     config, port = peers.folder / "prometheus.yml", free_port()
     config.write_text(json.dumps({"scrape_configs": jobs}))
@@ -166,14 +166,14 @@ def scraping_prometheus(peers: Peers, target: int) -> str:
     return base
 
 
-def tick(aws: str, amp: str, target: int) -> dict[str, Any]:
-    """One tick of the function over a task whose pages rules name."""
-    rules = ";".join(f"family=pages port={target} path=/{number} job=page-{number}" for number in range(len(PAGES)))
-    own = {
+def run_scheduled(aws: str, amp: str, target: int) -> dict[str, Any]:
+    """Runs one scheduled run for a task whose expositions are declared by scrape rules."""
+    rules = ";".join(f"family=pages port={target} path=/{number} job=page-{number}" for number in range(len(EXPOSITIONS)))
+    function_settings = {
         "SIDECARLESS_SCRAPE_RULES": rules, "SIDECARLESS_EXTERNAL_LABELS": "by=sidecarless", "SIDECARLESS_SOURCES": "prometheus",
         "SIDECARLESS_CLUSTERS": ecs.CLUSTER, "SIDECARLESS_SELF_METRICS": "off",
     }
-    environment = {**os.environ, **CREDENTIALS, "AWS_REGION": REGION, **settings(f"{amp}/api/v1/write", aws), **own}
+    environment = {**os.environ, **CREDENTIALS, "AWS_REGION": REGION, **settings(f"{amp}/api/v1/write", aws), **function_settings}
     event = (ROOT / "events" / "scheduled-run.json").read_text()
     ran = subprocess.run([BINARY, "invoke", "-"], input=event, env=environment, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
@@ -181,48 +181,48 @@ def tick(aws: str, amp: str, target: int) -> dict[str, Any]:
 
 
 def series(base: str, by: str) -> dict[str, dict[str, str]]:
-    """Value of each series, by its page and what tells it from the page's others."""
-    found: dict[str, dict[str, str]] = {f"page-{number}": {} for number in range(len(PAGES))}
+    """Returns the value of each series by its exposition and its labels."""
+    values: dict[str, dict[str, str]] = {f"page-{number}": {} for number in range(len(EXPOSITIONS))}
     for one in query(base, f'{{by="{by}"}}'):
         labels = one["metric"]
         if labels["__name__"] in VARYING:
             continue
         own = {name: value for name, value in labels.items() if name not in IDENTITY and not name.startswith(PREFIXES)}
-        found[labels["job"]][json.dumps(own, sort_keys=True)] = str(float(one["value"][1]))
-    return found
+        values[labels["job"]][json.dumps(own, sort_keys=True)] = str(float(one["value"][1]))
+    return values
 
 
 def exemplars(base: str, by: str) -> set[str]:
     now = time.time()
-    asked = urllib.parse.urlencode({"query": f'{{by="{by}"}}', "start": now - 300, "end": now + 5})
-    answer = json.loads(get(f"{base}/api/v1/query_exemplars?{asked}"))
+    parameters = urllib.parse.urlencode({"query": f'{{by="{by}"}}', "start": now - 300, "end": now + 5})
+    response = json.loads(get(f"{base}/api/v1/query_exemplars?{parameters}"))
     return {
         json.dumps([one["seriesLabels"]["job"], one["seriesLabels"]["__name__"], exemplar["labels"], float(exemplar["value"])])
-        for one in answer["data"] for exemplar in one["exemplars"]
-        # AMP refuses what is remote-written for an exemplar without labels, so that the function leaves it out.
+        for one in response["data"] for exemplar in one["exemplars"]
+        # AMP rejects exemplars without labels, so the function drops them.
         if exemplar["labels"]
     }
 
 
-def test_a_page_gives_the_series_that_prometheus_has_of_it(target: int, tmp_path: Path) -> None:
+def test_scraped_series_equal_those_of_prometheus(target: int, tmp_path: Path) -> None:
     with Peers(tmp_path) as peers:
         aws, amp = moto(peers), scraping_prometheus(peers, target)
         ecs.client("ecs", aws).create_cluster(clusterName=ecs.CLUSTER)
         task = ecs.Task("pages", ADDRESS, target, free_port(ADDRESS))
         ecs.run_task(aws, task, {})
-        wait_for("Prometheus has scraped every page", lambda: len(query(amp, 'up{by="prometheus"}')) == len(PAGES))
+        wait_for("Prometheus has scraped every exposition", lambda: len(query(amp, 'up{by="prometheus"}')) == len(EXPOSITIONS))
 
-        said = tick(aws, amp, target)
+        summary = run_scheduled(aws, amp, target)
 
-        assert said["targets_up"] + said["targets_down"] == len(PAGES), said
-        wait_for("the function's series", lambda: len(query(amp, 'up{by="sidecarless"}')) == len(PAGES))
+        assert summary["targets_up"] + summary["targets_down"] == len(EXPOSITIONS), summary
+        wait_for("the function's series", lambda: len(query(amp, 'up{by="sidecarless"}')) == len(EXPOSITIONS))
         theirs, ours = series(amp, "prometheus"), series(amp, "sidecarless")
         differing = {
-            f"{job}: {PAGES[int(job[5:])]}": (dict(theirs[job].items() - ours[job].items()), dict(ours[job].items() - theirs[job].items()))
+            f"{job}: {EXPOSITIONS[int(job[5:])]}": (dict(theirs[job].items() - ours[job].items()), dict(ours[job].items() - theirs[job].items()))
             for job in theirs if theirs[job] != ours[job]
         }
         assert not differing, json.dumps(differing, indent=1, default=str)
         assert exemplars(amp, "sidecarless") == exemplars(amp, "prometheus") != set()
         samples = sum(len(page) for page in ours.values())
         broken = sum(1 for page in ours.values() for name, value in page.items() if '"up"' in name and math.isclose(float(value), 0))
-        print(f"\nshow: {len(PAGES)} pages, {broken} of them broken, {samples} series: the same from Prometheus and from the function")
+        print(f"\nshow: {len(EXPOSITIONS)} expositions, {broken} of them malformed, {samples} series: Prometheus and the function agree")

@@ -1,4 +1,4 @@
-"""`sidecarless migrate`: what it prints registers, and describes back without the sidecar."""
+"""`sidecarless migrate`: the printed task definition can be registered, and has no sidecar."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from conftest import BINARY, ROOT, Stack
 from demo import ecs
 
 DATA = ROOT / "tests" / "data" / "migrate"
-# File, exit code: 1 where something has no equivalent.
+# Exit code by file. 1 means that something has no equivalent.
 CASES = {"fargate": 0, "content": 1, "bridge": 1, "xray-daemon": 1, "ssm": 1}
 SIDECARS = ("collector", "xray-daemon")
 
 
-def test_the_new_definition_registers_without_the_sidecar(stack: Stack) -> None:
+def test_new_definition_registers_without_the_sidecar(stack: Stack) -> None:
     client = ecs.client("ecs", stack.aws)
-    before = after = gaps = 0
+    before = after = unsupported = 0
     for name, code in CASES.items():
         old = json.loads((DATA / f"{name}.json").read_text())
         done = subprocess.run([BINARY, "migrate", DATA / f"{name}.json"], capture_output=True, text=True, check=False)
@@ -28,11 +28,11 @@ def test_the_new_definition_registers_without_the_sidecar(stack: Stack) -> None:
         assert described and not [each for each in described if any(part in each["image"] for part in SIDECARS)]
         before += len(old.get("taskDefinition", old)["containerDefinitions"])
         after += len(described)
-        gaps += len(done.stderr.partition("without equivalent, or to decide:\n")[2].splitlines())
-    print(f"\nshow: migrate: {len(CASES)} definitions registered, {before} containers became {after}, {gaps} things without equivalent named", end="")
+        unsupported += len(done.stderr.partition("without equivalent, or to decide:\n")[2].splitlines())
+    print(f"\nshow: migrate: {len(CASES)} definitions registered, {before} containers before, {after} after, {unsupported} items without equivalent reported", end="")
 
 
-def test_a_definition_without_a_sidecar_is_an_error() -> None:
+def test_definition_without_a_sidecar_is_an_error() -> None:
     definition = json.dumps({"family": "f", "containerDefinitions": [{"name": "app", "image": "nginx"}]})
     done = subprocess.run([BINARY, "migrate", "/dev/stdin"], input=definition, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")

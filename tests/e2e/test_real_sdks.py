@@ -1,4 +1,4 @@
-"""Stock OpenTelemetry SDKs as clients: one trace through Python and Node, in every encoding and compression they speak."""
+"""Unmodified OpenTelemetry SDKs as clients: one trace through Python and Node, in every encoding and compression they support."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ HERE = Path(__file__).parent
 NODE_MODULES = ROOT / ".tools" / "node" / "node_modules"
 
 pytestmark = pytest.mark.skipif(
-    not (shutil.which("node") and NODE_MODULES.is_dir()), reason="there is no Node here, or its packages are not installed"
+    not (shutil.which("node") and NODE_MODULES.is_dir()), reason="Node or its packages are not installed"
 )
 
-# What each client names the way it sends.
-WAYS = [("protobuf", "none"), ("protobuf", "gzip"), ("json", "none")]
+# Encodings and compressions of the clients.
+TRANSPORTS = [("protobuf", "none"), ("protobuf", "gzip"), ("json", "none")]
 
 
 def variables(stack: Stack, service: str, compression: str) -> dict[str, str]:
@@ -48,8 +48,8 @@ def trace_through_both(stack: Stack, encoding: str, compression: str) -> list[di
         ["node", str(HERE / "node" / "server.cjs"), str(port), f"{stack.aws}/moto-api/", stack.aws, "json" if encoding == "json" else "proto"],
         variables(stack, "stock", compression),
     )
-    # Its own look at the server makes traces of their own.
-    wait_for("the Node service answers", lambda: get(f"http://127.0.0.1:{port}/"))
+    # These requests create separate traces.
+    wait_for("the Node service responds", lambda: get(f"http://127.0.0.1:{port}/"))
     program = [sys.executable, str(HERE / "python_client.py"), f"http://127.0.0.1:{port}/", stack.aws]
     environment = {"PATH": "/usr/bin:/bin", **variables(stack, "checkout", compression)}
     ran = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60)
@@ -63,26 +63,26 @@ def trace_through_both(stack: Stack, encoding: str, compression: str) -> list[di
     return wait_for(f"eight segments of the trace in X-Ray ({encoding}, {compression})", complete)
 
 
-@pytest.mark.parametrize("encoding, compression", WAYS)
-def test_python_and_node_make_one_connected_trace(stack: Stack, encoding: str, compression: str) -> None:
+@pytest.mark.parametrize("encoding, compression", TRANSPORTS)
+def test_python_and_node_create_one_connected_trace(stack: Stack, encoding: str, compression: str) -> None:
     documents = trace_through_both(stack, encoding, compression)
     print(f"\n{'client':<16} {'encoding':<10} {'compression':<12} sent arrived")
     for service, sent in [("checkout", 4), ("stock", 4)]:
-        shown = encoding if service == "stock" else "protobuf"
+        used_encoding = encoding if service == "stock" else "protobuf"
         of_service = [document for document in documents if resource(document) == service or owner(document, documents) == service]
-        print(f"{service:<16} {shown:<10} {compression:<12} {sent:>4} {len(of_service):>7}")
+        print(f"{service:<16} {used_encoding:<10} {compression:<12} {sent:>4} {len(of_service):>7}")
         assert len(of_service) == sent, [document["name"] for document in documents]
 
-    known = {document["id"] for document in documents}
-    roots = [document for document in documents if document.get("parent_id") not in known]
-    assert [root["name"] for root in roots] == ["checkout"], "every other segment has its parent in the trace"
+    ids = {document["id"] for document in documents}
+    roots = [document for document in documents if document.get("parent_id") not in ids]
+    assert [root["name"] for root in roots] == ["checkout"], "every other segment must have its parent in the trace"
 
     server = next(document for document in documents if document["name"] == "stock" and "type" not in document)
     assert server["http"]["response"]["status"] == 200
     assert server["http"]["request"]["method"] == "GET"
     assert server["http"]["request"]["url"].startswith("http://127.0.0.1:")
     calls = [document for document in documents if document.get("namespace") == "aws"]
-    assert [call["aws"]["operation"] for call in calls] == ["ListQueues"] * 2, "one of each SDK's AWS instrumentation"
+    assert [call["aws"]["operation"] for call in calls] == ["ListQueues"] * 2, "expected one call from the AWS instrumentation of each SDK"
     assert any(document.get("sql", {}).get("sanitized_query") == "SELECT 1" for document in documents), documents
 
 
@@ -91,11 +91,11 @@ def resource(document: dict[str, Any]) -> str | None:
 
 
 def owner(document: dict[str, Any], documents: list[dict[str, Any]]) -> str | None:
-    """The service of the nearest segment above."""
+    """Returns the service of the nearest ancestor segment."""
     by_id = {other["id"]: other for other in documents}
-    above: dict[str, Any] | None = document
-    while above is not None:
-        if resource(above):
-            return resource(above)
-        above = by_id.get(above.get("parent_id", ""))
+    ancestor: dict[str, Any] | None = document
+    while ancestor is not None:
+        if resource(ancestor):
+            return resource(ancestor)
+        ancestor = by_id.get(ancestor.get("parent_id", ""))
     return None

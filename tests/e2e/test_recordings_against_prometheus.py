@@ -1,4 +1,4 @@
-"""Every recorded request goes through the function into a real Prometheus, which must not refuse a single series."""
+"""Every recorded request is sent through the function to Prometheus, which must not reject any series."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def points(request: ExportMetricsServiceRequest) -> Iterator[Any]:
                     yield from getattr(metric, kind).data_points
 
 
-def of_today(request: ExportMetricsServiceRequest, case: str) -> bytes:
-    """The same request with its last point at the present, and a label that keeps the cases apart."""
+def move_to_present(request: ExportMetricsServiceRequest, case: str) -> bytes:
+    """Returns the request with its newest point at the current time, and with a label for the case."""
     newest = max((point.time_unix_nano for point in points(request)), default=0)
     for point in points(request):
-        # Points without a time stay so: they are refused by name.
+        # Points without a time are kept: they are rejected with a reason.
         if point.time_unix_nano:
             point.time_unix_nano += time.time_ns() - newest
         for exemplar in getattr(point, "exemplars", []):
@@ -41,19 +41,19 @@ def of_today(request: ExportMetricsServiceRequest, case: str) -> bytes:
     return request.SerializeToString()
 
 
-def test_prometheus_takes_whatever_the_translation_makes(stack: Stack) -> None:
-    pushed, refused = 0, {}
+def test_prometheus_accepts_all_translated_series(stack: Stack) -> None:
+    sent, rejected = 0, {}
     with gzip.open(RECORDINGS, "rt") as lines:
         for line in lines:
             recording = json.loads(line)
             request = ExportMetricsServiceRequest.FromString(base64.b64decode(recording["request"]))
-            status, _, answer = stack.push("/v1/metrics", of_today(request, recording["case"]))
-            assert status == 200, (recording["case"], answer)
-            message = ExportMetricsServiceResponse.FromString(answer).partial_success.error_message
+            status, _, response = stack.push("/v1/metrics", move_to_present(request, recording["case"]))
+            assert status == 200, (recording["case"], response)
+            message = ExportMetricsServiceResponse.FromString(response).partial_success.error_message
             assert "AMP answered" not in message, (recording["case"], message)
-            pushed += 1
+            sent += 1
             if message:
-                refused[recording["case"]] = message
-    print(f"\n{pushed} recorded requests pushed, none refused by Prometheus; {len(refused)} refused in part by reason")
+                rejected[recording["case"]] = message
+    print(f"\nshow: {sent} recorded requests sent, none rejected by Prometheus; {len(rejected)} partially rejected with a reason")
     cases = wait_for("the cases in Prometheus", lambda: query(stack.amp, 'count(count by (recorded_case) ({recorded_case!=""}))'))
-    assert float(cases[0]["value"][1]) > pushed * 0.8
+    assert float(cases[0]["value"][1]) > sent * 0.8

@@ -1,4 +1,4 @@
-"""`sidecarless redrive`: what lies in the dead-letter queue (moto's) goes back to the spool, but for what cannot be read."""
+"""`sidecarless redrive`: readable messages in the dead-letter queue (moto) go back to the spool."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Queues:
         command = [str(BINARY), "redrive", *arguments]
         return subprocess.run(command, env=os.environ | CREDENTIALS | env, capture_output=True, text=True, timeout=60)
 
-    def waiting(self, queue: str) -> list[str]:
-        # A look of the command keeps messages out of sight for a minute: they are there all the same.
+    def message_counts(self, queue: str) -> list[str]:
+        # The command hides the messages that it reads for a minute. They are still in the queue.
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
         return [attributes[name] for name in names]
@@ -51,7 +51,7 @@ def queues(tmp_path: Path) -> Iterator[Queues]:
         yield Queues(aws, sqs, spool, dead)
 
 
-def letter(number: int) -> str:
+def dead_letter(number: int) -> str:
     return json.dumps(
         {
             "sidecarless": "spool", "v": 1, "to": "amp", "why": f"503: busy {number}", "first_ms": MINUTE_AGO_MS,
@@ -60,31 +60,31 @@ def letter(number: int) -> str:
     )
 
 
-def test_what_can_be_read_goes_back_and_the_rest_stays(queues: Queues) -> None:
-    good = [letter(number) for number in range(12)]
+def test_readable_messages_are_redriven_and_others_stay(queues: Queues) -> None:
+    good = [dead_letter(number) for number in range(12)]
     for body in [*good, "not JSON", good[0].replace('"v": 1', '"v": 9')]:
         queues.sqs.send_message(QueueUrl=queues.dead, MessageBody=body)
 
     moved = queues.run()
 
-    assert moved.returncode == 1, "something is left to be looked at"
+    assert moved.returncode == 1, "expected exit code 1 for unreadable messages"
     assert moved.stdout.endswith("12 went back to the spool, 2 cannot be read and stay\n"), moved.stdout + moved.stderr
     assert "7 items since 2026-11-22T23:25:00Z" in moved.stdout and "503: busy 7" in moved.stdout
     assert "of version 9, and this function reads version 1" in moved.stdout
-    back = [queues.sqs.receive_message(QueueUrl=queues.spool, MaxNumberOfMessages=10)["Messages"] for _ in range(2)]
-    assert sorted(message["Body"] for batch in back for message in batch) == sorted(good), "each once, and as it was"
-    assert queues.waiting(queues.dead) == ["0", "2"]
+    redriven = [queues.sqs.receive_message(QueueUrl=queues.spool, MaxNumberOfMessages=10)["Messages"] for _ in range(2)]
+    assert sorted(message["Body"] for batch in redriven for message in batch) == sorted(good), "each message exactly once and unchanged"
+    assert queues.message_counts(queues.dead) == ["0", "2"]
 
 
-def test_a_list_moves_nothing(queues: Queues) -> None:
-    queues.sqs.send_message(QueueUrl=queues.dead, MessageBody=letter(3))
+def test_list_option_moves_no_messages(queues: Queues) -> None:
+    queues.sqs.send_message(QueueUrl=queues.dead, MessageBody=dead_letter(3))
     listed = queues.run("--list")
     assert (listed.returncode, listed.stdout.splitlines()[-1]) == (0, "1 can go back to the spool, 0 cannot be read and stay")
-    assert queues.waiting(queues.spool) == ["0", "0"]
-    assert queues.waiting(queues.dead) == ["0", "1"]
+    assert queues.message_counts(queues.spool) == ["0", "0"]
+    assert queues.message_counts(queues.dead) == ["0", "1"]
 
 
-def test_a_queue_without_a_dead_letter_queue_is_named(queues: Queues) -> None:
-    refused = queues.run(spool=queues.dead)
-    assert refused.returncode == 2
-    assert f"the queue {queues.dead} has no dead-letter queue" in refused.stderr
+def test_queue_without_a_dead_letter_queue_is_an_error(queues: Queues) -> None:
+    result = queues.run(spool=queues.dead)
+    assert result.returncode == 2
+    assert f"the queue {queues.dead} has no dead-letter queue" in result.stderr

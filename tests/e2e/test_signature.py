@@ -1,4 +1,4 @@
-"""The signature of a remote write, checked by an implementation that is not ours: botocore's SigV4Auth."""
+"""Checks the signature of a remote write request with an independent implementation: SigV4Auth of botocore."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def captured(tmp_path: Path) -> Iterator[tuple[Stack, int]]:
     server.shutdown()
 
 
-def test_botocore_signs_the_same_request_the_same_way(captured: tuple[Stack, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signature_equals_that_of_botocore(captured: tuple[Stack, int], monkeypatch: pytest.MonkeyPatch) -> None:
     stack, port = captured
     status, _, _ = stack.push("/v1/metrics", gauge("signed", 1))
     assert status == 200
@@ -70,7 +70,7 @@ def test_botocore_signs_the_same_request_the_same_way(captured: tuple[Stack, int
     assert request.headers["Authorization"] == headers["authorization"]
 
 
-def test_the_body_is_remote_write(captured: tuple[Stack, int]) -> None:
+def test_body_is_remote_write(captured: tuple[Stack, int]) -> None:
     stack, _ = captured
     stack.push("/v1/metrics", gauge("written", 1))
     _, headers, body = Capture.requests[-1]
@@ -78,5 +78,5 @@ def test_the_body_is_remote_write(captured: tuple[Stack, int]) -> None:
     assert headers["content-encoding"] == "snappy"
     assert headers["x-prometheus-remote-write-version"] == "0.1.0"
     assert headers["user-agent"].startswith("sidecarless/")
-    # Block format: it begins with the length, not with the frame format's magic number.
+    # Block format starts with the length, frame format with a magic number.
     assert not body.startswith(b"\xff\x06\x00\x00")

@@ -1,4 +1,4 @@
-"""What AMP or X-Ray cannot take now waits in SQS (moto), and arrives later as if nothing had been."""
+"""Data that AMP or X-Ray cannot accept is stored in SQS (moto), and is delivered after the outage."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from demo import ecs
 from demo.events import TRACE_ID, traces
 from demo.peers import Peers, free_port, function, get, moto, post, prometheus, query, wait_for
 
-# A minute shows what fifteen seconds show.
+# A longer outage does not test more.
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "15"))
 
-# How long the function leaves a destination alone that has just failed, and a little more.
+# Longer than the time for which the circuit breaker skips requests to a destination after a failure.
 CIRCUIT_SECONDS = 11
 
 
-class Door(BaseHTTPRequestHandler):
-    """Stands before a peer, and is shut during an outage."""
+class FlakyDestination(BaseHTTPRequestHandler):
+    """Proxy in front of a server, which responds with 503 during an outage."""
 
     peer = ""
-    shut = threading.Event()
+    outage = threading.Event()
     attempts = 0
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        if self.shut.is_set():
+        if self.outage.is_set():
             type(self).attempts += 1
-            return self.answer(503, b"shut")
+            return self.respond(503, b"outage")
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length")}
-        status, _, answer = post(self.peer + self.path, body, headers)
-        self.answer(status, answer)
+        status, _, response = post(self.peer + self.path, body, headers)
+        self.respond(status, response)
 
-    def answer(self, status: int, body: bytes) -> None:
+    def respond(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -54,27 +54,27 @@ class Door(BaseHTTPRequestHandler):
 
 
 @dataclass
-class Spooled:
+class SpoolStack:
     stack: Stack
     queue: str
     sqs: Any
-    amp: type[Door]
-    xray: type[Door]
-    backed_off: list[str] = field(default_factory=list)
+    amp: type[FlakyDestination]
+    xray: type[FlakyDestination]
+    deferred: list[str] = field(default_factory=list)
 
-    def back_in_sight(self) -> None:
-        """Ends the back-off that the function has asked for: half a minute and more."""
-        for handle in self.backed_off:
+    def show_deferred(self) -> None:
+        """Makes messages visible that the function has deferred for half a minute or longer."""
+        for handle in self.deferred:
             self.sqs.change_message_visibility(QueueUrl=self.queue, ReceiptHandle=handle, VisibilityTimeout=0)
 
     def messages(self) -> list[dict[str, Any]]:
-        answer = self.sqs.receive_message(
+        response = self.sqs.receive_message(
             QueueUrl=self.queue, MaxNumberOfMessages=10, AttributeNames=["ApproximateReceiveCount"], VisibilityTimeout=0
         )
-        return list(answer.get("Messages", []))
+        return list(response.get("Messages", []))
 
     def redeliver(self) -> list[str]:
-        """Hands all messages to the function as the event source mapping would; returns the bodies that come again."""
+        """Invokes the function with all messages, like the event source mapping. Returns the bodies of failed messages."""
         messages = self.messages()
         records = [
             {
@@ -84,57 +84,57 @@ class Spooled:
             }
             for message in messages
         ]
-        status, _, answer = post(self.stack.peers.invoke_url, json.dumps({"Records": records}).encode())
-        assert status == 200, answer
-        failed = {failure["itemIdentifier"] for failure in json.loads(answer)["batchItemFailures"]}
+        status, _, response = post(self.stack.peers.invoke_url, json.dumps({"Records": records}).encode())
+        assert status == 200, response
+        failed = {failure["itemIdentifier"] for failure in json.loads(response)["batchItemFailures"]}
         for message in messages:
             if message["MessageId"] not in failed:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        self.backed_off = [message["ReceiptHandle"] for message in messages if message["MessageId"] in failed]
+        self.deferred = [message["ReceiptHandle"] for message in messages if message["MessageId"] in failed]
         return [message["Body"] for message in messages if message["MessageId"] in failed]
 
 
-def door(peer: str) -> tuple[type[Door], str]:
+def flaky_destination(peer: str) -> tuple[type[FlakyDestination], str]:
     port = free_port()
-    kind = type("ShutDoor", (Door,), {"peer": peer, "shut": threading.Event(), "attempts": 0})
-    threading.Thread(target=ThreadingHTTPServer(("127.0.0.1", port), kind).serve_forever, daemon=True).start()
-    return kind, f"http://127.0.0.1:{port}"
+    handler = type("Destination", (FlakyDestination,), {"peer": peer, "outage": threading.Event(), "attempts": 0})
+    threading.Thread(target=ThreadingHTTPServer(("127.0.0.1", port), handler).serve_forever, daemon=True).start()
+    return handler, f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
-def spooled(tmp_path: Path) -> Iterator[Spooled]:
+def spooled(tmp_path: Path) -> Iterator[SpoolStack]:
     with Peers(tmp_path) as peers:
         amp, aws = prometheus(peers), moto(peers)
         sqs = ecs.client("sqs", aws)
         queue = sqs.create_queue(QueueName="spool")["QueueUrl"]
-        (amp_door, amp_url), (xray_door, xray_url) = door(amp), door(aws)
+        (amp_proxy, amp_url), (xray_proxy, xray_url) = flaky_destination(amp), flaky_destination(aws)
         env = settings(f"{amp_url}/api/v1/write", aws)
         url = function(peers, BINARY, env | {"SIDECARLESS_SPOOL_QUEUE_URL": queue, "AWS_ENDPOINT_URL_XRAY": xray_url})
-        yield Spooled(Stack(peers, amp, aws, url), queue, sqs, amp_door, xray_door)
+        yield SpoolStack(Stack(peers, amp, aws, url), queue, sqs, amp_proxy, xray_proxy)
 
 
-def test_an_outage_costs_nothing_that_was_acknowledged(spooled: Spooled) -> None:
-    spooled.amp.shut.set()
-    spooled.xray.shut.set()
-    pushed = [gauge(f"spooled.gauge.{number}", number) for number in range(5)]
-    for body in pushed:
-        status, _, answer = spooled.stack.push("/v1/metrics", body)
-        assert (status, answer) == (200, b""), "acknowledged, because it is durable"
+def test_acknowledged_data_survives_an_outage(spooled: SpoolStack) -> None:
+    spooled.amp.outage.set()
+    spooled.xray.outage.set()
+    bodies = [gauge(f"spooled.gauge.{number}", number) for number in range(5)]
+    for body in bodies:
+        status, _, response = spooled.stack.push("/v1/metrics", body)
+        assert (status, response) == (200, b""), "must be acknowledged, because it is stored"
     status, _, _ = spooled.stack.push("/v1/traces", traces())
     assert status == 200
     assert len(spooled.messages()) == 6
     attempts = spooled.amp.attempts
-    assert len(spooled.redeliver()) == 6, "nothing is lost while the outage lasts"
-    assert spooled.amp.attempts <= attempts + 1, "an outage costs an attempt per interval, not per message"
+    assert len(spooled.redeliver()) == 6, "no message may be lost during the outage"
+    assert spooled.amp.attempts <= attempts + 1, "expected one attempt per interval, not one per message"
 
-    spooled.amp.shut.clear()
-    spooled.xray.shut.clear()
+    spooled.amp.outage.clear()
+    spooled.xray.outage.clear()
     time.sleep(CIRCUIT_SECONDS)
-    assert not spooled.messages() and in_queue(spooled) == 6, "backed off messages are out of sight"
-    spooled.back_in_sight()
-    for message in wait_for("messages in sight again", lambda: spooled.messages() or None):
+    assert not spooled.messages() and message_count(spooled) == 6, "deferred messages must not be visible"
+    spooled.show_deferred()
+    for message in wait_for("messages are visible", lambda: spooled.messages() or None):
         assert json.loads(message["Body"])["sidecarless"] == "spool"
-    wait_for("all messages redelivered", lambda: not spooled.redeliver() and not in_queue(spooled), 150)
+    wait_for("all messages are redelivered", lambda: not spooled.redeliver() and not message_count(spooled), 150)
 
     for number in range(5):
         result = query(spooled.stack.amp, f"spooled_gauge_{number}")
@@ -143,8 +143,8 @@ def test_an_outage_costs_nothing_that_was_acknowledged(spooled: Spooled) -> None
     assert sorted(document["name"] for document in documents) == ["checkout", "stock.example.com"]
 
 
-def test_an_outage_under_load_loses_no_acknowledged_point(spooled: Spooled) -> None:
-    """AMP is away for a while in the middle of a steady load; OUTAGE_SECONDS is how long."""
+def test_acknowledged_points_survive_an_outage_under_load(spooled: SpoolStack) -> None:
+    """AMP is unavailable for OUTAGE_SECONDS under a steady load."""
     acknowledged: dict[str, list[int]] = {"before": [], "during": [], "after": []}
     refused = 0
     series = iter(range(10**6))
@@ -162,32 +162,32 @@ def test_an_outage_under_load_loses_no_acknowledged_point(spooled: Spooled) -> N
             time.sleep(0.05)
 
     push_for(3, "before")
-    spooled.amp.shut.set()
+    spooled.amp.outage.set()
     push_for(OUTAGE_SECONDS, "during")
-    spooled.amp.shut.clear()
+    spooled.amp.outage.clear()
     push_for(CIRCUIT_SECONDS + 2, "after")
-    wait_for("all messages redelivered", lambda: not spooled.redeliver() and not in_queue(spooled), 150)
+    wait_for("all messages are redelivered", lambda: not spooled.redeliver() and not message_count(spooled), 150)
 
     names = json.loads(get(f"{spooled.stack.amp}/api/v1/label/__name__/values"))["data"]
     arrived = {int(name.rsplit("_", 1)[1]) for name in names if name.startswith("load_gauge_")}
-    told = {number for phase in acknowledged.values() for number in phase}
+    all_acknowledged = {number for phase in acknowledged.values() for number in phase}
     counts = ", ".join(f"{len(numbers)} {phase}" for phase, numbers in acknowledged.items())
     print(
         f"\nshow: {OUTAGE_SECONDS:.0f} s without AMP under load: points acknowledged {counts}; refused {refused}; "
-        f"attempts while it was away {spooled.amp.attempts}; missing {len(told - arrived)}"
+        f"attempts during the outage {spooled.amp.attempts}; missing {len(all_acknowledged - arrived)}"
     )
-    assert not told - arrived
+    assert not all_acknowledged - arrived
     assert all(acknowledged.values()) and not refused
-    assert spooled.amp.attempts < 15 + 2 * OUTAGE_SECONDS, "a handful of attempts per interval, not one per push"
+    assert spooled.amp.attempts < 15 + 2 * OUTAGE_SECONDS, "expected a few attempts per interval, not one per request"
 
 
-def in_queue(spooled: Spooled) -> int:
+def message_count(spooled: SpoolStack) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     attributes = spooled.sqs.get_queue_attributes(QueueUrl=spooled.queue, AttributeNames=names)["Attributes"]
     return sum(int(attributes[name]) for name in names)
 
 
-def test_poison_comes_again_until_the_dead_letter_queue_takes_it(spooled: Spooled) -> None:
+def test_poison_messages_are_returned_until_sqs_redrives_them(spooled: SpoolStack) -> None:
     for body in ['{"sidecarless":"spool","v":99}', "not JSON", '{"sidecarless":"other"}']:
         spooled.sqs.send_message(QueueUrl=spooled.queue, MessageBody=body)
     assert len(spooled.redeliver()) == 3

@@ -1,4 +1,4 @@
-"""A proxy that fails at random, before or after its peer has heard the request."""
+"""A proxy that fails at random, before or after it has forwarded the request."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from demo.peers import post
 
-# How often which fault is met while nothing else is wrong; in an outage every request meets one of the first four.
-CALM = {"fail": 0.06, "busy": 0.05, "throttle": 0.04, "drop": 0.04, "mute": 0.05, "slow": 0.08}
+# Probability of each fault outside of outages. In an outage, each request has one of the first four faults.
+FAULT_RATES = {"fail": 0.06, "busy": 0.05, "throttle": 0.04, "drop": 0.04, "mute": 0.05, "slow": 0.08}
 
 
-class Faulty(ThreadingHTTPServer):
+class RandomFaultProxy(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, peer: str, seed: int) -> None:
@@ -22,39 +22,39 @@ class Faulty(ThreadingHTTPServer):
         self.peer = peer
         self.random = random.Random(seed)
         self.outage = False
-        self.calm = threading.Event()
-        self.met: dict[str, int] = {}
+        self.disabled = threading.Event()
+        self.fault_counts: dict[str, int] = {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def next(self) -> str:
-        if self.calm.is_set():
+    def next_fault(self) -> str:
+        if self.disabled.is_set():
             return "none"
         if self.outage:
             fault = self.random.choice(["fail", "busy", "throttle", "drop"])
         else:
-            dice, fault = self.random.random(), "none"
-            for name, share in CALM.items():
-                if 0 <= dice < share:
+            remainder, fault = self.random.random(), "none"
+            for name, share in FAULT_RATES.items():
+                if 0 <= remainder < share:
                     fault = name
-                dice -= share
-        self.met[fault] = self.met.get(fault, 0) + 1
+                remainder -= share
+        self.fault_counts[fault] = self.fault_counts.get(fault, 0) + 1
         return fault
 
     def handle_error(self, *_: object) -> None:
-        """Clients that were killed have closed their connections."""
+        """Ignores errors: killed clients close their connections."""
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Faulty
+    server: RandomFaultProxy
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"] or 0))
-        fault = self.server.next()
+        fault = self.server.next_fault()
         statuses = {"fail": 500, "busy": 503, "throttle": 429}
         if fault in statuses:
-            return self.answer(statuses[fault], b"not now", {"retry-after": "1"} if fault == "busy" else {})
+            return self.respond(statuses[fault], b"injected fault", {"retry-after": "1"} if fault == "busy" else {})
         if fault == "drop":
             self.close_connection = True
             return None
@@ -62,18 +62,18 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(self.server.random.uniform(0.1, 1.5))
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length")}
         try:
-            status, given, answer = post(self.server.peer + self.path, body, headers)
+            status, response_headers, response = post(self.server.peer + self.path, body, headers)
         except (urllib.error.URLError, OSError):
             self.close_connection = True
             return None
         if fault == "mute":
-            # The peer has done what was asked, and nobody hears of it.
+            # The server has processed the request, but the client gets no response.
             self.close_connection = True
             return None
-        kept = {name: value for name, value in given.items() if name.lower() in ("content-type", "retry-after")}
-        return self.answer(status, answer, kept)
+        forwarded = {name: value for name, value in response_headers.items() if name.lower() in ("content-type", "retry-after")}
+        return self.respond(status, response, forwarded)
 
-    def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def respond(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in ({"content-length": str(len(body))} | headers).items():
             self.send_header(name, value)

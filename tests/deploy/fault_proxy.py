@@ -1,4 +1,4 @@
-"""A door before a peer: it passes requests on, and answers 503 to all of them while it is shut."""
+"""Proxy in front of a server. It forwards requests, and responds with 503 to all of them during an outage."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from demo.peers import free_port, post
 
-# AMP's path is not that of Prometheus (Amazon Managed Service for Prometheus, "RemoteWrite").
+# Paths of AMP and Prometheus differ (Amazon Managed Service for Prometheus, "RemoteWrite").
 PATHS = {"/workspaces/ws-deployed/api/v1/remote_write": "/api/v1/write"}
 
 
-class Door:
+class FaultProxy:
     def __init__(self, peer: str) -> None:
         self.peer = peer
-        self.shut = threading.Event()
-        self.turned_away = 0
+        self.outage = threading.Event()
+        self.refused = 0
         port = free_port()
-        door = self
+        proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                if door.shut.is_set():
-                    door.turned_away += 1
-                    return self.answer(503, b"shut")
-                own = ("host", "content-length", "connection")
-                headers = {name: value for name, value in self.headers.items() if name.lower() not in own}
-                status, _, answer = post(door.peer + PATHS.get(self.path, self.path), body, headers)
-                self.answer(status, answer)
+                if proxy.outage.is_set():
+                    proxy.refused += 1
+                    return self.respond(503, b"outage")
+                not_forwarded = ("host", "content-length", "connection")
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in not_forwarded}
+                status, _, response = post(proxy.peer + PATHS.get(self.path, self.path), body, headers)
+                self.respond(status, response)
 
-            def answer(self, status: int, body: bytes) -> None:
+            def respond(self, status: int, body: bytes) -> None:
                 self.send_response(status)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
