@@ -1,4 +1,4 @@
-"""Dashboards and rules: they ask for what is written, and Grafana takes them."""
+"""Checks that dashboards and rules use existing metrics, and that Grafana can load them."""
 
 import json
 import os
@@ -15,8 +15,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["fleet", "service", "sidecarless"]
 
-# Written beside the tables of docs/metrics.md, and what HTTP servers' SDKs write for http.server.request.duration.
-ALSO = {
+# Metrics that are not in the tables of docs/metrics.md, and metrics that SDKs write for http.server.request.duration.
+OTHER_METRICS = {
     "up",
     "scrape_duration_seconds",
     "http_server_request_duration_seconds_count",
@@ -33,13 +33,13 @@ def rules():
     return [rule for group in groups for rule in group["rules"]]
 
 
-def known():
+def known_metrics():
     listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/metrics.md").read_text(), re.M)
-    return set(listed) | ALSO | {rule["record"] for rule in rules() if "record" in rule}
+    return set(listed) | OTHER_METRICS | {rule["record"] for rule in rules() if "record" in rule}
 
 
 def metrics(expression):
-    """Names that a selector or a bracketed argument begins with, labels and functions left out."""
+    """Returns the metric names in an expression, without labels and functions."""
     bare = re.sub(r'"[^"]*"', '""', expression)
     bare = re.sub(r"\b(?:by|without|on|ignoring)\s*\([^)]*\)", "", bare)
     bare = re.sub(r"\{[^}]*\}|\[[^]]*\]|\boffset \w+", "", bare)
@@ -55,16 +55,16 @@ def expressions(board):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_panels_ask_for_metrics_that_are_written(name):
-    asked = list(expressions(board(name)))
-    assert asked
-    for title, expression in asked:
-        assert metrics(expression) and metrics(expression) <= known(), f"{title}: {metrics(expression) - known()}"
+def test_panels_use_existing_metrics(name):
+    queries = list(expressions(board(name)))
+    assert queries
+    for title, expression in queries:
+        assert metrics(expression) and metrics(expression) <= known_metrics(), f"{title}: {metrics(expression) - known_metrics()}"
 
 
-def test_rules_ask_for_metrics_that_are_written():
+def test_rules_use_existing_metrics():
     for rule in rules():
-        assert metrics(rule["expr"]) and metrics(rule["expr"]) <= known(), rule
+        assert metrics(rule["expr"]) and metrics(rule["expr"]) <= known_metrics(), rule
 
 
 def test_every_alert_and_record_is_tested():
@@ -74,64 +74,64 @@ def test_every_alert_and_record_is_tested():
 
 
 def promtool(*arguments):
-    """Debian's package `prometheus` has it, on PATH or where scripts/lib.sh unpacks it."""
+    """Runs promtool from PATH, or from the Debian package `prometheus` that scripts/lib.sh unpacks."""
     unpacked = ROOT / ".tools/prometheus/usr/bin/promtool"
     tool = shutil.which("promtool") or (unpacked if unpacked.exists() else None)
-    assert tool, "promtool is missing: scripts/test fetches it with prometheus"
+    assert tool, "promtool is missing: scripts/test downloads it with prometheus"
     return subprocess.run([tool, *arguments], capture_output=True, text=True, timeout=120)
 
 
-def test_rules_do_what_their_tests_say():
+def test_rules_pass_their_promtool_tests():
     ran = promtool("test", "rules", ROOT / "prometheus/tests.yaml")
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_every_expression_of_a_panel_can_be_parsed(tmp_path):
-    asked = [expression for name in NAMES for _, expression in expressions(board(name))]
-    parsed = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(asked)]
+def test_panel_expressions_can_be_parsed(tmp_path):
+    queries = [expression for name in NAMES for _, expression in expressions(board(name))]
+    parsed = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(queries)]
     (tmp_path / "panels.yaml").write_text(json.dumps({"groups": [{"name": "panels", "rules": parsed}]}))
     ran = promtool("check", "rules", tmp_path / "panels.yaml")
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_panels_have_a_place_of_their_own(name):
-    taken, ids = {}, set()
+def test_panels_do_not_overlap(name):
+    occupied, ids = {}, set()
     for panel in board(name)["panels"]:
         assert panel["id"] not in ids
         ids.add(panel["id"])
         at = panel["gridPos"]
         assert at["x"] + at["w"] <= 24, panel["title"]
         for cell in ((x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])):
-            assert cell not in taken, f"{panel['title']} lies on {taken[cell]}"
-            taken[cell] = panel["title"]
+            assert cell not in occupied, f"{panel['title']} overlaps {occupied[cell]}"
+            occupied[cell] = panel["title"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_variable_that_is_used_is_there_and_the_other_way_round(name):
+def test_declared_variables_are_the_used_variables(name):
     text = (ROOT / f"grafana/{name}.json").read_text()
     declared = {variable["name"] for variable in board(name)["templating"]["list"]}
     used = {a or b for a, b in re.findall(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))", text)} - {"__all", "__range"}
     assert used == declared
 
 
-def test_dashboards_have_ids_of_their_own():
+def test_dashboard_ids_are_unique():
     assert len({board(name)["uid"] for name in NAMES}) == len(NAMES)
     assert {path.stem for path in (ROOT / "grafana").glob("*.json")} == set(NAMES)
 
 
-def test_provisioning_is_yaml_with_both_parts():
+def test_provisioning_has_datasources_and_dashboards():
     document = yaml.safe_load((ROOT / "grafana/provisioning.yaml").read_text())
     assert {source["type"] for source in document["datasources"]} >= {"prometheus", "cloudwatch"}
     assert document["providers"][0]["options"]["path"]
 
 
 class Grafana(BaseHTTPRequestHandler):
-    """Stands in for Grafana's HTTP API, whose folder is there already."""
+    """Fake HTTP API of Grafana, in which the folder already exists."""
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.heard.append((self.path, self.headers["Authorization"], body))
+        self.server.requests.append((self.path, self.headers["Authorization"], body))
         status = 412 if self.path == "/api/folders" else self.server.status
         self.send_response(status)
         self.end_headers()
@@ -144,7 +144,7 @@ class Grafana(BaseHTTPRequestHandler):
 @pytest.fixture
 def grafana():
     server = HTTPServer(("127.0.0.1", 0), Grafana)
-    server.heard, server.status = [], 200
+    server.requests, server.status = [], 200
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -156,20 +156,20 @@ def load(url, token=""):
     return subprocess.run([ROOT / "grafana/load", url], env=environment, capture_output=True, text=True, timeout=30)
 
 
-def test_load_puts_each_dashboard_into_the_folder(grafana):
+def test_load_creates_each_dashboard_in_the_folder(grafana):
     ran = load(f"http://127.0.0.1:{grafana.server_port}/", token="secret")
     assert ran.returncode == 0, ran.stderr
-    paths = [path for path, _, _ in grafana.heard]
+    paths = [path for path, _, _ in grafana.requests]
     assert paths == ["/api/folders"] + ["/api/dashboards/db"] * 3
-    assert {authorization for _, authorization, _ in grafana.heard} == {"Bearer secret"}
-    assert [body["dashboard"]["uid"] for _, _, body in grafana.heard[1:]] == [board(name)["uid"] for name in NAMES]
+    assert {authorization for _, authorization, _ in grafana.requests} == {"Bearer secret"}
+    assert [body["dashboard"]["uid"] for _, _, body in grafana.requests[1:]] == [board(name)["uid"] for name in NAMES]
     assert ran.stdout.count("/d/sidecarless-") == 3
 
 
-def test_load_says_what_went_wrong(grafana):
+def test_load_reports_errors(grafana):
     grafana.status = 403
     ran = load(f"http://admin:p%40ss@127.0.0.1:{grafana.server_port}")
     assert ran.returncode == 1 and "403" in ran.stderr
-    assert grafana.heard[0][1] == "Basic YWRtaW46cEBzcw=="
+    assert grafana.requests[0][1] == "Basic YWRtaW46cEBzcw=="
     assert "GRAFANA_TOKEN" in load(f"http://127.0.0.1:{grafana.server_port}").stderr
     assert "usage" in load("grafana").stderr

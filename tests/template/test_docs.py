@@ -1,4 +1,4 @@
-"""docs/ and README.md against the code: messages that are quoted are said, links lead somewhere, the reference is the table's."""
+"""Checks README.md and docs/ against the code: quoted messages, links, and the settings reference."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,9 @@ def source():
     return re.sub(r"\\\n\s*", "", text)
 
 
-def test_quoted_messages_are_what_the_code_says():
+def test_quoted_messages_exist_in_the_code():
     code = re.sub(r"\{[^{}\s]*\}", "...", source()).replace('\\"', '"')
-    said = [
+    messages = [
         quoted.strip()
         for heading in re.findall(r"^### (.*)$", (ROOT / "docs/troubleshooting.md").read_text(), re.M)
         if not re.match(r"4\d\d", heading)
@@ -23,21 +23,21 @@ def test_quoted_messages_are_what_the_code_says():
         for quoted in quoted
         if quoted
     ]
-    assert len(said) > 25
-    # A message put together from two: each part is said somewhere.
-    fragments = [part.strip(" `,") for message in said for part in re.split(r"\.\.\.|\b0\b|, which| has no path: ", message)]
+    assert len(messages) > 25
+    # Messages are assembled from parts. Each part must exist in the code.
+    fragments = [part.strip(" `,") for message in messages for part in re.split(r"\.\.\.|\b0\b|, which| has no path: ", message)]
     for fragment in fragments:
         if len(fragment) > 7:
             assert fragment in code, fragment
 
 
-def test_links_between_pages_lead_somewhere():
+def test_links_between_pages_are_valid():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_reference_has_a_row_for_each_setting_in_the_order_of_the_table():
+def test_settings_reference_has_the_rows_of_the_settings_table():
     table = (ROOT / "src/config/table.rs").read_text()
     names = dict(re.findall(r'const (\w+): &str = "([^"]+)";', (ROOT / "src/config/names.rs").read_text()))
     settings = [names[name] for name in re.findall(r"name: (\w+),", table)]
@@ -45,15 +45,15 @@ def test_the_reference_has_a_row_for_each_setting_in_the_order_of_the_table():
     assert re.findall(r"^\| `([A-Z0-9_]+)` \|", reference, re.M) == settings
 
 
-def test_every_setting_that_a_page_names_exists():
+def test_settings_named_in_pages_exist():
     table = (ROOT / "src/config/names.rs").read_text()
     for page in PAGES:
         for name in set(re.findall(r"`(SIDECARLESS_[A-Z0-9_]*[A-Z0-9])", page.read_text())):
             assert f'"{name}"' in table, f"{page.name}: {name}"
 
 
-def test_amounts_beside_alternatives_are_those_of_the_cost_page():
-    """But for the gateway's, which follows from its prices, and those that the page says are second-hand."""
+def test_amounts_in_alternatives_match_the_cost_page():
+    """Exceptions: the gateway, whose cost is computed from its prices, and amounts that the page marks as second-hand."""
     cost = (ROOT / "docs/cost.md").read_text()
     vcpu, memory = (float(re.search(rf"Linux x86_64 \| \$([\d.]+) per {unit}-hour", cost)[1]) for unit in ("vCPU", "GB"))
     gateway = f"${2 * 730 * (0.5 * vcpu + memory):.2f}"

@@ -1,4 +1,4 @@
-"""docs/iam.md against template.yaml: each action that is granted has its row there, and each row is granted."""
+"""Checks docs/iam.md against template.yaml: each granted action has a row, and each row is granted."""
 
 import re
 
@@ -7,7 +7,7 @@ from test_template import ROOT, actions, expanded, of_type
 
 PAGE = (ROOT / "docs/iam.md").read_text()
 
-# What CloudFormation calls a condition, and the parameter that a reader knows it by.
+# CloudFormation condition, and the parameter that the page names for it.
 PARAMETERS = {
     None: "always",
     "OtlpTraces": "TraceDestination",
@@ -21,39 +21,39 @@ PARAMETERS = {
 
 
 def rows(heading):
-    """Cells of the table below a heading, without its head."""
+    """Returns the cells of the table below a heading, without the header row."""
     section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_every_action_of_the_role_has_a_row_and_every_row_is_an_action():
+def test_function_role_table_equals_the_granted_actions():
     granted = {
         (statement["Sid"], action, PARAMETERS[condition], "any" if statement["Resource"] == "*" else "some")
         for condition, statement in granted_to_the_function()
         for action in actions(statement)
     }
-    told = {
+    documented = {
         (sid.strip("`"), action.strip("`"), parameter(when), "any" if on == "any" else "some")
         for sid, action, _, on, when in rows("Function role")
     }
-    assert told == granted
-    assert len(rows("Function role")) == len(told)
+    assert documented == granted
+    assert len(rows("Function role")) == len(documented)
 
 
-def test_every_permission_to_call_has_a_row_and_every_row_is_a_permission():
+def test_invoke_table_equals_the_invoke_permissions():
     resources = expanded()["Resources"]
     permissions = of_type(resources, "AWS::Lambda::Permission").items()
     callers = {(name, one["Properties"]["Action"], PARAMETERS[one.get("Condition")]) for name, one in permissions}
     (statement,) = resources["FunctionScheduleRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     callers |= {("FunctionScheduleRole", action, "always") for action in actions(statement)}
-    told = {(name.strip("`"), action.strip("`"), parameter(when)) for name, action, _, when in rows("Invoke permissions")}
-    assert told == callers
+    documented = {(name.strip("`"), action.strip("`"), parameter(when)) for name, action, _, when in rows("Invoke permissions")}
+    assert documented == callers
 
 
-# The operations that a command is written to call, by the file that calls them.
+# Operations that a command calls, by source file.
 @pytest.mark.parametrize(("command", "folder"), [("sidecarless redrive`", "src/deliver/redrive.rs"), ("sidecarless targets", "src/collect/discover")])
-def test_a_command_needs_what_its_code_calls(command, folder):
+def test_command_permissions_equal_the_called_operations(command, folder):
     path = ROOT / folder
     files = [path] if path.is_file() else path.rglob("*.rs")
     code = "\n".join(file.read_text() for file in files)
@@ -75,5 +75,5 @@ def granted_to_the_function():
 
 
 def parameter(when):
-    """The parameter that a cell names first."""
+    """Returns the first parameter in a cell."""
     return when if when == "always" else re.match(r"`(\w+)`", when).group(1)

@@ -1,4 +1,4 @@
-"""What people who join meet first: forms, updates, the workflow, and a version that is the same everywhere."""
+"""Checks the GitHub issue forms, dependency updates, the CI workflow, and the version."""
 
 import re
 import tomllib
@@ -10,7 +10,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 FORMS = sorted(path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config")
 
-# What the manifest of an ecosystem is called.
+# Manifest file name of each ecosystem.
 MANIFESTS = {"cargo": "Cargo.toml", "github-actions": ".github/workflows/*.yml", "pip": "requirements*.txt", "npm": "package.json"}
 
 
@@ -22,7 +22,7 @@ def cargo_version():
     return tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 
 
-def test_the_version_is_the_same_everywhere():
+def test_version_is_the_same_everywhere():
     template = (ROOT / "template.yaml").read_text()
     assert re.search(r"SemanticVersion: (\S+)", template)[1] == cargo_version()
     newest = re.findall(r"^## \[?([^\]\s]+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
@@ -30,18 +30,18 @@ def test_the_version_is_the_same_everywhere():
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.stem)
-def test_forms_are_what_github_takes(form):
-    asked = yaml.safe_load(form.read_text())
-    assert asked["name"] and asked["description"]
-    for field in asked["body"]:
+def test_issue_forms_are_valid(form):
+    content = yaml.safe_load(form.read_text())
+    assert content["name"] and content["description"]
+    for field in content["body"]:
         assert field["type"] in {"markdown", "textarea", "input", "dropdown", "checkboxes"}
         assert field["attributes"].get("label") or field["type"] == "markdown"
-    ids = [field["id"] for field in asked["body"] if "id" in field]
+    ids = [field["id"] for field in content["body"] if "id" in field]
     assert len(ids) == len(set(ids))
-    assert any(field.get("validations", {}).get("required") for field in asked["body"])
+    assert any(field.get("validations", {}).get("required") for field in content["body"])
 
 
-def test_updates_are_looked_for_where_there_is_something_to_update():
+def test_dependency_updates_match_existing_manifests():
     updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())
     assert updates["version"] == 2
     assert {update["package-ecosystem"] for update in updates["updates"]} == set(MANIFESTS)
@@ -51,22 +51,22 @@ def test_updates_are_looked_for_where_there_is_something_to_update():
             assert list(ROOT.glob(pattern.lstrip("/"))), pattern
 
 
-def test_every_manifest_has_its_updates():
+def test_every_manifest_has_dependency_updates():
     updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
-    looked = {(update["package-ecosystem"], directory.strip("/")) for update in updates for directory in update.get("directories") or [update["directory"]]}
+    updated = {(update["package-ecosystem"], directory.strip("/")) for update in updates for directory in update.get("directories") or [update["directory"]]}
     for ecosystem, pattern in [("cargo", "*/Cargo.toml"), ("npm", "tests/*/*/package.json"), ("pip", "*/requirements*.txt")]:
         for manifest in ROOT.glob(pattern):
-            assert (ecosystem, str(manifest.parent.relative_to(ROOT))) in looked, manifest
+            assert (ecosystem, str(manifest.parent.relative_to(ROOT))) in updated, manifest
 
 
-def test_the_workflow_runs_what_contributors_run_and_builds_for_both_processors():
+def test_workflow_runs_all_tests_and_builds_for_both_architectures():
     jobs = workflow()["jobs"]
     assert {"run": "scripts/test"} in jobs["test"]["steps"]
     architectures = {entry["architecture"] for entry in jobs["zip"]["strategy"]["matrix"]["include"]}
     assert architectures == set(yaml_allowed("Architecture"))
     text = "\n".join(step.get("run", "") for step in jobs["zip"]["steps"])
     assert "sha256sum" in text and "--locked" in text
-    assert set(jobs["release"]["needs"]) == {"test", "deny", "zip"}, "nothing is released that has not passed"
+    assert set(jobs["release"]["needs"]) == {"test", "deny", "zip"}, "a release must depend on all checks"
 
 
 def yaml_allowed(parameter):
@@ -74,13 +74,13 @@ def yaml_allowed(parameter):
     return re.search(r"AllowedValues: \[(.*)\]", block)[1].split(", ")
 
 
-def test_a_token_of_the_workflow_can_write_only_where_something_is_released():
+def test_only_the_release_job_has_write_permission():
     assert workflow()["permissions"] == {"contents": "read"}
-    writing = [name for name, job in workflow()["jobs"].items() if "write" in str(job.get("permissions", ""))]
-    assert writing == ["release"]
+    writers = [name for name, job in workflow()["jobs"].items() if "write" in str(job.get("permissions", ""))]
+    assert writers == ["release"]
 
 
-def test_scripts_that_pages_name_are_there():
+def test_scripts_named_in_pages_exist():
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for script in re.findall(r"\b((?:scripts|grafana)/[a-z-]+)(?=[`\s])", page.read_text()):
             path = ROOT / script
