@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use sidecarless::model::otlp::ExportMetricsServiceRequest;
 use sidecarless::model::remote_write::{Label, MetricMetadata, Sample, TimeSeries, WriteRequest};
 use sidecarless::model::series::SeriesBatch;
-use sidecarless::translate::metrics::{Options, Sender, series};
+use sidecarless::translate::metrics::{ClientIdentity, Options, series};
 
 /// Lambda's limit for the event of a synchronous invocation is 6 MB: this leaves room for what surrounds the body.
 const LARGEST_BODY: usize = (6_000_000 - 4_000) / 4 * 3;
@@ -77,7 +77,7 @@ fn points_in(bytes: usize) -> usize {
 /// request.
 fn plain_remote_write(request: &ExportMetricsServiceRequest) -> (u64, usize) {
     let mut batch = SeriesBatch::default();
-    series(request, &Options::default(), &Sender::default(), payload::NOW_MS, &mut batch);
+    series(request, &Options::default(), &ClientIdentity::default(), payload::NOW_MS, &mut batch);
     let timeseries = batch.iter().map(|series| TimeSeries {
         labels: series.labels().map(|(name, value)| Label { name: name.into(), value: value.into() }).collect(),
         samples: series.samples().iter().map(|s| Sample { value: s.value, timestamp: s.timestamp_ms }).collect(),
@@ -91,5 +91,5 @@ fn plain_remote_write(request: &ExportMetricsServiceRequest) -> (u64, usize) {
     });
     let request = WriteRequest { timeseries: timeseries.collect(), metadata: metadata.collect() };
     let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).expect("less than 4 GiB");
-    (batch.points(), snappy.len())
+    (batch.point_count(), snappy.len())
 }

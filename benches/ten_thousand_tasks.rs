@@ -10,19 +10,19 @@
     reason = "a benchmark stops at its first surprise, and prints"
 )]
 
+#[path = "../tests/ecs/fake_aws.rs"]
+#[expect(dead_code, reason = "tests use more of it")]
+mod fake_aws;
 mod loopback;
 #[allow(dead_code, unused_imports, reason = "the other benchmarks use more of it")]
 mod payload;
-#[path = "../tests/ecs/stand.rs"]
-#[expect(dead_code, reason = "tests use more of it")]
-mod stand;
 
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 
+use fake_aws::{FakeAws, now_ms};
 use loopback::Loopback;
 use serde_json::{Value, json};
-use stand::{Stand, now_ms};
 
 const TASKS: usize = 10_000;
 
@@ -30,20 +30,20 @@ const TASKS: usize = 10_000;
 const MESSAGES_AT_ONCE: usize = 5;
 
 fn main() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let loopback = Loopback::new();
     populate(&stand, loopback.port);
     let amp = format!("http://127.0.0.1:{}/api/v1/remote_write", loopback.port);
     let settings = [
         ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards"),
         ("AWS_PROMETHEUS_ENDPOINT", &*amp),
-        ("SIDECARLESS_STATS", "endpoint"),
+        ("SIDECARLESS_SOURCES", "endpoint"),
         ("SIDECARLESS_STOPPED_TASKS", "off"),
     ];
     stand.start(&settings);
 
     let before = now_ms();
-    let reply = stand.invoke(&json!({"sidecarless": "tick"}));
+    let reply = stand.invoke(&json!({"sidecarless": "scrape"}));
     let ticked = now_ms();
     assert_eq!(reply["shards_sent"], TASKS / 100, "{reply}");
     let shards = shards(&stand);
@@ -62,7 +62,7 @@ fn main() {
 }
 
 /// The tasks, which serve their stats at this port.
-fn populate(stand: &Stand, port: u16) {
+fn populate(stand: &FakeAws, port: u16) {
     let definition = "arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:1";
     let labels = json!({"sidecarless.stats.port": port.to_string()});
     let described = json!({"networkMode": "awsvpc", "containerDefinitions": [{"name": "app", "dockerLabels": labels}]});
@@ -73,7 +73,7 @@ fn populate(stand: &Stand, port: u16) {
 }
 
 /// Hands the messages to both environments: each takes the next when it is done with what it had.
-fn scrape(stand: &Stand, shards: &[Value]) {
+fn scrape(stand: &FakeAws, shards: &[Value]) {
     let queue = Mutex::new(shards.chunks(MESSAGES_AT_ONCE));
     let work = || {
         while let Some(records) = { queue.lock().expect("no panic").next() } {
@@ -104,7 +104,7 @@ fn byte(n: usize) -> u8 {
 }
 
 /// The messages that the tick has sent, as SQS would hand them over.
-fn shards(stand: &Stand) -> Vec<Value> {
+fn shards(stand: &FakeAws) -> Vec<Value> {
     stand.world(|world| {
         let sent = world.calls.iter().filter(|(operation, _)| operation == "SendMessageBatch");
         let entries = sent.flat_map(|(_, body)| body["Entries"].as_array().expect("entries").iter());

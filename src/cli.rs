@@ -10,11 +10,11 @@ mod token;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::config::{self, Settings};
 use crate::deadline::Deadline;
-use crate::invocation::Event;
+use crate::handlers::{Pipeline, TargetList, TargetRow};
+use crate::lambda::Event;
 use crate::log;
-use crate::pipeline::{Pipeline, TargetList, TargetRow};
+use crate::settings::{self, Settings};
 
 /// Time for an event given by hand: Lambda's default for this function's template.
 const INVOKE_BUDGET: Duration = Duration::from_secs(50);
@@ -48,7 +48,7 @@ settings (environment variables):
 ";
 
 /// How a list is shown.
-enum Show {
+enum OutputFormat {
     Table,
     Json,
 }
@@ -59,25 +59,27 @@ pub async fn run(arguments: impl Iterator<Item = String>, variables: Vec<(String
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let well = |text: String| (text, ExitCode::SUCCESS);
     let outcome = match arguments.as_slice() {
-        ["--help" | "-h" | "help"] => Ok(well(format!("{USAGE}{}", config::reference()))),
+        ["--help" | "-h" | "help"] => Ok(well(format!("{USAGE}{}", settings::reference()))),
         ["--version" | "-V"] => Ok(well(format!("sidecarless {}\n", env!("CARGO_PKG_VERSION")))),
         ["invoke", path] => invoke(path, variables).await.map(well),
-        ["targets"] => targets(Show::Table, variables).await,
-        ["targets", "--json"] => targets(Show::Json, variables).await,
-        ["check"] => check::run(Show::Table, variables).await,
-        ["check", "--json"] => check::run(Show::Json, variables).await,
-        ["redrive"] => redrive(redrive::Do::Move, variables).await,
-        ["redrive", "--list"] => redrive(redrive::Do::List, variables).await,
+        ["targets"] => targets(OutputFormat::Table, variables).await,
+        ["targets", "--json"] => targets(OutputFormat::Json, variables).await,
+        ["check"] => check::run(OutputFormat::Table, variables).await,
+        ["check", "--json"] => check::run(OutputFormat::Json, variables).await,
+        ["redrive"] => redrive(redrive::RedriveMode::Move, variables).await,
+        ["redrive", "--list"] => redrive(redrive::RedriveMode::DryRun, variables).await,
         ["estimate", options @ ..] => estimate::run(options, variables).await,
         ["token"] => token::token().map(well),
-        ["migrate", definition] => migrate::run(definition, None).map(migrate::Migrated::told),
-        ["migrate", definition, collector] => migrate::run(definition, Some(collector)).map(migrate::Migrated::told),
+        ["migrate", definition] => migrate::run(definition, None).map(migrate::MigrationResult::print_report),
+        ["migrate", definition, collector] => {
+            migrate::run(definition, Some(collector)).map(migrate::MigrationResult::print_report)
+        }
         [] => Err("no command: see `sidecarless --help`".to_owned()),
         other => Err(format!("unknown command `{}`: see `sidecarless --help`", other.join(" "))),
     };
     match outcome {
-        Ok((text, code)) => say(&mut std::io::stdout(), &text, code),
-        Err(error) => say(&mut std::io::stderr(), &format!("sidecarless: {error}\n"), ExitCode::from(2)),
+        Ok((text, code)) => write_output(&mut std::io::stdout(), &text, code),
+        Err(error) => write_output(&mut std::io::stderr(), &format!("sidecarless: {error}\n"), ExitCode::from(2)),
     }
 }
 
@@ -92,25 +94,25 @@ async fn invoke(path: &str, variables: Vec<(String, String)>) -> Result<String, 
     Ok(format!("{:#}\n", reply.into_json()))
 }
 
-async fn targets(show: Show, variables: Vec<(String, String)>) -> Result<(String, ExitCode), String> {
+async fn targets(show: OutputFormat, variables: Vec<(String, String)>) -> Result<(String, ExitCode), String> {
     let pipeline = pipeline(variables).await?;
     let list = pipeline.targets(&Deadline::after(INVOKE_BUDGET)).await;
-    let code = if list.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let code = if list.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let text = match show {
-        Show::Table => table(&list),
-        Show::Json => serde_json::to_string_pretty(&list).map_err(|error| error.to_string())? + "\n",
+        OutputFormat::Table => table(&list),
+        OutputFormat::Json => serde_json::to_string_pretty(&list).map_err(|error| error.to_string())? + "\n",
     };
     Ok((text, code))
 }
 
-async fn redrive(what: redrive::Do, variables: Vec<(String, String)>) -> Result<(String, ExitCode), String> {
-    log::install(&variables, log::Stream::Error);
+async fn redrive(what: redrive::RedriveMode, variables: Vec<(String, String)>) -> Result<(String, ExitCode), String> {
+    log::init(&variables, log::LogOutput::Stderr);
     let settings = Settings::read(variables).map_err(|mistakes| mistakes.to_string())?;
     redrive::run(what, &settings).await
 }
 
 async fn pipeline(variables: Vec<(String, String)>) -> Result<Pipeline, String> {
-    log::install(&variables, log::Stream::Error);
+    log::init(&variables, log::LogOutput::Stderr);
     let settings = Settings::read(variables).map_err(|mistakes| mistakes.to_string())?;
     Pipeline::from_environment(settings).await.map_err(|error| error.to_string())
 }
@@ -145,8 +147,8 @@ fn cells(target: &TargetRow) -> [String; 9] {
         (Some(address), Some(port)) => Some(format!("{address}:{port}{}", target.path.as_deref().unwrap_or_default())),
         _ => None,
     };
-    let problem = target.problems.iter().map(|problem| format!("not scraped: {problem}"));
-    let endpoints: Vec<String> = problem.chain(stats).chain(target.pages.iter().cloned()).collect();
+    let problem = target.errors.iter().map(|problem| format!("not scraped: {problem}"));
+    let endpoints: Vec<String> = problem.chain(stats).chain(target.prometheus_endpoints.iter().cloned()).collect();
     let endpoint = or_dash(&endpoints.join(", "));
     [
         or_dash(&target.cluster),
@@ -156,13 +158,13 @@ fn cells(target: &TargetRow) -> [String; 9] {
         or_dash(&target.status),
         or_dash(target.source),
         endpoint,
-        if target.kept { "yes" } else { "no" }.into(),
+        if target.included { "yes" } else { "no" }.into(),
         or_dash(&target.rule),
     ]
 }
 
 /// Writes to a stream whose other end may have gone, as under `| head`.
-fn say(stream: &mut dyn std::io::Write, text: &str, code: ExitCode) -> ExitCode {
+fn write_output(stream: &mut dyn std::io::Write, text: &str, code: ExitCode) -> ExitCode {
     match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
         Ok(()) => code,
         Err(_) => ExitCode::FAILURE,
@@ -181,12 +183,12 @@ mod tests {
             task: task.into(),
             status: "RUNNING".into(),
             source: if kept { "endpoint" } else { "" },
-            kept,
+            included: kept,
             rule: if kept { "all tasks" } else { "!family=cart" }.into(),
             address: (kept && problem.is_none()).then(|| "10.0.0.9".into()),
             port: kept.then_some(9000),
-            problems: problem.map(Into::into).into_iter().collect(),
-            pages: if task == "5f0e" { vec!["10.0.0.9:9404/metrics".into()] } else { Vec::new() },
+            errors: problem.map(Into::into).into_iter().collect(),
+            prometheus_endpoints: if task == "5f0e" { vec!["10.0.0.9:9404/metrics".into()] } else { Vec::new() },
             ..TargetRow::default()
         };
         let list = TargetList {
@@ -201,6 +203,6 @@ shop     -        cart    8     RUNNING  endpoint  not scraped: no route        
 could not be asked: ListTasks failed for bank: AccessDenied
 ";
         assert_eq!(table(&list), expected);
-        assert!(!list.is_well());
+        assert!(!list.is_ok());
     }
 }

@@ -7,17 +7,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// The longest a Lambda function may run (AWS Lambda quotas, "Function timeout").
-const LONGEST: Duration = Duration::from_secs(900);
+const MAX_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// Budget when the runtime names no deadline, or one that lies in the past: `cargo lambda watch` sends 1970.
-const WITHOUT_DEADLINE: Duration = Duration::from_secs(30);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Kept back from every network call for what must follow it: spooling what could not be delivered, and the answer.
 /// An SQS SendMessageBatch of 1 MiB takes some 100 ms; twenty of them at once, with a retry, stay well under this.
 const RESERVE: Duration = Duration::from_millis(1_500);
 
 /// Of the reserve, for the answer itself, which goes over loopback: Lambda counts the time until it has it.
-const ANSWER: Duration = Duration::from_millis(250);
+const RESPONSE_RESERVE: Duration = Duration::from_millis(250);
 
 /// The end of an invocation, and its start.
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +31,12 @@ pub struct Deadline {
 
 impl Deadline {
     /// From the `Lambda-Runtime-Deadline-Ms` of an invocation: milliseconds since the epoch.
-    pub fn of_invocation(deadline_epoch_ms: u64) -> Self {
+    pub fn from_epoch_ms(deadline_epoch_ms: u64) -> Self {
         let now_ms = epoch_ms();
         let left = i64::try_from(deadline_epoch_ms).unwrap_or(0).saturating_sub(now_ms);
         let left = match u64::try_from(left) {
-            Ok(ms) if ms > 0 => Duration::from_millis(ms).min(LONGEST),
-            _ => WITHOUT_DEADLINE,
+            Ok(ms) if ms > 0 => Duration::from_millis(ms).min(MAX_TIMEOUT),
+            _ => DEFAULT_TIMEOUT,
         };
         Self::after(left)
     }
@@ -55,8 +55,8 @@ impl Deadline {
     }
 
     /// The same invocation with less time for work: `left` from now at most, without a reserve of its own.
-    pub fn at_most(&self, left: Duration) -> Self {
-        let work_ends = now() + left.min(self.left());
+    pub fn capped(&self, left: Duration) -> Self {
+        let work_ends = now() + left.min(self.remaining());
         Self { ends: work_ends + self.reserve, ..*self }
     }
 
@@ -66,8 +66,8 @@ impl Deadline {
     }
 
     /// Time that may be spent on waiting for another attempt.
-    pub fn patience(&self) -> Duration {
-        if self.retries { self.left() } else { Duration::ZERO }
+    pub fn retry_budget(&self) -> Duration {
+        if self.retries { self.remaining() } else { Duration::ZERO }
     }
 
     /// Milliseconds since the epoch when this invocation began.
@@ -86,23 +86,23 @@ impl Deadline {
     }
 
     /// Time left for work: until the end, less the reserve for spooling and answering.
-    pub fn left(&self) -> Duration {
+    pub fn remaining(&self) -> Duration {
         self.ends.saturating_duration_since(now()).saturating_sub(self.reserve)
     }
 
     /// Time left until the answer has to leave, the reserve included: for spooling only.
-    pub fn left_to_answer(&self) -> Duration {
-        self.ends.saturating_duration_since(now()).saturating_sub(ANSWER.min(self.reserve / 2))
+    pub fn remaining_for_spool(&self) -> Duration {
+        self.ends.saturating_duration_since(now()).saturating_sub(RESPONSE_RESERVE.min(self.reserve / 2))
     }
 
     /// Waits for `work`, at most `limit` and at most what is left; `None` when time ran out.
-    pub async fn within<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
-        tokio::time::timeout(limit.min(self.left()), work).await.ok()
+    pub async fn timeout<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
+        tokio::time::timeout(limit.min(self.remaining()), work).await.ok()
     }
 
     /// Sleeps, at most for what is left.
-    pub async fn pause(&self, pause: Duration) {
-        tokio::time::sleep(pause.min(self.left())).await;
+    pub async fn sleep(&self, pause: Duration) {
+        tokio::time::sleep(pause.min(self.remaining())).await;
     }
 }
 
@@ -124,10 +124,10 @@ mod tests {
     #[test]
     fn a_deadline_in_the_past_or_absurdly_far_is_clamped() {
         for (case, epoch_ms, least, most) in [
-            ("1970, as cargo lambda sends it", 600_000, WITHOUT_DEADLINE / 2, WITHOUT_DEADLINE),
-            ("none", 0, WITHOUT_DEADLINE / 2, WITHOUT_DEADLINE),
-            ("the end of time", u64::MAX, WITHOUT_DEADLINE / 2, WITHOUT_DEADLINE),
-            ("a year from now", u64::try_from(epoch_ms()).unwrap() + 31_536_000_000, LONGEST / 2, LONGEST),
+            ("1970, as cargo lambda sends it", 600_000, DEFAULT_TIMEOUT / 2, DEFAULT_TIMEOUT),
+            ("none", 0, DEFAULT_TIMEOUT / 2, DEFAULT_TIMEOUT),
+            ("the end of time", u64::MAX, DEFAULT_TIMEOUT / 2, DEFAULT_TIMEOUT),
+            ("a year from now", u64::try_from(epoch_ms()).unwrap() + 31_536_000_000, MAX_TIMEOUT / 2, MAX_TIMEOUT),
             (
                 "ten seconds from now",
                 u64::try_from(epoch_ms()).unwrap() + 10_000,
@@ -135,7 +135,7 @@ mod tests {
                 Duration::from_secs(10),
             ),
         ] {
-            let left = Deadline::of_invocation(epoch_ms).left();
+            let left = Deadline::from_epoch_ms(epoch_ms).remaining();
             assert!(left > least && left <= most, "{case}: {left:?}");
         }
     }
@@ -143,20 +143,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn less_time_for_work_leaves_the_reserve_alone() {
         let whole = Deadline::after(Duration::from_secs(50));
-        let part = whole.at_most(Duration::from_secs(1));
-        assert_eq!(part.left(), Duration::from_secs(1));
-        assert_eq!(whole.at_most(Duration::from_secs(500)).left(), whole.left());
+        let part = whole.capped(Duration::from_secs(1));
+        assert_eq!(part.remaining(), Duration::from_secs(1));
+        assert_eq!(whole.capped(Duration::from_secs(500)).remaining(), whole.remaining());
         tokio::time::advance(Duration::from_secs(6)).await;
-        assert_eq!(part.left(), Duration::ZERO);
+        assert_eq!(part.remaining(), Duration::ZERO);
         assert_eq!(part.started_ms(), whole.started_ms());
     }
 
     #[tokio::test(start_paused = true)]
     async fn work_is_cut_off_early_enough_to_answer() {
         let deadline = Deadline::after(Duration::from_secs(10));
-        let outcome = deadline.within(Duration::from_secs(60), std::future::pending::<()>()).await;
+        let outcome = deadline.timeout(Duration::from_secs(60), std::future::pending::<()>()).await;
         assert_eq!(outcome, None);
-        assert_eq!(deadline.left(), Duration::ZERO);
-        assert_eq!(deadline.left_to_answer(), RESERVE - ANSWER);
+        assert_eq!(deadline.remaining(), Duration::ZERO);
+        assert_eq!(deadline.remaining_for_spool(), RESERVE - RESPONSE_RESERVE);
     }
 }

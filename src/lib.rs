@@ -29,14 +29,17 @@
 //! - What is answered with success was delivered, or waits in SQS. Everything is safe to repeat: series carry their own timestamps, and
 //!   generated segment ids are derived from the span's ids.
 
-pub mod pipeline;
+pub mod handlers;
 
-pub mod invocation;
+pub mod lambda;
 
-pub mod config;
 pub mod deadline;
+pub mod settings;
 
-pub mod collect;
+pub mod discovery;
+pub mod receiver;
+pub mod rules;
+pub mod scrape;
 pub mod translate;
 
 pub mod deliver;
@@ -46,5 +49,4 @@ pub mod aws;
 pub mod model;
 
 pub mod cli;
-pub mod clients;
 pub mod log;

@@ -7,16 +7,16 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::config::LOG_SETTING;
+use crate::settings::LOG_SETTING;
 
 /// What Lambda sets from `LoggingConfig.ApplicationLogLevel`.
 const LAMBDA_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 
 /// Where lines go: Lambda reads standard output, and on the command line that is for what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    Output,
-    Error,
+pub enum LogOutput {
+    Stdout,
+    Stderr,
 }
 
 /// Writes a line that is none of the log's own making.
@@ -27,13 +27,13 @@ pub fn print(line: &str) {
 
 /// Logs at the level that the variables ask for, `info` otherwise. The SDK and the HTTP client speak
 /// from `warn` on: at lower levels they would print headers.
-pub fn install(variables: &[(String, String)], stream: Stream) {
+pub fn init(variables: &[(String, String)], stream: LogOutput) {
     let set = |name: &str| variables.iter().find(|(other, value)| other == name && !value.is_empty());
     let level = set(LOG_SETTING).or_else(|| set(LAMBDA_LEVEL)).map_or("info", |(_, value)| value);
     let filter = if level.contains(['=', ',']) { level.to_owned() } else { format!("warn,sidecarless={level}") };
     let writer = match stream {
-        Stream::Output => BoxMakeWriter::new(std::io::stdout),
-        Stream::Error => BoxMakeWriter::new(std::io::stderr),
+        LogOutput::Stdout => BoxMakeWriter::new(std::io::stdout),
+        LogOutput::Stderr => BoxMakeWriter::new(std::io::stderr),
     };
     let filter = filter.parse().unwrap_or_else(|_| Targets::new().with_default(Level::INFO));
     let lines = tracing_subscriber::fmt::layer()

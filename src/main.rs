@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use sidecarless::config::Settings;
 use sidecarless::deadline::Deadline;
-use sidecarless::invocation::Event;
-use sidecarless::pipeline::Pipeline;
+use sidecarless::handlers::Pipeline;
+use sidecarless::lambda::Event;
+use sidecarless::settings::Settings;
 use sidecarless::{cli, log};
 
 /// Set by the Lambda service, and by its emulators.
@@ -30,13 +30,13 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
-    log::install(&variables, log::Stream::Output);
+    log::init(&variables, log::LogOutput::Stdout);
     let settings = Settings::read(variables)?;
     let pipeline = Arc::new(Pipeline::from_environment(settings).await?);
     let handler = |event: LambdaEvent<Event>| {
         let pipeline = Arc::clone(&pipeline);
         async move {
-            let deadline = Deadline::of_invocation(event.context.deadline);
+            let deadline = Deadline::from_epoch_ms(event.context.deadline);
             let reply = pipeline.handle(event.payload, &deadline).await?;
             Ok::<_, Error>(reply.into_json())
         }

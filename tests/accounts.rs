@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use prost::Message as _;
-use sidecarless::model::ledger::{Fate, Signal};
+use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span, Temporality};
 
 use otlp_builder::{gauge, number, request, resource, sum, with_temporality};
@@ -80,7 +80,7 @@ async fn a_push_and_a_tick_are_told_to_the_workspace() {
     let requests = sandbox.amp.requests();
     sandbox.push(&Push::new("/v1/metrics", &gauges(2))).await;
     assert_eq!(sandbox.amp.requests(), requests + 1);
-    assert_eq!(sandbox.pipeline.ledger().total(Fate::Delivered, Signal::Samples), 5);
+    assert_eq!(sandbox.pipeline.ledger().total(ItemStatus::Delivered, ItemKind::Samples), 5);
 }
 
 #[tokio::test]
@@ -157,35 +157,47 @@ async fn the_accounts_balance_on_every_path() {
     let delta = with_temporality(sum("hits", "", true, vec![number(1.0, &[])]), Temporality::Delta);
     let delta = request(resource(), None, vec![delta]).encode_to_vec();
     for (case, settings, path, body, signal) in [
-        ("all is well", &[ANY_AGE][..], "/v1/metrics", &points[..], Signal::DataPoints),
-        ("too old", &[], "/v1/metrics", &points, Signal::DataPoints),
-        ("delta", &[ANY_AGE], "/v1/metrics", &delta, Signal::DataPoints),
-        ("no workspace", &[("AWS_PROMETHEUS_ENDPOINT", "")], "/v1/metrics", &points, Signal::DataPoints),
+        ("all is well", &[ANY_AGE][..], "/v1/metrics", &points[..], ItemKind::DataPoints),
+        ("too old", &[], "/v1/metrics", &points, ItemKind::DataPoints),
+        ("delta", &[ANY_AGE], "/v1/metrics", &delta, ItemKind::DataPoints),
+        ("no workspace", &[("AWS_PROMETHEUS_ENDPOINT", "")], "/v1/metrics", &points, ItemKind::DataPoints),
         (
             "left out by a rule",
             &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop shelf")],
             "/v1/metrics",
             &points,
-            Signal::DataPoints,
+            ItemKind::DataPoints,
         ),
-        ("over a cap", &[ANY_AGE, ("SIDECARLESS_RELABEL", "max-series 4")], "/v1/metrics", &points, Signal::DataPoints),
-        ("made one", &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop-label n")], "/v1/metrics", &points, Signal::DataPoints),
+        (
+            "over a cap",
+            &[ANY_AGE, ("SIDECARLESS_RELABEL", "max-series 4")],
+            "/v1/metrics",
+            &points,
+            ItemKind::DataPoints,
+        ),
+        ("made one", &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop-label n")], "/v1/metrics", &points, ItemKind::DataPoints),
         (
             "version 2, refused",
             &[ANY_AGE, ("SIDECARLESS_REMOTE_WRITE", "2.0")],
             "/v1/metrics",
             &points,
-            Signal::DataPoints,
+            ItemKind::DataPoints,
         ),
-        ("spans", &[], "/v1/traces", &spans(5), Signal::Spans),
-        ("spans as OTLP, too old", &[("SIDECARLESS_TRACES_TO", "xray-otlp")], "/v1/traces", &spans(5), Signal::Spans),
-        ("segments", &[], "/TraceSegments", raw, Signal::Segments),
+        ("spans", &[], "/v1/traces", &spans(5), ItemKind::Spans),
+        (
+            "spans as OTLP, too old",
+            &[("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")],
+            "/v1/traces",
+            &spans(5),
+            ItemKind::Spans,
+        ),
+        ("segments", &[], "/TraceSegments", raw, ItemKind::Segments),
     ] {
         let sandbox = Sandbox::start(settings).await;
         let reply = sandbox.push(&Push::new(path, body)).await;
         assert_eq!(reply.status, 200, "{case}");
         let ledger = sandbox.pipeline.ledger();
-        assert!(ledger.total(Fate::Received, signal) > 0, "{case}: {ledger:?}");
+        assert!(ledger.total(ItemStatus::Received, signal) > 0, "{case}: {ledger:?}");
         assert_eq!(ledger.unbalanced(), [], "{case}: {ledger:?}");
     }
 }

@@ -13,16 +13,16 @@ mod sandbox;
 use std::time::Duration;
 
 use sidecarless::deadline::Deadline;
-use sidecarless::invocation::Event;
-use sidecarless::pipeline::{Checked, Finding, Outcome};
+use sidecarless::handlers::{CheckReport, CheckResult, CheckStatus};
+use sidecarless::lambda::Event;
 
 use sandbox::Sandbox;
-use sandbox::http::{Answer, Fault, Heard};
+use sandbox::http::{Fault, RecordedRequest, StubResponse};
 use sandbox::task::{Task, closed_port};
 
 const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/spool");
 
-async fn check(sandbox: &Sandbox) -> Checked {
+async fn check(sandbox: &Sandbox) -> CheckReport {
     sandbox.pipeline.check(&Deadline::after(Duration::from_secs(20))).await
 }
 
@@ -40,62 +40,62 @@ fn message(body: &str) -> String {
     serde_json::json!({"Records": [record]}).to_string()
 }
 
-fn of<'a>(checked: &'a Checked, check: &str) -> &'a Finding {
-    checked.findings.iter().find(|finding| finding.check == check).unwrap_or_else(|| panic!("{check}: {checked:#?}"))
+fn of<'a>(checked: &'a CheckReport, check: &str) -> &'a CheckResult {
+    checked.checks.iter().find(|finding| finding.name == check).unwrap_or_else(|| panic!("{check}: {checked:#?}"))
 }
 
 /// The only finding that failed: which check, what it says, and what mends it.
-fn failed(checked: &Checked) -> (&'static str, &str, &str) {
-    let failed: Vec<_> = checked.findings.iter().filter(|finding| finding.outcome == Outcome::Fail).collect();
+fn failed(checked: &CheckReport) -> (&'static str, &str, &str) {
+    let failed: Vec<_> = checked.checks.iter().filter(|finding| finding.status == CheckStatus::Failed).collect();
     let [one] = failed.as_slice() else { panic!("not one failed, but {failed:#?}") };
-    (one.check, &one.says, one.fix.as_deref().unwrap())
+    (one.name, &one.message, one.fix.as_deref().unwrap())
 }
 
-fn asks_for(heard: &Heard, operation: &str) -> bool {
+fn asks_for(heard: &RecordedRequest, operation: &str) -> bool {
     heard.header("x-amz-target").ends_with(&format!(".{operation}"))
 }
 
 fn denied(action: &str) -> Fault {
     let message = format!("User: arn:aws:sts::111122223333:assumed-role/a/b is not authorized to perform: {action}");
     let body = serde_json::json!({"__type": "AccessDeniedException", "message": message}).to_string();
-    Fault::Answer(Answer::of(400, "application/x-amz-json-1.1", body))
+    Fault::Answer(StubResponse::of(400, "application/x-amz-json-1.1", body))
 }
 
 #[tokio::test]
 async fn everything_is_well() {
     let (sandbox, task) = healthy(&[SPOOL]).await;
     let checked = check(&sandbox).await;
-    let outcomes: Vec<_> = checked.findings.iter().map(|finding| (finding.check, finding.outcome)).collect();
+    let outcomes: Vec<_> = checked.checks.iter().map(|finding| (finding.name, finding.status)).collect();
     assert_eq!(
         outcomes,
         [
-            ("settings", Outcome::Ok),
-            ("pushes", Outcome::Ok),
-            ("credentials", Outcome::Ok),
-            ("clock", Outcome::Ok),
-            ("ecs:ListClusters", Outcome::Ok),
-            ("ecs:ListTasks", Outcome::Ok),
-            ("ecs:DescribeTasks", Outcome::Ok),
-            ("ecs:DescribeTaskDefinition", Outcome::Ok),
-            ("ecs:DescribeClusters", Outcome::Skip),
-            ("ecs:DescribeContainerInstances", Outcome::Skip),
-            ("ec2:DescribeInstances", Outcome::Skip),
-            ("logs:FilterLogEvents", Outcome::Ok),
-            ("reach a target", Outcome::Ok),
-            ("aps:RemoteWrite", Outcome::Ok),
-            ("xray:PutTraceSegments", Outcome::Ok),
-            ("xray:GetSamplingRules", Outcome::Ok),
-            ("xray:GetSamplingTargets", Outcome::Ok),
-            ("logs:PutLogEvents", Outcome::Skip),
-            ("sqs:GetQueueAttributes", Outcome::Ok),
-            ("sqs:ChangeMessageVisibility", Outcome::Ok),
-            ("sqs:SendMessage", Outcome::Ok),
-            ("sqs:ReceiveMessage", Outcome::Skip),
+            ("settings", CheckStatus::Ok),
+            ("pushes", CheckStatus::Ok),
+            ("credentials", CheckStatus::Ok),
+            ("clock", CheckStatus::Ok),
+            ("ecs:ListClusters", CheckStatus::Ok),
+            ("ecs:ListTasks", CheckStatus::Ok),
+            ("ecs:DescribeTasks", CheckStatus::Ok),
+            ("ecs:DescribeTaskDefinition", CheckStatus::Ok),
+            ("ecs:DescribeClusters", CheckStatus::Skipped),
+            ("ecs:DescribeContainerInstances", CheckStatus::Skipped),
+            ("ec2:DescribeInstances", CheckStatus::Skipped),
+            ("logs:FilterLogEvents", CheckStatus::Ok),
+            ("reach a target", CheckStatus::Ok),
+            ("aps:RemoteWrite", CheckStatus::Ok),
+            ("xray:PutTraceSegments", CheckStatus::Ok),
+            ("xray:GetSamplingRules", CheckStatus::Ok),
+            ("xray:GetSamplingTargets", CheckStatus::Ok),
+            ("logs:PutLogEvents", CheckStatus::Skipped),
+            ("sqs:GetQueueAttributes", CheckStatus::Ok),
+            ("sqs:ChangeMessageVisibility", CheckStatus::Ok),
+            ("sqs:SendMessage", CheckStatus::Ok),
+            ("sqs:ReceiveMessage", CheckStatus::Skipped),
         ]
     );
-    assert!(checked.is_well());
-    assert_eq!(of(&checked, "credentials").says, "arn:aws:sts::111122223333:assumed-role/sidecarless/check");
-    assert!(of(&checked, "reach a target").says.contains(&format!("127.0.0.1:{}", task.port())));
+    assert!(checked.is_ok());
+    assert_eq!(of(&checked, "credentials").message, "arn:aws:sts::111122223333:assumed-role/sidecarless/check");
+    assert!(of(&checked, "reach a target").message.contains(&format!("127.0.0.1:{}", task.port())));
 
     assert_eq!(sandbox.amp.named("sidecarless_check").iter().map(|(_, value)| *value).collect::<Vec<_>>(), [1.0]);
     let segments = sandbox.aws.xray().documents.clone();
@@ -120,7 +120,7 @@ async fn the_event_says_the_same() {
 
 #[tokio::test]
 async fn a_permission_that_is_missing_is_named_with_its_resource() {
-    type Kind = fn(&Heard) -> bool;
+    type Kind = fn(&RecordedRequest) -> bool;
     let describe: Kind = |heard| asks_for(heard, "DescribeTasks");
     let list: Kind = |heard| asks_for(heard, "ListTasks");
     let put: Kind = |heard| heard.path == "/TraceSegments";
@@ -155,13 +155,13 @@ async fn a_permission_that_is_missing_is_named_with_its_resource() {
 async fn without_a_cluster_nothing_that_needs_one_is_said_to_fail() {
     let sandbox = Sandbox::start(&[]).await;
     let checked = check(&sandbox).await;
-    assert!(checked.is_well(), "{checked:#?}");
+    assert!(checked.is_ok(), "{checked:#?}");
     for skipped in ["ecs:ListTasks", "ecs:DescribeTasks", "logs:FilterLogEvents", "reach a target"] {
-        assert_eq!(of(&checked, skipped).outcome, Outcome::Skip, "{skipped}");
+        assert_eq!(of(&checked, skipped).status, CheckStatus::Skipped, "{skipped}");
     }
     sandbox.aws.ecs().add_cluster("empty");
     let checked = check(&sandbox).await;
-    assert_eq!(of(&checked, "ecs:DescribeTasks").outcome, Outcome::Ok, "{checked:#?}");
+    assert_eq!(of(&checked, "ecs:DescribeTasks").status, CheckStatus::Ok, "{checked:#?}");
     assert_eq!(sandbox.aws.ecs().count("DescribeTasks"), 1, "a task that is none was asked for");
 }
 
@@ -212,7 +212,7 @@ async fn a_clock_that_is_ten_minutes_off_fails_and_one_minute_does_not() {
     sandbox.aws.sts().ahead_s = 60;
     let checked = check(&sandbox).await;
     let clock = of(&checked, "clock");
-    assert!(checked.is_well() && clock.says.contains("behind AWS, of the 300 s"), "{clock:?}");
+    assert!(checked.is_ok() && clock.message.contains("behind AWS, of the 300 s"), "{clock:?}");
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn a_service_that_cannot_be_reached_fails_beside_one_that_can() {
 #[tokio::test]
 async fn credentials_that_nobody_knows_fail() {
     let (sandbox, _task) = healthy(&[]).await;
-    sandbox.aws.sts().knows_nobody = true;
+    sandbox.aws.sts().rejects_credentials = true;
     let checked = check(&sandbox).await;
     let (which, says, fix) = failed(&checked);
     assert_eq!(which, "credentials");
@@ -252,12 +252,13 @@ async fn credentials_that_nobody_knows_fail() {
 
 #[tokio::test]
 async fn what_the_settings_leave_out_is_skipped() {
-    let settings = [("AWS_PROMETHEUS_ENDPOINT", ""), ("SIDECARLESS_STATS", "endpoint"), ("SIDECARLESS_AUTH", "token")];
+    let settings =
+        [("AWS_PROMETHEUS_ENDPOINT", ""), ("SIDECARLESS_SOURCES", "endpoint"), ("SIDECARLESS_AUTH", "token")];
     let (sandbox, _task) = healthy(&settings).await;
     let checked = check(&sandbox).await;
-    assert!(checked.is_well(), "{checked:#?}");
+    assert!(checked.is_ok(), "{checked:#?}");
     for skipped in ["pushes", "logs:FilterLogEvents", "aps:RemoteWrite", "sqs:SendMessage"] {
-        assert_eq!(of(&checked, skipped).outcome, Outcome::Skip, "{skipped}");
+        assert_eq!(of(&checked, skipped).status, CheckStatus::Skipped, "{skipped}");
     }
 }
 
@@ -266,7 +267,7 @@ async fn logs_are_tried_where_they_go() {
     let logs = [("SIDECARLESS_LOG_GROUP", "/shop/otlp"), ("SIDECARLESS_LOG_STREAM", "tasks")];
     let (sandbox, _task) = healthy(&logs).await;
     let checked = check(&sandbox).await;
-    assert_eq!(of(&checked, "logs:PutLogEvents").outcome, Outcome::Ok, "{checked:#?}");
+    assert_eq!(of(&checked, "logs:PutLogEvents").status, CheckStatus::Ok, "{checked:#?}");
     let request: serde_json::Value = serde_json::from_slice(&sandbox.aws.otlp_logs().taken[0].body).unwrap();
     let record = request.pointer("/resourceLogs/0/scopeLogs/0/logRecords/0/body/stringValue");
     assert_eq!(record, Some(&"sidecarless-check".into()), "{request}");
@@ -283,9 +284,9 @@ async fn logs_are_tried_where_they_go() {
 
 #[tokio::test]
 async fn spans_by_otlp_are_tried_by_otlp() {
-    let (sandbox, _task) = healthy(&[("SIDECARLESS_TRACES_TO", "xray-otlp")]).await;
+    let (sandbox, _task) = healthy(&[("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
     let checked = check(&sandbox).await;
-    assert_eq!(of(&checked, "xray:PutSpans").outcome, Outcome::Ok, "{checked:#?}");
+    assert_eq!(of(&checked, "xray:PutSpans").status, CheckStatus::Ok, "{checked:#?}");
     let xray = sandbox.aws.xray();
     assert_eq!((xray.otlp.len(), xray.documents.len()), (1, 0));
 }

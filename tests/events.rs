@@ -11,9 +11,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use sidecarless::collect::receive::{Encoding, Gate, Received, receive};
-use sidecarless::config::{Auth, values};
-use sidecarless::invocation::{Door, Invocation, Tick};
+use sidecarless::lambda::{Invocation, RequestOrigin, ScheduledRun};
+use sidecarless::receiver::{Authenticator, DecodedRequest, Encoding, decode_request};
+use sidecarless::settings::{Auth, values};
 
 /// Of `demo-token`, as events/README.md says.
 const TOKEN_SHA256: &str = "7c43ef5ae21d43ce2743f770c68e24def1a43ee2f416d2438410c8af7af2ff2c";
@@ -54,28 +54,32 @@ fn every_event_is_known() {
 
 #[test]
 fn each_event_is_what_its_name_says() {
-    let gate = Gate::new(Auth::Token, vec![values::sha256(TOKEN_SHA256).unwrap()]);
+    let gate = Authenticator::new(Auth::Token, vec![values::sha256(TOKEN_SHA256).unwrap()]);
     for (name, expected) in EVENTS {
         let event = std::fs::read_to_string(folder().join(name)).unwrap();
         let invocation = Invocation::parse(&event).unwrap();
         match (expected, invocation) {
             (Expected::Check, Invocation::Check) => {}
-            (Expected::Tick, Invocation::Tick(tick)) => {
-                assert_eq!(tick, Tick { scheduled_ms: Some(1_795_389_900_000) }, "{name}");
+            (Expected::Tick, Invocation::ScheduledRun(tick)) => {
+                assert_eq!(tick, ScheduledRun { scheduled_ms: Some(1_795_389_900_000) }, "{name}");
             }
-            (Expected::Messages(number), Invocation::Messages(messages)) => {
+            (Expected::Messages(number), Invocation::SqsMessages(messages)) => {
                 assert_eq!(messages.len(), number, "{name}");
-                assert!(messages.iter().all(|message| message.kind().as_deref() == Some("shard")), "{name}");
+                assert!(messages.iter().all(|message| message.message_type().as_deref() == Some("shard")), "{name}");
             }
-            (Expected::LogEvents, Invocation::LogEvents(_)) | (Expected::TaskChange, Invocation::TaskChange(_)) => {}
-            (expected, Invocation::Push(request)) => {
-                assert_eq!(request.door, Door::Url, "{name}");
-                let (number, wanted) = match (expected, receive(&request, &gate, false).unwrap()) {
-                    (Expected::Spans(wanted), Received::Traces(traces, Encoding::Protobuf)) => {
+            (Expected::LogEvents, Invocation::LogEvents(_))
+            | (Expected::TaskChange, Invocation::TaskStateChange(_)) => {}
+            (expected, Invocation::HttpRequest(request)) => {
+                assert_eq!(request.origin, RequestOrigin::HttpApi, "{name}");
+                let (number, wanted) = match (expected, decode_request(&request, &gate, false).unwrap()) {
+                    (Expected::Spans(wanted), DecodedRequest::Traces(traces, Encoding::Protobuf)) => {
                         let scopes = traces.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
                         (scopes.map(|scope| scope.spans.len()).sum::<usize>(), wanted)
                     }
-                    (Expected::Metrics(wanted), Received::Metrics { metrics, encoding: Encoding::Protobuf, .. }) => {
+                    (
+                        Expected::Metrics(wanted),
+                        DecodedRequest::Metrics { metrics, encoding: Encoding::Protobuf, .. },
+                    ) => {
                         let scopes = metrics.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
                         (scopes.map(|scope| scope.metrics.len()).sum::<usize>(), wanted)
                     }

@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use sidecarless::model::exposition::Format;
 use sidecarless::model::series::{Labels, SeriesBatch};
-use sidecarless::translate::exposition::page::{Line, Page};
-use sidecarless::translate::exposition::{Failed, FailedBecause, Report, Scrape, Scraped, SyntaxError, report, series};
+use sidecarless::translate::exposition::parser::{Entry, Parser};
+use sidecarless::translate::exposition::{
+    ExpositionError, ExpositionErrorKind, ScrapeCounts, ScrapeOptions, ScrapeReport, SyntaxError, report, series,
+};
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -22,12 +24,12 @@ fn read(page: &str, format: Format) -> Result<Vec<String>, String> {
 }
 
 fn read_bytes(bytes: &[u8], format: Format) -> Result<Vec<String>, String> {
-    let mut page = Page::new(bytes, format);
+    let mut page = Parser::new(bytes, format);
     let mut lines = Vec::new();
     while let Some(line) = page.line().map_err(|error| error.to_string())? {
         lines.push(match line {
-            Line::About(about) => format!("{} {:?}", about.family, about.fact),
-            Line::Sample(sample) => {
+            Entry::Metadata(about) => format!("{} {:?}", about.family, about.value),
+            Entry::Sample(sample) => {
                 let labels: Vec<_> = sample.labels.iter().map(|l| format!("{}={:?}", l.name, l.value)).collect();
                 let mut text = format!("{}{{{}}} {:?}", sample.name, labels.join(","), sample.value);
                 if let Some(timestamp_ms) = sample.timestamp_ms {
@@ -221,8 +223,8 @@ fn target() -> Labels {
     [("instance", "10.0.0.1:80"), ("job", "shop")].into_iter().collect()
 }
 
-fn scrape(target_labels: &Labels) -> Scrape<'_> {
-    Scrape { target_labels, honor_labels: false, honor_timestamps: true, sample_limit: None, at_ms: NOW }
+fn scrape(target_labels: &Labels) -> ScrapeOptions<'_> {
+    ScrapeOptions { target_labels, honor_labels: false, honor_timestamps: true, sample_limit: None, at_ms: NOW }
 }
 
 fn written(out: &SeriesBatch) -> Vec<String> {
@@ -271,7 +273,7 @@ fn with_honor_labels_the_page_s_labels_win_even_when_empty() {
         ("foo{zone=\"z\"} 1", "__name__=foo,instance=10.0.0.1:80,job=shop,zone=z 1@0"),
     ] {
         let mut out = SeriesBatch::default();
-        let scrape = Scrape { honor_labels: true, ..scrape(&target) };
+        let scrape = ScrapeOptions { honor_labels: true, ..scrape(&target) };
         series(page.as_bytes(), Format::Text, &scrape, &mut out).unwrap();
         assert_eq!(written(&out), [expected], "{page}");
     }
@@ -298,10 +300,13 @@ fn timestamps_count_only_when_they_are_honored_and_credible() {
     let mut out = SeriesBatch::default();
     let scraped = series(page.as_bytes(), Format::Text, &scrape(&target), &mut out).unwrap();
     assert_eq!(written(&out), ["__name__=a 1@-5", "__name__=b 2@0", "__name__=c 3@600000"]);
-    assert_eq!(scraped, Scraped { samples: 4, post_relabel: 4, series: 3, out_of_bounds: 1, ..Scraped::default() });
+    assert_eq!(
+        scraped,
+        ScrapeCounts { samples: 4, post_relabel: 4, series: 3, out_of_bounds: 1, ..ScrapeCounts::default() }
+    );
 
     let mut out = SeriesBatch::default();
-    let scrape = Scrape { honor_timestamps: false, ..scrape(&target) };
+    let scrape = ScrapeOptions { honor_timestamps: false, ..scrape(&target) };
     series(page.as_bytes(), Format::Text, &scrape, &mut out).unwrap();
     assert_eq!(written(&out), ["__name__=a 1@0", "__name__=b 2@0", "__name__=c 3@0", "__name__=d 4@0"]);
 }
@@ -328,11 +333,11 @@ fn a_failed_scrape_writes_nothing_and_says_how_far_it_came() {
         ("a 1\nb 2\nc 3\n".to_owned(), Some(2), "3 samples, and the limit is 2", 3),
     ] {
         let mut out = SeriesBatch::default();
-        let scrape = Scrape { sample_limit: limit, ..scrape(&target) };
-        let failed: Failed = series(page.as_bytes(), Format::Text, &scrape, &mut out).unwrap_err();
-        assert_eq!((failed.to_string().as_str(), failed.scraped.samples), (expected, samples));
+        let scrape = ScrapeOptions { sample_limit: limit, ..scrape(&target) };
+        let failed: ExpositionError = series(page.as_bytes(), Format::Text, &scrape, &mut out).unwrap_err();
+        assert_eq!((failed.to_string().as_str(), failed.counts.samples), (expected, samples));
         assert!(out.is_empty() && out.metadata().is_empty(), "{page:?}");
-        assert_eq!(matches!(failed.because, FailedBecause::SampleLimit { .. }), limit.is_some());
+        assert_eq!(matches!(failed.kind, ExpositionErrorKind::SampleLimit { .. }), limit.is_some());
     }
 }
 
@@ -340,9 +345,9 @@ fn a_failed_scrape_writes_nothing_and_says_how_far_it_came() {
 fn as_many_samples_as_the_limit_are_fine() {
     let target = target();
     let mut out = SeriesBatch::default();
-    let scrape = Scrape { sample_limit: Some(2), ..scrape(&target) };
+    let scrape = ScrapeOptions { sample_limit: Some(2), ..scrape(&target) };
     series(b"a 1\nb 2\n", Format::Text, &scrape, &mut out).unwrap();
-    assert_eq!(out.points(), 2);
+    assert_eq!(out.point_count(), 2);
 }
 
 #[test]
@@ -365,8 +370,8 @@ fn exemplars_are_written_when_no_receiver_can_mind_them() {
         let mut out = SeriesBatch::default();
         let scraped = series(page.as_bytes(), Format::OpenMetrics, &scrape(&target), &mut out).unwrap();
         let exemplars: Vec<_> = out.iter().flat_map(|series| series.exemplars()).collect();
-        assert_eq!(out.points(), 1, "the sample stays: {exemplar}");
-        assert_eq!((scraped.exemplars, scraped.exemplars_refused), if expected.is_some() { (1, 0) } else { (0, 1) });
+        assert_eq!(out.point_count(), 1, "the sample stays: {exemplar}");
+        assert_eq!((scraped.exemplars, scraped.exemplars_rejected), if expected.is_some() { (1, 0) } else { (0, 1) });
         let Some((labels, timestamp_ms)) = expected else {
             assert!(exemplars.is_empty(), "{exemplar}");
             continue;
@@ -419,7 +424,7 @@ fn a_page_of_nothing_but_families_is_described_in_part_and_read_in_full() {
 #[test]
 fn every_scrape_is_reported() {
     let target = target();
-    let went = Report {
+    let went = ScrapeReport {
         is_up: true,
         duration: Duration::from_millis(250),
         samples_scraped: 12,
@@ -439,7 +444,7 @@ fn every_scrape_is_reported() {
     assert_eq!(written(&out), expected);
 
     let mut out = SeriesBatch::default();
-    report(&Report { is_up: false, series_added: None, ..went }, &target, NOW, &mut out);
+    report(&ScrapeReport { is_up: false, series_added: None, ..went }, &target, NOW, &mut out);
     assert_eq!(out.len(), 4, "what is not known is not written");
     assert!(written(&out).contains(&format!("__name__=up,{labels} 0@0")));
 }
@@ -514,15 +519,15 @@ mod properties {
         proptest::collection::vec(sample, 0..6)
     }
 
-    fn owned(labels: &[sidecarless::translate::exposition::page::Label]) -> Vec<(String, String)> {
+    fn owned(labels: &[sidecarless::translate::exposition::parser::Label]) -> Vec<(String, String)> {
         labels.iter().map(|label| (label.name.to_string(), label.value.to_string())).collect()
     }
 
     fn reread(text: &str, format: Format) -> Result<Vec<Written>, SyntaxError> {
-        let mut page = Page::new(text.as_bytes(), format);
+        let mut page = Parser::new(text.as_bytes(), format);
         let mut samples = Vec::new();
         while let Some(line) = page.line()? {
-            let Line::Sample(sample) = line else { continue };
+            let Entry::Sample(sample) = line else { continue };
             samples.push(Written {
                 name: sample.name.to_string(),
                 labels: owned(sample.labels),
@@ -560,10 +565,10 @@ mod properties {
             let target: Labels = [("a", "1"), ("b", "2")].into_iter().collect();
             for format in [Format::Text, Format::OpenMetrics] {
                 let mut out = SeriesBatch::default();
-                let scrape = Scrape { honor_labels, ..scrape(&target) };
+                let scrape = ScrapeOptions { honor_labels, ..scrape(&target) };
                 match series(&bytes, format, &scrape, &mut out) {
                     Ok(scraped) => {
-                        prop_assert_eq!(scraped.samples, out.points() + scraped.duplicates + scraped.out_of_bounds);
+                        prop_assert_eq!(scraped.samples, out.point_count() + scraped.duplicates + scraped.out_of_bounds);
                     }
                     Err(_) => prop_assert!(out.is_empty()),
                 }

@@ -22,16 +22,16 @@ use futures_util::StreamExt as _;
 use prost::Message as _;
 use serde_json::{Value, json};
 use sidecarless::deadline::Deadline;
-use sidecarless::invocation::Event;
-use sidecarless::model::ledger::{Fate, Signal};
+use sidecarless::lambda::Event;
+use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 use sidecarless::model::remote_write::{Label, Sample, TimeSeries, WriteRequest};
-use sidecarless::model::segment::Document;
+use sidecarless::model::segment::SegmentDocument;
 use sidecarless::model::shard::Shard;
-use sidecarless::model::spool::{Cargo, Spooled};
+use sidecarless::model::spool::{Payload, SpoolMessage};
 
 use otlp_builder::{gauge, number, request, resource};
-use sandbox::http::{Answer, Fault, Heard};
+use sandbox::http::{Fault, RecordedRequest, StubResponse};
 use sandbox::task::{Task, closed_port};
 use sandbox::{Push, Sandbox};
 
@@ -57,7 +57,7 @@ enum Peer {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Ill {
+enum FaultKind {
     Refuses,
     Cuts,
     Hangs,
@@ -79,17 +79,17 @@ enum Trigger {
 }
 
 const PEERS: [Peer; 5] = [Peer::Amp, Peer::XRay, Peer::Ecs, Peer::Logs, Peer::Sqs];
-const ILLS: [Ill; 10] = [
-    Ill::Refuses,
-    Ill::Cuts,
-    Ill::Hangs,
-    Ill::S429,
-    Ill::S500,
-    Ill::S503,
-    Ill::S400,
-    Ill::S413,
-    Ill::Garbage,
-    Ill::Slow,
+const ILLS: [FaultKind; 10] = [
+    FaultKind::Refuses,
+    FaultKind::Cuts,
+    FaultKind::Hangs,
+    FaultKind::S429,
+    FaultKind::S500,
+    FaultKind::S503,
+    FaultKind::S400,
+    FaultKind::S413,
+    FaultKind::Garbage,
+    FaultKind::Slow,
 ];
 const TRIGGERS: [Trigger; 4] = [Trigger::Tick, Trigger::Push, Trigger::Shard, Trigger::Spool];
 
@@ -104,7 +104,7 @@ impl Peer {
         }
     }
 
-    fn hears(self) -> fn(&Heard) -> bool {
+    fn matches(self) -> fn(&RecordedRequest) -> bool {
         match self {
             Peer::Amp => |_| true,
             Peer::XRay => |heard| heard.path == "/TraceSegments",
@@ -115,35 +115,35 @@ impl Peer {
     }
 
     /// How an answer of this peer looks that says nothing but its status.
-    fn fault(self, ill: Ill) -> Option<Fault> {
+    fn fault(self, ill: FaultKind) -> Option<Fault> {
         let status = |status: u16| {
             let kind = if self == Peer::Amp { "text/plain" } else { "application/x-amz-json-1.1" };
             let body = if self == Peer::Amp { "no" } else { r#"{"__type":"SomeException","message":"no"}"# };
-            Fault::Answer(Answer::of(status, kind, body))
+            Fault::Answer(StubResponse::of(status, kind, body))
         };
         Some(match ill {
-            Ill::Refuses => return None,
-            Ill::Cuts => Fault::Answer(Answer::Cut),
-            Ill::Hangs => Fault::Answer(Answer::Hang),
-            Ill::S429 => status(429),
-            Ill::S500 => status(500),
-            Ill::S503 => Fault::Answer(Answer::Reply {
+            FaultKind::Refuses => return None,
+            FaultKind::Cuts => Fault::Answer(StubResponse::Cut),
+            FaultKind::Hangs => Fault::Answer(StubResponse::Hang),
+            FaultKind::S429 => status(429),
+            FaultKind::S500 => status(500),
+            FaultKind::S503 => Fault::Answer(StubResponse::Reply {
                 status: 503,
                 headers: vec![("retry-after", "1".into())],
                 body: b"busy".to_vec(),
             }),
-            Ill::S400 => status(400),
-            Ill::S413 => status(413),
-            Ill::Garbage => Fault::Answer(Answer::of(200, "application/json", [0xff, 0x00, 0x7b, 0x3c])),
-            Ill::Slow => Fault::Slow(Duration::from_secs(10)),
+            FaultKind::S400 => status(400),
+            FaultKind::S413 => status(413),
+            FaultKind::Garbage => Fault::Answer(StubResponse::of(200, "application/json", [0xff, 0x00, 0x7b, 0x3c])),
+            FaultKind::Slow => Fault::Slow(Duration::from_secs(10)),
         })
     }
 }
 
-impl Ill {
+impl FaultKind {
     /// Whether the same request would be refused again.
     fn is_for_good(self) -> bool {
-        matches!(self, Ill::S400 | Ill::S413)
+        matches!(self, FaultKind::S400 | FaultKind::S413)
     }
 }
 
@@ -152,9 +152,9 @@ impl Ill {
 /// - push: the status, and whether it names something that was refused;
 /// - tick: `done`, or `error` when Lambda counts one;
 /// - shard, spool: `done`, or `again` when the message comes back.
-fn expected(peer: Peer, ill: Ill, trigger: Trigger) -> &'static str {
+fn expected(peer: Peer, ill: FaultKind, trigger: Trigger) -> &'static str {
     // Any answer of 2xx is AMP's word that it has written the request; its body means nothing.
-    let is_taken = peer == Peer::Amp && ill == Ill::Garbage;
+    let is_taken = peer == Peer::Amp && ill == FaultKind::Garbage;
     match (peer, trigger) {
         (Peer::Amp | Peer::XRay, Trigger::Push) if ill.is_for_good() => "200 partial",
         (Peer::Amp | Peer::XRay, Trigger::Push) => "200",
@@ -170,24 +170,24 @@ fn expected(peer: Peer, ill: Ill, trigger: Trigger) -> &'static str {
 }
 
 /// Where the items of a cell must be in the end, as far as they came in at all.
-fn expected_fate(peer: Peer, ill: Ill, trigger: Trigger) -> Option<Fate> {
-    let is_ill = |fate: Fate| match (ill.is_for_good(), peer, ill) {
-        (true, ..) => Fate::Refused,
-        (false, Peer::Amp, Ill::Garbage) => Fate::Delivered,
+fn expected_fate(peer: Peer, ill: FaultKind, trigger: Trigger) -> Option<ItemStatus> {
+    let is_ill = |fate: ItemStatus| match (ill.is_for_good(), peer, ill) {
+        (true, ..) => ItemStatus::Rejected,
+        (false, Peer::Amp, FaultKind::Garbage) => ItemStatus::Delivered,
         _ => fate,
     };
     match (peer, trigger) {
         (Peer::Ecs, Trigger::Tick | Trigger::Shard) | (Peer::Sqs, Trigger::Spool) => None,
         (Peer::Amp, Trigger::Tick | Trigger::Shard | Trigger::Push) | (Peer::XRay, Trigger::Push) => {
-            Some(is_ill(Fate::Spooled))
+            Some(is_ill(ItemStatus::Spooled))
         }
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if ill.is_for_good() => Some(Fate::Dropped),
-        (Peer::Amp, Trigger::Spool) if ill == Ill::Garbage => Some(Fate::Redelivered),
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if ill.is_for_good() => Some(ItemStatus::DroppedFromSpool),
+        (Peer::Amp, Trigger::Spool) if ill == FaultKind::Garbage => Some(ItemStatus::Redelivered),
         (Peer::Amp | Peer::XRay, Trigger::Spool) => None,
-        (Peer::Sqs, Trigger::Tick) => Some(Fate::Lost),
-        (Peer::Sqs, Trigger::Push | Trigger::Shard) => Some(Fate::Refused),
-        (_, Trigger::Spool) => Some(Fate::Redelivered),
-        _ => Some(Fate::Delivered),
+        (Peer::Sqs, Trigger::Tick) => Some(ItemStatus::Dropped),
+        (Peer::Sqs, Trigger::Push | Trigger::Shard) => Some(ItemStatus::Rejected),
+        (_, Trigger::Spool) => Some(ItemStatus::Redelivered),
+        _ => Some(ItemStatus::Delivered),
     }
 }
 
@@ -199,20 +199,20 @@ struct Cell {
 }
 
 impl Cell {
-    async fn prepare(peer: Peer, ill: Ill, trigger: Trigger, task_port: u16) -> Self {
+    async fn prepare(peer: Peer, ill: FaultKind, trigger: Trigger, task_port: u16) -> Self {
         let nobody = format!("http://127.0.0.1:{}/api/v1/remote_write", closed_port().await);
         let mut settings = vec![SPOOL, ("SIDECARLESS_CLUSTERS", "shop"), ("SIDECARLESS_MAX_SAMPLE_AGE", "off")];
         match (peer, ill) {
-            (Peer::Amp, Ill::Refuses) => settings.push(("AWS_PROMETHEUS_ENDPOINT", &nobody)),
-            (Peer::XRay, Ill::Refuses) => settings.push(("AWS_ENDPOINT_URL_XRAY", &nobody)),
+            (Peer::Amp, FaultKind::Refuses) => settings.push(("AWS_PROMETHEUS_ENDPOINT", &nobody)),
+            (Peer::XRay, FaultKind::Refuses) => settings.push(("AWS_ENDPOINT_URL_XRAY", &nobody)),
             _ => {}
         }
-        let closed = peer.id().filter(|_| ill == Ill::Refuses);
+        let closed = peer.id().filter(|_| ill == FaultKind::Refuses);
         let sandbox = Sandbox::start_without(closed, &settings).await;
         sandbox.aws.ecs().add_task("shop", "cart", Some(task_port));
         match peer.fault(ill) {
             Some(fault) if peer == Peer::Amp => sandbox.amp.fail_always(fault),
-            Some(fault) => sandbox.aws.fail_always(peer.hears(), fault),
+            Some(fault) => sandbox.aws.fail_always(peer.matches(), fault),
             None => {}
         }
         if peer == Peer::Sqs {
@@ -226,14 +226,14 @@ impl Cell {
     fn event(&self) -> String {
         let is_for_xray = self.peer == Peer::XRay;
         match self.trigger {
-            Trigger::Tick => r#"{"sidecarless":"tick"}"#.to_owned(),
+            Trigger::Tick => r#"{"sidecarless":"scrape"}"#.to_owned(),
             Trigger::Push if is_for_xray => Sandbox::event(&Push::new("/v1/traces", &spans_of(3))),
             Trigger::Push => Sandbox::event(&Push::new("/v1/metrics", &gauges())),
             Trigger::Shard => {
                 let now_ms = Deadline::after(INVOCATION).started_ms();
                 message(Shard::new("shop".into(), vec![TASK_ARN.into()], now_ms).into_message())
             }
-            Trigger::Spool if is_for_xray => message(spooled(Cargo::Documents(documents()))),
+            Trigger::Spool if is_for_xray => message(spooled(Payload::Segments(documents()))),
             Trigger::Spool => message(spooled(write_request())),
         }
     }
@@ -259,16 +259,16 @@ impl Cell {
     }
 
     /// The accounts, and whether they say what happened.
-    fn audit(&self, fate: Option<Fate>) -> Result<(), String> {
+    fn audit(&self, fate: Option<ItemStatus>) -> Result<(), String> {
         let ledger = self.sandbox.pipeline.ledger();
         let unbalanced = ledger.unbalanced();
         if !unbalanced.is_empty() {
             return Err(format!("{unbalanced:?} are out of balance"));
         }
         let signal = if self.peer == Peer::XRay && matches!(self.trigger, Trigger::Push | Trigger::Spool) {
-            Signal::Segments
+            ItemKind::Segments
         } else {
-            Signal::Samples
+            ItemKind::Samples
         };
         let total = |fate| ledger.total(fate, signal);
         match fate {
@@ -277,14 +277,14 @@ impl Cell {
             _ => {}
         }
         let queue = self.sandbox.aws.sqs();
-        let kept = |body: &String| Spooled::parse(body).map_or(0, |spooled| spooled.cargo.items());
+        let kept = |body: &String| SpoolMessage::parse(body).map_or(0, |spooled| spooled.payload.items());
         let in_queue: u64 = queue.bodies.iter().map(kept).sum();
-        if in_queue != total(Fate::Spooled) {
+        if in_queue != total(ItemStatus::Spooled) {
             return Err(format!("{in_queue} {signal:?} are in the queue: {ledger:?}"));
         }
         let arrived = self.sandbox.amp.samples().len() as u64;
-        let delivered =
-            ledger.total(Fate::Delivered, Signal::Samples) + ledger.total(Fate::Redelivered, Signal::Samples);
+        let delivered = ledger.total(ItemStatus::Delivered, ItemKind::Samples)
+            + ledger.total(ItemStatus::Redelivered, ItemKind::Samples);
         // A workspace that answers with garbage, or one refusal for a request, says nothing of what it has written.
         if self.peer != Peer::Amp && arrived != delivered {
             return Err(format!("{arrived} samples have arrived: {ledger:?}"));
@@ -322,16 +322,16 @@ fn spans_of(count: u64) -> Vec<u8> {
     ExportTraceServiceRequest { resource_spans }.encode_to_vec()
 }
 
-fn documents() -> Vec<Document> {
+fn documents() -> Vec<SegmentDocument> {
     let document = |n: u64| {
         let (id, trace_id) = (format!("{n:016x}"), "1-65630000-000000000000000000000007".to_owned());
         let json = json!({"id": id, "trace_id": trace_id, "name": "cart", "start_time": 1.0, "end_time": 2.0});
-        Document::new(&json.to_string())
+        SegmentDocument::new(&json.to_string())
     };
     (1..=3).map(document).collect()
 }
 
-fn write_request() -> Cargo {
+fn write_request() -> Payload {
     let label = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
     let series = |name: &str| TimeSeries {
         labels: vec![label("__name__", name)],
@@ -340,11 +340,13 @@ fn write_request() -> Cargo {
     };
     let request = WriteRequest { timeseries: ["a", "b"].map(series).into(), metadata: Vec::new() };
     let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap().into();
-    Cargo::WriteRequest { is_v2: false, snappy, points: 2 }
+    Payload::RemoteWrite { is_v2: false, snappy, points: 2 }
 }
 
-fn spooled(cargo: Cargo) -> String {
-    Spooled { cargo, why: "503: busy".into(), first_ms: 1_795_389_900_000 }.into_messages().remove(0)
+fn spooled(cargo: Payload) -> String {
+    SpoolMessage { payload: cargo, error: "503: busy".into(), first_attempt_ms: 1_795_389_900_000 }
+        .into_messages()
+        .remove(0)
 }
 
 fn message(body: String) -> String {
@@ -356,7 +358,7 @@ fn message(body: String) -> String {
 }
 
 /// What is told in one cell, if that and the accounts are as they should be.
-async fn outcome(peer: Peer, ill: Ill, trigger: Trigger, port: u16) -> Result<&'static str, String> {
+async fn outcome(peer: Peer, ill: FaultKind, trigger: Trigger, port: u16) -> Result<&'static str, String> {
     let cell = Cell::prepare(peer, ill, trigger, port).await;
     let (told, expected) = (cell.run().await?, expected(peer, ill, trigger));
     if told != expected {
@@ -375,7 +377,7 @@ async fn everyone_is_told_the_truth_whatever_is_ill() {
             ILLS.into_iter().flat_map(move |ill| TRIGGERS.into_iter().map(move |trigger| (peer, ill, trigger)))
         });
         let left: Vec<_> = cells.filter(|cell| !matches!(outcomes.get(cell), Some(Ok(_)))).collect();
-        let run = |cell: (Peer, Ill, Trigger)| async move { (cell, outcome(cell.0, cell.1, cell.2, port).await) };
+        let run = |cell: (Peer, FaultKind, Trigger)| async move { (cell, outcome(cell.0, cell.1, cell.2, port).await) };
         let ran: Vec<_> = futures_util::stream::iter(left).map(run).buffer_unordered(at_once).collect().await;
         for ((peer, ill, trigger), outcome) in ran {
             if let Err(why) = &outcome {
@@ -415,16 +417,16 @@ async fn no_destination_is_asked_more_at_a_time_than_it_is_meant_to_be() {
         assert_eq!(sandbox.push(&push).await.status, 200, "{path}");
     }
     assert!(sandbox.amp.requests() > 12, "{} requests", sandbox.amp.requests());
-    assert_eq!((sandbox.amp.busiest(), sandbox.aws.busiest()), (8, 4));
+    assert_eq!((sandbox.amp.max_concurrency(), sandbox.aws.max_concurrency()), (8, 4));
 }
 
 #[tokio::test]
 async fn a_connection_that_died_while_the_function_was_frozen_costs_nothing() {
     let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_MAX_SAMPLE_AGE", "off")]).await;
     // One attempt is all that a message has, and a failure would keep it away for half a minute.
-    sandbox.amp.fail([Fault::Answer(Answer::Reset)]);
-    sandbox.aws.fail([Fault::Answer(Answer::Reset)]);
-    for cargo in [write_request(), Cargo::Documents(documents())] {
+    sandbox.amp.fail([Fault::Answer(StubResponse::Reset)]);
+    sandbox.aws.fail([Fault::Answer(StubResponse::Reset)]);
+    for cargo in [write_request(), Payload::Segments(documents())] {
         let deadline = Deadline::after(INVOCATION);
         let reply =
             sandbox.pipeline.handle(Event::parse(&message(spooled(cargo))), &deadline).await.unwrap().into_json();
@@ -435,7 +437,7 @@ async fn a_connection_that_died_while_the_function_was_frozen_costs_nothing() {
 
 #[tokio::test]
 async fn spans_for_the_otlp_endpoint_are_spooled_and_come_back() {
-    let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_TRACES_TO", "xray-otlp")]).await;
+    let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
     sandbox.aws.fail_always(|heard| heard.path == "/v1/traces", Fault::status(503, "busy"));
     let now_ns = u64::try_from(Deadline::after(INVOCATION).started_ms()).unwrap() * 1_000_000;
     let mut request = ExportTraceServiceRequest::decode(spans_of(3).as_slice()).unwrap();
@@ -459,14 +461,14 @@ async fn spans_for_the_otlp_endpoint_are_spooled_and_come_back() {
         "while it is known to be down nothing is tried"
     );
 
-    sandbox.aws.mend();
+    sandbox.aws.clear_faults();
     // Another environment, whose circuit is closed.
-    let fresh = Sandbox::start(&[("SIDECARLESS_TRACES_TO", "xray-otlp")]).await;
+    let fresh = Sandbox::start(&[("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
     let done =
         fresh.pipeline.handle(Event::parse(&message(body)), &Deadline::after(INVOCATION)).await.unwrap().into_json();
     assert_eq!(done, json!({"batchItemFailures": []}));
     let arrived = ExportTraceServiceRequest::decode(fresh.aws.xray().otlp[0].as_slice()).unwrap();
     assert_eq!(arrived.spans(), 3);
-    assert_eq!(fresh.pipeline.ledger().total(Fate::Redelivered, Signal::Spans), 3);
+    assert_eq!(fresh.pipeline.ledger().total(ItemStatus::Redelivered, ItemKind::Spans), 3);
     assert!(sandbox.pipeline.ledger().unbalanced().is_empty());
 }

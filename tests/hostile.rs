@@ -10,8 +10,8 @@
 )]
 
 #[expect(dead_code, reason = "tests of ticks use more of it")]
-#[path = "ecs/stand.rs"]
-mod stand;
+#[path = "ecs/fake_aws.rs"]
+mod fake_aws;
 
 #[allow(dead_code, reason = "other tests use more of it")]
 mod otlp_builder;
@@ -21,13 +21,13 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use fake_aws::FakeAws;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use otlp_builder::{attributes, gauge, number, request, resource};
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 use sidecarless::model::otlp::ExportMetricsServiceRequest;
-use stand::Stand;
 
 const TOKEN: &str = "right";
 /// SHA-256 of it.
@@ -40,13 +40,13 @@ const PEAK_KB: u64 = 192 << 10;
 const EVENT_BYTES: usize = 6 << 20;
 
 /// A request to the Function URL.
-struct Knock {
+struct HostileRequest {
     path: String,
     headers: Map<String, Value>,
     body: Value,
 }
 
-impl Knock {
+impl HostileRequest {
     fn new(path: &str, body: &[u8]) -> Self {
         let headers = json!({"content-type": "application/x-protobuf", "authorization": format!("Bearer {TOKEN}")});
         let Value::Object(headers) = headers else { unreachable!() };
@@ -151,73 +151,81 @@ fn noise(bytes: usize) -> Vec<u8> {
 }
 
 /// Everything that is tried, with the status that it gets.
-fn knocks() -> Vec<(String, Knock, u64)> {
+fn hostile_requests() -> Vec<(String, HostileRequest, u64)> {
     let good = one_gauge().encode_to_vec();
     let largest = EVENT_BYTES / 4 * 3 - 4096;
-    let mut knocks: Vec<(String, Knock, u64)> = Vec::new();
-    let mut knock = |case: &str, knock: Knock, status: u64| knocks.push((case.to_owned(), knock, status));
+    let mut knocks: Vec<(String, HostileRequest, u64)> = Vec::new();
+    let mut knock = |case: &str, knock: HostileRequest, status: u64| knocks.push((case.to_owned(), knock, status));
 
     for cut in [1, 2, 3, good.len() / 2, good.len() - 1] {
-        knock(&format!("cut after {cut} bytes"), Knock::metrics(&good[..cut]), 400);
+        knock(&format!("cut after {cut} bytes"), HostileRequest::metrics(&good[..cut]), 400);
     }
     let zipped = gzip(&good);
     for cut in [3, 10, zipped.len() / 2, zipped.len() - 1] {
-        knock(&format!("gzip cut after {cut} bytes"), Knock::metrics(&zipped[..cut]), 400);
+        knock(&format!("gzip cut after {cut} bytes"), HostileRequest::metrics(&zipped[..cut]), 400);
     }
     for (depth, status) in [(10, 200), (1_000, 400), (1_000_000, 400)] {
-        knock(&format!("lists in lists, {depth} deep"), Knock::metrics(&lists(depth)), status);
+        knock(&format!("lists in lists, {depth} deep"), HostileRequest::metrics(&lists(depth)), status);
     }
     let unknown = nested([0x7a].into_iter().cycle().take(1_000_000));
-    knock("unknown fields, a million deep", Knock::metrics(&unknown), 200);
+    knock("unknown fields, a million deep", HostileRequest::metrics(&unknown), 200);
     for (open, name) in [("[", "lists"), (r#"{"a":"#, "objects"), (r#"{"resourceMetrics":["#, "messages")] {
-        knock(&format!("JSON: {name} without end"), Knock::json(&open.repeat(100_000)), 400);
+        knock(&format!("JSON: {name} without end"), HostileRequest::json(&open.repeat(100_000)), 400);
     }
     knock(
         "JSON: a number of a megabyte",
-        Knock::json(&format!(r#"{{"resourceMetrics":{}}}"#, "9".repeat(1 << 20))),
+        HostileRequest::json(&format!(r#"{{"resourceMetrics":{}}}"#, "9".repeat(1 << 20))),
         400,
     );
-    knock("JSON: a name of four megabytes", Knock::json(&format!(r#"{{"{}":1}}"#, "x".repeat(4 << 20))), 200);
-    knock("JSON: half of a surrogate pair", Knock::json(r#"{"resourceMetrics":[{"schemaUrl":"\ud800"}]}"#), 400);
-    knock("JSON: NUL", Knock::json("\0"), 400);
+    knock("JSON: a name of four megabytes", HostileRequest::json(&format!(r#"{{"{}":1}}"#, "x".repeat(4 << 20))), 200);
+    knock(
+        "JSON: half of a surrogate pair",
+        HostileRequest::json(r#"{"resourceMetrics":[{"schemaUrl":"\ud800"}]}"#),
+        400,
+    );
+    knock("JSON: NUL", HostileRequest::json("\0"), 400);
 
-    knock("the largest garbage", Knock::metrics(&noise(largest)), 400);
-    knock("the largest garbage as JSON", Knock::json(&"{".repeat(largest)), 413);
-    knock("the most empty points", Knock::metrics(&nested_points(largest / 4)), 413);
+    knock("the largest garbage", HostileRequest::metrics(&noise(largest)), 400);
+    knock("the largest garbage as JSON", HostileRequest::json(&"{".repeat(largest)), 413);
+    knock("the most empty points", HostileRequest::metrics(&nested_points(largest / 4)), 413);
     let long = "x".repeat(4 << 20);
     let long = request(attributes(&[("service.name", long.as_str().into())]), None, one_metric()).encode_to_vec();
-    knock("a value of four megabytes", Knock::metrics(&long), 200);
-    knock("10,000 resources", Knock::metrics(&resources(10_000)), 200);
+    knock("a value of four megabytes", HostileRequest::metrics(&long), 200);
+    knock("10,000 resources", HostileRequest::metrics(&resources(10_000)), 200);
 
-    knock("a gzip bomb", Knock::metrics(&gzip(&vec![0; 1 << 26])), 413);
-    knock("a gzip bomb in a thousand members", Knock::metrics(&gzip(&vec![0; 1 << 16]).repeat(1_000)), 413);
-    knock("a zstd bomb", Knock::metrics(&zstd_bomb(100_000)), 413);
-    knock("a zstd bomb in a hundred frames", Knock::metrics(&zstd_bomb(2).repeat(100)), 413);
-    knock("zstd frames of nothing, by the hundred thousand", Knock::metrics(&zstd_of_nothing().repeat(100_000)), 400);
-    knock("a zstd window of two terabytes", Knock::metrics(&[0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 1, 0, 0]), 400);
-    knock("gzip in gzip", Knock::metrics(&gzip(&gzip(&good))), 400);
+    knock("a gzip bomb", HostileRequest::metrics(&gzip(&vec![0; 1 << 26])), 413);
+    knock("a gzip bomb in a thousand members", HostileRequest::metrics(&gzip(&vec![0; 1 << 16]).repeat(1_000)), 413);
+    knock("a zstd bomb", HostileRequest::metrics(&zstd_bomb(100_000)), 413);
+    knock("a zstd bomb in a hundred frames", HostileRequest::metrics(&zstd_bomb(2).repeat(100)), 413);
+    knock(
+        "zstd frames of nothing, by the hundred thousand",
+        HostileRequest::metrics(&zstd_of_nothing().repeat(100_000)),
+        400,
+    );
+    knock("a zstd window of two terabytes", HostileRequest::metrics(&[0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 1, 0, 0]), 400);
+    knock("gzip in gzip", HostileRequest::metrics(&gzip(&gzip(&good))), 400);
 
-    knock("base64 with rubbish", Knock::raw("CgIK\u{0}AA=="), 400);
-    knock("base64 with a line break", Knock::raw("CgIK\nAA=="), 400);
-    knock("base64 without its end", Knock::raw("CgIKA"), 400);
-    knock("base64 of another alphabet", Knock::raw("_-_-"), 400);
-    knock("no body", Knock { body: Value::Null, ..Knock::metrics(&[]) }, 200);
+    knock("base64 with rubbish", HostileRequest::raw("CgIK\u{0}AA=="), 400);
+    knock("base64 with a line break", HostileRequest::raw("CgIK\nAA=="), 400);
+    knock("base64 without its end", HostileRequest::raw("CgIKA"), 400);
+    knock("base64 of another alphabet", HostileRequest::raw("_-_-"), 400);
+    knock("no body", HostileRequest { body: Value::Null, ..HostileRequest::metrics(&[]) }, 200);
 
     for (case, name) in
         [("UTF-8 cut in a name", &b"queue\xe2\x82"[..]), ("Latin-1 in a name", b"caf\xe9"), ("NUL in a name", b"a\0b")]
     {
         let mut broken = one_gauge();
         broken.resource_metrics[0].scope_metrics[0].metrics[0].name = name.to_vec().into();
-        knock(case, Knock::metrics(&broken.encode_to_vec()), 200);
+        knock(case, HostileRequest::metrics(&broken.encode_to_vec()), 200);
     }
 
-    let mut flood = Knock::metrics(&good);
+    let mut flood = HostileRequest::metrics(&good);
     for number in 0..20_000 {
         flood = flood.with(&format!("x-header-{number}"), "value");
     }
     knock("20,000 headers", flood, 200);
-    knock("a header of a megabyte", Knock::metrics(&good).with("x-long", &"v".repeat(1 << 20)), 200);
-    knock("headers that are no text", Knock::metrics(&good).with("content-type", "\u{1}\u{7f}é"), 200);
+    knock("a header of a megabyte", HostileRequest::metrics(&good).with("x-long", &"v".repeat(1 << 20)), 200);
+    knock("headers that are no text", HostileRequest::metrics(&good).with("content-type", "\u{1}\u{7f}é"), 200);
 
     for (case, authorization) in [
         ("a token with a letter more", "Bearer rightt".to_owned()),
@@ -231,7 +239,7 @@ fn knocks() -> Vec<(String, Knock, u64)> {
         ("another scheme", "Basic right".into()),
         ("nothing", String::new()),
     ] {
-        knock(case, Knock::metrics(&noise(1_000)).with("authorization", &authorization), 401);
+        knock(case, HostileRequest::metrics(&noise(1_000)).with("authorization", &authorization), 401);
     }
 
     for (path, status) in [
@@ -250,9 +258,9 @@ fn knocks() -> Vec<(String, Knock, u64)> {
         ("/v1/logs", 404),
         ("/", 405),
     ] {
-        knock(&format!("the path {path:?}"), Knock::new(path, &good), status);
+        knock(&format!("the path {path:?}"), HostileRequest::new(path, &good), status);
     }
-    knock("a path of a megabyte", Knock::new(&format!("/{}", "a".repeat(1 << 20)), &good), 404);
+    knock("a path of a megabyte", HostileRequest::new(&format!("/{}", "a".repeat(1 << 20)), &good), 404);
     knocks
 }
 
@@ -275,13 +283,13 @@ fn nested_points(count: usize) -> Vec<u8> {
 
 #[test]
 fn whatever_is_sent_is_answered_and_the_next_good_push_is_taken() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let limits =
         [("SIDECARLESS_TOKENS_SHA256", HASH), ("SIDECARLESS_MAX_SAMPLE_AGE", "off"), ("SIDECARLESS_LOG", "error")];
     stand.start(&limits);
-    let good = Knock::metrics(&one_gauge().encode_to_vec()).event();
+    let good = HostileRequest::metrics(&one_gauge().encode_to_vec()).event();
     let mut statuses: BTreeMap<u64, usize> = BTreeMap::new();
-    let knocks = knocks();
+    let knocks = hostile_requests();
     let mut surprises: Vec<String> = Vec::new();
     for (case, knock, expected) in &knocks {
         let reply = stand.invoke(&knock.event());

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use serde_json::json;
 use sidecarless::deadline::Deadline;
-use sidecarless::invocation::Event;
+use sidecarless::lambda::Event;
 use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 
 use otlp_builder::{attributes, gauge, number, request, resource, summary};
@@ -37,12 +37,12 @@ const SHOP: (&str, &str) = ("SIDECARLESS_CLUSTERS", "shop");
 
 /// What AMP and X-Ray would hold: a value for each series and time, a document for each id.
 #[derive(Debug, Default, PartialEq)]
-struct Kept {
+struct StoredData {
     samples: BTreeMap<(String, i64), u64>,
     documents: BTreeMap<String, String>,
 }
 
-impl Kept {
+impl StoredData {
     /// Panics where something is said twice in different ways.
     fn of(sandbox: &Sandbox) -> Self {
         let mut kept = Self::default();
@@ -103,12 +103,12 @@ async fn a_push_that_is_sent_again_changes_nothing() {
         let event = Sandbox::event(&Push::new(path, &body));
         let sandbox = Sandbox::start(&[ANY_AGE]).await;
         invoke(&sandbox, &event).await;
-        let once = Kept::of(&sandbox);
+        let once = StoredData::of(&sandbox);
         assert!(once.samples.len() + once.documents.len() > 12, "{path}: {once:?}");
         for _ in 0..3 {
             invoke(&sandbox, &event).await;
         }
-        assert_eq!(Kept::of(&sandbox), once, "{path}");
+        assert_eq!(StoredData::of(&sandbox), once, "{path}");
     }
 }
 
@@ -118,7 +118,7 @@ async fn a_push_that_half_of_was_taken_is_completed_by_the_next() {
     let event = Sandbox::event(&Push::new("/v1/traces", &body));
     let whole = Sandbox::start(&[]).await;
     invoke(&whole, &event).await;
-    let ids: BTreeSet<String> = Kept::of(&whole).documents.into_keys().collect();
+    let ids: BTreeSet<String> = StoredData::of(&whole).documents.into_keys().collect();
 
     let sandbox = Sandbox::start(&[]).await;
     for id in ids.iter().take(5) {
@@ -126,10 +126,10 @@ async fn a_push_that_half_of_was_taken_is_completed_by_the_next() {
     }
     let push = Push { time: Duration::from_secs(1), ..Push::new("/v1/traces", &body) };
     assert_eq!(sandbox.push(&push).await.status, 503, "the client sends all of it again");
-    assert_eq!(Kept::of(&sandbox).documents.len(), ids.len() - 5);
+    assert_eq!(StoredData::of(&sandbox).documents.len(), ids.len() - 5);
     sandbox.aws.xray().unprocessed.clear();
     assert_eq!(sandbox.push(&push).await.status, 200);
-    assert_eq!(Kept::of(&sandbox), Kept::of(&whole));
+    assert_eq!(StoredData::of(&sandbox), StoredData::of(&whole));
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_message_that_is_delivered_again_changes_nothing() {
     let later = Sandbox::start(&[ANY_AGE]).await;
     for _ in 0..3 {
         invoke(&later, &messages(&bodies)).await;
-        assert_eq!(Kept::of(&later), Kept::of(&direct), "as if it had never waited");
+        assert_eq!(StoredData::of(&later), StoredData::of(&direct), "as if it had never waited");
     }
 }
 
@@ -159,12 +159,12 @@ async fn scrapes_carry_their_own_times_so_that_a_tick_or_shard_that_comes_again_
     let task = Task::start().await;
     // From one task on a tick sends messages; with all inline it scrapes itself.
     for inline in ["300", "0"] {
-        let sandbox = Sandbox::start(&[SHOP, SPOOL, ("SIDECARLESS_INLINE_TASKS", inline)]).await;
+        let sandbox = Sandbox::start(&[SHOP, SPOOL, ("SIDECARLESS_MAX_INLINE_TASKS", inline)]).await;
         for _ in 0..3 {
             sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
         }
         for _ in 0..2 {
-            invoke(&sandbox, r#"{"sidecarless":"tick","at":"2026-11-22T23:25:00Z"}"#).await;
+            invoke(&sandbox, r#"{"sidecarless":"scrape","at":"2026-11-22T23:25:00Z"}"#).await;
         }
         let shards = sandbox.aws.sqs().bodies.clone();
         for _ in 0..2 {
@@ -173,7 +173,7 @@ async fn scrapes_carry_their_own_times_so_that_a_tick_or_shard_that_comes_again_
             }
         }
         // Each scrape has its own time: what comes again is one more scrape, and no second value of one.
-        let kept = Kept::of(&sandbox);
+        let kept = StoredData::of(&sandbox);
         let series: BTreeSet<&String> = kept.samples.keys().map(|(series, _)| series).collect();
         let up = series.iter().filter(|series| series.contains("\"__name__\": \"up\"")).count();
         assert_eq!(up, 3, "inline {inline}: one series for each target, however often it is scraped");

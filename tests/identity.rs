@@ -146,7 +146,7 @@ async fn an_ecs_that_does_not_answer_costs_no_telemetry() {
         if denied {
             sandbox.aws.ecs().denied.push("shop".into());
         } else {
-            sandbox.aws.fail(vec![Fault::Answer(sandbox::http::Answer::Hang); 10]);
+            sandbox.aws.fail(vec![Fault::Answer(sandbox::http::StubResponse::Hang); 10]);
         }
         let (body, caller) = (metrics(&[("service.name", "mine")]), session("cart", &a));
         assert_eq!(labels_of(&sandbox, &body, Some(&caller)).await["service_name"], "mine");

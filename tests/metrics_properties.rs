@@ -22,11 +22,13 @@ use sidecarless::model::otlp::{
 use sidecarless::model::remote_write::{WriteRequest, encode_metadata, encode_series};
 use sidecarless::model::remote_write_v2::{self, RequestBuilder};
 use sidecarless::model::series::{SeriesBatch, SeriesView};
+use sidecarless::rules::relabel::Rules;
 use sidecarless::translate::Compat;
 use sidecarless::translate::limits;
-use sidecarless::translate::metrics::{Delta, ExponentialAs, Options, Outcome, Sender, series};
+use sidecarless::translate::metrics::{
+    ClientIdentity, DeltaPolicy, ExponentialHistogramFormat, Options, TranslationResult, series,
+};
 use sidecarless::translate::names::{Naming, is_legacy_label, is_legacy_metric};
-use sidecarless::translate::relabel::Rules;
 
 const NANOS: u64 = 1_700_000_000_000_000_000;
 const NOW_MS: i64 = 1_700_000_000_500;
@@ -217,10 +219,10 @@ fn request() -> impl Strategy<Value = ExportMetricsServiceRequest> {
 fn options() -> impl Strategy<Value = Options> {
     (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
         |(is_adot, resource_labels, classic, as_is, created, ages)| Options {
-            naming: Naming { compat: if is_adot { Compat::Adot } else { Compat::Best }, ..Naming::default() },
+            naming: Naming { compat: if is_adot { Compat::Adot } else { Compat::Corrected }, ..Naming::default() },
             resource_labels,
-            exponential: if classic { ExponentialAs::Classic } else { ExponentialAs::Native },
-            delta: if as_is { Delta::AsIs } else { Delta::Refuse },
+            exponential: if classic { ExponentialHistogramFormat::Classic } else { ExponentialHistogramFormat::Native },
+            delta: if as_is { DeltaPolicy::Keep } else { DeltaPolicy::Reject },
             created,
             max_age_ms: ages.then_some(3_600_000),
             external_labels: vec![("cluster".into(), "c".into()), ("a_b".into(), "x".into())],
@@ -229,9 +231,9 @@ fn options() -> impl Strategy<Value = Options> {
     )
 }
 
-fn translated(request: &ExportMetricsServiceRequest, options: &Options) -> (SeriesBatch, Outcome) {
+fn translated(request: &ExportMetricsServiceRequest, options: &Options) -> (SeriesBatch, TranslationResult) {
     let mut batch = SeriesBatch::default();
-    let sender = Sender { instance: Some("sender".into()) };
+    let sender = ClientIdentity { instance: Some("sender".into()) };
     let outcome = series(request, options, &sender, NOW_MS, &mut batch);
     (batch, outcome)
 }
@@ -243,7 +245,7 @@ fn assert_is_sound(series: SeriesView<'_>) {
     assert!(series.label("__name__").is_some_and(is_legacy_metric), "{labels:?}");
     assert!(!series.samples().is_empty() || !series.histograms().is_empty(), "no empty series: {labels:?}");
     assert!(series.samples().windows(2).all(|pair| pair[0].timestamp_ms < pair[1].timestamp_ms), "in order of time");
-    assert_eq!(limits::broken_limit(series.labels()), None);
+    assert_eq!(limits::exceeded_limit(series.labels()), None);
     for exemplar in series.exemplars() {
         assert!(!exemplar.labels.is_empty() && exemplar.timestamp_ms != 0);
     }
@@ -332,8 +334,8 @@ proptest! {
     #[test]
     fn every_point_is_accounted_for_and_every_series_is_sound(request in request(), options in options()) {
         let (batch, outcome) = translated(&request, &options);
-        prop_assert_eq!(outcome.received, outcome.written + outcome.refused.total());
-        prop_assert_eq!(batch.points(), batch.iter().map(|s| (s.samples().len() + s.histograms().len()) as u64).sum::<u64>());
+        prop_assert_eq!(outcome.received, outcome.written + outcome.rejected.total());
+        prop_assert_eq!(batch.point_count(), batch.iter().map(|s| (s.samples().len() + s.histograms().len()) as u64).sum::<u64>());
         batch.iter().for_each(assert_is_sound);
     }
 
@@ -381,9 +383,9 @@ proptest! {
     fn rules_lose_no_point_uncounted(request in request(), options in options()) {
         let (batch, _) = translated(&request, &options);
         let rules = Rules::parse("drop m*; drop-label a*; hash-label b; max-series 5").expect("rules");
-        let points = batch.points();
+        let points = batch.point_count();
         let applied = rules.apply(batch);
-        prop_assert_eq!(points, applied.batch.points() + applied.filtered + applied.refused.total() + applied.notes.total());
+        prop_assert_eq!(points, applied.batch.point_count() + applied.filtered + applied.rejected.total() + applied.warnings.total());
         applied.batch.iter().for_each(assert_is_sound);
     }
 
@@ -391,7 +393,7 @@ proptest! {
     fn bytes_that_decode_never_panic(bytes in vec(any::<u8>(), 0..200), options in options()) {
         if let Ok(request) = ExportMetricsServiceRequest::decode(bytes.as_slice()) {
             let (_, outcome) = translated(&request, &options);
-            prop_assert_eq!(outcome.received, outcome.written + outcome.refused.total());
+            prop_assert_eq!(outcome.received, outcome.written + outcome.rejected.total());
         }
     }
 

@@ -21,7 +21,7 @@ use sidecarless::model::otlp::ExportMetricsServiceRequest;
 use sidecarless::model::remote_write::{BucketSpan, WriteRequest, encode_series};
 use sidecarless::model::series::SeriesBatch;
 use sidecarless::translate::Compat;
-use sidecarless::translate::metrics::{Options, Sender, series};
+use sidecarless::translate::metrics::{ClientIdentity, Options, series};
 use sidecarless::translate::names::Naming;
 
 /// The exporter's faults that no mode copies, and the recordings that show them.
@@ -163,8 +163,8 @@ fn buckets(spans: &[BucketSpan], deltas: &[i64]) -> Value {
 /// The series of a request in the form of the recordings.
 fn ours(request: &ExportMetricsServiceRequest, compat: Compat) -> Vec<Value> {
     let mut batch = SeriesBatch::default();
-    let outcome = series(request, &options(compat), &Sender::default(), 0, &mut batch);
-    assert_eq!(outcome.received, outcome.written + outcome.refused.total());
+    let outcome = series(request, &options(compat), &ClientIdentity::default(), 0, &mut batch);
+    assert_eq!(outcome.received, outcome.written + outcome.rejected.total());
     let mut body = Vec::new();
     batch.iter().for_each(|series| encode_series(series, &mut body));
     let request = WriteRequest::decode(body.as_slice()).expect("prost reads what we encode");
@@ -209,7 +209,7 @@ fn adot_mode_writes_what_the_exporter_wrote() {
 #[test]
 fn best_mode_departs_only_where_the_exporter_is_wrong() {
     let departures: Vec<_> = DEPARTURES.iter().chain(BEST_DEPARTURES).copied().collect();
-    compare(Compat::Best, &departures);
+    compare(Compat::Corrected, &departures);
 }
 
 fn compare(compat: Compat, departures: &[(&str, &[&str])]) {

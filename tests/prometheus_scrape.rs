@@ -19,7 +19,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sandbox::Sandbox;
 use sandbox::ecs::NewTask;
-use sandbox::http::{Answer, Heard};
+use sandbox::http::{RecordedRequest, StubResponse};
 use sandbox::task::{Task, closed_port};
 use sidecarless::deadline::Deadline;
 use sidecarless::model::series::STALE_NAN;
@@ -29,24 +29,24 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 /// A task whose page says what a cell holds.
 struct Page {
-    answer: Arc<Mutex<Answer>>,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    answer: Arc<Mutex<StubResponse>>,
+    heard: Arc<Mutex<Vec<RecordedRequest>>>,
     task: Task,
 }
 
 impl Page {
-    async fn saying(answer: Answer) -> Self {
+    async fn saying(answer: StubResponse) -> Self {
         let (answer, heard) = (Arc::new(Mutex::new(answer)), Arc::default());
-        let task = Task::saying(Arc::clone(&answer), Arc::clone(&heard)).await;
+        let task = Task::with_documents(Arc::clone(&answer), Arc::clone(&heard)).await;
         Self { answer, heard, task }
     }
 
     async fn text(page: &str) -> Self {
-        Self::saying(Answer::of(200, TEXT, page)).await
+        Self::saying(StubResponse::of(200, TEXT, page)).await
     }
 
     fn says(&self, page: &str) {
-        *self.answer.lock().unwrap() = Answer::of(200, TEXT, page);
+        *self.answer.lock().unwrap() = StubResponse::of(200, TEXT, page);
     }
 }
 
@@ -72,7 +72,7 @@ async fn a_page_becomes_series_with_the_identity_of_its_task() {
     let sandbox = Sandbox::start(&[]).await;
     let page = "# TYPE jobs counter\njobs_total{queue=\"mail\",service=\"own\"} 7 # {trace_id=\"a1\"} 1 1.5\n# EOF\n";
     let headers = vec![("content-type", OPENMETRICS.into()), ("content-encoding", "gzip".into())];
-    let page = Page::saying(Answer::Reply { status: 200, headers, body: gzip(page) }).await;
+    let page = Page::saying(StubResponse::Reply { status: 200, headers, body: gzip(page) }).await;
     let id = add(&sandbox, "cart", page.task.port());
 
     let summary = sandbox.tick().await.unwrap();
@@ -107,21 +107,21 @@ async fn a_page_becomes_series_with_the_identity_of_its_task() {
 
 #[tokio::test]
 async fn a_page_that_cannot_be_read_is_down_whole_and_costs_no_other() {
-    let redirect = Answer::Reply { status: 302, headers: vec![("location", "/other".into())], body: Vec::new() };
-    let broken_gzip = Answer::of(200, TEXT, gzip("a 1\n")[..12].to_vec());
-    let bomb = Answer::of(200, TEXT, gzip(&format!("# {}\n", "x".repeat(2 << 20))));
+    let redirect = StubResponse::Reply { status: 302, headers: vec![("location", "/other".into())], body: Vec::new() };
+    let broken_gzip = StubResponse::of(200, TEXT, gzip("a 1\n")[..12].to_vec());
+    let bomb = StubResponse::of(200, TEXT, gzip(&format!("# {}\n", "x".repeat(2 << 20))));
     for (case, answer) in [
-        ("a broken line", Answer::of(200, TEXT, "a 1\nb {\nc 3\n")),
-        ("no end", Answer::of(200, OPENMETRICS, "a 1\n")),
-        ("more samples than the limit", Answer::of(200, TEXT, "a 1\nb 2\nc 3\nd 4\n")),
-        ("more bytes than the limit", Answer::of(200, TEXT, format!("# {}\n", "x".repeat(2 << 20)))),
+        ("a broken line", StubResponse::of(200, TEXT, "a 1\nb {\nc 3\n")),
+        ("no end", StubResponse::of(200, OPENMETRICS, "a 1\n")),
+        ("more samples than the limit", StubResponse::of(200, TEXT, "a 1\nb 2\nc 3\nd 4\n")),
+        ("more bytes than the limit", StubResponse::of(200, TEXT, format!("# {}\n", "x".repeat(2 << 20)))),
         ("more bytes once it is inflated", bomb),
-        ("a body without end", Answer::Endless),
+        ("a body without end", StubResponse::Endless),
         ("gzip that breaks off", broken_gzip),
         ("a redirect", redirect),
-        ("an error", Answer::of(500, TEXT, "a 1\n")),
-        ("a reset connection", Answer::Reset),
-        ("silence", Answer::Hang),
+        ("an error", StubResponse::of(500, TEXT, "a 1\n")),
+        ("a reset connection", StubResponse::Reset),
+        ("silence", StubResponse::Hang),
     ] {
         let limits = [
             ("SIDECARLESS_SCRAPE_SAMPLE_LIMIT", "3"),
@@ -151,7 +151,7 @@ const HANGING: usize = 70;
 #[tokio::test]
 async fn pages_that_hang_hold_up_no_stats() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
-    let (hanging, stats) = (Page::saying(Answer::Hang).await, Task::start().await);
+    let (hanging, stats) = (Page::saying(StubResponse::Hang).await, Task::start().await);
     for number in 0..HANGING {
         add(&sandbox, &format!("hanging-{number}"), hanging.task.port());
     }
@@ -186,7 +186,7 @@ async fn series_that_leave_a_page_are_ended_and_new_ones_counted() {
     assert_eq!(values(&sandbox, "b"), ["2", "ended"]);
     assert_eq!(values(&sandbox, "a"), ["1", "1"]);
 
-    *page.answer.lock().unwrap() = Answer::Reset;
+    *page.answer.lock().unwrap() = StubResponse::Reset;
     sandbox.tick().await.unwrap();
     for (name, expected) in [("a", vec!["1", "1", "ended"]), ("c", vec!["3", "ended"]), ("up", vec!["1", "1", "0"])] {
         assert_eq!(values(&sandbox, name), expected, "{name}");
@@ -258,7 +258,7 @@ async fn every_target_that_is_dropped_says_why() {
 
     let list = sandbox.pipeline.targets(&Deadline::after(Duration::from_secs(20))).await;
     let problems: Vec<(String, usize)> =
-        list.targets.iter().map(|target| (target.family.clone(), target.problems.len())).collect();
+        list.targets.iter().map(|target| (target.family.clone(), target.errors.len())).collect();
     let expected = [("both", 2), ("path", 1), ("well", 0), ("word", 1)].map(|(family, n)| (family.to_owned(), n));
     assert_eq!(problems, expected);
 }

@@ -17,7 +17,9 @@ use otlp_builder::{
 use sidecarless::model::otlp::{ExportMetricsServiceRequest, Metric, Temporality};
 use sidecarless::model::series::{STALE_NAN, SeriesBatch, SeriesView};
 use sidecarless::translate::Compat;
-use sidecarless::translate::metrics::{Delta, ExponentialAs, Options, Outcome, Sender, series};
+use sidecarless::translate::metrics::{
+    ClientIdentity, DeltaPolicy, ExponentialHistogramFormat, Options, TranslationResult, series,
+};
 use sidecarless::translate::names::{Naming, Strategy};
 use std::io::Write as _;
 
@@ -70,10 +72,10 @@ fn line(series: SeriesView<'_>) -> String {
     line
 }
 
-fn translate(request: &ExportMetricsServiceRequest, options: &Options) -> (Vec<String>, Outcome) {
+fn translate(request: &ExportMetricsServiceRequest, options: &Options) -> (Vec<String>, TranslationResult) {
     let mut batch = SeriesBatch::default();
-    let outcome = series(request, options, &Sender::default(), NOW_MS, &mut batch);
-    assert_eq!(outcome.received, outcome.written + outcome.refused.total(), "every point is accounted for");
+    let outcome = series(request, options, &ClientIdentity::default(), NOW_MS, &mut batch);
+    assert_eq!(outcome.received, outcome.written + outcome.rejected.total(), "every point is accounted for");
     let mut lines: Vec<String> = batch.iter().map(line).collect();
     lines.sort();
     (lines, outcome)
@@ -379,7 +381,7 @@ fn histograms() -> Vec<Row> {
 
 fn exponentials() -> Vec<Row> {
     let native = |scale, offset, counts: &[u64], count, zero| exponential("e", (scale, offset), counts, count, zero);
-    let classic = || Options { exponential: ExponentialAs::Classic, ..best() };
+    let classic = || Options { exponential: ExponentialHistogramFormat::Classic, ..best() };
     vec![
         row(
             "scale 0",
@@ -455,7 +457,7 @@ fn deltas() -> Vec<Row> {
             ],
         ),
         with(
-            Options { delta: Delta::AsIs, ..best() },
+            Options { delta: DeltaPolicy::Keep, ..best() },
             row("a delta as it is", delta(), &["d_total{otel_metric_temporality=\"delta\"} 3@1700000001123"]),
         ),
     ]
@@ -487,13 +489,13 @@ fn refusals_name_metric_reason_and_remedy() {
     let metrics = vec![delta, old, ahead, timeless, nan, mismatched, bomb, gauge("...", "", vec![number(1.0, &[])])];
     let (lines, outcome) = translate(&request(vec![], None, metrics), &best());
     assert!(lines.is_empty(), "{lines:?}");
-    let refused: Vec<(&str, u64)> = outcome.refused.iter().map(|refusal| (refusal.reason, refusal.count)).collect();
+    let refused: Vec<(&str, u64)> = outcome.rejected.iter().map(|refusal| (refusal.reason, refusal.count)).collect();
     assert_eq!(
         refused,
         [
             ("delta_temporality", 2),
             ("too_old", 1),
-            ("too_far_ahead", 1),
+            ("too_far_in_future", 1),
             ("no_timestamp", 1),
             ("nan_bounds", 1),
             ("mismatched_buckets", 1),
@@ -501,7 +503,7 @@ fn refusals_name_metric_reason_and_remedy() {
             ("empty_name", 1)
         ]
     );
-    let example = &outcome.refused.iter().next().expect("a refusal").example;
+    let example = &outcome.rejected.iter().next().expect("a refusal").example;
     assert_eq!(
         example,
         "set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative in the application: metric orders is a delta"
@@ -510,7 +512,7 @@ fn refusals_name_metric_reason_and_remedy() {
 
 #[test]
 fn a_resource_without_identity_gets_the_senders() {
-    let sender = Sender { instance: Some("task-1".into()) };
+    let sender = ClientIdentity { instance: Some("task-1".into()) };
     for (what, resource, expected) in [
         (
             "nothing known",

@@ -22,13 +22,13 @@ use flate2::write::GzEncoder;
 use prost::Message as _;
 use serde_json::{Value, json};
 use sidecarless::deadline::Deadline;
-use sidecarless::invocation::HttpReply;
+use sidecarless::lambda::HttpResponse;
 use sidecarless::model::otlp::{
     ExportResponse, ExportTraceServiceRequest, PartialSuccess, ResourceSpans, RpcStatus, ScopeSpans, Span,
 };
 
 use otlp_builder::{gauge, number, request, resource};
-use sandbox::http::{Answer, Fault, Heard};
+use sandbox::http::{Fault, RecordedRequest, StubResponse};
 use sandbox::{Push, Sandbox};
 
 /// The recorded points are years old.
@@ -62,12 +62,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn header<'a>(reply: &'a HttpReply, name: &str) -> Option<&'a str> {
+fn header<'a>(reply: &'a HttpResponse, name: &str) -> Option<&'a str> {
     reply.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
 }
 
 /// Code and message of an answer that is no success, whichever encoding it came in.
-fn status(reply: &HttpReply) -> (i32, String) {
+fn status(reply: &HttpResponse) -> (i32, String) {
     if header(reply, "content-type") == Some("application/json") {
         let status: Value = serde_json::from_slice(&reply.body).unwrap();
         let code = status["code"].as_i64().unwrap().try_into().unwrap();
@@ -77,7 +77,7 @@ fn status(reply: &HttpReply) -> (i32, String) {
     (status.code, status.message)
 }
 
-fn partial(reply: &HttpReply) -> Option<PartialSuccess> {
+fn partial(reply: &HttpResponse) -> Option<PartialSuccess> {
     assert_eq!(reply.status, 200, "{:?}", String::from_utf8_lossy(&reply.body));
     ExportResponse::decode(reply.body.as_slice()).unwrap().partial_success
 }
@@ -175,14 +175,14 @@ async fn metrics_without_a_workspace_are_refused_by_name() {
 #[tokio::test]
 async fn metrics_arrive_once_after_failures_that_pass() {
     let again = |status: u16, times: usize| vec![Fault::status(status, "later"); times];
-    let retry_after = Answer::Reply { status: 429, headers: vec![("retry-after", "1".into())], body: Vec::new() };
+    let retry_after = StubResponse::Reply { status: 429, headers: vec![("retry-after", "1".into())], body: Vec::new() };
     for (case, faults) in [
         ("none", vec![]),
         ("503 once", again(503, 1)),
         ("429 three times", again(429, 3)),
         ("429 with Retry-After", vec![Fault::Answer(retry_after)]),
         ("500 and 502", [again(500, 1), again(502, 1)].concat()),
-        ("a connection that ends", vec![Fault::Answer(Answer::Reset)]),
+        ("a connection that ends", vec![Fault::Answer(StubResponse::Reset)]),
         ("a slow answer", vec![Fault::Slow(Duration::from_millis(300))]),
     ] {
         let sandbox = Sandbox::start(&[ANY_AGE, ("SIDECARLESS_TARGET_INFO", "off")]).await;
@@ -197,7 +197,7 @@ async fn metrics_arrive_once_after_failures_that_pass() {
 
 #[tokio::test]
 async fn a_workspace_that_stays_down_sends_the_client_away_for_a_while() {
-    for (case, fault) in [("503", Fault::status(503, "sick")), ("no answer", Fault::Answer(Answer::Hang))] {
+    for (case, fault) in [("503", Fault::status(503, "sick")), ("no answer", Fault::Answer(StubResponse::Hang))] {
         let sandbox = Sandbox::start(&[ANY_AGE]).await;
         sandbox.amp.fail(vec![fault; 100]);
         let body = one_gauge();
@@ -252,7 +252,7 @@ async fn a_document_for_which_xray_refuses_a_whole_call_costs_the_others_nothing
         let sandbox = Sandbox::start(&[]).await;
         let body = traces((1..=50).map(span).collect());
         // The id of the seventeenth span.
-        let is_poisoned = |heard: &Heard| heard.body.windows(16).any(|bytes| bytes == b"0000000000000011");
+        let is_poisoned = |heard: &RecordedRequest| heard.body.windows(16).any(|bytes| bytes == b"0000000000000011");
         sandbox.aws.fail_always(is_poisoned, Fault::status(status, "no"));
         let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
         assert_eq!(partial.rejected, refused, "{status}");
@@ -270,7 +270,7 @@ async fn an_xray_that_refuses_every_call_is_not_asked_for_each_document() {
     let body = traces((1..=500).map(span).collect());
     let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
     assert_eq!(partial.rejected, 500);
-    let asked = sandbox.aws.heard();
+    let asked = sandbox.aws.requests();
     assert!(asked <= 10 + 2 * 32, "{asked} calls for ten calls' documents");
 }
 
@@ -288,7 +288,7 @@ async fn spans_go_in_calls_of_fifty() {
 async fn spans_arrive_once_after_failures_that_pass_and_are_refused_while_they_last() {
     let sandbox = Sandbox::start(&[]).await;
     let body = traces(vec![span(1)]);
-    sandbox.aws.fail([Fault::status(503, "{}"), Fault::Answer(Answer::Reset), Fault::status(429, "{}")]);
+    sandbox.aws.fail([Fault::status(503, "{}"), Fault::Answer(StubResponse::Reset), Fault::status(429, "{}")]);
     assert_eq!(partial(&sandbox.push(&Push::new("/v1/traces", &body)).await), None);
     assert_eq!(sandbox.aws.xray().documents.len(), 1);
 
@@ -359,7 +359,7 @@ async fn samplers_ask_xray_and_rules_are_kept_for_the_next() {
 
 #[tokio::test]
 async fn spans_can_go_to_the_otlp_endpoint_of_xray() {
-    let sandbox = Sandbox::start(&[("SIDECARLESS_TRACES_TO", "xray-otlp")]).await;
+    let sandbox = Sandbox::start(&[("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
     // The endpoint takes no spans of more than fourteen days ago: one of these is.
     let now_ns = u64::try_from(Deadline::after(Duration::ZERO).started_ms()).unwrap() * 1_000_000;
     let mut spans: Vec<Span> = (1..=120).map(|number| Span { start_time_unix_nano: now_ns, ..span(number) }).collect();

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
-use sidecarless::invocation::HttpReply;
+use sidecarless::lambda::HttpResponse;
 use sidecarless::model::otlp::{ExportResponse, Metric, PartialSuccess, Temporality};
 
 use otlp_builder::{gauge, histogram, histograms, number, request, resource, sum, with_temporality};
@@ -38,7 +38,7 @@ fn gauges(count: usize) -> Vec<u8> {
     pushed(vec![gauge("shelf", "", (0..count).map(|n| number(1.0, &[("n", n.to_string().as_str().into())])).collect())])
 }
 
-async fn answer(sandbox: &Sandbox, body: &[u8]) -> (HttpReply, Option<PartialSuccess>) {
+async fn answer(sandbox: &Sandbox, body: &[u8]) -> (HttpResponse, Option<PartialSuccess>) {
     let push = Push { time: Duration::from_secs(30), ..Push::new("/v1/metrics", body) };
     let reply = sandbox.push(&push).await;
     assert_eq!(reply.status, 200);

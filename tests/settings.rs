@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sidecarless::config::SETTINGS;
+use sidecarless::settings::SETTINGS;
 
 const BEGIN: &str = "<!-- settings -->";
 const END: &str = "<!-- /settings -->";
@@ -28,7 +28,7 @@ fn reference() -> String {
     let mut table = "| setting | values | default | meaning |\n|---|---|---|---|\n".to_owned();
     for setting in SETTINGS {
         let default = if setting.default.is_empty() { "unset".to_owned() } else { format!("`{}`", setting.default) };
-        let about = setting.about.replace('|', "\\|");
+        let about = setting.description.replace('|', "\\|");
         table += &format!("| `{}` | {} | {default} | {about} |\n", setting.name, setting.values.replace('|', "\\|"));
     }
     table

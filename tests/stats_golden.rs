@@ -14,8 +14,8 @@ use std::io::Write as _;
 
 use serde_json::Value;
 use sidecarless::model::series::{Labels, SeriesBatch};
-use sidecarless::model::stats::{StatsDocument, TaskDocument};
-use sidecarless::translate::stats::{Names, Options, Report, Selection, series};
+use sidecarless::model::task_metadata::{TaskMetadata, TaskStats};
+use sidecarless::translate::stats::{MetricSelection, NamingMode, Options, TaskScrape, series};
 
 const RECORDINGS: &[u8] = include_bytes!("golden/stats.jsonl.gz");
 const CASES: usize = 80;
@@ -37,14 +37,14 @@ fn expected(case: &Value) -> Series {
     case["series"].as_array().unwrap().iter().map(row).collect()
 }
 
-fn written(task: &str, stats: &str, names: Names) -> Series {
-    let task = TaskDocument::parse(task.as_bytes()).unwrap();
-    let stats = StatsDocument::parse(stats.as_bytes()).unwrap();
-    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None, service: None };
-    let options = Options { names, metrics: Selection::all(), ..Options::default() };
+fn written(task: &str, stats: &str, names: NamingMode) -> Series {
+    let task = TaskMetadata::parse(task.as_bytes()).unwrap();
+    let stats = TaskStats::parse(stats.as_bytes()).unwrap();
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, network_mode: None, service: None };
+    let options = Options { names, metrics: MetricSelection::all(), ..Options::default() };
     let mut batch = SeriesBatch::default();
     let outcome = series(&report, &Labels::default(), &options, &mut batch);
-    assert_eq!(outcome.written, batch.points());
+    assert_eq!(outcome.written, batch.point_count());
     let labels = |pair: (&str, &str)| (pair.0.to_owned(), pair.1.to_owned());
     batch.iter().map(|series| (series.labels().map(labels).collect(), series.samples()[0].value)).collect()
 }
@@ -55,7 +55,7 @@ fn under_adot_names_every_recording_is_equal_in_names_labels_and_values() {
     let (mut equal, mut compared) = (0, 0);
     for case in &recordings {
         let expected = expected(case);
-        let written = written(&case["task"].to_string(), &case["stats"].to_string(), Names::Adot);
+        let written = written(&case["task"].to_string(), &case["stats"].to_string(), NamingMode::Adot);
         for (labels, value) in &expected {
             assert_eq!(written.get(labels), Some(value), "{} {labels:?}", case["case"]);
         }
@@ -71,7 +71,8 @@ fn under_adot_names_every_recording_is_equal_in_names_labels_and_values() {
 fn both_writes_what_adot_writes_and_the_bare_names_beside_it() {
     for case in &recordings() {
         let (task, stats) = (case["task"].to_string(), case["stats"].to_string());
-        let [bare, adot, both] = [Names::Bare, Names::Adot, Names::Both].map(|names| written(&task, &stats, names));
+        let [bare, adot, both] =
+            [NamingMode::Default, NamingMode::Adot, NamingMode::Both].map(|names| written(&task, &stats, names));
         assert_eq!(both, bare.into_iter().chain(adot).collect::<Series>(), "{}", case["case"]);
     }
 }

@@ -12,12 +12,14 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use sidecarless::model::series::{Labels, SeriesBatch};
-use sidecarless::model::stats::{StatsDocument, TaskDocument};
-use sidecarless::model::target::Task;
+use sidecarless::model::task::Task;
 use sidecarless::model::task_event;
-use sidecarless::translate::insights::{Context, event_series};
-use sidecarless::translate::stats::{LabelSelection, Names, Options, Report, Selection, StatsSource, series};
-use sidecarless::translate::stopped::{Stop, stale_markers, stopped_series};
+use sidecarless::model::task_metadata::{TaskMetadata, TaskStats};
+use sidecarless::translate::insights::{EventContext, event_series};
+use sidecarless::translate::stats::{
+    LabelSelection, MetricSelection, NamingMode, Options, StatsSource, TaskScrape, series,
+};
+use sidecarless::translate::stopped::{StoppedTask, stale_markers, stopped_series};
 
 /// The field names that the documents and events have, so that generated JSON is understood.
 const FIELDS: &[&str] = &[
@@ -180,9 +182,9 @@ fn report() -> impl Strategy<Value = (Value, Value)> {
 }
 
 fn options() -> impl Strategy<Value = Options> {
-    let names = proptest::sample::select(vec![Names::Bare, Names::Adot, Names::Both]);
+    let names = proptest::sample::select(vec![NamingMode::Default, NamingMode::Adot, NamingMode::Both]);
     let labels = proptest::sample::select(vec![LabelSelection::Stable, LabelSelection::All]);
-    let metrics = proptest::sample::select(vec![Selection::default(), Selection::all()]);
+    let metrics = proptest::sample::select(vec![MetricSelection::default(), MetricSelection::all()]);
     (names, labels, metrics, any::<bool>()).prop_map(|(names, labels, metrics, approximate_memory_usage)| Options {
         names,
         metrics,
@@ -211,8 +213,8 @@ fn is_well_formed(batch: &SeriesBatch) -> bool {
 }
 
 fn write_report(task: &[u8], stats: &[u8], options: &Options) -> Option<SeriesBatch> {
-    let (task, stats) = (TaskDocument::parse(task).ok()?, StatsDocument::parse(stats).ok()?);
-    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None, service: None };
+    let (task, stats) = (TaskMetadata::parse(task).ok()?, TaskStats::parse(stats).ok()?);
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, network_mode: None, service: None };
     let mut batch = SeriesBatch::default();
     series(&report, &Labels::default(), options, &mut batch);
     Some(batch)
@@ -220,24 +222,24 @@ fn write_report(task: &[u8], stats: &[u8], options: &Options) -> Option<SeriesBa
 
 fn write_event(event: &[u8], task: Option<&Task>, options: &Options) -> SeriesBatch {
     let mut batch = SeriesBatch::default();
-    let context = Context {
+    let context = EventContext {
         task: &|_| task,
-        covered: &|_| false,
+        has_better_source: &|_| false,
         partition: "aws",
         region: "eu-west-1",
         account: "",
         now_ms: i64::MAX,
-        extra: &|_| Labels::default(),
+        extra_labels: &|_| Labels::default(),
         options,
     };
     let outcome = event_series(event, &context, &mut batch);
-    assert_eq!(outcome.written, batch.points());
+    assert_eq!(outcome.written, batch.point_count());
     batch
 }
 
 fn write_stop(task: &Task, options: &Options) -> SeriesBatch {
     let mut batch = SeriesBatch::default();
-    let stop = Stop { task, at_ms: 1 };
+    let stop = StoppedTask { task, at_ms: 1 };
     stopped_series(&stop, &Labels::default(), options, &mut batch);
     stale_markers(&stop, StatsSource::Endpoint, &Labels::default(), options, &mut batch);
     batch

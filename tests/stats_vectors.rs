@@ -13,11 +13,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sidecarless::model::series::{Labels, SeriesBatch};
-use sidecarless::model::stats::{StatsDocument, TaskDocument};
 use sidecarless::model::task_event;
-use sidecarless::translate::insights::{Context, event_series};
-use sidecarless::translate::stats::{LabelSelection, Names, Options, Report, Selection, StatsSource, series};
-use sidecarless::translate::stopped::{Stop, stale_markers};
+use sidecarless::model::task_metadata::{TaskMetadata, TaskStats};
+use sidecarless::translate::insights::{EventContext, event_series};
+use sidecarless::translate::stats::{
+    LabelSelection, MetricSelection, NamingMode, Options, StatsSource, TaskScrape, series,
+};
+use sidecarless::translate::stopped::{StoppedTask, stale_markers};
 
 const TASK: &str = include_str!("golden/task.json");
 const STATS: &str = include_str!("golden/task-stats.json");
@@ -59,18 +61,18 @@ impl Written {
 
 fn write(task: &Value, stats: &Value, options: &Options) -> Written {
     let (task, stats) = (task.to_string(), stats.to_string());
-    let task = TaskDocument::parse(task.as_bytes()).unwrap();
-    let stats = StatsDocument::parse(stats.as_bytes()).unwrap();
-    let report = Report { task: &task, stats: &stats, at_ms: 1_000, network_mode: None, service: None };
+    let task = TaskMetadata::parse(task.as_bytes()).unwrap();
+    let stats = TaskStats::parse(stats.as_bytes()).unwrap();
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1_000, network_mode: None, service: None };
     let mut batch = SeriesBatch::default();
     series(&report, &Labels::default(), options, &mut batch);
     Written(batch)
 }
 
-fn changed(change: fn(&mut Value, &mut Value), names: Names) -> Written {
+fn changed(change: fn(&mut Value, &mut Value), names: NamingMode) -> Written {
     let (mut task, mut stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
     change(&mut task, &mut stats);
-    write(&task, &stats, &Options { names, metrics: Selection::all(), ..Options::default() })
+    write(&task, &stats, &Options { names, metrics: MetricSelection::all(), ..Options::default() })
 }
 
 /// A second running container, the twin of the first.
@@ -255,14 +257,14 @@ const VECTORS: &[Vector] = vectors! {
 fn adot(series: &str) -> String {
     let (bare, container) = series.split_once('{').map_or((series, ""), |(name, rest)| (name, rest));
     let metrics = sidecarless::translate::stats::METRICS;
-    let metric = metrics.iter().find(|metric| metric.bare == bare).unwrap();
-    if container.is_empty() { metric.adot.to_owned() } else { format!("{}{{{container}", metric.adot) }
+    let metric = metrics.iter().find(|metric| metric.default_name == bare).unwrap();
+    if container.is_empty() { metric.adot_name.to_owned() } else { format!("{}{{{container}", metric.adot_name) }
 }
 
 #[test]
 fn each_change_of_a_task_has_the_receivers_numbers_under_its_names_and_the_right_ones_under_the_bare() {
     for vector in VECTORS {
-        let [compat, bare] = [Names::Adot, Names::Bare].map(|names| changed(vector.change, names));
+        let [compat, bare] = [NamingMode::Adot, NamingMode::Default].map(|names| changed(vector.change, names));
         for (series, (of_adot, of_ours)) in vector.expected {
             assert_eq!(compat.value(&adot(series)), *of_adot, "{}: {series} of the receiver", vector.name);
             assert_eq!(bare.value(series), *of_ours, "{}: {series}", vector.name);
@@ -272,7 +274,7 @@ fn each_change_of_a_task_has_the_receivers_numbers_under_its_names_and_the_right
 
 #[test]
 fn a_stopped_container_keeps_what_is_known_of_its_end() {
-    let written = changed(|_, _| {}, Names::Adot);
+    let written = changed(|_, _| {}, NamingMode::Adot);
     let label = |label| written.label("container_duration_Seconds", label);
     assert_eq!(label("aws_ecs_container_exit_code").as_deref(), Some("0"));
     assert_eq!(label("container_image_tag").as_deref(), Some("latest"));
@@ -301,32 +303,32 @@ fn a_task_is_known_by_its_arn_in_every_partition() {
     let china = |task: &mut Value, _: &mut Value| task["TaskARN"] = json!("arn:aws-cn:ecs:cn-north-1:1:task/shop/5f0e");
     let old = |task: &mut Value, _: &mut Value| task["TaskARN"] = json!("arn:aws:ecs:eu-west-1:1:task/5f0e");
     for (change, names, id, region) in [
-        (china as fn(&mut Value, &mut Value), Names::Adot, None, None),
-        (china, Names::Bare, Some("5f0e"), Some("cn-north-1")),
-        (old, Names::Adot, Some("5f0e"), Some("eu-west-1")),
-        (old, Names::Bare, Some("5f0e"), Some("eu-west-1")),
+        (china as fn(&mut Value, &mut Value), NamingMode::Adot, None, None),
+        (china, NamingMode::Default, Some("5f0e"), Some("cn-north-1")),
+        (old, NamingMode::Adot, Some("5f0e"), Some("eu-west-1")),
+        (old, NamingMode::Default, Some("5f0e"), Some("eu-west-1")),
     ] {
         assert_eq!(label(change, names, "aws_ecs_task_id").as_deref(), id);
         assert_eq!(label(change, names, "cloud_region").as_deref(), region);
     }
 }
 
-fn cores(names: Names) -> &'static str {
-    if names == Names::Adot { "ecs_task_cpu_cores_Count" } else { "ecs_task_cpu_cores" }
+fn cores(names: NamingMode) -> &'static str {
+    if names == NamingMode::Adot { "ecs_task_cpu_cores_Count" } else { "ecs_task_cpu_cores" }
 }
 
 #[test]
 fn any_launch_type_is_a_label_where_the_receiver_knows_two() {
     let external = |task: &mut Value, _: &mut Value| task["LaunchType"] = json!("EXTERNAL");
     let label = |names| changed(external, names).label(cores(names), "aws_ecs_launchtype");
-    assert_eq!(label(Names::Adot), None);
-    assert_eq!(label(Names::Bare).as_deref(), Some("external"));
+    assert_eq!(label(NamingMode::Adot), None);
+    assert_eq!(label(NamingMode::Default).as_deref(), Some("external"));
 }
 
 #[test]
 fn an_image_that_does_not_parse_has_neither_name_nor_tag() {
     let broken = |task: &mut Value, _: &mut Value| task["Containers"][0]["Image"] = json!("UPPER:bad:ref");
-    let written = changed(broken, Names::Bare);
+    let written = changed(broken, NamingMode::Default);
     assert_eq!(written.label("container_cpu_cores", "container_image_name"), None);
     assert_eq!(written.label("container_cpu_cores", "container_image_tag"), None);
 }
@@ -334,7 +336,7 @@ fn an_image_that_does_not_parse_has_neither_name_nor_tag() {
 #[test]
 fn a_standalone_task_has_no_service() {
     let standalone = |task: &mut Value, _: &mut Value| task["ServiceName"] = json!("");
-    assert_eq!(changed(standalone, Names::Bare).label("ecs_task_cpu_cores", "aws_ecs_service_name"), None);
+    assert_eq!(changed(standalone, NamingMode::Default).label("ecs_task_cpu_cores", "aws_ecs_service_name"), None);
 }
 
 #[test]
@@ -343,17 +345,17 @@ fn of_two_containers_with_one_name_the_first_stands_and_the_second_is_counted() 
     add_twin(&mut task, &mut stats);
     task["Containers"][2]["Name"] = json!("cart");
     let (task, stats) = (task.to_string(), stats.to_string());
-    let task = TaskDocument::parse(task.as_bytes()).unwrap();
-    let stats = StatsDocument::parse(stats.as_bytes()).unwrap();
-    let report = Report { task: &task, stats: &stats, at_ms: 1, network_mode: None, service: None };
+    let task = TaskMetadata::parse(task.as_bytes()).unwrap();
+    let stats = TaskStats::parse(stats.as_bytes()).unwrap();
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, network_mode: None, service: None };
     let outcome = series(&report, &Labels::default(), &Options::default(), &mut SeriesBatch::default());
-    assert_eq!(outcome.refused.to_string(), "1 container_doubled: a second container named \"cart\" in one task");
+    assert_eq!(outcome.rejected.to_string(), "1 container_doubled: a second container named \"cart\" in one task");
 }
 
 #[test]
 fn the_default_names_under_adot_are_those_of_the_sidecars_filter_and_two_more() {
     let (task, stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
-    let written = write(&task, &stats, &Options { names: Names::Adot, ..Options::default() });
+    let written = write(&task, &stats, &Options { names: NamingMode::Adot, ..Options::default() });
     let mut names = Vec::new();
     for series in written.0.iter() {
         names.extend(series.labels().filter(|(name, _)| *name == "__name__").map(|(_, value)| value.to_owned()));
@@ -384,11 +386,11 @@ fn a_document_that_is_none_is_an_error_that_says_where() {
         ("{\"Cluster\":\n{}}", "not a /task document: invalid type: map, expected a text at line 2 column 2"),
         ("<html>", "not a /task document: expected value at line 1 column 1"),
     ] {
-        assert_eq!(TaskDocument::parse(body.as_bytes()).unwrap_err().to_string(), expected);
+        assert_eq!(TaskMetadata::parse(body.as_bytes()).unwrap_err().to_string(), expected);
     }
-    assert!(StatsDocument::parse(b"null").unwrap().containers.is_empty());
-    assert!(StatsDocument::parse(b"[]").is_err());
-    assert!(StatsDocument::parse(b"{\"a\":{\"id\":\"a\",\"memory_stats\":{\"usage\":-1}}}").is_err());
+    assert!(TaskStats::parse(b"null").unwrap().containers.is_empty());
+    assert!(TaskStats::parse(b"[]").is_err());
+    assert!(TaskStats::parse(b"{\"a\":{\"id\":\"a\",\"memory_stats\":{\"usage\":-1}}}").is_err());
 }
 
 #[test]
@@ -401,14 +403,14 @@ fn the_endpoint_and_container_insights_write_a_task_under_the_same_labels() {
         "Region": "eu-west-1", "AvailabilityZone": "eu-west-1b", "LaunchType": "FARGATE", "Timestamp": 1_772_613_000_000_u64,
         "KnownStatus": "RUNNING", "CpuUtilized": 102.4, "MemoryUtilized": 200});
     let mut batch = SeriesBatch::default();
-    let context = Context {
+    let context = EventContext {
         task: &|_| None,
-        covered: &|_| false,
+        has_better_source: &|_| false,
         partition: "aws",
         region: "",
         account: "",
         now_ms: i64::MAX,
-        extra: &|_| Labels::default(),
+        extra_labels: &|_| Labels::default(),
         options: &options,
     };
     event_series(event.to_string().as_bytes(), &context, &mut batch);
@@ -428,10 +430,10 @@ fn the_end_of_a_task_ends_every_series_that_its_endpoint_had() {
             {"name": "cart", "image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/cart:2.7.1", "exitCode": 1},
             {"name": "migrate", "image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/migrate", "exitCode": 0}]});
     let stopped = task_event::parse_detail(detail.to_string().as_bytes()).unwrap();
-    for metrics in [Selection::default(), Selection::all()] {
+    for metrics in [MetricSelection::default(), MetricSelection::all()] {
         let options = Options { metrics, ..Options::default() };
         let mut ended = SeriesBatch::default();
-        let stop = Stop { task: &stopped, at_ms: 2_000 };
+        let stop = StoppedTask { task: &stopped, at_ms: 2_000 };
         stale_markers(&stop, StatsSource::Endpoint, &Labels::default(), &options, &mut ended);
         let ended: BTreeSet<_> = ended.iter().map(|series| series.encoded_labels()).collect();
         for series in write(&task, &stats, &options).0.iter() {

@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sandbox::Sandbox;
-use sandbox::http::{Answer, Fault, Heard};
+use sandbox::http::{Fault, RecordedRequest, StubResponse};
 use sandbox::task::{Task, closed_port};
 use sidecarless::deadline::Deadline;
-use sidecarless::invocation::Event;
+use sidecarless::lambda::Event;
 
 #[tokio::test]
 async fn two_hundred_and_fifty_tasks_take_six_calls_and_each_definition_one_once() {
@@ -116,7 +116,7 @@ async fn tasks_that_declare_no_endpoint_or_are_gone_are_no_targets() {
     assert_eq!(up[0].0["aws_ecs_task_id"], kept);
 }
 
-fn lists_clusters(heard: &Heard) -> bool {
+fn lists_clusters(heard: &RecordedRequest) -> bool {
     heard.header("x-amz-target").ends_with("ListClusters")
 }
 
@@ -125,7 +125,7 @@ async fn clusters_that_cannot_be_listed_cost_none_that_are_named() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "shop,bank-*")]).await;
     let task = Task::start().await;
     sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
-    let denied = Answer::of(400, "application/x-amz-json-1.1", r#"{"__type":"AccessDeniedException"}"#);
+    let denied = StubResponse::of(400, "application/x-amz-json-1.1", r#"{"__type":"AccessDeniedException"}"#);
     sandbox.aws.fail_always(lists_clusters, Fault::Answer(denied));
     assert_eq!(sandbox.tick().await.unwrap()["targets_up"], 1);
 }
@@ -136,7 +136,7 @@ async fn clusters_stay_known_while_their_list_is_throttled() {
     let task = Task::start().await;
     sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
     assert_eq!(sandbox.tick().await.unwrap()["targets_up"], 1);
-    let throttled = Answer::of(400, "application/x-amz-json-1.1", r#"{"__type":"ThrottlingException"}"#);
+    let throttled = StubResponse::of(400, "application/x-amz-json-1.1", r#"{"__type":"ThrottlingException"}"#);
     sandbox.aws.fail_always(lists_clusters, Fault::Answer(throttled));
     assert_eq!(sandbox.tick().await.unwrap()["targets_up"], 1);
 }
@@ -144,12 +144,12 @@ async fn clusters_stay_known_while_their_list_is_throttled() {
 #[tokio::test]
 async fn a_target_that_there_is_no_time_for_is_not_called_down() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "1s")]).await;
-    let hanging = Task::ill(Answer::Hang).await;
+    let hanging = Task::failing(StubResponse::Hang).await;
     for _ in 0..200 {
         sandbox.aws.ecs().add_task("shop", "cart", Some(hanging.port()));
     }
     let deadline = Deadline::after(Duration::from_secs(4));
-    let tick = Event::parse(r#"{"sidecarless":"tick"}"#);
+    let tick = Event::parse(r#"{"sidecarless":"scrape"}"#);
     let summary = sandbox.pipeline.handle(tick, &deadline).await.unwrap().into_json();
     let (down, refused) = (summary["targets_down"].as_u64().unwrap(), summary["refused"].as_u64().unwrap());
     assert_eq!(sandbox.amp.named("up").len() as u64, down, "{summary}");
@@ -160,16 +160,17 @@ async fn a_target_that_there_is_no_time_for_is_not_called_down() {
 async fn an_ill_endpoint_is_down_and_costs_no_other() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
     let well = Task::start().await;
-    let redirect = Answer::Reply { status: 302, headers: vec![("location", "/elsewhere".into())], body: Vec::new() };
+    let redirect =
+        StubResponse::Reply { status: 302, headers: vec![("location", "/elsewhere".into())], body: Vec::new() };
     let ill = [
-        Task::ill(Answer::Hang).await,
-        Task::ill(Answer::Reset).await,
-        Task::ill(Answer::Endless).await,
-        Task::ill(Answer::of(200, "text/html", "<html>")).await,
-        Task::ill(Answer::of(500, "text/plain", "oops")).await,
-        Task::ill(redirect).await,
+        Task::failing(StubResponse::Hang).await,
+        Task::failing(StubResponse::Reset).await,
+        Task::failing(StubResponse::Endless).await,
+        Task::failing(StubResponse::of(200, "text/html", "<html>")).await,
+        Task::failing(StubResponse::of(500, "text/plain", "oops")).await,
+        Task::failing(redirect).await,
         // It has the address of another task by now.
-        Task::ill(Answer::of(200, "application/json", include_str!("golden/task.json"))).await,
+        Task::failing(StubResponse::of(200, "application/json", include_str!("golden/task.json"))).await,
     ];
     let mut expected: BTreeMap<String, f64> = BTreeMap::new();
     for (number, task) in ill.iter().enumerate() {

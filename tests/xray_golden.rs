@@ -101,7 +101,7 @@ fn xray_documents_under_adot_are_the_collectors() {
 #[test]
 fn at_best_every_recorded_span_has_as_many_documents_as_with_the_collector() {
     for recording in recordings() {
-        assert_eq!(translated(&recording, Compat::Best).len(), recording.documents.len(), "{}", recording.case);
+        assert_eq!(translated(&recording, Compat::Corrected).len(), recording.documents.len(), "{}", recording.case);
     }
 }
 

@@ -13,7 +13,7 @@ use sidecarless::model::otlp::InstrumentationScope;
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Options, segments};
 use std::io::Write as _;
-use xray::{CLIENT, INTERNAL, PRODUCER, SERVER, Sent, at};
+use xray::{CLIENT, INTERNAL, PRODUCER, SERVER, TestSpan, at};
 
 const PAGE: &str = include_str!("../docs/xray-mapping.md");
 
@@ -52,10 +52,10 @@ fn holds(document: &Value, place: &str, example: &Value) -> bool {
     found == example || (found.is_string() && plain(found).contains(&plain(example)))
 }
 
-fn check(what: &str, sent: &Sent, [best, adot]: [&str; 2], example: &Value) -> Vec<String> {
+fn check(what: &str, sent: &TestSpan, [best, adot]: [&str; 2], example: &Value) -> Vec<String> {
     let adot = if adot == "same" { best } else { adot };
     let mut wrong = Vec::new();
-    for (compat, place) in [(Compat::Best, best), (Compat::Adot, adot)] {
+    for (compat, place) in [(Compat::Corrected, best), (Compat::Adot, adot)] {
         let options = Options { compat, ..Options::default() };
         let segments = segments(&sent.request(), &options);
         let document: Value = serde_json::from_str(&segments.documents[0].text()).unwrap();
@@ -79,9 +79,9 @@ fn xray_mapping_of_span_attributes_is_as_the_page_says() {
         let [key, example, kind, beside, best, adot] = row.as_slice() else { panic!("{row:?}") };
         let example = json_of(example);
         let sent = match kind.as_str() {
-            "SERVER" => Sent::root(SERVER, "span"),
-            "CLIENT" => Sent::child(CLIENT, "span"),
-            "INTERNAL" => Sent::child(INTERNAL, "span"),
+            "SERVER" => TestSpan::root(SERVER, "span"),
+            "CLIENT" => TestSpan::child(CLIENT, "span"),
+            "INTERNAL" => TestSpan::child(INTERNAL, "span"),
             kind => panic!("no kind {kind}"),
         };
         let sent = sent.with(json_of(beside)).with(member(key, &example));
@@ -100,7 +100,7 @@ fn xray_mapping_of_resource_attributes_is_as_the_page_says() {
         let example = json_of(example);
         let mut resource = json_of(beside);
         resource.as_object_mut().unwrap().extend(member(key, &example).as_object().unwrap().clone());
-        let sent = Sent::root(SERVER, "span").on(resource);
+        let sent = TestSpan::root(SERVER, "span").on(resource);
         wrong.extend(check(key, &sent, [best, adot], &example));
         let kept = format!("metadata.default/otel.resource.{}", unticked(key));
         wrong.extend(check(key, &sent, [&kept, "same"], &example));
@@ -111,8 +111,8 @@ fn xray_mapping_of_resource_attributes_is_as_the_page_says() {
 }
 
 /// A span with one field set, and what the field holds.
-fn with_field(field: &str) -> (Sent, &'static str) {
-    let mut sent = Sent::root(SERVER, "span").on(json!({ "service.name": "shop" }));
+fn with_field(field: &str) -> (TestSpan, &'static str) {
+    let mut sent = TestSpan::root(SERVER, "span").on(json!({ "service.name": "shop" }));
     let exception = json!({ "exception.type": "Type1", "exception.message": "message1" });
     match field {
         "name of a SERVER span" => (sent, "span"),

@@ -22,12 +22,12 @@ use sidecarless::translate::spans::{Indexed, Options, Segments, segments};
 use std::io::Write as _;
 use xray::recordings::recordings;
 use xray::schema::Schema;
-use xray::{CLIENT, INTERNAL, SERVER, Sent};
+use xray::{CLIENT, INTERNAL, SERVER, TestSpan};
 
 /// What our documents stay below: the smaller reading of 64 kB.
 const MOST_BYTES: usize = 64_000;
 
-fn complaints(schema: &Schema, segments: &Segments) -> Vec<String> {
+fn validation_errors(schema: &Schema, segments: &Segments) -> Vec<String> {
     let mut complaints = Vec::new();
     for document in &segments.documents {
         if document.text().len() > MOST_BYTES {
@@ -35,7 +35,7 @@ fn complaints(schema: &Schema, segments: &Segments) -> Vec<String> {
         }
         match serde_json::from_str::<Json>(&document.text()) {
             Ok(json) => {
-                complaints.extend(schema.complaints(&json));
+                complaints.extend(schema.validation_errors(&json));
                 let ids = document.ids();
                 if json["id"] != ids.id.as_str() || json["trace_id"] != ids.trace_id.as_str() {
                     complaints.push(format!("{} is not called {}", json["id"], ids.id));
@@ -53,7 +53,7 @@ fn xray_documents_of_all_recorded_spans_satisfy_the_schema() {
     for recording in recordings() {
         for indexed in [Indexed::default(), Indexed::All] {
             let segments = segments(&recording.request, &Options { indexed, ..Options::default() });
-            assert_eq!(complaints(&schema, &segments), Vec::<String>::new(), "{}", recording.case);
+            assert_eq!(validation_errors(&schema, &segments), Vec::<String>::new(), "{}", recording.case);
             count += segments.documents.len();
         }
     }
@@ -62,9 +62,9 @@ fn xray_documents_of_all_recorded_spans_satisfy_the_schema() {
 
 #[test]
 fn the_schema_refuses_what_x_ray_refuses() {
-    let good = &Sent::child(CLIENT, "x").documents(Compat::Best)[0];
+    let good = &TestSpan::child(CLIENT, "x").documents(Compat::Corrected)[0];
     let schema = Schema::of_segments();
-    assert!(schema.complaints(good).is_empty());
+    assert!(schema.validation_errors(good).is_empty());
     for (field, value) in [
         ("name", json!("a,b")),
         ("id", json!("0000000000000000")),
@@ -75,7 +75,7 @@ fn the_schema_refuses_what_x_ray_refuses() {
     ] {
         let mut bad = good.clone();
         bad[field] = value;
-        assert!(!schema.complaints(&bad).is_empty(), "{field}");
+        assert!(!schema.validation_errors(&bad).is_empty(), "{field}");
     }
 }
 
@@ -84,11 +84,11 @@ type Change = fn(&mut Span);
 #[test]
 fn a_span_that_can_become_no_document_is_refused_by_name() {
     let broken = |change: Change| {
-        let mut sent = Sent::root(SERVER, "pay");
+        let mut sent = TestSpan::root(SERVER, "pay");
         change(&mut sent.span);
         let segments = segments(&sent.request(), &Options::default());
         assert_eq!((segments.received, segments.documents.len()), (1, 0));
-        segments.refused.to_string()
+        segments.rejected.to_string()
     };
     let cases: [(Change, &str); 7] = [
         (|span| span.trace_id = vec![0; 16].into(), "trace_id"),
@@ -107,12 +107,12 @@ fn a_span_that_can_become_no_document_is_refused_by_name() {
 
 #[test]
 fn a_span_without_an_end_is_in_progress_and_one_that_ends_before_it_starts_keeps_its_end_in_metadata() {
-    let mut sent = Sent::root(SERVER, "x");
+    let mut sent = TestSpan::root(SERVER, "x");
     sent.span.end_time_unix_nano = 0;
-    let document = &sent.documents(Compat::Best)[0];
+    let document = &sent.documents(Compat::Corrected)[0];
     assert_eq!((&document["in_progress"], &document["end_time"]), (&json!(true), &Json::Null));
     sent.span.end_time_unix_nano = 1_000_000_000;
-    let document = &sent.documents(Compat::Best)[0];
+    let document = &sent.documents(Compat::Corrected)[0];
     assert_eq!(
         (&document["end_time"], &document["metadata"]["otel"]["end_time"]),
         (&document["start_time"], &json!(1.0))
@@ -123,10 +123,10 @@ fn a_span_without_an_end_is_in_progress_and_one_that_ends_before_it_starts_keeps
 fn the_password_of_a_connection_string_is_nowhere_at_best() {
     for system in ["mysql", "mongodb"] {
         for indexed in [Indexed::default(), Indexed::All] {
-            let sent = Sent::child(CLIENT, "x")
+            let sent = TestSpan::child(CLIENT, "x")
                 .with(json!({ "db.system": system, "db.connection_string": "mongodb://app:s3cret@db:27017/shop" }))
                 .under(Options { indexed, ..Options::default() });
-            let document = sent.documents(Compat::Best)[0].to_string();
+            let document = sent.documents(Compat::Corrected)[0].to_string();
             assert!(document.contains("mongodb://app@db:27017/shop") && !document.contains("s3cret"), "{document}");
         }
     }
@@ -142,9 +142,9 @@ fn a_stack_trace_of_300_kb_leaves_a_document_with_the_exception_its_cause_and_th
     let attributes =
         json!({ "exception.type": "com.shop.Outer", "exception.message": "boom", "exception.stacktrace": stack });
     let language = json!({ "telemetry.sdk.language": "java" });
-    let sent = Sent::root(SERVER, "x").on(language).event("exception", attributes);
+    let sent = TestSpan::root(SERVER, "x").on(language).event("exception", attributes);
     let segments = segments(&sent.request(), &Options::default());
-    assert_eq!(complaints(&Schema::of_segments(), &segments), Vec::<String>::new());
+    assert_eq!(validation_errors(&Schema::of_segments(), &segments), Vec::<String>::new());
     assert_eq!(segments.truncated, 1);
     let document: Json = serde_json::from_str(&segments.documents[0].text()).unwrap();
     let [outer, inner] = document["cause"]["exceptions"].as_array().unwrap().as_slice() else {
@@ -161,27 +161,27 @@ fn whatever_is_too_large_is_made_to_fit_in_the_stated_order() {
     let long = "é".repeat(60_000);
     let many: serde_json::Map<String, Json> = (0..5000).map(|n| (format!("key{n}"), json!("some value"))).collect();
     let cases = [
-        (Sent::root(SERVER, "x").with(json!({ "long": long })), "strings"),
-        (Sent::root(SERVER, "x").with(Json::Object(many.clone())), "metadata"),
+        (TestSpan::root(SERVER, "x").with(json!({ "long": long })), "strings"),
+        (TestSpan::root(SERVER, "x").with(Json::Object(many.clone())), "metadata"),
         (
-            Sent::root(SERVER, "x")
+            TestSpan::root(SERVER, "x")
                 .with(Json::Object(many.clone()))
                 .under(Options { indexed: Indexed::All, ..Options::default() }),
             "annotations",
         ),
-        ((0..2000).fold(Sent::root(SERVER, "x"), |sent, _| sent.linked()), "links"),
-        ((0..2000).fold(Sent::root(SERVER, "x"), |sent, _| sent.event("exception", json!({}))), "exceptions"),
-        (Sent::root(INTERNAL, "x").with(json!({ "aws.dynamodb.table_names": vec!["table"; 20_000] })), "aws"),
+        ((0..2000).fold(TestSpan::root(SERVER, "x"), |sent, _| sent.linked()), "links"),
+        ((0..2000).fold(TestSpan::root(SERVER, "x"), |sent, _| sent.event("exception", json!({}))), "exceptions"),
+        (TestSpan::root(INTERNAL, "x").with(json!({ "aws.dynamodb.table_names": vec!["table"; 20_000] })), "aws"),
     ];
     for (sent, given_up) in cases {
         let segments = segments(&sent.request(), &sent.options);
-        assert_eq!(complaints(&Schema::of_segments(), &segments), Vec::<String>::new(), "{given_up}");
+        assert_eq!(validation_errors(&Schema::of_segments(), &segments), Vec::<String>::new(), "{given_up}");
         let document: Json = serde_json::from_str(&segments.documents[0].text()).unwrap();
         let note = &document["metadata"]["sidecarless"]["truncated"];
         assert!(note[given_up].as_u64() > Some(0), "{given_up}: {note}");
     }
-    let sent = Sent::root(SERVER, "x").on(json!({ "service.name": "shop" })).with(Json::Object(many));
-    let kept = &sent.documents(Compat::Best)[0];
+    let sent = TestSpan::root(SERVER, "x").on(json!({ "service.name": "shop" })).with(Json::Object(many));
+    let kept = &sent.documents(Compat::Corrected)[0];
     assert_eq!(kept["metadata"]["default"]["otel.resource.service.name"], "shop", "a resource's entries go last");
 }
 
@@ -410,9 +410,9 @@ fn check(request: &ExportTraceServiceRequest, options: &Options) -> Result<(), T
     });
     let documented = (made.documents.len() - splits.count()) as u64;
     prop_assert_eq!(made.received, spans);
-    prop_assert_eq!(documented + made.refused.total(), spans);
-    if options.compat == Compat::Best {
-        prop_assert_eq!(complaints(&Schema::of_segments(), &made), Vec::<String>::new());
+    prop_assert_eq!(documented + made.rejected.total(), spans);
+    if options.compat == Compat::Corrected {
+        prop_assert_eq!(validation_errors(&Schema::of_segments(), &made), Vec::<String>::new());
     }
     Ok(())
 }
@@ -425,7 +425,7 @@ proptest! {
         request in request(),
         indexed in indexed(),
     ) {
-        for compat in [Compat::Best, Compat::Adot] {
+        for compat in [Compat::Corrected, Compat::Adot] {
             let options = Options { compat, indexed: indexed.clone(), log_groups: Vec::new() };
             check(&request, &options)?;
         }
@@ -436,6 +436,6 @@ proptest! {
         if let Ok(request) = ExportTraceServiceRequest::decode(body.as_slice()) {
             check(&request, &Options::default())?;
         }
-        let _ = sidecarless::translate::raw_segments::checked(&body);
+        let _ = sidecarless::translate::sdk_segments::validate_body(&body);
     }
 }

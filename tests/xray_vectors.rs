@@ -10,25 +10,25 @@
 mod xray;
 
 use serde_json::{Value, json};
-use sidecarless::translate::Compat::{Adot, Best};
+use sidecarless::translate::Compat::{Adot, Corrected};
 use sidecarless::translate::spans::{Indexed, Options};
 use std::io::Write as _;
 use xray::schema::Schema;
-use xray::{CLIENT, CONSUMER, INTERNAL, PARENT, PRODUCER, SERVER, Sent, at};
+use xray::{CLIENT, CONSUMER, INTERNAL, PARENT, PRODUCER, SERVER, TestSpan, at};
 
 /// One row: what is sent, and per mode what each document must hold. A field that must be absent is null.
 struct Vector {
     number: u32,
-    sent: Sent,
+    sent: TestSpan,
     adot: Vec<Value>,
     best: Vec<Value>,
 }
 
-fn same(number: u32, sent: Sent, documents: Vec<Value>) -> Vector {
+fn same(number: u32, sent: TestSpan, documents: Vec<Value>) -> Vector {
     Vector { number, sent, adot: documents.clone(), best: documents }
 }
 
-fn differing(number: u32, sent: Sent, adot: Vec<Value>, best: Vec<Value>) -> Vector {
+fn differing(number: u32, sent: TestSpan, adot: Vec<Value>, best: Vec<Value>) -> Vector {
     Vector { number, sent, adot, best }
 }
 
@@ -89,7 +89,7 @@ fn http_vectors() -> Vec<Vector> {
     vec![
         same(
             1,
-            Sent::root(INTERNAL, "any"),
+            TestSpan::root(INTERNAL, "any"),
             vec![json!({
                 "trace_id": "1-4bf92f35-77b34da6a3ce929d0e0e4736", "id": "00f067aa0ba902b7", "start_time": 1_700_000_000.0,
                 "end_time": end_time()
@@ -97,7 +97,7 @@ fn http_vectors() -> Vec<Vector> {
         ),
         same(
             2,
-            Sent::root(SERVER, "GET /orders/{id}").on(on_fargate()).with(server),
+            TestSpan::root(SERVER, "GET /orders/{id}").on(on_fargate()).with(server),
             vec![json!({
                 "name": "checkout", "type": null, "namespace": null, "parent_id": null, "origin": "AWS::ECS::Fargate",
                 "http": { "request": { "method": "GET", "url": "https://shop.example.com/orders/7?x=1",
@@ -114,7 +114,7 @@ fn http_vectors() -> Vec<Vector> {
         ),
         same(
             3,
-            Sent::root(SERVER, "POST /pay").with(stable),
+            TestSpan::root(SERVER, "POST /pay").with(stable),
             vec![json!({
                 "http.request.url": "https://pay.example.com/pay?a=1", "http.request.client_ip": "198.51.100.4",
                 "http.request.x_forwarded_for": null, "fault": true, "error": false, "cause": null
@@ -122,13 +122,13 @@ fn http_vectors() -> Vec<Vector> {
         ),
         differing(
             4,
-            Sent::child(CLIENT, "GET").on(on_fargate()).with(not_found).failed(""),
+            TestSpan::child(CLIENT, "GET").on(on_fargate()).with(not_found).failed(""),
             vec![found("GET")],
             vec![found("api.example.com")],
         ),
         differing(
             5,
-            Sent::child(CLIENT, "GET").with(parts),
+            TestSpan::child(CLIENT, "GET").with(parts),
             vec![json!({ "http.request.url": "https:///x" })],
             vec![json!({ "http.request.url": "https://api/x", "name": "api", "metadata.otel.name": "GET" })],
         ),
@@ -143,12 +143,12 @@ fn failure_vectors() -> Vec<Vector> {
     vec![
         same(
             6,
-            Sent::child(CLIENT, "GET").with(json!({ "http.status_code": 429 })).failed("slow down"),
+            TestSpan::child(CLIENT, "GET").with(json!({ "http.status_code": 429 })).failed("slow down"),
             vec![slow_down],
         ),
         same(
             7,
-            Sent::child(INTERNAL, "work").failed("db down"),
+            TestSpan::child(INTERNAL, "work").failed("db down"),
             vec![json!({
                 "type": "subsegment", "namespace": null, "name": "work", "fault": true, "cause.exceptions.0.type": "",
                 "cause.exceptions.0.message": "db down", "cause.exceptions.1": null
@@ -167,7 +167,7 @@ fn aws_vectors() -> Vec<Vector> {
     vec![
         same(
             8,
-            Sent::child(CLIENT, "DynamoDB.GetItem").with(get_item(&["t1"])),
+            TestSpan::child(CLIENT, "DynamoDB.GetItem").with(get_item(&["t1"])),
             vec![json!({
                 "name": "DynamoDB", "namespace": "aws", "aws.operation": "GetItem", "aws.region": "us-east-1",
                 "aws.request_id": "RQ", "aws.table_name": "t1",
@@ -178,7 +178,7 @@ fn aws_vectors() -> Vec<Vector> {
         ),
         same(
             9,
-            Sent::child(CLIENT, "DynamoDB.GetItem").with(get_item(&["t1", "t2"])),
+            TestSpan::child(CLIENT, "DynamoDB.GetItem").with(get_item(&["t1", "t2"])),
             vec![json!({
                 "aws.table_names": ["t1", "t2"], "aws.table_name": null
             })],
@@ -220,19 +220,19 @@ fn split_vectors() -> Vec<Vector> {
     vec![
         differing(
             10,
-            Sent::root(CLIENT, "S3.GetObject").on(on_fargate()).with(s3.clone()),
+            TestSpan::root(CLIENT, "S3.GetObject").on(on_fargate()).with(s3.clone()),
             vec![call.clone(), service(json!(null), json!(null), whole.clone(), json!("checkout"))],
             vec![call.clone(), service(account.clone(), json!(null), whole, json!("checkout"))],
         ),
         differing(
             11,
-            Sent::child(CLIENT, "S3.GetObject").on(on_fargate()).with(s3),
+            TestSpan::child(CLIENT, "S3.GetObject").on(on_fargate()).with(s3),
             vec![call.clone(), service(json!(null), json!(PARENT), json!({ "default": {} }), json!(null))],
             vec![call, service(account, json!(PARENT), json!(null), json!(null))],
         ),
         same(
             12,
-            Sent::child(INTERNAL, "x").on(on_fargate()).with(json!({
+            TestSpan::child(INTERNAL, "x").on(on_fargate()).with(json!({
                 "aws.span.kind": "LOCAL_ROOT", "aws.local.service": "job"
             })),
             vec![json!({
@@ -242,13 +242,13 @@ fn split_vectors() -> Vec<Vector> {
         ),
         differing(
             13,
-            Sent::child(CONSUMER, "orders process").on(on_fargate()).with(kafka).linked(),
+            TestSpan::child(CONSUMER, "orders process").on(on_fargate()).with(kafka).linked(),
             vec![consumed("orders process")],
             vec![consumed("checkout")],
         ),
         same(
             14,
-            Sent::child(CONSUMER, "orders process").on(on_fargate()).with(kafka_root).linked(),
+            TestSpan::child(CONSUMER, "orders process").on(on_fargate()).with(kafka_root).linked(),
             vec![
                 json!({
                     "type": "subsegment", "namespace": "remote", "name": "kafka-topic", "links": null,
@@ -262,7 +262,7 @@ fn split_vectors() -> Vec<Vector> {
         ),
         same(
             15,
-            Sent::child(PRODUCER, "orders send"),
+            TestSpan::child(PRODUCER, "orders send"),
             vec![json!({
                 "type": "subsegment", "namespace": "remote", "name": "orders send"
             })],
@@ -289,13 +289,13 @@ fn database_vectors() -> Vec<Vector> {
     vec![
         differing(
             16,
-            Sent::child(CLIENT, "SELECT shop.orders").with(old),
+            TestSpan::child(CLIENT, "SELECT shop.orders").with(old),
             vec![shop(json!(null))],
             vec![shop(json!({ "net.peer.name": "db.internal" }))],
         ),
         same(
             17,
-            Sent::child(CLIENT, "GET").with(json!({
+            TestSpan::child(CLIENT, "GET").with(json!({
                 "db.system": "redis", "db.statement": "GET k", "net.peer.name": "cache"
             })),
             vec![json!({
@@ -305,7 +305,7 @@ fn database_vectors() -> Vec<Vector> {
         ),
         differing(
             18,
-            Sent::child(CLIENT, "SELECT orders").with(stable),
+            TestSpan::child(CLIENT, "SELECT orders").with(stable),
             vec![json!({
                 "sql": null, "name": "SELECT orders", "metadata.default": {
                     "db.system.name": "postgresql", "db.namespace": "shop", "db.query.text": "SELECT 2"
@@ -338,7 +338,7 @@ fn stack_vectors() -> Vec<Vector> {
     vec![
         same(
             19,
-            Sent::root(SERVER, "x")
+            TestSpan::root(SERVER, "x")
                 .on(on_fargate())
                 .with(json!({ "http.status_code": 500 }))
                 .event("exception", exception("com.foo.BarException", "boom", JAVA)),
@@ -355,7 +355,9 @@ fn stack_vectors() -> Vec<Vector> {
         ),
         same(
             20,
-            Sent::root(SERVER, "x").on(language("python")).event("exception", exception("TypeError", "outer", PYTHON)),
+            TestSpan::root(SERVER, "x")
+                .on(language("python"))
+                .event("exception", exception("TypeError", "outer", PYTHON)),
             vec![json!({
                 "cause.exceptions.0.type": "TypeError", "cause.exceptions.0.cause": "<exception 1>",
                 "cause.exceptions.0.stack": [
@@ -368,19 +370,19 @@ fn stack_vectors() -> Vec<Vector> {
         ),
         differing(
             21,
-            Sent::root(SERVER, "x").on(language("nodejs")).event("exception", exception("Error", "x", V8)),
+            TestSpan::root(SERVER, "x").on(language("nodejs")).event("exception", exception("Error", "x", V8)),
             stack(json!(null)),
             stack(speedy("speedy")),
         ),
         differing(
             21,
-            Sent::root(SERVER, "x").on(language("javascript")).event("exception", exception("Error", "x", V8)),
+            TestSpan::root(SERVER, "x").on(language("javascript")).event("exception", exception("Error", "x", V8)),
             stack(speedy("speedy ")),
             stack(speedy("speedy")),
         ),
         same(
             22,
-            Sent::root(SERVER, "x").on(language("dotnet")).event("exception", exception("E", "x", DOTNET)),
+            TestSpan::root(SERVER, "x").on(language("dotnet")).event("exception", exception("E", "x", DOTNET)),
             stack(json!([
                 { "path": "C:\\x\\P.cs", "line": 12, "label": "NS.P.Main(String[] a)" },
                 { "path": "", "line": 0, "label": "System.Int32.Parse(String s)" }
@@ -388,7 +390,7 @@ fn stack_vectors() -> Vec<Vector> {
         ),
         same(
             23,
-            Sent::child(CLIENT, "x").with(json!({ "rpc.system": "aws-api" })).event_at(
+            TestSpan::child(CLIENT, "x").with(json!({ "rpc.system": "aws-api" })).event_at(
                 1_700_000_000_123_456_000,
                 "HTTP request failure",
                 json!({ "http.response.status_code": 503, "aws.http.error_message": "Service Unavailable" }),
@@ -409,7 +411,7 @@ fn annotation_vectors() -> Vec<Vector> {
     vec![
         same(
             24,
-            Sent::root(SERVER, "x").on(on_fargate()).with(tenant).under(listed(&[
+            TestSpan::root(SERVER, "x").on(on_fargate()).with(tenant).under(listed(&[
                 "tenant-id",
                 "http.method",
                 "otel.resource.service.name",
@@ -422,14 +424,14 @@ fn annotation_vectors() -> Vec<Vector> {
         ),
         same(
             25,
-            Sent::root(SERVER, "x").with(json!({
+            TestSpan::root(SERVER, "x").with(json!({
                 "aws.xray.annotations": ["tenant", "http.method"], "tenant": "acme", "http.method": "GET"
             })),
             vec![json!({ "annotations": { "tenant": "acme" }, "metadata.default": null })],
         ),
         differing(
             26,
-            Sent::root(INTERNAL, "x")
+            TestSpan::root(INTERNAL, "x")
                 .on(json!({ "m": nested }))
                 .with(scalars)
                 .under(Options { indexed: Indexed::All, ..Options::default() }),
@@ -438,7 +440,7 @@ fn annotation_vectors() -> Vec<Vector> {
         ),
         same(
             27,
-            Sent::child(INTERNAL, "x").with(json!({
+            TestSpan::child(INTERNAL, "x").with(json!({
                 "aws.xray.metadata.debug": "{\"k\":1}", "aws.xray.metadata.Default": "{\"z\":2}",
                 "aws.xray.metadata.bad": "nope"
             })),
@@ -448,14 +450,14 @@ fn annotation_vectors() -> Vec<Vector> {
         ),
         same(
             28,
-            Sent::root(SERVER, "x").with(json!({ "aws.xray.inprogress": true })),
+            TestSpan::root(SERVER, "x").with(json!({ "aws.xray.inprogress": true })),
             vec![json!({
                 "in_progress": true, "end_time": null, "metadata.default": null
             })],
         ),
         same(
             28,
-            Sent::root(SERVER, "x").with(json!({ "aws.xray.inprogress": false })),
+            TestSpan::root(SERVER, "x").with(json!({ "aws.xray.inprogress": false })),
             vec![json!({
                 "in_progress": null, "end_time": end_time(), "metadata.default": null
             })],
@@ -469,12 +471,12 @@ fn name_and_resource_vectors() -> Vec<Vector> {
     let elsewhere = json!({ "cloud.provider": "gcp", "host.id": "i-1" });
     let nowhere = json!({ "aws": null, "origin": null });
     vec![
-        same(29, Sent::child(INTERNAL, "a,b$c\\d\te"), named("abcde")),
-        same(29, Sent::child(INTERNAL, "?"), named("span")),
-        differing(29, Sent::child(INTERNAL, "x").with(json!({ "peer.service": "a,b" })), named("a,b"), named("ab")),
+        same(29, TestSpan::child(INTERNAL, "a,b$c\\d\te"), named("abcde")),
+        same(29, TestSpan::child(INTERNAL, "?"), named("span")),
+        differing(29, TestSpan::child(INTERNAL, "x").with(json!({ "peer.service": "a,b" })), named("a,b"), named("ab")),
         same(
             30,
-            Sent::root(SERVER, "x").on(json!({ "aws.log.group.arns": arns })),
+            TestSpan::root(SERVER, "x").on(json!({ "aws.log.group.arns": arns })),
             vec![json!({
                 "aws.cloudwatch_logs": [
                     { "log_group": "/ecs/app", "arn": "arn:aws:logs:us-east-1:1:log-group:/ecs/app:*" },
@@ -482,16 +484,16 @@ fn name_and_resource_vectors() -> Vec<Vector> {
                 ]
             })],
         ),
-        same(31, Sent::root(SERVER, "x").on(elsewhere.clone()), vec![nowhere.clone()]),
+        same(31, TestSpan::root(SERVER, "x").on(elsewhere.clone()), vec![nowhere.clone()]),
         // The collector panics here.
         same(
             31,
-            Sent::root(CLIENT, "x").on(elsewhere).with(json!({ "aws.span.kind": "LOCAL_ROOT" })),
+            TestSpan::root(CLIENT, "x").on(elsewhere).with(json!({ "aws.span.kind": "LOCAL_ROOT" })),
             vec![nowhere.clone(), nowhere],
         ),
         same(
             32,
-            Sent::root(SERVER, "x").on(json!({ "k8s.cluster.name": "c1", "host.id": "i-1" })),
+            TestSpan::root(SERVER, "x").on(json!({ "k8s.cluster.name": "c1", "host.id": "i-1" })),
             vec![json!({
                 "aws.ec2": { "instance_id": "i-1" }, "aws.eks": { "cluster_name": "c1" }, "origin": null
             })],
@@ -541,10 +543,10 @@ fn xray_vectors_give_their_documents_in_both_modes() {
     let (mut failures, schema) = (Vec::new(), Schema::of_segments());
     let vectors = vectors();
     for vector in &vectors {
-        for (compat, expected) in [(Adot, &vector.adot), (Best, &vector.best)] {
+        for (compat, expected) in [(Adot, &vector.adot), (Corrected, &vector.best)] {
             let documents = vector.sent.documents(compat);
-            if compat == Best {
-                failures.extend(documents.iter().flat_map(|document| schema.complaints(document)));
+            if compat == Corrected {
+                failures.extend(documents.iter().flat_map(|document| schema.validation_errors(document)));
             }
             check(&format!("vector {} {compat:?}", vector.number), expected, &documents, &mut failures);
         }
@@ -562,11 +564,11 @@ fn xray_vectors_give_their_documents_in_both_modes() {
 
 #[test]
 fn a_hundred_and_twenty_spans_of_which_one_splits_are_a_hundred_and_twenty_one_documents() {
-    let split = Sent::root(CLIENT, "x").with(json!({ "aws.span.kind": "LOCAL_ROOT" }));
+    let split = TestSpan::root(CLIENT, "x").with(json!({ "aws.span.kind": "LOCAL_ROOT" }));
     let mut request = split.request();
     let spans = &mut request.resource_spans[0].scope_spans[0].spans;
     for _ in 1..120 {
-        spans.extend(Sent::root(SERVER, "x").request().resource_spans[0].scope_spans[0].spans.clone());
+        spans.extend(TestSpan::root(SERVER, "x").request().resource_spans[0].scope_spans[0].spans.clone());
     }
     let segments = sidecarless::translate::spans::segments(&request, &Options::default());
     assert_eq!((segments.received, segments.documents.len()), (120, 121));

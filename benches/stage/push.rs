@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use sidecarless::collect::receive;
-use sidecarless::invocation::Invocation;
+use sidecarless::lambda::Invocation;
 use sidecarless::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
 use sidecarless::model::series::SeriesBatch;
+use sidecarless::receiver;
 use sidecarless::translate::{metrics, spans};
 
 use super::{Work, work};
@@ -45,7 +45,7 @@ pub(super) fn gunzip_of_metrics(items: usize) -> Work {
 
 fn gunzip(body: Vec<u8>) -> Work {
     let body = Bytes::from(body);
-    work(move || receive::inflate(body.clone(), Some("gzip")))
+    work(move || receiver::decompress(body.clone(), Some("gzip")))
 }
 
 pub(super) fn decode_of_traces(items: usize) -> Work {
@@ -73,6 +73,6 @@ pub(super) fn translate_metrics(items: usize) -> Work {
 pub(super) fn series_of(request: &ExportMetricsServiceRequest) -> SeriesBatch {
     let mut batch = SeriesBatch::default();
     let options = metrics::Options { metadata: false, ..metrics::Options::default() };
-    metrics::series(request, &options, &metrics::Sender::default(), payload::NOW_MS, &mut batch);
+    metrics::series(request, &options, &metrics::ClientIdentity::default(), payload::NOW_MS, &mut batch);
     batch
 }

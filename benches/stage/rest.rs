@@ -5,13 +5,13 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::FutureExt as _;
 use reqwest::header::HeaderMap;
 use sidecarless::aws::sign::Signer;
-use sidecarless::deliver::remote_write::{Version, requests};
+use sidecarless::deliver::remote_write::{ProtocolVersion, requests};
 use sidecarless::model::exposition::Format;
 use sidecarless::model::remote_write::encode_series;
 use sidecarless::model::segment::put_trace_segments;
 use sidecarless::model::series::{Labels, SeriesBatch};
-use sidecarless::model::stats::{StatsDocument, TaskDocument};
-use sidecarless::translate::exposition::{self, Scrape};
+use sidecarless::model::task_metadata::{TaskMetadata, TaskStats};
+use sidecarless::translate::exposition::{self, ScrapeOptions};
 use sidecarless::translate::{spans, stats};
 use url::Url;
 
@@ -21,17 +21,17 @@ use crate::payload;
 
 pub(super) fn decode_of_stats(containers: usize) -> Work {
     let (task, stats) = payload::stats(containers);
-    work(move || (TaskDocument::parse(task.as_bytes()).map(drop), StatsDocument::parse(stats.as_bytes()).map(drop)))
+    work(move || (TaskMetadata::parse(task.as_bytes()).map(drop), TaskStats::parse(stats.as_bytes()).map(drop)))
 }
 
 pub(super) fn translate_stats(containers: usize) -> Work {
     let (task, stats) = payload::stats(containers);
-    let task = TaskDocument::parse(task.leak().as_bytes()).expect("a task");
-    let documents = StatsDocument::parse(stats.leak().as_bytes()).expect("stats");
+    let task = TaskMetadata::parse(task.leak().as_bytes()).expect("a task");
+    let documents = TaskStats::parse(stats.leak().as_bytes()).expect("stats");
     let options = stats::Options::default();
     work(move || {
         let mut batch = SeriesBatch::default();
-        let report = stats::Report {
+        let report = stats::TaskScrape {
             task: &task,
             stats: &documents,
             at_ms: payload::NOW_MS,
@@ -60,7 +60,7 @@ fn series_of_page(page: &str) -> SeriesBatch {
     ] {
         labels.set(name, value);
     }
-    let scrape = Scrape {
+    let scrape = ScrapeOptions {
         target_labels: &labels,
         honor_labels: false,
         honor_timestamps: true,
@@ -112,7 +112,7 @@ fn compress(body: Vec<u8>) -> Work {
 /// Encoded, cut to AMP's size and compressed, as remote write does it.
 pub(super) fn requests_of_metrics(points: usize) -> Work {
     let batch = series_of(&payload::metrics(points));
-    work(move || requests(&batch, Version::V1).count())
+    work(move || requests(&batch, ProtocolVersion::V1).count())
 }
 
 /// The signature of one remote write request with all of it: SHA-256 over the body is what grows.

@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sidecarless::collect::receive::{Gate, Received, receive};
-use sidecarless::config::Auth;
-use sidecarless::invocation::Invocation;
+use sidecarless::receiver::{Gate, Received, receive};
+use sidecarless::settings::Auth;
+use sidecarless::lambda::Invocation;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(event) = str::from_utf8(input) else { return };

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use sidecarless::translate::names::{
     Naming, Shape, Strategy, Utf8Names, escape, is_legacy_label, is_legacy_metric, label, metric, target_label, unit,
 };
-use sidecarless::translate::relabel::Rules;
+use sidecarless::rules::relabel::Rules;
 
 fuzz_target!(|texts: (&str, &str, &str)| {
     let (name, code, namespace) = texts;

@@ -8,7 +8,7 @@ use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Indexed, Options, segments};
 
 fuzz_target!(|data: &[u8]| {
-    let _ = sidecarless::translate::raw_segments::checked(data);
+    let _ = sidecarless::translate::sdk_segments::checked(data);
     let Ok(request) = ExportTraceServiceRequest::decode(data) else { return };
     for compat in [Compat::Best, Compat::Adot] {
         for indexed in [Indexed::default(), Indexed::All] {

@@ -3,8 +3,10 @@
 //! Used by both rims: remote write and X-Ray go out through it, and EC2 is asked through it where tasks are. STS says for
 //! `sidecarless check` whose credentials these are.
 
-pub mod post;
-pub mod reason;
-pub mod retry;
+pub mod backoff;
+pub mod client;
+pub mod clients;
+pub mod rate_limiter;
+pub mod sdk_error;
 pub mod sign;
 pub mod sts;

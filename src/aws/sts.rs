@@ -8,7 +8,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use url::Url;
 
-use super::post::{Posted, SignedPost};
+use super::client::{PostResult, SigV4Client};
 use crate::deadline::Deadline;
 
 /// The name of STS in SigV4.
@@ -18,54 +18,63 @@ const QUERY: &[u8] = b"Action=GetCallerIdentity&Version=2011-06-15";
 
 /// STS' endpoint in one region.
 #[derive(Clone, Debug)]
-pub struct Sts {
+pub struct StsClient {
     endpoint: Url,
-    post: SignedPost,
+    post: SigV4Client,
 }
 
 /// What STS says.
 #[derive(Debug)]
-pub struct Caller {
-    pub identity: Identity,
+pub struct CallerIdentity {
+    pub identity: CredentialStatus,
     /// The `Date` of the answer, in milliseconds since the epoch, when there was one.
     pub date_ms: Option<i64>,
 }
 
 /// Whether the credentials are good.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Identity {
+pub enum CredentialStatus {
     /// Of this ARN.
-    Known(String),
+    Valid(String),
     /// STS knows no such credentials, or does not take the signature.
-    Refused(String),
+    Rejected(String),
     /// There is nothing to sign with.
     Missing(String),
     /// Nobody could be asked.
     Unreachable(String),
 }
 
-impl Sts {
-    pub fn new(endpoint: Url, post: SignedPost) -> Self {
+impl StsClient {
+    pub fn new(endpoint: Url, post: SigV4Client) -> Self {
         Self { endpoint, post }
     }
 
     /// Asks once.
-    pub async fn caller(&self, deadline: &Deadline) -> Caller {
+    pub async fn get_caller_identity(&self, deadline: &Deadline) -> CallerIdentity {
         if let Err(error) = self.post.credentials().await {
-            return Caller { identity: Identity::Missing(super::post::chain(&error)), date_ms: None };
+            return CallerIdentity {
+                identity: CredentialStatus::Missing(super::client::error_chain(&error)),
+                date_ms: None,
+            };
         }
         let mut headers = HeaderMap::with_capacity(5);
         let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
         headers.insert(CONTENT_TYPE, form);
         match self.post.post(SERVICE, &self.endpoint, headers, Bytes::from_static(QUERY), deadline).await {
-            Posted::Done { headers, body, .. } => {
-                let unread = || Identity::Unreachable("what answered is not STS".into());
-                Caller { identity: arn(&body).map_or_else(unread, Identity::Known), date_ms: date_ms(&headers) }
+            PostResult::Success { headers, body, .. } => {
+                let unread = || CredentialStatus::Unreachable("what answered is not STS".into());
+                CallerIdentity {
+                    identity: arn(&body).map_or_else(unread, CredentialStatus::Valid),
+                    date_ms: date_ms(&headers),
+                }
             }
-            Posted::Refused { status, headers, reason } => {
-                Caller { identity: Identity::Refused(format!("{status}: {reason}")), date_ms: date_ms(&headers) }
+            PostResult::Rejected { status, headers, reason } => CallerIdentity {
+                identity: CredentialStatus::Rejected(format!("{status}: {reason}")),
+                date_ms: date_ms(&headers),
+            },
+            PostResult::Retryable { why, .. } => {
+                CallerIdentity { identity: CredentialStatus::Unreachable(why), date_ms: None }
             }
-            Posted::Failed { why, .. } => Caller { identity: Identity::Unreachable(why), date_ms: None },
         }
     }
 }

@@ -2,44 +2,44 @@
 
 use std::process::ExitCode;
 
-use super::{INVOKE_BUDGET, Show};
-use crate::config::Settings;
+use super::{INVOKE_BUDGET, OutputFormat};
 use crate::deadline::Deadline;
+use crate::handlers::{CheckReport, CheckResult, Pipeline};
 use crate::log;
-use crate::pipeline::{Checked, Finding, Pipeline};
+use crate::settings::Settings;
 
 /// Checks, also settings that cannot be read. The exit code is 1 when something fails.
-pub(super) async fn run(show: Show, variables: Vec<(String, String)>) -> Result<(String, ExitCode), String> {
-    log::install(&variables, log::Stream::Error);
+pub(super) async fn run(show: OutputFormat, variables: Vec<(String, String)>) -> Result<(String, ExitCode), String> {
+    log::init(&variables, log::LogOutput::Stderr);
     let checked = checked(variables).await;
-    let code = if checked.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let code = if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let text = match show {
-        Show::Table => lines(&checked),
-        Show::Json => format!("{:#}\n", checked.into_json()),
+        OutputFormat::Table => lines(&checked),
+        OutputFormat::Json => format!("{:#}\n", checked.into_json()),
     };
     Ok((text, code))
 }
 
-async fn checked(variables: Vec<(String, String)>) -> Checked {
+async fn checked(variables: Vec<(String, String)>) -> CheckReport {
     let settings = match Settings::read(variables) {
         Ok(settings) => settings,
-        Err(mistakes) => return Checked::of_mistakes(&mistakes.0),
+        Err(mistakes) => return CheckReport::from_config_errors(&mistakes.0),
     };
     match Pipeline::from_environment(settings).await {
         Ok(pipeline) => pipeline.check(&Deadline::after(INVOKE_BUDGET)).await,
-        Err(error) => Checked::of_mistakes(&[error.to_string()]),
+        Err(error) => CheckReport::from_config_errors(&[error.to_string()]),
     }
 }
 
-fn lines(checked: &Checked) -> String {
-    let width = checked.findings.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
-    checked.findings.iter().map(|finding| line(finding, width)).collect()
+fn lines(checked: &CheckReport) -> String {
+    let width = checked.checks.iter().map(|finding| finding.name.len()).max().unwrap_or_default();
+    checked.checks.iter().map(|finding| line(finding, width)).collect()
 }
 
-fn line(finding: &Finding, width: usize) -> String {
-    let Finding { check, outcome, says, fix } = finding;
+fn line(finding: &CheckResult, width: usize) -> String {
+    let CheckResult { name: check, status: outcome, message: says, fix } = finding;
     let fix = fix.as_ref().map(|fix| format!(" -> {fix}")).unwrap_or_default();
-    format!("{:4}  {check:width$}  {says}{fix}\n", outcome.word())
+    format!("{:4}  {check:width$}  {says}{fix}\n", outcome.as_str())
 }
 
 #[cfg(test)]
@@ -51,7 +51,7 @@ mod tests {
         let variables = [("SIDECARLESS_AUTH", "maybe"), ("SIDECARLESS_CLUSTER", "shop")];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let checked = checked(variables.to_vec()).await;
-        assert!(!checked.is_well());
+        assert!(!checked.is_ok());
         let text = lines(&checked);
         let starts: Vec<_> = text.lines().map(|line| line.split_at(45).0).collect();
         assert_eq!(

@@ -18,32 +18,32 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use report::Report;
+use report::MigrationReport;
 
 /// Longest file that is read: ECS takes task definitions up to 64 KB, and an SSM parameter holds 8 KB.
 const LONGEST_FILE: usize = 1 << 20;
 
 /// The outcome of a migration.
 #[derive(Debug)]
-pub(super) struct Migrated {
+pub(super) struct MigrationResult {
     /// What `RegisterTaskDefinition` takes.
     definition: Value,
-    report: Report,
+    report: MigrationReport,
 }
 
-impl Migrated {
+impl MigrationResult {
     /// Writes the report to standard error; gives what belongs to standard output and the exit code: 1 when something has no
     /// equivalent or is left for a person to decide.
-    pub(super) fn told(self) -> (String, ExitCode) {
+    pub(super) fn print_report(self) -> (String, ExitCode) {
         // Where nobody listens, the exit code still says it.
         let _ = std::io::stderr().write_all(self.report.to_string().as_bytes());
-        let code = if self.report.gaps.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let code = if self.report.unsupported.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         (format!("{:#}\n", self.definition), code)
     }
 }
 
 /// Reads the files; the error names the file.
-pub(super) fn run(definition: &str, collector: Option<&str>) -> Result<Migrated, String> {
+pub(super) fn run(definition: &str, collector: Option<&str>) -> Result<MigrationResult, String> {
     let text = read(definition)?;
     let given = collector.map(|path| read(path).and_then(|text| named(path, yaml::read(&text)))).transpose()?;
     named(definition, migrate(&text, given))
@@ -59,12 +59,12 @@ fn read(path: &str) -> Result<String, String> {
 }
 
 /// Translates a task definition, with the collector's configuration if it was given.
-fn migrate(text: &str, given: Option<Value>) -> Result<Migrated, String> {
+fn migrate(text: &str, given: Option<Value>) -> Result<MigrationResult, String> {
     let parsed = serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))?;
     let mut definition = definition::registrable(parsed)?;
     let sidecars = definition::without_sidecars(&mut definition)?;
-    let mut report = Report::default();
-    let mut asks = collector::Asks::default();
+    let mut report = MigrationReport::default();
+    let mut asks = collector::Requirements::default();
     for sidecar in &sidecars {
         report.sidecars.push(format!("{} ({})", sidecar.name, sidecar.image()));
         if sidecar.is_collector {
@@ -74,12 +74,12 @@ fn migrate(text: &str, given: Option<Value>) -> Result<Migrated, String> {
         }
     }
     if given.is_some() && !sidecars.iter().any(|sidecar| sidecar.is_collector) {
-        report.gap("collector configuration", "no container is a collector, so the YAML was not looked at");
+        report.add_unsupported("collector configuration", "no container is a collector, so the YAML was not looked at");
     }
-    definition::without_traces_of(&sidecars, &mut definition, &mut report);
-    containers::change(&mut definition, &sidecars, &asks, &mut report);
-    size::advise(&definition, &sidecars, &mut report);
-    Ok(Migrated { definition, report })
+    definition::remove_references(&sidecars, &mut definition, &mut report);
+    containers::rewrite(&mut definition, &sidecars, &asks, &mut report);
+    size::suggest_size(&definition, &sidecars, &mut report);
+    Ok(MigrationResult { definition, report })
 }
 
 #[cfg(test)]

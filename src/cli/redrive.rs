@@ -3,37 +3,37 @@
 use std::collections::HashSet;
 use std::process::ExitCode;
 
-use crate::clients;
-use crate::config::Settings;
-use crate::deliver::redrive::{DeadLetter, DeadLetters};
-use crate::model::spool::Spooled;
+use crate::aws::clients;
+use crate::deliver::redrive::{DeadLetterMessage, DeadLetterQueue};
+use crate::model::spool::SpoolMessage;
+use crate::settings::Settings;
 
 /// What is done with messages that can be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Do {
+pub(super) enum RedriveMode {
     Move,
     /// Only said; the messages are out of sight for a minute.
-    List,
+    DryRun,
 }
 
 /// Goes through the dead-letter queue of the spool. The exit code is 1 when messages are left that cannot be read.
-pub(super) async fn run(what: Do, settings: &Settings) -> Result<(String, ExitCode), String> {
+pub(super) async fn run(what: RedriveMode, settings: &Settings) -> Result<(String, ExitCode), String> {
     let spool = settings.spool_queue.as_ref().ok_or("SIDECARLESS_SPOOL_QUEUE_URL is not set")?;
     let sqs = clients::sqs(&clients::aws().await);
-    let letters = DeadLetters::of(sqs, spool).await.map_err(|error| error.to_string())?;
+    let letters = DeadLetterQueue::of_spool(sqs, spool).await.map_err(|error| error.to_string())?;
     let (mut text, mut seen, mut left) = (String::new(), HashSet::new(), 0_u64);
     let mut readable = 0_u64;
     loop {
-        let next = letters.next().await.map_err(|error| format!("{text}{error}"))?;
+        let next = letters.receive().await.map_err(|error| format!("{text}{error}"))?;
         let next: Vec<_> = next.into_iter().filter(|letter| seen.insert(letter.id.clone())).collect();
         if next.is_empty() {
             break;
         }
         for letter in &next {
-            match described(letter) {
+            match describe_message(letter) {
                 Ok(description) => {
-                    if what == Do::Move {
-                        letters.put_back(letter).await.map_err(|error| format!("{text}{error}"))?;
+                    if what == RedriveMode::Move {
+                        letters.redrive(letter).await.map_err(|error| format!("{text}{error}"))?;
                     }
                     readable += 1;
                     text.push_str(&description);
@@ -45,18 +45,18 @@ pub(super) async fn run(what: Do, settings: &Settings) -> Result<(String, ExitCo
             }
         }
     }
-    let done = if what == Do::Move { "went back to the spool" } else { "can go back to the spool" };
+    let done = if what == RedriveMode::Move { "went back to the spool" } else { "can go back to the spool" };
     text.push_str(&format!("{readable} {done}, {left} cannot be read and stay\n"));
     Ok((text, if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
 }
 
 /// A line about a message; an error says why it cannot be delivered.
-fn described(letter: &DeadLetter) -> Result<String, String> {
-    match Spooled::parse(&letter.body) {
+fn describe_message(letter: &DeadLetterMessage) -> Result<String, String> {
+    match SpoolMessage::parse(&letter.body) {
         Ok(spooled) => {
-            let since = jiff::Timestamp::from_millisecond(spooled.first_ms).unwrap_or_default();
-            let (items, names) = (spooled.cargo.items(), spooled.cargo.names(3).join(" "));
-            Ok(format!("{}  {items} items since {since:.0}  {names}  {}\n", letter.id, spooled.why))
+            let since = jiff::Timestamp::from_millisecond(spooled.first_attempt_ms).unwrap_or_default();
+            let (items, names) = (spooled.payload.items(), spooled.payload.item_names(3).join(" "));
+            Ok(format!("{}  {items} items since {since:.0}  {names}  {}\n", letter.id, spooled.error))
         }
         Err(unreadable) => Err(format!("{}  {unreadable}\n", letter.id)),
     }

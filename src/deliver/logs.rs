@@ -8,7 +8,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::aws::post::{Posted, SignedPost};
+use crate::aws::client::{PostResult, SigV4Client};
 use crate::deadline::Deadline;
 
 /// The service name of CloudWatch Logs in SigV4.
@@ -19,15 +19,15 @@ const LOG_STREAM: HeaderName = HeaderName::from_static("x-aws-log-stream");
 
 /// A log stream that takes OTLP. Group and stream have to exist.
 #[derive(Debug)]
-pub struct LogStream {
+pub struct OtlpLogsClient {
     url: Url,
-    post: SignedPost,
+    post: SigV4Client,
     names: HeaderMap,
 }
 
-impl LogStream {
+impl OtlpLogsClient {
     /// `base` is the endpoint of the region. `None`: the names cannot stand in a header.
-    pub fn new(mut base: Url, post: SignedPost, group: &str, stream: &str) -> Option<Self> {
+    pub fn new(mut base: Url, post: SigV4Client, group: &str, stream: &str) -> Option<Self> {
         base.set_path("/v1/logs");
         let mut names = HeaderMap::with_capacity(8);
         names.insert(LOG_GROUP, HeaderValue::from_str(group).ok()?);
@@ -36,9 +36,9 @@ impl LogStream {
     }
 
     /// Sends an export request, until it is taken, refused, or out of time.
-    pub async fn export(&self, body: &Bytes, content_type: &'static str, deadline: &Deadline) -> Posted {
+    pub async fn export(&self, body: &Bytes, content_type: &'static str, deadline: &Deadline) -> PostResult {
         let mut headers = self.names.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        self.post.persist(SERVICE, &self.url, &headers, body, deadline).await
+        self.post.post_with_retry(SERVICE, &self.url, &headers, body, deadline).await
     }
 }

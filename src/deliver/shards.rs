@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use url::Url;
 
-use crate::aws::reason::reason;
+use crate::aws::sdk_error::describe_sdk_error;
 use crate::deadline::Deadline;
 use crate::model::shard::Shard;
 
@@ -25,10 +25,10 @@ pub struct ShardQueue {
 
 /// How many shards were sent.
 #[derive(Debug, Default)]
-pub struct ShardsSent {
+pub struct ShardSendResult {
     pub sent: u64,
     pub failed: u64,
-    pub why: Option<String>,
+    pub error: Option<String>,
 }
 
 impl ShardQueue {
@@ -37,12 +37,12 @@ impl ShardQueue {
     }
 
     /// Sends shards, each to be received so many seconds from now.
-    pub async fn send(&self, shards: Vec<(Shard, i32)>, deadline: &Deadline) -> ShardsSent {
+    pub async fn send(&self, shards: Vec<(Shard, i32)>, deadline: &Deadline) -> ShardSendResult {
         let entries: Vec<_> = shards.into_iter().enumerate().filter_map(entry).collect();
         let outcomes = stream::iter(entries.chunks(SHARDS_PER_CALL))
             .map(|chunk| async move { (chunk.len() as u64, self.send_batch(chunk, deadline).await) })
             .buffer_unordered(CONCURRENCY);
-        outcomes.fold(ShardsSent::default(), async |sum, (count, failed)| sum.and(count, failed)).await
+        outcomes.fold(ShardSendResult::default(), async |sum, (count, failed)| sum.merge(count, failed)).await
     }
 
     /// How many of a batch were not taken, and why.
@@ -55,8 +55,8 @@ impl ShardQueue {
         let request = self.sqs.send_message_batch().queue_url(&self.queue_url);
         let request = request.set_entries(Some(entries.to_vec())).send();
         let out_of_time = || (all, "the invocation ran out of time".to_owned());
-        let output = deadline.within(deadline.left(), request).await.ok_or_else(out_of_time)?;
-        let output = output.map_err(|error| (all, reason(&error)))?;
+        let output = deadline.timeout(deadline.remaining(), request).await.ok_or_else(out_of_time)?;
+        let output = output.map_err(|error| (all, describe_sdk_error(&error)))?;
         match output.failed() {
             [] => Ok(()),
             [first, ..] => Err((output.failed().len() as u64, first.message().unwrap_or(first.code()).to_owned())),
@@ -64,12 +64,12 @@ impl ShardQueue {
     }
 }
 
-impl ShardsSent {
-    fn and(mut self, count: u64, outcome: Result<(), (u64, String)>) -> Self {
+impl ShardSendResult {
+    fn merge(mut self, count: u64, outcome: Result<(), (u64, String)>) -> Self {
         let failed = outcome.as_ref().err().map_or(0, |(failed, _)| *failed);
         self.sent += count - failed.min(count);
         self.failed += failed;
-        self.why = outcome.err().map(|(_, why)| why).or(self.why);
+        self.error = outcome.err().map(|(_, why)| why).or(self.error);
         self
     }
 }

@@ -13,28 +13,28 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use url::Url;
 
-use crate::aws::reason::reason;
+use crate::aws::sdk_error::describe_sdk_error;
 use crate::deadline::Deadline;
-use crate::model::spool::Spooled;
+use crate::model::spool::SpoolMessage;
 
 /// Messages sent side by side.
 const CONCURRENCY: usize = 8;
 
 /// Names that are told of what could not be kept.
-const NAMES_KEPT: usize = 5;
+const MAX_LOGGED_NAMES: usize = 5;
 
 /// The first back-off of a message; it doubles with each receipt.
-const FIRST_BACK_OFF: Duration = Duration::from_secs(30);
+const INITIAL_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Time for a call that only says when a message is to come back: the others of the batch wait for it.
-const BACK_OFF_CALL: Duration = Duration::from_secs(2);
+const DEFER_CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest back-off.
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(900);
+const MAX_BACKOFF: Duration = Duration::from_secs(900);
 
 /// The longest back-off of what AMP takes for ten minutes only, its widest out-of-order window: samples that wait until two
 /// minutes after an outage of eight are in time.
-const LONGEST_BACK_OFF_OF_SAMPLES: Duration = Duration::from_secs(120);
+const MAX_SAMPLE_BACKOFF: Duration = Duration::from_secs(120);
 
 /// The queue.
 #[derive(Clone, Debug)]
@@ -45,27 +45,27 @@ pub struct Spool {
 
 /// How long a message may be put off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum BackoffClass {
     /// It is worth nothing after some minutes: samples.
-    Short,
-    Long,
+    Samples,
+    Spans,
 }
 
 /// What became of what should wait.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct EnqueueResult {
     /// Items that wait now.
-    pub items: u64,
+    pub enqueued: u64,
     /// Items that could not be written to the queue.
-    pub lost: u64,
+    pub failed: u64,
     /// Trace ids or names of metrics of some of these.
-    pub lost_names: Vec<String>,
-    pub why: Option<String>,
+    pub failed_names: Vec<String>,
+    pub error: Option<String>,
 }
 
 /// A message that the queue did not take.
-struct Unkept {
-    why: String,
+struct EnqueueError {
+    error: String,
     names: Vec<String>,
 }
 
@@ -75,9 +75,9 @@ impl Spool {
     }
 
     /// Writes messages, in whatever time is left until Lambda ends the invocation.
-    pub async fn keep(&self, spooled: Vec<Spooled>, deadline: &Deadline) -> Kept {
+    pub async fn enqueue(&self, spooled: Vec<SpoolMessage>, deadline: &Deadline) -> EnqueueResult {
         let messages = spooled.into_iter().flat_map(|spooled| {
-            let items = spooled.cargo.items();
+            let items = spooled.payload.items();
             let messages = spooled.into_messages();
             // Of documents that had to be split, each message counts for its share; the sum is what matters.
             let (count, whole) = (messages.len() as u64, items);
@@ -87,46 +87,48 @@ impl Spool {
         let outcomes = stream::iter(messages)
             .map(|(message, items)| async move { (self.send(message, deadline).await, items) })
             .buffer_unordered(CONCURRENCY);
-        outcomes.fold(Kept::default(), async |kept, (outcome, items)| kept.and(outcome, items)).await
+        outcomes.fold(EnqueueResult::default(), async |kept, (outcome, items)| kept.merge(outcome, items)).await
     }
 
     /// Reads an attribute of the queue, to see whether it is there and may be looked at.
-    pub async fn look(&self, deadline: &Deadline) -> Result<(), String> {
+    pub async fn check_access(&self, deadline: &Deadline) -> Result<(), String> {
         let waiting = QueueAttributeName::ApproximateNumberOfMessages;
         let call = self.sqs.get_queue_attributes().queue_url(&self.queue_url).attribute_names(waiting).send();
-        match deadline.within(deadline.left(), call).await {
-            Some(answer) => answer.map(|_| ()).map_err(|error| reason(&error)),
+        match deadline.timeout(deadline.remaining(), call).await {
+            Some(answer) => answer.map(|_| ()).map_err(|error| describe_sdk_error(&error)),
             None => Err("no answer in time".into()),
         }
     }
 
     /// Puts off a message that is none, to see whether that may be done: SQS looks at the permission before the handle.
-    pub async fn may_back_off(&self, deadline: &Deadline) -> Result<(), String> {
+    pub async fn check_defer_permission(&self, deadline: &Deadline) -> Result<(), String> {
         let call = self.sqs.change_message_visibility().queue_url(&self.queue_url).receipt_handle("none");
-        let why = match deadline.within(deadline.left(), call.visibility_timeout(0).send()).await {
+        let why = match deadline.timeout(deadline.remaining(), call.visibility_timeout(0).send()).await {
             Some(Ok(_)) => return Ok(()),
-            Some(Err(error)) if error.as_service_error().is_some_and(is_about_the_handle) => return Ok(()),
-            Some(Err(error)) => reason(&error),
+            Some(Err(error)) if error.as_service_error().is_some_and(is_invalid_handle) => return Ok(()),
+            Some(Err(error)) => describe_sdk_error(&error),
             None => "no answer in time".into(),
         };
         Err(why)
     }
 
-    async fn send(&self, message: String, deadline: &Deadline) -> Result<(), Unkept> {
+    async fn send(&self, message: String, deadline: &Deadline) -> Result<(), EnqueueError> {
         let call = self.sqs.send_message().queue_url(&self.queue_url).message_body(&message).send();
-        let why = match tokio::time::timeout(deadline.left_to_answer(), call).await {
+        let why = match tokio::time::timeout(deadline.remaining_for_spool(), call).await {
             Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => reason(&error),
+            Ok(Err(error)) => describe_sdk_error(&error),
             Err(_) => "the invocation ran out of time".into(),
         };
-        let names = Spooled::parse(&message).map(|spooled| spooled.cargo.names(NAMES_KEPT)).unwrap_or_default();
-        Err(Unkept { why, names })
+        let names = SpoolMessage::parse(&message)
+            .map(|spooled| spooled.payload.item_names(MAX_LOGGED_NAMES))
+            .unwrap_or_default();
+        Err(EnqueueError { error: why, names })
     }
 
     /// Lets a message come back later the more often it has come already. A failure to say so is no harm: it then comes
     /// back after the queue's own visibility time-out.
-    pub async fn back_off(&self, receipt_handle: &str, receive_count: u32, patience: Patience, deadline: &Deadline) {
-        let seconds = back_off(receive_count, patience, receipt_handle).as_secs();
+    pub async fn defer(&self, receipt_handle: &str, receive_count: u32, patience: BackoffClass, deadline: &Deadline) {
+        let seconds = visibility_timeout(receive_count, patience, receipt_handle).as_secs();
         let call = self
             .sqs
             .change_message_visibility()
@@ -134,10 +136,10 @@ impl Spool {
             .receipt_handle(receipt_handle)
             .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX))
             .send();
-        match tokio::time::timeout(deadline.left_to_answer().min(BACK_OFF_CALL), call).await {
+        match tokio::time::timeout(deadline.remaining_for_spool().min(DEFER_CALL_TIMEOUT), call).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                let why = reason(&error);
+                let why = describe_sdk_error(&error);
                 tracing::warn!(reason = why, "a message cannot be backed off: {why}");
             }
             Err(_) => tracing::warn!("a message cannot be backed off: the invocation ran out of time"),
@@ -145,19 +147,19 @@ impl Spool {
     }
 }
 
-fn is_about_the_handle(error: &ChangeMessageVisibilityError) -> bool {
+fn is_invalid_handle(error: &ChangeMessageVisibilityError) -> bool {
     error.is_receipt_handle_is_invalid() || error.is_message_not_inflight()
 }
 
-impl Kept {
-    fn and(mut self, outcome: Result<(), Unkept>, items: u64) -> Self {
+impl EnqueueResult {
+    fn merge(mut self, outcome: Result<(), EnqueueError>, items: u64) -> Self {
         match outcome {
-            Ok(()) => self.items += items,
+            Ok(()) => self.enqueued += items,
             Err(unkept) => {
-                self.lost += items;
-                self.why = Some(unkept.why);
-                self.lost_names.extend(unkept.names);
-                self.lost_names.truncate(NAMES_KEPT);
+                self.failed += items;
+                self.error = Some(unkept.error);
+                self.failed_names.extend(unkept.names);
+                self.failed_names.truncate(MAX_LOGGED_NAMES);
             }
         }
         self
@@ -165,13 +167,13 @@ impl Kept {
 }
 
 /// Doubling with each receipt, spread over the upper half so that messages of one outage do not come back together.
-fn back_off(receive_count: u32, patience: Patience, receipt_handle: &str) -> Duration {
+fn visibility_timeout(receive_count: u32, patience: BackoffClass, receipt_handle: &str) -> Duration {
     let doublings = receive_count.saturating_sub(1).min(10);
     let longest = match patience {
-        Patience::Short => LONGEST_BACK_OFF_OF_SAMPLES,
-        Patience::Long => LONGEST_BACK_OFF,
+        BackoffClass::Samples => MAX_SAMPLE_BACKOFF,
+        BackoffClass::Spans => MAX_BACKOFF,
     };
-    let ceiling = FIRST_BACK_OFF.saturating_mul(1 << doublings).min(longest);
+    let ceiling = INITIAL_BACKOFF.saturating_mul(1 << doublings).min(longest);
     let spread =
         receipt_handle.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 100;
     ceiling / 2 + ceiling / 200 * spread
@@ -186,9 +188,9 @@ mod tests {
         for (receive_count, long, short) in
             [(0, 30, 30), (1, 30, 30), (2, 60, 60), (3, 120, 120), (5, 480, 120), (6, 900, 120), (1_000, 900, 120)]
         {
-            for (patience, most) in [(Patience::Long, long), (Patience::Short, short)] {
+            for (patience, most) in [(BackoffClass::Spans, long), (BackoffClass::Samples, short)] {
                 for handle in ["a", "b", "AQEBzWwaftRI0KuVm4tP"] {
-                    let wait = back_off(receive_count, patience, handle).as_secs();
+                    let wait = visibility_timeout(receive_count, patience, handle).as_secs();
                     assert!(wait >= most / 2 && wait <= most, "{patience:?} {receive_count}: {wait} of {most}");
                 }
             }
@@ -202,7 +204,7 @@ mod tests {
             let (mut at_s, mut receipts) = (0, 0);
             while at_s < outage_s {
                 receipts += 1;
-                at_s += back_off(receipts, Patience::Short, handle).as_secs();
+                at_s += visibility_timeout(receipts, BackoffClass::Samples, handle).as_secs();
             }
             assert!(at_s <= window_s, "{handle}: {at_s} s");
         }

@@ -15,11 +15,11 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use url::Url;
 
-use crate::aws::post::{Posted, SignedPost};
-use crate::aws::retry::Retry;
+use crate::aws::backoff::Backoff;
+use crate::aws::client::{PostResult, SigV4Client};
 use crate::deadline::Deadline;
-use crate::model::refusal::Refusals;
-use crate::model::segment::{Document, Ids, put_trace_segments};
+use crate::model::rejection::Rejections;
+use crate::model::segment::{SegmentDocument, SegmentIds, put_trace_segments};
 
 /// The service name of X-Ray in SigV4.
 const SERVICE: &str = "xray";
@@ -40,26 +40,26 @@ const CONCURRENCY: usize = 4;
 
 /// How often calls that are refused as a whole are cut in two, for all documents sent at a time: one bad document among
 /// fifty takes six cuts, and an X-Ray that refuses everything must not be asked once for each document.
-const CUTS: usize = 32;
+const MAX_SPLITS: usize = 32;
 
 /// Sends documents to the X-Ray of one region.
 #[derive(Clone, Debug)]
-pub struct XRay {
+pub struct XRayClient {
     url: Url,
-    post: SignedPost,
+    post: SigV4Client,
 }
 
 /// The part of an answer that says what was not taken.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Answer {
-    unprocessed_trace_segments: Option<Vec<Unprocessed>>,
+struct PutTraceSegmentsOutput {
+    unprocessed_trace_segments: Option<Vec<UnprocessedSegment>>,
 }
 
 /// A document that X-Ray did not take.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Unprocessed {
+struct UnprocessedSegment {
     id: Option<String>,
     error_code: Option<String>,
     message: Option<String>,
@@ -67,48 +67,48 @@ struct Unprocessed {
 
 /// What became of some documents: `delivered` + `rejected` + `undelivered` are the documents handed in.
 #[derive(Debug, Default)]
-pub struct Sent {
+pub struct SendResult {
     pub delivered: u64,
     /// Documents refused for good, by X-Ray's code.
-    pub rejected: Refusals,
+    pub rejected: Rejections,
     /// Documents that could not be delivered in time.
-    pub undelivered: Vec<Document>,
+    pub undelivered: Vec<SegmentDocument>,
     /// What the last attempt failed with, when some are undelivered.
-    pub why: Option<String>,
+    pub error: Option<String>,
     /// What the service asked to wait.
     pub retry_after: Option<Duration>,
 }
 
-impl XRay {
+impl XRayClient {
     /// `endpoint` is X-Ray's in one region.
-    pub fn new(endpoint: &Url, post: SignedPost) -> Self {
+    pub fn new(endpoint: &Url, post: SigV4Client) -> Self {
         let mut url = endpoint.clone();
         url.set_path(PATH);
         Self { url, post }
     }
 
     /// Sends all documents.
-    pub async fn send(&self, documents: Vec<Document>, deadline: &Deadline) -> Sent {
+    pub async fn send(&self, documents: Vec<SegmentDocument>, deadline: &Deadline) -> SendResult {
         let cuts = AtomicUsize::new(0);
-        let outcomes = stream::iter(calls(documents))
+        let outcomes = stream::iter(chunk(documents))
             .map(|call| self.deliver(call, &cuts, deadline))
             .buffer_unordered(CONCURRENCY)
             .collect::<Vec<_>>();
-        outcomes.await.into_iter().fold(Sent::default(), Sent::and)
+        outcomes.await.into_iter().fold(SendResult::default(), SendResult::merge)
     }
 
     /// Sends the documents of one call. A call that is refused as a whole is cut in two until what is wrong is alone in one.
-    async fn deliver(&self, documents: Vec<Document>, cuts: &AtomicUsize, deadline: &Deadline) -> Sent {
-        let (mut sent, mut calls) = (Sent::default(), vec![documents]);
+    async fn deliver(&self, documents: Vec<SegmentDocument>, cuts: &AtomicUsize, deadline: &Deadline) -> SendResult {
+        let (mut sent, mut calls) = (SendResult::default(), vec![documents]);
         while let Some(documents) = calls.pop() {
-            let (came, refused) = self.persist(documents, deadline).await;
-            sent = sent.and(came);
-            let Some(Refused { mut documents, why, is_of_a_document }) = refused else { continue };
-            if is_of_a_document && documents.len() > 1 && cuts.fetch_add(1, Ordering::Relaxed) < CUTS {
+            let (came, refused) = self.send_with_retry(documents, deadline).await;
+            sent = sent.merge(came);
+            let Some(RejectedBatch { mut documents, error, is_document_specific }) = refused else { continue };
+            if is_document_specific && documents.len() > 1 && cuts.fetch_add(1, Ordering::Relaxed) < MAX_SPLITS {
                 let second = documents.split_off(documents.len() / 2);
                 calls.extend([second, documents]);
             } else {
-                sent.rejected.add("rejected_by_xray", documents.len() as u64, || why);
+                sent.rejected.add("rejected_by_xray", documents.len() as u64, || error);
             }
         }
         sent
@@ -116,103 +116,119 @@ impl XRay {
 
     /// Makes one call until all of its documents are delivered, refused one by one, or out of time; or until it is
     /// refused as a whole.
-    async fn persist(&self, mut documents: Vec<Document>, deadline: &Deadline) -> (Sent, Option<Refused>) {
-        let bytes: usize = documents.iter().map(Document::escaped_len).sum();
-        let mut retry = Retry::new(bytes as u64 ^ deadline.now_ms().cast_unsigned());
-        let mut sent = Sent::default();
+    async fn send_with_retry(
+        &self,
+        mut documents: Vec<SegmentDocument>,
+        deadline: &Deadline,
+    ) -> (SendResult, Option<RejectedBatch>) {
+        let bytes: usize = documents.iter().map(SegmentDocument::escaped_len).sum();
+        let mut retry = Backoff::new(bytes as u64 ^ deadline.now_ms().cast_unsigned());
+        let mut sent = SendResult::default();
         loop {
             let before = documents.len();
             match self.attempt(&documents, deadline).await {
                 Ok(unprocessed) => {
                     let refused_before = sent.rejected.total();
-                    documents = sent.rejected_and_throttled(documents, &unprocessed);
+                    documents = sent.classify_unprocessed(documents, &unprocessed);
                     let refused = sent.rejected.total() - refused_before;
                     sent.delivered += (before as u64).saturating_sub(refused + documents.len() as u64);
-                    sent.why = Some("X-Ray was too busy for some of the documents of a call".into());
+                    sent.error = Some("X-Ray was too busy for some of the documents of a call".into());
                 }
-                Err(Failure::Refused { why, is_of_a_document }) => {
-                    return (sent, Some(Refused { documents, why, is_of_a_document }));
+                Err(SendError::Rejected { why, is_of_a_document }) => {
+                    return (
+                        sent,
+                        Some(RejectedBatch { documents, error: why, is_document_specific: is_of_a_document }),
+                    );
                 }
-                Err(Failure::Passing { why, retry_after }) => {
-                    sent.why = Some(why);
+                Err(SendError::Retryable { why, retry_after }) => {
+                    sent.error = Some(why);
                     sent.retry_after = retry_after;
                 }
             }
             if documents.is_empty() {
                 return (sent, None);
             }
-            match retry.next(sent.retry_after, deadline.patience()) {
-                Some(wait) => deadline.pause(wait).await,
-                None => return (Sent { undelivered: documents, ..sent }, None),
+            match retry.next(sent.retry_after, deadline.retry_budget()) {
+                Some(wait) => deadline.sleep(wait).await,
+                None => return (SendResult { undelivered: documents, ..sent }, None),
             }
         }
     }
 
-    async fn attempt(&self, documents: &[Document], deadline: &Deadline) -> Result<Vec<Unprocessed>, Failure> {
+    async fn attempt(
+        &self,
+        documents: &[SegmentDocument],
+        deadline: &Deadline,
+    ) -> Result<Vec<UnprocessedSegment>, SendError> {
         let mut headers = HeaderMap::with_capacity(6);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let body = Bytes::from(put_trace_segments(documents));
         match self.post.post(SERVICE, &self.url, headers, body, deadline).await {
-            Posted::Done { body, .. } => read(&body),
-            Posted::Refused { status, reason, .. } => Err(Failure::Refused {
+            PostResult::Success { body, .. } => parse(&body),
+            PostResult::Rejected { status, reason, .. } => Err(SendError::Rejected {
                 why: format!("X-Ray answered {status}: {reason}"),
                 is_of_a_document: matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE),
             }),
-            Posted::Failed { why, retry_after } => Err(Failure::Passing { why, retry_after }),
+            PostResult::Retryable { why, retry_after } => Err(SendError::Retryable { why, retry_after }),
         }
     }
 }
 
-enum Failure {
-    Passing { why: String, retry_after: Option<Duration> },
-    Refused { why: String, is_of_a_document: bool },
+enum SendError {
+    Retryable { why: String, retry_after: Option<Duration> },
+    Rejected { why: String, is_of_a_document: bool },
 }
 
 /// Documents of a call that X-Ray refused as a whole.
-struct Refused {
-    documents: Vec<Document>,
-    why: String,
+struct RejectedBatch {
+    documents: Vec<SegmentDocument>,
+    error: String,
     /// Whether fewer documents may be taken: not if it is the caller that X-Ray refuses.
-    is_of_a_document: bool,
+    is_document_specific: bool,
 }
 
 /// What an answer names as not taken. An answer that cannot be read says nothing of the documents: they are sent again.
-fn read(answer: &[u8]) -> Result<Vec<Unprocessed>, Failure> {
+fn parse(answer: &[u8]) -> Result<Vec<UnprocessedSegment>, SendError> {
     if answer.is_empty() {
         return Ok(Vec::new());
     }
-    let unreadable = |error| Failure::Passing { why: format!("the answer cannot be read: {error}"), retry_after: None };
-    let answer: Answer = serde_json::from_slice(answer).map_err(unreadable)?;
+    let unreadable =
+        |error| SendError::Retryable { why: format!("the answer cannot be read: {error}"), retry_after: None };
+    let answer: PutTraceSegmentsOutput = serde_json::from_slice(answer).map_err(unreadable)?;
     Ok(answer.unprocessed_trace_segments.unwrap_or_default())
 }
 
-impl Sent {
-    fn and(mut self, other: Self) -> Self {
+impl SendResult {
+    fn merge(mut self, other: Self) -> Self {
         self.delivered += other.delivered;
         self.rejected.merge(other.rejected);
         if !other.undelivered.is_empty() {
             self.undelivered.extend(other.undelivered);
-            self.why = other.why;
+            self.error = other.error;
             self.retry_after = self.retry_after.max(other.retry_after);
         }
         self
     }
 
     /// Counts what X-Ray refused for good, and gives back what it was only too busy for.
-    fn rejected_and_throttled(&mut self, documents: Vec<Document>, unprocessed: &[Unprocessed]) -> Vec<Document> {
+    fn classify_unprocessed(
+        &mut self,
+        documents: Vec<SegmentDocument>,
+        unprocessed: &[UnprocessedSegment],
+    ) -> Vec<SegmentDocument> {
         if unprocessed.is_empty() {
             return Vec::new();
         }
-        let by_id: HashMap<&str, &Unprocessed> =
+        let by_id: HashMap<&str, &UnprocessedSegment> =
             unprocessed.iter().filter_map(|segment| Some((segment.id.as_deref()?, segment))).collect();
         let mut again = Vec::new();
         let mut named = 0;
         for document in documents {
-            let Ids { trace_id, id } = document.ids();
+            let SegmentIds { trace_id, id } = document.ids();
             let Some(segment) = by_id.get(id.as_str()) else { continue };
             named += 1;
             let code = segment.error_code.as_deref().unwrap_or("no code");
-            if passes(code) {
+            if is_retryable(code) {
                 again.push(document);
                 continue;
             }
@@ -230,13 +246,13 @@ impl Sent {
 
 /// Whether X-Ray would have taken a document with this code at another time: it was too busy, or failed itself. Every
 /// other code is about the document.
-fn passes(code: &str) -> bool {
+fn is_retryable(code: &str) -> bool {
     code.contains("Throttl") || code.contains("Internal") || code.contains("ServiceUnavailable")
 }
 
 /// Cuts documents into calls, in their order.
-fn calls(documents: Vec<Document>) -> Vec<Vec<Document>> {
-    let mut calls: Vec<Vec<Document>> = Vec::with_capacity(documents.len() / DOCUMENTS_PER_CALL + 1);
+fn chunk(documents: Vec<SegmentDocument>) -> Vec<Vec<SegmentDocument>> {
+    let mut calls: Vec<Vec<SegmentDocument>> = Vec::with_capacity(documents.len() / DOCUMENTS_PER_CALL + 1);
     let mut bytes = 0;
     for document in documents {
         bytes += document.escaped_len();
@@ -255,8 +271,8 @@ fn calls(documents: Vec<Document>) -> Vec<Vec<Document>> {
 mod tests {
     use super::*;
 
-    fn documents(count: usize, size: usize) -> Vec<Document> {
-        vec![Document::of_escaped("x".repeat(size)); count]
+    fn documents(count: usize, size: usize) -> Vec<SegmentDocument> {
+        vec![SegmentDocument::from_escaped("x".repeat(size)); count]
     }
 
     #[test]
@@ -277,7 +293,7 @@ mod tests {
             ("JSONFormatError", false),
             ("no code", false),
         ] {
-            assert_eq!(passes(code), expected, "{code}");
+            assert_eq!(is_retryable(code), expected, "{code}");
         }
     }
 
@@ -290,7 +306,7 @@ mod tests {
             (40, 64 << 10, vec![16, 16, 8]),
             (2, 2 << 20, vec![1, 1]),
         ] {
-            let lengths: Vec<_> = calls(documents(count, size)).iter().map(Vec::len).collect();
+            let lengths: Vec<_> = chunk(documents(count, size)).iter().map(Vec::len).collect();
             assert_eq!(lengths, expected, "{count} documents of {size} bytes");
         }
     }

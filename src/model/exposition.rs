@@ -21,7 +21,7 @@ pub enum Format {
 impl Format {
     /// The format that a `Content-Type` header names by its media type; parameters such as the version say nothing that
     /// the grammar depends on. An absent or unknown type is read as text 0.0.4, as exporters without a library send it.
-    pub fn of(content_type: Option<&str>) -> Format {
+    pub fn from_content_type(content_type: Option<&str>) -> Format {
         let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         if media_type.eq_ignore_ascii_case("application/openmetrics-text") { Format::OpenMetrics } else { Format::Text }
     }
@@ -43,7 +43,7 @@ mod tests {
             (Some(""), Format::Text),
             (None, Format::Text),
         ] {
-            assert_eq!(Format::of(content_type), expected, "{content_type:?}");
+            assert_eq!(Format::from_content_type(content_type), expected, "{content_type:?}");
         }
     }
 }

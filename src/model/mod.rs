@@ -5,20 +5,18 @@
 
 pub mod arn;
 pub mod exposition;
-pub mod glob;
+pub mod item_counters;
 pub mod json;
-pub mod ledger;
 pub mod otlp;
-pub mod refusal;
+pub mod read_capped;
+pub mod rejection;
 pub mod remote_write;
 pub mod remote_write_v2;
 pub mod sampling;
-pub mod scrape_rule;
 pub mod segment;
 pub mod series;
 pub mod shard;
 pub mod spool;
-pub mod stats;
-pub mod target;
+pub mod task;
 pub mod task_event;
-pub mod task_filter;
+pub mod task_metadata;

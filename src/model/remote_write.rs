@@ -230,8 +230,8 @@ mod tests {
     fn what_is_encoded_by_hand_is_decoded_by_prost() {
         let mut batch = SeriesBatch::default();
         let id = batch.series([("__name__", "requests_total"), ("job", "shop")]);
-        batch.push(id, -5, -1.5);
-        batch.push(id, 1_700_000_000_123, f64::from_bits(STALE_NAN));
+        batch.add_sample(id, -5, -1.5);
+        batch.add_sample(id, 1_700_000_000_123, f64::from_bits(STALE_NAN));
         let exemplar =
             Exemplar { labels: vec![("trace_id".into(), "ab".into())], value: 1.5, timestamp_ms: 1_700_000_000_000 };
         batch.push_exemplar(id, exemplar);

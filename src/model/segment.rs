@@ -5,21 +5,21 @@ use serde::Deserialize;
 /// One segment or independent subsegment, ready to be sent: at most 64 KB of JSON (AWS X-Ray Developer Guide, "X-Ray segment
 /// documents"), as it stands in a string of JSON, each quote and backslash behind a backslash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Document {
+pub struct SegmentDocument {
     escaped: String,
 }
 
 /// What a document is called.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Ids {
+pub struct SegmentIds {
     /// `1-8hex-24hex`.
     pub trace_id: String,
     /// 16 hex.
     pub id: String,
 }
 
-impl Document {
+impl SegmentDocument {
     /// `text` is the document's JSON.
     pub fn new(text: &str) -> Self {
         // A string has no way to fail.
@@ -29,7 +29,7 @@ impl Document {
     }
 
     /// Of JSON that has been escaped.
-    pub fn of_escaped(escaped: String) -> Self {
+    pub fn from_escaped(escaped: String) -> Self {
         Self { escaped }
     }
 
@@ -40,7 +40,7 @@ impl Document {
 
     /// Read out of the document when it has come to something: most are delivered, and nobody asks. Empty where the
     /// document has none.
-    pub fn ids(&self) -> Ids {
+    pub fn ids(&self) -> SegmentIds {
         serde_json::from_str(&self.text()).unwrap_or_default()
     }
 
@@ -56,7 +56,7 @@ pub fn unescaped(escaped: &str) -> String {
 }
 
 /// The body of a PutTraceSegments call: the documents as strings of JSON (AWS X-Ray API Reference, PutTraceSegments).
-pub fn put_trace_segments(documents: &[Document]) -> Vec<u8> {
+pub fn put_trace_segments(documents: &[SegmentDocument]) -> Vec<u8> {
     const OPEN: &[u8] = br#"{"TraceSegmentDocuments":["#;
     let text: usize = documents.iter().map(|document| document.escaped.len() + 3).sum();
     let mut body = Vec::with_capacity(OPEN.len() + text + 2);
@@ -83,7 +83,7 @@ mod tests {
     fn a_call_holds_each_document_as_a_string_that_reads_back_as_the_same_json() {
         let long = format!(r#"{{"name":"{}"}}"#, r#"\"é\\"#.repeat(512));
         let documents = ["{}", "{\n\t\"name\": \"a\\n\\u0001b\"\r\n}", r#"{"name":"日本 \" \\"}"#, &long];
-        let document = |text: &str| Document::new(text);
+        let document = |text: &str| SegmentDocument::new(text);
         let body = put_trace_segments(&documents.map(document));
         let call: Value = serde_json::from_slice(&body).unwrap();
         let sent: Vec<Value> = call["TraceSegmentDocuments"].as_array().unwrap().iter().map(parsed).collect();

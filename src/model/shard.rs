@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The value of the key `sidecarless` of these messages.
-pub const KIND: &str = "shard";
+pub const MESSAGE_TYPE: &str = "shard";
 
 /// The version that is written, and the only one that is read: a shard lives for a minute.
 const VERSION: u32 = 1;
 
 /// How long after its time a shard is still worth its scrapes. Later, the next tick's shards are under way.
-const LATE_MS: i64 = 60_000;
+const MAX_DELAY_MS: i64 = 60_000;
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct Shard {
 
 /// The message is no shard that this version can read.
 #[derive(Debug, Error)]
-pub enum Unreadable {
+pub enum ShardDecodeError {
     #[error("the shard is no JSON of this function's making: {0}")]
     Json(#[from] serde_json::Error),
     #[error("the shard is of version {0}, and this function reads version {VERSION}")]
@@ -36,7 +36,7 @@ pub enum Unreadable {
 
 impl Shard {
     pub fn new(cluster: String, tasks: Vec<String>, due_ms: i64) -> Self {
-        Self { sidecarless: KIND.into(), v: VERSION, cluster, tasks, due_ms }
+        Self { sidecarless: MESSAGE_TYPE.into(), v: VERSION, cluster, tasks, due_ms }
     }
 
     /// The body of its message.
@@ -45,14 +45,14 @@ impl Shard {
         serde_json::to_string(&self).unwrap_or_default()
     }
 
-    pub fn parse(body: &str) -> Result<Self, Unreadable> {
+    pub fn parse(body: &str) -> Result<Self, ShardDecodeError> {
         let shard: Shard = serde_json::from_str(body)?;
-        if shard.v == VERSION { Ok(shard) } else { Err(Unreadable::Version(shard.v)) }
+        if shard.v == VERSION { Ok(shard) } else { Err(ShardDecodeError::Version(shard.v)) }
     }
 
     /// Whether it has waited for so long that its scrapes are no longer wanted.
     pub fn is_late(&self, now_ms: i64) -> bool {
-        now_ms.saturating_sub(self.due_ms) > LATE_MS
+        now_ms.saturating_sub(self.due_ms) > MAX_DELAY_MS
     }
 }
 

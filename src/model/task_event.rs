@@ -5,11 +5,11 @@
 
 use serde::Deserialize;
 
-use crate::model::json::{self, Malformed, Number, Text};
-use crate::model::target::{NetworkBinding, Task, TaskContainer};
+use crate::model::json::{self, DocumentError, JsonStr, LenientNumber};
+use crate::model::task::{NetworkBinding, Task, TaskContainer};
 
 /// Reads the `detail` of an event. Fields may be missing; the error says what is no task at all, and where.
-pub fn parse_detail(detail: &[u8]) -> Result<Task, Malformed> {
+pub fn parse_detail(detail: &[u8]) -> Result<Task, DocumentError> {
     json::parse::<Detail<'_>>("the detail of a task state change", detail).map(|detail| detail.task())
 }
 
@@ -17,31 +17,31 @@ pub fn parse_detail(detail: &[u8]) -> Result<Task, Malformed> {
 #[serde(rename_all = "camelCase", default)]
 struct Detail<'a> {
     #[serde(borrow)]
-    task_arn: Text<'a>,
-    cluster_arn: Text<'a>,
-    task_definition_arn: Text<'a>,
-    group: Text<'a>,
-    started_by: Text<'a>,
-    launch_type: Text<'a>,
-    capacity_provider_name: Text<'a>,
-    platform_family: Text<'a>,
-    availability_zone: Text<'a>,
-    container_instance_arn: Text<'a>,
-    last_status: Text<'a>,
-    desired_status: Text<'a>,
-    cpu: Number,
-    memory: Number,
-    version: Number,
-    created_at: Text<'a>,
-    pull_started_at: Text<'a>,
-    pull_stopped_at: Text<'a>,
-    started_at: Text<'a>,
-    stopping_at: Text<'a>,
-    execution_stopped_at: Text<'a>,
-    stopped_at: Text<'a>,
-    updated_at: Text<'a>,
-    stop_code: Text<'a>,
-    stopped_reason: Text<'a>,
+    task_arn: JsonStr<'a>,
+    cluster_arn: JsonStr<'a>,
+    task_definition_arn: JsonStr<'a>,
+    group: JsonStr<'a>,
+    started_by: JsonStr<'a>,
+    launch_type: JsonStr<'a>,
+    capacity_provider_name: JsonStr<'a>,
+    platform_family: JsonStr<'a>,
+    availability_zone: JsonStr<'a>,
+    container_instance_arn: JsonStr<'a>,
+    last_status: JsonStr<'a>,
+    desired_status: JsonStr<'a>,
+    cpu: LenientNumber,
+    memory: LenientNumber,
+    version: LenientNumber,
+    created_at: JsonStr<'a>,
+    pull_started_at: JsonStr<'a>,
+    pull_stopped_at: JsonStr<'a>,
+    started_at: JsonStr<'a>,
+    stopping_at: JsonStr<'a>,
+    execution_stopped_at: JsonStr<'a>,
+    stopped_at: JsonStr<'a>,
+    updated_at: JsonStr<'a>,
+    stop_code: JsonStr<'a>,
+    stopped_reason: JsonStr<'a>,
     ephemeral_storage: Option<EphemeralStorage>,
     overrides: Option<Overrides<'a>>,
     attachments: Option<Vec<Attachment<'a>>>,
@@ -52,21 +52,21 @@ struct Detail<'a> {
 #[serde(rename_all = "camelCase", default)]
 struct EphemeralStorage {
     #[serde(rename = "sizeInGiB")]
-    size_in_gib: Number,
+    size_in_gib: LenientNumber,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Overrides<'a> {
     #[serde(borrow)]
-    task_role_arn: Text<'a>,
+    task_role_arn: JsonStr<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Attachment<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
+    kind: JsonStr<'a>,
     details: Option<Vec<AttachmentDetail<'a>>>,
 }
 
@@ -74,34 +74,34 @@ struct Attachment<'a> {
 #[serde(default)]
 struct AttachmentDetail<'a> {
     #[serde(borrow)]
-    name: Text<'a>,
-    value: Text<'a>,
+    name: JsonStr<'a>,
+    value: JsonStr<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Container<'a> {
     #[serde(borrow)]
-    name: Text<'a>,
-    image: Text<'a>,
-    image_digest: Text<'a>,
-    runtime_id: Text<'a>,
-    last_status: Text<'a>,
-    exit_code: Number,
-    reason: Text<'a>,
-    health_status: Text<'a>,
-    cpu: Number,
-    memory: Number,
+    name: JsonStr<'a>,
+    image: JsonStr<'a>,
+    image_digest: JsonStr<'a>,
+    runtime_id: JsonStr<'a>,
+    last_status: JsonStr<'a>,
+    exit_code: LenientNumber,
+    reason: JsonStr<'a>,
+    health_status: JsonStr<'a>,
+    cpu: LenientNumber,
+    memory: LenientNumber,
     network_bindings: Option<Vec<Binding<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Binding<'a> {
-    container_port: Number,
-    host_port: Number,
+    container_port: LenientNumber,
+    host_port: LenientNumber,
     #[serde(borrow)]
-    protocol: Text<'a>,
+    protocol: JsonStr<'a>,
 }
 
 impl Detail<'_> {
@@ -114,19 +114,19 @@ impl Detail<'_> {
         task.set_group(&self.group);
         task.started_by = (*self.started_by).into();
         task.launch_type = (*self.launch_type).into();
-        task.capacity_provider = given(&self.capacity_provider_name);
+        task.capacity_provider = non_empty(&self.capacity_provider_name);
         task.platform_family = (*self.platform_family).into();
         task.availability_zone = (*self.availability_zone).into();
-        task.container_instance_arn = given(&self.container_instance_arn);
+        task.container_instance_arn = non_empty(&self.container_instance_arn);
         task.last_status = (*self.last_status).into();
         task.desired_status = (*self.desired_status).into();
         task.cpu = self.cpu.0;
         task.memory_mib = self.memory.as_u64();
         task.ephemeral_storage_gib = self.ephemeral_storage.as_ref().and_then(|storage| storage.size_in_gib.as_u64());
         task.version = self.version.as_u64().unwrap_or(0);
-        task.stop_code = given(&self.stop_code);
-        task.stopped_reason = given(&self.stopped_reason);
-        task.task_role_arn = self.overrides.as_ref().and_then(|overrides| given(&overrides.task_role_arn));
+        task.stop_code = non_empty(&self.stop_code);
+        task.stopped_reason = non_empty(&self.stopped_reason);
+        task.task_role_arn = self.overrides.as_ref().and_then(|overrides| non_empty(&overrides.task_role_arn));
         task.containers = self.containers.iter().flatten().map(Container::container).collect();
         self.set_times(&mut task);
         self.set_interface(&mut task);
@@ -154,7 +154,7 @@ impl Detail<'_> {
         for detail in interface.details.iter().flatten() {
             match &*detail.name {
                 "privateIPv4Address" => task.address = detail.value.parse().ok(),
-                "privateDnsName" => task.private_dns_name = given(&detail.value),
+                "privateDnsName" => task.private_dns_name = non_empty(&detail.value),
                 _ => {}
             }
         }
@@ -170,7 +170,7 @@ impl Container<'_> {
             runtime_id: (*self.runtime_id).into(),
             last_status: (*self.last_status).into(),
             exit_code: self.exit_code.0.map(|code| code as i32),
-            reason: given(&self.reason),
+            reason: non_empty(&self.reason),
             health: (*self.health_status).into(),
             cpu: self.cpu.0,
             memory_mib: self.memory.as_u64(),
@@ -182,7 +182,7 @@ impl Container<'_> {
 
 impl Binding<'_> {
     fn binding(&self) -> Option<NetworkBinding> {
-        let port = |number: Number| u16::try_from(number.as_u64()?).ok();
+        let port = |number: LenientNumber| u16::try_from(number.as_u64()?).ok();
         Some(NetworkBinding {
             container_port: port(self.container_port)?,
             host_port: port(self.host_port)?,
@@ -191,7 +191,7 @@ impl Binding<'_> {
     }
 }
 
-fn given(text: &str) -> Option<std::sync::Arc<str>> {
+fn non_empty(text: &str) -> Option<std::sync::Arc<str>> {
     (!text.is_empty()).then(|| text.into())
 }
 

@@ -7,20 +7,20 @@
 use bytes::Bytes;
 
 use crate::model::otlp::{AnyValue, ArrayValue, KeyValue, Resource, any_value::Value};
-use crate::model::target::{Task, TaskContainer};
+use crate::model::task::{Task, TaskContainer};
 
 /// How sure it is that the task sent the telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum IdentitySource {
     /// The push is signed with the task's own credentials: what it says otherwise of its identity is overwritten.
-    Signed,
+    Signature,
     /// The resource says so itself: only what it leaves out is added.
-    Claimed,
+    ResourceAttributes,
 }
 
 /// What is put on for a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum For {
+pub enum Signal {
     /// X-Ray links the log groups of a segment's resource.
     Traces,
     /// Every attribute becomes a label: lists of log groups would be labels that nobody asks for.
@@ -29,16 +29,16 @@ pub enum For {
 
 /// What ECS says of a task, as attributes of a resource.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub struct TaskAttributes {
     /// What nobody else may say of themselves.
-    own: Vec<(&'static str, Value)>,
+    identifying: Vec<(&'static str, Value)>,
     /// What is only added where nothing is said: the application may know better.
-    surroundings: Vec<(&'static str, Value)>,
-    logs: Vec<(&'static str, Value)>,
+    descriptive: Vec<(&'static str, Value)>,
+    log_groups: Vec<(&'static str, Value)>,
 }
 
-impl Identity {
-    pub fn of(task: &Task) -> Self {
+impl TaskAttributes {
+    pub fn from_task(task: &Task) -> Self {
         let own = [
             ("cloud.provider", "aws"),
             ("cloud.platform", "aws_ecs"),
@@ -60,20 +60,22 @@ impl Identity {
             ("host.id", task.ec2_instance_id.as_deref().unwrap_or_default()),
             ("os.type", if is_windows { "windows" } else { "linux" }),
         ];
-        Self { own: texts(&own), surroundings: texts(&surroundings), logs: logs(task) }
+        Self { identifying: texts(&own), descriptive: texts(&surroundings), log_groups: logs(task) }
     }
 
     /// Puts the attributes on a resource.
-    pub fn stamp(&self, resource: &mut Resource, proof: Proof, signal: For) {
-        for (key, value) in &self.own {
+    pub fn apply(&self, resource: &mut Resource, proof: IdentitySource, signal: Signal) {
+        for (key, value) in &self.identifying {
             match resource.attributes.iter_mut().find(|attribute| attribute.key == key.as_bytes()) {
-                Some(said) if proof == Proof::Signed => said.value = Some(AnyValue { value: Some(value.clone()) }),
+                Some(said) if proof == IdentitySource::Signature => {
+                    said.value = Some(AnyValue { value: Some(value.clone()) })
+                }
                 Some(_) => {}
                 None => resource.attributes.push(attribute(key, value)),
             }
         }
-        let logs = self.logs.iter().filter(|_| signal == For::Traces);
-        for (key, value) in self.surroundings.iter().chain(logs) {
+        let logs = self.log_groups.iter().filter(|_| signal == Signal::Traces);
+        for (key, value) in self.descriptive.iter().chain(logs) {
             if !resource.attributes.iter().any(|attribute| attribute.key == key.as_bytes()) {
                 resource.attributes.push(attribute(key, value));
             }
@@ -158,10 +160,10 @@ mod tests {
         task
     }
 
-    fn stamped(said: &[(&'static str, &str)], proof: Proof, signal: For) -> Vec<String> {
+    fn stamped(said: &[(&'static str, &str)], proof: IdentitySource, signal: Signal) -> Vec<String> {
         let attributes = texts(said).iter().map(|(key, value)| attribute(key, value)).collect();
         let mut resource = Resource { attributes, ..Resource::default() };
-        Identity::of(&task()).stamp(&mut resource, proof, signal);
+        TaskAttributes::from_task(&task()).apply(&mut resource, proof, signal);
         let shown = |attribute: &KeyValue| {
             let mut text = format!("{}=", String::from_utf8_lossy(&attribute.key));
             write_value(attribute.value.as_ref(), &mut text);
@@ -170,7 +172,7 @@ mod tests {
         resource.attributes.iter().map(shown).collect()
     }
 
-    const OWN: [&str; 13] = [
+    const RESERVED: [&str; 13] = [
         "cloud.provider=aws",
         "cloud.platform=aws_ecs",
         "cloud.region=eu-west-1",
@@ -195,20 +197,23 @@ mod tests {
             r#"aws.log.stream.names=["ecs/app/5f0e","r-1"]"#,
             r#"aws.log.stream.arns=["arn:aws:logs:eu-west-1:111122223333:log-group:/shop/cart:log-stream:ecs/app/5f0e","arn:aws:logs:eu-west-1:111122223333:log-group:/shop/cart:log-stream:r-1"]"#,
         ];
-        assert_eq!(stamped(&[], Proof::Signed, For::Metrics), [&OWN[..], &around].concat());
-        assert_eq!(stamped(&[], Proof::Claimed, For::Traces), [&OWN[..], &around, &logs].concat());
+        assert_eq!(stamped(&[], IdentitySource::Signature, Signal::Metrics), [&RESERVED[..], &around].concat());
+        assert_eq!(
+            stamped(&[], IdentitySource::ResourceAttributes, Signal::Traces),
+            [&RESERVED[..], &around, &logs].concat()
+        );
     }
 
     #[test]
     fn what_a_resource_says_of_itself_stands_or_falls_with_the_proof() {
         for (proof, task_arn, zone) in [
-            (Proof::Signed, OWN[8], "cloud.availability_zone=eu-west-1b"),
-            (Proof::Claimed, "aws.ecs.task.arn=another", "cloud.availability_zone=mars"),
+            (IdentitySource::Signature, RESERVED[8], "cloud.availability_zone=eu-west-1b"),
+            (IdentitySource::ResourceAttributes, "aws.ecs.task.arn=another", "cloud.availability_zone=mars"),
         ] {
             let said = [("aws.ecs.task.arn", "another"), ("cloud.availability_zone", "mars"), ("host.name", "mine")];
-            let found = stamped(&said, proof, For::Metrics);
+            let found = stamped(&said, proof, Signal::Metrics);
             assert_eq!(found[..3], [task_arn, zone, "host.name=mine"], "{proof:?}");
-            assert_eq!(found.len(), OWN.len() + 2, "{proof:?}: nothing is said twice");
+            assert_eq!(found.len(), RESERVED.len() + 2, "{proof:?}: nothing is said twice");
         }
     }
 

@@ -19,20 +19,20 @@ pub const MAX_VALUE_SIZE: usize = 2048;
 const SAFE_ENCODED_SIZE: usize = 1024;
 
 /// Which limit labels break, as a reason for [`Refusals`](crate::model::refusal::Refusals).
-pub fn broken_limit<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<&'static str> {
-    judged(labels.into_iter().map(|(name, value)| (name.len(), value.len())))
+pub fn exceeded_limit<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<&'static str> {
+    check_lengths(labels.into_iter().map(|(name, value)| (name.len(), value.len())))
 }
 
 /// As [`broken_limit`], of a series of a batch. What the batch knows of its labels is enough for nearly all.
-pub fn broken_limit_of(series: SeriesView<'_>) -> Option<&'static str> {
+pub fn exceeded_limit_of(series: SeriesView<'_>) -> Option<&'static str> {
     let is_safe = series.labels_len() <= MAX_LABELS_SIZE
         && series.label_count() <= MAX_LABELS
         && series.longest_label() <= MAX_NAME_SIZE;
-    if is_safe { None } else { broken_limit_encoded(series.label_runs(), None) }
+    if is_safe { None } else { exceeded_limit_encoded(series.label_runs(), None) }
 }
 
 /// As [`broken_limit`], of runs of labels encoded for remote write 1.0, and one more label of these lengths.
-pub fn broken_limit_encoded<'a>(
+pub fn exceeded_limit_encoded<'a>(
     runs: impl Iterator<Item = &'a [u8]> + Clone,
     more: Option<(usize, usize)>,
 ) -> Option<&'static str> {
@@ -40,10 +40,10 @@ pub fn broken_limit_encoded<'a>(
     if runs.clone().map(<[u8]>::len).sum::<usize>() + name + value < SAFE_ENCODED_SIZE {
         return None;
     }
-    judged(runs.flat_map(label_lengths).chain(more))
+    check_lengths(runs.flat_map(label_lengths).chain(more))
 }
 
-fn judged(lengths: impl Iterator<Item = (usize, usize)>) -> Option<&'static str> {
+fn check_lengths(lengths: impl Iterator<Item = (usize, usize)>) -> Option<&'static str> {
     let (mut count, mut size) = (0, 0);
     for (name, value) in lengths {
         if name > MAX_NAME_SIZE {
@@ -79,11 +79,11 @@ mod tests {
             (vec![(long(10), long(2000)); 4], Some("labels_too_large")),
         ] {
             let pairs = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            assert_eq!(broken_limit(pairs.clone()), expected);
+            assert_eq!(exceeded_limit(pairs.clone()), expected);
             let mut batch = SeriesBatch::default();
             batch.series(pairs);
             let series = batch.iter().next().expect("there is one");
-            assert_eq!(broken_limit_of(series), expected);
+            assert_eq!(exceeded_limit_of(series), expected);
         }
     }
 }

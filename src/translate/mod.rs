@@ -3,25 +3,23 @@
 
 pub mod attributes;
 pub mod exposition;
-pub mod health;
 pub mod identity;
 pub mod insights;
 pub mod limits;
 pub mod metrics;
 pub mod names;
-pub mod own;
-pub mod raw_segments;
-pub mod relabel;
+pub mod sdk_segments;
+pub mod self_metrics;
 pub mod spans;
 pub mod stats;
 pub mod stopped;
-pub mod tags;
+pub mod target_health;
 
 /// Whether spans and OTLP metrics are translated to the letter as the ADOT collector does, or better where that loses
 /// nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compat {
     #[default]
-    Best,
+    Corrected,
     Adot,
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::stand::Stand;
+use crate::fake_aws::FakeAws;
 use crate::{arn, definition, task};
 
 /// Of a Fargate task of the shop: 0.5 vCPU and 1 GB.
-fn fleet(stand: &Stand) {
+fn fleet(stand: &FakeAws) {
     let with = |id: &str, changes: Value| {
         let mut task = task("shop", id, "cart");
         for (name, value) in changes.as_object().expect("an object") {
@@ -36,7 +36,7 @@ fn fleet(stand: &Stand) {
     });
 }
 
-fn estimate(stand: &Stand, arguments: &[&str]) -> (Option<i32>, String) {
+fn estimate(stand: &FakeAws, arguments: &[&str]) -> (Option<i32>, String) {
     let clusters = ("SIDECARLESS_CLUSTERS", "shop,bank");
     let output = stand.command(&[clusters]).arg("estimate").args(arguments).output().expect("it runs");
     let text = if output.status.code() == Some(2) { output.stderr } else { output.stdout };
@@ -45,7 +45,7 @@ fn estimate(stand: &Stand, arguments: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn tasks_of_the_account_are_counted_as_ecs_describes_them() {
-    let stand = Stand::new();
+    let stand = FakeAws::new();
     fleet(&stand);
     let (code, json) = estimate(&stand, &["--json"]);
     assert_eq!(code, Some(0), "{json}");
@@ -84,7 +84,7 @@ fn tasks_of_the_account_are_counted_as_ecs_describes_them() {
 
 #[test]
 fn tasks_that_cannot_be_listed_are_told_and_end_with_one() {
-    let stand = Stand::new();
+    let stand = FakeAws::new();
     fleet(&stand);
     stand.world(|world| {
         world.faults.insert(("ListTasks".into(), "bank".into()), "AccessDeniedException".into());
@@ -97,7 +97,7 @@ fn tasks_that_cannot_be_listed_are_told_and_end_with_one() {
 
 #[test]
 fn a_number_of_tasks_asks_nobody_and_a_bad_option_ends_with_two() {
-    let stand = Stand::new();
+    let stand = FakeAws::new();
     let (code, text) = estimate(&stand, &["--tasks", "100"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.starts_with("100 tasks with 200 containers: 100 on Fargate (x86_64)\n"), "{text}");

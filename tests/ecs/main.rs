@@ -12,12 +12,12 @@
 
 mod estimate;
 #[expect(dead_code, reason = "the benchmark of ticks uses more of it")]
-mod stand;
+mod fake_aws;
 
 use std::collections::BTreeMap;
 
+use fake_aws::{FakeAws, Series, now_ms};
 use serde_json::{Value, json};
-use stand::{Series, Stand, now_ms};
 
 const MINUTE: i64 = 60_000;
 const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
@@ -52,7 +52,7 @@ fn definition(family: &str, mode: &str, port: Option<u16>) -> (String, Value) {
 
 fn tick(at_ms: i64) -> Value {
     let at = jiff::Timestamp::from_millisecond(at_ms).expect("a time");
-    json!({"sidecarless": "tick", "at": at.to_string()})
+    json!({"sidecarless": "scrape", "at": at.to_string()})
 }
 
 fn this_minute() -> i64 {
@@ -64,7 +64,7 @@ fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
 }
 
 /// A cluster of so many tasks of the family `cart`, which serve no stats themselves.
-fn shop_of(stand: &Stand, tasks: usize) {
+fn shop_of(stand: &FakeAws, tasks: usize) {
     stand.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", None)]);
         world.tasks.insert("shop".into(), (0..tasks).map(|n| task("shop", &format!("t{n}"), "cart")).collect());
@@ -86,7 +86,7 @@ fn named<'a>(series: &'a [Series], name: &str, task: &str) -> Vec<&'a Series> {
 
 #[test]
 fn a_tick_asks_ecs_once_per_hundred_tasks_and_for_each_definition_once_ever() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     shop_of(&stand, 250);
     stand.start(&[]);
     let reply = stand.invoke(&tick(this_minute()));
@@ -100,7 +100,7 @@ fn a_tick_asks_ecs_once_per_hundred_tasks_and_for_each_definition_once_ever() {
 
 #[test]
 fn a_cluster_that_is_refused_costs_no_other_anything() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     shop_of(&stand, 2);
     stand.world(|world| {
         world.tasks.insert("bank".into(), vec![task("bank", "b1", "cart")]);
@@ -113,7 +113,7 @@ fn a_cluster_that_is_refused_costs_no_other_anything() {
 
 #[test]
 fn a_throttled_cluster_is_taken_as_it_was() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let port = stand.port;
     stand.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", Some(port))]);
@@ -133,7 +133,7 @@ fn a_throttled_cluster_is_taken_as_it_was() {
 
 #[test]
 fn a_tick_reads_exactly_one_minute_of_insights_however_many_pages_it_has() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let (at, port) = (this_minute() - 3 * MINUTE, stand.port);
     shop_of(&stand, 1);
     stand.world(|world| {
@@ -162,7 +162,7 @@ fn a_tick_reads_exactly_one_minute_of_insights_however_many_pages_it_has() {
 
 #[test]
 fn a_tick_that_comes_again_writes_the_same_samples_of_insights() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let at = this_minute() - 3 * MINUTE;
     shop_of(&stand, 1);
     stand.world(|world| {
@@ -184,16 +184,16 @@ fn a_tick_that_comes_again_writes_the_same_samples_of_insights() {
 
 #[test]
 fn a_cluster_without_insights_and_an_insights_less_setting_are_quiet() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     shop_of(&stand, 1);
-    stand.start(&[("SIDECARLESS_STATS", "endpoint"), ("SIDECARLESS_STOPPED_TASKS", "off")]);
+    stand.start(&[("SIDECARLESS_SOURCES", "endpoint"), ("SIDECARLESS_STOPPED_TASKS", "off")]);
     stand.invoke(&tick(this_minute()));
     assert_eq!(stand.counted(), counts(&[("ListTasks", 1), ("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
 }
 
 #[test]
 fn pushed_log_events_become_the_same_series() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     shop_of(&stand, 1);
     let at = this_minute() - MINUTE;
     let batch = json!({"messageType": "DATA_MESSAGE", "owner": "111122223333", "logStream": "FargateTelemetry-1",
@@ -245,7 +245,7 @@ fn killed(id: &str, family: &str, stopped_ms: i64) -> Value {
 
 #[test]
 fn a_sweep_says_why_a_task_died_and_ends_its_series_once_per_task() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let (now, port) = (now_ms(), stand.port);
     shop_of(&stand, 1);
     stand.world(|world| {
@@ -269,7 +269,7 @@ fn a_sweep_says_why_a_task_died_and_ends_its_series_once_per_task() {
 
 #[test]
 fn a_task_that_is_about_to_stop_keeps_its_source() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let (at, port) = (this_minute() - 3 * MINUTE, stand.port);
     shop_of(&stand, 1);
     stand.world(|world| {
@@ -290,7 +290,7 @@ fn a_task_that_is_about_to_stop_keeps_its_source() {
 
 #[test]
 fn a_stopped_task_that_is_filtered_out_is_described_once_and_never_written() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     shop_of(&stand, 1);
     stand.world(|world| {
         world.definitions.extend([definition("qa", "awsvpc", None)]);
@@ -298,7 +298,7 @@ fn a_stopped_task_that_is_filtered_out_is_described_once_and_never_written() {
         let at = this_minute() - 3 * MINUTE;
         world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), vec![event("Task", "dead", at)]);
     });
-    stand.start(&[("SIDECARLESS_TASKS", "!family=qa")]);
+    stand.start(&[("SIDECARLESS_TASK_FILTER", "!family=qa")]);
     let reply = stand.invoke(&tick(this_minute()));
     assert_eq!((reply["stopped"].as_u64(), reply["delivered"].as_u64()), (Some(0), Some(0)), "{reply}");
     stand.counted();
@@ -308,7 +308,7 @@ fn a_stopped_task_that_is_filtered_out_is_described_once_and_never_written() {
 
 #[test]
 fn a_task_of_insights_gets_its_markers_once_its_last_event_has_been_read() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let tick_ms = this_minute();
     let stopped_ms = tick_ms - 4 * MINUTE + 2_000;
     shop_of(&stand, 1);
@@ -323,7 +323,7 @@ fn a_task_of_insights_gets_its_markers_once_its_last_event_has_been_read() {
 
 #[test]
 fn a_state_change_event_writes_what_the_sweep_writes() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let (now, port) = (now_ms(), stand.port);
     stand.world(|world| world.definitions.extend([definition("web", "awsvpc", Some(port))]));
     stand.start(&[]);
@@ -356,7 +356,7 @@ fn a_state_change_event_writes_what_the_sweep_writes() {
 
 #[test]
 fn an_event_in_a_fresh_environment_asks_for_the_tags_that_it_does_not_tell() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let now = now_ms();
     let detail = killed("dead", "cart", now);
     stand.world(|world| {
@@ -365,7 +365,7 @@ fn an_event_in_a_fresh_environment_asks_for_the_tags_that_it_does_not_tell() {
         described["tags"] = json!([{"key": "team", "value": "checkout"}, {"key": "env", "value": "prod"}]);
         world.stopped.insert("shop".into(), vec![described]);
     });
-    stand.start(&[("SIDECARLESS_TAG_LABELS", "team"), ("SIDECARLESS_TASKS", "tag.env=prod")]);
+    stand.start(&[("SIDECARLESS_TAG_LABELS", "team"), ("SIDECARLESS_TASK_FILTER", "tag.env=prod")]);
     let at = jiff::Timestamp::from_millisecond(now).expect("a time").to_string();
     let mut detail = detail;
     detail["stoppedAt"] = json!(at);
@@ -379,7 +379,7 @@ fn an_event_in_a_fresh_environment_asks_for_the_tags_that_it_does_not_tell() {
 #[test]
 fn a_task_without_an_address_of_its_own_is_at_its_hosts_only_if_it_shares_its_network() {
     for (mode, machine, expected) in [("none", "i-0a", 0), ("awsvpc", "i-0a", 0), ("bridge", "mi-0a", 1)] {
-        let mut stand = Stand::new();
+        let mut stand = FakeAws::new();
         let port = stand.port;
         let host = arn("container-instance", "shop/c1");
         stand.world(|world| {
@@ -391,7 +391,7 @@ fn a_task_without_an_address_of_its_own_is_at_its_hosts_only_if_it_shares_its_ne
             task["containerInstanceArn"] = json!(host);
             world.tasks.insert("shop".into(), vec![task]);
         });
-        stand.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_STATS", "endpoint")]);
+        stand.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_SOURCES", "endpoint")]);
         for _ in 0..2 {
             assert_eq!(stand.invoke(&tick(this_minute()))["targets_up"], 0, "{mode}");
         }
@@ -402,7 +402,7 @@ fn a_task_without_an_address_of_its_own_is_at_its_hosts_only_if_it_shares_its_ne
 
 #[test]
 fn a_bridge_task_is_scraped_at_its_hosts_port() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let port = stand.port;
     let host = arn("container-instance", "shop/c1");
     stand.world(|world| {
@@ -416,7 +416,7 @@ fn a_bridge_task_is_scraped_at_its_hosts_port() {
             json!([{"containerPort": 9000, "hostPort": port, "protocol": "tcp"}]);
         world.tasks.insert("shop".into(), vec![bridge]);
     });
-    stand.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_STATS", "endpoint")]);
+    stand.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_SOURCES", "endpoint")]);
     assert_eq!(stand.invoke(&tick(this_minute()))["targets_up"], 1);
     let every_tick = [("ListTasks", 1), ("DescribeTasks", 1)];
     let cold = [("DescribeTaskDefinition", 1), ("DescribeContainerInstances", 1), ("DescribeInstances", 1)];
@@ -429,7 +429,7 @@ const QUEUE: (&str, &str) = ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west
 
 #[test]
 fn many_tasks_become_a_message_per_page_and_round_and_come_back() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let port = stand.port;
     stand.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", Some(port))]);
@@ -437,10 +437,10 @@ fn many_tasks_become_a_message_per_page_and_round_and_come_back() {
     });
     stand.start(&[
         QUEUE,
-        ("SIDECARLESS_INLINE_TASKS", "200"),
+        ("SIDECARLESS_MAX_INLINE_TASKS", "200"),
         ("SIDECARLESS_SCRAPE_INTERVAL", "30s"),
         ("SIDECARLESS_STOPPED_TASKS", "off"),
-        ("SIDECARLESS_STATS", "endpoint"),
+        ("SIDECARLESS_SOURCES", "endpoint"),
     ]);
     let reply = stand.invoke(&tick(this_minute()));
     assert_eq!((reply["shards_sent"].as_u64(), reply["targets_up"].as_u64()), (Some(6), Some(0)), "{reply}");
@@ -472,15 +472,15 @@ fn many_tasks_become_a_message_per_page_and_round_and_come_back() {
 
 #[test]
 fn pages_of_many_tasks_are_scraped_by_shards_as_well() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     shop_of(&stand, 150);
-    stand.start(&[QUEUE, ("SIDECARLESS_INLINE_TASKS", "100"), ("SIDECARLESS_STATS", "prometheus")]);
+    stand.start(&[QUEUE, ("SIDECARLESS_MAX_INLINE_TASKS", "100"), ("SIDECARLESS_SOURCES", "prometheus")]);
     assert_eq!(stand.invoke(&tick(this_minute()))["shards_sent"], 2);
 }
 
 #[test]
 fn a_shard_that_failed_comes_again_while_its_scrapes_are_worth_something() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     stand.world(|world| world.faults.insert(("DescribeTasks".into(), "shop".into()), "AccessDeniedException".into()));
     stand.start(&[QUEUE, ("SIDECARLESS_SPOOL_QUEUE_URL", QUEUE.1)]);
     let shard = json!({"sidecarless": "shard", "v": 1, "cluster": "shop", "tasks": ["t0"], "due_ms": now_ms()});
@@ -493,7 +493,7 @@ fn a_shard_that_failed_comes_again_while_its_scrapes_are_worth_something() {
 
 #[test]
 fn few_tasks_are_scraped_inline_and_only_their_later_rounds_are_sent() {
-    let mut stand = Stand::new();
+    let mut stand = FakeAws::new();
     let port = stand.port;
     stand.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", Some(port))]);
@@ -506,7 +506,7 @@ fn few_tasks_are_scraped_inline_and_only_their_later_rounds_are_sent() {
 
 #[test]
 fn targets_names_every_task_and_the_rule_that_decided() {
-    let stand = Stand::new();
+    let stand = FakeAws::new();
     let port = stand.port;
     stand.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", None), definition("web", "awsvpc", Some(port))]);
@@ -514,7 +514,7 @@ fn targets_names_every_task_and_the_rule_that_decided() {
         let tasks = ["cart", "web", "qa"].map(|family| task("shop", family, family));
         world.tasks.insert("shop".into(), tasks.to_vec());
     });
-    let rules = ("SIDECARLESS_TASKS", "!family=qa");
+    let rules = ("SIDECARLESS_TASK_FILTER", "!family=qa");
     let output = stand.command(&[rules]).args(["targets", "--json"]).output().expect("it runs");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -533,9 +533,8 @@ fn targets_names_every_task_and_the_rule_that_decided() {
         expected.map(|(family, source, rule, kept, port)| (family.into(), source.into(), rule.into(), kept, port))
     );
 
-    let output =
-        stand.command(&[("SIDECARLESS_SCRAPE_RANGES", "10.0.0.0/8")]).arg("targets").output().expect("it runs");
+    let output = stand.command(&[("SIDECARLESS_SCRAPE_CIDRS", "10.0.0.0/8")]).arg("targets").output().expect("it runs");
     assert_eq!(output.status.code(), Some(1));
     let table = String::from_utf8(output.stdout).expect("text");
-    assert!(table.contains("not scraped: the address 127.0.0.1 is outside of SIDECARLESS_SCRAPE_RANGES"), "{table}");
+    assert!(table.contains("not scraped: the address 127.0.0.1 is outside of SIDECARLESS_SCRAPE_CIDRS"), "{table}");
 }

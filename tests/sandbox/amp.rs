@@ -7,10 +7,10 @@ use prost::Message as _;
 use sidecarless::model::remote_write::{TimeSeries, WriteRequest};
 use sidecarless::model::remote_write_v2::Request;
 
-use super::http::{Answer, Fault, Heard, Server};
+use super::http::{Fault, RecordedRequest, StubResponse, StubServer};
 
 pub(crate) struct Amp {
-    server: Server,
+    server: StubServer,
     written: Arc<Mutex<Vec<WriteRequest>>>,
     rules: Arc<Mutex<Rules>>,
 }
@@ -44,10 +44,10 @@ impl Amp {
         let written: Arc<Mutex<Vec<WriteRequest>>> = Arc::default();
         let (kept, rules) = (Arc::clone(&written), Arc::<Mutex<Rules>>::default());
         let of_server = Arc::clone(&rules);
-        let server = Server::start(move |heard| {
+        let server = StubServer::start(move |heard| {
             let mut rules = of_server.lock().unwrap();
             if rules.most_bytes.is_some_and(|most| inflated(heard).len() > most) {
-                return Answer::of(413, "text/plain", "request body too large");
+                return StubResponse::of(413, "text/plain", "request body too large");
             }
             if heard.header("x-prometheus-remote-write-version") == "2.0.0" {
                 return rules.second(heard);
@@ -55,9 +55,9 @@ impl Amp {
             match decode(heard) {
                 Ok(request) => {
                     kept.lock().unwrap().push(request);
-                    Answer::of(200, "text/plain", "")
+                    StubResponse::of(200, "text/plain", "")
                 }
-                Err(reason) => Answer::of(400, "text/plain", reason),
+                Err(reason) => StubResponse::of(400, "text/plain", reason),
             }
         });
         Self { server: server.await, written, rules }
@@ -79,12 +79,12 @@ impl Amp {
         self.server.fail_always(|_| true, fault);
     }
 
-    pub(crate) fn mend(&self) {
-        self.server.mend();
+    pub(crate) fn clear_faults(&self) {
+        self.server.clear_faults();
     }
 
-    pub(crate) fn busiest(&self) -> usize {
-        self.server.busiest()
+    pub(crate) fn max_concurrency(&self) -> usize {
+        self.server.max_concurrency()
     }
 
     pub(crate) fn requests(&self) -> usize {
@@ -121,9 +121,9 @@ impl Amp {
 }
 
 impl Rules {
-    fn second(&mut self, heard: &Heard) -> Answer {
+    fn second(&mut self, heard: &RecordedRequest) -> StubResponse {
         if self.second_version == SecondVersion::Refused {
-            return Answer::of(415, "text/plain", "unsupported proto message");
+            return StubResponse::of(415, "text/plain", "unsupported proto message");
         }
         let request = Request::decode(inflated(heard).as_slice()).unwrap();
         self.seen_v2.0 += 1;
@@ -133,11 +133,11 @@ impl Rules {
             self.seen_v2.1 += samples;
             headers.push(("x-prometheus-remote-write-samples-written", samples.to_string()));
         }
-        Answer::Reply { status: 200, headers, body: Vec::new() }
+        StubResponse::Reply { status: 200, headers, body: Vec::new() }
     }
 }
 
-fn inflated(heard: &Heard) -> Vec<u8> {
+fn inflated(heard: &RecordedRequest) -> Vec<u8> {
     snap::raw::Decoder::new().decompress_vec(&heard.body).unwrap_or_default()
 }
 
@@ -146,7 +146,7 @@ fn labels(series: &TimeSeries) -> Labels {
 }
 
 /// What a backend holds a request to (Prometheus Remote-Write 1.0 specification, "Protocol").
-fn decode(heard: &Heard) -> Result<WriteRequest, String> {
+fn decode(heard: &RecordedRequest) -> Result<WriteRequest, String> {
     for (name, expected) in [
         ("content-type", "application/x-protobuf"),
         ("content-encoding", "snappy"),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::http::{Answer, Heard};
+use super::http::{RecordedRequest, StubResponse};
 
 /// The most that ListTasks returns and DescribeTasks takes (Amazon ECS API Reference).
 const PAGE: usize = 100;
@@ -58,7 +58,7 @@ pub(crate) fn cluster_arn(name: &str) -> String {
 }
 
 /// ECS's answer; `None`: the request is not meant for ECS.
-pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &Heard) -> Option<Answer> {
+pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
     let (_, operation) = heard.header("x-amz-target").split_once("AmazonEC2ContainerServiceV20141113.")?;
     let input: Value = serde_json::from_slice(&heard.body).unwrap();
     Some(state.lock().unwrap().answer(operation, &input))
@@ -97,7 +97,7 @@ impl State {
         self.calls.get(operation).copied().unwrap_or_default()
     }
 
-    fn answer(&mut self, operation: &str, input: &Value) -> Answer {
+    fn answer(&mut self, operation: &str, input: &Value) -> StubResponse {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
         if self.throttles > 0 {
             self.throttles -= 1;
@@ -129,13 +129,13 @@ impl State {
         }
     }
 
-    fn describe_clusters(&self, input: &Value) -> Answer {
+    fn describe_clusters(&self, input: &Value) -> StubResponse {
         let tags = tags(&self.cluster_tags);
         let cluster = |arn: &Value| json!({"clusterArn": arn, "tags": tags});
         answer(&json!({"clusters": input["clusters"].as_array().unwrap().iter().map(cluster).collect::<Vec<_>>()}))
     }
 
-    fn describe_tasks(&self, cluster: &str, input: &Value) -> Answer {
+    fn describe_tasks(&self, cluster: &str, input: &Value) -> StubResponse {
         let asked = input["tasks"].as_array().unwrap();
         if asked.is_empty() || asked.len() > PAGE {
             return error("InvalidParameterException", "Tasks cannot be empty, or more than 100.");
@@ -153,7 +153,7 @@ impl State {
         answer(&json!({"tasks": tasks, "failures": failures}))
     }
 
-    fn describe_definition(&self, arn: &str) -> Answer {
+    fn describe_definition(&self, arn: &str) -> StubResponse {
         let Some(labels) = self.definitions.get(arn) else {
             return error("ClientException", "Unable to describe task definition.");
         };
@@ -196,7 +196,7 @@ fn now_s() -> f64 {
     std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64()
 }
 
-fn page(name: &str, all: &[String], input: &Value) -> Answer {
+fn page(name: &str, all: &[String], input: &Value) -> StubResponse {
     let size = usize::try_from(input["maxResults"].as_u64().unwrap_or(100)).unwrap().min(PAGE);
     let from: usize = input["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
     let to = (from + size).min(all.len());
@@ -207,10 +207,10 @@ fn page(name: &str, all: &[String], input: &Value) -> Answer {
     answer(&page)
 }
 
-fn answer(body: &Value) -> Answer {
-    Answer::of(200, "application/x-amz-json-1.1", body.to_string())
+fn answer(body: &Value) -> StubResponse {
+    StubResponse::of(200, "application/x-amz-json-1.1", body.to_string())
 }
 
-fn error(kind: &str, message: &str) -> Answer {
-    Answer::of(400, "application/x-amz-json-1.1", json!({"__type": kind, "message": message}).to_string())
+fn error(kind: &str, message: &str) -> StubResponse {
+    StubResponse::of(400, "application/x-amz-json-1.1", json!({"__type": kind, "message": message}).to_string())
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 /// A request as it arrived.
 #[derive(Clone)]
-pub(crate) struct Heard {
+pub(crate) struct RecordedRequest {
     /// With the query.
     pub(crate) path: String,
     /// Names in lower case.
@@ -21,7 +21,7 @@ pub(crate) struct Heard {
 
 /// What a server does with a request.
 #[derive(Clone)]
-pub(crate) enum Answer {
+pub(crate) enum StubResponse {
     Reply {
         status: u16,
         headers: Vec<(&'static str, String)>,
@@ -40,16 +40,16 @@ pub(crate) enum Answer {
 /// What happens to a request before the server's own answer is asked for.
 #[derive(Clone)]
 pub(crate) enum Fault {
-    Answer(Answer),
+    Answer(StubResponse),
     /// The server's own answer, later.
     Slow(Duration),
 }
 
 /// What happens to some requests from now on.
-type Always = (fn(&Heard) -> bool, Fault);
+type Always = (fn(&RecordedRequest) -> bool, Fault);
 
 #[derive(Default)]
-struct Faulty {
+struct RandomFaultProxy {
     next: VecDeque<Fault>,
     always: Vec<Always>,
     /// Requests under way, and the most there ever were.
@@ -57,40 +57,40 @@ struct Faulty {
     heard: usize,
 }
 
-type Faults = Arc<Mutex<Faulty>>;
-type Serve = Arc<dyn Fn(&Heard) -> Answer + Send + Sync>;
+type Faults = Arc<Mutex<RandomFaultProxy>>;
+type Serve = Arc<dyn Fn(&RecordedRequest) -> StubResponse + Send + Sync>;
 
 /// It stops when it is dropped.
-pub(crate) struct Server {
+pub(crate) struct StubServer {
     pub(crate) address: SocketAddr,
     faults: Faults,
     _running: JoinSet<()>,
 }
 
-impl Heard {
+impl RecordedRequest {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 }
 
-impl Answer {
+impl StubResponse {
     pub(crate) fn json(body: &serde_json::Value) -> Self {
         Self::of(200, "application/json", body.to_string())
     }
 
     pub(crate) fn of(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Answer::Reply { status, headers: vec![("content-type", content_type.into())], body: body.into() }
+        StubResponse::Reply { status, headers: vec![("content-type", content_type.into())], body: body.into() }
     }
 }
 
 impl Fault {
     pub(crate) fn status(status: u16, body: &str) -> Self {
-        Fault::Answer(Answer::of(status, "text/plain", body))
+        Fault::Answer(StubResponse::of(status, "text/plain", body))
     }
 }
 
-impl Server {
-    pub(crate) async fn start(serve: impl Fn(&Heard) -> Answer + Send + Sync + 'static) -> Self {
+impl StubServer {
+    pub(crate) async fn start(serve: impl Fn(&RecordedRequest) -> StubResponse + Send + Sync + 'static) -> Self {
         // Tasks have an address each, all of which lead here.
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let address = SocketAddr::new([127, 0, 0, 1].into(), listener.local_addr().unwrap().port());
@@ -110,30 +110,30 @@ impl Server {
     }
 
     /// The same fault for every request of a kind, from now on.
-    pub(crate) fn fail_always(&self, kind: fn(&Heard) -> bool, fault: Fault) {
+    pub(crate) fn fail_always(&self, kind: fn(&RecordedRequest) -> bool, fault: Fault) {
         self.faults.lock().unwrap().always.push((kind, fault));
     }
 
     /// No faults any more.
-    pub(crate) fn mend(&self) {
+    pub(crate) fn clear_faults(&self) {
         let mut faults = self.faults.lock().unwrap();
         faults.next.clear();
         faults.always.clear();
     }
 
     /// The most requests that were under way at the same time.
-    pub(crate) fn busiest(&self) -> usize {
+    pub(crate) fn max_concurrency(&self) -> usize {
         self.faults.lock().unwrap().busy.1
     }
 
     /// Requests so far, whatever became of them.
-    pub(crate) fn heard(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.faults.lock().unwrap().heard
     }
 }
 
-impl Faulty {
-    fn begin(&mut self, heard: &Heard) -> Option<Fault> {
+impl RandomFaultProxy {
+    fn begin(&mut self, heard: &RecordedRequest) -> Option<Fault> {
         self.heard += 1;
         self.busy.0 += 1;
         self.busy.1 = self.busy.1.max(self.busy.0);
@@ -166,14 +166,14 @@ async fn converse(mut stream: TcpStream, serve: &Serve, faults: &Faults) -> std:
         };
         faults.lock().unwrap().busy.0 -= 1;
         match answer {
-            Answer::Reply { status, headers, body } => write(&mut stream, status, &headers, &body).await?,
-            Answer::Reset => return Ok(()),
-            Answer::Cut => {
+            StubResponse::Reply { status, headers, body } => write(&mut stream, status, &headers, &body).await?,
+            StubResponse::Reset => return Ok(()),
+            StubResponse::Cut => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"a\":").await?;
                 return Ok(());
             }
-            Answer::Hang => std::future::pending().await,
-            Answer::Endless => {
+            StubResponse::Hang => std::future::pending().await,
+            StubResponse::Endless => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await?;
                 loop {
                     stream.write_all(&[b' '; 65_536]).await?;
@@ -185,7 +185,7 @@ async fn converse(mut stream: TcpStream, serve: &Serve, faults: &Faults) -> std:
 }
 
 /// The next request; `None` when the client has closed the connection.
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<Heard>> {
+async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<RecordedRequest>> {
     let head = loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             break end;
@@ -208,7 +208,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<O
             return Ok(None);
         }
     }
-    Ok(Some(Heard { path, headers, body: buffer.drain(..length).collect() }))
+    Ok(Some(RecordedRequest { path, headers, body: buffer.drain(..length).collect() }))
 }
 
 async fn write(

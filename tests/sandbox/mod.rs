@@ -20,17 +20,17 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use base64::Engine as _;
 use serde_json::{Value, json};
-use sidecarless::config::Settings;
 use sidecarless::deadline::Deadline;
-use sidecarless::invocation::{Event, HttpReply, Reply};
-use sidecarless::pipeline::{HandleError, Pipeline};
+use sidecarless::handlers::{HandleError, Pipeline};
+use sidecarless::lambda::{Event, HttpResponse, Response};
+use sidecarless::settings::Settings;
 
 use amp::Amp;
-use http::{Answer, Fault, Server};
+use http::{Fault, StubResponse, StubServer};
 
 /// ECS, X-Ray, SQS, STS and CloudWatch Logs behind one address.
 pub(crate) struct Aws {
-    server: Server,
+    server: StubServer,
     ecs: Arc<Mutex<ecs::State>>,
     xray: Arc<Mutex<xray::State>>,
     otlp_logs: Arc<Mutex<otlp_logs::State>>,
@@ -67,12 +67,12 @@ impl Aws {
         let of_otlp_logs = Arc::clone(&otlp_logs);
         let sts: Arc<Mutex<sts::State>> = Arc::default();
         let of_sts = Arc::clone(&sts);
-        let server = Server::start(move |heard| {
+        let server = StubServer::start(move |heard| {
             let answer = ecs::serve(&of_ecs, heard).or_else(|| xray::serve(&of_xray, heard));
             let answer = answer.or_else(|| sqs::serve(&of_sqs, heard)).or_else(|| logs::serve(heard));
             let answer =
                 answer.or_else(|| otlp_logs::serve(&of_otlp_logs, heard)).or_else(|| sts::serve(&of_sts, heard));
-            answer.unwrap_or_else(|| Answer::of(404, "text/plain", "no such service"))
+            answer.unwrap_or_else(|| StubResponse::of(404, "text/plain", "no such service"))
         });
         let server = server.await;
         let nobody = format!("http://127.0.0.1:{}", task::closed_port().await);
@@ -93,20 +93,20 @@ impl Aws {
         self.server.url(path)
     }
 
-    pub(crate) fn fail_always(&self, kind: fn(&http::Heard) -> bool, fault: Fault) {
+    pub(crate) fn fail_always(&self, kind: fn(&http::RecordedRequest) -> bool, fault: Fault) {
         self.server.fail_always(kind, fault);
     }
 
-    pub(crate) fn mend(&self) {
-        self.server.mend();
+    pub(crate) fn clear_faults(&self) {
+        self.server.clear_faults();
     }
 
-    pub(crate) fn busiest(&self) -> usize {
-        self.server.busiest()
+    pub(crate) fn max_concurrency(&self) -> usize {
+        self.server.max_concurrency()
     }
 
-    pub(crate) fn heard(&self) -> usize {
-        self.server.heard()
+    pub(crate) fn requests(&self) -> usize {
+        self.server.requests()
     }
 
     pub(crate) fn ecs(&self) -> MutexGuard<'_, ecs::State> {
@@ -163,7 +163,7 @@ impl Sandbox {
             ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &xray_url),
             ("AWS_ENDPOINT_URL_STS", &xray_url),
             ("SIDECARLESS_AUTH", "none"),
-            ("SIDECARLESS_SCRAPE_RANGES", "127.0.0.0/8"),
+            ("SIDECARLESS_SCRAPE_CIDRS", "127.0.0.0/8"),
             ("SIDECARLESS_SCRAPE_TIMEOUT", "10s"),
             // Counts of samples and requests are of what was pushed and scraped.
             ("SIDECARLESS_SELF_METRICS", "off"),
@@ -177,7 +177,7 @@ impl Sandbox {
     /// A tick of a schedule, and its summary.
     pub(crate) async fn tick(&self) -> Result<Value, HandleError> {
         let deadline = Deadline::after(Duration::from_secs(20));
-        let reply = self.pipeline.handle(Event::parse(r#"{"sidecarless":"tick"}"#), &deadline).await?;
+        let reply = self.pipeline.handle(Event::parse(r#"{"sidecarless":"scrape"}"#), &deadline).await?;
         Ok(reply.into_json())
     }
 
@@ -195,10 +195,10 @@ impl Sandbox {
         event.to_string()
     }
 
-    pub(crate) async fn push(&self, push: &Push<'_>) -> HttpReply {
+    pub(crate) async fn push(&self, push: &Push<'_>) -> HttpResponse {
         let deadline = Deadline::after(push.time);
         match self.pipeline.handle(Event::parse(&Self::event(push)), &deadline).await.unwrap() {
-            Reply::Http { reply, .. } => reply,
+            Response::Http { reply, .. } => reply,
             other => panic!("{other:?}"),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::http::{Answer, Heard};
+use super::http::{RecordedRequest, StubResponse};
 
 #[derive(Default)]
 pub(crate) struct State {
@@ -15,7 +15,7 @@ pub(crate) struct State {
 }
 
 /// SQS's answer; `None`: the request is not meant for SQS.
-pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &Heard) -> Option<Answer> {
+pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
     let (_, operation) = heard.header("x-amz-target").split_once("AmazonSQS.")?;
     let input: Value = serde_json::from_slice(&heard.body).unwrap();
     let mut state = state.lock().unwrap();
@@ -34,7 +34,7 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &Heard) -> Option<Answer> 
         "GetQueueAttributes" => json!({"Attributes": {"ApproximateNumberOfMessages": "0"}}),
         other => panic!("SQS is asked for {other}"),
     };
-    Some(Answer::of(200, "application/x-amz-json-1.0", answer.to_string()))
+    Some(StubResponse::of(200, "application/x-amz-json-1.0", answer.to_string()))
 }
 
 impl State {

@@ -2,27 +2,27 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::http::{Answer, Heard};
+use super::http::{RecordedRequest, StubResponse};
 
 #[derive(Default)]
 pub(crate) struct State {
     /// How far AWS' clock is ahead of ours.
     pub(crate) ahead_s: i64,
     /// Nobody is known.
-    pub(crate) knows_nobody: bool,
+    pub(crate) rejects_credentials: bool,
 }
 
 /// STS's answer; `None`: the request is not meant for STS.
-pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &Heard) -> Option<Answer> {
+pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
     heard.body.starts_with(b"Action=GetCallerIdentity").then(|| state.lock().unwrap().answer(heard))
 }
 
 impl State {
-    fn answer(&self, heard: &Heard) -> Answer {
+    fn answer(&self, heard: &RecordedRequest) -> StubResponse {
         assert!(heard.header("authorization").contains("/eu-west-1/sts/aws4_request"), "it is not signed for sts");
         let at = jiff::Timestamp::from_second(now_s() + self.ahead_s).unwrap();
         let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap();
-        let (status, body) = if self.knows_nobody {
+        let (status, body) = if self.rejects_credentials {
             let code = "<Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message>";
             (403, format!("<ErrorResponse><Error><Type>Sender</Type>{code}</Error></ErrorResponse>"))
         } else {
@@ -30,7 +30,11 @@ impl State {
             let result = format!("<GetCallerIdentityResult>{arn}</GetCallerIdentityResult>");
             (200, format!("<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>"))
         };
-        Answer::Reply { status, headers: vec![("date", date), ("content-type", "text/xml".into())], body: body.into() }
+        StubResponse::Reply {
+            status,
+            headers: vec![("date", date), ("content-type", "text/xml".into())],
+            body: body.into(),
+        }
     }
 }
 

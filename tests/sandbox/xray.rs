@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::http::{Answer, Heard};
+use super::http::{RecordedRequest, StubResponse};
 
 #[derive(Default)]
 pub(crate) struct State {
@@ -23,31 +23,31 @@ pub(crate) struct State {
 }
 
 /// X-Ray's answer; `None`: the path is none of X-Ray's.
-pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &Heard) -> Option<Answer> {
+pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
     let mut state = state.lock().unwrap();
     match heard.path.as_str() {
         "/TraceSegments" => Some(state.put(heard)),
         "/v1/traces" => {
             state.otlp.push(heard.body.clone());
-            Some(Answer::of(200, "application/x-protobuf", ""))
+            Some(StubResponse::of(200, "application/x-protobuf", ""))
         }
         path @ ("/GetSamplingRules" | "/SamplingTargets") => {
             state.sampling_calls.push(path.to_owned());
             let rules = json!({"SamplingRuleRecords": [{"SamplingRule": {"RuleName": "Default", "FixedRate": 0.05}}]});
             let targets = json!({"SamplingTargetDocuments": [], "LastRuleModification": 0.0});
-            Some(Answer::json(if path == "/GetSamplingRules" { &rules } else { &targets }))
+            Some(StubResponse::json(if path == "/GetSamplingRules" { &rules } else { &targets }))
         }
         _ => None,
     }
 }
 
 impl State {
-    fn put(&mut self, heard: &Heard) -> Answer {
+    fn put(&mut self, heard: &RecordedRequest) -> StubResponse {
         let call: Value = serde_json::from_slice(&heard.body).unwrap();
         let documents = call["TraceSegmentDocuments"].as_array().unwrap();
         self.calls.push(documents.len());
         if documents.len() > 50 {
-            return Answer::of(400, "application/json", r#"{"__type":"InvalidRequestException"}"#);
+            return StubResponse::of(400, "application/json", r#"{"__type":"InvalidRequestException"}"#);
         }
         let mut unprocessed = Vec::new();
         for document in documents {
@@ -62,6 +62,6 @@ impl State {
                 _ => self.documents.push(document),
             }
         }
-        Answer::json(&json!({"UnprocessedTraceSegments": unprocessed}))
+        StubResponse::json(&json!({"UnprocessedTraceSegments": unprocessed}))
     }
 }

@@ -24,14 +24,14 @@ pub(crate) const CONSUMER: i32 = 5;
 pub(crate) const PARENT: &str = "1122334455667788";
 
 /// One span of one resource, and how it is translated.
-pub(crate) struct Sent {
+pub(crate) struct TestSpan {
     pub(crate) span: Span,
     pub(crate) resource: Vec<KeyValue>,
     pub(crate) scope: Option<InstrumentationScope>,
     pub(crate) options: Options,
 }
 
-impl Sent {
+impl TestSpan {
     pub(crate) fn root(kind: i32, name: &str) -> Self {
         let span = Span {
             trace_id: Bytes::copy_from_slice(&0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes()),
@@ -42,11 +42,11 @@ impl Sent {
             end_time_unix_nano: 1_700_000_000_250_000_000,
             ..Span::default()
         };
-        Sent { span, resource: Vec::new(), scope: None, options: Options::default() }
+        TestSpan { span, resource: Vec::new(), scope: None, options: Options::default() }
     }
 
     pub(crate) fn child(kind: i32, name: &str) -> Self {
-        let mut sent = Sent::root(kind, name);
+        let mut sent = TestSpan::root(kind, name);
         sent.span.parent_span_id = Bytes::copy_from_slice(&0x1122_3344_5566_7788_u64.to_be_bytes());
         sent
     }

@@ -12,7 +12,7 @@ impl Schema {
     }
 
     /// What is wrong with a document; nothing if it satisfies the schema.
-    pub(crate) fn complaints(&self, document: &Value) -> Vec<String> {
+    pub(crate) fn validation_errors(&self, document: &Value) -> Vec<String> {
         let mut complaints = Vec::new();
         self.check(&self.root, document, "$", &mut complaints);
         complaints

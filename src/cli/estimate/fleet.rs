@@ -8,12 +8,12 @@ use super::options::{Arch, Options, Reservation};
 use super::prices::SPOT_SHARE;
 use super::sizes;
 use crate::cli::sidecars::is_sidecar;
-use crate::model::target::{Task, TaskContainer};
+use crate::model::task::{Task, TaskContainer};
 
 /// Tasks, as far as money is concerned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Fleet {
-    pub(super) groups: BTreeMap<Kind, Group>,
+    pub(super) groups: BTreeMap<PricingClass, Group>,
     /// Tasks of each cluster.
     pub(super) clusters: Vec<u32>,
     /// Containers of all tasks, sidecars left out.
@@ -26,14 +26,14 @@ pub(super) struct Fleet {
 
 /// Tasks that are paid for in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Kind {
-    pub(super) place: Place,
+pub(super) struct PricingClass {
+    pub(super) launch_type: LaunchType,
     pub(super) arch: Arch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Place {
+pub(super) enum LaunchType {
     Fargate,
     FargateSpot,
     /// Instances that are paid for whether or not a sidecar takes room on them.
@@ -53,17 +53,17 @@ pub(super) struct Group {
 
 impl Fleet {
     /// So many tasks on Fargate, in one cluster.
-    pub(super) fn imagined(tasks: u32, options: &Options) -> Self {
+    pub(super) fn hypothetical(tasks: u32, options: &Options) -> Self {
         let Reservation { cpu, mib } = options.sidecar;
         let all = f64::from(tasks);
         let group = Group { tasks, sidecars: Reservation { cpu: cpu * all, mib: mib * all }, ..Group::default() };
-        let kind = Kind { place: Place::Fargate, arch: options.task_arch() };
+        let kind = PricingClass { launch_type: LaunchType::Fargate, arch: options.task_arch() };
         let groups = BTreeMap::from([(kind, group)]);
         Self { groups, clusters: vec![tasks], containers: options.containers * tasks, ..Self::default() }
     }
 
     /// Tasks as ECS describes them.
-    pub(super) fn of<'a>(tasks: impl Iterator<Item = &'a Task>, options: &Options) -> Self {
+    pub(super) fn from_tasks<'a>(tasks: impl Iterator<Item = &'a Task>, options: &Options) -> Self {
         let (mut fleet, mut clusters) = (Self::default(), BTreeMap::new());
         for task in tasks {
             fleet.add(task, options);
@@ -73,11 +73,11 @@ impl Fleet {
     }
 
     fn add(&mut self, task: &Task, options: &Options) {
-        let arch = Arch::of_ecs(&task.cpu_architecture).unwrap_or(options.task_arch());
-        let kind = Kind { place: Place::of(task), arch };
+        let arch = Arch::from_ecs(&task.cpu_architecture).unwrap_or(options.task_arch());
+        let kind = PricingClass { launch_type: LaunchType::from_task(task), arch };
         let (sidecars, rest): (Vec<_>, Vec<_>) = task.containers.iter().partition(|one| is_sidecar(&one.image));
         let each = sidecars.iter().map(|sidecar| reservation(sidecar).unwrap_or(options.sidecar));
-        let reserved = each.reduce(Reservation::and).unwrap_or(options.sidecar);
+        let reserved = each.reduce(Reservation::plus).unwrap_or(options.sidecar);
         let has_sidecar = !sidecars.is_empty();
         self.containers += u32::try_from(rest.len()).unwrap_or_default();
         self.with_sidecar += u32::from(has_sidecar);
@@ -88,13 +88,13 @@ impl Fleet {
         group.tasks += 1;
         group.sidecars.cpu += reserved.cpu;
         group.sidecars.mib += reserved.mib;
-        if kind.place == Place::Instances {
+        if kind.launch_type == LaunchType::Instances {
             return;
         }
         let sized = size(task).and_then(|size| sizes::difference(size, reserved, has_sidecar, arch));
         if let Some(usd) = sized {
             group.sized += 1;
-            group.size_usd += usd * kind.place.share();
+            group.size_usd += usd * kind.launch_type.share();
         }
     }
 
@@ -103,7 +103,7 @@ impl Fleet {
     }
 }
 
-impl Place {
+impl LaunchType {
     /// What is paid of Fargate's price.
     pub(super) fn share(self) -> f64 {
         match self {
@@ -114,7 +114,7 @@ impl Place {
     }
 
     /// Under a capacity provider ECS may leave the launch type out.
-    fn of(task: &Task) -> Self {
+    fn from_task(task: &Task) -> Self {
         match (task.capacity_provider.as_deref(), &*task.launch_type) {
             (Some("FARGATE_SPOT"), _) => Self::FargateSpot,
             (Some("FARGATE"), _) | (_, "FARGATE") => Self::Fargate,
@@ -162,17 +162,21 @@ mod tests {
     fn tasks_are_told_apart_by_how_they_are_paid_for() {
         let arm = Task { cpu_architecture: "ARM64".into(), ..task("FARGATE", "", (256, 512)) };
         for (task, place, arch) in [
-            (task("FARGATE", "", (256, 512)), Place::Fargate, Arch::X86),
-            (task("", "FARGATE", (256, 512)), Place::Fargate, Arch::X86),
-            (task("FARGATE", "FARGATE_SPOT", (256, 512)), Place::FargateSpot, Arch::X86),
-            (arm, Place::Fargate, Arch::Arm64),
-            (task("EC2", "", (256, 512)), Place::Instances, Arch::X86),
-            (task("", "my-instances", (256, 512)), Place::Instances, Arch::X86),
-            (task("MANAGED_INSTANCES", "", (256, 512)), Place::Instances, Arch::X86),
-            (task("EXTERNAL", "", (256, 512)), Place::Instances, Arch::X86),
+            (task("FARGATE", "", (256, 512)), LaunchType::Fargate, Arch::X86),
+            (task("", "FARGATE", (256, 512)), LaunchType::Fargate, Arch::X86),
+            (task("FARGATE", "FARGATE_SPOT", (256, 512)), LaunchType::FargateSpot, Arch::X86),
+            (arm, LaunchType::Fargate, Arch::Arm64),
+            (task("EC2", "", (256, 512)), LaunchType::Instances, Arch::X86),
+            (task("", "my-instances", (256, 512)), LaunchType::Instances, Arch::X86),
+            (task("MANAGED_INSTANCES", "", (256, 512)), LaunchType::Instances, Arch::X86),
+            (task("EXTERNAL", "", (256, 512)), LaunchType::Instances, Arch::X86),
         ] {
-            let fleet = Fleet::of(std::iter::once(&task), &Options::default());
-            assert_eq!(fleet.groups.keys().copied().collect::<Vec<_>>(), [Kind { place, arch }], "{task:?}");
+            let fleet = Fleet::from_tasks(std::iter::once(&task), &Options::default());
+            assert_eq!(
+                fleet.groups.keys().copied().collect::<Vec<_>>(),
+                [PricingClass { launch_type: place, arch }],
+                "{task:?}"
+            );
         }
     }
 
@@ -187,7 +191,7 @@ mod tests {
             let size = if with_sidecar == 0 { (256, 512) } else { (512, 1024) };
             let mut task = task("FARGATE", "", size);
             task.containers.extend(sidecar);
-            let fleet = Fleet::of([&task, &task].into_iter(), &Options::default());
+            let fleet = Fleet::from_tasks([&task, &task].into_iter(), &Options::default());
             let group = fleet.groups.values().next().unwrap();
             assert_eq!((fleet.containers, fleet.with_sidecar), (2, 2 * with_sidecar));
             assert_eq!((fleet.clusters.as_slice(), &*fleet.region), (&[2][..], "eu-west-1"));
@@ -207,7 +211,7 @@ mod tests {
         };
         let mut task = task("FARGATE", "", (512, 1024));
         task.containers.extend([collector(Some(64.0), Some(256)), daemon]);
-        let fleet = Fleet::of(std::iter::once(&task), &Options::default());
+        let fleet = Fleet::from_tasks(std::iter::once(&task), &Options::default());
         let group = fleet.groups.values().next().unwrap();
         assert_eq!((fleet.containers, fleet.with_sidecar), (1, 1));
         assert_eq!(group.sidecars, Reservation { cpu: 96.0, mib: 512.0 });
@@ -215,7 +219,7 @@ mod tests {
 
     #[test]
     fn tasks_on_instances_have_no_size_that_is_sold() {
-        let fleet = Fleet::of(std::iter::once(&task("EC2", "", (256, 512))), &Options::default());
+        let fleet = Fleet::from_tasks(std::iter::once(&task("EC2", "", (256, 512))), &Options::default());
         let group = fleet.groups.values().next().unwrap();
         assert_eq!((group.tasks, group.sized), (1, 0));
     }

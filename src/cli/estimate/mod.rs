@@ -4,7 +4,6 @@
 
 mod costs;
 mod fleet;
-mod load;
 mod notes;
 mod options;
 mod prices;
@@ -12,16 +11,17 @@ mod sizes;
 #[cfg(test)]
 mod tests;
 mod text;
+mod workload;
 
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use costs::Section;
+use costs::CostSection;
 use fleet::Fleet;
-use load::Load;
 use options::Options;
 use text::{count, dollars, plural};
+use workload::Workload;
 
 use super::INVOKE_BUDGET;
 use crate::deadline::Deadline;
@@ -30,10 +30,10 @@ use crate::deadline::Deadline;
 struct Estimate {
     options: Options,
     fleet: Fleet,
-    loads: Vec<Load>,
-    sidecars: Section,
-    sidecarless: Section,
-    either_way: Section,
+    workloads: Vec<Workload>,
+    sidecars: CostSection,
+    sidecarless: CostSection,
+    shared: CostSection,
     notes: Vec<String>,
     /// What could not be asked.
     failures: Vec<String>,
@@ -43,7 +43,7 @@ struct Estimate {
 pub(super) async fn run(arguments: &[&str], variables: Vec<(String, String)>) -> Result<(String, ExitCode), String> {
     let options = Options::parse(arguments)?;
     let estimate = match options.tasks {
-        Some(tasks) => Estimate::new(Fleet::imagined(tasks, &options), options),
+        Some(tasks) => Estimate::new(Fleet::hypothetical(tasks, &options), options),
         None => of_account(options, variables).await?,
     };
     let code = if estimate.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -54,25 +54,25 @@ pub(super) async fn run(arguments: &[&str], variables: Vec<(String, String)>) ->
 async fn of_account(options: Options, variables: Vec<(String, String)>) -> Result<Estimate, String> {
     let pipeline = super::pipeline(variables).await?;
     let list = pipeline.tasks(&Deadline::after(INVOKE_BUDGET)).await;
-    let fleet = Fleet::of(list.tasks.iter().map(AsRef::as_ref), &options);
+    let fleet = Fleet::from_tasks(list.tasks.iter().map(AsRef::as_ref), &options);
     let mut estimate = Estimate::new(fleet, options);
-    estimate.notes.extend(notes::of_account(&list, &estimate.fleet));
+    estimate.notes.extend(notes::account_notes(&list, &estimate.fleet));
     estimate.failures = list.failures;
     Ok(estimate)
 }
 
 impl Estimate {
     fn new(fleet: Fleet, options: Options) -> Self {
-        let loads = load::loads(&fleet, &options);
+        let loads = workload::workloads(&fleet, &options);
         Self {
             sidecars: costs::sidecars(&fleet),
             sidecarless: costs::sidecarless(&fleet, &options, &loads),
-            either_way: costs::either_way(&fleet, &options),
-            notes: notes::of_all(&fleet, &loads),
+            shared: costs::shared_costs(&fleet, &options),
+            notes: notes::general_notes(&fleet, &loads),
             failures: Vec::new(),
             options,
             fleet,
-            loads,
+            workloads: loads,
         }
     }
 
@@ -85,20 +85,20 @@ impl Estimate {
         let Options { memory_mb, spans, points, interval_s, .. } = self.options;
         let pushed = format!("{} a second and {} a minute", plural(spans, "span"), plural(points, "data point"));
         let head = [
-            notes::about(&self.fleet),
+            notes::fleet_summary(&self.fleet),
             format!("Each pushes {pushed}, and is scraped every {interval_s} s"),
             notes::prices(),
             String::new(),
         ];
         let mut rows: Vec<_> = head.map(|line| (line, String::new())).into();
-        let arch = self.options.function_arch().word();
+        let arch = self.options.function_arch().as_str();
         rows.extend(section("A sidecar in each task", &self.sidecars));
         rows.extend(section(&format!("sidecarless, a function of {memory_mb} MB on {arch}"), &self.sidecarless));
-        rows.extend(section("The same either way", &self.either_way));
-        rows.push((self.verdict(), dollars(self.difference_usd().abs())));
+        rows.extend(section("The same either way", &self.shared));
+        rows.push((self.summary(), dollars(self.difference_usd().abs())));
         let mut text = text::columns(&rows) + "\n";
         for note in &self.notes {
-            text.push_str(&text::point(note));
+            text.push_str(&text::bullet(note));
         }
         for failure in &self.failures {
             text.push_str(&format!("could not be asked: {failure}\n"));
@@ -106,7 +106,7 @@ impl Estimate {
         text
     }
 
-    fn verdict(&self) -> String {
+    fn summary(&self) -> String {
         let (sidecars, ours) = (self.sidecars.total_usd, self.sidecarless.total_usd);
         if ours > sidecars {
             return "sidecarless costs more a month, by".into();
@@ -117,7 +117,7 @@ impl Estimate {
     fn json(&self) -> String {
         let groups = self.fleet.groups.iter().map(|(kind, group)| {
             json!({
-                "place": kind.place, "arch": kind.arch, "tasks": group.tasks, "sidecars": group.sidecars,
+                "place": kind.launch_type, "arch": kind.arch, "tasks": group.tasks, "sidecars": group.sidecars,
                 "tasks_with_size": group.sized, "sizes_usd": group.size_usd,
             })
         });
@@ -128,15 +128,15 @@ impl Estimate {
         let value = json!({
             "prices": {"region": prices::REGION_CODE, "date": prices::DATE, "currency": "USD", "month_hours": prices::HOURS,
                 "list": prices::ALL.iter().map(prices::Price::json).collect::<Vec<_>>()},
-            "options": self.options, "fleet": fleet, "invocations": self.loads,
-            "sidecars": self.sidecars, "sidecarless": self.sidecarless, "either_way": self.either_way,
+            "options": self.options, "fleet": fleet, "invocations": self.workloads,
+            "sidecars": self.sidecars, "sidecarless": self.sidecarless, "either_way": self.shared,
             "difference_usd": self.difference_usd(), "notes": self.notes, "failures": self.failures,
         });
         format!("{value:#}\n")
     }
 }
 
-fn section(title: &str, section: &Section) -> Vec<(String, String)> {
+fn section(title: &str, section: &CostSection) -> Vec<(String, String)> {
     let mut rows = vec![(title.to_owned(), "a month".to_owned())];
     for line in &section.lines {
         rows.push((format!("  {}", line.what), line.usd.map_or("-".into(), dollars)));

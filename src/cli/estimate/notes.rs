@@ -1,21 +1,21 @@
 //! What the numbers rest on, and what is not in them.
 
-use super::fleet::{Fleet, Place};
-use super::load::{CALL_MS, Load, SCRAPE_MS, TIMEOUT_MS, WRITE_MS};
+use super::fleet::{Fleet, LaunchType};
 use super::prices::{AMP_STORAGE, DATE, INSIGHTS, NAT_GB, NAT_HOUR, REGION, REGION_CODE};
 use super::text::{count, dollars, plural};
+use super::workload::{CALL_MS, SCRAPE_MS, TIMEOUT_MS, WRITE_MS, Workload};
 use super::{costs, prices};
-use crate::pipeline::TaskList;
+use crate::handlers::TaskList;
 
 /// Whose costs these are.
-pub(super) fn about(fleet: &Fleet) -> String {
+pub(super) fn fleet_summary(fleet: &Fleet) -> String {
     let groups = fleet.groups.iter().map(|(kind, group)| {
-        let place = match kind.place {
-            Place::Fargate => "Fargate",
-            Place::FargateSpot => "Fargate Spot",
-            Place::Instances => "instances",
+        let place = match kind.launch_type {
+            LaunchType::Fargate => "Fargate",
+            LaunchType::FargateSpot => "Fargate Spot",
+            LaunchType::Instances => "instances",
         };
-        format!("{} on {place} ({})", count(group.tasks.into()), kind.arch.word())
+        format!("{} on {place} ({})", count(group.tasks.into()), kind.arch.as_str())
     });
     let groups: Vec<String> = groups.collect();
     let (tasks, containers) = (plural(fleet.tasks().into(), "task"), plural(fleet.containers.into(), "container"));
@@ -30,7 +30,7 @@ pub(super) fn prices() -> String {
 }
 
 /// What is to be known of any estimate.
-pub(super) fn of_all(fleet: &Fleet, loads: &[Load]) -> Vec<String> {
+pub(super) fn general_notes(fleet: &Fleet, loads: &[Workload]) -> Vec<String> {
     let mut notes = vec![format!(
         "Durations are CPU time as measured, at the speed that the memory brings, and assumed waits: {WRITE_MS} ms for AMP or \
          X-Ray, {CALL_MS} ms for a call of ECS, {SCRAPE_MS} ms for a scrape; a trace has {} spans.",
@@ -57,7 +57,7 @@ pub(super) fn of_all(fleet: &Fleet, loads: &[Load]) -> Vec<String> {
 
 /// Fargate bills the size of a task, not what its containers reserve.
 fn sizes(fleet: &Fleet) -> Option<String> {
-    let on_fargate = fleet.groups.iter().filter(|(kind, _)| kind.place != Place::Instances);
+    let on_fargate = fleet.groups.iter().filter(|(kind, _)| kind.launch_type != LaunchType::Instances);
     let (tasks, sized, usd) = on_fargate.fold((0, 0, 0.0), |(tasks, sized, usd), (_, group)| {
         (tasks + group.tasks, sized + group.sized, usd + group.size_usd)
     });
@@ -76,7 +76,7 @@ fn sizes(fleet: &Fleet) -> Option<String> {
 }
 
 /// What is to be known of the account's tasks.
-pub(super) fn of_account(list: &TaskList, fleet: &Fleet) -> Vec<String> {
+pub(super) fn account_notes(list: &TaskList, fleet: &Fleet) -> Vec<String> {
     let mut notes = Vec::new();
     if list.tasks.is_empty() {
         notes.push("No task runs in the clusters that are looked at (SIDECARLESS_CLUSTERS).".into());
@@ -85,12 +85,12 @@ pub(super) fn of_account(list: &TaskList, fleet: &Fleet) -> Vec<String> {
         let tasks = plural(fleet.with_sidecar.into(), "task");
         notes.push(format!("With a collector today: {tasks}. It counts with what it reserves."));
     }
-    if list.by_insights > 0 {
-        let tasks = plural(list.by_insights as f64, "task");
+    if list.from_insights > 0 {
+        let tasks = plural(list.from_insights as f64, "task");
         notes.push(format!("Without a stats endpoint: {tasks}. CPU and memory of such come from Container Insights."));
     }
-    if list.dropped > 0 {
-        notes.push(format!("Left out by SIDECARLESS_TASKS: {} more.", plural(list.dropped as f64, "task")));
+    if list.filtered > 0 {
+        notes.push(format!("Left out by SIDECARLESS_TASK_FILTER: {} more.", plural(list.filtered as f64, "task")));
     }
     if !matches!(&*fleet.region, "" | REGION_CODE) {
         notes.push(format!("The tasks run in {}, where prices differ from those of {REGION_CODE}.", fleet.region));

@@ -32,7 +32,7 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(super) fn plus(self, other: Self) -> Self {
         Self { cpu: self.cpu + other.cpu, mib: self.mib + other.mib }
     }
 }
@@ -141,11 +141,11 @@ impl Arch {
     }
 
     /// As ECS writes it: `ARM64` in task definitions, `arm64` in attributes.
-    pub(super) fn of_ecs(text: &str) -> Option<Self> {
+    pub(super) fn from_ecs(text: &str) -> Option<Self> {
         Self::parse(&text.to_ascii_lowercase()).ok()
     }
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
             Self::X86 => "x86_64",

@@ -39,7 +39,7 @@ enum Per {
 }
 
 impl Price {
-    const fn of(item: &'static str, usd: f64, per: Per, unit: &'static str, page: &'static str) -> Self {
+    const fn new(item: &'static str, usd: f64, per: Per, unit: &'static str, page: &'static str) -> Self {
         Self { item, usd, per, unit, page }
     }
 
@@ -89,32 +89,32 @@ const FARGATE: &str = "https://aws.amazon.com/fargate/pricing/";
 const VPC: &str = "https://aws.amazon.com/vpc/pricing/";
 const PRIVATELINK: &str = "https://aws.amazon.com/privatelink/pricing/";
 
-const LAMBDA_ARM: Price = Price::of("Lambda on arm64", 0.000_013_333_4, Per::One, "GB-second", LAMBDA);
-const LAMBDA_X86: Price = Price::of("Lambda on x86_64", 0.000_016_666_7, Per::One, "GB-second", LAMBDA);
-pub(super) const LAMBDA_REQUEST: Price = Price::of("Lambda", 0.20, Per::Million, "requests", LAMBDA);
-pub(super) const SCHEDULER: Price = Price::of("EventBridge Scheduler", 1.00, Per::Million, "invocations", EVENTBRIDGE);
-pub(super) const SQS_REQUEST: Price = Price::of("SQS, standard queue", 0.40, Per::Million, "requests", SQS);
-pub(super) const LOGS: Price = Price::of("CloudWatch Logs", 0.50, Per::One, "GB taken in", CLOUDWATCH);
-pub(super) const ALARM: Price = Price::of("CloudWatch alarm", 0.10, Per::One, "alarm and month", CLOUDWATCH);
+const LAMBDA_ARM: Price = Price::new("Lambda on arm64", 0.000_013_333_4, Per::One, "GB-second", LAMBDA);
+const LAMBDA_X86: Price = Price::new("Lambda on x86_64", 0.000_016_666_7, Per::One, "GB-second", LAMBDA);
+pub(super) const LAMBDA_REQUEST: Price = Price::new("Lambda", 0.20, Per::Million, "requests", LAMBDA);
+pub(super) const SCHEDULER: Price = Price::new("EventBridge Scheduler", 1.00, Per::Million, "invocations", EVENTBRIDGE);
+pub(super) const SQS_REQUEST: Price = Price::new("SQS, standard queue", 0.40, Per::Million, "requests", SQS);
+pub(super) const LOGS: Price = Price::new("CloudWatch Logs", 0.50, Per::One, "GB taken in", CLOUDWATCH);
+pub(super) const ALARM: Price = Price::new("CloudWatch alarm", 0.10, Per::One, "alarm and month", CLOUDWATCH);
 pub(super) const INSIGHTS: Price =
-    Price::of("Container Insights, enhanced", 0.07, Per::One, "metric and month", CLOUDWATCH);
-pub(super) const AMP_FIRST: Price = Price::of("AMP, first 2 billion", 0.90, Per::TenMillion, "samples", PROMETHEUS);
-const AMP_NEXT: Price = Price::of("AMP, next 250 billion", 0.35, Per::TenMillion, "samples", PROMETHEUS);
-const AMP_REST: Price = Price::of("AMP, beyond", 0.16, Per::TenMillion, "samples", PROMETHEUS);
-pub(super) const AMP_STORAGE: Price = Price::of("AMP, storage", 0.03, Per::One, "GB and month", PROMETHEUS);
-pub(super) const XRAY_TRACE: Price = Price::of("X-Ray", 5.00, Per::Million, "traces recorded", XRAY);
+    Price::new("Container Insights, enhanced", 0.07, Per::One, "metric and month", CLOUDWATCH);
+pub(super) const AMP_FIRST: Price = Price::new("AMP, first 2 billion", 0.90, Per::TenMillion, "samples", PROMETHEUS);
+const AMP_NEXT: Price = Price::new("AMP, next 250 billion", 0.35, Per::TenMillion, "samples", PROMETHEUS);
+const AMP_REST: Price = Price::new("AMP, beyond", 0.16, Per::TenMillion, "samples", PROMETHEUS);
+pub(super) const AMP_STORAGE: Price = Price::new("AMP, storage", 0.03, Per::One, "GB and month", PROMETHEUS);
+pub(super) const XRAY_TRACE: Price = Price::new("X-Ray", 5.00, Per::Million, "traces recorded", XRAY);
 const FARGATE_X86: Fargate = Fargate {
-    vcpu: Price::of("Fargate, Linux x86_64", 0.040_48, Per::One, "vCPU-hour", FARGATE),
-    gb: Price::of("Fargate, Linux x86_64", 0.004_445, Per::One, "GB-hour", FARGATE),
+    vcpu: Price::new("Fargate, Linux x86_64", 0.040_48, Per::One, "vCPU-hour", FARGATE),
+    gb: Price::new("Fargate, Linux x86_64", 0.004_445, Per::One, "GB-hour", FARGATE),
 };
 const FARGATE_ARM: Fargate = Fargate {
-    vcpu: Price::of("Fargate, Linux arm64", 0.032_38, Per::One, "vCPU-hour", FARGATE),
-    gb: Price::of("Fargate, Linux arm64", 0.003_56, Per::One, "GB-hour", FARGATE),
+    vcpu: Price::new("Fargate, Linux arm64", 0.032_38, Per::One, "vCPU-hour", FARGATE),
+    gb: Price::new("Fargate, Linux arm64", 0.003_56, Per::One, "GB-hour", FARGATE),
 };
-pub(super) const NAT_HOUR: Price = Price::of("NAT gateway", 0.045, Per::One, "hour", VPC);
-pub(super) const NAT_GB: Price = Price::of("NAT gateway", 0.045, Per::One, "GB", VPC);
-const ENDPOINT_HOUR: Price = Price::of("interface endpoint", 0.01, Per::One, "hour and zone", PRIVATELINK);
-const ENDPOINT_GB: Price = Price::of("interface endpoint", 0.01, Per::One, "GB", PRIVATELINK);
+pub(super) const NAT_HOUR: Price = Price::new("NAT gateway", 0.045, Per::One, "hour", VPC);
+pub(super) const NAT_GB: Price = Price::new("NAT gateway", 0.045, Per::One, "GB", VPC);
+const ENDPOINT_HOUR: Price = Price::new("interface endpoint", 0.01, Per::One, "hour and zone", PRIVATELINK);
+const ENDPOINT_GB: Price = Price::new("interface endpoint", 0.01, Per::One, "GB", PRIVATELINK);
 
 /// "Up to 70 % off" (AWS Fargate Pricing): the least that a task on Spot can cost. Its price moves with supply and demand.
 pub(super) const SPOT_SHARE: f64 = 0.3;
@@ -152,7 +152,7 @@ pub(super) struct Fargate {
 }
 
 impl Fargate {
-    pub(super) fn on(arch: Arch) -> Self {
+    pub(super) fn for_arch(arch: Arch) -> Self {
         match arch {
             Arch::Arm64 => FARGATE_ARM,
             Arch::X86 => FARGATE_X86,

@@ -16,7 +16,7 @@ const SIZES: [(f64, f64, f64, f64); 7] = [
 ];
 
 /// The cheapest size that holds so much; `None`: no task is so large.
-pub(super) fn holding(need: Reservation, arch: Arch) -> Option<Reservation> {
+pub(super) fn smallest_fitting(need: Reservation, arch: Arch) -> Option<Reservation> {
     let sizes = SIZES.iter().filter(|(cpu, _, most, _)| *cpu >= need.cpu && *most >= need.mib);
     let sizes = sizes.map(|&(cpu, least, most, step)| {
         // 512 MiB is the only size that is no multiple of its step.
@@ -31,14 +31,14 @@ pub(super) fn holding(need: Reservation, arch: Arch) -> Option<Reservation> {
 pub(super) fn difference(size: Reservation, sidecar: Reservation, has: bool, arch: Arch) -> Option<f64> {
     if has {
         let rest = Reservation { cpu: (size.cpu - sidecar.cpu).max(0.0), mib: (size.mib - sidecar.mib).max(0.0) };
-        return Some(price(size, arch) - price(holding(rest, arch)?, arch));
+        return Some(price(size, arch) - price(smallest_fitting(rest, arch)?, arch));
     }
     let both = Reservation { cpu: size.cpu + sidecar.cpu, mib: size.mib + sidecar.mib };
-    Some(price(holding(both, arch)?, arch) - price(size, arch))
+    Some(price(smallest_fitting(both, arch)?, arch) - price(size, arch))
 }
 
 fn price(size: Reservation, arch: Arch) -> f64 {
-    Fargate::on(arch).month(size.cpu, size.mib)
+    Fargate::for_arch(arch).month(size.cpu, size.mib)
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
             ((16_385, 1024), None),
             ((1024, 122_881), None),
         ] {
-            assert_eq!(holding(of(need), Arch::X86), expected.map(of), "{need:?}");
+            assert_eq!(smallest_fitting(of(need), Arch::X86), expected.map(of), "{need:?}");
         }
     }
 

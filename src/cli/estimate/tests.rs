@@ -12,11 +12,11 @@ fn options(words: &str) -> Options {
 
 fn estimate(words: &str) -> Estimate {
     let options = options(words);
-    Estimate::new(Fleet::imagined(options.tasks.unwrap(), &options), options)
+    Estimate::new(Fleet::hypothetical(options.tasks.unwrap(), &options), options)
 }
 
 fn load_of(words: &str, what: &str) -> Option<(f64, f64)> {
-    let load = estimate(words).loads.into_iter().find(|load| load.what == what)?;
+    let load = estimate(words).workloads.into_iter().find(|load| load.what == what)?;
     Some((load.invocations, load.duration_ms))
 }
 
@@ -42,11 +42,11 @@ fn a_sidecar_costs_what_it_reserves() {
 
 #[test]
 fn spot_is_counted_at_its_least_and_instances_not_at_all() {
-    let group = |place| fleet::Kind { place, arch: Arch::X86 };
+    let group = |place| fleet::PricingClass { launch_type: place, arch: Arch::X86 };
     for (place, expected) in [
-        (fleet::Place::Fargate, Some(9.010_025)),
-        (fleet::Place::FargateSpot, Some(2.703_007_5)),
-        (fleet::Place::Instances, None),
+        (fleet::LaunchType::Fargate, Some(9.010_025)),
+        (fleet::LaunchType::FargateSpot, Some(2.703_007_5)),
+        (fleet::LaunchType::Instances, None),
     ] {
         let sidecars = Reservation { cpu: 256.0, mib: 512.0 };
         let one = fleet::Group { tasks: 1, sidecars, ..fleet::Group::default() };
@@ -121,7 +121,7 @@ fn samples_and_traces_cost_the_same_either_way() {
         // Four scrapes a minute of a task and one container.
         ("--tasks 1 --containers 1 --interval 15 --spans 0 --points 0", 0.173_448),
     ] {
-        let found = estimate(words).either_way.total_usd;
+        let found = estimate(words).shared.total_usd;
         assert!(near(found, expected), "{words}: {found}");
     }
 }
@@ -171,7 +171,7 @@ fn what_is_said_of_the_template_and_the_settings_is_so() {
     for said in ["Timeout: 50\n", "Default: arm64\n", "Default: 512\n", "ScheduleExpression: rate(1 minute)"] {
         assert!(template.contains(said), "{said}");
     }
-    let settings = crate::config::Settings::read(Vec::new()).unwrap();
+    let settings = crate::settings::Settings::read(Vec::new()).unwrap();
     assert_eq!((settings.inline_tasks, settings.scrape_interval.as_secs()), (300, 60));
 }
 

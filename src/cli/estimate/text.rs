@@ -27,7 +27,7 @@ pub(super) fn plural(number: f64, word: &str) -> String {
 }
 
 /// A point of a list, in lines that fit a terminal.
-pub(super) fn point(text: &str) -> String {
+pub(super) fn bullet(text: &str) -> String {
     let (mut lines, mut line) = (String::new(), "-".to_owned());
     for word in text.split(' ') {
         if line.chars().count() + 1 + word.chars().count() > WIDTH {
@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn a_point_goes_on_below_its_beginning() {
-        assert_eq!(point("short"), "- short\n");
-        let long = point(&["word"; 40].join(" "));
+        assert_eq!(bullet("short"), "- short\n");
+        let long = bullet(&["word"; 40].join(" "));
         let lines: Vec<&str> = long.lines().collect();
         assert_eq!((lines.len(), lines[0].len(), lines[1].starts_with("  word")), (2, 106, true), "{long}");
     }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// What the images' filter keeps of `awsecscontainermetrics`.
-pub(super) const NINE: [&str; 9] = [
+pub(super) const ADOT_DEFAULT_METRICS: [&str; 9] = [
     "ecs.task.memory.reserved",
     "ecs.task.memory.utilized",
     "ecs.task.cpu.reserved",
@@ -62,7 +62,7 @@ pub(super) fn configuration(path: &str) -> Option<Value> {
         "receivers": {"otlp": {}, "awsxray": {}, "awsecscontainermetrics": {}, "prometheus": {"config": {"scrape_configs": [
             {"job_name": "otel-collector", "static_configs": [{"targets": ["${env:AWS_PROMETHEUS_SCRAPING_ENDPOINT}"]}]},
         ]}}},
-        "processors": {"filter": {"metrics": {"include": {"match_type": "strict", "metric_names": NINE}}}},
+        "processors": {"filter": {"metrics": {"include": {"match_type": "strict", "metric_names": ADOT_DEFAULT_METRICS}}}},
         "exporters": {"prometheusremotewrite": {
             "endpoint": "${env:AWS_PROMETHEUS_ENDPOINT}",
             "resource_to_telemetry_conversion": {"enabled": true},

@@ -5,24 +5,24 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::builtin;
-use super::components::{Verdict, verdict};
+use super::components::{ComponentSupport, verdict};
 use super::definition::{Sidecar, items};
-use super::report::Report;
+use super::report::MigrationReport;
 use super::yaml;
 
 /// What the containers need.
 #[derive(Debug, Default)]
-pub(super) struct Asks {
+pub(super) struct Requirements {
     /// Something pushes OTLP.
     pub(super) otlp: bool,
     /// Something sends segments by UDP.
     pub(super) xray: bool,
-    pub(super) pages: Vec<Page>,
+    pub(super) pages: Vec<PrometheusEndpoint>,
 }
 
 /// A Prometheus endpoint.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Page {
+pub(super) struct PrometheusEndpoint {
     pub(super) port: u16,
     pub(super) path: String,
     pub(super) job: String,
@@ -32,23 +32,26 @@ pub(super) struct Page {
 pub(super) struct Translation<'a> {
     sidecar: &'a Sidecar,
     config: Value,
-    pub(super) asks: &'a mut Asks,
-    pub(super) report: &'a mut Report,
+    pub(super) asks: &'a mut Requirements,
+    pub(super) report: &'a mut MigrationReport,
 }
 
 /// Reads the configuration that the sidecar runs with.
 pub(super) fn translate(
     sidecar: &Sidecar,
     given: Option<&Value>,
-    asks: &mut Asks,
-    report: &mut Report,
+    asks: &mut Requirements,
+    report: &mut MigrationReport,
 ) -> Result<(), String> {
     let config = match given {
         Some(given) => Some(given.clone()),
         None => found(sidecar, report)?,
     };
     for option in arguments(sidecar).1 {
-        report.gap(format!("not known: {}: {option}", sidecar.name), "see `sidecarless --help` for a setting like it");
+        report.add_unsupported(
+            format!("not known: {}: {option}", sidecar.name),
+            "see `sidecarless --help` for a setting like it",
+        );
     }
     let Some(config) = config else {
         // Nothing is known of what it takes: that applications push to it is why it is there.
@@ -59,7 +62,7 @@ pub(super) fn translate(
     Ok(())
 }
 
-fn found(sidecar: &Sidecar, report: &mut Report) -> Result<Option<Value>, String> {
+fn found(sidecar: &Sidecar, report: &mut MigrationReport) -> Result<Option<Value>, String> {
     if let Some(content) = sidecar.variable("AOT_CONFIG_CONTENT") {
         return yaml::read(content)
             .map(Some)
@@ -67,14 +70,14 @@ fn found(sidecar: &Sidecar, report: &mut Report) -> Result<Option<Value>, String
     }
     if let Some(from) = sidecar.secret("AOT_CONFIG_CONTENT") {
         let what = format!("AOT_CONFIG_CONTENT of {}", sidecar.name);
-        report.gap(what, &format!("it is in {from}, which is not read from here: save it (`aws ssm get-parameter --with-decryption --name ... --query Parameter.Value --output text`) and give the file as the second argument"));
+        report.add_unsupported(what, &format!("it is in {from}, which is not read from here: save it (`aws ssm get-parameter --with-decryption --name ... --query Parameter.Value --output text`) and give the file as the second argument"));
         return Ok(None);
     }
     let (paths, _) = arguments(sidecar);
     let config = if let [path] = *paths { builtin::configuration(path) } else { None };
     if config.is_none() {
         let path = if paths.is_empty() { "its image's default".to_owned() } else { paths.join(" with ") };
-        report.gap(
+        report.add_unsupported(
             format!("configuration of {}: {path}", sidecar.name),
             "not known from here: give the YAML as the second argument",
         );
@@ -103,12 +106,12 @@ impl Translation<'_> {
         let config = self.config.clone();
         let pipelines = config["service"]["pipelines"].as_object();
         if pipelines.is_none_or(serde_json::Map::is_empty) {
-            self.report.gap("service.pipelines", "the configuration has none, so nothing was translated");
+            self.report.add_unsupported("service.pipelines", "the configuration has none, so nothing was translated");
         }
         let mut used = BTreeSet::new();
         for (name, pipeline) in pipelines.into_iter().flatten() {
             if !["traces", "metrics", "logs"].contains(&kind_of(name)) {
-                self.report.gap(format!("pipeline {name}"), "not known: traces, metrics and logs are");
+                self.report.add_unsupported(format!("pipeline {name}"), "not known: traces, metrics and logs are");
             }
             for kind in ["receivers", "processors", "exporters"] {
                 for component in items(pipeline, kind).map(yaml::plain) {
@@ -136,19 +139,19 @@ impl Translation<'_> {
     fn component(&mut self, kind: &str, name: &str, pipeline: &str, whole: &Value) {
         let what = format!("{} {name}", kind.trim_end_matches('s'));
         match verdict(kind, kind_of(name)) {
-            Verdict::Same(by) => self.report.note(format!("{what}: {by}")),
-            Verdict::None(instead) => {
+            ComponentSupport::Equivalent(by) => self.report.note(format!("{what}: {by}")),
+            ComponentSupport::Unsupported(instead) => {
                 self.asks.xray |= (kind, kind_of(name)) == ("receivers", "awsxray");
-                self.report.gap(what, instead);
+                self.report.add_unsupported(what, instead);
             }
-            Verdict::Unknown => {
-                self.report.gap(format!("not known: {what}"), "see whether an SDK or another service does it")
-            }
-            Verdict::Looked => self.looked(kind, name, pipeline, whole),
+            ComponentSupport::Unknown => self
+                .report
+                .add_unsupported(format!("not known: {what}"), "see whether an SDK or another service does it"),
+            ComponentSupport::Translated => self.translate_component(kind, name, pipeline, whole),
         }
     }
 
-    fn looked(&mut self, kind: &str, name: &str, pipeline: &str, whole: &Value) {
+    fn translate_component(&mut self, kind: &str, name: &str, pipeline: &str, whole: &Value) {
         let settings = self.config[kind][name].clone();
         match (kind, kind_of(name)) {
             ("receivers", "otlp") => self.otlp(name, &settings),
@@ -163,11 +166,13 @@ impl Translation<'_> {
     }
 
     /// Names what was not looked at.
-    pub(super) fn rest(&mut self, what: &str, settings: &Value, known: &[&str]) {
+    pub(super) fn report_unknown_options(&mut self, what: &str, settings: &Value, known: &[&str]) {
         for option in settings.as_object().into_iter().flat_map(serde_json::Map::keys) {
             if !known.contains(&option.as_str()) {
-                self.report
-                    .gap(format!("not known: {what}: {option}"), "see `sidecarless --help` for a setting like it");
+                self.report.add_unsupported(
+                    format!("not known: {what}: {option}"),
+                    "see `sidecarless --help` for a setting like it",
+                );
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::collector::{Asks, Page};
+use super::collector::{PrometheusEndpoint, Requirements};
 use super::definition::{Sidecar, items, text};
-use super::report::Report;
+use super::report::MigrationReport;
 
 /// To be replaced by the stack's output.
 const URL: &str = "https://FUNCTION_URL/";
@@ -17,7 +17,7 @@ const DAEMON: &str = "AWS_XRAY_DAEMON_ADDRESS";
 /// Ports of OTLP: today's, and those of old images.
 const OTLP_PORTS: [&str; 4] = [":4317", ":4318", ":55680", ":55681"];
 
-pub(super) fn change(definition: &mut Value, sidecars: &[Sidecar], asks: &Asks, report: &mut Report) {
+pub(super) fn rewrite(definition: &mut Value, sidecars: &[Sidecar], asks: &Requirements, report: &mut MigrationReport) {
     let family = text(definition, "family").to_owned();
     let has_role = definition["executionRoleArn"].is_string();
     let containers = definition["containerDefinitions"].as_array_mut();
@@ -28,7 +28,7 @@ pub(super) fn change(definition: &mut Value, sidecars: &[Sidecar], asks: &Asks, 
         pushes |= push(container, sidecars, asks.otlp && is_only, report);
     }
     if asks.otlp && !pushes {
-        report.gap(
+        report.add_unsupported(
             "OTLP clients",
             "no container says where it pushes to: set the variables of docs/quickstart.md in each that does",
         );
@@ -37,14 +37,14 @@ pub(super) fn change(definition: &mut Value, sidecars: &[Sidecar], asks: &Asks, 
         report.note(format!("{URL} stands for the stack's output Url, and {HEADERS} for the SSM parameter with `Authorization=Bearer%20TOKEN`"));
         report.note("resource detectors: turn the SDK's ECS (and EC2) detector on, e.g. OTEL_NODE_RESOURCE_DETECTORS=env,host,os,aws (docs/identity.md)");
         if !has_role {
-            report.gap(
+            report.add_unsupported(
                 "executionRoleArn",
                 "the definition has none, and ECS reads secrets with it: add a role that may read the parameter",
             );
         }
     }
     if asks.xray {
-        report.gap(
+        report.add_unsupported(
             "X-Ray SDKs (UDP 2000)",
             "nothing listens on UDP: move them to OpenTelemetry's SDK, or POST segments to /TraceSegments",
         );
@@ -59,7 +59,7 @@ pub(super) fn change(definition: &mut Value, sidecars: &[Sidecar], asks: &Asks, 
 }
 
 /// Points a container's SDK at the function; whether it pushes.
-fn push(container: &mut Value, sidecars: &[Sidecar], always: bool, report: &mut Report) -> bool {
+fn push(container: &mut Value, sidecars: &[Sidecar], always: bool, report: &mut MigrationReport) -> bool {
     let name = text(container, "name").to_owned();
     let lists = ["environment", "secrets"].into_iter();
     let pushes = always || lists.flat_map(|list| items(container, list)).any(|entry| is_of(entry, "OTEL_"));
@@ -90,7 +90,7 @@ fn push(container: &mut Value, sidecars: &[Sidecar], always: bool, report: &mut 
 }
 
 /// What becomes of one variable of a container; none when it is taken out.
-fn variable(container: &str, entry: &Value, sidecars: &[Sidecar], report: &mut Report) -> Option<Value> {
+fn variable(container: &str, entry: &Value, sidecars: &[Sidecar], report: &mut MigrationReport) -> Option<Value> {
     let (key, value) = (text(entry, "name"), text(entry, "value"));
     let what = format!("{container}: {key}={value}");
     let is_otlp = key.starts_with("OTEL_EXPORTER_OTLP");
@@ -98,29 +98,29 @@ fn variable(container: &str, entry: &Value, sidecars: &[Sidecar], report: &mut R
     let is_theirs = names || ["localhost:", "127.0.0.1:", "0.0.0.0:"].iter().any(|host| value.contains(host));
     let has_port = |ports: &[&str]| is_theirs && ports.iter().any(|port| value.contains(port));
     if key == DAEMON {
-        report.gap(what, "nothing listens on UDP; the variable is taken out: move to OpenTelemetry's SDK");
+        report.add_unsupported(what, "nothing listens on UDP; the variable is taken out: move to OpenTelemetry's SDK");
         return None;
     }
     if is_otlp && key.ends_with("_PROTOCOL") {
         if value == "grpc" {
-            report.gap(what, "there is no gRPC: http/protobuf is set, and the SDK needs its HTTP exporter");
+            report.add_unsupported(what, "there is no gRPC: http/protobuf is set, and the SDK needs its HTTP exporter");
         }
         return None;
     }
     if is_otlp && is_theirs {
         if has_port(&[":4317", ":55680"]) {
-            report.gap(what, "that is gRPC: http/protobuf is set, and the SDK needs its HTTP exporter");
+            report.add_unsupported(what, "that is gRPC: http/protobuf is set, and the SDK needs its HTTP exporter");
         }
         return Some(json!({"name": key, "value": endpoint(key)}));
     }
     if names || has_port(&OTLP_PORTS) || has_port(&[":2000"]) {
-        report.gap(what, "it names what is taken out: point it elsewhere");
+        report.add_unsupported(what, "it names what is taken out: point it elsewhere");
     }
     Some(entry.clone())
 }
 
 /// Names settings of the exporter that are secrets: nobody knows from here what they say.
-fn secrets(container: &Value, name: &str, report: &mut Report) {
+fn secrets(container: &Value, name: &str, report: &mut MigrationReport) {
     for entry in items(container, "secrets").filter(|entry| is_of(entry, "OTEL_EXPORTER_OTLP")) {
         let key = text(entry, "name");
         let expected = match key {
@@ -130,7 +130,7 @@ fn secrets(container: &Value, name: &str, report: &mut Report) {
         };
         let instead =
             format!("it is in {}, which is not read from here: it has to say {expected}", text(entry, "valueFrom"));
-        report.gap(format!("{name}: {key}"), &instead);
+        report.add_unsupported(format!("{name}: {key}"), &instead);
     }
 }
 
@@ -144,12 +144,14 @@ fn endpoint(key: &str) -> String {
 }
 
 /// The bearer token, by reference.
-fn header(container: &mut Value, name: &str, report: &mut Report) {
+fn header(container: &mut Value, name: &str, report: &mut MigrationReport) {
     const VARIABLE: &str = "OTEL_EXPORTER_OTLP_HEADERS";
     let is_set = |list: &str| items(container, list).any(|entry| text(entry, "name") == VARIABLE);
     if is_set("environment") || is_set("secrets") {
-        return report
-            .gap(format!("{name}: {VARIABLE}"), "it is set already: add the function's Authorization header to it");
+        return report.add_unsupported(
+            format!("{name}: {VARIABLE}"),
+            "it is set already: add the function's Authorization header to it",
+        );
     }
     let secret = json!({"name": VARIABLE, "valueFrom": HEADERS});
     match container.get_mut("secrets").and_then(Value::as_array_mut) {
@@ -160,7 +162,7 @@ fn header(container: &mut Value, name: &str, report: &mut Report) {
 }
 
 /// A docker label where the container is known and has none yet; a rule otherwise.
-fn label(containers: &mut [Value], page: &Page, family: &str, rules: &mut Vec<String>) {
+fn label(containers: &mut [Value], page: &PrometheusEndpoint, family: &str, rules: &mut Vec<String>) {
     const PORT: &str = "ECS_PROMETHEUS_EXPORTER_PORT";
     let maps =
         |container: &Value| items(container, "portMappings").any(|mapping| mapping["containerPort"] == page.port);

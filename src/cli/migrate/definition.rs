@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::report::Report;
+use super::report::MigrationReport;
 use crate::cli::sidecars::{is_collector, is_sidecar};
 
 /// Fields that DescribeTaskDefinition gives and RegisterTaskDefinition refuses.
@@ -103,10 +103,10 @@ pub(super) fn without_sidecars(definition: &mut Value) -> Result<Vec<Sidecar>, S
 }
 
 /// Takes out what names a sidecar: dependencies, links, volumes.
-pub(super) fn without_traces_of(sidecars: &[Sidecar], definition: &mut Value, report: &mut Report) {
+pub(super) fn remove_references(sidecars: &[Sidecar], definition: &mut Value, report: &mut MigrationReport) {
     let is_gone = |name: &str| sidecars.iter().any(|sidecar| sidecar.name == name);
     if let Some(name) = definition["proxyConfiguration"]["containerName"].as_str().filter(|name| is_gone(name)) {
-        report.gap(
+        report.add_unsupported(
             format!("proxyConfiguration.containerName={name}"),
             "it names what is taken out: take the proxy out or name another",
         );
@@ -130,8 +130,10 @@ pub(super) fn without_traces_of(sidecars: &[Sidecar], definition: &mut Value, re
         !was_theirs || rest.iter().any(|container| mounts(container, name))
     });
     if !rest.iter().any(|container| container["essential"].as_bool().unwrap_or(true)) {
-        report
-            .gap("essential", "no container that is left is essential, and ECS wants one: set it on the application's");
+        report.add_unsupported(
+            "essential",
+            "no container that is left is essential, and ECS wants one: set it on the application's",
+        );
     }
 }
 

@@ -32,7 +32,7 @@ impl Translation<'_> {
     pub(super) fn remote_write(&mut self, name: &str, settings: &Value) {
         let endpoint = self.resolved(text(settings, "endpoint"));
         if endpoint.is_empty() || endpoint.contains("${") {
-            self.report.gap(
+            self.report.add_unsupported(
                 format!("exporter {name}: endpoint"),
                 "its value is not in the task definition: set AWS_PROMETHEUS_ENDPOINT yourself",
             );
@@ -50,7 +50,7 @@ impl Translation<'_> {
             self.report.set("SIDECARLESS_RESOURCE_LABELS", "off");
         }
         self.signing(&format!("exporter {name}: aws_auth"), &settings["aws_auth"]);
-        self.rest(&format!("exporter {name}"), settings, &REMOTE_WRITE);
+        self.report_unknown_options(&format!("exporter {name}"), settings, &REMOTE_WRITE);
     }
 
     fn external_labels(&mut self, name: &str, labels: &Value) {
@@ -59,7 +59,7 @@ impl Translation<'_> {
             let value = self.resolved(&yaml::plain(value));
             if value.contains(',') {
                 let what = format!("exporter {name}: external_labels: {label}={value}");
-                self.report.gap(what, "a value with a comma cannot be set: choose another");
+                self.report.add_unsupported(what, "a value with a comma cannot be set: choose another");
             } else {
                 kept.push(format!("{label}={value}"));
             }
@@ -74,9 +74,9 @@ impl Translation<'_> {
         self.report.note("the function signs with its role, for the region of the URL");
         const ROLES: [&str; 2] = ["role_arn", "assume_role"];
         for option in ROLES.into_iter().filter(|option| !settings[option].is_null()) {
-            self.report.gap(format!("{what}: {option}"), ROLE);
+            self.report.add_unsupported(format!("{what}: {option}"), ROLE);
         }
-        self.rest(what, settings, &[&ROLES[..], &["region", "service"]].concat());
+        self.report_unknown_options(what, settings, &[&ROLES[..], &["region", "service"]].concat());
     }
 
     pub(super) fn xray(&mut self, settings: &Value) {
@@ -92,7 +92,7 @@ impl Translation<'_> {
         let known = ["index_all_attributes", "indexed_attributes", "aws_log_groups", "telemetry", "num_workers"];
         let known = [&known[..], &["request_timeout_seconds", "max_retries", "middleware"]].concat();
         self.report.note("exporter awsxray: segments go to X-Ray of the function's account and region");
-        self.rest("exporter awsxray", settings, &known);
+        self.report_unknown_options("exporter awsxray", settings, &known);
     }
 
     pub(super) fn logs(&mut self, name: &str, settings: &Value, pipeline: &str) {
@@ -102,9 +102,13 @@ impl Translation<'_> {
             let stream = self.resolved(text(settings, "log_stream_name"));
             self.report.set("SIDECARLESS_LOG_STREAM", stream);
         } else {
-            self.report.gap(format!("exporter {name}"), "it needs a log group, and a pipeline of logs");
+            self.report.add_unsupported(format!("exporter {name}"), "it needs a log group, and a pipeline of logs");
         }
-        self.rest(&format!("exporter {name}"), settings, &["log_group_name", "log_stream_name", "region"]);
+        self.report_unknown_options(
+            &format!("exporter {name}"),
+            settings,
+            &["log_group_name", "log_stream_name", "region"],
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct MigrationReport {
     /// Name and image of what is taken out.
     pub(super) sidecars: Vec<String>,
     /// Setting, value.
@@ -12,17 +12,19 @@ pub(super) struct Report {
     pub(super) variables: Vec<(String, String, String)>,
     pub(super) notes: Vec<String>,
     /// What has no equivalent or needs a decision, and what to do.
-    pub(super) gaps: Vec<(String, String)>,
+    pub(super) unsupported: Vec<(String, String)>,
 }
 
-impl Report {
+impl MigrationReport {
     /// Adds a setting once.
     pub(super) fn set(&mut self, name: &'static str, value: impl Into<String>) {
         let value = value.into();
         match self.settings.iter().find(|(known, _)| *known == name) {
             Some((_, known)) if *known == value => {}
-            Some(_) => self
-                .gap(name, &format!("two values are asked for; the other is `{value}`: one function writes one way")),
+            Some(_) => self.add_unsupported(
+                name,
+                &format!("two values are asked for; the other is `{value}`: one function writes one way"),
+            ),
             None => self.settings.push((name, value)),
         }
     }
@@ -34,10 +36,10 @@ impl Report {
         }
     }
 
-    pub(super) fn gap(&mut self, what: impl Into<String>, instead: &str) {
+    pub(super) fn add_unsupported(&mut self, what: impl Into<String>, instead: &str) {
         let gap = (what.into(), instead.to_owned());
-        if !self.gaps.contains(&gap) {
-            self.gaps.push(gap);
+        if !self.unsupported.contains(&gap) {
+            self.unsupported.push(gap);
         }
     }
 }
@@ -52,7 +54,7 @@ fn parameter(setting: &str) -> Option<&'static str> {
     })
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for MigrationReport {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(to, "taken out: {}", self.sidecars.join(", "))?;
         writeln!(to, "\nsettings of the function:")?;
@@ -74,10 +76,10 @@ impl fmt::Display for Report {
         for note in &self.notes {
             writeln!(to, "  {note}")?;
         }
-        if self.gaps.is_empty() {
+        if self.unsupported.is_empty() {
             return writeln!(to, "\neverything has an equivalent");
         }
         writeln!(to, "\nwithout equivalent, or to decide:")?;
-        self.gaps.iter().try_for_each(|(what, instead)| writeln!(to, "  {what}: {instead}"))
+        self.unsupported.iter().try_for_each(|(what, instead)| writeln!(to, "  {what}: {instead}"))
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::definition::{Sidecar, items};
-use super::report::Report;
+use super::report::MigrationReport;
 
 /// CPU units, least and most MiB, and the step between.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size>
@@ -18,7 +18,7 @@ const SIZES: [(u64, u64, u64, u64); 7] = [
 ];
 
 /// Says the smallest size that holds what is left, if it is smaller than today's.
-pub(super) fn advise(definition: &Value, sidecars: &[Sidecar], report: &mut Report) {
+pub(super) fn suggest_size(definition: &Value, sidecars: &[Sidecar], report: &mut MigrationReport) {
     let (Some(cpu), Some(memory)) = (amount(&definition["cpu"]), amount(&definition["memory"])) else { return };
     let rest: Vec<&Value> = items(definition, "containerDefinitions").collect();
     let theirs = || sidecars.iter().map(|sidecar| &sidecar.container);

@@ -1,21 +1,21 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Migrated, migrate, run, yaml};
+use super::{MigrationResult, migrate, run, yaml};
 
 fn data(name: &str) -> String {
     format!("{}/tests/data/migrate/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn of(name: &str) -> Migrated {
+fn of(name: &str) -> MigrationResult {
     run(&data(name), None).unwrap()
 }
 
-fn gaps(migrated: &Migrated) -> Vec<&str> {
-    migrated.report.gaps.iter().map(|(what, _)| what.as_str()).collect()
+fn gaps(migrated: &MigrationResult) -> Vec<&str> {
+    migrated.report.unsupported.iter().map(|(what, _)| what.as_str()).collect()
 }
 
-fn with_collector(config: &str) -> Migrated {
+fn with_collector(config: &str) -> MigrationResult {
     let definition = json!({"family": "f", "executionRoleArn": "arn:aws:iam::111122223333:role/r", "containerDefinitions": [
         {"name": "app", "image": "app"},
         {"name": "otel", "image": "otel/opentelemetry-collector:1", "environment": [{"name": "HOME_URL", "value": "https://amp/write"}]},
@@ -100,7 +100,7 @@ fn links_of_a_bridge_and_the_daemon_of_xray_are_taken_out_and_udp_and_grpc_are_n
 #[test]
 fn a_configuration_in_ssm_is_asked_for() {
     let migrated = of("ssm.json");
-    let (what, instead) = &migrated.report.gaps[0];
+    let (what, instead) = &migrated.report.unsupported[0];
     assert_eq!(what, "AOT_CONFIG_CONTENT of aws-otel-collector");
     assert!(instead.contains("otel-collector-config") && instead.contains("second argument"), "{instead}");
 }
@@ -187,7 +187,7 @@ fn what_a_pipeline_uses_is_translated_or_named() {
     assert_eq!(known.report.settings[0].1, "https://amp/write");
 }
 
-fn with_app(app: Value, command: Value) -> Migrated {
+fn with_app(app: Value, command: Value) -> MigrationResult {
     let mut container = json!({"name": "app", "image": "app"});
     container.as_object_mut().unwrap().extend(app.as_object().unwrap().clone());
     let definition = json!({"family": "f", "executionRoleArn": "arn:aws:iam::111122223333:role/r", "containerDefinitions": [

@@ -5,17 +5,17 @@ use prost::Message as _;
 use crate::model::remote_write::{WriteRequest, encode_metadata, encode_series};
 use crate::model::remote_write_v2::RequestBuilder;
 use crate::model::series::{SeriesBatch, SeriesView};
-use crate::model::spool::Cargo;
+use crate::model::spool::Payload;
 
 /// The most a request may weigh before compression. AMP's quota is 1 MB per request (Amazon Managed Service for Prometheus
 /// User Guide, "Service quotas"); whether compressed or not is not said, so it holds for both. A quarter is left so that
 /// what does not compress still fits into an SQS message of 1 MiB once it is base64. Snappy compresses blocks of 64 KiB, and
 /// knows nothing of one in the next: a request holds a whole number of them, as nearly as its series allow.
-pub(super) const REQUEST_BYTES: usize = 11 * (64 << 10);
+pub(super) const MAX_REQUEST_BYTES: usize = 11 * (64 << 10);
 
 /// Remote write protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Version {
+pub enum ProtocolVersion {
     #[default]
     V1,
     V2,
@@ -23,8 +23,8 @@ pub enum Version {
 
 /// A snappy-compressed `WriteRequest`, or `io.prometheus.write.v2.Request`.
 #[derive(Clone, Debug)]
-pub struct WriteBody {
-    pub version: Version,
+pub struct EncodedRequest {
+    pub version: ProtocolVersion,
     pub snappy: bytes::Bytes,
     /// Samples and native histograms.
     pub points: u64,
@@ -32,22 +32,24 @@ pub struct WriteBody {
 
 /// Cuts a batch into requests between series, so that samples of one series stay together. A single series larger than
 /// the limit goes alone. What is known of metric families follows in requests of its own in version 1.
-pub fn requests(batch: &SeriesBatch, version: Version) -> impl Iterator<Item = WriteBody> {
+pub fn requests(batch: &SeriesBatch, version: ProtocolVersion) -> impl Iterator<Item = EncodedRequest> {
     let mut series = batch.iter().peekable();
     let mut metadata = batch.metadata().iter().peekable();
     let mut buffer = Vec::new();
     let mut compressor = Compressor::new();
     std::iter::from_fn(move || {
-        if version == Version::V2 {
+        if version == ProtocolVersion::V2 {
             return next_v2(batch, &mut series, &mut compressor);
         }
         buffer.clear();
         let mut points = 0;
-        while let Some(next) = series.next_if(|next| buffer.is_empty() || buffer.len() + size(*next) <= REQUEST_BYTES) {
+        while let Some(next) =
+            series.next_if(|next| buffer.is_empty() || buffer.len() + size(*next) <= MAX_REQUEST_BYTES)
+        {
             encode_series(next, &mut buffer);
             points += points_of(next);
         }
-        while series.peek().is_none() && buffer.len() < REQUEST_BYTES / 2 {
+        while series.peek().is_none() && buffer.len() < MAX_REQUEST_BYTES / 2 {
             let Some(next) = metadata.next() else { break };
             encode_metadata(next, &mut buffer);
         }
@@ -59,62 +61,63 @@ fn next_v2<'a>(
     batch: &'a SeriesBatch,
     series: &mut std::iter::Peekable<impl Iterator<Item = SeriesView<'a>>>,
     compressor: &mut Compressor,
-) -> Option<WriteBody> {
+) -> Option<EncodedRequest> {
     let mut builder = RequestBuilder::default();
     let mut points = 0;
-    while let Some(next) = series.next_if(|next| builder.is_empty() || builder.len() + size(*next) <= REQUEST_BYTES) {
+    while let Some(next) = series.next_if(|next| builder.is_empty() || builder.len() + size(*next) <= MAX_REQUEST_BYTES)
+    {
         builder.add(next, next.label("__name__").and_then(|name| batch.metadata_of(name)));
         points += points_of(next);
     }
-    (!builder.is_empty()).then(|| compressor.write_body(&builder.finish(), Version::V2, points))
+    (!builder.is_empty()).then(|| compressor.write_body(&builder.finish(), ProtocolVersion::V2, points))
 }
 
 /// Compresses one request after the other in the same memory. Snappy wants room for more than its input, of which a tenth
 /// is filled: a body of its own size each would be a megabyte that is cleared, kept and given back for nothing.
 struct Compressor {
     encoder: snap::raw::Encoder,
-    room: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Compressor {
     fn new() -> Self {
-        Self { encoder: snap::raw::Encoder::new(), room: Vec::new() }
+        Self { encoder: snap::raw::Encoder::new(), buffer: Vec::new() }
     }
 
-    fn write_body(&mut self, body: &[u8], version: Version, points: u64) -> WriteBody {
+    fn write_body(&mut self, body: &[u8], version: ProtocolVersion, points: u64) -> EncodedRequest {
         let most = snap::raw::max_compress_len(body.len());
-        if self.room.len() < most {
-            self.room.resize(most, 0);
+        if self.buffer.len() < most {
+            self.buffer.resize(most, 0);
         }
         // Only input of 4 GiB and more makes the encoder fail.
-        let length = self.encoder.compress(body, &mut self.room).unwrap_or_default();
-        let snappy = bytes::Bytes::copy_from_slice(self.room.get(..length).unwrap_or_default());
-        WriteBody { version, snappy, points }
+        let length = self.encoder.compress(body, &mut self.buffer).unwrap_or_default();
+        let snappy = bytes::Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
+        EncodedRequest { version, snappy, points }
     }
 }
 
-impl WriteBody {
-    fn compress(body: &[u8], version: Version, points: u64) -> Self {
+impl EncodedRequest {
+    fn compress(body: &[u8], version: ProtocolVersion, points: u64) -> Self {
         Compressor::new().write_body(body, version, points)
     }
 
     /// As it goes to the spool.
-    pub fn into_cargo(self) -> Cargo {
+    pub fn into_payload(self) -> Payload {
         let Self { version, snappy, points } = self;
-        Cargo::WriteRequest { is_v2: version == Version::V2, snappy, points }
+        Payload::RemoteWrite { is_v2: version == ProtocolVersion::V2, snappy, points }
     }
 
     /// As it comes from the spool.
-    pub fn from_cargo(is_v2: bool, snappy: bytes::Bytes, points: u64) -> Self {
-        Self { version: if is_v2 { Version::V2 } else { Version::V1 }, snappy, points }
+    pub fn from_payload(is_v2: bool, snappy: bytes::Bytes, points: u64) -> Self {
+        Self { version: if is_v2 { ProtocolVersion::V2 } else { ProtocolVersion::V1 }, snappy, points }
     }
 
     /// The request without samples and histograms from before `oldest_ms`, and how many those are; a request of version
     /// 2, and one that cannot be read, stays as it is.
-    pub fn without_older(self, oldest_ms: i64) -> (Self, u64) {
+    pub fn drop_samples_before(self, oldest_ms: i64) -> (Self, u64) {
         let read = || {
             let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
-            WriteRequest::decode(body.as_slice()).ok().filter(|_| self.version == Version::V1)
+            WriteRequest::decode(body.as_slice()).ok().filter(|_| self.version == ProtocolVersion::V1)
         };
         let Some(mut request) = read() else { return (self, 0) };
         for series in &mut request.timeseries {
@@ -130,14 +133,14 @@ impl WriteBody {
             return (self, 0);
         }
         let dropped = self.points.saturating_sub(left);
-        (Self::compress(&request.encode_to_vec(), Version::V1, left), dropped)
+        (Self::compress(&request.encode_to_vec(), ProtocolVersion::V1, left), dropped)
     }
 
     /// Two requests with half of the series each, or with the series and what is known of metric families apart; `None` when
     /// there is but one thing in it, or when this is no version 1.
-    pub(super) fn halves(&self) -> Option<[WriteBody; 2]> {
+    pub(super) fn split(&self) -> Option<[EncodedRequest; 2]> {
         let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
-        let mut first = WriteRequest::decode(body.as_slice()).ok().filter(|_| self.version == Version::V1)?;
+        let mut first = WriteRequest::decode(body.as_slice()).ok().filter(|_| self.version == ProtocolVersion::V1)?;
         let second = if first.timeseries.len() > 1 {
             WriteRequest { timeseries: first.timeseries.split_off(first.timeseries.len() / 2), metadata: Vec::new() }
         } else {
@@ -151,7 +154,7 @@ impl WriteBody {
         Some([first, second].map(|half| {
             let points =
                 half.timeseries.iter().map(|series| series.samples.len() + series.histograms.len()).sum::<usize>();
-            Self::compress(&half.encode_to_vec(), Version::V1, points as u64)
+            Self::compress(&half.encode_to_vec(), ProtocolVersion::V1, points as u64)
         }))
     }
 }
@@ -183,15 +186,15 @@ mod tests {
             let number = number.to_string();
             let id =
                 batch.series([("__name__", "a_long_metric_name"), ("label", "x".repeat(40).as_str()), ("n", &number)]);
-            batch.push(id, 1, 1.0);
-            batch.push(id, 2, 2.0);
+            batch.add_sample(id, 1, 1.0);
+            batch.add_sample(id, 2, 2.0);
         }
-        let requests: Vec<_> = requests(&batch, Version::V1).collect();
+        let requests: Vec<_> = requests(&batch, ProtocolVersion::V1).collect();
         assert!(requests.len() > 1);
         let mut series = 0;
         for request in &requests {
             let body = snap::raw::Decoder::new().decompress_vec(&request.snappy).unwrap();
-            assert!(body.len() <= REQUEST_BYTES);
+            assert!(body.len() <= MAX_REQUEST_BYTES);
             let decoded = WriteRequest::decode(body.as_slice()).unwrap();
             assert!(decoded.timeseries.iter().all(|series| series.samples.len() == 2));
             series += decoded.timeseries.len();
@@ -202,11 +205,11 @@ mod tests {
 
     #[test]
     fn a_series_larger_than_the_limit_goes_alone() {
-        for version in [Version::V1, Version::V2] {
+        for version in [ProtocolVersion::V1, ProtocolVersion::V2] {
             let mut batch = SeriesBatch::default();
             for name in ["a", "b", "c"] {
-                let id = batch.series([("__name__", name), ("label", name.repeat(REQUEST_BYTES).as_str())]);
-                batch.push(id, 1, 1.0);
+                let id = batch.series([("__name__", name), ("label", name.repeat(MAX_REQUEST_BYTES).as_str())]);
+                batch.add_sample(id, 1, 1.0);
             }
             assert_eq!(requests(&batch, version).count(), 3);
             assert_eq!(requests(&SeriesBatch::default(), version).count(), 0);
@@ -219,13 +222,13 @@ mod tests {
         for (name, times) in [("old", &[1, 2][..]), ("both", &[2, 10]), ("new", &[10, 11])] {
             let id = batch.series([("__name__", name)]);
             for &time in times {
-                batch.push(id, time, 1.0);
+                batch.add_sample(id, time, 1.0);
             }
         }
-        let whole = requests(&batch, Version::V1).next().unwrap();
-        let (same, dropped) = whole.clone().without_older(1);
+        let whole = requests(&batch, ProtocolVersion::V1).next().unwrap();
+        let (same, dropped) = whole.clone().drop_samples_before(1);
         assert_eq!((same.snappy, dropped), (whole.snappy.clone(), 0));
-        let (left, dropped) = whole.without_older(10);
+        let (left, dropped) = whole.drop_samples_before(10);
         assert_eq!((left.points, dropped), (3, 3));
         let body = snap::raw::Decoder::new().decompress_vec(&left.snappy).unwrap();
         let names: Vec<_> = WriteRequest::decode(body.as_slice())
@@ -242,12 +245,12 @@ mod tests {
         let mut batch = SeriesBatch::default();
         for name in ["a", "b", "c"] {
             let id = batch.series([("__name__", name)]);
-            batch.push(id, 1, 1.0);
+            batch.add_sample(id, 1, 1.0);
         }
-        let whole = requests(&batch, Version::V1).next().unwrap();
-        let [first, second] = whole.halves().unwrap();
+        let whole = requests(&batch, ProtocolVersion::V1).next().unwrap();
+        let [first, second] = whole.split().unwrap();
         assert_eq!((first.points, second.points), (1, 2));
-        assert!(first.halves().is_none());
-        assert!(second.halves().is_some());
+        assert!(first.split().is_none());
+        assert!(second.split().is_some());
     }
 }

@@ -6,12 +6,12 @@
 //! whole request, which is what the Go collector does too.
 
 mod common;
+pub mod decoded_size;
 pub mod json;
 mod metrics;
 mod response;
 pub mod split;
 mod trace;
-pub mod weigh;
 
 pub use common::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, Resource, any_value};
 pub use metrics::{

@@ -7,7 +7,7 @@ use super::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 
 /// What one request may hold.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct RequestLimits {
     pub spans: usize,
     /// Encoded, before compression.
     pub bytes: usize,
@@ -15,16 +15,16 @@ pub struct Limits {
 
 /// Spans of one request, encoded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Part {
+pub struct EncodedTraces {
     pub body: Bytes,
     pub spans: u64,
 }
 
 /// Cuts between spans; each part repeats the resource and the scope of its spans. A span that is larger than the limit
 /// goes alone.
-pub fn split(request: ExportTraceServiceRequest, limits: Limits) -> Vec<Part> {
+pub fn split(request: ExportTraceServiceRequest, limits: RequestLimits) -> Vec<EncodedTraces> {
     let mut parts =
-        Parts { limits, done: Vec::new(), current: ExportTraceServiceRequest::default(), spans: 0, bytes: 0 };
+        Splitter { limits, done: Vec::new(), current: ExportTraceServiceRequest::default(), spans: 0, bytes: 0 };
     for resource_spans in request.resource_spans {
         let resource = ResourceSpans { scope_spans: Vec::new(), ..resource_spans };
         for scope_spans in resource_spans.scope_spans {
@@ -39,9 +39,9 @@ pub fn split(request: ExportTraceServiceRequest, limits: Limits) -> Vec<Part> {
     parts.done
 }
 
-struct Parts {
-    limits: Limits,
-    done: Vec<Part>,
+struct Splitter {
+    limits: RequestLimits,
+    done: Vec<EncodedTraces>,
     current: ExportTraceServiceRequest,
     spans: usize,
     /// A little more than the current part will weigh.
@@ -51,7 +51,7 @@ struct Parts {
 /// Tag and length of a message inside another: at most 1 + 5 bytes.
 const FRAME: usize = 6;
 
-impl Parts {
+impl Splitter {
     fn open(&mut self, resource: &ResourceSpans, scope: &ScopeSpans) {
         self.bytes += resource.encoded_len() + scope.encoded_len() + 2 * FRAME;
         self.current.resource_spans.push(ResourceSpans { scope_spans: vec![scope.clone()], ..resource.clone() });
@@ -75,7 +75,7 @@ impl Parts {
     fn close(&mut self) {
         let current = std::mem::take(&mut self.current);
         if self.spans > 0 {
-            self.done.push(Part { body: current.encode_to_vec().into(), spans: self.spans as u64 });
+            self.done.push(EncodedTraces { body: current.encode_to_vec().into(), spans: self.spans as u64 });
         }
         (self.spans, self.bytes) = (0, 0);
     }
@@ -100,9 +100,9 @@ mod tests {
     #[test]
     fn parts_hold_every_span_once_under_its_scope() {
         for (limits, expected) in [
-            (Limits { spans: 100, bytes: 1 << 20 }, vec![30]),
-            (Limits { spans: 7, bytes: 1 << 20 }, vec![7, 7, 7, 7, 2]),
-            (Limits { spans: 100, bytes: 1 }, vec![1; 30]),
+            (RequestLimits { spans: 100, bytes: 1 << 20 }, vec![30]),
+            (RequestLimits { spans: 7, bytes: 1 << 20 }, vec![7, 7, 7, 7, 2]),
+            (RequestLimits { spans: 100, bytes: 1 }, vec![1; 30]),
         ] {
             let parts = split(request(3, 10), limits);
             assert_eq!(parts.iter().map(|part| part.spans).collect::<Vec<_>>(), expected, "{limits:?}");
@@ -119,6 +119,6 @@ mod tests {
             seen.dedup();
             assert_eq!(seen.len(), 30);
         }
-        assert!(split(request(3, 0), Limits { spans: 1, bytes: 1 }).is_empty());
+        assert!(split(request(3, 0), RequestLimits { spans: 1, bytes: 1 }).is_empty());
     }
 }

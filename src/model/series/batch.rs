@@ -4,7 +4,7 @@ use hashbrown::HashTable;
 
 use super::labels::{decode_labels, encode_label};
 use super::metadata::{Families, Metadata};
-use super::runs::{Arena, Key, Labelling, Run};
+use super::runs::{Arena, LabelRun, LabelSource, SeriesKey};
 use super::{Exemplar, NativeHistogram, Sample};
 
 /// A series of a [`SeriesBatch`].
@@ -13,7 +13,7 @@ pub struct SeriesId(u32);
 
 /// What became of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
+pub enum InsertOutcome {
     /// It is a sample of its own.
     New,
     /// The series has a sample of the same time already; the later value stands.
@@ -24,62 +24,62 @@ pub enum Pushed {
 #[derive(Debug, Default)]
 pub struct SeriesBatch {
     arena: Arena,
-    entries: Vec<Entry>,
+    entries: Vec<SeriesEntry>,
     table: HashTable<u32>,
     families: Families,
     points: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
-    key: Key,
-    samples: Points,
-    rare: Option<Box<Rare>>,
+struct SeriesEntry {
+    key: SeriesKey,
+    samples: SampleList,
+    extras: Option<Box<HistogramsAndExemplars>>,
 }
 
 /// What few series have.
 #[derive(Debug, Default)]
-struct Rare {
+struct HistogramsAndExemplars {
     histograms: Vec<NativeHistogram>,
     exemplars: Vec<Exemplar>,
 }
 
 /// Most series of a push have one sample: it needs no allocation.
 #[derive(Debug)]
-enum Points {
+enum SampleList {
     None,
     One(Sample),
     Many(Vec<Sample>),
 }
 
-impl Points {
+impl SampleList {
     fn as_slice(&self) -> &[Sample] {
         match self {
-            Points::None => &[],
-            Points::One(point) => std::slice::from_ref(point),
-            Points::Many(points) => points,
+            SampleList::None => &[],
+            SampleList::One(point) => std::slice::from_ref(point),
+            SampleList::Many(points) => points,
         }
     }
 
     fn as_mut_slice(&mut self) -> &mut [Sample] {
         match self {
-            Points::None => &mut [],
-            Points::One(point) => std::slice::from_mut(point),
-            Points::Many(points) => points,
+            SampleList::None => &mut [],
+            SampleList::One(point) => std::slice::from_mut(point),
+            SampleList::Many(points) => points,
         }
     }
 
     fn insert(&mut self, at: usize, point: Sample) {
-        *self = match std::mem::replace(self, Points::None) {
-            Points::None => Points::One(point),
-            Points::One(only) => {
+        *self = match std::mem::replace(self, SampleList::None) {
+            SampleList::None => SampleList::One(point),
+            SampleList::One(only) => {
                 let mut points = vec![only];
                 points.insert(at.min(1), point);
-                Points::Many(points)
+                SampleList::Many(points)
             }
-            Points::Many(mut points) => {
+            SampleList::Many(mut points) => {
                 points.insert(at.min(points.len()), point);
-                Points::Many(points)
+                SampleList::Many(points)
             }
         };
     }
@@ -88,7 +88,7 @@ impl Points {
 /// A series as the encoder and the tests see it.
 #[derive(Clone, Copy)]
 pub struct SeriesView<'a> {
-    entry: &'a Entry,
+    entry: &'a SeriesEntry,
     arena: &'a Arena,
 }
 
@@ -100,50 +100,50 @@ impl SeriesBatch {
     }
 
     /// The series with the labels of one of another batch.
-    pub fn series_like(&mut self, series: SeriesView<'_>) -> SeriesId {
+    pub fn series_from(&mut self, series: SeriesView<'_>) -> SeriesId {
         self.series_written(|out| series.label_runs().for_each(|run| out.extend_from_slice(run)))
     }
 
     fn series_written(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> SeriesId {
         let known = self.len();
-        let out = self.arena.open();
+        let out = self.arena.buffer();
         let start = out.len();
         write(out);
         let run = self.arena.run_from(start);
-        let id = self.series_of([run]);
+        let id = self.series_from_runs([run]);
         if self.len() == known {
-            self.arena.open().truncate(start);
+            self.arena.buffer().truncate(start);
         }
         id
     }
 
     /// Writes labels, encoded by [`encode_label`], that several series will have: for sources that write many series with
     /// mostly the same labels.
-    pub fn run(&mut self, encoded: &[u8]) -> Run {
+    pub fn add_label_run(&mut self, encoded: &[u8]) -> LabelRun {
         self.arena.run(encoded)
     }
 
     /// The encoded labels of a run of this batch.
-    pub fn labels_of(&self, run: Run) -> &[u8] {
+    pub fn labels_of(&self, run: LabelRun) -> &[u8] {
         self.arena.labels_of(run)
     }
 
     /// As [`Self::run`], of labels some of which are in the batch already.
-    pub fn run_of<'a>(&mut self, labels: impl Iterator<Item = Labelling<'a>>) -> Run {
+    pub fn copy_label_run<'a>(&mut self, labels: impl Iterator<Item = LabelSource<'a>>) -> LabelRun {
         self.arena.run_of(labels)
     }
 
     /// The series with the labels of these runs of this batch, made when it is new. Names must be sorted and unique over all
     /// runs, values non-empty.
-    pub fn series_of(&mut self, runs: impl IntoIterator<Item = Run>) -> SeriesId {
+    pub fn series_from_runs(&mut self, runs: impl IntoIterator<Item = LabelRun>) -> SeriesId {
         let key = self.arena.key(runs);
         let (arena, entries) = (&self.arena, &self.entries);
         if let Some(&index) = self.table.find(key.sum.hash, |&index| arena.is_same(entries[index as usize].key, key)) {
-            self.arena.forget(key);
+            self.arena.pop_key(key);
             return SeriesId(index);
         }
         let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.entries.push(Entry { key, samples: Points::None, rare: None });
+        self.entries.push(SeriesEntry { key, samples: SampleList::None, extras: None });
         let entries = &self.entries;
         self.table.insert_unique(key.sum.hash, index, |&other| entries[other as usize].key.sum.hash);
         SeriesId(index)
@@ -178,24 +178,24 @@ impl SeriesBatch {
     }
 
     /// Adds a sample, kept in order of time; of two at the same time the later call wins.
-    pub fn push(&mut self, id: SeriesId, timestamp_ms: i64, value: f64) -> Pushed {
+    pub fn add_sample(&mut self, id: SeriesId, timestamp_ms: i64, value: f64) -> InsertOutcome {
         self.push_sample(id, Sample { timestamp_ms, value, start_ms: 0 })
     }
 
     /// As [`push`](Self::push), with the time since when a cumulative value counts.
-    pub fn push_sample(&mut self, id: SeriesId, sample: Sample) -> Pushed {
-        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Pushed::Replaced };
+    pub fn push_sample(&mut self, id: SeriesId, sample: Sample) -> InsertOutcome {
+        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return InsertOutcome::Replaced };
         let samples = &mut entry.samples;
         let at = samples.as_slice().partition_point(|other| other.timestamp_ms < sample.timestamp_ms);
         if let Some(other) = samples.as_mut_slice().get_mut(at)
             && other.timestamp_ms == sample.timestamp_ms
         {
             *other = sample;
-            return Pushed::Replaced;
+            return InsertOutcome::Replaced;
         }
         samples.insert(at, sample);
         self.points += 1;
-        Pushed::New
+        InsertOutcome::New
     }
 
     pub fn has_sample_at(&self, id: SeriesId, timestamp_ms: i64) -> bool {
@@ -204,35 +204,35 @@ impl SeriesBatch {
     }
 
     /// Adds a native histogram, kept in order of time; of two at the same time the later call wins.
-    pub fn push_histogram(&mut self, id: SeriesId, histogram: NativeHistogram) -> Pushed {
-        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Pushed::Replaced };
-        let histograms = &mut entry.rare.get_or_insert_default().histograms;
+    pub fn push_histogram(&mut self, id: SeriesId, histogram: NativeHistogram) -> InsertOutcome {
+        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return InsertOutcome::Replaced };
+        let histograms = &mut entry.extras.get_or_insert_default().histograms;
         let at = histograms.partition_point(|other| other.timestamp_ms < histogram.timestamp_ms);
         if let Some(other) = histograms.get_mut(at)
             && other.timestamp_ms == histogram.timestamp_ms
         {
             *other = histogram;
-            return Pushed::Replaced;
+            return InsertOutcome::Replaced;
         }
         histograms.insert(at, histogram);
         self.points += 1;
-        Pushed::New
+        InsertOutcome::New
     }
 
     pub fn push_exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
         if let Some(entry) = self.entries.get_mut(id.0 as usize) {
-            entry.rare.get_or_insert_default().exemplars.push(exemplar);
+            entry.extras.get_or_insert_default().exemplars.push(exemplar);
         }
     }
 
     /// Adds all points of a series of another batch; returns how many stand instead of one of the same time.
-    pub fn take_points(&mut self, id: SeriesId, series: SeriesView<'_>) -> u64 {
+    pub fn merge_points(&mut self, id: SeriesId, series: SeriesView<'_>) -> u64 {
         let mut replaced = 0;
         for &sample in series.samples() {
-            replaced += u64::from(self.push_sample(id, sample) == Pushed::Replaced);
+            replaced += u64::from(self.push_sample(id, sample) == InsertOutcome::Replaced);
         }
         for histogram in series.histograms() {
-            replaced += u64::from(self.push_histogram(id, histogram.clone()) == Pushed::Replaced);
+            replaced += u64::from(self.push_histogram(id, histogram.clone()) == InsertOutcome::Replaced);
         }
         for exemplar in series.exemplars() {
             self.push_exemplar(id, exemplar.clone());
@@ -241,12 +241,12 @@ impl SeriesBatch {
     }
 
     /// Adds what is known of a metric family, once per family.
-    pub fn describe(&mut self, metadata: Metadata) {
+    pub fn add_metadata(&mut self, metadata: Metadata) {
         self.families.add(metadata);
     }
 
     /// Samples and native histograms.
-    pub fn points(&self) -> u64 {
+    pub fn point_count(&self) -> u64 {
         self.points
     }
 
@@ -269,7 +269,7 @@ impl SeriesBatch {
     /// What is known of the family that a series of this name belongs to: `x` also for the `x_bucket`, `x_count` and
     /// `x_sum` of a histogram.
     pub fn metadata_of(&self, name: &str) -> Option<&Metadata> {
-        self.families.of_series(name)
+        self.families.find_by_series(name)
     }
 }
 
@@ -312,10 +312,10 @@ impl<'a> SeriesView<'a> {
     }
 
     pub fn histograms(&self) -> &'a [NativeHistogram] {
-        self.entry.rare.as_deref().map_or(&[], |rare| &rare.histograms)
+        self.entry.extras.as_deref().map_or(&[], |rare| &rare.histograms)
     }
 
     pub fn exemplars(&self) -> &'a [Exemplar] {
-        self.entry.rare.as_deref().map_or(&[], |rare| &rare.exemplars)
+        self.entry.extras.as_deref().map_or(&[], |rare| &rare.exemplars)
     }
 }

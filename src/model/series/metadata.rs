@@ -52,7 +52,7 @@ impl Families {
     }
 
     /// The family of a series of this name: the name itself, or without the suffix of a part of a histogram or summary.
-    pub(super) fn of_series(&self, name: &str) -> Option<&Metadata> {
+    pub(super) fn find_by_series(&self, name: &str) -> Option<&Metadata> {
         let of_part = |suffix| {
             let family = self.find(name.strip_suffix(suffix)?)?;
             let has_parts =

@@ -12,10 +12,10 @@ mod runs;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Pushed, SeriesBatch, SeriesId, SeriesView};
+pub use batch::{InsertOutcome, SeriesBatch, SeriesId, SeriesView};
 pub use labels::{Labels, decode_labels, encode_label, encoded_label_len, label_lengths};
 pub use metadata::{Metadata, MetadataKind};
-pub use runs::{Labelling, Run};
+pub use runs::{LabelRun, LabelSource};
 
 /// The value that ends a series: Prometheus' staleness marker, a NaN with exactly these bits.
 pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;

@@ -13,34 +13,34 @@ use super::labels::label_bodies;
 
 /// Some labels within a batch, written and hashed once for any number of its series.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Run {
+pub struct LabelRun {
     start: u32,
     len: u32,
-    sum: Sum,
+    sum: LabelSummary,
 }
 
 /// What is known of some labels without reading them again.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sum {
+pub(super) struct LabelSummary {
     pub(super) hash: u64,
     pub(super) labels: u32,
     /// Bytes of the longest label, name and value together, and a few more.
     pub(super) longest: u32,
 }
 
-impl Run {
+impl LabelRun {
     /// Runs that stand one after the other in the arena, as one.
-    pub fn of_neighbours(runs: &[Run]) -> Run {
+    pub fn of_neighbours(runs: &[LabelRun]) -> LabelRun {
         let start = runs.first().map_or(0, |run| run.start);
-        let joined = Run { start, ..Run::default() };
-        runs.iter().fold(joined, |all, run| Run { len: all.len + run.len, sum: all.sum.and(run.sum), ..all })
+        let joined = LabelRun { start, ..LabelRun::default() };
+        runs.iter().fold(joined, |all, run| LabelRun { len: all.len + run.len, sum: all.sum.combine(run.sum), ..all })
     }
 }
 
 /// Labels to be written: those of a run once more, or others.
 #[derive(Clone, Copy, Debug)]
-pub enum Labelling<'a> {
-    Again(Run),
+pub enum LabelSource<'a> {
+    Existing(LabelRun),
     Encoded(&'a [u8]),
 }
 
@@ -48,27 +48,27 @@ pub enum Labelling<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Arena {
     bytes: Vec<u8>,
-    parts: Vec<Part>,
+    parts: Vec<LabelRange>,
     hasher: FixedState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Part {
+struct LabelRange {
     start: u32,
     len: u32,
 }
 
 /// The labels of one series: a range of parts, the length of all of them together, and what is known of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
+pub(super) struct SeriesKey {
     start: u32,
     end: u32,
     pub(super) len: u32,
-    pub(super) sum: Sum,
+    pub(super) sum: LabelSummary,
 }
 
-impl Sum {
-    fn and(self, other: Self) -> Self {
+impl LabelSummary {
+    fn combine(self, other: Self) -> Self {
         Self {
             hash: self.hash.wrapping_add(other.hash),
             labels: self.labels + other.labels,
@@ -89,97 +89,101 @@ impl Arena {
     }
 
     /// Writes encoded labels.
-    pub(super) fn run(&mut self, encoded: &[u8]) -> Run {
+    pub(super) fn run(&mut self, encoded: &[u8]) -> LabelRun {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(encoded);
         self.run_from(start)
     }
 
-    pub(super) fn labels_of(&self, run: Run) -> &[u8] {
-        self.bytes.get(Part { start: run.start, len: run.len }.range()).unwrap_or_default()
+    pub(super) fn labels_of(&self, run: LabelRun) -> &[u8] {
+        self.bytes.get(LabelRange { start: run.start, len: run.len }.range()).unwrap_or_default()
     }
 
     /// Writes labels one after the other; those of a run are not hashed again.
-    pub(super) fn run_of<'a>(&mut self, labels: impl Iterator<Item = Labelling<'a>>) -> Run {
+    pub(super) fn run_of<'a>(&mut self, labels: impl Iterator<Item = LabelSource<'a>>) -> LabelRun {
         let start = self.bytes.len();
-        let mut sum = Sum::default();
+        let mut sum = LabelSummary::default();
         for labels in labels {
             match labels {
-                Labelling::Again(run) => {
-                    let place = Part { start: run.start, len: run.len }.range();
+                LabelSource::Existing(run) => {
+                    let place = LabelRange { start: run.start, len: run.len }.range();
                     self.bytes.extend_from_within(place);
-                    sum = sum.and(run.sum);
+                    sum = sum.combine(run.sum);
                 }
-                Labelling::Encoded(encoded) => {
+                LabelSource::Encoded(encoded) => {
                     self.bytes.extend_from_slice(encoded);
-                    sum = sum.and(self.sum(encoded));
+                    sum = sum.combine(self.sum(encoded));
                 }
             }
         }
-        Run { start: place(start), len: place(self.bytes.len() - start), sum }
+        LabelRun { start: arena_offset(start), len: arena_offset(self.bytes.len() - start), sum }
     }
 
     /// What was written to [`Self::open`] since `start`.
-    pub(super) fn run_from(&self, start: usize) -> Run {
+    pub(super) fn run_from(&self, start: usize) -> LabelRun {
         let sum = self.sum(self.bytes.get(start..).unwrap_or_default());
-        Run { start: place(start), len: place(self.bytes.len() - start), sum }
+        LabelRun { start: arena_offset(start), len: arena_offset(self.bytes.len() - start), sum }
     }
 
     /// What a series with these encoded labels is known by.
-    pub(super) fn sum(&self, encoded: &[u8]) -> Sum {
-        let of = |label: &[u8]| Sum { hash: self.hasher.hash_one(label), labels: 1, longest: place(label.len()) };
-        label_bodies(encoded).fold(Sum::default(), |sum, label| sum.and(of(label)))
+    pub(super) fn sum(&self, encoded: &[u8]) -> LabelSummary {
+        let of = |label: &[u8]| LabelSummary {
+            hash: self.hasher.hash_one(label),
+            labels: 1,
+            longest: arena_offset(label.len()),
+        };
+        label_bodies(encoded).fold(LabelSummary::default(), |sum, label| sum.combine(of(label)))
     }
 
     /// Room for labels to be written to.
-    pub(super) fn open(&mut self) -> &mut Vec<u8> {
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
     /// Puts runs together.
-    pub(super) fn key(&mut self, runs: impl IntoIterator<Item = Run>) -> Key {
-        let start = place(self.parts.len());
-        let (mut len, mut sum) = (0, Sum::default());
+    pub(super) fn key(&mut self, runs: impl IntoIterator<Item = LabelRun>) -> SeriesKey {
+        let start = arena_offset(self.parts.len());
+        let (mut len, mut sum) = (0, LabelSummary::default());
         for run in runs.into_iter().filter(|run| run.len > 0) {
-            self.parts.push(Part { start: run.start, len: run.len });
+            self.parts.push(LabelRange { start: run.start, len: run.len });
             len += run.len;
-            sum = sum.and(run.sum);
+            sum = sum.combine(run.sum);
         }
-        Key { start, end: place(self.parts.len()), len, sum }
+        SeriesKey { start, end: arena_offset(self.parts.len()), len, sum }
     }
 
     /// Takes the last key away again.
-    pub(super) fn forget(&mut self, key: Key) {
+    pub(super) fn pop_key(&mut self, key: SeriesKey) {
         self.parts.truncate(key.start as usize);
     }
 
-    pub(super) fn is_same(&self, left: Key, right: Key) -> bool {
+    pub(super) fn is_same(&self, left: SeriesKey, right: SeriesKey) -> bool {
         left.sum.hash == right.sum.hash
             && left.len == right.len
             && (self.parts_of(left) == self.parts_of(right) || self.runs(left).flatten().eq(self.runs(right).flatten()))
     }
 
-    pub(super) fn is_encoded(&self, key: Key, labels: &[u8]) -> bool {
+    pub(super) fn is_encoded(&self, key: SeriesKey, labels: &[u8]) -> bool {
         key.len as usize == labels.len() && self.runs(key).flatten().eq(labels)
     }
 
     /// The encoded labels of a series, in order.
-    pub(super) fn runs(&self, key: Key) -> impl Iterator<Item = &[u8]> + Clone {
+    pub(super) fn runs(&self, key: SeriesKey) -> impl Iterator<Item = &[u8]> + Clone {
         self.parts_of(key).iter().map(|part| self.bytes.get(part.range()).unwrap_or_default())
     }
 
-    fn parts_of(&self, key: Key) -> &[Part] {
+    fn parts_of(&self, key: SeriesKey) -> &[LabelRange] {
         self.parts.get(key.start as usize..key.end as usize).unwrap_or_default()
     }
 }
 
-impl Part {
+impl LabelRange {
     fn range(self) -> Range<usize> {
         self.start as usize..self.start as usize + self.len as usize
     }
 }
 
 /// An event of 6 MB makes labels of some 100 MB: 4 GiB are out of its reach.
-fn place(index: usize) -> u32 {
+fn arena_offset(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }

@@ -32,11 +32,12 @@ fn a_series_is_the_same_however_its_labels_are_cut_into_runs() {
     };
     let (name, job, le) = (label("__name__", "up"), label("job", "shop"), label("le", "1"));
     let mut batch = SeriesBatch::default();
-    let [a, b, c] = [&name, &job, &le].map(|encoded| batch.run(encoded));
-    let (two, whole) = (batch.run(&[job.clone(), le.clone()].concat()), batch.run(&[name, job, le].concat()));
-    let ids = [batch.series_of([a, b, c]), batch.series_of([a, two]), batch.series_of([whole])];
+    let [a, b, c] = [&name, &job, &le].map(|encoded| batch.add_label_run(encoded));
+    let (two, whole) =
+        (batch.add_label_run(&[job.clone(), le.clone()].concat()), batch.add_label_run(&[name, job, le].concat()));
+    let ids = [batch.series_from_runs([a, b, c]), batch.series_from_runs([a, two]), batch.series_from_runs([whole])];
     assert_eq!(ids, [batch.series([("__name__", "up"), ("job", "shop"), ("le", "1")]); 3]);
-    assert_ne!(batch.series_of([a, b]), ids[0]);
+    assert_ne!(batch.series_from_runs([a, b]), ids[0]);
     assert_eq!(batch.len(), 2);
     let labels: Vec<_> = batch.iter().map(|series| series.labels().count()).collect();
     assert_eq!(labels, [3, 2]);
@@ -46,13 +47,13 @@ fn a_series_is_the_same_however_its_labels_are_cut_into_runs() {
 fn samples_stand_in_order_of_time_and_the_last_value_of_a_time_wins() {
     let mut batch = SeriesBatch::default();
     let id = batch.series([("__name__", "up")]);
-    assert_eq!(batch.push(id, 2, 1.0), Pushed::New);
-    assert_eq!(batch.push(id, 1, 2.0), Pushed::New);
-    assert_eq!(batch.push(id, 3, 3.0), Pushed::New);
-    assert_eq!(batch.push(id, 2, 4.0), Pushed::Replaced);
+    assert_eq!(batch.add_sample(id, 2, 1.0), InsertOutcome::New);
+    assert_eq!(batch.add_sample(id, 1, 2.0), InsertOutcome::New);
+    assert_eq!(batch.add_sample(id, 3, 3.0), InsertOutcome::New);
+    assert_eq!(batch.add_sample(id, 2, 4.0), InsertOutcome::Replaced);
     let samples: Vec<_> = batch.iter().flat_map(|series| series.samples()).map(|s| (s.timestamp_ms, s.value)).collect();
     assert_eq!(samples, [(1, 2.0), (2, 4.0), (3, 3.0)]);
-    assert_eq!(batch.points(), 3);
+    assert_eq!(batch.point_count(), 3);
 }
 
 #[test]
@@ -60,17 +61,17 @@ fn a_cleared_batch_is_as_good_as_new() {
     let mut batch = SeriesBatch::default();
     batch.reserve(2, 100);
     let id = batch.series([("__name__", "old")]);
-    batch.push(id, 1, 1.0);
-    batch.describe(Metadata {
+    batch.add_sample(id, 1, 1.0);
+    batch.add_metadata(Metadata {
         family: "old".into(),
         kind: MetadataKind::Gauge,
         help: String::new(),
         unit: String::new(),
     });
     batch.clear();
-    assert_eq!((batch.len(), batch.points(), batch.metadata().len()), (0, 0, 0));
+    assert_eq!((batch.len(), batch.point_count(), batch.metadata().len()), (0, 0, 0));
     let id = batch.series([("__name__", "old")]);
-    assert_eq!(batch.push(id, 1, 2.0), Pushed::New);
+    assert_eq!(batch.add_sample(id, 1, 2.0), InsertOutcome::New);
     assert_eq!(batch.iter().count(), 1);
 }
 
@@ -78,7 +79,7 @@ fn a_cleared_batch_is_as_good_as_new() {
 fn the_family_of_a_part_of_a_histogram_is_found() {
     let mut batch = SeriesBatch::default();
     for (family, kind) in [("h", MetadataKind::Histogram), ("g", MetadataKind::Gauge)] {
-        batch.describe(Metadata { family: family.into(), kind, help: String::new(), unit: String::new() });
+        batch.add_metadata(Metadata { family: family.into(), kind, help: String::new(), unit: String::new() });
     }
     for (name, expected) in
         [("h", Some("h")), ("h_bucket", Some("h")), ("h_sum", Some("h")), ("g", Some("g")), ("g_sum", None)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// As much of a page as an error quotes, in bytes.
-const QUOTED: usize = 32;
+const MAX_QUOTED_BYTES: usize = 32;
 
 /// What is wrong with a page, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes past `expected` when it comes next.
-    pub(super) fn eat(&mut self, expected: &[u8]) -> bool {
+    pub(super) fn consume(&mut self, expected: &[u8]) -> bool {
         let comes_next = self.rest().starts_with(expected);
         if comes_next {
             self.skip(expected.len());
@@ -59,7 +59,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Spaces and tabs.
-    pub(super) fn blanks(&mut self) -> &'a [u8] {
+    pub(super) fn skip_whitespace(&mut self) -> &'a [u8] {
         self.take_while(|byte| matches!(byte, b' ' | b'\t'))
     }
 
@@ -98,8 +98,8 @@ impl<'a> Cursor<'a> {
 
 /// Bytes of a page as an error message shows them, cut to a bearable length.
 pub(super) fn quoted(bytes: &[u8]) -> String {
-    match bytes.get(..QUOTED) {
-        Some(cut) if bytes.len() > QUOTED => format!("{:?}...", String::from_utf8_lossy(cut)),
+    match bytes.get(..MAX_QUOTED_BYTES) {
+        Some(cut) if bytes.len() > MAX_QUOTED_BYTES => format!("{:?}...", String::from_utf8_lossy(cut)),
         _ => format!("{:?}", String::from_utf8_lossy(bytes)),
     }
 }

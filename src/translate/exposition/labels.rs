@@ -22,7 +22,7 @@ pub(super) fn braces<'a>(
 ) -> Result<(), SyntaxError> {
     loop {
         gap(cursor, format);
-        if cursor.eat(b"}") {
+        if cursor.consume(b"}") {
             return Ok(());
         }
         let in_quotes = cursor.peek() == Some(b'"');
@@ -42,14 +42,14 @@ pub(super) fn braces<'a>(
         }
         gap(cursor, format);
         // Text 0.0.4 as it is read everywhere does without commas; OpenMetrics does not.
-        if !cursor.eat(b",") && format == Format::OpenMetrics && cursor.peek() != Some(b'}') {
+        if !cursor.consume(b",") && format == Format::OpenMetrics && cursor.peek() != Some(b'}') {
             return Err(cursor.expected("a comma or a closing brace"));
         }
     }
 }
 
 fn value<'a>(cursor: &mut Cursor<'a>, format: Format) -> Result<Cow<'a, str>, SyntaxError> {
-    if !cursor.eat(b"=") {
+    if !cursor.consume(b"=") {
         return Err(cursor.expected("an equals sign"));
     }
     gap(cursor, format);
@@ -62,7 +62,7 @@ fn value<'a>(cursor: &mut Cursor<'a>, format: Format) -> Result<Cow<'a, str>, Sy
 /// Blanks may stand between any two tokens of text 0.0.4, and between none of OpenMetrics.
 fn gap(cursor: &mut Cursor, format: Format) {
     if format == Format::Text {
-        cursor.blanks();
+        cursor.skip_whitespace();
     }
 }
 

@@ -3,32 +3,32 @@
 use std::borrow::Cow;
 use std::iter::Peekable;
 
-use super::page::Label;
+use super::parser::Label;
 use crate::model::series::Labels;
 
 /// The labels of a sample's series, in order: the page's with the metric's name, and the target's.
-pub(super) fn merged<'s, 'a: 's>(
+pub(super) fn merge_labels<'s, 'a: 's>(
     name: Cow<'a, str>,
     labels: &'s mut Vec<Label<'a>>,
     target: &'s Labels,
     honor_labels: bool,
 ) -> impl Iterator<Item = (&'s str, &'s str)> {
-    labels.push(Label { name: Cow::Borrowed("__name__"), value: classic(name, true) });
+    labels.push(Label { name: Cow::Borrowed("__name__"), value: legacy_name(name, true) });
     for label in labels.iter_mut() {
-        label.name = classic(std::mem::take(&mut label.name), false);
+        label.name = legacy_name(std::mem::take(&mut label.name), false);
     }
     labels.sort_by(|one, other| one.name.cmp(&other.name));
     join_equal_names(labels);
     if !honor_labels {
-        rename_clashing(labels, target);
+        resolve_conflicting_labels(labels, target);
         labels.retain(|label| !label.value.is_empty());
     }
-    Merged { page: labels.iter().peekable(), target: target.iter().peekable() }
+    MergedLabels { page: labels.iter().peekable(), target: target.iter().peekable() }
 }
 
 /// Gives every label whose name the target claims the prefix `exported_`, as often as it takes to find a free name;
 /// shorter names first (`scrape/scrape.go`, `resolveConflictingExposedLabels`). The labels stay sorted.
-fn rename_clashing(labels: &mut [Label], target: &Labels) {
+fn resolve_conflicting_labels(labels: &mut [Label], target: &Labels) {
     let is_clashing = |label: &Label| !label.value.is_empty() && target.get(&label.name).is_some();
     let mut clashing: Vec<usize> = (0..labels.len()).filter(|&at| labels.get(at).is_some_and(is_clashing)).collect();
     if clashing.is_empty() {
@@ -65,7 +65,7 @@ fn join_equal_names(labels: &mut Vec<Label>) {
 }
 
 /// A name of the character set that every Prometheus has understood: any other character is `_`.
-pub(super) fn classic(name: Cow<'_, str>, with_colons: bool) -> Cow<'_, str> {
+pub(super) fn legacy_name(name: Cow<'_, str>, with_colons: bool) -> Cow<'_, str> {
     let is_allowed =
         |character: char| character.is_ascii_alphanumeric() || character == '_' || (with_colons && character == ':');
     let has_digit_first = name.starts_with(|first: char| first.is_ascii_digit());
@@ -82,12 +82,12 @@ pub(super) fn classic(name: Cow<'_, str>, with_colons: bool) -> Cow<'_, str> {
 
 /// Page's and target's labels in one order; of one name, the page's. Empty values are left out, after they have taken
 /// the target's away.
-struct Merged<P: Iterator, T: Iterator> {
+struct MergedLabels<P: Iterator, T: Iterator> {
     page: Peekable<P>,
     target: Peekable<T>,
 }
 
-impl<'s, 'a: 's, P, T> Iterator for Merged<P, T>
+impl<'s, 'a: 's, P, T> Iterator for MergedLabels<P, T>
 where
     P: Iterator<Item = &'s Label<'a>>,
     T: Iterator<Item = (&'s str, &'s str)>,

@@ -12,12 +12,12 @@ mod cursor;
 mod labels;
 mod merge;
 mod number;
-pub mod page;
-mod previous;
+pub mod parser;
 mod report;
 mod series;
+mod staleness;
 
 pub use cursor::SyntaxError;
-pub use previous::PageSeries;
-pub use report::{Report, ended, report};
-pub use series::{Failed, FailedBecause, Scrape, Scraped, series};
+pub use report::{ScrapeReport, report, report_stale};
+pub use series::{ExpositionError, ExpositionErrorKind, ScrapeCounts, ScrapeOptions, series};
+pub use staleness::SeriesSet;

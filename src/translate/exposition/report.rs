@@ -7,7 +7,7 @@ use crate::model::series::{Labels, STALE_NAN, SeriesBatch};
 /// How a scrape went ("Jobs and instances" of the Prometheus documentation, "Automatically generated labels and time
 /// series").
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Report {
+pub struct ScrapeReport {
     /// Whether the page was had, read and written.
     pub is_up: bool,
     pub duration: Duration,
@@ -28,7 +28,7 @@ const NAMES: [&str; 5] = [
 ];
 
 /// Writes `up` and the `scrape_*` series of one target.
-pub fn report(report: &Report, target_labels: &Labels, at_ms: i64, out: &mut SeriesBatch) {
+pub fn report(report: &ScrapeReport, target_labels: &Labels, at_ms: i64, out: &mut SeriesBatch) {
     let values = [
         Some(f64::from(u8::from(report.is_up))),
         Some(report.duration.as_secs_f64()),
@@ -40,7 +40,7 @@ pub fn report(report: &Report, target_labels: &Labels, at_ms: i64, out: &mut Ser
 }
 
 /// Ends what [`report`] wrote of a target that has gone.
-pub fn ended(target_labels: &Labels, at_ms: i64, out: &mut SeriesBatch) {
+pub fn report_stale(target_labels: &Labels, at_ms: i64, out: &mut SeriesBatch) {
     write([Some(f64::from_bits(STALE_NAN)); NAMES.len()], target_labels, at_ms, out);
 }
 
@@ -52,7 +52,7 @@ fn write(values: [Option<f64>; NAMES.len()], target_labels: &Labels, at_ms: i64,
         let id = out.series(labels.iter());
         // Where a page has such a series itself, its sample is the first, and stands.
         if !out.has_sample_at(id, at_ms) {
-            out.push(id, at_ms, value);
+            out.add_sample(id, at_ms, value);
         }
     }
 }

@@ -5,31 +5,31 @@
 
 use serde::Deserialize;
 
-use crate::model::json::{Number, Text};
+use crate::model::json::{JsonStr, LenientNumber};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct Event<'a> {
+pub(super) struct PerformanceEvent<'a> {
     #[serde(borrow, rename = "Type")]
-    pub(super) kind: Text<'a>,
-    pub(super) cluster_name: Text<'a>,
+    pub(super) kind: JsonStr<'a>,
+    pub(super) cluster_name: JsonStr<'a>,
     /// Milliseconds since 1970.
-    pub(super) timestamp: Number,
-    pub(super) task_id: Text<'a>,
-    pub(super) task_definition_family: Text<'a>,
-    pub(super) task_definition_revision: Text<'a>,
-    pub(super) service_name: Text<'a>,
+    pub(super) timestamp: LenientNumber,
+    pub(super) task_id: JsonStr<'a>,
+    pub(super) task_definition_family: JsonStr<'a>,
+    pub(super) task_definition_revision: JsonStr<'a>,
+    pub(super) service_name: JsonStr<'a>,
     #[serde(rename = "AccountID")]
-    pub(super) account_id: Text<'a>,
-    pub(super) region: Text<'a>,
-    pub(super) availability_zone: Text<'a>,
-    pub(super) launch_type: Text<'a>,
-    pub(super) known_status: Text<'a>,
-    pub(super) pull_started_at: Number,
-    pub(super) pull_stopped_at: Number,
-    pub(super) container_name: Text<'a>,
-    pub(super) image: Text<'a>,
-    pub(super) container_known_status: Text<'a>,
+    pub(super) account_id: JsonStr<'a>,
+    pub(super) region: JsonStr<'a>,
+    pub(super) availability_zone: JsonStr<'a>,
+    pub(super) launch_type: JsonStr<'a>,
+    pub(super) known_status: JsonStr<'a>,
+    pub(super) pull_started_at: LenientNumber,
+    pub(super) pull_stopped_at: LenientNumber,
+    pub(super) container_name: JsonStr<'a>,
+    pub(super) image: JsonStr<'a>,
+    pub(super) container_known_status: JsonStr<'a>,
     #[serde(flatten)]
     pub(super) usage: Usage,
     #[serde(flatten)]
@@ -40,49 +40,49 @@ pub(super) struct Event<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Usage {
-    pub(super) cpu_utilized: Number,
-    pub(super) cpu_reserved: Number,
-    pub(super) memory_utilized: Number,
-    pub(super) memory_reserved: Number,
-    pub(super) storage_read_bytes: Number,
-    pub(super) storage_write_bytes: Number,
-    pub(super) network_rx_bytes: Number,
-    pub(super) network_rx_packets: Number,
-    pub(super) network_rx_errors: Number,
-    pub(super) network_rx_dropped: Number,
-    pub(super) network_tx_bytes: Number,
-    pub(super) network_tx_packets: Number,
-    pub(super) network_tx_errors: Number,
-    pub(super) network_tx_dropped: Number,
+    pub(super) cpu_utilized: LenientNumber,
+    pub(super) cpu_reserved: LenientNumber,
+    pub(super) memory_utilized: LenientNumber,
+    pub(super) memory_reserved: LenientNumber,
+    pub(super) storage_read_bytes: LenientNumber,
+    pub(super) storage_write_bytes: LenientNumber,
+    pub(super) network_rx_bytes: LenientNumber,
+    pub(super) network_rx_packets: LenientNumber,
+    pub(super) network_rx_errors: LenientNumber,
+    pub(super) network_rx_dropped: LenientNumber,
+    pub(super) network_tx_bytes: LenientNumber,
+    pub(super) network_tx_packets: LenientNumber,
+    pub(super) network_tx_errors: LenientNumber,
+    pub(super) network_tx_dropped: LenientNumber,
     /// Decimal gigabytes.
-    pub(super) ephemeral_storage_utilized: Number,
-    pub(super) ephemeral_storage_reserved: Number,
-    container_cpu_utilized: Number,
-    container_cpu_reserved: Number,
-    container_memory_utilized: Number,
-    container_memory_reserved: Number,
-    container_storage_read_bytes: Number,
-    container_storage_write_bytes: Number,
-    container_network_rx_bytes: Number,
-    container_network_tx_bytes: Number,
+    pub(super) ephemeral_storage_utilized: LenientNumber,
+    pub(super) ephemeral_storage_reserved: LenientNumber,
+    container_cpu_utilized: LenientNumber,
+    container_cpu_reserved: LenientNumber,
+    container_memory_utilized: LenientNumber,
+    container_memory_reserved: LenientNumber,
+    container_storage_read_bytes: LenientNumber,
+    container_storage_write_bytes: LenientNumber,
+    container_network_rx_bytes: LenientNumber,
+    container_network_tx_bytes: LenientNumber,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Counts {
-    pub(super) desired_task_count: Number,
-    pub(super) running_task_count: Number,
-    pub(super) pending_task_count: Number,
-    pub(super) deployment_count: Number,
-    pub(super) task_set_count: Number,
-    pub(super) task_count: Number,
-    pub(super) service_count: Number,
-    pub(super) container_instance_count: Number,
+    pub(super) desired_task_count: LenientNumber,
+    pub(super) running_task_count: LenientNumber,
+    pub(super) pending_task_count: LenientNumber,
+    pub(super) deployment_count: LenientNumber,
+    pub(super) task_set_count: LenientNumber,
+    pub(super) task_count: LenientNumber,
+    pub(super) service_count: LenientNumber,
+    pub(super) container_instance_count: LenientNumber,
 }
 
 impl Usage {
     /// Takes the second name of a container's number where the first is missing.
-    pub(super) fn settle_container(&mut self) {
+    pub(super) fn apply_container_fallbacks(&mut self) {
         for (number, twin) in [
             (&mut self.cpu_utilized, self.container_cpu_utilized),
             (&mut self.cpu_reserved, self.container_cpu_reserved),

@@ -1,6 +1,6 @@
 use super::*;
-use crate::model::target::TaskContainer;
-use crate::translate::stats::Selection;
+use crate::model::task::TaskContainer;
+use crate::translate::stats::MetricSelection;
 
 const NOW_MS: i64 = 1_772_613_180_000;
 const AT_MS: i64 = 1_772_613_000_000;
@@ -37,7 +37,7 @@ fn described() -> Task {
 
 struct Read {
     batch: SeriesBatch,
-    outcome: Outcome,
+    outcome: StatsResult,
 }
 
 impl Read {
@@ -52,34 +52,34 @@ impl Read {
     }
 
     fn reasons(&self) -> Vec<(&str, u64)> {
-        self.outcome.refused.iter().map(|refusal| (refusal.reason, refusal.count)).collect()
+        self.outcome.rejected.iter().map(|refusal| (refusal.reason, refusal.count)).collect()
     }
 }
 
 fn read_with(events: &[&str], task: Option<&Task>, covered: &str, options: &Options) -> Read {
-    let (mut batch, mut outcome) = (SeriesBatch::default(), Outcome::default());
+    let (mut batch, mut outcome) = (SeriesBatch::default(), StatsResult::default());
     let extra = |_: Option<&Task>| [("stage", "test")].into_iter().collect();
-    let context = Context {
+    let context = EventContext {
         task: &|id| task.filter(|task| *task.id == *id),
-        covered: &|id| id == covered,
+        has_better_source: &|id| id == covered,
         partition: "aws-cn",
         region: "cn-north-1",
         account: "444455556666",
         now_ms: NOW_MS,
-        extra: &extra,
+        extra_labels: &extra,
         options,
     };
     for event in events {
         let one = event_series(event.as_bytes(), &context, &mut batch);
         outcome.written += one.written;
-        outcome.refused.merge(one.refused);
+        outcome.rejected.merge(one.rejected);
     }
-    assert_eq!(outcome.written, batch.points());
+    assert_eq!(outcome.written, batch.point_count());
     Read { batch, outcome }
 }
 
 fn read(events: &[&str], task: Option<&Task>) -> Read {
-    let options = Options { metrics: Selection::all(), ..Options::default() };
+    let options = Options { metrics: MetricSelection::all(), ..Options::default() };
     read_with(events, task, "", &options)
 }
 
@@ -203,16 +203,16 @@ fn services_and_clusters_have_counts() {
 fn an_event_that_cannot_be_written_is_counted_by_its_reason() {
     let future = TASK.replace("1772613000000", "1772613240001");
     for (event, reason) in [
-        ("not json", "event_malformed"),
-        ("[1]x", "event_malformed"),
-        ("{\"Type\":7}", "event_malformed"),
-        ("{}", "event_type"),
-        ("{\"Type\":\"Volume\",\"ClusterName\":\"shop\",\"Timestamp\":1}", "event_type"),
-        ("{\"Type\":\"Task\",\"ClusterName\":\"shop\",\"Timestamp\":1}", "event_incomplete"),
-        ("{\"Type\":\"Cluster\",\"ClusterName\":\"shop\"}", "event_incomplete"),
-        ("{\"Type\":\"Cluster\",\"ClusterName\":\"shop\",\"Timestamp\":-1}", "event_incomplete"),
-        ("{\"Type\":\"Cluster\",\"Timestamp\":1}", "event_incomplete"),
-        (&future, "event_from_the_future"),
+        ("not json", "malformed_event"),
+        ("[1]x", "malformed_event"),
+        ("{\"Type\":7}", "malformed_event"),
+        ("{}", "unsupported_event_type"),
+        ("{\"Type\":\"Volume\",\"ClusterName\":\"shop\",\"Timestamp\":1}", "unsupported_event_type"),
+        ("{\"Type\":\"Task\",\"ClusterName\":\"shop\",\"Timestamp\":1}", "incomplete_event"),
+        ("{\"Type\":\"Cluster\",\"ClusterName\":\"shop\"}", "incomplete_event"),
+        ("{\"Type\":\"Cluster\",\"ClusterName\":\"shop\",\"Timestamp\":-1}", "incomplete_event"),
+        ("{\"Type\":\"Cluster\",\"Timestamp\":1}", "incomplete_event"),
+        (&future, "event_in_future"),
     ] {
         let written = read(&[event, TASK], None);
         assert_eq!(written.reasons(), [(reason, 1)], "{event}");
@@ -223,14 +223,14 @@ fn an_event_that_cannot_be_written_is_counted_by_its_reason() {
 #[test]
 fn an_event_read_twice_is_written_once() {
     let written = read(&[TASK, SERVICE, TASK, SERVICE], None);
-    assert_eq!(written.reasons(), [("event_doubled", 2)]);
+    assert_eq!(written.reasons(), [("duplicate_event", 2)]);
     assert!(written.batch.iter().all(|series| series.samples().len() == 1));
 }
 
 #[test]
 fn the_events_of_a_task_with_a_better_source_are_passed_over() {
     let written = read_with(&[TASK, CONTAINER, SERVICE], None, "5f0e", &Options::default());
-    assert!(written.outcome.refused.is_empty());
+    assert!(written.outcome.rejected.is_empty());
     assert_eq!(written.value("ecs_task_cpu_utilized"), None);
     assert_eq!(written.value("ecs_service_desired_task_count"), Some(2.0));
 }

@@ -7,12 +7,12 @@
 
 use std::borrow::Cow;
 
-use super::Context;
-use super::event::{Event, Usage};
-use crate::model::json::Number;
-use crate::model::target::{Task, TaskContainer};
+use super::EventContext;
+use super::event::{PerformanceEvent, Usage};
+use crate::model::json::LenientNumber;
+use crate::model::task::{Task, TaskContainer};
 use crate::translate::stats::{
-    ContainerIdentity, MIB, Numbers, Reading, Readings, TaskIdentity, UNITS, container_utilized, rfc3339,
+    ContainerIdentity, MIB, StatKind, StatValues, StatsCompat, TaskIdentity, UNITS, container_utilized, rfc3339,
 };
 
 /// MiB of a decimal gigabyte.
@@ -21,90 +21,95 @@ const MIB_PER_GB: f64 = 1e9 / MIB as f64;
 const EPHEMERAL_EXTRA_MIB: f64 = 16.0;
 
 /// What a Task event says, completed by what ECS says of the task.
-pub(super) fn of_task(event: &Event<'_>, task: Option<&Task>, approximate: bool, numbers: Numbers) -> Readings {
+pub(super) fn of_task(
+    event: &PerformanceEvent<'_>,
+    task: Option<&Task>,
+    approximate: bool,
+    numbers: StatsCompat,
+) -> StatValues {
     let usage = &event.usage;
-    let mut readings = Readings::default();
+    let mut readings = StatValues::default();
     cpu(&mut readings, usage);
-    put(&mut readings, Reading::CpuReserved, positive(usage.cpu_reserved).or_else(|| task.and_then(reserved_cpu)));
+    put(&mut readings, StatKind::CpuReserved, positive(usage.cpu_reserved).or_else(|| task.and_then(reserved_cpu)));
     memory(&mut readings, usage, approximate);
     let reserved = positive(usage.memory_reserved).or_else(|| task.and_then(reserved_memory));
-    put(&mut readings, Reading::MemoryReserved, reserved);
+    put(&mut readings, StatKind::MemoryReserved, reserved);
     let limit = task.and_then(|task| task.memory_mib).map(|mib| mib.saturating_mul(MIB) as f64);
-    put(&mut readings, Reading::MemoryUsageLimit, limit);
-    network(&mut readings, usage, times_counted(task, numbers));
+    put(&mut readings, StatKind::MemoryUsageLimit, limit);
+    network(&mut readings, usage, network_multiplier(task, numbers));
     storage(&mut readings, usage);
     let utilized = usage.ephemeral_storage_utilized.0.map(|gigabytes| (gigabytes * MIB_PER_GB).trunc());
-    put(&mut readings, Reading::EphemeralUtilized, utilized);
-    put(&mut readings, Reading::EphemeralReserved, ephemeral_reserved(usage, task));
+    put(&mut readings, StatKind::EphemeralUtilized, utilized);
+    put(&mut readings, StatKind::EphemeralReserved, ephemeral_reserved(usage, task));
     readings
 }
 
 /// What a Container event says, completed by what ECS says of the container.
-pub(super) fn of_container(usage: &Usage, container: Option<&TaskContainer>, approximate: bool) -> Readings {
-    let mut readings = Readings::default();
+pub(super) fn of_container(usage: &Usage, container: Option<&TaskContainer>, approximate: bool) -> StatValues {
+    let mut readings = StatValues::default();
     let reserved = usage.cpu_reserved.0;
     cpu(&mut readings, usage);
     let vcpu = usage.cpu_utilized.0.map(|units| units / UNITS);
-    put(&mut readings, Reading::CpuUtilized, vcpu.map(|vcpu| container_utilized(vcpu, reserved.unwrap_or(0.0))));
-    put(&mut readings, Reading::CpuReserved, reserved.or_else(|| container.and_then(|container| container.cpu)));
+    put(&mut readings, StatKind::CpuUtilized, vcpu.map(|vcpu| container_utilized(vcpu, reserved.unwrap_or(0.0))));
+    put(&mut readings, StatKind::CpuReserved, reserved.or_else(|| container.and_then(|container| container.cpu)));
     memory(&mut readings, usage, approximate);
     let of_definition = || container.and_then(|container| container.memory_mib).map(|mib| mib as f64);
-    put(&mut readings, Reading::MemoryReserved, positive(usage.memory_reserved).or_else(of_definition));
+    put(&mut readings, StatKind::MemoryReserved, positive(usage.memory_reserved).or_else(of_definition));
     network(&mut readings, usage, 1.0);
     storage(&mut readings, usage);
     readings
 }
 
-fn put(readings: &mut Readings, reading: Reading, value: Option<f64>) {
+fn put(readings: &mut StatValues, reading: StatKind, value: Option<f64>) {
     if let Some(value) = value {
         readings.float(reading, value);
     }
 }
 
 /// A reservation of 0 is none.
-fn positive(number: Number) -> Option<f64> {
+fn positive(number: LenientNumber) -> Option<f64> {
     number.0.filter(|value| *value > 0.0)
 }
 
-fn cpu(readings: &mut Readings, usage: &Usage) {
-    put(readings, Reading::CpuUtilized, usage.cpu_utilized.0);
-    put(readings, Reading::CpuUsageVcpu, usage.cpu_utilized.0.map(|units| units / UNITS));
+fn cpu(readings: &mut StatValues, usage: &Usage) {
+    put(readings, StatKind::CpuUtilized, usage.cpu_utilized.0);
+    put(readings, StatKind::CpuUsageVcpu, usage.cpu_utilized.0.map(|units| units / UNITS));
 }
 
 /// `memory.usage` would hold the page cache, which the event leaves out: what can be written is too little, so it is only
 /// written when asked for.
-fn memory(readings: &mut Readings, usage: &Usage, approximate: bool) {
-    put(readings, Reading::MemoryUtilized, usage.memory_utilized.0);
+fn memory(readings: &mut StatValues, usage: &Usage, approximate: bool) {
+    put(readings, StatKind::MemoryUtilized, usage.memory_utilized.0);
     if approximate {
-        put(readings, Reading::MemoryUsage, usage.memory_utilized.0.map(|mib| mib * MIB as f64));
+        put(readings, StatKind::MemoryUsage, usage.memory_utilized.0.map(|mib| mib * MIB as f64));
     }
 }
 
-fn network(readings: &mut Readings, usage: &Usage, times: f64) {
+fn network(readings: &mut StatValues, usage: &Usage, times: f64) {
     for (reading, number) in [
-        (Reading::RateRx, usage.network_rx_bytes),
-        (Reading::RateTx, usage.network_tx_bytes),
-        (Reading::RxPackets, usage.network_rx_packets),
-        (Reading::RxErrors, usage.network_rx_errors),
-        (Reading::RxDropped, usage.network_rx_dropped),
-        (Reading::TxPackets, usage.network_tx_packets),
-        (Reading::TxErrors, usage.network_tx_errors),
-        (Reading::TxDropped, usage.network_tx_dropped),
+        (StatKind::RateRx, usage.network_rx_bytes),
+        (StatKind::RateTx, usage.network_tx_bytes),
+        (StatKind::RxPackets, usage.network_rx_packets),
+        (StatKind::RxErrors, usage.network_rx_errors),
+        (StatKind::RxDropped, usage.network_rx_dropped),
+        (StatKind::TxPackets, usage.network_tx_packets),
+        (StatKind::TxErrors, usage.network_tx_errors),
+        (StatKind::TxDropped, usage.network_tx_dropped),
     ] {
         put(readings, reading, number.0.map(|value| value * times));
     }
 }
 
-fn storage(readings: &mut Readings, usage: &Usage) {
-    put(readings, Reading::StorageReadBytes, usage.storage_read_bytes.0);
-    put(readings, Reading::StorageWriteBytes, usage.storage_write_bytes.0);
+fn storage(readings: &mut StatValues, usage: &Usage) {
+    put(readings, StatKind::StorageReadBytes, usage.storage_read_bytes.0);
+    put(readings, StatKind::StorageWriteBytes, usage.storage_write_bytes.0);
 }
 
 /// The receiver counts the network of an awsvpc task once for each of its containers.
-fn times_counted(task: Option<&Task>, numbers: Numbers) -> f64 {
+fn network_multiplier(task: Option<&Task>, numbers: StatsCompat) -> f64 {
     let awsvpc = |task: &&Task| &*task.network_mode == "awsvpc" || task.launch_type.eq_ignore_ascii_case("FARGATE");
     match (numbers, task.filter(awsvpc)) {
-        (Numbers::Adot, Some(task)) => task.containers.len().max(1) as f64,
+        (StatsCompat::Adot, Some(task)) => task.containers.len().max(1) as f64,
         _ => 1.0,
     }
 }
@@ -128,9 +133,9 @@ fn ephemeral_reserved(usage: &Usage, task: Option<&Task>) -> Option<f64> {
 
 /// Who the task is: what ECS says of it, and what the event says where ECS was not asked.
 pub(super) fn task_identity<'b, 'a: 'b>(
-    event: &'b Event<'_>,
+    event: &'b PerformanceEvent<'_>,
     task: Option<&'b Task>,
-    context: &Context<'a>,
+    context: &EventContext<'a>,
 ) -> TaskIdentity<'b> {
     let mut identity = task.map(TaskIdentity::from).unwrap_or_default();
     for (known, said) in [
@@ -151,7 +156,7 @@ pub(super) fn task_identity<'b, 'a: 'b>(
     if identity.arn.is_empty() {
         identity.arn = arn(event, context).into();
     }
-    let time = |number: Number| Cow::Owned(rfc3339(number.as_u64().and_then(|at_ms| i64::try_from(at_ms).ok())));
+    let time = |number: LenientNumber| Cow::Owned(rfc3339(number.as_u64().and_then(|at_ms| i64::try_from(at_ms).ok())));
     if identity.pull_started_at.is_empty() {
         identity.pull_started_at = time(event.pull_started_at);
         identity.pull_stopped_at = time(event.pull_stopped_at);
@@ -160,7 +165,7 @@ pub(super) fn task_identity<'b, 'a: 'b>(
 }
 
 /// The ARN of the new form; empty when its parts are not known.
-fn arn(event: &Event<'_>, context: &Context<'_>) -> String {
+fn arn(event: &PerformanceEvent<'_>, context: &EventContext<'_>) -> String {
     let (region, account) = context.place(event);
     if region.is_empty() || account.is_empty() || event.cluster_name.is_empty() {
         return String::new();
@@ -170,7 +175,7 @@ fn arn(event: &Event<'_>, context: &Context<'_>) -> String {
 }
 
 pub(super) fn container_identity<'a>(
-    event: &'a Event<'_>,
+    event: &'a PerformanceEvent<'_>,
     container: Option<&'a TaskContainer>,
 ) -> ContainerIdentity<'a> {
     let mut identity = container.map(ContainerIdentity::from).unwrap_or_default();

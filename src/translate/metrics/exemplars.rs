@@ -1,6 +1,6 @@
 //! Exemplars: examples of what went into a value, with the trace they come from.
 
-use super::context::{Context, millis};
+use super::context::{Translator, millis};
 use crate::model::otlp::{Exemplar, exemplar::Value, text};
 use crate::model::series::{self, SeriesId};
 use crate::translate::attributes::write_value;
@@ -11,7 +11,7 @@ const MAX_CHARS: usize = 128;
 
 /// Adds exemplars to the series that `series_of` their value. One without labels or time is left out: AMP would refuse
 /// the whole series for it (Cortex, `ValidateExemplar`).
-pub(super) fn write(exemplars: &[Exemplar], series_of: impl Fn(f64) -> Option<SeriesId>, context: &mut Context<'_>) {
+pub(super) fn write(exemplars: &[Exemplar], series_of: impl Fn(f64) -> Option<SeriesId>, context: &mut Translator<'_>) {
     for exemplar in exemplars {
         let value = match exemplar.value {
             Some(Value::Double(value)) => value,
@@ -21,14 +21,14 @@ pub(super) fn write(exemplars: &[Exemplar], series_of: impl Fn(f64) -> Option<Se
         let labels = labels(exemplar, context);
         let timestamp_ms = millis(exemplar.time_unix_nano);
         if labels.is_empty() || timestamp_ms == 0 {
-            context.outcome.notes.add("exemplar_left_out", 1, || "an exemplar without labels or time".to_owned());
+            context.outcome.warnings.add("exemplar_dropped", 1, || "an exemplar without labels or time".to_owned());
         } else if let Some(id) = series_of(value) {
             context.out.push_exemplar(id, series::Exemplar { labels, value, timestamp_ms });
         }
     }
 }
 
-fn labels(exemplar: &Exemplar, context: &Context<'_>) -> Vec<(String, String)> {
+fn labels(exemplar: &Exemplar, context: &Translator<'_>) -> Vec<(String, String)> {
     let mut labels = Vec::new();
     push_id("trace_id", &exemplar.trace_id, 16, &mut labels);
     push_id("span_id", &exemplar.span_id, 8, &mut labels);

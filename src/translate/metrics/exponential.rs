@@ -1,14 +1,14 @@
 //! Exponential histograms: native histograms, or classic series for workspaces without them.
 
-use super::context::{Context, Family, Times};
-use super::histogram::{self, Classic, Names};
-use super::labels::{BaseLabels, Own};
+use super::context::{MetricFamily, PointTimes, Translator};
+use super::histogram::{self, ClassicHistogram, HistogramSeries};
+use super::labels::{BaseLabels, ReservedLabel};
 use super::native::{self, MAX_SCHEMA, MIN_SCHEMA};
 use super::{exemplars, options};
 use crate::model::otlp::{ExponentialHistogramDataPoint, NO_RECORDED_VALUE};
-use crate::model::series::{NativeHistogram, Pushed, Run, STALE_NAN};
+use crate::model::series::{InsertOutcome, LabelRun, NativeHistogram, STALE_NAN};
 
-const NATIVE: Own = Own { label: "" };
+const NATIVE: ReservedLabel = ReservedLabel { label: "" };
 
 /// The zero bucket of a point that says nothing of its width (collector-contrib, `defaultZeroThreshold`).
 const ZERO_THRESHOLD: f64 = 1e-128;
@@ -21,16 +21,17 @@ const CLASSIC_BUCKETS: usize = 80;
 
 pub(super) fn write(
     points: &[ExponentialHistogramDataPoint],
-    family: &Family,
+    family: &MetricFamily,
     base: &BaseLabels<'_>,
-    context: &mut Context<'_>,
+    context: &mut Translator<'_>,
 ) {
     let native_name = family.label("", context.out);
-    let classic = (context.options.exponential == options::ExponentialAs::Classic).then(|| Names::new(family, context));
+    let classic = (context.options.exponential == options::ExponentialHistogramFormat::Classic)
+        .then(|| HistogramSeries::new(family, context));
     for point in points {
         let start_nanos = point.start_time_unix_nano;
-        let Some(times) = context.receive(point.time_unix_nano, start_nanos, family) else { continue };
-        let own = if classic.is_some() { histogram::OWN } else { NATIVE };
+        let Some(times) = context.accept_point(point.time_unix_nano, start_nanos, family) else { continue };
+        let own = if classic.is_some() { histogram::RESERVED } else { NATIVE };
         let written = match &classic {
             None => native_histogram(point, times, family, context).and_then(|histogram| {
                 labelled(point, base, (family, own), context)?;
@@ -44,37 +45,37 @@ pub(super) fn write(
         match written {
             Ok(pushed) => {
                 context.write_created(times, family);
-                context.count_written(pushed, family);
+                context.record_written(pushed, family);
             }
-            Err(Fault::Named(reason)) => context.refuse(reason, family),
-            Err(Fault::Counted) => {}
+            Err(PointError::Reason(reason)) => context.reject(reason, family),
+            Err(PointError::AlreadyCounted) => {}
         }
     }
 }
 
 /// Why a point is not written.
-enum Fault {
+enum PointError {
     /// For this reason.
-    Named(&'static str),
+    Reason(&'static str),
     /// It is counted as refused already.
-    Counted,
+    AlreadyCounted,
 }
 
 fn labelled(
     point: &ExponentialHistogramDataPoint,
     base: &BaseLabels<'_>,
-    (family, own): (&Family, Own),
-    context: &mut Context<'_>,
-) -> Result<(), Fault> {
-    if context.label(&point.attributes, base, family, own) { Ok(()) } else { Err(Fault::Counted) }
+    (family, own): (&MetricFamily, ReservedLabel),
+    context: &mut Translator<'_>,
+) -> Result<(), PointError> {
+    if context.label(&point.attributes, base, family, own) { Ok(()) } else { Err(PointError::AlreadyCounted) }
 }
 
 fn push_native(
     point: &ExponentialHistogramDataPoint,
     histogram: NativeHistogram,
-    name: Run,
-    context: &mut Context<'_>,
-) -> Pushed {
+    name: LabelRun,
+    context: &mut Translator<'_>,
+) -> InsertOutcome {
     let id = context.point.series(name, context.out);
     let pushed = context.out.push_histogram(id, histogram);
     exemplars::write(&point.exemplars, |_| Some(id), context);
@@ -83,10 +84,10 @@ fn push_native(
 
 fn native_histogram(
     point: &ExponentialHistogramDataPoint,
-    times: Times,
-    family: &Family,
-    context: &mut Context<'_>,
-) -> Result<NativeHistogram, Fault> {
+    times: PointTimes,
+    family: &MetricFamily,
+    context: &mut Translator<'_>,
+) -> Result<NativeHistogram, PointError> {
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
     let zero_threshold = if point.zero_threshold > 0.0 { point.zero_threshold } else { ZERO_THRESHOLD };
     let empty = NativeHistogram {
@@ -101,11 +102,11 @@ fn native_histogram(
         return Ok(NativeHistogram { sum: f64::from_bits(STALE_NAN), ..empty });
     }
     if point.scale < MIN_SCHEMA {
-        return Err(Fault::Named("scale_too_low"));
+        return Err(PointError::Reason("scale_too_low"));
     }
     let shift = u32::try_from(point.scale - MAX_SCHEMA).unwrap_or(0);
-    let too_large = Fault::Named("histogram_too_large");
-    let sides = |buckets| native::merged(buckets, shift).and_then(|side| Some((native::total(&side)?, side)));
+    let too_large = PointError::Reason("histogram_too_large");
+    let sides = |buckets| native::merge_labels(buckets, shift).and_then(|side| Some((native::total(&side)?, side)));
     let (Some((positive_count, positive)), Some((negative_count, negative))) =
         (sides(point.positive.as_ref()), sides(point.negative.as_ref()))
     else {
@@ -131,12 +132,12 @@ fn count(
     point: &ExponentialHistogramDataPoint,
     sum: f64,
     in_buckets: u64,
-    (family, context): (&Family, &mut Context<'_>),
+    (family, context): (&MetricFamily, &mut Translator<'_>),
 ) -> u64 {
     if point.count == in_buckets || (sum.is_nan() && point.count > in_buckets) {
         return point.count;
     }
-    context.outcome.notes.add("histogram_count_corrected", 1, || {
+    context.outcome.warnings.add("histogram_count_corrected", 1, || {
         format!("{} says {} observations while its buckets hold {in_buckets}", family.name, point.count)
     });
     in_buckets
@@ -148,13 +149,13 @@ struct ClassicBuckets {
     counts: Vec<u64>,
 }
 
-fn classic_buckets(point: &ExponentialHistogramDataPoint) -> Result<ClassicBuckets, Fault> {
-    let too_large = || Fault::Named("histogram_too_large");
+fn classic_buckets(point: &ExponentialHistogramDataPoint) -> Result<ClassicBuckets, PointError> {
+    let too_large = || PointError::Reason("histogram_too_large");
     let mut scale = point.scale.min(CLASSIC_SCALE);
     let (positive, negative) = loop {
         let shift = u32::try_from(i64::from(point.scale) - i64::from(scale)).unwrap_or(u32::MAX);
-        let positive = native::merged(point.positive.as_ref(), shift).ok_or_else(too_large)?;
-        let negative = native::merged(point.negative.as_ref(), shift).ok_or_else(too_large)?;
+        let positive = native::merge_labels(point.positive.as_ref(), shift).ok_or_else(too_large)?;
+        let negative = native::merge_labels(point.negative.as_ref(), shift).ok_or_else(too_large)?;
         if positive.len().max(negative.len()) <= CLASSIC_BUCKETS {
             break (positive, negative);
         }
@@ -204,12 +205,12 @@ fn power(index: i64, scale: i32) -> f64 {
 
 fn push_classic(
     point: &ExponentialHistogramDataPoint,
-    times: Times,
+    times: PointTimes,
     buckets: &ClassicBuckets,
-    (names, context): (&Names, &mut Context<'_>),
-) -> Pushed {
+    (names, context): (&HistogramSeries, &mut Translator<'_>),
+) -> InsertOutcome {
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
-    let classic = Classic {
+    let classic = ClassicHistogram {
         times,
         is_stale,
         sum: point.sum.or(is_stale.then_some(0.0)),

@@ -1,33 +1,33 @@
 //! Histograms with explicit bounds: `_sum`, `_count`, and a running count for each bound.
 
-use super::context::{Context, Family, Times, value_or_stale};
+use super::context::{MetricFamily, PointTimes, Translator, value_or_stale};
 use super::exemplars;
-use super::labels::{BaseLabels, Own};
+use super::labels::{BaseLabels, ReservedLabel};
 use crate::model::otlp::{Exemplar, HistogramDataPoint, NO_RECORDED_VALUE};
-use crate::model::series::{Pushed, Run, SeriesBatch, SeriesId, encode_label};
+use crate::model::series::{InsertOutcome, LabelRun, SeriesBatch, SeriesId, encode_label};
 use crate::translate::attributes::write_decimal;
 
-pub(super) const OWN: Own = Own { label: "le" };
+pub(super) const RESERVED: ReservedLabel = ReservedLabel { label: "le" };
 
 /// The label `le` of each bound, kept from one point to the next: most have the same bounds.
 #[derive(Debug, Default)]
 pub(super) struct BoundLabels {
     bounds: Vec<f64>,
-    labels: Vec<Run>,
+    labels: Vec<LabelRun>,
     /// `le="+Inf"`
-    infinity: Option<Run>,
+    infinity: Option<LabelRun>,
 }
 
 /// The names of a histogram's series.
-pub(super) struct Names {
-    pub(super) sum: Run,
-    pub(super) count: Run,
-    pub(super) bucket: Run,
+pub(super) struct HistogramSeries {
+    pub(super) sum: LabelRun,
+    pub(super) count: LabelRun,
+    pub(super) bucket: LabelRun,
 }
 
 /// A histogram in the form that classic series need.
-pub(super) struct Classic<'a> {
-    pub(super) times: Times,
+pub(super) struct ClassicHistogram<'a> {
+    pub(super) times: PointTimes,
     pub(super) is_stale: bool,
     pub(super) sum: Option<f64>,
     pub(super) count: u64,
@@ -39,7 +39,7 @@ pub(super) struct Classic<'a> {
 
 impl BoundLabels {
     /// Makes these the bounds. Gives back the label of the bucket above them.
-    fn set(&mut self, bounds: &[f64], out: &mut SeriesBatch) -> Run {
+    fn set(&mut self, bounds: &[f64], out: &mut SeriesBatch) -> LabelRun {
         let is_same = |(left, right): (&f64, &f64)| left.to_bits() == right.to_bits();
         if let Some(infinity) = self.infinity
             && self.bounds.len() == bounds.len()
@@ -52,8 +52,8 @@ impl BoundLabels {
             text.clear();
             label.clear();
             write(&mut text);
-            encode_label(&mut label, OWN.label, &text);
-            out.run(&label)
+            encode_label(&mut label, RESERVED.label, &text);
+            out.add_label_run(&label)
         };
         self.bounds = bounds.to_vec();
         self.labels = bounds.iter().map(|&bound| le(&|text| write_decimal(bound, text))).collect();
@@ -61,15 +61,20 @@ impl BoundLabels {
     }
 }
 
-impl Names {
-    pub(super) fn new(family: &Family, context: &mut Context<'_>) -> Self {
+impl HistogramSeries {
+    pub(super) fn new(family: &MetricFamily, context: &mut Translator<'_>) -> Self {
         let mut name = |suffix| family.label(suffix, context.out);
-        Names { sum: name("_sum"), count: name("_count"), bucket: name("_bucket") }
+        HistogramSeries { sum: name("_sum"), count: name("_count"), bucket: name("_bucket") }
     }
 }
 
-pub(super) fn write(points: &[HistogramDataPoint], family: &Family, base: &BaseLabels<'_>, context: &mut Context<'_>) {
-    let names = Names::new(family, context);
+pub(super) fn write(
+    points: &[HistogramDataPoint],
+    family: &MetricFamily,
+    base: &BaseLabels<'_>,
+    context: &mut Translator<'_>,
+) {
+    let names = HistogramSeries::new(family, context);
     for point in points {
         write_point(point, &names, family, base, context);
     }
@@ -77,22 +82,22 @@ pub(super) fn write(points: &[HistogramDataPoint], family: &Family, base: &BaseL
 
 fn write_point(
     point: &HistogramDataPoint,
-    names: &Names,
-    family: &Family,
+    names: &HistogramSeries,
+    family: &MetricFamily,
     base: &BaseLabels<'_>,
-    context: &mut Context<'_>,
+    context: &mut Translator<'_>,
 ) {
-    let Some(times) = context.receive(point.time_unix_nano, point.start_time_unix_nano, family) else { return };
+    let Some(times) = context.accept_point(point.time_unix_nano, point.start_time_unix_nano, family) else { return };
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
-    if let Some(reason) = fault(point)
+    if let Some(reason) = bucket_error(point)
         && !context.is_adot()
     {
-        return context.refuse(reason, family);
+        return context.reject(reason, family);
     }
-    if !context.label(&point.attributes, base, family, OWN) {
+    if !context.label(&point.attributes, base, family, RESERVED) {
         return;
     }
-    let classic = Classic {
+    let classic = ClassicHistogram {
         times,
         is_stale,
         // An ended series has no sum to tell of, but `_sum` has to end with the others.
@@ -104,11 +109,11 @@ fn write_point(
     };
     let pushed = write_classic(&classic, names, context);
     context.write_created(times, family);
-    context.count_written(pushed, family);
+    context.record_written(pushed, family);
 }
 
 /// What makes the buckets of a point meaningless.
-fn fault(point: &HistogramDataPoint) -> Option<&'static str> {
+fn bucket_error(point: &HistogramDataPoint) -> Option<&'static str> {
     let (bounds, counts) = (&point.explicit_bounds, &point.bucket_counts);
     if bounds.iter().any(|bound| bound.is_nan()) {
         return Some("nan_bounds");
@@ -122,8 +127,12 @@ fn fault(point: &HistogramDataPoint) -> Option<&'static str> {
 }
 
 /// Writes the classic series of a histogram whose labels stand in [`Context::point`].
-pub(super) fn write_classic(histogram: &Classic<'_>, names: &Names, context: &mut Context<'_>) -> Pushed {
-    let Context { out, point: labels, bounds, .. } = context;
+pub(super) fn write_classic(
+    histogram: &ClassicHistogram<'_>,
+    names: &HistogramSeries,
+    context: &mut Translator<'_>,
+) -> InsertOutcome {
+    let Translator { out, point: labels, bounds, .. } = context;
     let times = histogram.times;
     let value = |value| times.sample(value_or_stale(value, histogram.is_stale));
     if let Some(sum) = histogram.sum {

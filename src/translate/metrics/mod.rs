@@ -31,9 +31,9 @@ mod resource;
 mod summary;
 mod target_info;
 
-pub use options::{Delta, ExponentialAs, Options, Outcome, Sender};
+pub use options::{ClientIdentity, DeltaPolicy, ExponentialHistogramFormat, Options, TranslationResult};
 
-use self::context::Context;
+use self::context::Translator;
 use self::labels::BaseLabels;
 use self::resource::ResourceLabels;
 use crate::model::otlp::{ExportMetricsServiceRequest, Metric, ResourceMetrics, metric::Data, text};
@@ -43,18 +43,18 @@ use crate::model::series::SeriesBatch;
 pub fn series(
     request: &ExportMetricsServiceRequest,
     options: &Options,
-    sender: &Sender,
+    sender: &ClientIdentity,
     now_ms: i64,
     out: &mut SeriesBatch,
-) -> Outcome {
-    let mut context = Context::new(options, now_ms, out);
+) -> TranslationResult {
+    let mut context = Translator::new(options, now_ms, out);
     for resource_metrics in &request.resource_metrics {
         write_resource(resource_metrics, sender, &mut context);
     }
     context.outcome
 }
 
-fn write_resource(resource_metrics: &ResourceMetrics, sender: &Sender, context: &mut Context<'_>) {
+fn write_resource(resource_metrics: &ResourceMetrics, sender: &ClientIdentity, context: &mut Translator<'_>) {
     let attributes = resource_metrics.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
     let resource = ResourceLabels::new(attributes, sender, context);
     context.newest_nanos = 0;
@@ -67,9 +67,9 @@ fn write_resource(resource_metrics: &ResourceMetrics, sender: &Sender, context: 
     target_info::write(attributes, &resource, context);
 }
 
-fn write_metric(metric: &Metric, base: &BaseLabels<'_>, context: &mut Context<'_>) {
+fn write_metric(metric: &Metric, base: &BaseLabels<'_>, context: &mut Translator<'_>) {
     let Some(data) = &metric.data else { return };
-    if names::refused_whole(metric, data, context) {
+    if names::reject_metric(metric, data, context) {
         return;
     }
     let name = text(&metric.name);

@@ -1,19 +1,19 @@
 //! Metrics as families: which are refused, what they are called, and what is known of them.
 
-use super::context::{Context, Family};
-use super::options::Delta;
+use super::context::{MetricFamily, Translator};
+use super::options::DeltaPolicy;
 use crate::model::otlp::{Metric, Temporality, metric::Data, text};
 use crate::model::series::{Metadata, MetadataKind};
-use crate::translate::names::{self, NameError, Shape};
+use crate::translate::names::{self, MetricKind, NameError};
 
 /// Bytes of a name, HELP and UNIT each (AMP quota "Metadata length"; Cortex, `-validation.max-metadata-length`).
 const MAX_METADATA_SIZE: usize = 1024;
 
 /// Counts the points of a metric that cannot be written at all.
-pub(super) fn refused_whole(metric: &Metric, data: &Data, context: &mut Context<'_>) -> bool {
+pub(super) fn reject_metric(metric: &Metric, data: &Data, context: &mut Translator<'_>) -> bool {
     match temporality(data) {
-        Some(Temporality::Delta) if context.options.delta == Delta::Refuse => {
-            context.refuse_all(point_times(data), "delta_temporality", || {
+        Some(Temporality::Delta) if context.options.delta == DeltaPolicy::Reject => {
+            context.reject_all(point_times(data), "delta_temporality", || {
                 format!(
                     "set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative in the application: metric {} is \
                      a delta",
@@ -23,7 +23,7 @@ pub(super) fn refused_whole(metric: &Metric, data: &Data, context: &mut Context<
             true
         }
         Some(Temporality::Unspecified) => {
-            context.refuse_all(point_times(data), "unspecified_temporality", || {
+            context.reject_all(point_times(data), "unspecified_temporality", || {
                 format!("metric {} says neither cumulative nor delta", text(&metric.name))
             });
             true
@@ -33,16 +33,16 @@ pub(super) fn refused_whole(metric: &Metric, data: &Data, context: &mut Context<
 }
 
 /// The metric's family; counts its points as refused when it can have no name.
-pub(super) fn family(metric: &Metric, name: &str, data: &Data, context: &mut Context<'_>) -> Option<Family> {
+pub(super) fn family(metric: &Metric, name: &str, data: &Data, context: &mut Translator<'_>) -> Option<MetricFamily> {
     let is_counter = matches!(data, Data::Sum(sum) if sum.is_monotonic);
     let shape = match data {
-        Data::Gauge(_) => Shape::Gauge,
-        _ if is_counter => Shape::Counter,
-        _ => Shape::Other,
+        Data::Gauge(_) => MetricKind::Gauge,
+        _ if is_counter => MetricKind::Counter,
+        _ => MetricKind::Other,
     };
     let is_delta = temporality(data) == Some(Temporality::Delta);
     match names::metric(name, &text(&metric.unit), shape, &context.options.naming) {
-        Ok(name) => Some(Family {
+        Ok(name) => Some(MetricFamily {
             name,
             is_delta,
             is_cumulative: !is_delta && (is_counter || !matches!(data, Data::Gauge(_) | Data::Sum(_))),
@@ -53,14 +53,14 @@ pub(super) fn family(metric: &Metric, name: &str, data: &Data, context: &mut Con
                 NameError::Empty => "empty_name",
                 NameError::Utf8 => "utf8_name",
             };
-            context.refuse_all(point_times(data), reason, || format!("metric {name:?}"));
+            context.reject_all(point_times(data), reason, || format!("metric {name:?}"));
             None
         }
     }
 }
 
 /// Adds HELP, TYPE and UNIT of the metric to the batch, when they are wanted.
-pub(super) fn describe(metric: &Metric, data: &Data, family: &Family, context: &mut Context<'_>) {
+pub(super) fn describe(metric: &Metric, data: &Data, family: &MetricFamily, context: &mut Translator<'_>) {
     if !context.options.metadata || family.name.len() > MAX_METADATA_SIZE {
         return;
     }
@@ -69,7 +69,7 @@ pub(super) fn describe(metric: &Metric, data: &Data, family: &Family, context: &
         let cut = help.floor_char_boundary(MAX_METADATA_SIZE);
         help.to_mut().truncate(cut);
     }
-    context.out.describe(Metadata {
+    context.out.add_metadata(Metadata {
         family: family.name.clone(),
         kind: kind(metric, data, family),
         help: help.into_owned(),
@@ -77,7 +77,7 @@ pub(super) fn describe(metric: &Metric, data: &Data, family: &Family, context: &
     });
 }
 
-fn kind(metric: &Metric, data: &Data, family: &Family) -> MetadataKind {
+fn kind(metric: &Metric, data: &Data, family: &MetricFamily) -> MetadataKind {
     let said = metric.metadata.iter().find(|entry| entry.key.as_ref() == b"prometheus.type");
     let mut said_type = String::new();
     super::super::attributes::write_value(said.and_then(|entry| entry.value.as_ref()), &mut said_type);

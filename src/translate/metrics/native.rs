@@ -16,7 +16,7 @@ const MAX_GAP: i64 = 2;
 
 /// Non-empty buckets by OTLP index, lowest first, after `shift` halvings of the resolution. `None` when counts or indexes
 /// do not fit remote write's integers.
-pub(super) fn merged(buckets: Option<&Buckets>, shift: u32) -> Option<Vec<(i64, i64)>> {
+pub(super) fn merge_labels(buckets: Option<&Buckets>, shift: u32) -> Option<Vec<(i64, i64)>> {
     let Some(buckets) = buckets else { return Some(Vec::new()) };
     let mut merged: Vec<(i64, i64)> = Vec::new();
     for (position, &count) in buckets.bucket_counts.iter().enumerate().filter(|&(_, &count)| count > 0) {
@@ -66,7 +66,7 @@ mod tests {
 
     fn native(offset: i32, counts: &[u64], shift: u32) -> (Vec<(i32, u32)>, Vec<i64>) {
         let buckets = Buckets { offset, bucket_counts: counts.to_vec() };
-        let sparse = sparse(&merged(Some(&buckets), shift).expect("fits")).expect("fits");
+        let sparse = sparse(&merge_labels(Some(&buckets), shift).expect("fits")).expect("fits");
         (sparse.spans, sparse.deltas)
     }
 
@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn counts_and_indexes_that_do_not_fit_are_no_buckets() {
         let buckets = |offset, counts: &[u64]| Buckets { offset, bucket_counts: counts.to_vec() };
-        assert_eq!(merged(Some(&buckets(0, &[u64::MAX])), 0), None);
-        let far = merged(Some(&buckets(i32::MAX, &[1])), 0).expect("fits an i64");
+        assert_eq!(merge_labels(Some(&buckets(0, &[u64::MAX])), 0), None);
+        let far = merge_labels(Some(&buckets(i32::MAX, &[1])), 0).expect("fits an i64");
         assert_eq!(sparse(&far), None);
     }
 }

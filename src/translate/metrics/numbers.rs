@@ -1,32 +1,43 @@
 //! Gauges and sums: one sample a point.
 
-use super::context::{Context, Family, value_or_stale};
+use super::context::{MetricFamily, Translator, value_or_stale};
 use super::exemplars;
-use super::labels::{BaseLabels, Own};
+use super::labels::{BaseLabels, ReservedLabel};
 use crate::model::otlp::{NO_RECORDED_VALUE, NumberDataPoint, number_data_point::Value};
-use crate::model::series::Run;
+use crate::model::series::LabelRun;
 
-const OWN: Own = Own { label: "" };
+const RESERVED: ReservedLabel = ReservedLabel { label: "" };
 
-pub(super) fn write(points: &[NumberDataPoint], family: &Family, base: &BaseLabels<'_>, context: &mut Context<'_>) {
+pub(super) fn write(
+    points: &[NumberDataPoint],
+    family: &MetricFamily,
+    base: &BaseLabels<'_>,
+    context: &mut Translator<'_>,
+) {
     let name = family.label("", context.out);
     for point in points {
         write_point(point, name, family, base, context);
     }
 }
 
-fn write_point(point: &NumberDataPoint, name: Run, family: &Family, base: &BaseLabels<'_>, context: &mut Context<'_>) {
+fn write_point(
+    point: &NumberDataPoint,
+    name: LabelRun,
+    family: &MetricFamily,
+    base: &BaseLabels<'_>,
+    context: &mut Translator<'_>,
+) {
     let start_nanos = if family.is_cumulative { point.start_time_unix_nano } else { 0 };
-    let Some(times) = context.receive(point.time_unix_nano, start_nanos, family) else { return };
+    let Some(times) = context.accept_point(point.time_unix_nano, start_nanos, family) else { return };
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
     let value = match point.value {
         Some(Value::Double(value)) => value,
         // Prometheus has no integers; above 2^53 the nearest double stands.
         Some(Value::Int(value)) => value as f64,
         None if is_stale || context.is_adot() => 0.0,
-        None => return context.refuse("no_value", family),
+        None => return context.reject("no_value", family),
     };
-    if !context.label(&point.attributes, base, family, OWN) {
+    if !context.label(&point.attributes, base, family, RESERVED) {
         return;
     }
     let id = context.point.series(name, context.out);
@@ -36,5 +47,5 @@ fn write_point(point: &NumberDataPoint, name: Run, family: &Family, base: &BaseL
         exemplars::write(&point.exemplars, |_| Some(id), context);
     }
     context.write_created(times, family);
-    context.count_written(pushed, family);
+    context.record_written(pushed, family);
 }

@@ -1,6 +1,6 @@
 //! What the translation is told, and what it tells.
 
-use crate::model::refusal::Refusals;
+use crate::model::rejection::Rejections;
 use crate::translate::names::Naming;
 
 /// One hour: AMP discards older samples (AMP user guide, "Out-of-order samples", maximum sample age).
@@ -28,15 +28,15 @@ pub struct Options {
     /// A `_created` series (seconds since the epoch, as OpenMetrics has it) beside counters, histograms and summaries
     /// that tell when they began.
     pub created: bool,
-    pub delta: Delta,
-    pub exponential: ExponentialAs,
+    pub delta: DeltaPolicy,
+    pub exponential: ExponentialHistogramFormat,
     /// Older points are refused as `too_old`. `None` lets all pass.
     pub max_age_ms: Option<i64>,
-    /// Points further ahead of now are refused as `too_far_ahead`. `None` lets all pass.
+    /// Points further ahead of now are refused as `too_far_in_future`. `None` lets all pass.
     pub max_ahead_ms: Option<i64>,
     /// Whether [`relabel`](crate::translate::relabel) follows: then it is the one to judge labels that break a limit,
     /// since its rules may mend them.
-    pub relabelled: bool,
+    pub is_relabelled_later: bool,
 }
 
 impl Default for Options {
@@ -50,11 +50,11 @@ impl Default for Options {
             external_labels: Vec::new(),
             metadata: true,
             created: false,
-            delta: Delta::default(),
-            exponential: ExponentialAs::default(),
+            delta: DeltaPolicy::default(),
+            exponential: ExponentialHistogramFormat::default(),
             max_age_ms: Some(MAX_AGE_MS),
             max_ahead_ms: Some(MAX_AHEAD_MS),
-            relabelled: false,
+            is_relabelled_later: false,
         }
     }
 }
@@ -62,16 +62,16 @@ impl Default for Options {
 /// What becomes of metrics with delta temporality: Prometheus counts from the start, and a function without memory cannot
 /// add them up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delta {
+pub enum DeltaPolicy {
     #[default]
-    Refuse,
+    Reject,
     /// The raw deltas, with the label `otel_metric_temporality="delta"`, to be added up by `sum_over_time`.
-    AsIs,
+    Keep,
 }
 
 /// What exponential histograms become.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ExponentialAs {
+pub enum ExponentialHistogramFormat {
     #[default]
     Native,
     /// `_bucket`, `_sum` and `_count`, for workspaces without native histograms.
@@ -80,19 +80,19 @@ pub enum ExponentialAs {
 
 /// What a request tells of who sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sender {
+pub struct ClientIdentity {
     /// Something stable that no other sender has: a task's id, or a digest of address and user agent.
     pub instance: Option<String>,
 }
 
 /// What became of a request's data points.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct TranslationResult {
     /// Data points in the request.
     pub received: u64,
     /// Data points of which series were written.
     pub written: u64,
-    pub refused: Refusals,
+    pub rejected: Rejections,
     /// What was changed or left away of points that were written: labels without a name, exemplars, corrected counts.
-    pub notes: Refusals,
+    pub warnings: Rejections,
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::context::Context;
-use super::options::{Options, Sender};
+use super::context::Translator;
+use super::options::{ClientIdentity, Options};
 use crate::model::otlp::KeyValue;
 use crate::translate::attributes::write_value;
 
@@ -25,7 +25,7 @@ pub(super) struct ResourceLabels<'a> {
 }
 
 impl<'a> ResourceLabels<'a> {
-    pub(super) fn new(attributes: &'a [KeyValue], sender: &'a Sender, context: &Context<'_>) -> Self {
+    pub(super) fn new(attributes: &'a [KeyValue], sender: &'a ClientIdentity, context: &Translator<'_>) -> Self {
         let options = context.options;
         let instance = value_of(attributes, b"service.instance.id").filter(|value| !value.is_empty());
         let is_known = instance.is_some() || (options.resource_labels && has_task_identity(attributes));
@@ -53,7 +53,7 @@ fn converted<'a>(attributes: &'a [KeyValue], options: &Options) -> BTreeMap<&'a 
             converted.insert(attribute.key.as_ref(), value);
         }
     }
-    if options.naming.compat == crate::translate::Compat::Best {
+    if options.naming.compat == crate::translate::Compat::Corrected {
         // Nothing is no reason to take a point's attribute away.
         converted.retain(|_, value| !value.is_empty());
     }

@@ -1,22 +1,27 @@
 //! Summaries: `_sum`, `_count`, and a sample for each quantile.
 
-use super::context::{Context, Family, value_or_stale};
-use super::labels::{BaseLabels, Own};
+use super::context::{MetricFamily, Translator, value_or_stale};
+use super::labels::{BaseLabels, ReservedLabel};
 use crate::model::otlp::{NO_RECORDED_VALUE, SummaryDataPoint};
-use crate::model::series::{Run, encode_label};
+use crate::model::series::{LabelRun, encode_label};
 use crate::translate::attributes::write_decimal;
 
-const OWN: Own = Own { label: "quantile" };
+const RESERVED: ReservedLabel = ReservedLabel { label: "quantile" };
 
-struct Names {
-    sum: Run,
-    count: Run,
-    quantile: Run,
+struct SummarySeries {
+    sum: LabelRun,
+    count: LabelRun,
+    quantile: LabelRun,
 }
 
-pub(super) fn write(points: &[SummaryDataPoint], family: &Family, base: &BaseLabels<'_>, context: &mut Context<'_>) {
+pub(super) fn write(
+    points: &[SummaryDataPoint],
+    family: &MetricFamily,
+    base: &BaseLabels<'_>,
+    context: &mut Translator<'_>,
+) {
     let mut name = |suffix| family.label(suffix, context.out);
-    let names = Names { sum: name("_sum"), count: name("_count"), quantile: name("") };
+    let names = SummarySeries { sum: name("_sum"), count: name("_count"), quantile: name("") };
     for point in points {
         write_point(point, &names, family, base, context);
     }
@@ -24,13 +29,13 @@ pub(super) fn write(points: &[SummaryDataPoint], family: &Family, base: &BaseLab
 
 fn write_point(
     point: &SummaryDataPoint,
-    names: &Names,
-    family: &Family,
+    names: &SummarySeries,
+    family: &MetricFamily,
     base: &BaseLabels<'_>,
-    context: &mut Context<'_>,
+    context: &mut Translator<'_>,
 ) {
-    let Some(times) = context.receive(point.time_unix_nano, point.start_time_unix_nano, family) else { return };
-    if !context.label(&point.attributes, base, family, OWN) {
+    let Some(times) = context.accept_point(point.time_unix_nano, point.start_time_unix_nano, family) else { return };
+    if !context.label(&point.attributes, base, family, RESERVED) {
         return;
     }
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
@@ -43,11 +48,11 @@ fn write_point(
         text.clear();
         label.clear();
         write_decimal(quantile.quantile, &mut text);
-        encode_label(&mut label, OWN.label, &text);
-        let label = context.out.run(&label);
+        encode_label(&mut label, RESERVED.label, &text);
+        let label = context.out.add_label_run(&label);
         let id = context.point.series_with(names.quantile, label, context.out);
         context.out.push_sample(id, times.sample(value_or_stale(quantile.value, is_stale)));
     }
     context.write_created(times, family);
-    context.count_written(pushed, family);
+    context.record_written(pushed, family);
 }

@@ -1,6 +1,6 @@
 //! `target_info`: what is known of a resource, once for each, to be joined with its series by `job` and `instance`.
 
-use super::context::{Context, millis};
+use super::context::{Translator, millis};
 use super::resource::{IDENTIFYING, ResourceLabels};
 use crate::model::otlp::{KeyValue, text};
 use crate::model::series::Labels;
@@ -9,7 +9,7 @@ use crate::translate::names;
 
 /// Writes 1 at the newest time of the resource's points. A resource that only says who it is needs none; one that does not
 /// say it could not be joined.
-pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, context: &mut Context<'_>) {
+pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, context: &mut Translator<'_>) {
     let instance = resource.instance.as_deref().or(resource.sender_instance);
     let says_more = attributes.iter().any(|attribute| !IDENTIFYING.contains(&attribute.key.as_ref()));
     let is_known = resource.job.is_some() || instance.is_some();
@@ -34,7 +34,7 @@ pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, cont
 
 /// The attributes that do not identify, by raw key; values of one label are joined. An attribute without a name costs
 /// itself; the exporter drops all of `target_info` for it.
-fn described(attributes: &[KeyValue], context: &mut Context<'_>) -> Labels {
+fn described(attributes: &[KeyValue], context: &mut Translator<'_>) -> Labels {
     let mut sorted: Vec<&KeyValue> =
         attributes.iter().filter(|attribute| !IDENTIFYING.contains(&attribute.key.as_ref())).collect();
     sorted.sort_by(|left, right| left.key.cmp(&right.key));
@@ -50,8 +50,8 @@ fn described(attributes: &[KeyValue], context: &mut Context<'_>) -> Labels {
             Err(_) if value.is_empty() => {}
             Err(_) => context
                 .outcome
-                .notes
-                .add("nameless_label", 1, || format!("attribute {key:?} has no name that can be a label")),
+                .warnings
+                .add("invalid_label_name", 1, || format!("attribute {key:?} has no name that can be a label")),
         }
     }
     labels

@@ -11,7 +11,7 @@ use super::{NameError, Naming, is_legacy_label};
 /// Nothing but underscores is left, or the name is none that the backend takes.
 pub fn label<'a>(key: &'a str, naming: &Naming) -> Result<Cow<'a, str>, NameError> {
     if naming.strategy.is_utf8() {
-        return if is_blank(key) { Err(NameError::Empty) } else { naming.settle_label(Cow::Borrowed(key)) };
+        return if is_blank(key) { Err(NameError::Empty) } else { naming.check_label_name(Cow::Borrowed(key)) };
     }
     if is_plain(key) {
         return Ok(Cow::Borrowed(key));

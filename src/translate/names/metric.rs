@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::{NameError, Naming, Shape, Strategy, is_legacy_metric, units};
+use super::{MetricKind, NameError, Naming, Strategy, is_legacy_metric, units};
 use crate::translate::Compat;
 
 /// The name of a metric's family. Histograms and summaries append `_bucket`, `_sum` and `_count` to it.
 ///
 /// # Errors
 /// Nothing is left of the name, or it is none that the backend takes.
-pub fn metric(name: &str, unit: &str, shape: Shape, naming: &Naming) -> Result<String, NameError> {
+pub fn metric(name: &str, unit: &str, shape: MetricKind, naming: &Naming) -> Result<String, NameError> {
     let built = match naming.strategy {
         Strategy::UnderscoreEscapingWithSuffixes => with_suffixes(name, unit, shape, naming),
         Strategy::UnderscoreEscapingWithoutSuffixes => without_suffixes(name, &naming.namespace),
@@ -21,7 +21,7 @@ pub fn metric(name: &str, unit: &str, shape: Shape, naming: &Naming) -> Result<S
     }
     // A namespace goes into the name as it is, so that even an escaped name may need a look.
     if naming.strategy.is_utf8() || !is_legacy_metric(&built) {
-        return naming.settle_metric(Cow::Owned(built)).map(Cow::into_owned);
+        return naming.check_metric_name(Cow::Owned(built)).map(Cow::into_owned);
     }
     Ok(built)
 }
@@ -31,19 +31,19 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b':'
 }
 
-fn with_suffixes(name: &str, unit: &str, shape: Shape, naming: &Naming) -> String {
+fn with_suffixes(name: &str, unit: &str, shape: MetricKind, naming: &Naming) -> String {
     let mut tokens: Vec<&str> = name.split(|char: char| !char.is_ascii() || !is_token_byte(char as u8)).collect();
     tokens.retain(|token| !token.is_empty());
     let (main, per) = units::suffixes(unit);
     let main = if tokens.contains(&&*main) { "" } else { &*main };
     let per = per.strip_suffix('_').unwrap_or(&per);
     // A `per` of symbols only is `per_`: it says nothing.
-    let per = if per == "per" || says_already(&tokens, per, naming.compat) { "" } else { per };
+    let per = if per == "per" || has_unit_suffix(&tokens, per, naming.compat) { "" } else { per };
     let main = if per.is_empty() { main } else { main.strip_suffix('_').unwrap_or(main) };
     tokens.extend([main, per].into_iter().filter(|suffix| !suffix.is_empty()));
     match shape {
-        Shape::Counter => move_to_end(&mut tokens, "total"),
-        Shape::Gauge if unit == "1" => move_to_end(&mut tokens, "ratio"),
+        MetricKind::Counter => move_to_end(&mut tokens, "total"),
+        MetricKind::Gauge if unit == "1" => move_to_end(&mut tokens, "ratio"),
         _ => {}
     }
     if !naming.namespace.is_empty() {
@@ -55,7 +55,7 @@ fn with_suffixes(name: &str, unit: &str, shape: Shape, naming: &Naming) -> Strin
 
 /// Whether a name already ends with `per_second`, its words. otlptranslator compares the suffix with single words, never
 /// finds it, and writes `bytes_per_second_per_second`.
-fn says_already(tokens: &[&str], per: &str, compat: Compat) -> bool {
+fn has_unit_suffix(tokens: &[&str], per: &str, compat: Compat) -> bool {
     if compat == Compat::Adot || per.is_empty() {
         return false;
     }
@@ -89,7 +89,7 @@ fn raw(name: &str, namespace: &str) -> String {
 
 /// Suffixes on the name as it is. A word that the name ends with is not said twice; where otlptranslator cuts such a word
 /// together with whatever character precedes it (`subtotal` becomes `su_total`), only a separator is cut here.
-fn utf8_with_suffixes(name: &str, unit: &str, shape: Shape, naming: &Naming) -> String {
+fn utf8_with_suffixes(name: &str, unit: &str, shape: MetricKind, naming: &Naming) -> String {
     let mut built = raw(name, &naming.namespace);
     if built.is_empty() {
         return built;
@@ -103,8 +103,8 @@ fn utf8_with_suffixes(name: &str, unit: &str, shape: Shape, naming: &Naming) -> 
         append(&mut built, per);
     }
     match shape {
-        Shape::Counter => append(&mut built, "total"),
-        Shape::Gauge if unit == "1" => append(&mut built, "ratio"),
+        MetricKind::Counter => append(&mut built, "total"),
+        MetricKind::Gauge if unit == "1" => append(&mut built, "ratio"),
         _ => {}
     }
     built

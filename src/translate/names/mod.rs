@@ -33,14 +33,14 @@ pub enum Strategy {
 
 /// What becomes of names that only a UTF-8 strategy makes: AMP takes none of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Utf8Names {
+pub enum Utf8Policy {
     /// The point is refused with reason `utf8_name`.
     #[default]
-    Refuse,
+    Reject,
     /// The name is escaped reversibly: `U__http_2e_server` (Prometheus' escaping scheme `values`).
     Escape,
     /// The name goes out as it is, for backends that take it.
-    Send,
+    Allow,
 }
 
 /// How this deployment names things.
@@ -49,13 +49,13 @@ pub struct Naming {
     /// Put before every metric name; empty for none.
     pub namespace: String,
     pub strategy: Strategy,
-    pub utf8: Utf8Names,
+    pub utf8: Utf8Policy,
     pub compat: Compat,
 }
 
 /// What the suffix of a metric name depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum MetricKind {
     /// A monotonic sum: `_total`.
     Counter,
     /// `_ratio` when its unit is `1`.
@@ -80,20 +80,20 @@ impl Strategy {
 
 impl Naming {
     /// The policy for names of metrics that the UTF-8 strategies make.
-    fn settle_metric<'a>(&self, name: Cow<'a, str>) -> Result<Cow<'a, str>, NameError> {
-        if is_legacy_metric(&name) { Ok(name) } else { self.settle(name, escape) }
+    fn check_metric_name<'a>(&self, name: Cow<'a, str>) -> Result<Cow<'a, str>, NameError> {
+        if is_legacy_metric(&name) { Ok(name) } else { self.apply_utf8_policy(name, escape) }
     }
 
     /// The same for labels.
-    fn settle_label<'a>(&self, name: Cow<'a, str>) -> Result<Cow<'a, str>, NameError> {
-        if is_legacy_label(&name) { Ok(name) } else { self.settle(name, escape_label) }
+    fn check_label_name<'a>(&self, name: Cow<'a, str>) -> Result<Cow<'a, str>, NameError> {
+        if is_legacy_label(&name) { Ok(name) } else { self.apply_utf8_policy(name, escape_label) }
     }
 
-    fn settle<'a>(&self, name: Cow<'a, str>, escape: fn(&str) -> String) -> Result<Cow<'a, str>, NameError> {
+    fn apply_utf8_policy<'a>(&self, name: Cow<'a, str>, escape: fn(&str) -> String) -> Result<Cow<'a, str>, NameError> {
         match self.utf8 {
-            Utf8Names::Send => Ok(name),
-            Utf8Names::Escape => Ok(Cow::Owned(escape(&name))),
-            Utf8Names::Refuse => Err(NameError::Utf8),
+            Utf8Policy::Allow => Ok(name),
+            Utf8Policy::Escape => Ok(Cow::Owned(escape(&name))),
+            Utf8Policy::Reject => Err(NameError::Utf8),
         }
     }
 }

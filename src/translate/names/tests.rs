@@ -3,7 +3,7 @@
 use super::*;
 
 fn naming(strategy: Strategy, namespace: &str) -> Naming {
-    Naming { strategy, namespace: namespace.to_owned(), utf8: Utf8Names::Send, ..Naming::default() }
+    Naming { strategy, namespace: namespace.to_owned(), utf8: Utf8Policy::Allow, ..Naming::default() }
 }
 
 #[test]
@@ -13,23 +13,23 @@ fn each_strategy_names_metrics_its_way() {
         UnderscoreEscapingWithoutSuffixes as Bare,
     };
     for (strategy, namespace, name, unit, shape, expected) in [
-        (Full, "", "http.server.duration", "s", Shape::Other, "http_server_duration_seconds"),
-        (Full, "", "a.total.b", "1", Shape::Counter, "a_b_total"),
-        (Full, "", "cpu", "1", Shape::Gauge, "cpu_ratio"),
-        (Full, "", "cpu", "1", Shape::Other, "cpu"),
-        (Full, "", "5xx", "{request}/s", Shape::Gauge, "_5xx_per_second"),
-        (Full, "app", "5xx", "", Shape::Gauge, "app_5xx"),
-        (Full, "", "io.bytes_per_second", "By/s", Shape::Gauge, "io_bytes_per_second"),
-        (Full, "", "x", "°C", Shape::Gauge, "x_C"),
-        (Full, "", "x", "kBy", Shape::Gauge, "x_kBy"),
-        (Bare, "", "a.b__c", "s", Shape::Counter, "a_b__c"),
-        (Bare, "", "5xx", "s", Shape::Counter, "_5xx"),
-        (Bare, "app-1", "5xx", "s", Shape::Counter, "app_1_5xx"),
-        (Utf8, "", "http.server.duration", "s", Shape::Other, "http.server.duration_seconds"),
-        (Utf8, "", "requests.total", "", Shape::Counter, "requests_total"),
-        (Utf8, "", "subtotal", "", Shape::Counter, "subtotal_total"),
-        (Utf8, "ns", "größe", "1", Shape::Gauge, "ns_größe_ratio"),
-        (Raw, "", "http.server.duration", "s", Shape::Counter, "http.server.duration"),
+        (Full, "", "http.server.duration", "s", MetricKind::Other, "http_server_duration_seconds"),
+        (Full, "", "a.total.b", "1", MetricKind::Counter, "a_b_total"),
+        (Full, "", "cpu", "1", MetricKind::Gauge, "cpu_ratio"),
+        (Full, "", "cpu", "1", MetricKind::Other, "cpu"),
+        (Full, "", "5xx", "{request}/s", MetricKind::Gauge, "_5xx_per_second"),
+        (Full, "app", "5xx", "", MetricKind::Gauge, "app_5xx"),
+        (Full, "", "io.bytes_per_second", "By/s", MetricKind::Gauge, "io_bytes_per_second"),
+        (Full, "", "x", "°C", MetricKind::Gauge, "x_C"),
+        (Full, "", "x", "kBy", MetricKind::Gauge, "x_kBy"),
+        (Bare, "", "a.b__c", "s", MetricKind::Counter, "a_b__c"),
+        (Bare, "", "5xx", "s", MetricKind::Counter, "_5xx"),
+        (Bare, "app-1", "5xx", "s", MetricKind::Counter, "app_1_5xx"),
+        (Utf8, "", "http.server.duration", "s", MetricKind::Other, "http.server.duration_seconds"),
+        (Utf8, "", "requests.total", "", MetricKind::Counter, "requests_total"),
+        (Utf8, "", "subtotal", "", MetricKind::Counter, "subtotal_total"),
+        (Utf8, "ns", "größe", "1", MetricKind::Gauge, "ns_größe_ratio"),
+        (Raw, "", "http.server.duration", "s", MetricKind::Counter, "http.server.duration"),
     ] {
         let built = metric(name, unit, shape, &naming(strategy, namespace));
         assert_eq!(built.as_deref(), Ok(expected), "{strategy:?} {name} {unit}");
@@ -39,26 +39,26 @@ fn each_strategy_names_metrics_its_way() {
 #[test]
 fn a_metric_of_symbols_has_no_name() {
     for name in ["", "...", "日本", "__"] {
-        assert_eq!(metric(name, "", Shape::Gauge, &Naming::default()), Err(NameError::Empty), "{name}");
+        assert_eq!(metric(name, "", MetricKind::Gauge, &Naming::default()), Err(NameError::Empty), "{name}");
     }
 }
 
 #[test]
 fn adot_repeats_a_unit_that_the_name_says_already() {
     let adot = Naming { compat: Compat::Adot, ..Naming::default() };
-    let built = metric("io.bytes_per_second", "By/s", Shape::Gauge, &adot);
+    let built = metric("io.bytes_per_second", "By/s", MetricKind::Gauge, &adot);
     assert_eq!(built.as_deref(), Ok("io_bytes_per_second_per_second"));
 }
 
 #[test]
 fn utf8_names_are_refused_escaped_or_sent_as_configured() {
     for (utf8, expected) in [
-        (Utf8Names::Refuse, Err(NameError::Utf8)),
-        (Utf8Names::Escape, Ok("U__a_2e_b__c".to_owned())),
-        (Utf8Names::Send, Ok("a.b_c".to_owned())),
+        (Utf8Policy::Reject, Err(NameError::Utf8)),
+        (Utf8Policy::Escape, Ok("U__a_2e_b__c".to_owned())),
+        (Utf8Policy::Allow, Ok("a.b_c".to_owned())),
     ] {
         let naming = Naming { strategy: Strategy::NoTranslation, utf8, ..Naming::default() };
-        assert_eq!(metric("a.b_c", "", Shape::Gauge, &naming), expected);
+        assert_eq!(metric("a.b_c", "", MetricKind::Gauge, &naming), expected);
         assert_eq!(label("a.b_c", &naming).map(Cow::into_owned), expected);
         assert_eq!(label("a_b", &naming).as_deref(), Ok("a_b"));
     }
@@ -66,9 +66,9 @@ fn utf8_names_are_refused_escaped_or_sent_as_configured() {
 
 #[test]
 fn a_colon_may_stand_in_the_name_of_a_metric_and_not_of_a_label() {
-    let naming = Naming { strategy: Strategy::NoTranslation, utf8: Utf8Names::Escape, ..Naming::default() };
-    assert_eq!(metric("job:rate", "", Shape::Gauge, &naming).as_deref(), Ok("job:rate"));
-    assert_eq!(metric("job:é", "", Shape::Gauge, &naming).as_deref(), Ok("U__job:_e9_"));
+    let naming = Naming { strategy: Strategy::NoTranslation, utf8: Utf8Policy::Escape, ..Naming::default() };
+    assert_eq!(metric("job:rate", "", MetricKind::Gauge, &naming).as_deref(), Ok("job:rate"));
+    assert_eq!(metric("job:é", "", MetricKind::Gauge, &naming).as_deref(), Ok("U__job:_e9_"));
     assert_eq!(label("job:rate", &naming).as_deref(), Ok("U__job_3a_rate"));
 }
 

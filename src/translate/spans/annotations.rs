@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::json::Json;
-use super::key::{Attributes, Key, Keys};
-use super::resource::Entries;
+use super::json::JsonWriter;
+use super::key::{Attributes, Key, KeySet};
+use super::resource::ResourceEntries;
 use super::{Indexed, Options, sql, value};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::text;
@@ -16,26 +16,26 @@ const LONGEST_VALUE: usize = 1000;
 const LONGEST_KEY: usize = 500;
 
 /// Which attributes become annotations.
-pub(super) struct Indexing<'a> {
+pub(super) struct AnnotationSelector<'a> {
     indexed: &'a Indexed,
     /// Keys that the span itself lists in `aws.xray.annotations`.
     named_by_span: Vec<Cow<'a, str>>,
     pub(super) compat: Compat,
 }
 
-impl<'a> Indexing<'a> {
-    pub(super) fn of_options(options: &'a Options) -> Self {
-        Indexing { indexed: &options.indexed, named_by_span: Vec::new(), compat: options.compat }
+impl<'a> AnnotationSelector<'a> {
+    pub(super) fn for_resource(options: &'a Options) -> Self {
+        AnnotationSelector { indexed: &options.indexed, named_by_span: Vec::new(), compat: options.compat }
     }
 
-    pub(super) fn of_span(options: &'a Options, attributes: &Attributes<'a>) -> Self {
+    pub(super) fn for_span(options: &'a Options, attributes: &Attributes<'a>) -> Self {
         let named_by_span = match attributes.value(Key::AwsXrayAnnotations) {
             Some(Value::Array(names)) => {
                 names.values.iter().map(|name| value::string(name.value.as_ref())).filter(|n| !n.is_empty()).collect()
             }
             _ => Vec::new(),
         };
-        Indexing { named_by_span, ..Indexing::of_options(options) }
+        AnnotationSelector { named_by_span, ..AnnotationSelector::for_resource(options) }
     }
 
     pub(super) fn names(&self, key: &[u8]) -> bool {
@@ -51,7 +51,7 @@ impl<'a> Indexing<'a> {
     }
 
     /// Whether no attribute can be named.
-    fn is_idle(&self) -> bool {
+    fn is_empty(&self) -> bool {
         matches!(self.indexed, Indexed::Listed(list) if list.is_empty()) && self.named_by_span.is_empty()
     }
 
@@ -62,7 +62,7 @@ impl<'a> Indexing<'a> {
 }
 
 /// Takes indexed attributes back from the fields they went into: one can be both a field and an annotation.
-pub(super) fn return_indexed(spent: &mut Keys, attributes: &Attributes<'_>, indexed: &Indexed) {
+pub(super) fn restore_indexed(spent: &mut KeySet, attributes: &Attributes<'_>, indexed: &Indexed) {
     let Indexed::Listed(list) = indexed else { return };
     for (key, attribute) in attributes.iter() {
         let is_final = key == Key::AwsXrayInProgress;
@@ -74,17 +74,17 @@ pub(super) fn return_indexed(spent: &mut Keys, attributes: &Attributes<'_>, inde
 
 /// Writes the annotations. Returns the places of the attributes that metadata need not hold.
 pub(super) fn write(
-    json: &mut Json,
+    json: &mut JsonWriter,
     attributes: &Attributes<'_>,
-    gone: Keys,
-    indexing: &Indexing<'_>,
-    resource: Option<&Entries>,
+    gone: KeySet,
+    indexing: &AnnotationSelector<'_>,
+    resource: Option<&ResourceEntries>,
 ) -> Vec<usize> {
     let mut written = Vec::new();
     json.object_unless_empty("annotations", |json| {
         let mut keys = resource.map(|entries| entries.annotation_keys.clone()).unwrap_or_default();
-        json.spliced(resource.map_or("", |entries| &entries.annotations));
-        if indexing.is_idle() {
+        json.raw_escaped(resource.map_or("", |entries| &entries.annotations));
+        if indexing.is_empty() {
             return;
         }
         for (at, key, attribute) in attributes.iter_placed() {
@@ -92,7 +92,7 @@ pub(super) fn write(
                 continue;
             }
             let scalar = value::content(attribute).filter(|value| value::is_scalar(value));
-            let scalar = scalar.map(|value| sql::masked(key, value, indexing.compat));
+            let scalar = scalar.map(|value| sql::redact(key, value, indexing.compat));
             let taken =
                 scalar.is_some_and(|value| write_one(json, &mut keys, &text(&attribute.key), &value, indexing.compat));
             if taken || indexing.compat == Compat::Adot {
@@ -105,9 +105,15 @@ pub(super) fn write(
 
 /// Writes one annotation. False where the value is not, or not wholly, in it: under a key that another has taken, under
 /// none, or longer than X-Ray holds.
-pub(super) fn write_one(json: &mut Json, keys: &mut Vec<String>, key: &str, value: &Value, compat: Compat) -> bool {
+pub(super) fn write_one(
+    json: &mut JsonWriter,
+    keys: &mut Vec<String>,
+    key: &str,
+    value: &Value,
+    compat: Compat,
+) -> bool {
     let key = annotation_key(key);
-    let best = compat == Compat::Best;
+    let best = compat == Compat::Corrected;
     if keys.contains(&key) || (best && (key.is_empty() || key.len() > LONGEST_KEY)) {
         return false;
     }

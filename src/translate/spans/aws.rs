@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::json::Json;
-use super::key::{Attributes, Key, Keys};
+use super::json::JsonWriter;
+use super::key::{Attributes, Key, KeySet};
 use super::resource::ResourceAttributes;
 use super::{Options, value};
 use crate::model::otlp::any_value::Value;
 use crate::translate::Compat;
 
 /// Keys that the block takes from the span, whether it uses them or not.
-pub(super) const CONSUMED: Keys = Keys::of(&[
+pub(super) const CONSUMED: KeySet = KeySet::from_keys(&[
     Key::AwsOperation,
     Key::RpcMethod,
     Key::AwsAccountId,
@@ -24,20 +24,20 @@ pub(super) const CONSUMED: Keys = Keys::of(&[
 ]);
 
 /// The part of the block that every span of a resource shares.
-pub(super) struct ResourceBlocks<'a> {
+pub(super) struct AwsResourceBlocks<'a> {
     account_id: Cow<'a, str>,
     /// Members of the block, as JSON.
     members: String,
 }
 
-impl<'a> ResourceBlocks<'a> {
+impl<'a> AwsResourceBlocks<'a> {
     /// Nothing where the resource belongs to another cloud.
     pub(super) fn read(resource: ResourceAttributes<'a>, options: &Options) -> Option<Self> {
         let provider = resource.bytes("cloud.provider");
         if !provider.is_empty() && provider != b"aws" {
             return None;
         }
-        let mut json = Json::default();
+        let mut json = JsonWriter::default();
         let platform = resource.bytes("cloud.platform");
         if platform == b"aws_ec2" || !resource.bytes("host.id").is_empty() {
             ec2(&mut json, resource);
@@ -53,25 +53,25 @@ impl<'a> ResourceBlocks<'a> {
         }
         cloudwatch_logs(&mut json, resource, &options.log_groups);
         xray(&mut json, resource);
-        Some(ResourceBlocks { account_id: resource.text("cloud.account.id"), members: json.into_escaped() })
+        Some(AwsResourceBlocks { account_id: resource.text("cloud.account.id"), members: json.into_escaped() })
     }
 }
 
 /// Writes members from resource attributes, leaving out those without text.
-fn members(json: &mut Json, resource: ResourceAttributes<'_>, fields: &[(&str, &str)]) {
+fn members(json: &mut JsonWriter, resource: ResourceAttributes<'_>, fields: &[(&str, &str)]) {
     for (field, attribute) in fields {
         json.text_field_unless_empty(field, &resource.text(attribute));
     }
 }
 
-fn block(json: &mut Json, name: &str, write: impl FnOnce(&mut Json)) {
+fn block(json: &mut JsonWriter, name: &str, write: impl FnOnce(&mut JsonWriter)) {
     json.key(name);
     json.open('{');
     write(json);
     json.close('}');
 }
 
-fn ec2(json: &mut Json, resource: ResourceAttributes<'_>) {
+fn ec2(json: &mut JsonWriter, resource: ResourceAttributes<'_>) {
     let fields = [
         ("instance_id", "host.id"),
         ("availability_zone", "cloud.availability_zone"),
@@ -81,7 +81,7 @@ fn ec2(json: &mut Json, resource: ResourceAttributes<'_>) {
     block(json, "ec2", |json| members(json, resource, &fields));
 }
 
-fn ecs(json: &mut Json, resource: ResourceAttributes<'_>) {
+fn ecs(json: &mut JsonWriter, resource: ResourceAttributes<'_>) {
     let fields = [
         ("container", "container.name"),
         ("container_id", "container.id"),
@@ -95,7 +95,7 @@ fn ecs(json: &mut Json, resource: ResourceAttributes<'_>) {
     block(json, "ecs", |json| members(json, resource, &fields));
 }
 
-fn elastic_beanstalk(json: &mut Json, resource: ResourceAttributes<'_>) {
+fn elastic_beanstalk(json: &mut JsonWriter, resource: ResourceAttributes<'_>) {
     let fields = [("environment_name", "service.namespace"), ("version_label", "service.version")];
     block(json, "elastic_beanstalk", |json| {
         members(json, resource, &fields);
@@ -104,13 +104,13 @@ fn elastic_beanstalk(json: &mut Json, resource: ResourceAttributes<'_>) {
     });
 }
 
-fn eks(json: &mut Json, resource: ResourceAttributes<'_>) {
+fn eks(json: &mut JsonWriter, resource: ResourceAttributes<'_>) {
     let fields = [("cluster_name", "k8s.cluster.name"), ("pod", "k8s.pod.name"), ("container_id", "container.id")];
     block(json, "eks", |json| members(json, resource, &fields));
 }
 
 /// The first that is not empty of: log group ARNs, log group names, the groups that the settings name.
-fn cloudwatch_logs(json: &mut Json, resource: ResourceAttributes<'_>, configured: &[String]) {
+fn cloudwatch_logs(json: &mut JsonWriter, resource: ResourceAttributes<'_>, configured: &[String]) {
     json.array_unless_empty("cloudwatch_logs", |json| {
         let arns = names(resource.value("aws.log.group.arns"));
         let groups = names(resource.value("aws.log.group.names"));
@@ -124,7 +124,7 @@ fn cloudwatch_logs(json: &mut Json, resource: ResourceAttributes<'_>, configured
     });
 }
 
-fn log_group(json: &mut Json, group: &str, arn: &str) {
+fn log_group(json: &mut JsonWriter, group: &str, arn: &str) {
     json.open('{');
     json.text_field_unless_empty("log_group", group);
     json.text_field_unless_empty("arn", arn);
@@ -142,7 +142,7 @@ fn names(value: Option<&Value>) -> Vec<Cow<'_, str>> {
     }
 }
 
-fn xray(json: &mut Json, resource: ResourceAttributes<'_>) {
+fn xray(json: &mut JsonWriter, resource: ResourceAttributes<'_>) {
     let (name, language) = (resource.text("telemetry.sdk.name"), resource.text("telemetry.sdk.language"));
     let sdk = if name.is_empty() || language.is_empty() { name } else { format!("{name} for {language}").into() };
     let is_auto =
@@ -167,8 +167,8 @@ fn first<'a>(attributes: &Attributes<'a>, keys: &[Key]) -> Cow<'a, str> {
 }
 
 impl<'a> Operation<'a> {
-    pub(super) fn read(attributes: &mut Attributes<'a>, resource: &ResourceBlocks<'a>, compat: Compat) -> Self {
-        let best = compat == Compat::Best;
+    pub(super) fn read(attributes: &mut Attributes<'a>, resource: &AwsResourceBlocks<'a>, compat: Compat) -> Self {
+        let best = compat == Compat::Corrected;
         let mut region = attributes.text(Key::AwsRegion);
         let mut queue_url = first(attributes, &[Key::MessagingUrl, Key::AwsQueueUrl, Key::AwsQueueUrl2]);
         if best && region.is_empty() && is_aws_call(attributes, compat) {
@@ -191,33 +191,33 @@ impl<'a> Operation<'a> {
             ("table_name", table_name),
         ];
         let operation = Operation { fields, table_names };
-        operation.spend(attributes, best);
+        operation.consume(attributes, best);
         operation
     }
 
     /// The collector takes its keys whole; at best a key is taken only where its text is in the block.
-    fn spend(&self, attributes: &mut Attributes<'a>, best: bool) {
+    fn consume(&self, attributes: &mut Attributes<'a>, best: bool) {
         if !best {
-            return attributes.spent.add(CONSUMED);
+            return attributes.consumed.add(CONSUMED);
         }
         let [operation, account_id, region, request_id, queue_url, table_name] = self.fields.each_ref();
-        attributes.spend_if(Key::AwsOperation, &operation.1);
-        attributes.spend_if(Key::RpcMethod, &operation.1);
-        attributes.spend_if(Key::AwsAccountId, &account_id.1);
-        attributes.spend_if(Key::AwsRegion, &region.1);
-        attributes.spend_if(Key::AwsRequestId, &request_id.1);
-        attributes.spend_if(Key::AwsRequestId2, &request_id.1);
-        attributes.spend_if(Key::AwsQueueUrl, &queue_url.1);
-        attributes.spend_if(Key::AwsQueueUrl2, &queue_url.1);
-        attributes.spend_if(Key::AwsTableName, &table_name.1);
-        attributes.spend_if(Key::AwsTableName2, &table_name.1);
+        attributes.consume_if(Key::AwsOperation, &operation.1);
+        attributes.consume_if(Key::RpcMethod, &operation.1);
+        attributes.consume_if(Key::AwsAccountId, &account_id.1);
+        attributes.consume_if(Key::AwsRegion, &region.1);
+        attributes.consume_if(Key::AwsRequestId, &request_id.1);
+        attributes.consume_if(Key::AwsRequestId2, &request_id.1);
+        attributes.consume_if(Key::AwsQueueUrl, &queue_url.1);
+        attributes.consume_if(Key::AwsQueueUrl2, &queue_url.1);
+        attributes.consume_if(Key::AwsTableName, &table_name.1);
+        attributes.consume_if(Key::AwsTableName2, &table_name.1);
     }
 }
 
 /// Whether the span is a call of an AWS SDK.
 pub(super) fn is_aws_call(attributes: &Attributes<'_>, compat: Compat) -> bool {
     attributes.bytes(Key::RpcSystem) == b"aws-api"
-        || (compat == Compat::Best && attributes.bytes(Key::RpcSystemName) == b"aws-api")
+        || (compat == Compat::Corrected && attributes.bytes(Key::RpcSystemName) == b"aws-api")
 }
 
 fn tables<'a>(attributes: &Attributes<'a>) -> (Cow<'a, str>, Vec<Cow<'a, str>>) {
@@ -238,10 +238,15 @@ fn tables<'a>(attributes: &Attributes<'a>) -> (Cow<'a, str>, Vec<Cow<'a, str>>) 
 
 /// Writes the block. `operation` is absent on a service segment, which keeps what its resource is; at best its
 /// resource's account as well.
-pub(super) fn write(json: &mut Json, resource: &ResourceBlocks<'_>, operation: Option<&Operation<'_>>, compat: Compat) {
+pub(super) fn write(
+    json: &mut JsonWriter,
+    resource: &AwsResourceBlocks<'_>,
+    operation: Option<&Operation<'_>>,
+    compat: Compat,
+) {
     json.key("aws");
     json.open('{');
-    json.spliced(&resource.members);
+    json.raw_escaped(&resource.members);
     match operation {
         Some(operation) => {
             for (field, text) in &operation.fields {
@@ -251,7 +256,7 @@ pub(super) fn write(json: &mut Json, resource: &ResourceBlocks<'_>, operation: O
                 operation.table_names.iter().for_each(|name| json.text(name))
             });
         }
-        None if compat == Compat::Best => json.text_field_unless_empty("account_id", &resource.account_id),
+        None if compat == Compat::Corrected => json.text_field_unless_empty("account_id", &resource.account_id),
         None => {}
     }
     json.close('}');

@@ -5,16 +5,16 @@
 use super::aws;
 use super::flags;
 use super::ids::{self, SpanId, TraceId};
-use super::json::Json;
+use super::json::JsonWriter;
 use super::key::{Attributes, Key};
-use super::stack::{self, Frame, Language};
+use super::stack::{self, Language, StackFrame};
 use super::value;
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{Event, Span, SpanKind, text};
 use crate::translate::Compat;
 
 /// What the block is made from, besides the attributes.
-pub(super) struct Causes<'c> {
+pub(super) struct CauseWriter<'c> {
     pub(super) span: &'c Span,
     pub(super) language: Language,
     pub(super) compat: Compat,
@@ -25,34 +25,34 @@ pub(super) struct Causes<'c> {
 
 /// What of the span the block tells.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct CauseOutcome {
     pub(super) status_message: bool,
     /// Places of the events that are wholly in the block.
     pub(super) events: Vec<usize>,
 }
 
-enum Failure {
+enum FailureEvent {
     Exception,
     AwsRequest,
 }
 
-impl Causes<'_> {
+impl CauseWriter<'_> {
     /// Writes the block, or nothing for a span without failure.
-    pub(super) fn write(&self, json: &mut Json, attributes: &mut Attributes<'_>) -> Told {
+    pub(super) fn write(&self, json: &mut JsonWriter, attributes: &mut Attributes<'_>) -> CauseOutcome {
         let is_aws = aws::is_aws_call(attributes, self.compat);
         if self.span.events.iter().any(|event| failure(event, is_aws).is_some()) {
             return self.write_events(json, is_aws);
         }
         if !flags::is_error(self.span) {
-            return Told::default();
+            return CauseOutcome::default();
         }
         let stated = self.span.status.as_ref().map(|status| text(&status.message)).unwrap_or_default();
-        let told = Told { status_message: !stated.is_empty(), events: Vec::new() };
+        let told = CauseOutcome { status_message: !stated.is_empty(), events: Vec::new() };
         let message = if stated.is_empty() { attributes.text(Key::HttpStatusText) } else { stated };
         // The collector takes the attribute even where it uses the status' message.
         match self.compat {
-            Compat::Adot => attributes.spent.insert(Key::HttpStatusText),
-            Compat::Best => attributes.spend_if(Key::HttpStatusText, &message),
+            Compat::Adot => attributes.consumed.insert(Key::HttpStatusText),
+            Compat::Corrected => attributes.consume_if(Key::HttpStatusText, &message),
         }
         if !message.is_empty() {
             json.key("cause");
@@ -67,16 +67,16 @@ impl Causes<'_> {
         told
     }
 
-    fn write_events(&self, json: &mut Json, is_aws: bool) -> Told {
-        let mut told = Told::default();
+    fn write_events(&self, json: &mut JsonWriter, is_aws: bool) -> CauseOutcome {
+        let mut told = CauseOutcome::default();
         json.key("cause");
         json.open('{');
         json.array_unless_empty("exceptions", |json| {
             for (at, event) in self.span.events.iter().enumerate() {
                 let number = u32::try_from(at).unwrap_or(u32::MAX);
                 let is_told = match failure(event, is_aws) {
-                    Some(Failure::Exception) => self.write_exception(json, event, number, &mut told),
-                    Some(Failure::AwsRequest) => self.write_aws_request(json, event, number),
+                    Some(FailureEvent::Exception) => self.write_exception(json, event, number, &mut told),
+                    Some(FailureEvent::AwsRequest) => self.write_aws_request(json, event, number),
                     None => false,
                 };
                 if is_told {
@@ -89,7 +89,7 @@ impl Causes<'_> {
     }
 
     /// Writes an event's exception and those that caused it. False where the event says more than that.
-    fn write_exception(&self, json: &mut Json, event: &Event, number: u32, told: &mut Told) -> bool {
+    fn write_exception(&self, json: &mut JsonWriter, event: &Event, number: u32, told: &mut CauseOutcome) -> bool {
         let exception = ExceptionEvent::read(event);
         let (kind, message) = (value::string(exception.kind), value::string(exception.message));
         let trace = value::string(exception.stack);
@@ -104,11 +104,11 @@ impl Causes<'_> {
             self.open_exception(json, [number, at], &cause.kind, &cause.message);
             self.close_exception(json, &cause.frames, (at < last).then_some([number, at + 1]));
         }
-        !exception.says_more && (trace.is_empty() || !stack.is_empty())
+        !exception.has_other_attributes && (trace.is_empty() || !stack.is_empty())
     }
 
     /// A failed attempt of an AWS SDK's call: one of which the span itself may know nothing.
-    fn write_aws_request(&self, json: &mut Json, event: &Event, number: u32) -> bool {
+    fn write_aws_request(&self, json: &mut JsonWriter, event: &Event, number: u32) -> bool {
         let find = |key: &[u8]| event.attributes.iter().find(|a| a.key == key).map(value::content);
         let (Some(code), Some(message)) = (find(b"http.response.status_code"), find(b"aws.http.error_message")) else {
             return false;
@@ -124,14 +124,14 @@ impl Causes<'_> {
     }
 
     /// Starts an exception; more members may follow.
-    fn open_exception(&self, json: &mut Json, number: [u32; 2], kind: &str, message: &str) {
+    fn open_exception(&self, json: &mut JsonWriter, number: [u32; 2], kind: &str, message: &str) {
         json.open('{');
         json.text_field("id", &self.id(number));
         json.text_field("type", kind);
         json.text_field("message", message);
     }
 
-    fn close_exception(&self, json: &mut Json, frames: &[Frame<'_>], cause: Option<[u32; 2]>) {
+    fn close_exception(&self, json: &mut JsonWriter, frames: &[StackFrame<'_>], cause: Option<[u32; 2]>) {
         json.boolean_field("remote", matches!(value::kind(self.span), SpanKind::Client | SpanKind::Producer));
         if let Some(number) = cause {
             json.text_field("cause", &self.id(number));
@@ -150,14 +150,14 @@ impl Causes<'_> {
     }
 
     fn id(&self, number: [u32; 2]) -> String {
-        ids::hex(&ids::derived(self.trace, self.document, b"exception", number))
+        ids::hex(&ids::derive_id(self.trace, self.document, b"exception", number))
     }
 }
 
-fn failure(event: &Event, is_aws: bool) -> Option<Failure> {
+fn failure(event: &Event, is_aws: bool) -> Option<FailureEvent> {
     match event.name.as_ref() {
-        b"exception" => Some(Failure::Exception),
-        b"HTTP request failure" if is_aws => Some(Failure::AwsRequest),
+        b"exception" => Some(FailureEvent::Exception),
+        b"HTTP request failure" if is_aws => Some(FailureEvent::AwsRequest),
         _ => None,
     }
 }
@@ -168,7 +168,7 @@ struct ExceptionEvent<'a> {
     message: Option<&'a Value>,
     stack: Option<&'a Value>,
     /// Whether other attributes stand beside these.
-    says_more: bool,
+    has_other_attributes: bool,
 }
 
 impl<'a> ExceptionEvent<'a> {
@@ -181,11 +181,11 @@ impl<'a> ExceptionEvent<'a> {
                 b"exception.stacktrace" => &mut exception.stack,
                 key => {
                     // Whether it left the span: recorded by some SDKs with every exception, and deprecated.
-                    exception.says_more |= key != b"exception.escaped";
+                    exception.has_other_attributes |= key != b"exception.escaped";
                     continue;
                 }
             };
-            exception.says_more |= !matches!(value::content(attribute), Some(Value::String(_)) | None);
+            exception.has_other_attributes |= !matches!(value::content(attribute), Some(Value::String(_)) | None);
             if place.is_none() {
                 *place = value::content(attribute);
             }
@@ -199,7 +199,7 @@ fn plain(value: Option<&Value>) -> String {
     match value {
         Some(Value::String(bytes)) => text(bytes).into_owned(),
         Some(value) => {
-            let mut json = Json::default();
+            let mut json = JsonWriter::default();
             value::write(&mut json, value);
             json.into_text()
         }

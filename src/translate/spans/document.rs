@@ -2,26 +2,26 @@
 
 use std::borrow::Cow;
 
-use super::annotations::{self, Indexing};
-use super::cause::{Causes, Told};
+use super::annotations::{self, AnnotationSelector};
+use super::cause::{CauseOutcome, CauseWriter};
 use super::extras::Extras;
 use super::ids::{self, SpanId, TraceId};
-use super::json::Json;
-use super::key::{Attributes, Key, Keys};
+use super::json::JsonWriter;
+use super::key::{Attributes, Key, KeySet};
 use super::metadata::Metadata;
-use super::name::{self, Name};
-use super::resource::{Entries, ResourceFacts};
+use super::name::{self, SegmentName};
+use super::resource::{ResourceContext, ResourceEntries};
 use super::{Options, aws, flags, http, links, sql, value};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{Span, SpanKind, text};
-use crate::model::segment::Document;
+use crate::model::segment::SegmentDocument;
 use crate::translate::Compat;
 
 /// What a document is of its span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum DocumentKind {
     /// All of it.
-    Whole,
+    Full,
     /// All of it, as a segment even where it has a parent.
     LocalRoot,
     /// Of a local root that calls out: the call.
@@ -32,44 +32,44 @@ pub(super) enum Shape {
 
 /// A shape, and whether the resource's attributes go with it: they do with the first document of a service.
 #[derive(Clone, Copy)]
-struct Part {
-    shape: Shape,
+struct DocumentPart {
+    shape: DocumentKind,
     stores_resource: bool,
 }
 
 /// The ids of one document.
 #[derive(Clone, Copy)]
-pub(super) struct Identity {
+pub(super) struct DocumentIds {
     pub(super) trace: TraceId,
     pub(super) id: SpanId,
     pub(super) parent: Option<SpanId>,
 }
 
 /// All that a document is made from.
-pub(super) struct Source<'s, 'a> {
+pub(super) struct DocumentInput<'s, 'a> {
     pub(super) span: &'a Span,
-    pub(super) resource: &'s ResourceFacts<'a>,
+    pub(super) resource: &'s ResourceContext<'a>,
     /// See [`super::extras::scope`].
     pub(super) scope: &'s str,
     pub(super) options: &'a Options,
 }
 
 /// Attributes of a call that the segment of the calling service does not have.
-const OF_THE_CALL: Keys =
-    Keys::of(&[Key::AwsRemoteService, Key::AwsRemoteOperation, Key::RemoteTarget, Key::K8sRemoteNamespace]);
+const CALL_ATTRIBUTES: KeySet =
+    KeySet::from_keys(&[Key::AwsRemoteService, Key::AwsRemoteOperation, Key::RemoteTarget, Key::K8sRemoteNamespace]);
 
-impl<'a> Source<'_, 'a> {
+impl<'a> DocumentInput<'_, 'a> {
     /// Writes one document; its size is not looked at. `json` is room to write in, so that the text needs to be moved
     /// once only, when its length is known.
     pub(super) fn document(
         &self,
-        json: &mut Json,
+        json: &mut JsonWriter,
         attributes: &mut Attributes<'a>,
-        shape: Shape,
-        ids: Identity,
-    ) -> Document {
+        shape: DocumentKind,
+        ids: DocumentIds,
+    ) -> SegmentDocument {
         json.clear();
-        attributes.renew(if shape == Shape::Service { OF_THE_CALL } else { Keys::default() });
+        attributes.reset(if shape == DocumentKind::Service { CALL_ATTRIBUTES } else { KeySet::default() });
         let (span, compat) = (self.span, self.options.compat);
         let is_subsegment = !matches!(value::kind(span), SpanKind::Server | SpanKind::Consumer) && ids.parent.is_some();
         let base = name::base(attributes, span, self.resource, compat);
@@ -77,7 +77,7 @@ impl<'a> Source<'_, 'a> {
         json.open('{');
         json.text_field_unless_empty("name", &name);
         write_ids(json, &ids);
-        if shape == Shape::Dependency || (shape == Shape::Whole && is_subsegment) {
+        if shape == DocumentKind::Dependency || (shape == DocumentKind::Full && is_subsegment) {
             json.text_field("type", "subsegment");
         }
         if let Some(namespace) = namespace {
@@ -86,45 +86,50 @@ impl<'a> Source<'_, 'a> {
         let mended_end = self.write_times(json, attributes);
         flags::flags(attributes, span, compat).write(json);
         let told = self.write_blocks(json, attributes, shape, &ids);
-        let extras = Extras { span, name: &name, scope: self.scope, told: &told, mended_end };
-        self.write_attributes(json, attributes, Part { shape, stores_resource: !is_subsegment }, &extras);
+        let extras = Extras { span, name: &name, scope: self.scope, cause: &told, original_end: mended_end };
+        self.write_attributes(json, attributes, DocumentPart { shape, stores_resource: !is_subsegment }, &extras);
         let is_consumer = value::kind(span) == SpanKind::Consumer;
-        if !matches!((shape, is_consumer), (Shape::Dependency, true) | (Shape::Service, false)) {
+        if !matches!((shape, is_consumer), (DocumentKind::Dependency, true) | (DocumentKind::Service, false)) {
             links::write(json, span, compat);
         }
         json.close('}');
-        Document::of_escaped(json.as_escaped().to_owned())
+        SegmentDocument::from_escaped(json.as_escaped().to_owned())
     }
 
-    fn name(&self, attributes: &Attributes<'a>, shape: Shape, base: Name<'a>) -> (Cow<'a, str>, Option<&'static str>) {
+    fn name(
+        &self,
+        attributes: &Attributes<'a>,
+        shape: DocumentKind,
+        base: SegmentName<'a>,
+    ) -> (Cow<'a, str>, Option<&'static str>) {
         let compat = self.options.compat;
         match shape {
-            Shape::Whole => (base.text, base.namespace),
-            Shape::LocalRoot => (base.text, None),
-            Shape::Dependency => {
+            DocumentKind::Full => (base.text, base.namespace),
+            DocumentKind::LocalRoot => (base.text, None),
+            DocumentKind::Dependency => {
                 let remote = attributes.has(Key::AwsRemoteService).then(|| name::remote_service(attributes, compat));
-                (choose(remote, base.text, compat), base.namespace.or(Some("remote")))
+                (segment_name(remote, base.text, compat), base.namespace.or(Some("remote")))
             }
-            Shape::Service => {
+            DocumentKind::Service => {
                 let local = attributes.has(Key::AwsLocalService).then(|| attributes.text(Key::AwsLocalService));
-                (choose(local.or_else(|| self.resource.service_name.clone()), base.text, compat), None)
+                (segment_name(local.or_else(|| self.resource.service_name.clone()), base.text, compat), None)
             }
         }
     }
 
     /// Writes the times, or `in_progress` in place of the end. Gives back an end that X-Ray could make no sense of.
-    fn write_times(&self, json: &mut Json, attributes: &mut Attributes<'a>) -> Option<f64> {
+    fn write_times(&self, json: &mut JsonWriter, attributes: &mut Attributes<'a>) -> Option<f64> {
         let (start, end) = (self.span.start_time_unix_nano, self.span.end_time_unix_nano);
         json.key("start_time");
         json.float(ids::seconds(start));
         let stated = match attributes.value(Key::AwsXrayInProgress) {
             Some(Value::Bool(in_progress)) => {
-                attributes.spent.insert(Key::AwsXrayInProgress);
+                attributes.consumed.insert(Key::AwsXrayInProgress);
                 *in_progress
             }
             _ => false,
         };
-        let best = self.options.compat == Compat::Best;
+        let best = self.options.compat == Compat::Corrected;
         if stated || (best && end == 0) {
             json.boolean_field("in_progress", true);
             return None;
@@ -135,28 +140,34 @@ impl<'a> Source<'_, 'a> {
         is_mended.then(|| ids::seconds(end))
     }
 
-    fn write_blocks(&self, json: &mut Json, attributes: &mut Attributes<'a>, shape: Shape, ids: &Identity) -> Told {
+    fn write_blocks(
+        &self,
+        json: &mut JsonWriter,
+        attributes: &mut Attributes<'a>,
+        shape: DocumentKind,
+        ids: &DocumentIds,
+    ) -> CauseOutcome {
         let (span, compat) = (self.span, self.options.compat);
         let http = http::read(attributes, span, compat);
-        if let Some(http) = http.filter(|_| shape != Shape::Service) {
+        if let Some(http) = http.filter(|_| shape != DocumentKind::Service) {
             http.write(json);
         }
         let language = self.resource.language;
-        let told = Causes { span, language, compat, trace: &ids.trace, document: &ids.id }.write(json, attributes);
+        let told = CauseWriter { span, language, compat, trace: &ids.trace, document: &ids.id }.write(json, attributes);
         if let Some(origin) = self.resource.origin {
             json.text_field("origin", origin);
         }
         match &self.resource.aws {
             Some(resource) => {
                 let operation = aws::Operation::read(attributes, resource, compat);
-                aws::write(json, resource, Some(&operation).filter(|_| shape != Shape::Service), compat);
+                aws::write(json, resource, Some(&operation).filter(|_| shape != DocumentKind::Service), compat);
             }
-            None if compat == Compat::Adot => attributes.spent.add(aws::CONSUMED),
+            None if compat == Compat::Adot => attributes.consumed.add(aws::CONSUMED),
             None => {}
         }
         if let Some(service) = &self.resource.service {
             json.key("service");
-            json.spliced(service);
+            json.raw_escaped(service);
         }
         if let Some(sql) = sql::read(attributes, span, compat) {
             sql.write(json);
@@ -165,28 +176,36 @@ impl<'a> Source<'_, 'a> {
     }
 
     /// User, annotations and metadata.
-    fn write_attributes(&self, json: &mut Json, attributes: &mut Attributes<'a>, part: Part, extras: &Extras<'_>) {
+    fn write_attributes(
+        &self,
+        json: &mut JsonWriter,
+        attributes: &mut Attributes<'a>,
+        part: DocumentPart,
+        extras: &Extras<'_>,
+    ) {
         let options = self.options;
-        let mut gone = attributes.spent;
-        annotations::return_indexed(&mut gone, attributes, &options.indexed);
+        let mut gone = attributes.consumed;
+        annotations::restore_indexed(&mut gone, attributes, &options.indexed);
         write_user(json, attributes, &mut gone, options.compat);
         if matches!(attributes.value(Key::AwsXrayAnnotations), Some(Value::Array(_))) {
             gone.insert(Key::AwsXrayAnnotations);
         }
-        let indexing = Indexing::of_span(options, attributes);
+        let indexing = AnnotationSelector::for_span(options, attributes);
         let own_entries = (part.stores_resource && (indexing.reaches_resource() || attributes.has(Key::OtelResource)))
-            .then(|| Entries::write(self.resource.attributes.0, &indexing, &|key| attributes.names(key)));
+            .then(|| {
+                ResourceEntries::write(self.resource.attributes.0, &indexing, &|key| attributes.contains_key(key))
+            });
         let resource = part.stores_resource.then(|| own_entries.as_ref().unwrap_or(&self.resource.entries));
         let annotated = annotations::write(json, attributes, gone, &indexing, resource);
         let metadata = Metadata {
             attributes,
-            gone,
+            consumed: gone,
             annotated: &annotated,
             resource,
-            resource_only: part.shape == Shape::Service,
+            resource_only: part.shape == DocumentKind::Service,
             compat: options.compat,
         };
-        let has_extras = options.compat == Compat::Best && part.shape != Shape::Service;
+        let has_extras = options.compat == Compat::Corrected && part.shape != DocumentKind::Service;
         metadata.write(json, |json| {
             if has_extras {
                 extras.write(json);
@@ -196,16 +215,16 @@ impl<'a> Source<'_, 'a> {
 }
 
 /// A name that a local root states. The collector takes it even when it is empty, and writes none then.
-fn choose<'a>(stated: Option<Cow<'a, str>>, base: Cow<'a, str>, compat: Compat) -> Cow<'a, str> {
+fn segment_name<'a>(stated: Option<Cow<'a, str>>, base: Cow<'a, str>, compat: Compat) -> Cow<'a, str> {
     match stated {
         Some(name) if compat == Compat::Adot => name,
-        Some(name) => name::clean(name, compat).unwrap_or(base),
+        Some(name) => name::sanitize_name(name, compat).unwrap_or(base),
         None => base,
     }
 }
 
 /// Writes the ids. An all-zero id, which only the collector writes, is left out.
-fn write_ids(json: &mut Json, ids: &Identity) {
+fn write_ids(json: &mut JsonWriter, ids: &DocumentIds) {
     if ids.id != SpanId::default() {
         json.text_field("id", &ids::span_id_text(&ids.id));
     }
@@ -219,16 +238,16 @@ fn write_ids(json: &mut Json, ids: &Identity) {
 const LONGEST_USER: usize = 250;
 
 /// `user`: the attribute never shows up elsewhere, except at best where it does not fit.
-fn write_user(json: &mut Json, attributes: &Attributes<'_>, gone: &mut Keys, compat: Compat) {
+fn write_user(json: &mut JsonWriter, attributes: &Attributes<'_>, gone: &mut KeySet, compat: Compat) {
     gone.insert(Key::EndUserId);
     let Some(Value::String(bytes)) = attributes.value(Key::EndUserId) else {
-        if compat == Compat::Best {
+        if compat == Compat::Corrected {
             gone.remove(Key::EndUserId);
         }
         return;
     };
     let user = text(bytes);
-    let end = user.char_indices().nth(LONGEST_USER).map(|(at, _)| at).filter(|_| compat == Compat::Best);
+    let end = user.char_indices().nth(LONGEST_USER).map(|(at, _)| at).filter(|_| compat == Compat::Corrected);
     if end.is_some() {
         gone.remove(Key::EndUserId);
     }

@@ -1,15 +1,15 @@
 //! What the collector leaves out: a metadata namespace `otel` with the parts of a span that X-Ray has no field for.
 
-use super::cause::Told;
+use super::cause::CauseOutcome;
 use super::ids;
-use super::json::Json;
+use super::json::JsonWriter;
 use super::{links, value};
 use crate::model::otlp::{Event, InstrumentationScope, Span, SpanKind, text};
 
 /// The scope as JSON, once for all its spans; nothing for one that says nothing.
 pub(super) fn scope(scope: Option<&InstrumentationScope>) -> String {
     let Some(scope) = scope else { return String::new() };
-    let mut json = Json::default();
+    let mut json = JsonWriter::default();
     json.object_unless_empty("scope", |json| {
         json.text_field_unless_empty("name", &text(&scope.name));
         json.text_field_unless_empty("version", &text(&scope.version));
@@ -25,13 +25,13 @@ pub(super) struct Extras<'e> {
     pub(super) name: &'e str,
     /// See [`scope`].
     pub(super) scope: &'e str,
-    pub(super) told: &'e Told,
+    pub(super) cause: &'e CauseOutcome,
     /// The end that the span states, where the document has another.
-    pub(super) mended_end: Option<f64>,
+    pub(super) original_end: Option<f64>,
 }
 
 impl Extras<'_> {
-    pub(super) fn write(&self, json: &mut Json) {
+    pub(super) fn write(&self, json: &mut JsonWriter) {
         let span = self.span;
         let name = text(&span.name);
         if name != self.name {
@@ -43,12 +43,12 @@ impl Extras<'_> {
             SpanKind::Consumer => json.text_field("kind", "CONSUMER"),
             _ => {}
         }
-        json.spliced(self.scope);
-        if let Some(status) = span.status.as_ref().filter(|_| !self.told.status_message) {
+        json.raw_escaped(self.scope);
+        if let Some(status) = span.status.as_ref().filter(|_| !self.cause.status_message) {
             json.text_field_unless_empty("status_message", &text(&status.message));
         }
         json.text_field_unless_empty("trace_state", &text(&span.trace_state));
-        if let Some(end) = self.mended_end {
+        if let Some(end) = self.original_end {
             json.key("end_time");
             json.float(end);
         }
@@ -66,10 +66,10 @@ impl Extras<'_> {
         }
     }
 
-    fn write_events(&self, json: &mut Json) {
+    fn write_events(&self, json: &mut JsonWriter) {
         json.array_unless_empty("events", |json| {
             for (at, event) in self.span.events.iter().enumerate() {
-                if self.told.events.binary_search(&at).is_err() {
+                if self.cause.events.binary_search(&at).is_err() {
                     write_event(json, event);
                 }
             }
@@ -77,7 +77,7 @@ impl Extras<'_> {
     }
 }
 
-fn write_event(json: &mut Json, event: &Event) {
+fn write_event(json: &mut JsonWriter, event: &Event) {
     json.open('{');
     json.text_field("name", &text(&event.name));
     json.key("time");

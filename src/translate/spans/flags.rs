@@ -1,7 +1,7 @@
 //! `fault`, `error` and `throttle`: whose fault a failure was.
 
 use super::http;
-use super::json::Json;
+use super::json::JsonWriter;
 use super::key::{Attributes, Key};
 use super::value;
 use crate::model::otlp::any_value::Value;
@@ -28,7 +28,7 @@ pub(super) fn flags(attributes: &Attributes<'_>, span: &Span, compat: Compat) ->
         Some(400..=499) => return ERROR,
         Some(500..=599) => return FAULT,
         Some(_) => {}
-        None if compat == Compat::Best => {
+        None if compat == Compat::Corrected => {
             if let Some(flags) = of_grpc(attributes) {
                 return flags;
             }
@@ -85,9 +85,9 @@ fn code_of_name(name: &[u8]) -> Option<i64> {
 }
 
 impl Flags {
-    pub(super) fn write(self, json: &mut Json) {
+    pub(super) fn write(self, json: &mut JsonWriter) {
         if self == Flags::default() {
-            return json.spliced(r#"\"fault\":false,\"error\":false,\"throttle\":false"#);
+            return json.raw_escaped(r#"\"fault\":false,\"error\":false,\"throttle\":false"#);
         }
         json.boolean_field("fault", self.fault);
         json.boolean_field("error", self.error);

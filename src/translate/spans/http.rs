@@ -6,16 +6,16 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::json::Json;
-use super::key::{Attributes, Key, Keys};
-use super::url::Parts;
+use super::json::JsonWriter;
+use super::key::{Attributes, Key, KeySet};
+use super::url::UrlParts;
 use super::value;
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{Span, SpanKind, text};
 use crate::translate::Compat;
 
 /// Keys that the block takes from the span, whether it uses them or not.
-const CONSUMED: Keys = Keys::of(&[
+const CONSUMED: KeySet = KeySet::from_keys(&[
     Key::HttpMethod,
     Key::HttpRequestMethod,
     Key::HttpClientIp,
@@ -45,7 +45,7 @@ const CONSUMED: Keys = Keys::of(&[
 ]);
 
 /// Keys that make a span one of HTTP.
-const MARKS_HTTP: Keys = Keys::of(&[
+const HTTP_MARKERS: KeySet = KeySet::from_keys(&[
     Key::HttpMethod,
     Key::HttpRequestMethod,
     Key::HttpClientIp,
@@ -79,14 +79,14 @@ pub(super) struct Http<'a> {
 
 /// Reads the block and marks what went into it as spent. Nothing for a span that is not one of HTTP.
 pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span, compat: Compat) -> Option<Http<'a>> {
-    let mut reading = Reading { kind: value::kind(span), compat, ..Reading::default() };
+    let mut reading = HttpParser { kind: value::kind(span), compat, ..HttpParser::default() };
     for (key, attribute) in attributes.iter() {
         if CONSUMED.contains(key) {
             reading.take(key, value::content(attribute));
         }
     }
     if compat == Compat::Adot {
-        attributes.spent.add(CONSUMED);
+        attributes.consumed.add(CONSUMED);
     }
     if !reading.is_http {
         return None;
@@ -95,32 +95,32 @@ pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span, compat: 
     if reading.is_addressable {
         let (url, used) = reading.parts.url(reading.kind, compat);
         http.url = url;
-        attributes.spent.add(used);
+        attributes.consumed.add(used);
     }
     http.x_forwarded_for = !http.client_ip.is_empty() && !reading.peer_seen;
     http.content_length = content_length(attributes, span, compat);
-    if compat == Compat::Best {
-        http.spend(attributes);
+    if compat == Compat::Corrected {
+        http.consume(attributes);
     }
     Some(http)
 }
 
 /// The state of one pass over the attributes, in wire order: of two that feed one field the later one stands.
 #[derive(Default)]
-struct Reading<'a> {
+struct HttpParser<'a> {
     kind: SpanKind,
     compat: Compat,
     http: Http<'a>,
-    parts: Parts<'a>,
+    parts: UrlParts<'a>,
     is_http: bool,
     /// Whether there is enough to make a URL of.
     is_addressable: bool,
     peer_seen: bool,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> HttpParser<'a> {
     fn take(&mut self, key: Key, value: Option<&'a Value>) {
-        self.is_http |= MARKS_HTTP.contains(key);
+        self.is_http |= HTTP_MARKERS.contains(key);
         match key {
             Key::HttpMethod | Key::HttpRequestMethod => self.http.method = value::string(value),
             Key::HttpUserAgent | Key::UserAgentOriginal => self.http.user_agent = value::string(value),
@@ -151,7 +151,8 @@ impl<'a> Reading<'a> {
         }
         self.is_addressable = true;
         self.peer_seen = true;
-        let is_own_server = self.compat == Compat::Best && matches!(self.kind, SpanKind::Client | SpanKind::Producer);
+        let is_own_server =
+            self.compat == Compat::Corrected && matches!(self.kind, SpanKind::Client | SpanKind::Producer);
         if self.http.client_ip.is_empty() && !is_own_server {
             self.http.client_ip = address;
         }
@@ -159,24 +160,24 @@ impl<'a> Reading<'a> {
 }
 
 impl Http<'_> {
-    fn spend(&self, attributes: &mut Attributes<'_>) {
+    fn consume(&self, attributes: &mut Attributes<'_>) {
         for key in [Key::HttpMethod, Key::HttpRequestMethod] {
-            attributes.spend_if(key, &self.method);
+            attributes.consume_if(key, &self.method);
         }
         for key in [Key::HttpUserAgent, Key::UserAgentOriginal] {
-            attributes.spend_if(key, &self.user_agent);
+            attributes.consume_if(key, &self.user_agent);
         }
         for key in [Key::HttpClientIp, Key::ClientAddress, Key::NetPeerIp, Key::NetworkPeerAddress] {
-            attributes.spend_if(key, &self.client_ip);
+            attributes.consume_if(key, &self.client_ip);
         }
         for key in [Key::HttpStatusCode, Key::HttpResponseStatusCode] {
             if self.status.is_some() && value::lenient_int(attributes.value(key)) == self.status {
-                attributes.spent.insert(key);
+                attributes.consumed.insert(key);
             }
         }
     }
 
-    pub(super) fn write(&self, json: &mut Json) {
+    pub(super) fn write(&self, json: &mut JsonWriter) {
         json.key("http");
         json.open('{');
         json.key("request");
@@ -206,7 +207,7 @@ impl Http<'_> {
 pub(super) fn status(value: Option<&Value>, compat: Compat) -> i64 {
     match compat {
         Compat::Adot => value::int(value),
-        Compat::Best => value::lenient_int(value).unwrap_or(0),
+        Compat::Corrected => value::lenient_int(value).unwrap_or(0),
     }
 }
 

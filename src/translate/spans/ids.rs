@@ -108,7 +108,7 @@ fn id<const N: usize>(bytes: &[u8], compat: Compat) -> Option<[u8; N]> {
 
 /// An id made of the span's own, so that a client that sends a span again gets the same documents again. `what` parts
 /// the ids of one span from each other. Never all zero.
-pub(super) fn derived(trace: &TraceId, span: &SpanId, what: &[u8], number: [u32; 2]) -> SpanId {
+pub(super) fn derive_id(trace: &TraceId, span: &SpanId, what: &[u8], number: [u32; 2]) -> SpanId {
     let mut context = Context::new(&SHA256);
     context.update(trace);
     context.update(span);
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn derived_ids_repeat_and_differ_by_everything_they_are_made_of() {
-        let id = |trace: u8, span: u8, what: &[u8], number| derived(&[trace; 16], &[span; 8], what, number);
+        let id = |trace: u8, span: u8, what: &[u8], number| derive_id(&[trace; 16], &[span; 8], what, number);
         assert_eq!(id(1, 2, b"a", [0, 0]), id(1, 2, b"a", [0, 0]));
         for other in [id(2, 2, b"a", [0, 0]), id(1, 1, b"a", [0, 0]), id(1, 2, b"b", [0, 0]), id(1, 2, b"a", [0, 1])] {
             assert_ne!(id(1, 2, b"a", [0, 0]), other);

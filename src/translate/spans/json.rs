@@ -14,11 +14,11 @@ const QUOTE: &str = r#"\""#;
 
 /// JSON text while it is written. A comma is set where the text does not end in what opens a list or a value.
 #[derive(Debug, Default)]
-pub(super) struct Json {
+pub(super) struct JsonWriter {
     out: String,
 }
 
-impl Json {
+impl JsonWriter {
     pub(super) fn clear(&mut self) {
         self.out.clear();
     }
@@ -82,11 +82,11 @@ impl Json {
     }
 
     pub(super) fn boolean(&mut self, value: bool) {
-        self.spliced(if value { "true" } else { "false" });
+        self.raw_escaped(if value { "true" } else { "false" });
     }
 
     pub(super) fn null(&mut self) {
-        self.spliced("null");
+        self.raw_escaped("null");
     }
 
     /// A value that is JSON already, of any origin.
@@ -101,7 +101,7 @@ impl Json {
     }
 
     /// A value, or members of the open object, that another of these has written. Nothing when there are none.
-    pub(super) fn spliced(&mut self, escaped: &str) {
+    pub(super) fn raw_escaped(&mut self, escaped: &str) {
         if !escaped.is_empty() {
             self.comma();
             self.out.push_str(escaped);
@@ -135,7 +135,7 @@ impl Json {
     }
 
     /// An object under `key`, or nothing when `write` adds no member.
-    pub(super) fn object_unless_empty(&mut self, key: &str, write: impl FnOnce(&mut Json)) {
+    pub(super) fn object_unless_empty(&mut self, key: &str, write: impl FnOnce(&mut JsonWriter)) {
         let start = self.out.len();
         self.any_key("", key);
         self.out.push('{');
@@ -145,7 +145,7 @@ impl Json {
     }
 
     /// An array under `key`, or nothing when `write` adds no item.
-    pub(super) fn array_unless_empty(&mut self, key: &str, write: impl FnOnce(&mut Json)) {
+    pub(super) fn array_unless_empty(&mut self, key: &str, write: impl FnOnce(&mut JsonWriter)) {
         let start = self.out.len();
         self.key(key);
         self.out.push('[');
@@ -228,7 +228,7 @@ mod tests {
         for text in
             ["", "plain", "a \"quoted\" \\ path", "tab\tline\nnul\u{0}bell\u{7}", "é€😀 and more than sixteen bytes\r"]
         {
-            let mut json = Json::default();
+            let mut json = JsonWriter::default();
             json.text(text);
             assert_eq!(serde_json::from_str::<String>(&json.into_text()).unwrap(), text);
         }
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn members_are_parted_by_commas_and_empty_objects_leave_nothing() {
-        let mut json = Json::default();
+        let mut json = JsonWriter::default();
         json.open('{');
         json.object_unless_empty("none", |_| {});
         json.text_field("a", "{");

@@ -110,7 +110,7 @@ pub(super) const OTEL_RESOURCE: &str = "otel.resource.";
 impl Key {
     const COUNT: usize = Key::Other as usize;
 
-    fn of(key: &[u8]) -> Key {
+    fn from_bytes(key: &[u8]) -> Key {
         match exact(key) {
             Some(key) => key,
             None if key.starts_with(XRAY_METADATA.as_bytes()) => Key::XrayMetadata,
@@ -122,24 +122,24 @@ impl Key {
 
 /// A set of known keys.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Keys(u128);
+pub(super) struct KeySet(u128);
 
-impl Keys {
-    pub(super) const fn of(keys: &[Key]) -> Keys {
+impl KeySet {
+    pub(super) const fn from_keys(keys: &[Key]) -> KeySet {
         let mut bits = 0;
         let mut at = 0;
         while at < keys.len() {
             bits |= 1 << keys[at] as u8;
             at += 1;
         }
-        Keys(bits)
+        KeySet(bits)
     }
 
     pub(super) fn contains(self, key: Key) -> bool {
         self.0 & (1 << key as u8) != 0
     }
 
-    pub(super) fn add(&mut self, keys: Keys) {
+    pub(super) fn add(&mut self, keys: KeySet) {
         self.0 |= keys.0;
     }
 
@@ -161,17 +161,17 @@ pub(super) struct Attributes<'a> {
     /// Whether some key stands there twice.
     repeats: bool,
     /// Keys that are as good as absent.
-    hidden: Keys,
+    hidden: KeySet,
     /// Keys whose value went into a field of its own, so that metadata needs no copy.
-    pub(super) spent: Keys,
+    pub(super) consumed: KeySet,
 }
 
 impl<'a> Attributes<'a> {
     /// Of no span yet.
     pub(super) fn new() -> Self {
         let first = [u32::MAX; Key::COUNT];
-        let (hidden, spent) = (Keys::default(), Keys::default());
-        Attributes { list: &[], keys: Vec::new(), first, repeats: false, hidden, spent }
+        let (hidden, spent) = (KeySet::default(), KeySet::default());
+        Attributes { list: &[], keys: Vec::new(), first, repeats: false, hidden, consumed: spent }
     }
 
     /// Reads the attributes of a span in place of the one before.
@@ -180,9 +180,9 @@ impl<'a> Attributes<'a> {
         self.first.fill(u32::MAX);
         self.repeats = false;
         self.keys.clear();
-        self.renew(Keys::default());
+        self.reset(KeySet::default());
         for (at, attribute) in list.iter().enumerate() {
-            let key = Key::of(&attribute.key);
+            let key = Key::from_bytes(&attribute.key);
             match self.first.get_mut(key as usize) {
                 Some(place) if *place == u32::MAX => *place = u32::try_from(at).unwrap_or(u32::MAX),
                 Some(_) => self.repeats = true,
@@ -193,9 +193,9 @@ impl<'a> Attributes<'a> {
     }
 
     /// Starts over for another document of the same span, without the attributes `hidden`.
-    pub(super) fn renew(&mut self, hidden: Keys) {
+    pub(super) fn reset(&mut self, hidden: KeySet) {
         self.hidden = hidden;
-        self.spent = Keys::default();
+        self.consumed = KeySet::default();
     }
 
     /// Whether the key is there, whatever its value.
@@ -235,16 +235,16 @@ impl<'a> Attributes<'a> {
     }
 
     /// Whether an attribute has exactly this key.
-    pub(super) fn names(&self, key: &str) -> bool {
+    pub(super) fn contains_key(&self, key: &str) -> bool {
         self.list.iter().any(|attribute| attribute.key == key.as_bytes())
     }
 
     /// Marks the key as written if its text is `text`.
-    pub(super) fn spend_if(&mut self, key: Key, text: &str) {
+    pub(super) fn consume_if(&mut self, key: Key, text: &str) {
         if let Some(Value::String(bytes)) = self.value(key)
             && (bytes == text.as_bytes() || value::is_lossy(bytes, text))
         {
-            self.spent.insert(key);
+            self.consumed.insert(key);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `links`: other traces that a span belongs with.
 
 use super::ids::{self, SpanId, TraceId};
-use super::json::Json;
+use super::json::JsonWriter;
 use super::value;
 use crate::model::otlp::{Link, Span};
 use crate::translate::Compat;
@@ -13,7 +13,7 @@ fn target(link: &Link, compat: Compat) -> Option<(TraceId, SpanId)> {
     Some((trace, span))
 }
 
-pub(super) fn write(json: &mut Json, span: &Span, compat: Compat) {
+pub(super) fn write(json: &mut JsonWriter, span: &Span, compat: Compat) {
     json.array_unless_empty("links", |json| {
         for link in &span.links {
             let Some((trace, id)) = target(link, compat) else { continue };
@@ -27,9 +27,9 @@ pub(super) fn write(json: &mut Json, span: &Span, compat: Compat) {
 }
 
 /// Links that name no trace, as the span has them: X-Ray would refuse the document for them.
-pub(super) fn write_invalid(json: &mut Json, span: &Span) {
+pub(super) fn write_invalid(json: &mut JsonWriter, span: &Span) {
     json.array_unless_empty("links", |json| {
-        for link in span.links.iter().filter(|link| target(link, Compat::Best).is_none()) {
+        for link in span.links.iter().filter(|link| target(link, Compat::Corrected).is_none()) {
             json.open('{');
             json.text_field("trace_id", &ids::hex(&link.trace_id));
             json.text_field("span_id", &ids::hex(&link.span_id));

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value as JsonValue};
 
-use super::json::Json;
-use super::key::{Attributes, Key, Keys, OTEL_RESOURCE, XRAY_METADATA};
-use super::resource::Entries;
+use super::json::JsonWriter;
+use super::key::{Attributes, Key, KeySet, OTEL_RESOURCE, XRAY_METADATA};
+use super::resource::ResourceEntries;
 use super::{sql, value};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{KeyValue, text};
@@ -14,11 +14,11 @@ use crate::translate::Compat;
 pub(super) struct Metadata<'m, 'a> {
     pub(super) attributes: &'m Attributes<'a>,
     /// Keys that stand in the document already.
-    pub(super) gone: Keys,
+    pub(super) consumed: KeySet,
     /// Places of the attributes that stand in the document as annotations.
     pub(super) annotated: &'m [usize],
     /// The resource's attributes, on a document that holds them.
-    pub(super) resource: Option<&'m Entries>,
+    pub(super) resource: Option<&'m ResourceEntries>,
     /// A service segment holds nothing but what its resource says: the rest is in the dependency's document.
     pub(super) resource_only: bool,
     pub(super) compat: Compat,
@@ -29,7 +29,7 @@ type Namespaces = Vec<(String, Option<Map<String, JsonValue>>)>;
 
 impl Metadata<'_, '_> {
     /// Writes the block, or nothing where it would be empty. `extras` writes members of a namespace of our own.
-    pub(super) fn write(&self, json: &mut Json, extras: impl FnOnce(&mut Json)) {
+    pub(super) fn write(&self, json: &mut JsonWriter, extras: impl FnOnce(&mut JsonWriter)) {
         json.object_unless_empty("metadata", |json| {
             let namespaces = self.namespaces();
             let is_default = |namespace: &str| namespace.eq_ignore_ascii_case("default");
@@ -43,10 +43,10 @@ impl Metadata<'_, '_> {
         });
     }
 
-    fn write_default<'n>(&self, json: &mut Json, merged: impl Iterator<Item = &'n Map<String, JsonValue>>) {
+    fn write_default<'n>(&self, json: &mut JsonWriter, merged: impl Iterator<Item = &'n Map<String, JsonValue>>) {
         let mut anything = false;
         json.object_unless_empty("default", |json| {
-            json.spliced(self.resource.map_or("", |entries| &entries.metadata));
+            json.raw_escaped(self.resource.map_or("", |entries| &entries.metadata));
             for (key, attribute) in self.remaining() {
                 anything = true;
                 let Some(content) = value::content(attribute) else { continue };
@@ -54,13 +54,13 @@ impl Metadata<'_, '_> {
                     continue;
                 }
                 json.any_key("", &text(&attribute.key));
-                value::write(json, &sql::masked(key, content, self.compat));
+                value::write(json, &sql::redact(key, content, self.compat));
             }
             let mut written: Vec<&str> = Vec::new();
             for (key, content) in merged.flatten() {
                 anything = true;
                 let is_kept = !self.resource_only || key.starts_with(OTEL_RESOURCE);
-                if is_kept && !self.attributes.names(key) && !written.contains(&key.as_str()) {
+                if is_kept && !self.attributes.contains_key(key) && !written.contains(&key.as_str()) {
                     written.push(key);
                     json.any_key("", key);
                     json.raw(&content.to_string());
@@ -68,15 +68,15 @@ impl Metadata<'_, '_> {
             }
         });
         if self.resource_only && self.compat == Compat::Adot && anything && json.ends_with('{') {
-            json.spliced(r#"\"default\":{}"#);
+            json.raw_escaped(r#"\"default\":{}"#);
         }
     }
 
-    fn write_namespace(&self, json: &mut Json, namespace: &str, members: Option<&Map<String, JsonValue>>) {
+    fn write_namespace(&self, json: &mut JsonWriter, namespace: &str, members: Option<&Map<String, JsonValue>>) {
         let kept = |key: &str| !self.resource_only || key.starts_with(OTEL_RESOURCE);
         let members: Option<Vec<_>> = members.map(|all| all.iter().filter(|(key, _)| kept(key)).collect());
         let nothing_left = members.as_ref().is_none_or(Vec::is_empty);
-        if self.resource_only && nothing_left && self.compat == Compat::Best {
+        if self.resource_only && nothing_left && self.compat == Compat::Corrected {
             return;
         }
         json.any_key("", namespace);
@@ -97,7 +97,7 @@ impl Metadata<'_, '_> {
     fn not_gone(&self) -> impl Iterator<Item = (Key, &KeyValue)> {
         let placed = self.attributes.iter_placed();
         let remaining =
-            placed.filter(|(at, key, _)| !self.gone.contains(*key) && self.annotated.binary_search(at).is_err());
+            placed.filter(|(at, key, _)| !self.consumed.contains(*key) && self.annotated.binary_search(at).is_err());
         remaining.map(|(_, key, attribute)| (key, attribute))
     }
 

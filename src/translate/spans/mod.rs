@@ -10,7 +10,6 @@ mod aws;
 mod cause;
 mod document;
 mod extras;
-mod fit;
 mod flags;
 mod http;
 mod ids;
@@ -23,20 +22,21 @@ mod origin;
 mod resource;
 mod sql;
 pub mod stack;
+mod truncate;
 mod url;
 mod value;
 
 use std::collections::BTreeSet;
 
-use self::document::{Identity, Shape, Source};
+use self::document::{DocumentIds, DocumentInput, DocumentKind};
 use self::ids::SpanId;
-use self::json::Json;
+use self::json::JsonWriter;
 use self::key::{Attributes, Key};
-use self::resource::ResourceFacts;
+use self::resource::ResourceContext;
 use super::Compat;
 use crate::model::otlp::{ExportTraceServiceRequest, Span, SpanKind, text};
-use crate::model::refusal::Refusals;
-use crate::model::segment::Document;
+use crate::model::rejection::Rejections;
+use crate::model::segment::SegmentDocument;
 
 /// How spans are translated.
 #[derive(Clone, Debug, Default)]
@@ -66,10 +66,10 @@ impl Default for Indexed {
 #[derive(Debug, Default)]
 pub struct Segments {
     /// In the order of the spans; of a split span the call comes before the service.
-    pub documents: Vec<Document>,
+    pub documents: Vec<SegmentDocument>,
     /// Spans.
     pub received: u64,
-    pub refused: Refusals,
+    pub rejected: Rejections,
     /// Documents that were made to fit into 64 KB.
     pub truncated: u64,
 }
@@ -77,14 +77,14 @@ pub struct Segments {
 /// Translates a request. Every span becomes documents or is refused by name; none fails another.
 pub fn segments(request: &ExportTraceServiceRequest, options: &Options) -> Segments {
     let mut segments = Segments::default();
-    let mut desk = Desk { json: Json::default(), attributes: Attributes::new() };
+    let mut desk = ScratchBuffers { json: JsonWriter::default(), attributes: Attributes::new() };
     for resource_spans in &request.resource_spans {
-        let resource = ResourceFacts::read(resource_spans.resource.as_ref(), options);
+        let resource = ResourceContext::read(resource_spans.resource.as_ref(), options);
         for scope_spans in &resource_spans.scope_spans {
             let scope = extras::scope(scope_spans.scope.as_ref());
             for span in &scope_spans.spans {
                 segments.received += 1;
-                segments.add(&Source { span, resource: &resource, scope: &scope, options }, &mut desk);
+                segments.add(&DocumentInput { span, resource: &resource, scope: &scope, options }, &mut desk);
             }
         }
     }
@@ -92,40 +92,40 @@ pub fn segments(request: &ExportTraceServiceRequest, options: &Options) -> Segme
 }
 
 /// What is written on and read with, the same for all spans of a request.
-struct Desk<'a> {
-    json: Json,
+struct ScratchBuffers<'a> {
+    json: JsonWriter,
     attributes: Attributes<'a>,
 }
 
 impl Segments {
-    fn add<'a>(&mut self, source: &Source<'_, 'a>, desk: &mut Desk<'a>) {
-        let (span, Desk { json, attributes }) = (source.span, desk);
+    fn add<'a>(&mut self, source: &DocumentInput<'_, 'a>, desk: &mut ScratchBuffers<'a>) {
+        let (span, ScratchBuffers { json, attributes }) = (source.span, desk);
         let ids = match identity(span, source.options.compat) {
             Ok(ids) => ids,
-            Err(reason) => return self.refused.add(reason.word, 1, || reason.example(span)),
+            Err(reason) => return self.rejected.add(reason.code, 1, || reason.example(span)),
         };
         attributes.read(&span.attributes);
         let is_local_root = attributes.bytes(Key::AwsSpanKind) == b"LOCAL_ROOT";
         match value::kind(span) {
-            _ if !is_local_root => self.push(source.document(json, attributes, Shape::Whole, ids)),
+            _ if !is_local_root => self.push(source.document(json, attributes, DocumentKind::Full, ids)),
             SpanKind::Server | SpanKind::Internal => {
-                self.push(source.document(json, attributes, Shape::LocalRoot, ids));
+                self.push(source.document(json, attributes, DocumentKind::LocalRoot, ids));
             }
             _ => {
-                let service: SpanId = ids::derived(&ids.trace, &ids.id, b"service", [0, 0]);
-                let call = Identity { parent: Some(service), ..ids };
-                self.push(source.document(json, attributes, Shape::Dependency, call));
-                self.push(source.document(json, attributes, Shape::Service, Identity { id: service, ..ids }));
+                let service: SpanId = ids::derive_id(&ids.trace, &ids.id, b"service", [0, 0]);
+                let call = DocumentIds { parent: Some(service), ..ids };
+                self.push(source.document(json, attributes, DocumentKind::Dependency, call));
+                self.push(source.document(json, attributes, DocumentKind::Service, DocumentIds { id: service, ..ids }));
             }
         }
     }
 
-    fn push(&mut self, mut document: Document) {
+    fn push(&mut self, mut document: SegmentDocument) {
         // Escaping only adds to a text, so that most need not be looked at closer.
-        if document.escaped_len() > fit::MOST_BYTES {
+        if document.escaped_len() > truncate::MAX_DOCUMENT_BYTES {
             let text = document.text();
-            if text.len() > fit::MOST_BYTES {
-                document = Document::new(&fit::fit(&text));
+            if text.len() > truncate::MAX_DOCUMENT_BYTES {
+                document = SegmentDocument::new(&truncate::truncate_document(&text));
                 self.truncated += 1;
             }
         }
@@ -134,33 +134,33 @@ impl Segments {
 }
 
 /// Why a span can become no document.
-struct Reason {
-    word: &'static str,
-    sentence: &'static str,
+struct RejectReason {
+    code: &'static str,
+    message: &'static str,
 }
 
-impl Reason {
+impl RejectReason {
     fn example(&self, span: &Span) -> String {
         let (name, id) = (text(&span.name), ids::hex(&span.span_id));
-        format!("span \"{name}\" ({id}): {}", self.sentence)
+        format!("span \"{name}\" ({id}): {}", self.message)
     }
 }
 
-const TRACE_ID: Reason = Reason { word: "trace_id", sentence: "its trace id is not 16 bytes, or all zero" };
-const SPAN_ID: Reason = Reason { word: "span_id", sentence: "its span id is not 8 bytes, or all zero" };
-const PARENT_ID: Reason = Reason { word: "parent_span_id", sentence: "its parent's span id is not 8 bytes" };
-const START_TIME: Reason = Reason { word: "start_time", sentence: "it has no start time" };
+const TRACE_ID: RejectReason = RejectReason { code: "trace_id", message: "its trace id is not 16 bytes, or all zero" };
+const SPAN_ID: RejectReason = RejectReason { code: "span_id", message: "its span id is not 8 bytes, or all zero" };
+const PARENT_ID: RejectReason = RejectReason { code: "parent_span_id", message: "its parent's span id is not 8 bytes" };
+const START_TIME: RejectReason = RejectReason { code: "start_time", message: "it has no start time" };
 
 /// The ids of the span's own document. What X-Ray would refuse for its ids or times is refused here.
-fn identity(span: &Span, compat: Compat) -> Result<Identity, Reason> {
+fn identity(span: &Span, compat: Compat) -> Result<DocumentIds, RejectReason> {
     let trace = ids::trace_id(&span.trace_id, compat).ok_or(TRACE_ID)?;
     let id = ids::span_id(&span.span_id, compat).ok_or(SPAN_ID)?;
     let parent: Option<SpanId> = match span.parent_span_id.as_ref() {
         [] => None,
         bytes => Some(bytes.try_into().map_err(|_| PARENT_ID)?),
     };
-    if compat == Compat::Best && span.start_time_unix_nano == 0 {
+    if compat == Compat::Corrected && span.start_time_unix_nano == 0 {
         return Err(START_TIME);
     }
-    Ok(Identity { trace, id, parent: parent.filter(|parent| *parent != SpanId::default()) })
+    Ok(DocumentIds { trace, id, parent: parent.filter(|parent| *parent != SpanId::default()) })
 }

@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use url::Url;
 
 use super::key::{Attributes, Key};
-use super::resource::ResourceFacts;
+use super::resource::ResourceContext;
 use super::{aws, value};
 use crate::model::otlp::{Span, SpanKind, text};
 use crate::translate::Compat;
 
 /// Longest name that X-Ray takes (AWS X-Ray Developer Guide, "Required segment fields").
-const LONGEST: usize = 200;
+const MAX_NAME_LENGTH: usize = 200;
 
 /// A name, and the `namespace` that goes with it.
-pub(super) struct Name<'a> {
+pub(super) struct SegmentName<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) namespace: Option<&'static str>,
 }
@@ -24,27 +24,27 @@ pub(super) struct Name<'a> {
 pub(super) fn base<'a>(
     attributes: &Attributes<'a>,
     span: &'a Span,
-    resource: &ResourceFacts<'a>,
+    resource: &ResourceContext<'a>,
     compat: Compat,
-) -> Name<'a> {
+) -> SegmentName<'a> {
     let kind = value::kind(span);
     let mut namespace = aws::is_aws_call(attributes, compat).then_some("aws");
     let (source, text) = source(attributes, kind, resource, compat);
-    if source == Source::AwsService {
+    if source == NameSource::AwsService {
         namespace = Some("aws");
     }
     if namespace.is_none() && matches!(kind, SpanKind::Client | SpanKind::Producer) {
         namespace = Some("remote");
     }
     let text = match source {
-        Source::SpanName => clean_as_adot(self::text(&span.name), compat),
-        _ => clean(text, compat).unwrap_or_else(|| clean_as_adot(self::text(&span.name), compat)),
+        NameSource::SpanName => sanitize_name_adot(self::text(&span.name), compat),
+        _ => sanitize_name(text, compat).unwrap_or_else(|| sanitize_name_adot(self::text(&span.name), compat)),
     };
-    Name { text, namespace }
+    SegmentName { text, namespace }
 }
 
 #[derive(PartialEq, Eq)]
-enum Source {
+enum NameSource {
     AwsService,
     Other,
     SpanName,
@@ -53,33 +53,33 @@ enum Source {
 fn source<'a>(
     attributes: &Attributes<'a>,
     kind: SpanKind,
-    resource: &ResourceFacts<'a>,
+    resource: &ResourceContext<'a>,
     compat: Compat,
-) -> (Source, Cow<'a, str>) {
+) -> (NameSource, Cow<'a, str>) {
     if let Some(name) = application_signals(attributes, kind, compat).filter(|name| !name.is_empty()) {
-        return (Source::Other, name);
+        return (NameSource::Other, name);
     }
-    for (key, source) in [(Key::PeerService, Source::Other), (Key::AwsService, Source::AwsService)] {
+    for (key, source) in [(Key::PeerService, NameSource::Other), (Key::AwsService, NameSource::AwsService)] {
         if !attributes.bytes(key).is_empty() {
             return (source, attributes.text(key));
         }
     }
     if let Some(name) = database(attributes, compat) {
-        return (Source::Other, name);
+        return (NameSource::Other, name);
     }
-    let is_service = kind == SpanKind::Server || (kind == SpanKind::Consumer && compat == Compat::Best);
+    let is_service = kind == SpanKind::Server || (kind == SpanKind::Consumer && compat == Compat::Corrected);
     if let Some(name) = resource.service_name.as_ref().filter(|name| is_service && !name.is_empty()) {
-        return (Source::Other, name.clone());
+        return (NameSource::Other, name.clone());
     }
     for key in [Key::RpcService, Key::HttpHost, Key::NetPeerName] {
         if !attributes.bytes(key).is_empty() {
-            return (Source::Other, attributes.text(key));
+            return (NameSource::Other, attributes.text(key));
         }
     }
-    if compat == Compat::Best && kind == SpanKind::Client && !attributes.bytes(Key::ServerAddress).is_empty() {
-        return (Source::Other, attributes.text(Key::ServerAddress));
+    if compat == Compat::Corrected && kind == SpanKind::Client && !attributes.bytes(Key::ServerAddress).is_empty() {
+        return (NameSource::Other, attributes.text(Key::ServerAddress));
     }
-    (Source::SpanName, Cow::Borrowed(""))
+    (NameSource::SpanName, Cow::Borrowed(""))
 }
 
 /// What AWS' own distributions say that a span stands for.
@@ -108,7 +108,7 @@ pub(super) fn remote_service<'a>(attributes: &Attributes<'a>, compat: Compat) ->
 
 /// The database, with its host where one is known.
 fn database<'a>(attributes: &Attributes<'a>, compat: Compat) -> Option<Cow<'a, str>> {
-    let best = compat == Compat::Best;
+    let best = compat == Compat::Corrected;
     let mut name = attributes.text(Key::DbName);
     if name.is_empty() && best {
         name = attributes.text(Key::DbNamespace);
@@ -144,31 +144,32 @@ fn connection_host(connection: &str) -> Option<String> {
 }
 
 /// A name as X-Ray takes it. Nothing when nothing is left of it.
-pub(super) fn clean(name: Cow<'_, str>, compat: Compat) -> Option<Cow<'_, str>> {
+pub(super) fn sanitize_name(name: Cow<'_, str>, compat: Compat) -> Option<Cow<'_, str>> {
     if compat == Compat::Adot {
         return Some(name);
     }
     let is_allowed = |c: char| c.is_alphabetic() || c.is_numeric() || c.is_whitespace() || "_.:/%&#=+\\-@".contains(c);
-    let fits = name.len() <= LONGEST && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:/%&#=+-@ ".contains(&b));
-    let name = if fits { name } else { name.chars().filter(|c| is_allowed(*c)).take(LONGEST).collect() };
+    let fits = name.len() <= MAX_NAME_LENGTH
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:/%&#=+-@ ".contains(&b));
+    let name = if fits { name } else { name.chars().filter(|c| is_allowed(*c)).take(MAX_NAME_LENGTH).collect() };
     (!name.trim().is_empty()).then_some(name)
 }
 
 /// A span's name as the collector cleans it: other characters are taken out, and the text is cut after 200 bytes.
-fn clean_as_adot(name: Cow<'_, str>, compat: Compat) -> Cow<'_, str> {
+fn sanitize_name_adot(name: Cow<'_, str>, compat: Compat) -> Cow<'_, str> {
     let kept = if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:/%&#=+-@ ".contains(&b)) {
         name
     } else {
         name.chars().filter(|c| c.is_alphabetic() || c.is_ascii_digit() || " _.:/%&#=+-@".contains(*c)).collect()
     };
     let kept = match compat {
-        Compat::Adot if kept.len() > LONGEST => {
-            Cow::Owned(String::from_utf8_lossy(kept.as_bytes().get(..LONGEST).unwrap_or_default()).into_owned())
+        Compat::Adot if kept.len() > MAX_NAME_LENGTH => {
+            Cow::Owned(String::from_utf8_lossy(kept.as_bytes().get(..MAX_NAME_LENGTH).unwrap_or_default()).into_owned())
         }
-        Compat::Best if kept.len() > LONGEST => kept.chars().take(LONGEST).collect(),
+        Compat::Corrected if kept.len() > MAX_NAME_LENGTH => kept.chars().take(MAX_NAME_LENGTH).collect(),
         _ => kept,
     };
-    let is_blank = if compat == Compat::Best { kept.trim().is_empty() } else { kept.is_empty() };
+    let is_blank = if compat == Compat::Corrected { kept.trim().is_empty() } else { kept.is_empty() };
     if is_blank { Cow::Borrowed("span") } else { kept }
 }
 
@@ -195,13 +196,13 @@ mod tests {
 
     #[test]
     fn names_lose_what_x_ray_refuses() {
-        let best = |name: &'static str| clean(name.into(), Compat::Best).map(Cow::into_owned);
+        let best = |name: &'static str| sanitize_name(name.into(), Compat::Corrected).map(Cow::into_owned);
         assert_eq!(best("a,b$c\\d").as_deref(), Some("abc\\d"));
         assert_eq!(best("?*"), None);
-        assert_eq!(clean_as_adot("a,b$c\\d\te".into(), Compat::Adot), "abcde");
-        assert_eq!(clean_as_adot("?".into(), Compat::Adot), "span");
+        assert_eq!(sanitize_name_adot("a,b$c\\d\te".into(), Compat::Adot), "abcde");
+        assert_eq!(sanitize_name_adot("?".into(), Compat::Adot), "span");
         let long = "é".repeat(300);
-        assert_eq!(clean(long.clone().into(), Compat::Best).unwrap().chars().count(), 200);
-        assert_eq!(clean_as_adot(long.into(), Compat::Adot).chars().count(), 100);
+        assert_eq!(sanitize_name(long.clone().into(), Compat::Corrected).unwrap().chars().count(), 200);
+        assert_eq!(sanitize_name_adot(long.into(), Compat::Adot).chars().count(), 100);
     }
 }

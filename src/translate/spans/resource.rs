@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::annotations::{self, Indexing};
-use super::json::Json;
+use super::annotations::{self, AnnotationSelector};
+use super::json::JsonWriter;
 use super::key::OTEL_RESOURCE;
 use super::stack::Language;
 use super::{Options, aws, origin, value};
@@ -33,7 +33,7 @@ impl<'a> ResourceAttributes<'a> {
 }
 
 /// The parts of a document that depend on the resource alone.
-pub(super) struct ResourceFacts<'a> {
+pub(super) struct ResourceContext<'a> {
     pub(super) attributes: ResourceAttributes<'a>,
     pub(super) origin: Option<&'static str>,
     /// The `service` object as JSON.
@@ -42,38 +42,42 @@ pub(super) struct ResourceFacts<'a> {
     pub(super) service_name: Option<Cow<'a, str>>,
     pub(super) language: Language,
     /// Nothing where the resource is of another cloud.
-    pub(super) aws: Option<aws::ResourceBlocks<'a>>,
-    pub(super) entries: Entries,
+    pub(super) aws: Option<aws::AwsResourceBlocks<'a>>,
+    pub(super) entries: ResourceEntries,
 }
 
-impl<'a> ResourceFacts<'a> {
+impl<'a> ResourceContext<'a> {
     pub(super) fn read(resource: Option<&'a Resource>, options: &Options) -> Self {
         let attributes = ResourceAttributes(resource.map_or(&[], |resource| &resource.attributes));
-        ResourceFacts {
+        ResourceContext {
             attributes,
             origin: origin::origin(attributes),
             service: service(attributes),
             service_name: attributes.has("service.name").then(|| attributes.text("service.name")),
-            language: Language::of(attributes.bytes("telemetry.sdk.language"), options.compat),
-            aws: aws::ResourceBlocks::read(attributes, options),
-            entries: Entries::write(attributes.0, &Indexing::of_options(options), &|_| false),
+            language: Language::from_sdk_language(attributes.bytes("telemetry.sdk.language"), options.compat),
+            aws: aws::AwsResourceBlocks::read(attributes, options),
+            entries: ResourceEntries::write(attributes.0, &AnnotationSelector::for_resource(options), &|_| false),
         }
     }
 }
 
 /// A resource's attributes as annotations and as metadata: members of the one object and of the other.
-pub(super) struct Entries {
+pub(super) struct ResourceEntries {
     pub(super) annotations: String,
     /// The keys of `annotations`, as written.
     pub(super) annotation_keys: Vec<String>,
     pub(super) metadata: String,
 }
 
-impl Entries {
+impl ResourceEntries {
     /// `shadowed` tells which keys (with their prefix) a span attribute stands in for.
-    pub(super) fn write(attributes: &[KeyValue], indexing: &Indexing<'_>, shadowed: &dyn Fn(&str) -> bool) -> Self {
+    pub(super) fn write(
+        attributes: &[KeyValue],
+        indexing: &AnnotationSelector<'_>,
+        shadowed: &dyn Fn(&str) -> bool,
+    ) -> Self {
         let mut annotation_keys = Vec::new();
-        let (mut annotations, mut metadata) = (Json::default(), Json::default());
+        let (mut annotations, mut metadata) = (JsonWriter::default(), JsonWriter::default());
         for (at, attribute) in attributes.iter().enumerate() {
             let Some(content) = value::content(attribute) else { continue };
             let key = [OTEL_RESOURCE, &text(&attribute.key)].concat();
@@ -88,7 +92,7 @@ impl Entries {
                 value::write(&mut metadata, content);
             }
         }
-        Entries { annotations: annotations.into_escaped(), annotation_keys, metadata: metadata.into_escaped() }
+        ResourceEntries { annotations: annotations.into_escaped(), annotation_keys, metadata: metadata.into_escaped() }
     }
 }
 
@@ -103,7 +107,7 @@ fn service(attributes: ResourceAttributes<'_>) -> Option<String> {
     } else {
         return None;
     };
-    let mut json = Json::default();
+    let mut json = JsonWriter::default();
     json.open('{');
     json.text_field_unless_empty("version", &version);
     json.close('}');

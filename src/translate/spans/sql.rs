@@ -5,14 +5,15 @@
 use std::borrow::Cow;
 
 use super::http::string_or_int;
-use super::json::Json;
-use super::key::{Attributes, Key, Keys};
+use super::json::JsonWriter;
+use super::key::{Attributes, Key, KeySet};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{Span, text};
 use crate::translate::Compat;
 
 /// Keys that the block takes from the span.
-const CONSUMED: Keys = Keys::of(&[Key::DbConnectionString, Key::DbSystem, Key::DbName, Key::DbStatement, Key::DbUser]);
+const CONSUMED: KeySet =
+    KeySet::from_keys(&[Key::DbConnectionString, Key::DbSystem, Key::DbName, Key::DbStatement, Key::DbUser]);
 
 /// Values of `db.system` that the collector takes for SQL.
 const SYSTEMS: [&str; 11] =
@@ -50,7 +51,7 @@ pub(super) struct Sql<'a> {
 
 /// Reads the block and marks what went into it as spent. Nothing for a database that does not speak SQL.
 pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span, compat: Compat) -> Option<Sql<'a>> {
-    let best = compat == Compat::Best;
+    let best = compat == Compat::Corrected;
     let old = attributes.text(Key::DbSystem);
     let new = if best && old.is_empty() { attributes.text(Key::DbSystemName) } else { Cow::Borrowed("") };
     let system = if old.is_empty() { new } else { old };
@@ -71,27 +72,27 @@ pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span, compat: 
         user: attributes.text(Key::DbUser),
         query: either(Key::DbStatement, Key::DbQueryText),
     };
-    sql.spend(attributes, &name, best);
+    sql.consume(attributes, &name, best);
     Some(sql)
 }
 
 impl Sql<'_> {
-    fn spend(&self, attributes: &mut Attributes<'_>, name: &str, best: bool) {
+    fn consume(&self, attributes: &mut Attributes<'_>, name: &str, best: bool) {
         if !best {
-            return attributes.spent.add(CONSUMED);
+            return attributes.consumed.add(CONSUMED);
         }
         // The connection string stands in the block without its password, and must not stand in metadata with it.
-        attributes.spent.insert(Key::DbConnectionString);
-        attributes.spend_if(Key::DbSystem, &self.database_type);
-        attributes.spend_if(Key::DbSystemName, &self.database_type);
-        attributes.spend_if(Key::DbName, name);
-        attributes.spend_if(Key::DbNamespace, name);
-        attributes.spend_if(Key::DbUser, &self.user);
-        attributes.spend_if(Key::DbStatement, &self.query);
-        attributes.spend_if(Key::DbQueryText, &self.query);
+        attributes.consumed.insert(Key::DbConnectionString);
+        attributes.consume_if(Key::DbSystem, &self.database_type);
+        attributes.consume_if(Key::DbSystemName, &self.database_type);
+        attributes.consume_if(Key::DbName, name);
+        attributes.consume_if(Key::DbNamespace, name);
+        attributes.consume_if(Key::DbUser, &self.user);
+        attributes.consume_if(Key::DbStatement, &self.query);
+        attributes.consume_if(Key::DbQueryText, &self.query);
     }
 
-    pub(super) fn write(&self, json: &mut Json) {
+    pub(super) fn write(&self, json: &mut JsonWriter) {
         json.key("sql");
         json.open('{');
         json.text_field_unless_empty("url", &self.url);
@@ -113,7 +114,7 @@ fn connection(attributes: &Attributes<'_>, name: &str, compat: Compat) -> String
     }
     let base = match stated.as_ref() {
         "" => server(attributes),
-        stated => without_password(stated),
+        stated => redact_connection_string(stated),
     };
     let is_named = name.is_empty() || base.split(['/', '=', ';', '?']).any(|part| part == name);
     if is_named { base } else { format!("{}/{name}", base.trim_end_matches('/')) }
@@ -134,10 +135,10 @@ fn server(attributes: &Attributes<'_>) -> String {
 }
 
 /// A connection string as an attribute's value, without its secrets; any other value as it is.
-pub(super) fn masked<'v>(key: Key, value: &'v Value, compat: Compat) -> Cow<'v, Value> {
+pub(super) fn redact<'v>(key: Key, value: &'v Value, compat: Compat) -> Cow<'v, Value> {
     match value {
-        Value::String(bytes) if key == Key::DbConnectionString && compat == Compat::Best => {
-            Cow::Owned(Value::String(without_password(&text(bytes)).into()))
+        Value::String(bytes) if key == Key::DbConnectionString && compat == Compat::Corrected => {
+            Cow::Owned(Value::String(redact_connection_string(&text(bytes)).into()))
         }
         _ => Cow::Borrowed(value),
     }
@@ -147,7 +148,7 @@ pub(super) fn masked<'v>(key: Key, value: &'v Value, compat: Compat) -> Cow<'v, 
 const SECRETS: [&str; 6] = ["password", "pwd", "passwd", "pass", "secret", "token"];
 
 /// A connection string without its secrets: neither `user:secret@host` nor `password=secret` is kept.
-fn without_password(connection: &str) -> String {
+fn redact_connection_string(connection: &str) -> String {
     let mut out = String::with_capacity(connection.len());
     let mut rest = connection;
     if let Some((scheme, after)) = connection.split_once("://") {
@@ -172,11 +173,11 @@ fn without_password(connection: &str) -> String {
         out.extend([user, "@"]);
         rest = host;
     }
-    push_without_secrets(&mut out, rest);
+    push_redacted(&mut out, rest);
     out
 }
 
-fn push_without_secrets(out: &mut String, text: &str) {
+fn push_redacted(out: &mut String, text: &str) {
     for part in text.split_inclusive([';', '&', '?', ' ', ',']) {
         let key = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
         if part.contains('=') && SECRETS.iter().any(|secret| key.ends_with(secret)) {
@@ -206,7 +207,7 @@ mod tests {
             ("localhost", "localhost"),
         ];
         for (connection, expected) in cases {
-            let left = without_password(connection);
+            let left = redact_connection_string(connection);
             assert!(!left.contains("s3"), "{left}");
             if !connection.contains("s3/cr") {
                 assert_eq!(left, expected, "{connection}");

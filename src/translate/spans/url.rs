@@ -3,39 +3,39 @@
 use std::borrow::Cow;
 
 use super::http::string_or_int;
-use super::key::{Key, Keys};
+use super::key::{Key, KeySet};
 use super::value;
 use crate::model::otlp::SpanKind;
 use crate::model::otlp::any_value::Value;
 use crate::translate::Compat;
 
 /// A part: the attribute it came from and its text, which may be empty.
-type Part<'a> = Option<(Key, Cow<'a, str>)>;
+type UrlPart<'a> = Option<(Key, Cow<'a, str>)>;
 
 /// What a URL can be made of.
 #[derive(Default)]
-pub(super) struct Parts<'a> {
-    full: Part<'a>,
-    scheme: Part<'a>,
-    host: Part<'a>,
-    target: Part<'a>,
-    path: Part<'a>,
-    query: Part<'a>,
-    server_name: Part<'a>,
-    net_host_name: Part<'a>,
-    host_name: Part<'a>,
-    server_address: Part<'a>,
-    net_host_port: Part<'a>,
-    server_port: Part<'a>,
-    peer_name: Part<'a>,
-    peer_ip: Part<'a>,
-    peer_port: Part<'a>,
+pub(super) struct UrlParts<'a> {
+    full: UrlPart<'a>,
+    scheme: UrlPart<'a>,
+    host: UrlPart<'a>,
+    target: UrlPart<'a>,
+    path: UrlPart<'a>,
+    query: UrlPart<'a>,
+    server_name: UrlPart<'a>,
+    net_host_name: UrlPart<'a>,
+    host_name: UrlPart<'a>,
+    server_address: UrlPart<'a>,
+    net_host_port: UrlPart<'a>,
+    server_port: UrlPart<'a>,
+    peer_name: UrlPart<'a>,
+    peer_ip: UrlPart<'a>,
+    peer_port: UrlPart<'a>,
 }
 
 /// As long as most URLs are.
 const URL_BYTES: usize = 128;
 
-impl<'a> Parts<'a> {
+impl<'a> UrlParts<'a> {
     /// Takes a part. True if a URL can be made now that it is known.
     pub(super) fn take(&mut self, key: Key, value: Option<&'a Value>) -> bool {
         let (place, is_address) = match key {
@@ -61,21 +61,21 @@ impl<'a> Parts<'a> {
     }
 
     /// The URL, and the keys that are in it.
-    pub(super) fn url(self, kind: SpanKind, compat: Compat) -> (Cow<'a, str>, Keys) {
-        let mut used = Keys::default();
+    pub(super) fn url(self, kind: SpanKind, compat: Compat) -> (Cow<'a, str>, KeySet) {
+        let mut used = KeySet::default();
         if let Some((key, full)) = &self.full {
             used.insert(*key);
-            if compat == Compat::Best {
-                self.spend_within(full, &mut used);
+            if compat == Compat::Corrected {
+                self.consume_within(full, &mut used);
             }
             return (full.clone(), used);
         }
-        let scheme = spend(&self.scheme, &mut used).filter(|s| !s.is_empty() || compat == Compat::Adot);
+        let scheme = consume(&self.scheme, &mut used).filter(|s| !s.is_empty() || compat == Compat::Adot);
         let scheme = scheme.unwrap_or("http");
         let mut url = String::with_capacity(URL_BYTES);
         url.extend([scheme, "://"]);
         let (host, port) = self.authority(kind, compat, &mut used);
-        if compat == Compat::Best && host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_ok() {
+        if compat == Compat::Corrected && host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_ok() {
             url.extend(["[", host, "]"]);
         } else {
             url.push_str(host);
@@ -87,12 +87,12 @@ impl<'a> Parts<'a> {
         (Cow::Owned(url), used)
     }
 
-    fn push_path(&self, url: &mut String, used: &mut Keys) {
-        if let Some(target) = spend(&self.target, used) {
+    fn push_path(&self, url: &mut String, used: &mut KeySet) {
+        if let Some(target) = consume(&self.target, used) {
             return url.push_str(target);
         }
-        url.push_str(spend(&self.path, used).unwrap_or("/"));
-        if let Some(query) = spend(&self.query, used) {
+        url.push_str(consume(&self.path, used).unwrap_or("/"));
+        if let Some(query) = consume(&self.query, used) {
             if !query.starts_with('?') {
                 url.push('?');
             }
@@ -101,11 +101,11 @@ impl<'a> Parts<'a> {
     }
 
     /// Host and port, each from the first attribute that is there, even when it is empty.
-    fn authority(&self, kind: SpanKind, compat: Compat, used: &mut Keys) -> (&str, &str) {
-        if let Some(host) = spend(&self.host, used) {
+    fn authority(&self, kind: SpanKind, compat: Compat, used: &mut KeySet) -> (&str, &str) {
+        if let Some(host) = consume(&self.host, used) {
             return (host, "");
         }
-        let best = compat == Compat::Best;
+        let best = compat == Compat::Corrected;
         let (hosts, ports) = if kind == SpanKind::Server {
             (
                 [&self.server_name, &self.net_host_name, &self.host_name, &self.server_address],
@@ -116,14 +116,14 @@ impl<'a> Parts<'a> {
             let port = if best { &self.server_port } else { &None };
             ([&self.peer_name, &self.peer_ip, address, &None], [&self.peer_port, port])
         };
-        let is_there = |part: &&&Part<'_>| part.as_ref().is_some_and(|(_, text)| !best || !text.is_empty());
-        let host = hosts.iter().find(is_there).and_then(|part| spend(part, used)).unwrap_or_default();
-        let port = ports.iter().find(is_there).and_then(|part| spend(part, used)).unwrap_or_default();
+        let is_there = |part: &&&UrlPart<'_>| part.as_ref().is_some_and(|(_, text)| !best || !text.is_empty());
+        let host = hosts.iter().find(is_there).and_then(|part| consume(part, used)).unwrap_or_default();
+        let port = ports.iter().find(is_there).and_then(|part| consume(part, used)).unwrap_or_default();
         (host, port)
     }
 
     /// Marks the parts that a full URL says as well.
-    fn spend_within(&self, full: &str, used: &mut Keys) {
+    fn consume_within(&self, full: &str, used: &mut KeySet) {
         let https = full.starts_with("https:");
         let parts = [
             &self.scheme,
@@ -151,7 +151,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn spend<'p>(part: &'p Part<'_>, used: &mut Keys) -> Option<&'p str> {
+fn consume<'p>(part: &'p UrlPart<'_>, used: &mut KeySet) -> Option<&'p str> {
     let (key, text) = part.as_ref()?;
     used.insert(*key);
     Some(text)

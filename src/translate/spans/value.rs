@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::json::Json;
+use super::json::JsonWriter;
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{AnyValue, KeyValue, Span, SpanKind, text};
 
@@ -62,7 +62,7 @@ pub(super) fn is_scalar(value: &Value) -> bool {
 }
 
 /// A value as the collector writes it: bytes as base64, nested nulls as null.
-pub(super) fn write(json: &mut Json, value: &Value) {
+pub(super) fn write(json: &mut JsonWriter, value: &Value) {
     match value {
         Value::String(bytes) => json.text(&text(bytes)),
         Value::Bool(value) => json.boolean(*value),
@@ -83,7 +83,7 @@ pub(super) fn write(json: &mut Json, value: &Value) {
     }
 }
 
-fn write_any(json: &mut Json, value: &AnyValue) {
+fn write_any(json: &mut JsonWriter, value: &AnyValue) {
     match &value.value {
         Some(value) => write(json, value),
         None => json.null(),
@@ -91,7 +91,7 @@ fn write_any(json: &mut Json, value: &AnyValue) {
 }
 
 /// Attributes as members of the open object; of two with the same key the later one stands.
-pub(super) fn write_members(json: &mut Json, attributes: &[KeyValue]) {
+pub(super) fn write_members(json: &mut JsonWriter, attributes: &[KeyValue]) {
     for (at, attribute) in attributes.iter().enumerate() {
         if shadowed(attributes, at) {
             continue;

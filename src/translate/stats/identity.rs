@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::model::stats::{ContainerDocument, TaskDocument};
-use crate::model::target::{Task, TaskContainer};
+use crate::model::task::{Task, TaskContainer};
+use crate::model::task_metadata::{ContainerMetadata, TaskMetadata};
 
 /// What any source says of a task.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +25,8 @@ pub(crate) struct TaskIdentity<'a> {
     pub(crate) status: &'a str,
 }
 
-impl<'a> From<&'a TaskDocument<'_>> for TaskIdentity<'a> {
-    fn from(task: &'a TaskDocument<'_>) -> Self {
+impl<'a> From<&'a TaskMetadata<'_>> for TaskIdentity<'a> {
+    fn from(task: &'a TaskMetadata<'_>) -> Self {
         TaskIdentity {
             cluster: &task.cluster,
             arn: Cow::Borrowed(&task.task_arn),
@@ -83,8 +83,8 @@ pub(crate) struct ContainerIdentity<'a> {
     pub(crate) exit_code: Option<i64>,
 }
 
-impl<'a> From<&'a ContainerDocument<'_>> for ContainerIdentity<'a> {
-    fn from(container: &'a ContainerDocument<'_>) -> Self {
+impl<'a> From<&'a ContainerMetadata<'_>> for ContainerIdentity<'a> {
+    fn from(container: &'a ContainerMetadata<'_>) -> Self {
         ContainerIdentity {
             name: &container.name,
             id: &container.docker_id,

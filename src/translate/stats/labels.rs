@@ -5,7 +5,7 @@
 //! for as long as the task lives are written: each change of a label begins a new series.
 
 use super::identity::{ContainerIdentity, TaskIdentity};
-use super::{Numbers, Options, image};
+use super::{Options, StatsCompat, image};
 use crate::model::arn::{self, TaskArn};
 use crate::model::series::Labels;
 
@@ -74,16 +74,16 @@ pub enum LabelSelection {
 }
 
 impl LabelSelection {
-    fn has(self, label: Label, numbers: Numbers) -> bool {
+    fn has(self, label: Label, numbers: StatsCompat) -> bool {
         match self {
-            LabelSelection::Stable => numbers == Numbers::Adot || label.is_stable(),
+            LabelSelection::Stable => numbers == StatsCompat::Adot || label.is_stable(),
             LabelSelection::All => true,
             LabelSelection::List(bits) => bits & (1 << label as u32) != 0,
         }
     }
 
     /// Whether the labels written stay the same over a task's life, so that all sources of it write the same.
-    pub(crate) fn is_stable(self, numbers: Numbers) -> bool {
+    pub(crate) fn is_stable(self, numbers: StatsCompat) -> bool {
         Label::ALL.iter().all(|label| label.is_stable() || !self.has(*label, numbers))
     }
 }
@@ -106,7 +106,7 @@ impl std::str::FromStr for LabelSelection {
             bits |= 1 << *label as u32;
         }
         let list = LabelSelection::List(bits);
-        let has = |label| list.has(label, Numbers::Corrected);
+        let has = |label| list.has(label, StatsCompat::Corrected);
         if !(has(Label::TaskArn) || has(Label::TaskId)) || !(has(Label::ContainerName) || has(Label::ContainerId)) {
             return Err(
                 "without aws_ecs_task_id and container_name, series of different tasks would fall together".into()
@@ -117,7 +117,7 @@ impl std::str::FromStr for LabelSelection {
 }
 
 /// The labels that all series of a task share.
-pub(crate) fn of_task(task: &TaskIdentity<'_>, numbers: Numbers, options: &Options) -> Labels {
+pub(crate) fn of_task(task: &TaskIdentity<'_>, numbers: StatsCompat, options: &Options) -> Labels {
     let mut labels = Labels::default();
     let mut put = |label: Label, value: &str| {
         if options.labels.has(label, numbers) {
@@ -150,7 +150,7 @@ pub(crate) fn of_task(task: &TaskIdentity<'_>, numbers: Numbers, options: &Optio
 pub(crate) fn add_container(
     labels: &mut Labels,
     container: &ContainerIdentity<'_>,
-    numbers: Numbers,
+    numbers: StatsCompat,
     options: &Options,
 ) {
     let mut put = |label: Label, value: &str| {
@@ -175,25 +175,25 @@ pub(crate) fn add_container(
 }
 
 /// Id, region and account of a task's ARN. The receiver knows the partition `aws` alone.
-fn task_arn(text: &str, numbers: Numbers) -> (&str, &str, &str) {
-    if numbers == Numbers::Adot && !text.starts_with("arn:aws:ecs") {
+fn task_arn(text: &str, numbers: StatsCompat) -> (&str, &str, &str) {
+    if numbers == StatsCompat::Adot && !text.starts_with("arn:aws:ecs") {
         return ("", "", "");
     }
     TaskArn::parse(text).map(|task| (task.id, task.arn.region, task.arn.account)).unwrap_or_default()
 }
 
 /// The receiver takes the last part of whatever begins like an ARN.
-fn cluster_name(name_or_arn: &str, numbers: Numbers) -> &str {
-    if numbers == Numbers::Adot && name_or_arn.starts_with("arn:aws") {
+fn cluster_name(name_or_arn: &str, numbers: StatsCompat) -> &str {
+    if numbers == StatsCompat::Adot && name_or_arn.starts_with("arn:aws") {
         return name_or_arn.rsplit('/').next().unwrap_or_default();
     }
     arn::cluster_name(name_or_arn)
 }
 
 /// The launch type in lower case. The receiver knows two of the four.
-fn launch_type(launch_type: &str, numbers: Numbers) -> String {
+fn launch_type(launch_type: &str, numbers: StatsCompat) -> String {
     let lower = launch_type.to_ascii_lowercase();
-    if numbers == Numbers::Adot && !matches!(lower.as_str(), "fargate" | "ec2") {
+    if numbers == StatsCompat::Adot && !matches!(lower.as_str(), "fargate" | "ec2") {
         return String::new();
     }
     lower

@@ -1,10 +1,10 @@
 //! The table of task and container metrics: the only place where their names stand.
 
-use super::Numbers;
+use super::StatsCompat;
 
 /// Gauge, or sum since the container started (which the receiver does not call monotonic: no `_total`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricType {
     Gauge,
     Sum,
 }
@@ -18,32 +18,32 @@ pub enum Level {
 
 /// One metric under each of its names.
 #[derive(Debug)]
-pub struct Metric {
+pub struct StatsMetric {
     /// OpenTelemetry's: `ecs.task.memory.usage`.
     pub name: &'static str,
     /// `ecs_task_memory_usage`.
-    pub bare: &'static str,
+    pub default_name: &'static str,
     /// As the sidecar writes it today, with the receiver's own word for the unit: `ecs_task_memory_usage_Bytes`.
-    pub adot: &'static str,
+    pub adot_name: &'static str,
     /// The receiver's word.
     pub unit: &'static str,
-    pub kind: Kind,
+    pub kind: MetricType,
     pub level: Level,
-    pub(crate) reading: Reading,
+    pub(crate) reading: StatKind,
 }
 
-impl Metric {
-    pub fn rendered(&self, numbers: Numbers) -> &'static str {
+impl StatsMetric {
+    pub fn name_for(&self, numbers: StatsCompat) -> &'static str {
         match numbers {
-            Numbers::Corrected => self.bare,
-            Numbers::Adot => self.adot,
+            StatsCompat::Corrected => self.default_name,
+            StatsCompat::Adot => self.adot_name,
         }
     }
 
     /// Whether it is written when nothing else is asked for: what the sidecar's own filter keeps
     /// (aws-otel-collector v0.49.0, `config/ecs/ecs-amp-xray.yaml`) and the two more that the published dashboard queries.
-    pub fn by_default(&self) -> bool {
-        use Reading::{
+    pub fn is_default(&self) -> bool {
+        use StatKind::{
             CpuReserved, CpuUsageVcpu, CpuUtilized, Duration, MemoryReserved, MemoryUsage, MemoryUtilized, RateRx,
             RateTx, StorageReadBytes, StorageWriteBytes,
         };
@@ -68,14 +68,14 @@ impl Metric {
 
 macro_rules! metric {
     ($level:ident, $prefix:literal, $_prefix:literal, $reading:ident $name:literal $bare:literal $unit:literal $suffix:literal $kind:ident) => {
-        Metric {
+        StatsMetric {
             name: concat!($prefix, $name),
-            bare: concat!($_prefix, $bare),
-            adot: concat!($_prefix, $bare, "_", $suffix),
+            default_name: concat!($_prefix, $bare),
+            adot_name: concat!($_prefix, $bare, "_", $suffix),
             unit: $unit,
-            kind: Kind::$kind,
+            kind: MetricType::$kind,
             level: Level::$level,
-            reading: Reading::$reading,
+            reading: StatKind::$reading,
         }
     };
 }
@@ -88,14 +88,14 @@ macro_rules! table {
     ) => {
         /// What can be known of a task or a container.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Reading { $($reading,)* $($of_task,)* $($own,)* }
+        pub(crate) enum StatKind { $($reading,)* $($of_task,)* $($own,)* }
 
-        impl Reading {
-            pub(crate) const ALL: &[Reading] = &[$(Reading::$reading,)* $(Reading::$of_task,)* $(Reading::$own,)*];
+        impl StatKind {
+            pub(crate) const ALL: &[StatKind] = &[$(StatKind::$reading,)* $(StatKind::$of_task,)* $(StatKind::$own,)*];
         }
 
         /// Every metric, those of the task first.
-        pub const METRICS: &[Metric] = &[
+        pub const METRICS: &[StatsMetric] = &[
             $(metric!(Task, "ecs.task.", "ecs_task_", $reading $name $bare $unit $suffix $kind),)*
             $(metric!(Task, "ecs.task.", "ecs_task_", $of_task $task_name $task_bare $task_unit $task_suffix $task_kind),)*
             $(metric!(Container, "container.", "container_", $reading $name $bare $unit $suffix $kind),)*
@@ -155,17 +155,21 @@ mod tests {
     fn there_are_55_metrics_and_their_names_follow_from_name_and_unit() {
         assert_eq!(METRICS.len(), 55);
         for metric in METRICS {
-            assert_eq!(metric.bare, words(metric.name));
-            assert_eq!(metric.adot, format!("{}_{}", metric.bare, metric.unit.replace('/', "_per_")));
+            assert_eq!(metric.default_name, words(metric.name));
+            assert_eq!(metric.adot_name, format!("{}_{}", metric.default_name, metric.unit.replace('/', "_per_")));
             let prefix = if metric.level == Level::Task { "ecs.task." } else { "container." };
             assert!(metric.name.starts_with(prefix), "{}", metric.name);
-            assert!(!metric.adot.ends_with("_total") && !metric.adot.ends_with("_ratio"), "{}", metric.adot);
+            assert!(
+                !metric.adot_name.ends_with("_total") && !metric.adot_name.ends_with("_ratio"),
+                "{}",
+                metric.adot_name
+            );
         }
     }
 
     #[test]
     fn eleven_metrics_are_written_by_default() {
-        let names: Vec<_> = METRICS.iter().filter(|metric| metric.by_default()).map(|metric| metric.name).collect();
+        let names: Vec<_> = METRICS.iter().filter(|metric| metric.is_default()).map(|metric| metric.name).collect();
         assert_eq!(names.len(), 11, "{names:?}");
     }
 }

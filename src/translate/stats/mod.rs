@@ -5,38 +5,38 @@
 //! `receiver/awsecscontainermetricsreceiver`), so that dashboards made for the sidecar keep working. Its numbers come in
 //! two editions, [`Numbers`]: as the receiver reckons them, or with its faults mended.
 
+mod aggregate;
+mod container_stats;
 mod identity;
 mod image;
 mod labels;
 mod metrics;
 mod options;
-mod readings;
 mod source;
-mod total;
 
 use std::collections::BTreeSet;
 
 pub use labels::{Label, LabelSelection};
-pub use metrics::{Kind, Level, METRICS, Metric};
-pub use options::{Names, Options, Selection};
+pub use metrics::{Level, METRICS, MetricType, StatsMetric};
+pub use options::{MetricSelection, NamingMode, Options};
 
-pub use source::{Sources, StatsSource, source_of};
+pub use source::{EnabledSources, StatsSource, source_of};
 
+pub(crate) use container_stats::{MIB, StatValues, UNITS, container_utilized};
 pub(crate) use identity::{ContainerIdentity, TaskIdentity, rfc3339};
 pub(crate) use labels::{add_container, of_task};
-pub(crate) use metrics::Reading;
-pub(crate) use readings::{MIB, Readings, UNITS, container_utilized};
+pub(crate) use metrics::StatKind;
 
-use crate::model::refusal::Refusals;
-use crate::model::series::{Labels, Pushed, SeriesBatch};
-use crate::model::stats::{ContainerDocument, ContainerStats, StatsDocument, TaskDocument};
-use crate::model::target::{Task, TaskContainer};
+use crate::model::rejection::Rejections;
+use crate::model::series::{InsertOutcome, Labels, SeriesBatch};
+use crate::model::task::{Task, TaskContainer};
+use crate::model::task_metadata::{ContainerMetadata, ContainerStats, TaskMetadata, TaskStats};
 
 /// What a task said of itself at one time.
 #[derive(Clone, Copy, Debug)]
-pub struct Report<'a> {
-    pub task: &'a TaskDocument<'a>,
-    pub stats: &'a StatsDocument<'a>,
+pub struct TaskScrape<'a> {
+    pub task: &'a TaskMetadata<'a>,
+    pub stats: &'a TaskStats<'a>,
     /// When it was asked: the time of every sample.
     pub at_ms: i64,
     /// Of the task definition, where it is known: containers of an `awsvpc` task all report the task's network.
@@ -47,16 +47,16 @@ pub struct Report<'a> {
 
 /// What became of a report.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct StatsResult {
     /// Samples.
     pub written: u64,
     /// Containers and values that were set aside.
-    pub refused: Refusals,
+    pub rejected: Rejections,
 }
 
 /// Whose arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Numbers {
+pub enum StatsCompat {
     /// Faults of the receiver mended.
     Corrected,
     /// As the receiver reckons, faults included.
@@ -67,10 +67,10 @@ pub enum Numbers {
 ///
 /// `extra` labels go onto every series, but never in place of one that ECS gives. A container without statistics has no
 /// series, or, once it has stopped, `container.duration` alone; the task's own series are always written.
-pub fn series(report: &Report<'_>, extra: &Labels, options: &Options, out: &mut SeriesBatch) -> Outcome {
-    let mut outcome = Outcome::default();
-    for &numbers in options.names.editions() {
-        edition(report, extra, &Writer { numbers, options, at_ms: report.at_ms }, out, &mut outcome);
+pub fn series(report: &TaskScrape<'_>, extra: &Labels, options: &Options, out: &mut SeriesBatch) -> StatsResult {
+    let mut outcome = StatsResult::default();
+    for &numbers in options.names.variants() {
+        write_variant(report, extra, &MetricWriter { numbers, options, at_ms: report.at_ms }, out, &mut outcome);
     }
     outcome
 }
@@ -78,14 +78,20 @@ pub fn series(report: &Report<'_>, extra: &Labels, options: &Options, out: &mut 
 /// The labels that a task's series have, and with `container` those of the container's: for what else is known of them,
 /// such as whether a scrape went well.
 pub fn labels_of(task: &Task, container: Option<&TaskContainer>, options: &Options) -> Labels {
-    let mut labels = of_task(&TaskIdentity::from(task), Numbers::Corrected, options);
+    let mut labels = of_task(&TaskIdentity::from(task), StatsCompat::Corrected, options);
     if let Some(container) = container {
-        add_container(&mut labels, &ContainerIdentity::from(container), Numbers::Corrected, options);
+        add_container(&mut labels, &ContainerIdentity::from(container), StatsCompat::Corrected, options);
     }
     labels
 }
 
-fn edition(report: &Report<'_>, extra: &Labels, writer: &Writer<'_>, out: &mut SeriesBatch, outcome: &mut Outcome) {
+fn write_variant(
+    report: &TaskScrape<'_>,
+    extra: &Labels,
+    writer: &MetricWriter<'_>,
+    out: &mut SeriesBatch,
+    outcome: &mut StatsResult,
+) {
     let numbers = writer.numbers;
     let mut identity = TaskIdentity::from(report.task);
     if identity.service.is_empty() {
@@ -93,20 +99,20 @@ fn edition(report: &Report<'_>, extra: &Labels, writer: &Writer<'_>, out: &mut S
     }
     let mut task_labels = of_task(&identity, numbers, writer.options);
     add_extra(&mut task_labels, extra);
-    let mut total = total::Total::new(report, numbers);
+    let mut total = aggregate::TaskAggregate::new(report, numbers);
     let mut seen = BTreeSet::new();
     for container in report.task.containers() {
         let stats = report.stats.container(&container.docker_id);
-        if !counts(container, stats, &mut seen, numbers, &mut outcome.refused) {
+        if !is_counted(container, stats, &mut seen, numbers, &mut outcome.rejected) {
             continue;
         }
         let readings = match stats {
             Some(stats) => {
-                let readings = readings::of_running(container, stats, numbers);
+                let readings = container_stats::of_running(container, stats, numbers);
                 total.add(&readings);
                 readings
             }
-            None => readings::of_stopped(container, numbers, &mut outcome.refused),
+            None => container_stats::of_stopped(container, numbers, &mut outcome.rejected),
         };
         if writer.selected(Level::Container, &readings) == 0 {
             continue;
@@ -128,14 +134,14 @@ pub(crate) fn add_extra(labels: &mut Labels, extra: &Labels) {
 /// Whether a container has series of its own. The receiver takes every one; here the pause container, which ECS puts
 /// beside the user's under awsvpc on EC2, is none, and of two with one name the first stands, as their series could not
 /// be told apart.
-fn counts<'a>(
-    container: &'a ContainerDocument<'_>,
+fn is_counted<'a>(
+    container: &'a ContainerMetadata<'_>,
     stats: Option<&ContainerStats<'_>>,
     seen: &mut BTreeSet<(&'a str, bool)>,
-    numbers: Numbers,
-    refused: &mut Refusals,
+    numbers: StatsCompat,
+    refused: &mut Rejections,
 ) -> bool {
-    if numbers == Numbers::Adot {
+    if numbers == StatsCompat::Adot {
         return true;
     }
     if matches!(&*container.kind, "CNI_PAUSE" | "NAMESPACE_PAUSE") {
@@ -143,34 +149,35 @@ fn counts<'a>(
     }
     let first = seen.insert((&*container.name, stats.is_some()));
     if !first {
-        refused.add("container_doubled", 1, || format!("a second container named {:?} in one task", &*container.name));
+        refused
+            .add("duplicate_container", 1, || format!("a second container named {:?} in one task", &*container.name));
     }
     first
 }
 
 /// Writes readings under the names of one edition.
-pub(crate) struct Writer<'a> {
-    pub(crate) numbers: Numbers,
+pub(crate) struct MetricWriter<'a> {
+    pub(crate) numbers: StatsCompat,
     pub(crate) options: &'a Options,
     pub(crate) at_ms: i64,
 }
 
-impl Writer<'_> {
+impl MetricWriter<'_> {
     /// How many of the readings are both known and asked for.
-    pub(crate) fn selected(&self, level: Level, readings: &Readings) -> u64 {
-        self.options.metrics.of(level).filter(|metric| readings.at(metric.reading).is_some()).count() as u64
+    pub(crate) fn selected(&self, level: Level, readings: &StatValues) -> u64 {
+        self.options.metrics.metrics(level).filter(|metric| readings.at(metric.reading).is_some()).count() as u64
     }
 
     /// Writes what is selected and known of one task or container; `labels` come back with a name that is not theirs.
     /// Returns how many samples were written; one that was there already does not count.
-    pub(crate) fn write(&self, level: Level, readings: &Readings, labels: &mut Labels, out: &mut SeriesBatch) -> u64 {
+    pub(crate) fn write(&self, level: Level, readings: &StatValues, labels: &mut Labels, out: &mut SeriesBatch) -> u64 {
         let mut written = 0;
-        for metric in self.options.metrics.of(level) {
+        for metric in self.options.metrics.metrics(level) {
             let Some(value) = readings.at(metric.reading) else { continue };
-            labels.set("__name__", metric.rendered(self.numbers));
+            labels.set("__name__", metric.name_for(self.numbers));
             let id = out.series(labels.iter());
-            let pushed = out.push(id, self.at_ms, value.as_f64(self.numbers));
-            written += u64::from(pushed == Pushed::New);
+            let pushed = out.add_sample(id, self.at_ms, value.as_f64(self.numbers));
+            written += u64::from(pushed == InsertOutcome::New);
         }
         written
     }

@@ -5,12 +5,12 @@
 
 mod reason;
 
-use crate::model::refusal::Refusals;
-use crate::model::series::{Labels, Pushed, STALE_NAN, SeriesBatch};
-use crate::model::target::{Task, TaskContainer};
+use crate::model::rejection::Rejections;
+use crate::model::series::{InsertOutcome, Labels, STALE_NAN, SeriesBatch};
+use crate::model::task::{Task, TaskContainer};
 use crate::translate::stats::{
-    ContainerIdentity, Level, Metric, Numbers, Options, Outcome, Reading, StatsSource, TaskIdentity, add_container,
-    add_extra, of_task,
+    ContainerIdentity, Level, Options, StatKind, StatsCompat, StatsMetric, StatsResult, StatsSource, TaskIdentity,
+    add_container, add_extra, of_task,
 };
 
 /// A metric of a task's end, a gauge each.
@@ -38,7 +38,7 @@ pub const STOPPED_METRICS: &[&StoppedMetric] = &[&TASK_STOPPED_INFO, &CONTAINER_
 
 /// A task's end.
 #[derive(Clone, Copy, Debug)]
-pub struct Stop<'a> {
+pub struct StoppedTask<'a> {
     pub task: &'a Task,
     /// Time of the samples.
     pub at_ms: i64,
@@ -46,16 +46,16 @@ pub struct Stop<'a> {
 
 /// Writes why a task stopped, and how each of its containers did. Of a task that still runs, only containers that have
 /// ended have series. Safe to repeat: the same stop at the same time is the same samples.
-pub fn stopped_series(stop: &Stop<'_>, extra: &Labels, options: &Options, out: &mut SeriesBatch) -> Outcome {
-    let mut outcome = Outcome::default();
+pub fn stopped_series(stop: &StoppedTask<'_>, extra: &Labels, options: &Options, out: &mut SeriesBatch) -> StatsResult {
+    let mut outcome = StatsResult::default();
     let task = stop.task;
     // The receiver has no such metrics, so their labels are never in its edition.
-    let mut labels = of_task(&TaskIdentity::from(task), Numbers::Corrected, options);
+    let mut labels = of_task(&TaskIdentity::from(task), StatsCompat::Corrected, options);
     add_extra(&mut labels, extra);
-    let mut writer = Writer { at_ms: stop.at_ms, out, written: 0 };
+    let mut writer = StoppedMetricWriter { at_ms: stop.at_ms, out, written: 0 };
     for container in task.containers.iter().filter(|container| has_ended(container)) {
         let mut labels = labels.clone();
-        add_container(&mut labels, &ContainerIdentity::from(container), Numbers::Corrected, options);
+        add_container(&mut labels, &ContainerIdentity::from(container), StatsCompat::Corrected, options);
         // The code is the value: as a label it would begin a new series with each.
         labels.remove("aws_ecs_container_exit_code");
         labels.set("essential", container.essential.map_or("", |essential| if essential { "true" } else { "false" }));
@@ -68,7 +68,7 @@ pub fn stopped_series(stop: &Stop<'_>, extra: &Labels, options: &Options, out: &
     if &*task.last_status == "STOPPED" {
         labels.set("stop_code", task.stop_code.as_deref().map_or("", reason::stop_code));
         labels.set("reason", task.stopped_reason.as_deref().map_or("", reason::of_task));
-        labels.set("essential_container", culprit(task).map_or("", |container| &container.name));
+        labels.set("essential_container", failed_container(task).map_or("", |container| &container.name));
         labels.set("deployment", deployment(task));
         writer.write(&TASK_STOPPED_INFO, &mut labels, 1.0);
     }
@@ -82,7 +82,7 @@ fn has_ended(container: &TaskContainer) -> bool {
 
 /// The essential container whose end was the end of the task: one killed for memory before one that failed, and that
 /// before one that was told to stop.
-fn culprit(task: &Task) -> Option<&TaskContainer> {
+fn failed_container(task: &Task) -> Option<&TaskContainer> {
     if task.stop_code.as_deref() != Some("EssentialContainerExited") {
         return None;
     }
@@ -103,13 +103,13 @@ fn deployment(task: &Task) -> &str {
     if task.started_by.starts_with("ecs-svc/") { &task.started_by } else { "" }
 }
 
-struct Writer<'a> {
+struct StoppedMetricWriter<'a> {
     at_ms: i64,
     out: &'a mut SeriesBatch,
     written: u64,
 }
 
-impl Writer<'_> {
+impl StoppedMetricWriter<'_> {
     fn write(&mut self, metric: &StoppedMetric, labels: &mut Labels, value: f64) {
         self.named(metric.name, labels, value);
     }
@@ -117,68 +117,69 @@ impl Writer<'_> {
     fn named(&mut self, name: &str, labels: &mut Labels, value: f64) {
         labels.set("__name__", name);
         let id = self.out.series(labels.iter());
-        self.written += u64::from(self.out.push(id, self.at_ms, value) == Pushed::New);
+        self.written += u64::from(self.out.add_sample(id, self.at_ms, value) == InsertOutcome::New);
     }
 }
 
 /// Ends the series that a task had from its source of stats, so that no query shows a stopped task for another five
 /// minutes. Only labels that stay the same can be told from outside the task: where others are written, such as under
-/// the receiver's names, the series end by themselves, and the outcome says `stale_labels`.
+/// the receiver's names, the series end by themselves, and the outcome says `unstable_labels`.
 ///
 /// The marker must be the last of a series: Container Insights events are minutes late, so theirs is to be written once
 /// the last event of the task can have been read.
 pub fn stale_markers(
-    stop: &Stop<'_>,
+    stop: &StoppedTask<'_>,
     source: StatsSource,
     extra: &Labels,
     options: &Options,
     out: &mut SeriesBatch,
-) -> Outcome {
-    let mut refused = Refusals::default();
-    let mut writer = Writer { at_ms: stop.at_ms, out, written: 0 };
-    for &numbers in options.names.editions() {
+) -> StatsResult {
+    let mut refused = Rejections::default();
+    let mut writer = StoppedMetricWriter { at_ms: stop.at_ms, out, written: 0 };
+    for &numbers in options.names.variants() {
         if !options.labels.is_stable(numbers) {
-            refused.add("stale_labels", 1, || "labels that change over a task's life are not known outside it".into());
+            refused
+                .add("unstable_labels", 1, || "labels that change over a task's life are not known outside it".into());
             continue;
         }
-        end(&mut writer, &Ending { task: stop.task, source, numbers, options }, extra);
+        write_stale(&mut writer, &StaleContext { task: stop.task, source, numbers, options }, extra);
     }
-    Outcome { written: writer.written, refused }
+    StatsResult { written: writer.written, rejected: refused }
 }
 
-struct Ending<'a> {
+struct StaleContext<'a> {
     task: &'a Task,
     source: StatsSource,
-    numbers: Numbers,
+    numbers: StatsCompat,
     options: &'a Options,
 }
 
-fn end(writer: &mut Writer<'_>, ending: &Ending<'_>, extra: &Labels) {
+fn write_stale(writer: &mut StoppedMetricWriter<'_>, ending: &StaleContext<'_>, extra: &Labels) {
     let (task, numbers, options) = (ending.task, ending.numbers, ending.options);
     let stale = f64::from_bits(STALE_NAN);
     let mut labels = of_task(&TaskIdentity::from(task), numbers, options);
     add_extra(&mut labels, extra);
     for container in &task.containers {
         let mut identity = ContainerIdentity::from(container);
-        for metric in options.metrics.of(Level::Container).filter(|metric| has(ending, metric, container)) {
+        for metric in options.metrics.metrics(Level::Container).filter(|metric| had_series(ending, metric, container)) {
             // While it ran it had no exit code; a duration it has only since it stopped.
-            identity.exit_code = container.exit_code.map(i64::from).filter(|_| metric.reading == Reading::Duration);
+            identity.exit_code = container.exit_code.map(i64::from).filter(|_| metric.reading == StatKind::Duration);
             let mut labels = labels.clone();
             add_container(&mut labels, &identity, numbers, options);
-            writer.named(metric.rendered(numbers), &mut labels, stale);
+            writer.named(metric.name_for(numbers), &mut labels, stale);
         }
     }
-    for metric in options.metrics.of(Level::Task).filter(|metric| ending.source.gives(metric, options)) {
-        writer.named(metric.rendered(numbers), &mut labels, stale);
+    for metric in options.metrics.metrics(Level::Task).filter(|metric| ending.source.provides(metric, options)) {
+        writer.named(metric.name_for(numbers), &mut labels, stale);
     }
 }
 
 /// Whether a container had this series. A duration is only seen of a container that ends before its task, as an essential
 /// one never does.
-fn has(ending: &Ending<'_>, metric: &Metric, container: &TaskContainer) -> bool {
+fn had_series(ending: &StaleContext<'_>, metric: &StatsMetric, container: &TaskContainer) -> bool {
     let seen =
-        metric.reading != Reading::Duration || (container.essential != Some(true) && container.exit_code.is_some());
-    seen && ending.source.gives(metric, ending.options)
+        metric.reading != StatKind::Duration || (container.essential != Some(true) && container.exit_code.is_some());
+    seen && ending.source.provides(metric, ending.options)
 }
 
 #[cfg(test)]

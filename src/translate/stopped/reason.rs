@@ -1,6 +1,6 @@
 //! The sentences of ECS as words of a closed set: what is in none of the tables is `other`.
 
-use crate::model::target::{Task, TaskContainer};
+use crate::model::task::{Task, TaskContainer};
 
 /// Exit code of a process that SIGKILL ended.
 const SIGKILL_EXIT: i32 = 137;
@@ -49,7 +49,7 @@ const ERRORS: &[&str] = &[
 ];
 
 /// Pieces of the sentences that ECS writes of a task, in lower case, and the word for each; the first that fits stands.
-const SENTENCES: &[(&str, &str)] = &[
+const REASON_PATTERNS: &[(&str, &str)] = &[
     ("essential container in task exited", "essential_container_exited"),
     ("failed elb health checks", "elb_health_check"),
     ("failed container health checks", "container_health_check"),
@@ -76,7 +76,7 @@ pub(super) fn stop_code(code: &str) -> &'static str {
 /// Why the task stopped, in one word.
 pub(super) fn of_task(reason: &str) -> &'static str {
     let lower = reason.to_ascii_lowercase();
-    let sentence = || SENTENCES.iter().find(|(piece, _)| lower.contains(piece)).map(|(_, word)| *word);
+    let sentence = || REASON_PATTERNS.iter().find(|(piece, _)| lower.contains(piece)).map(|(_, word)| *word);
     error(reason).or_else(sentence).unwrap_or("other")
 }
 

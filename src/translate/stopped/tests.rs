@@ -1,5 +1,5 @@
 use super::*;
-use crate::translate::stats::{LabelSelection, Selection};
+use crate::translate::stats::{LabelSelection, MetricSelection};
 
 type Row = (String, f64);
 
@@ -39,9 +39,9 @@ fn rows(batch: &SeriesBatch, shown: &[&str]) -> Vec<Row> {
 
 fn why(task: &Task, shown: &[&str]) -> Vec<Row> {
     let mut batch = SeriesBatch::default();
-    let stop = Stop { task, at_ms: 1_000 };
+    let stop = StoppedTask { task, at_ms: 1_000 };
     let outcome = stopped_series(&stop, &Labels::default(), &Options::default(), &mut batch);
-    assert_eq!(outcome.written, batch.points());
+    assert_eq!(outcome.written, batch.point_count());
     rows(&batch, shown)
 }
 
@@ -93,10 +93,10 @@ fn a_task_that_never_started_names_the_error_and_no_container() {
     assert_eq!(rows, [("ecs_task_stopped_info TaskFailedToStart CannotPullContainerError -".to_owned(), 1.0)]);
 }
 
-fn stale(task: &Task, source: StatsSource, options: &Options) -> (SeriesBatch, Outcome) {
+fn stale(task: &Task, source: StatsSource, options: &Options) -> (SeriesBatch, StatsResult) {
     let mut batch = SeriesBatch::default();
-    let outcome = stale_markers(&Stop { task, at_ms: 1_000 }, source, &Labels::default(), options, &mut batch);
-    assert_eq!(outcome.written, batch.points());
+    let outcome = stale_markers(&StoppedTask { task, at_ms: 1_000 }, source, &Labels::default(), options, &mut batch);
+    assert_eq!(outcome.written, batch.point_count());
     (batch, outcome)
 }
 
@@ -123,9 +123,9 @@ fn a_running_container_is_ended_without_the_exit_code_that_its_series_never_had(
 #[test]
 fn series_whose_labels_are_not_known_outside_the_task_are_left_to_end_by_themselves() {
     let stopped = task("UserInitiated", "", vec![container("cart", Some(0), None)]);
-    let adot = Options { names: "both".parse().unwrap(), metrics: Selection::all(), ..Options::default() };
+    let adot = Options { names: "both".parse().unwrap(), metrics: MetricSelection::all(), ..Options::default() };
     let (batch, outcome) = stale(&stopped, StatsSource::Endpoint, &adot);
-    assert_eq!((batch.len(), outcome.refused.total()), (55, 1));
+    assert_eq!((batch.len(), outcome.rejected.total()), (55, 1));
     let all = Options { labels: LabelSelection::All, ..Options::default() };
     assert_eq!(stale(&stopped, StatsSource::Endpoint, &all).0.len(), 0);
 }

@@ -2,17 +2,17 @@
 
 use serde::de::MapAccess;
 
-use super::read::{Field, Message};
+use super::read::{FieldValue, FromJson};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, Resource};
 
-impl Message for AnyValue {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for AnyValue {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         let target = &mut self.value;
         match name {
             "stringValue" | "string_value" => value.text_with(|text| *target = Some(Value::String(text))),
-            "boolValue" | "bool_value" => value.flag_with(|flag| *target = Some(Value::Bool(flag))),
-            "intValue" | "int_value" => value.whole_with(|whole| *target = Some(Value::Int(whole))),
+            "boolValue" | "bool_value" => value.boolean_with(|flag| *target = Some(Value::Bool(flag))),
+            "intValue" | "int_value" => value.integer_with(|whole| *target = Some(Value::Int(whole))),
             "doubleValue" | "double_value" => value.double_with(|double| *target = Some(Value::Double(double))),
             "arrayValue" | "array_value" => value.message_with(|array| *target = Some(Value::Array(array))),
             "kvlistValue" | "kvlist_value" => value.message_with(|list| *target = Some(Value::KvList(list))),
@@ -22,8 +22,8 @@ impl Message for AnyValue {
     }
 }
 
-impl Message for ArrayValue {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for ArrayValue {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "values" => value.messages(&mut self.values),
             _ => value.ignored(),
@@ -31,8 +31,8 @@ impl Message for ArrayValue {
     }
 }
 
-impl Message for KeyValueList {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for KeyValueList {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "values" => value.messages(&mut self.values),
             _ => value.ignored(),
@@ -40,8 +40,8 @@ impl Message for KeyValueList {
     }
 }
 
-impl Message for KeyValue {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for KeyValue {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "key" => value.text(&mut self.key),
             "value" => value.message(&mut self.value),
@@ -50,23 +50,23 @@ impl Message for KeyValue {
     }
 }
 
-impl Message for InstrumentationScope {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for InstrumentationScope {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "name" => value.text(&mut self.name),
             "version" => value.text(&mut self.version),
             "attributes" => value.messages(&mut self.attributes),
-            "droppedAttributesCount" | "dropped_attributes_count" => value.whole(&mut self.dropped_attributes_count),
+            "droppedAttributesCount" | "dropped_attributes_count" => value.integer(&mut self.dropped_attributes_count),
             _ => value.ignored(),
         }
     }
 }
 
-impl Message for Resource {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Resource {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "attributes" => value.messages(&mut self.attributes),
-            "droppedAttributesCount" | "dropped_attributes_count" => value.whole(&mut self.dropped_attributes_count),
+            "droppedAttributesCount" | "dropped_attributes_count" => value.integer(&mut self.dropped_attributes_count),
             _ => value.ignored(),
         }
     }

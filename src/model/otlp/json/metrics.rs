@@ -2,7 +2,7 @@
 
 use serde::de::MapAccess;
 
-use super::read::{Field, Message};
+use super::read::{FieldValue, FromJson};
 use crate::model::otlp::metric::Data;
 use crate::model::otlp::{
     Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, ExportMetricsServiceRequest, Gauge,
@@ -13,8 +13,8 @@ use crate::model::otlp::{
 const TEMPORALITIES: &[&str] =
     &["AGGREGATION_TEMPORALITY_UNSPECIFIED", "AGGREGATION_TEMPORALITY_DELTA", "AGGREGATION_TEMPORALITY_CUMULATIVE"];
 
-impl Message for ExportMetricsServiceRequest {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for ExportMetricsServiceRequest {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resourceMetrics" | "resource_metrics" => value.messages(&mut self.resource_metrics),
             _ => value.ignored(),
@@ -22,8 +22,8 @@ impl Message for ExportMetricsServiceRequest {
     }
 }
 
-impl Message for ResourceMetrics {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for ResourceMetrics {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resource" => value.message(&mut self.resource),
             "scopeMetrics" | "scope_metrics" => value.messages(&mut self.scope_metrics),
@@ -33,8 +33,8 @@ impl Message for ResourceMetrics {
     }
 }
 
-impl Message for ScopeMetrics {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for ScopeMetrics {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "scope" => value.message(&mut self.scope),
             "metrics" => value.messages(&mut self.metrics),
@@ -44,8 +44,8 @@ impl Message for ScopeMetrics {
     }
 }
 
-impl Message for Metric {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Metric {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         let data = &mut self.data;
         match name {
             "name" => value.text(&mut self.name),
@@ -64,8 +64,8 @@ impl Message for Metric {
     }
 }
 
-impl Message for Gauge {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Gauge {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "dataPoints" | "data_points" => value.messages(&mut self.data_points),
             _ => value.ignored(),
@@ -73,33 +73,21 @@ impl Message for Gauge {
     }
 }
 
-impl Message for Sum {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
-        match name {
-            "dataPoints" | "data_points" => value.messages(&mut self.data_points),
-            "aggregationTemporality" | "aggregation_temporality" => {
-                value.choice(TEMPORALITIES, &mut self.aggregation_temporality)
-            }
-            "isMonotonic" | "is_monotonic" => value.flag_with(|flag| self.is_monotonic = flag),
-            _ => value.ignored(),
-        }
-    }
-}
-
-impl Message for Histogram {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Sum {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "dataPoints" | "data_points" => value.messages(&mut self.data_points),
             "aggregationTemporality" | "aggregation_temporality" => {
                 value.choice(TEMPORALITIES, &mut self.aggregation_temporality)
             }
+            "isMonotonic" | "is_monotonic" => value.boolean_with(|flag| self.is_monotonic = flag),
             _ => value.ignored(),
         }
     }
 }
 
-impl Message for ExponentialHistogram {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Histogram {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "dataPoints" | "data_points" => value.messages(&mut self.data_points),
             "aggregationTemporality" | "aggregation_temporality" => {
@@ -110,8 +98,20 @@ impl Message for ExponentialHistogram {
     }
 }
 
-impl Message for Summary {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for ExponentialHistogram {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "dataPoints" | "data_points" => value.messages(&mut self.data_points),
+            "aggregationTemporality" | "aggregation_temporality" => {
+                value.choice(TEMPORALITIES, &mut self.aggregation_temporality)
+            }
+            _ => value.ignored(),
+        }
+    }
+}
+
+impl FromJson for Summary {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "dataPoints" | "data_points" => value.messages(&mut self.data_points),
             _ => value.ignored(),
@@ -119,35 +119,35 @@ impl Message for Summary {
     }
 }
 
-impl Message for NumberDataPoint {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for NumberDataPoint {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         use number_data_point::Value;
         let target = &mut self.value;
         match name {
             "attributes" => value.messages(&mut self.attributes),
-            "startTimeUnixNano" | "start_time_unix_nano" => value.whole(&mut self.start_time_unix_nano),
-            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
+            "startTimeUnixNano" | "start_time_unix_nano" => value.integer(&mut self.start_time_unix_nano),
+            "timeUnixNano" | "time_unix_nano" => value.integer(&mut self.time_unix_nano),
             "asDouble" | "as_double" => value.double_with(|double| *target = Some(Value::Double(double))),
-            "asInt" | "as_int" => value.whole_with(|whole| *target = Some(Value::Int(whole))),
+            "asInt" | "as_int" => value.integer_with(|whole| *target = Some(Value::Int(whole))),
             "exemplars" => value.messages(&mut self.exemplars),
-            "flags" => value.whole(&mut self.flags),
+            "flags" => value.integer(&mut self.flags),
             _ => value.ignored(),
         }
     }
 }
 
-impl Message for HistogramDataPoint {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for HistogramDataPoint {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "attributes" => value.messages(&mut self.attributes),
-            "startTimeUnixNano" | "start_time_unix_nano" => value.whole(&mut self.start_time_unix_nano),
-            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
-            "count" => value.whole(&mut self.count),
+            "startTimeUnixNano" | "start_time_unix_nano" => value.integer(&mut self.start_time_unix_nano),
+            "timeUnixNano" | "time_unix_nano" => value.integer(&mut self.time_unix_nano),
+            "count" => value.integer(&mut self.count),
             "sum" => value.double_with(|sum| self.sum = Some(sum)),
-            "bucketCounts" | "bucket_counts" => value.wholes(&mut self.bucket_counts),
+            "bucketCounts" | "bucket_counts" => value.integers(&mut self.bucket_counts),
             "explicitBounds" | "explicit_bounds" => value.doubles(&mut self.explicit_bounds),
             "exemplars" => value.messages(&mut self.exemplars),
-            "flags" => value.whole(&mut self.flags),
+            "flags" => value.integer(&mut self.flags),
             "min" => value.double_with(|min| self.min = Some(min)),
             "max" => value.double_with(|max| self.max = Some(max)),
             _ => value.ignored(),
@@ -155,19 +155,19 @@ impl Message for HistogramDataPoint {
     }
 }
 
-impl Message for ExponentialHistogramDataPoint {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for ExponentialHistogramDataPoint {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "attributes" => value.messages(&mut self.attributes),
-            "startTimeUnixNano" | "start_time_unix_nano" => value.whole(&mut self.start_time_unix_nano),
-            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
-            "count" => value.whole(&mut self.count),
+            "startTimeUnixNano" | "start_time_unix_nano" => value.integer(&mut self.start_time_unix_nano),
+            "timeUnixNano" | "time_unix_nano" => value.integer(&mut self.time_unix_nano),
+            "count" => value.integer(&mut self.count),
             "sum" => value.double_with(|sum| self.sum = Some(sum)),
-            "scale" => value.whole(&mut self.scale),
-            "zeroCount" | "zero_count" => value.whole(&mut self.zero_count),
+            "scale" => value.integer(&mut self.scale),
+            "zeroCount" | "zero_count" => value.integer(&mut self.zero_count),
             "positive" => value.message(&mut self.positive),
             "negative" => value.message(&mut self.negative),
-            "flags" => value.whole(&mut self.flags),
+            "flags" => value.integer(&mut self.flags),
             "exemplars" => value.messages(&mut self.exemplars),
             "min" => value.double_with(|min| self.min = Some(min)),
             "max" => value.double_with(|max| self.max = Some(max)),
@@ -177,33 +177,33 @@ impl Message for ExponentialHistogramDataPoint {
     }
 }
 
-impl Message for Buckets {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Buckets {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
-            "offset" => value.whole(&mut self.offset),
-            "bucketCounts" | "bucket_counts" => value.wholes(&mut self.bucket_counts),
+            "offset" => value.integer(&mut self.offset),
+            "bucketCounts" | "bucket_counts" => value.integers(&mut self.bucket_counts),
             _ => value.ignored(),
         }
     }
 }
 
-impl Message for SummaryDataPoint {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for SummaryDataPoint {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "attributes" => value.messages(&mut self.attributes),
-            "startTimeUnixNano" | "start_time_unix_nano" => value.whole(&mut self.start_time_unix_nano),
-            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
-            "count" => value.whole(&mut self.count),
+            "startTimeUnixNano" | "start_time_unix_nano" => value.integer(&mut self.start_time_unix_nano),
+            "timeUnixNano" | "time_unix_nano" => value.integer(&mut self.time_unix_nano),
+            "count" => value.integer(&mut self.count),
             "sum" => value.double(&mut self.sum),
             "quantileValues" | "quantile_values" => value.messages(&mut self.quantile_values),
-            "flags" => value.whole(&mut self.flags),
+            "flags" => value.integer(&mut self.flags),
             _ => value.ignored(),
         }
     }
 }
 
-impl Message for ValueAtQuantile {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for ValueAtQuantile {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "quantile" => value.double(&mut self.quantile),
             "value" => value.double(&mut self.value),
@@ -212,15 +212,15 @@ impl Message for ValueAtQuantile {
     }
 }
 
-impl Message for Exemplar {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Exemplar {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         use exemplar::Value;
         let target = &mut self.value;
         match name {
             "filteredAttributes" | "filtered_attributes" => value.messages(&mut self.filtered_attributes),
-            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
+            "timeUnixNano" | "time_unix_nano" => value.integer(&mut self.time_unix_nano),
             "asDouble" | "as_double" => value.double_with(|double| *target = Some(Value::Double(double))),
-            "asInt" | "as_int" => value.whole_with(|whole| *target = Some(Value::Int(whole))),
+            "asInt" | "as_int" => value.integer_with(|whole| *target = Some(Value::Int(whole))),
             "spanId" | "span_id" => value.id(&mut self.span_id),
             "traceId" | "trace_id" => value.id(&mut self.trace_id),
             _ => value.ignored(),

@@ -18,7 +18,7 @@ mod value;
 
 use bytes::Bytes;
 
-pub use response::{Rejected, export_response, rpc_status};
+pub use response::{RejectedItems, export_response, rpc_status};
 
 use super::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
 

@@ -9,35 +9,35 @@ use bytes::Bytes;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::JsonError;
-use super::value::{Raw, Whole};
+use super::value::{Integer, Scalar};
 
 /// What is known everywhere in one request.
-pub(super) struct Place<'b> {
+pub(super) struct ParseContext<'b> {
     body: &'b Bytes,
     /// The way from an error back to the start, innermost step first; written only when there is an error.
     path: RefCell<Vec<String>>,
 }
 
-impl Place<'_> {
-    fn leave(&self, step: impl FnOnce() -> String) {
+impl ParseContext<'_> {
+    fn push_path(&self, step: impl FnOnce() -> String) {
         self.path.borrow_mut().push(step());
     }
 }
 
 /// A message that can take one field after the other.
-pub(super) trait Message: Default {
+pub(super) trait FromJson: Default {
     /// Puts the value where `name` says, or lets it go by.
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error>;
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error>;
 }
 
 /// The value of a field, not yet read. Each method reads it as one type; `null` leaves the target as it is.
-pub(super) struct Field<'f, A> {
-    place: &'f Place<'f>,
+pub(super) struct FieldValue<'f, A> {
+    place: &'f ParseContext<'f>,
     name: &'f str,
     map: &'f mut A,
 }
 
-impl<'de, A: MapAccess<'de>> Field<'_, A> {
+impl<'de, A: MapAccess<'de>> FieldValue<'_, A> {
     pub(super) fn text(self, target: &mut Bytes) -> Result<(), A::Error> {
         let body = self.place.body;
         self.scalar(|raw| raw.text(body), |value| *target = value)
@@ -50,31 +50,31 @@ impl<'de, A: MapAccess<'de>> Field<'_, A> {
 
     /// A trace or span id of so many bytes.
     pub(super) fn id(self, target: &mut Bytes) -> Result<(), A::Error> {
-        self.scalar(Raw::hex, |value| *target = value)
+        self.scalar(Scalar::hex, |value| *target = value)
     }
 
     pub(super) fn base64_with(self, keep: impl FnOnce(Bytes)) -> Result<(), A::Error> {
-        self.scalar(Raw::base64, keep)
+        self.scalar(Scalar::base64, keep)
     }
 
-    pub(super) fn whole<T: Whole>(self, target: &mut T) -> Result<(), A::Error> {
-        self.scalar(Raw::whole, |value| *target = value)
+    pub(super) fn integer<T: Integer>(self, target: &mut T) -> Result<(), A::Error> {
+        self.scalar(Scalar::integer, |value| *target = value)
     }
 
-    pub(super) fn whole_with<T: Whole>(self, keep: impl FnOnce(T)) -> Result<(), A::Error> {
-        self.scalar(Raw::whole, keep)
+    pub(super) fn integer_with<T: Integer>(self, keep: impl FnOnce(T)) -> Result<(), A::Error> {
+        self.scalar(Scalar::integer, keep)
     }
 
     pub(super) fn double(self, target: &mut f64) -> Result<(), A::Error> {
-        self.scalar(Raw::double, |value| *target = value)
+        self.scalar(Scalar::double, |value| *target = value)
     }
 
     pub(super) fn double_with(self, keep: impl FnOnce(f64)) -> Result<(), A::Error> {
-        self.scalar(Raw::double, keep)
+        self.scalar(Scalar::double, keep)
     }
 
-    pub(super) fn flag_with(self, keep: impl FnOnce(bool)) -> Result<(), A::Error> {
-        self.scalar(Raw::flag, keep)
+    pub(super) fn boolean_with(self, keep: impl FnOnce(bool)) -> Result<(), A::Error> {
+        self.scalar(Scalar::boolean, keep)
     }
 
     /// An enum of these names, numbered from 0.
@@ -84,69 +84,69 @@ impl<'de, A: MapAccess<'de>> Field<'_, A> {
 
     fn scalar<T>(
         self,
-        convert: impl FnOnce(Raw<'de>) -> Result<Option<T>, String>,
+        convert: impl FnOnce(Scalar<'de>) -> Result<Option<T>, String>,
         keep: impl FnOnce(T),
     ) -> Result<(), A::Error> {
-        let value = self.map.next_value::<Raw>().and_then(|raw| convert(raw).map_err(A::Error::custom));
-        if let Some(value) = located(value, self.place, self.name)? {
+        let value = self.map.next_value::<Scalar>().and_then(|raw| convert(raw).map_err(A::Error::custom));
+        if let Some(value) = with_path(value, self.place, self.name)? {
             keep(value);
         }
         Ok(())
     }
 
-    pub(super) fn wholes<T: Whole>(self, target: &mut Vec<T>) -> Result<(), A::Error> {
-        self.list(|raw| raw.whole().map(Option::unwrap_or_default), target)
+    pub(super) fn integers<T: Integer>(self, target: &mut Vec<T>) -> Result<(), A::Error> {
+        self.list(|raw| raw.integer().map(Option::unwrap_or_default), target)
     }
 
     pub(super) fn doubles(self, target: &mut Vec<f64>) -> Result<(), A::Error> {
         self.list(|raw| raw.double().map(Option::unwrap_or_default), target)
     }
 
-    fn list<T>(self, convert: impl Fn(Raw<'_>) -> Result<T, String>, target: &mut Vec<T>) -> Result<(), A::Error> {
+    fn list<T>(self, convert: impl Fn(Scalar<'_>) -> Result<T, String>, target: &mut Vec<T>) -> Result<(), A::Error> {
         let seed = ListSeed { place: self.place, convert, target };
-        located(self.map.next_value_seed(seed), self.place, self.name)
+        with_path(self.map.next_value_seed(seed), self.place, self.name)
     }
 
-    pub(super) fn message_with<M: Message>(self, keep: impl FnOnce(M)) -> Result<(), A::Error> {
+    pub(super) fn message_with<M: FromJson>(self, keep: impl FnOnce(M)) -> Result<(), A::Error> {
         let seed = MessageSeed(self.place, PhantomData);
-        if let Some(message) = located(self.map.next_value_seed(seed), self.place, self.name)? {
+        if let Some(message) = with_path(self.map.next_value_seed(seed), self.place, self.name)? {
             keep(message);
         }
         Ok(())
     }
 
-    pub(super) fn message<M: Message>(self, target: &mut Option<M>) -> Result<(), A::Error> {
+    pub(super) fn message<M: FromJson>(self, target: &mut Option<M>) -> Result<(), A::Error> {
         self.message_with(|message| *target = Some(message))
     }
 
-    pub(super) fn messages<M: Message>(self, target: &mut Vec<M>) -> Result<(), A::Error> {
+    pub(super) fn messages<M: FromJson>(self, target: &mut Vec<M>) -> Result<(), A::Error> {
         let seed = MessagesSeed { place: self.place, target };
-        located(self.map.next_value_seed(seed), self.place, self.name)
+        with_path(self.map.next_value_seed(seed), self.place, self.name)
     }
 
     pub(super) fn ignored(self) -> Result<(), A::Error> {
-        located(self.map.next_value::<IgnoredAny>(), self.place, self.name).map(|_| ())
+        with_path(self.map.next_value::<IgnoredAny>(), self.place, self.name).map(|_| ())
     }
 }
 
-fn located<T, E>(result: Result<T, E>, place: &Place, name: &str) -> Result<T, E> {
+fn with_path<T, E>(result: Result<T, E>, place: &ParseContext, name: &str) -> Result<T, E> {
     if result.is_err() {
-        place.leave(|| name.to_owned());
+        place.push_path(|| name.to_owned());
     }
     result
 }
 
 /// Reads a whole body as one message.
-pub(super) fn request<M: Message>(body: &Bytes) -> Result<M, JsonError> {
-    let place = Place { body, path: RefCell::new(Vec::new()) };
+pub(super) fn request<M: FromJson>(body: &Bytes) -> Result<M, JsonError> {
+    let place = ParseContext { body, path: RefCell::new(Vec::new()) };
     let mut reader = serde_json::Deserializer::from_slice(body);
     let message = MessageSeed(&place, PhantomData).deserialize(&mut reader);
     message
         .and_then(|message| reader.end().map(|()| message.unwrap_or_default()))
-        .map_err(|error| explained(&error, place.path.into_inner()))
+        .map_err(|error| into_json_error(&error, place.path.into_inner()))
 }
 
-fn explained(error: &serde_json::Error, steps: Vec<String>) -> JsonError {
+fn into_json_error(error: &serde_json::Error, steps: Vec<String>) -> JsonError {
     let mut path = String::new();
     for step in steps.iter().rev() {
         if !path.is_empty() && !step.starts_with('[') {
@@ -163,9 +163,9 @@ fn explained(error: &serde_json::Error, steps: Vec<String>) -> JsonError {
 }
 
 /// Reads an object, or `null`, which is `None`.
-struct MessageSeed<'p, M>(&'p Place<'p>, PhantomData<M>);
+struct MessageSeed<'p, M>(&'p ParseContext<'p>, PhantomData<M>);
 
-impl<'de, M: Message> DeserializeSeed<'de> for MessageSeed<'_, M> {
+impl<'de, M: FromJson> DeserializeSeed<'de> for MessageSeed<'_, M> {
     type Value = Option<M>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
@@ -173,7 +173,7 @@ impl<'de, M: Message> DeserializeSeed<'de> for MessageSeed<'_, M> {
     }
 }
 
-impl<'de, M: Message> Visitor<'de> for MessageSeed<'_, M> {
+impl<'de, M: FromJson> Visitor<'de> for MessageSeed<'_, M> {
     type Value = Option<M>;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -187,7 +187,7 @@ impl<'de, M: Message> Visitor<'de> for MessageSeed<'_, M> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut message = M::default();
         while let Some(Key(name)) = map.next_key()? {
-            message.field(&name, Field { place: self.0, name: &name, map: &mut map })?;
+            message.field(&name, FieldValue { place: self.0, name: &name, map: &mut map })?;
         }
         Ok(Some(message))
     }
@@ -195,11 +195,11 @@ impl<'de, M: Message> Visitor<'de> for MessageSeed<'_, M> {
 
 /// Reads an array of objects, or `null`, which is empty.
 struct MessagesSeed<'p, 't, M> {
-    place: &'p Place<'p>,
+    place: &'p ParseContext<'p>,
     target: &'t mut Vec<M>,
 }
 
-impl<'de, M: Message> DeserializeSeed<'de> for MessagesSeed<'_, '_, M> {
+impl<'de, M: FromJson> DeserializeSeed<'de> for MessagesSeed<'_, '_, M> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
@@ -207,7 +207,7 @@ impl<'de, M: Message> DeserializeSeed<'de> for MessagesSeed<'_, '_, M> {
     }
 }
 
-impl<'de, M: Message> Visitor<'de> for MessagesSeed<'_, '_, M> {
+impl<'de, M: FromJson> Visitor<'de> for MessagesSeed<'_, '_, M> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -221,7 +221,7 @@ impl<'de, M: Message> Visitor<'de> for MessagesSeed<'_, '_, M> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         for index in 0.. {
             let item = items.next_element_seed(MessageSeed(self.place, PhantomData));
-            let Some(item) = item.inspect_err(|_| self.place.leave(|| format!("[{index}]")))? else { break };
+            let Some(item) = item.inspect_err(|_| self.place.push_path(|| format!("[{index}]")))? else { break };
             self.target.push(item.unwrap_or_default());
         }
         Ok(())
@@ -230,12 +230,12 @@ impl<'de, M: Message> Visitor<'de> for MessagesSeed<'_, '_, M> {
 
 /// Reads an array of scalars, or `null`, which is empty.
 struct ListSeed<'p, 't, F, T> {
-    place: &'p Place<'p>,
+    place: &'p ParseContext<'p>,
     convert: F,
     target: &'t mut Vec<T>,
 }
 
-impl<'de, F: Fn(Raw<'_>) -> Result<T, String>, T> DeserializeSeed<'de> for ListSeed<'_, '_, F, T> {
+impl<'de, F: Fn(Scalar<'_>) -> Result<T, String>, T> DeserializeSeed<'de> for ListSeed<'_, '_, F, T> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
@@ -243,7 +243,7 @@ impl<'de, F: Fn(Raw<'_>) -> Result<T, String>, T> DeserializeSeed<'de> for ListS
     }
 }
 
-impl<'de, F: Fn(Raw<'_>) -> Result<T, String>, T> Visitor<'de> for ListSeed<'_, '_, F, T> {
+impl<'de, F: Fn(Scalar<'_>) -> Result<T, String>, T> Visitor<'de> for ListSeed<'_, '_, F, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -256,9 +256,9 @@ impl<'de, F: Fn(Raw<'_>) -> Result<T, String>, T> Visitor<'de> for ListSeed<'_, 
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         for index in 0.. {
-            let item = items.next_element::<Raw>();
+            let item = items.next_element::<Scalar>();
             let item = item.and_then(|raw| raw.map(&self.convert).transpose().map_err(A::Error::custom));
-            let Some(item) = item.inspect_err(|_| self.place.leave(|| format!("[{index}]")))? else { break };
+            let Some(item) = item.inspect_err(|_| self.place.push_path(|| format!("[{index}]")))? else { break };
             self.target.push(item);
         }
         Ok(())

@@ -6,19 +6,19 @@ use crate::model::otlp::{ExportResponse, RpcStatus};
 
 /// What the count of a partial success counts: its field is called after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejected {
+pub enum RejectedItems {
     Spans,
     DataPoints,
 }
 
 /// `ExportTraceServiceResponse` or `ExportMetricsServiceResponse`; fields that hold their default are left out, and the
 /// 64-bit count is text, both as protobuf's JSON mapping has it.
-pub fn export_response(response: &ExportResponse, rejected: Rejected) -> Vec<u8> {
+pub fn export_response(response: &ExportResponse, rejected: RejectedItems) -> Vec<u8> {
     let partial_success = response.partial_success.as_ref().map(|partial| {
         let count = (partial.rejected != 0).then(|| partial.rejected.to_string());
         let (rejected_spans, rejected_data_points) = match rejected {
-            Rejected::Spans => (count, None),
-            Rejected::DataPoints => (None, count),
+            RejectedItems::Spans => (count, None),
+            RejectedItems::DataPoints => (None, count),
         };
         PartialSuccess { rejected_spans, rejected_data_points, error_message: &partial.error_message }
     });
@@ -71,18 +71,18 @@ mod tests {
             partial_success: Some(otlp::PartialSuccess { rejected, error_message: error_message.into() }),
         };
         for (response, rejected, expected) in [
-            (ExportResponse::default(), Rejected::Spans, "{}"),
+            (ExportResponse::default(), RejectedItems::Spans, "{}"),
             (
                 partial(3, "no \"id\""),
-                Rejected::Spans,
+                RejectedItems::Spans,
                 r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"no \"id\""}}"#,
             ),
             (
                 partial(i64::MAX, "delta"),
-                Rejected::DataPoints,
+                RejectedItems::DataPoints,
                 r#"{"partialSuccess":{"rejectedDataPoints":"9223372036854775807","errorMessage":"delta"}}"#,
             ),
-            (partial(0, "a warning"), Rejected::Spans, r#"{"partialSuccess":{"errorMessage":"a warning"}}"#),
+            (partial(0, "a warning"), RejectedItems::Spans, r#"{"partialSuccess":{"errorMessage":"a warning"}}"#),
         ] {
             assert_eq!(String::from_utf8_lossy(&export_response(&response, rejected)), expected);
         }

@@ -2,7 +2,7 @@
 
 use serde::de::MapAccess;
 
-use super::read::{Field, Message};
+use super::read::{FieldValue, FromJson};
 use crate::model::otlp::{Event, ExportTraceServiceRequest, Link, ResourceSpans, ScopeSpans, Span, Status};
 
 const KINDS: &[&str] = &[
@@ -16,8 +16,8 @@ const KINDS: &[&str] = &[
 
 const STATUS_CODES: &[&str] = &["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
 
-impl Message for ExportTraceServiceRequest {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for ExportTraceServiceRequest {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resourceSpans" | "resource_spans" => value.messages(&mut self.resource_spans),
             _ => value.ignored(),
@@ -25,8 +25,8 @@ impl Message for ExportTraceServiceRequest {
     }
 }
 
-impl Message for ResourceSpans {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for ResourceSpans {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resource" => value.message(&mut self.resource),
             "scopeSpans" | "scope_spans" => value.messages(&mut self.scope_spans),
@@ -36,8 +36,8 @@ impl Message for ResourceSpans {
     }
 }
 
-impl Message for ScopeSpans {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for ScopeSpans {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "scope" => value.message(&mut self.scope),
             "spans" => value.messages(&mut self.spans),
@@ -47,58 +47,58 @@ impl Message for ScopeSpans {
     }
 }
 
-impl Message for Span {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Span {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "traceId" | "trace_id" => value.id(&mut self.trace_id),
             "spanId" | "span_id" => value.id(&mut self.span_id),
             "traceState" | "trace_state" => value.text(&mut self.trace_state),
             "parentSpanId" | "parent_span_id" => value.id(&mut self.parent_span_id),
-            "flags" => value.whole(&mut self.flags),
+            "flags" => value.integer(&mut self.flags),
             "name" => value.text(&mut self.name),
             "kind" => value.choice(KINDS, &mut self.kind),
-            "startTimeUnixNano" | "start_time_unix_nano" => value.whole(&mut self.start_time_unix_nano),
-            "endTimeUnixNano" | "end_time_unix_nano" => value.whole(&mut self.end_time_unix_nano),
+            "startTimeUnixNano" | "start_time_unix_nano" => value.integer(&mut self.start_time_unix_nano),
+            "endTimeUnixNano" | "end_time_unix_nano" => value.integer(&mut self.end_time_unix_nano),
             "attributes" => value.messages(&mut self.attributes),
-            "droppedAttributesCount" | "dropped_attributes_count" => value.whole(&mut self.dropped_attributes_count),
+            "droppedAttributesCount" | "dropped_attributes_count" => value.integer(&mut self.dropped_attributes_count),
             "events" => value.messages(&mut self.events),
-            "droppedEventsCount" | "dropped_events_count" => value.whole(&mut self.dropped_events_count),
+            "droppedEventsCount" | "dropped_events_count" => value.integer(&mut self.dropped_events_count),
             "links" => value.messages(&mut self.links),
-            "droppedLinksCount" | "dropped_links_count" => value.whole(&mut self.dropped_links_count),
+            "droppedLinksCount" | "dropped_links_count" => value.integer(&mut self.dropped_links_count),
             "status" => value.message(&mut self.status),
             _ => value.ignored(),
         }
     }
 }
 
-impl Message for Event {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Event {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
-            "timeUnixNano" | "time_unix_nano" => value.whole(&mut self.time_unix_nano),
+            "timeUnixNano" | "time_unix_nano" => value.integer(&mut self.time_unix_nano),
             "name" => value.text(&mut self.name),
             "attributes" => value.messages(&mut self.attributes),
-            "droppedAttributesCount" | "dropped_attributes_count" => value.whole(&mut self.dropped_attributes_count),
+            "droppedAttributesCount" | "dropped_attributes_count" => value.integer(&mut self.dropped_attributes_count),
             _ => value.ignored(),
         }
     }
 }
 
-impl Message for Link {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Link {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "traceId" | "trace_id" => value.id(&mut self.trace_id),
             "spanId" | "span_id" => value.id(&mut self.span_id),
             "traceState" | "trace_state" => value.text(&mut self.trace_state),
             "attributes" => value.messages(&mut self.attributes),
-            "droppedAttributesCount" | "dropped_attributes_count" => value.whole(&mut self.dropped_attributes_count),
-            "flags" => value.whole(&mut self.flags),
+            "droppedAttributesCount" | "dropped_attributes_count" => value.integer(&mut self.dropped_attributes_count),
+            "flags" => value.integer(&mut self.flags),
             _ => value.ignored(),
         }
     }
 }
 
-impl Message for Status {
-    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: Field<'_, A>) -> Result<(), A::Error> {
+impl FromJson for Status {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "message" => value.text(&mut self.message),
             "code" => value.choice(STATUS_CODES, &mut self.code),

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 /// A scalar as JSON has it.
-pub(super) enum Raw<'de> {
+pub(super) enum Scalar<'de> {
     Null,
-    Flag(bool),
+    Boolean(bool),
     Unsigned(u64),
     Signed(i64),
     Double(f64),
@@ -21,32 +21,32 @@ pub(super) enum Raw<'de> {
 }
 
 /// Integers of the messages.
-pub(super) trait Whole: TryFrom<i128> + Default {
+pub(super) trait Integer: TryFrom<i128> + Default {
     const NAME: &'static str;
 }
 
-impl Whole for i32 {
+impl Integer for i32 {
     const NAME: &'static str = "a 32-bit integer";
 }
-impl Whole for u32 {
+impl Integer for u32 {
     const NAME: &'static str = "an unsigned 32-bit integer";
 }
-impl Whole for i64 {
+impl Integer for i64 {
     const NAME: &'static str = "a 64-bit integer";
 }
-impl Whole for u64 {
+impl Integer for u64 {
     const NAME: &'static str = "an unsigned 64-bit integer";
 }
 
-impl Raw<'_> {
+impl Scalar<'_> {
     /// Text; a slice of `body` when it stands there as it is.
     pub(super) fn text(self, body: &Bytes) -> Result<Option<Bytes>, String> {
         match self {
-            Raw::Null => Ok(None),
+            Scalar::Null => Ok(None),
             // The reader borrows from nothing but the body.
-            Raw::Borrowed(text) => Ok(Some(body.slice_ref(text.as_bytes()))),
-            Raw::Owned(text) => Ok(Some(Bytes::from(text))),
-            other => Err(other.instead_of("text")),
+            Scalar::Borrowed(text) => Ok(Some(body.slice_ref(text.as_bytes()))),
+            Scalar::Owned(text) => Ok(Some(Bytes::from(text))),
+            other => Err(other.type_error("text")),
         }
     }
 
@@ -66,79 +66,78 @@ impl Raw<'_> {
     pub(super) fn base64(self) -> Result<Option<Bytes>, String> {
         let Some(text) = self.characters("base64")? else { return Ok(None) };
         let alphabet = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
-        let bytes =
-            tolerant(alphabet).decode(text).map_err(|error| format!("{} is no base64: {error}", shown(text)))?;
+        let bytes = lenient(alphabet).decode(text).map_err(|error| format!("{} is no base64: {error}", shown(text)))?;
         Ok(Some(bytes.into()))
     }
 
     /// An integer as a number, or as text.
-    pub(super) fn whole<T: Whole>(self) -> Result<Option<T>, String> {
+    pub(super) fn integer<T: Integer>(self) -> Result<Option<T>, String> {
         let wide = match &self {
-            Raw::Null => return Ok(None),
-            Raw::Unsigned(value) => Some(i128::from(*value)),
-            Raw::Signed(value) => Some(i128::from(*value)),
-            Raw::Double(value) => whole_of(*value),
-            Raw::Borrowed(text) => whole_in(text),
-            Raw::Owned(text) => whole_in(text),
-            Raw::Flag(_) => None,
+            Scalar::Null => return Ok(None),
+            Scalar::Unsigned(value) => Some(i128::from(*value)),
+            Scalar::Signed(value) => Some(i128::from(*value)),
+            Scalar::Double(value) => integer_from_f64(*value),
+            Scalar::Borrowed(text) => parse_integer(text),
+            Scalar::Owned(text) => parse_integer(text),
+            Scalar::Boolean(_) => None,
         };
-        wide.and_then(|wide| T::try_from(wide).ok()).map(Some).ok_or_else(|| self.instead_of(T::NAME))
+        wide.and_then(|wide| T::try_from(wide).ok()).map(Some).ok_or_else(|| self.type_error(T::NAME))
     }
 
     /// A number, or text that is one, `NaN`, `Infinity` or `-Infinity`.
     pub(super) fn double(self) -> Result<Option<f64>, String> {
         let value = match &self {
-            Raw::Null => return Ok(None),
-            Raw::Unsigned(value) => Some(*value as f64),
-            Raw::Signed(value) => Some(*value as f64),
-            Raw::Double(value) => Some(*value),
-            Raw::Borrowed(text) => double_in(text),
-            Raw::Owned(text) => double_in(text),
-            Raw::Flag(_) => None,
+            Scalar::Null => return Ok(None),
+            Scalar::Unsigned(value) => Some(*value as f64),
+            Scalar::Signed(value) => Some(*value as f64),
+            Scalar::Double(value) => Some(*value),
+            Scalar::Borrowed(text) => parse_double(text),
+            Scalar::Owned(text) => parse_double(text),
+            Scalar::Boolean(_) => None,
         };
-        value.map(Some).ok_or_else(|| self.instead_of("a number"))
+        value.map(Some).ok_or_else(|| self.type_error("a number"))
     }
 
-    pub(super) fn flag(self) -> Result<Option<bool>, String> {
+    pub(super) fn boolean(self) -> Result<Option<bool>, String> {
         match self {
-            Raw::Null => Ok(None),
-            Raw::Flag(value) => Ok(Some(value)),
-            other => Err(other.instead_of("true or false")),
+            Scalar::Null => Ok(None),
+            Scalar::Boolean(value) => Ok(Some(value)),
+            other => Err(other.type_error("true or false")),
         }
     }
 
     /// An enum's number, or one of its names, numbered from 0.
     pub(super) fn choice(self, names: &[&str]) -> Result<Option<i32>, String> {
         let name = match &self {
-            Raw::Borrowed(text) => *text,
-            Raw::Owned(text) => text,
-            _ => return self.whole(),
+            Scalar::Borrowed(text) => *text,
+            Scalar::Owned(text) => text,
+            _ => return self.integer(),
         };
         match names.iter().position(|known| *known == name) {
             Some(number) => Ok(i32::try_from(number).ok()),
-            None => self.whole(),
+            None => self.integer(),
         }
     }
 
     /// Text that means bytes.
     fn characters(&self, what: &str) -> Result<Option<&str>, String> {
         match self {
-            Raw::Null => Ok(None),
-            Raw::Borrowed(text) => Ok(Some(text)),
-            Raw::Owned(text) => Ok(Some(text)),
-            other => Err(other.instead_of(what)),
+            Scalar::Null => Ok(None),
+            Scalar::Borrowed(text) => Ok(Some(text)),
+            Scalar::Owned(text) => Ok(Some(text)),
+            other => Err(other.type_error(what)),
         }
     }
 
-    fn instead_of(&self, what: &str) -> String {
+    fn type_error(&self, what: &str) -> String {
         let found = match self {
-            Raw::Null => "null".to_owned(),
-            Raw::Flag(value) => value.to_string(),
-            Raw::Unsigned(value) => value.to_string(),
-            Raw::Signed(value) => value.to_string(),
-            Raw::Double(value) => value.to_string(),
-            Raw::Borrowed(text) => shown(text),
-            Raw::Owned(text) => shown(text),
+            Scalar::Null => "null".to_owned(),
+            Scalar::Boolean(value) => value.to_string(),
+            Scalar::Unsigned(value) => value.to_string(),
+            Scalar::Signed(value) => value.to_string(),
+            Scalar::Double(value) => value.to_string(),
+            Scalar::Borrowed(text) => shown(text),
+            Scalar::Owned(text) => shown(text),
         };
         format!("{found} found, {what} expected")
     }
@@ -162,21 +161,21 @@ fn digit(character: u8) -> Option<u8> {
     })
 }
 
-fn tolerant(alphabet: &Alphabet) -> GeneralPurpose {
+fn lenient(alphabet: &Alphabet) -> GeneralPurpose {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     GeneralPurpose::new(alphabet, config)
 }
 
 /// `1e3` and `1.0` are integers, too (protobuf's JSON mapping).
-fn whole_of(value: f64) -> Option<i128> {
+fn integer_from_f64(value: f64) -> Option<i128> {
     (value.is_finite() && value.fract() == 0.0).then_some(value as i128)
 }
 
-fn whole_in(text: &str) -> Option<i128> {
-    text.parse().ok().or_else(|| double_in(text).and_then(whole_of))
+fn parse_integer(text: &str) -> Option<i128> {
+    text.parse().ok().or_else(|| parse_double(text).and_then(integer_from_f64))
 }
 
-fn double_in(text: &str) -> Option<f64> {
+fn parse_double(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
         "Infinity" => Some(f64::INFINITY),
@@ -185,7 +184,7 @@ fn double_in(text: &str) -> Option<f64> {
     }
 }
 
-impl<'de> Deserialize<'de> for Raw<'de> {
+impl<'de> Deserialize<'de> for Scalar<'de> {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
         reader.deserialize_any(RawVisitor)
     }
@@ -194,37 +193,37 @@ impl<'de> Deserialize<'de> for Raw<'de> {
 struct RawVisitor;
 
 impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw<'de>;
+    type Value = Scalar<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("text, a number, true, false or null")
     }
 
-    fn visit_unit<E>(self) -> Result<Raw<'de>, E> {
-        Ok(Raw::Null)
+    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Raw<'de>, E> {
-        Ok(Raw::Flag(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Boolean(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Raw<'de>, E> {
-        Ok(Raw::Unsigned(value))
+    fn visit_u64<E>(self, value: u64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Unsigned(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Raw<'de>, E> {
-        Ok(Raw::Signed(value))
+    fn visit_i64<E>(self, value: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Signed(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Raw<'de>, E> {
-        Ok(Raw::Double(value))
+    fn visit_f64<E>(self, value: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Double(value))
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Raw<'de>, E> {
-        Ok(Raw::Borrowed(text))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Borrowed(text))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Raw<'de>, E> {
-        Ok(Raw::Owned(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Owned(text.to_owned()))
     }
 }

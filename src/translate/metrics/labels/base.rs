@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::super::context::Context;
+use super::super::context::Translator;
 use super::super::resource::{ResourceLabels, key_text};
 use crate::model::otlp::{InstrumentationScope, text};
-use crate::model::series::{Run, encode_label};
+use crate::model::series::{LabelRun, encode_label};
 use crate::translate::Compat;
 use crate::translate::attributes::write_value;
 use crate::translate::names::{self, NameError, Naming};
 
 /// Where a label comes from, which says what happens when a point has one of that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Origin {
+pub(in super::super) enum LabelOrigin {
     /// An attribute of the resource: the values are joined.
     Attribute,
     /// `job`, `instance` or the scope: it stands.
@@ -28,16 +28,16 @@ pub(in super::super) struct BaseLabels<'a> {
     pub(super) fixed: Vec<(String, String)>,
     pub(super) defaults: Vec<(String, String)>,
     /// Name and origin of each label, sorted by name.
-    pub(super) names: Vec<(String, Origin)>,
+    pub(super) names: Vec<(String, LabelOrigin)>,
     /// Each label in the batch, in the order of `names` and one behind the other.
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: Vec<LabelRun>,
 }
 
 impl<'a> BaseLabels<'a> {
     pub(in super::super) fn new(
         resource: &'a ResourceLabels<'a>,
         scope: Option<&InstrumentationScope>,
-        context: &mut Context<'_>,
+        context: &mut Translator<'_>,
     ) -> Self {
         let mut fixed = Vec::new();
         let own = [("job", &resource.job), ("instance", &resource.instance)];
@@ -48,12 +48,12 @@ impl<'a> BaseLabels<'a> {
         let defaults = defaults(resource, context);
         let mut base = BaseLabels { resource, fixed, defaults, names: Vec::new(), runs: Vec::new() };
         let mut nameless = Vec::new();
-        let labels = assemble(&base, Vec::new(), "", &context.options.naming, |key| nameless.push(key.to_owned()));
-        nameless.iter().for_each(|key| note_nameless(key, context));
+        let labels = build_labels(&base, Vec::new(), "", &context.options.naming, |key| nameless.push(key.to_owned()));
+        nameless.iter().for_each(|key| warn_invalid_label(key, context));
         for (name, (value, origin)) in labels {
             let mut label = Vec::new();
             encode_label(&mut label, &name, &value);
-            base.runs.push(context.out.run(&label));
+            base.runs.push(context.out.add_label_run(&label));
             base.names.push((name, origin));
         }
         base
@@ -63,13 +63,13 @@ impl<'a> BaseLabels<'a> {
 /// All labels but `__name__` of a point with these attributes (raw key, value), in the exporter's order of overwriting:
 /// attributes by raw key, `job` and `instance`, the scope, defaults where there is none. Keys that can be no label are
 /// told to `nameless`.
-pub(super) fn assemble(
+pub(super) fn build_labels(
     base: &BaseLabels<'_>,
     point: Vec<(Vec<u8>, String)>,
     reserved: &str,
     naming: &Naming,
     mut nameless: impl FnMut(&str),
-) -> BTreeMap<String, (String, Origin)> {
+) -> BTreeMap<String, (String, LabelOrigin)> {
     let resource = base.resource.attributes.iter().map(|(&key, value)| (key.to_vec(), value.clone()));
     let mut attributes: Vec<(Vec<u8>, String)> = resource.chain(point).collect();
     attributes.sort_by(|left, right| left.0.cmp(&right.0));
@@ -84,10 +84,10 @@ pub(super) fn assemble(
         }
     }
     for (name, value) in &base.fixed {
-        labels.insert(name.clone(), (value.clone(), Origin::Fixed));
+        labels.insert(name.clone(), (value.clone(), LabelOrigin::Fixed));
     }
     for (name, value) in &base.defaults {
-        labels.entry(name.clone()).or_insert_with(|| (value.clone(), Origin::Default));
+        labels.entry(name.clone()).or_insert_with(|| (value.clone(), LabelOrigin::Default));
     }
     labels
 }
@@ -104,14 +104,17 @@ fn attribute_label(key: &str, reserved: &str, naming: &Naming) -> Result<Option<
     })
 }
 
-pub(super) fn note_nameless(key: &str, context: &mut Context<'_>) {
-    context.outcome.notes.add("nameless_label", 1, || format!("attribute {key:?} has no name that can be a label"));
+pub(super) fn warn_invalid_label(key: &str, context: &mut Translator<'_>) {
+    context
+        .outcome
+        .warnings
+        .add("invalid_label_name", 1, || format!("attribute {key:?} has no name that can be a label"));
 }
 
-fn join(labels: &mut BTreeMap<String, (String, Origin)>, name: String, value: String) {
+fn join(labels: &mut BTreeMap<String, (String, LabelOrigin)>, name: String, value: String) {
     match labels.entry(name) {
         Entry::Vacant(entry) => {
-            entry.insert((value, Origin::Attribute));
+            entry.insert((value, LabelOrigin::Attribute));
         }
         Entry::Occupied(mut entry) => {
             let joined = &mut entry.get_mut().0;
@@ -123,7 +126,7 @@ fn join(labels: &mut BTreeMap<String, (String, Origin)>, name: String, value: St
     }
 }
 
-fn defaults(resource: &ResourceLabels<'_>, context: &Context<'_>) -> Vec<(String, String)> {
+fn defaults(resource: &ResourceLabels<'_>, context: &Translator<'_>) -> Vec<(String, String)> {
     let sender = resource.sender_instance.map(|instance| ("instance".to_owned(), instance.to_owned()));
     let external = context.options.external_labels.iter().filter(|(_, value)| !value.is_empty());
     let named = external.filter_map(|(key, value)| {
@@ -133,7 +136,7 @@ fn defaults(resource: &ResourceLabels<'_>, context: &Context<'_>) -> Vec<(String
     sender.into_iter().chain(named).collect()
 }
 
-fn push_scope(scope: &InstrumentationScope, context: &mut Context<'_>, labels: &mut Vec<(String, String)>) {
+fn push_scope(scope: &InstrumentationScope, context: &mut Translator<'_>, labels: &mut Vec<(String, String)>) {
     let known = [("otel_scope_name", &scope.name), ("otel_scope_version", &scope.version)];
     labels.extend(
         known
@@ -151,7 +154,7 @@ fn push_scope(scope: &InstrumentationScope, context: &mut Context<'_>, labels: &
         match names::label(&format!("otel_scope_{key}"), &context.options.naming) {
             Ok(_) if value.is_empty() => {}
             Ok(name) => labels.push((name.into_owned(), value)),
-            Err(_) => note_nameless(&key, context),
+            Err(_) => warn_invalid_label(&key, context),
         }
     }
 }

@@ -9,4 +9,4 @@ mod base;
 mod point;
 
 pub(super) use base::BaseLabels;
-pub(super) use point::{Own, PointLabels};
+pub(super) use point::{PointLabels, ReservedLabel};

@@ -1,10 +1,10 @@
 //! Go: a line for the call, a line for its place.
 
-use super::{Frame, Stack, leading_number};
+use super::{StackFrame, StackTrace, leading_number};
 use crate::translate::Compat;
 
-pub(super) fn parse(text: &str, compat: Compat) -> Stack<'_> {
-    let mut frames: Vec<Frame<'_>> = Vec::new();
+pub(super) fn parse(text: &str, compat: Compat) -> StackTrace<'_> {
+    let mut frames: Vec<StackFrame<'_>> = Vec::new();
     let mut lines = super::lines_below_first(text);
     let mut last_place = ("", 0);
     while let Some(mut label) = lines.next() {
@@ -14,12 +14,12 @@ pub(super) fn parse(text: &str, compat: Compat) -> Stack<'_> {
         let place = lines.next().and_then(place);
         // The collector gives a call without a place that of the call before it.
         last_place = place.unwrap_or(if compat == Compat::Adot { last_place } else { ("", 0) });
-        let label = if compat == Compat::Best { label.trim() } else { label };
+        let label = if compat == Compat::Corrected { label.trim() } else { label };
         if !label.is_empty() || compat == Compat::Adot {
-            frames.push(Frame::new(last_place.0, label, last_place.1));
+            frames.push(StackFrame::new(last_place.0, label, last_place.1));
         }
     }
-    Stack { frames, causes: Vec::new() }
+    StackTrace { frames, causes: Vec::new() }
 }
 
 /// `goroutine 7 [running]:`, between the stacks of several.

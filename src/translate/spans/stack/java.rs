@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{Cause, Frame, Stack, line_number};
+use super::{CauseException, StackFrame, StackTrace, line_number};
 use crate::translate::Compat;
 
 const CAUSED_BY: &str = "Caused by: ";
 
-pub(super) fn parse(text: &str, compat: Compat) -> Stack<'_> {
-    let mut stack = Stack::default();
+pub(super) fn parse(text: &str, compat: Compat) -> StackTrace<'_> {
+    let mut stack = StackTrace::default();
     let mut lines = super::lines_below_first(text).peekable();
     let mut is_suppressed = false;
     while let Some(line) = lines.next() {
@@ -16,11 +16,11 @@ pub(super) fn parse(text: &str, compat: Compat) -> Stack<'_> {
             is_suppressed = false;
             let mut cause = cause(header);
             while let Some(more) = lines.next_if(|line| belongs_to_message(line, compat)) {
-                let joint = if compat == Compat::Best { "\n" } else { "" };
+                let joint = if compat == Compat::Corrected { "\n" } else { "" };
                 cause.message = Cow::Owned([cause.message.as_ref(), joint, more].concat());
             }
             stack.causes.push(cause);
-        } else if compat == Compat::Best && line.starts_with("\tSuppressed: ") {
+        } else if compat == Compat::Corrected && line.starts_with("\tSuppressed: ") {
             is_suppressed = true;
         } else if let Some(frame) = frame(line).filter(|_| !is_suppressed) {
             stack.current().push(frame);
@@ -30,19 +30,19 @@ pub(super) fn parse(text: &str, compat: Compat) -> Stack<'_> {
 }
 
 /// `\tat label(path:line)`.
-fn frame(line: &str) -> Option<Frame<'_>> {
+fn frame(line: &str) -> Option<StackFrame<'_>> {
     let (label, inside) = line.strip_prefix("\tat ")?.strip_suffix(')')?.split_once('(')?;
     let label = label.split_once('/').map_or(label, |(_, label)| label);
     let (path, line) = inside.split_once(':').map_or((inside, 0), |(path, line)| (path, line_number(line)));
-    Some(Frame::new(path, label, line))
+    Some(StackFrame::new(path, label, line))
 }
 
-fn cause(header: &str) -> Cause<'_> {
+fn cause(header: &str) -> CauseException<'_> {
     let (kind, message) = header.split_once(':').unwrap_or((header, ""));
     // The collector drops the character behind the colon, whatever it is.
     let mut message = message.chars();
     message.next();
-    Cause { kind: kind.into(), message: message.as_str().into(), frames: Vec::new() }
+    CauseException { kind: kind.into(), message: message.as_str().into(), frames: Vec::new() }
 }
 
 /// The collector takes every line up to the next frame for message; at best the next exception and `... 3 more` end it.

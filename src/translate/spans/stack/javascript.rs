@@ -1,18 +1,18 @@
 //! JavaScript: V8's traces, and at best those of Firefox and Safari as well.
 
-use super::{Frame, Stack, line_number, split_location};
+use super::{StackFrame, StackTrace, line_number, split_location};
 use crate::translate::Compat;
 
-pub(super) fn parse(text: &str, compat: Compat) -> Stack<'_> {
+pub(super) fn parse(text: &str, compat: Compat) -> StackTrace<'_> {
     let frames = match compat {
         Compat::Adot => super::lines_below_first(text).filter_map(frame_as_adot).collect(),
-        Compat::Best => text.lines().filter_map(|line| v8_frame(line).or_else(|| at_sign_frame(line))).collect(),
+        Compat::Corrected => text.lines().filter_map(|line| v8_frame(line).or_else(|| at_sign_frame(line))).collect(),
     };
-    Stack { frames, causes: Vec::new() }
+    StackTrace { frames, causes: Vec::new() }
 }
 
 /// `    at label (path:line:column)` or `    at path:line:column`.
-fn v8_frame(line: &str) -> Option<Frame<'_>> {
+fn v8_frame(line: &str) -> Option<StackFrame<'_>> {
     let call = line.strip_prefix("    at ")?.trim();
     let (label, location) = match call.strip_suffix(')').and_then(|call| call.rsplit_once(" (")) {
         Some((label, location)) => (label, location),
@@ -24,19 +24,19 @@ fn v8_frame(line: &str) -> Option<Frame<'_>> {
     };
     let (path, number) = split_location(location);
     let is_something = !(path.is_empty() && label.is_empty() && number == 0);
-    is_something.then(|| Frame::new(path, label.trim(), number))
+    is_something.then(|| StackFrame::new(path, label.trim(), number))
 }
 
 /// `label@path:line:column`.
-fn at_sign_frame(line: &str) -> Option<Frame<'_>> {
+fn at_sign_frame(line: &str) -> Option<StackFrame<'_>> {
     let (label, location) = line.rsplit_once('@')?;
     let (path, number) = split_location(location);
     let is_frame = number > 0 && path.contains('/') && !label.contains(char::is_whitespace);
-    is_frame.then(|| Frame::new(path, label, number))
+    is_frame.then(|| StackFrame::new(path, label, number))
 }
 
 /// As the collector: the first two colons part path, line and column.
-fn frame_as_adot(line: &str) -> Option<Frame<'_>> {
+fn frame_as_adot(line: &str) -> Option<StackFrame<'_>> {
     let call = line.strip_prefix("    at ")?;
     let (label, location) = match call.find('(') {
         Some(at) => (call.get(..at)?, call.get(at + 1..)?.strip_suffix(')')?),
@@ -51,5 +51,5 @@ fn frame_as_adot(line: &str) -> Option<Frame<'_>> {
         None => ("", 0),
     };
     let is_something = !(path.is_empty() && label.is_empty() && number == 0);
-    is_something.then(|| Frame::new(path, label, number))
+    is_something.then(|| StackFrame::new(path, label, number))
 }

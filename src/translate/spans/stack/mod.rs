@@ -17,37 +17,37 @@ use crate::translate::Compat;
 
 /// One call, as X-Ray shows it: all three are always written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Frame<'a> {
+pub struct StackFrame<'a> {
     pub path: Cow<'a, str>,
     pub label: Cow<'a, str>,
     /// 0 where it is not known.
     pub line: i64,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> StackFrame<'a> {
     fn new(path: &'a str, label: &'a str, line: i64) -> Self {
-        Frame { path: Cow::Borrowed(path), label: Cow::Borrowed(label), line }
+        StackFrame { path: Cow::Borrowed(path), label: Cow::Borrowed(label), line }
     }
 }
 
 /// An exception that was the cause of the one before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cause<'a> {
+pub struct CauseException<'a> {
     pub kind: Cow<'a, str>,
     pub message: Cow<'a, str>,
-    pub frames: Vec<Frame<'a>>,
+    pub frames: Vec<StackFrame<'a>>,
 }
 
 /// What a stack trace says: the frames of the exception itself, deepest call first, and the chain of its causes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stack<'a> {
-    pub frames: Vec<Frame<'a>>,
-    pub causes: Vec<Cause<'a>>,
+pub struct StackTrace<'a> {
+    pub frames: Vec<StackFrame<'a>>,
+    pub causes: Vec<CauseException<'a>>,
 }
 
-impl<'a> Stack<'a> {
+impl<'a> StackTrace<'a> {
     /// The frames of the exception that was met last.
-    fn current(&mut self) -> &mut Vec<Frame<'a>> {
+    fn current(&mut self) -> &mut Vec<StackFrame<'a>> {
         match self.causes.last_mut() {
             Some(cause) => &mut cause.frames,
             None => &mut self.frames,
@@ -76,25 +76,25 @@ pub enum Language {
 impl Language {
     /// From `telemetry.sdk.language`. The collector knows `javascript`, which no SDK says: theirs are `nodejs` and
     /// `webjs` (opentelemetry-collector-contrib issue 45356).
-    pub fn of(language: &[u8], compat: Compat) -> Language {
+    pub fn from_sdk_language(language: &[u8], compat: Compat) -> Language {
         match language {
             b"java" | b"php" => Language::Java,
             b"python" => Language::Python,
             b"javascript" => Language::JavaScript,
             b"dotnet" => Language::DotNet,
             b"go" => Language::Go,
-            b"nodejs" | b"webjs" if compat == Compat::Best => Language::JavaScript,
-            b"rust" if compat == Compat::Best => Language::Rust,
-            b"ruby" if compat == Compat::Best => Language::Ruby,
+            b"nodejs" | b"webjs" if compat == Compat::Corrected => Language::JavaScript,
+            b"rust" if compat == Compat::Corrected => Language::Rust,
+            b"ruby" if compat == Compat::Corrected => Language::Ruby,
             _ => Language::Unknown,
         }
     }
 }
 
 /// Reads a stack trace. Never fails: what is not understood is passed over.
-pub fn parse(language: Language, text: &str, compat: Compat) -> Stack<'_> {
+pub fn parse(language: Language, text: &str, compat: Compat) -> StackTrace<'_> {
     if text.is_empty() {
-        return Stack::default();
+        return StackTrace::default();
     }
     match language {
         Language::Java => java::parse(text, compat),
@@ -105,7 +105,7 @@ pub fn parse(language: Language, text: &str, compat: Compat) -> Stack<'_> {
         Language::Go => go::parse(text, compat),
         Language::Rust => rust::parse(text),
         Language::Ruby => ruby::parse(text),
-        Language::Unknown => Stack::default(),
+        Language::Unknown => StackTrace::default(),
     }
 }
 

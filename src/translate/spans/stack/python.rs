@@ -1,29 +1,29 @@
 //! Python's tracebacks, which have the most recent call last.
 
-use super::{Cause, Frame, Stack, leading_number, line_number};
+use super::{CauseException, StackFrame, StackTrace, leading_number, line_number};
 
 const DURING: &str = "During handling of the above exception, another exception occurred:";
 const DIRECT: &str = "The above exception was the direct cause of the following exception:";
 
 /// One traceback of a chain, in the order of the text.
 #[derive(Default)]
-struct Part<'a> {
-    frames: Vec<Frame<'a>>,
+struct Traceback<'a> {
+    frames: Vec<StackFrame<'a>>,
     header: &'a str,
     message: Vec<&'a str>,
 }
 
 /// Reads the chain from the top: the oldest exception comes first, each marker ends one, the last is the event's own.
-pub(super) fn parse(text: &str) -> Stack<'_> {
-    let mut parts = vec![Part::default()];
+pub(super) fn parse(text: &str) -> StackTrace<'_> {
+    let mut parts = vec![Traceback::default()];
     for line in text.lines() {
         if line.starts_with(DURING) || line.starts_with(DIRECT) {
-            parts.push(Part::default());
+            parts.push(Traceback::default());
         } else if let Some(part) = parts.last_mut() {
             part.take(line);
         }
     }
-    let mut stack = Stack::default();
+    let mut stack = StackTrace::default();
     for (at, mut part) in parts.into_iter().rev().enumerate() {
         part.frames.reverse();
         if at == 0 {
@@ -35,7 +35,7 @@ pub(super) fn parse(text: &str) -> Stack<'_> {
     stack
 }
 
-impl<'a> Part<'a> {
+impl<'a> Traceback<'a> {
     fn take(&mut self, line: &'a str) {
         if let Some(frame) = frame(line) {
             self.frames.push(frame);
@@ -46,7 +46,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn into_cause(self) -> Cause<'a> {
+    fn into_cause(self) -> CauseException<'a> {
         let (kind, first) = self.header.split_once(": ").unwrap_or((self.header.trim_end_matches(':'), ""));
         let mut message = first.to_owned();
         for line in self.message {
@@ -54,22 +54,22 @@ impl<'a> Part<'a> {
             message.push_str(line);
         }
         message.truncate(message.trim_end().len());
-        Cause { kind: kind.into(), message: message.into(), frames: self.frames }
+        CauseException { kind: kind.into(), message: message.into(), frames: self.frames }
     }
 }
 
 /// `  File "path", line 3, in label`.
-fn frame(line: &str) -> Option<Frame<'_>> {
+fn frame(line: &str) -> Option<StackFrame<'_>> {
     let (path, rest) = line.strip_prefix("  File \"")?.rsplit_once("\", line ")?;
     let (number, rest) = leading_number(rest)?;
-    Some(Frame::new(path, rest.strip_prefix(", in ").unwrap_or_default(), number))
+    Some(StackFrame::new(path, rest.strip_prefix(", in ").unwrap_or_default(), number))
 }
 
 /// Reads the text from the bottom, as the collector does.
-pub(super) fn parse_as_adot(text: &str) -> Stack<'_> {
+pub(super) fn parse_as_adot(text: &str) -> StackTrace<'_> {
     let lines: Vec<&str> = text.split('\n').collect();
     let line = |at: usize| lines.get(at).copied().unwrap_or_default();
-    let mut stack = Stack::default();
+    let mut stack = StackTrace::default();
     let Some(mut at) = lines.len().checked_sub(2) else { return stack };
     loop {
         if line(at).starts_with("  File ") {
@@ -82,7 +82,11 @@ pub(super) fn parse_as_adot(text: &str) -> Stack<'_> {
             let mut message = message.chars();
             message.next();
             let message = message.as_str().to_owned();
-            stack.causes.push(Cause { kind: kind.to_owned().into(), message: message.into(), frames: Vec::new() });
+            stack.causes.push(CauseException {
+                kind: kind.to_owned().into(),
+                message: message.into(),
+                frames: Vec::new(),
+            });
             at = file;
             continue;
         }
@@ -94,7 +98,7 @@ pub(super) fn parse_as_adot(text: &str) -> Stack<'_> {
 }
 
 /// Three parts between commas; a path with a comma is passed over.
-fn frame_as_adot(line: &str) -> Option<Frame<'_>> {
+fn frame_as_adot(line: &str) -> Option<StackFrame<'_>> {
     let mut parts = line.split(',');
     let (file, number, label) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
@@ -102,5 +106,5 @@ fn frame_as_adot(line: &str) -> Option<Frame<'_>> {
     }
     let path = file.get(8..file.len().checked_sub(1)?)?;
     let number = number.strip_prefix(" line ").map_or(0, line_number);
-    Some(Frame::new(path, label.strip_prefix(" in ").unwrap_or_default(), number))
+    Some(StackFrame::new(path, label.strip_prefix(" in ").unwrap_or_default(), number))
 }

@@ -1,9 +1,9 @@
 //! Ruby: `Exception#full_message`, the causes below the exception.
 
-use super::{Cause, Frame, Stack, leading_number};
+use super::{CauseException, StackFrame, StackTrace, leading_number};
 
-pub(super) fn parse(text: &str) -> Stack<'_> {
-    let mut stack = Stack::default();
+pub(super) fn parse(text: &str) -> StackTrace<'_> {
+    let mut stack = StackTrace::default();
     for (at, line) in text.lines().enumerate() {
         let call = line.trim_start().strip_prefix("from ");
         let Some((frame, rest)) = frame(call.unwrap_or_else(|| line.trim_start())) else { continue };
@@ -20,14 +20,14 @@ pub(super) fn parse(text: &str) -> Stack<'_> {
 }
 
 /// ``path:3:in `label'``, with whatever follows it.
-fn frame(text: &str) -> Option<(Frame<'_>, &str)> {
+fn frame(text: &str) -> Option<(StackFrame<'_>, &str)> {
     let (at, _) = text.match_indices(':').find(|(at, _)| is_place(text.get(at + 1..).unwrap_or_default()))?;
     let (path, rest) = text.split_at_checked(at)?;
     let (number, rest) = leading_number(rest.get(1..)?)?;
     let rest = rest.strip_prefix(":in ").unwrap_or(rest);
     let quoted = rest.strip_prefix(['`', '\''])?;
     let (label, rest) = quoted.split_once('\'')?;
-    Some((Frame::new(path, label, number), rest))
+    Some((StackFrame::new(path, label, number), rest))
 }
 
 fn is_place(text: &str) -> bool {
@@ -35,7 +35,7 @@ fn is_place(text: &str) -> bool {
 }
 
 /// `: message (Type)`.
-fn cause(rest: &str) -> Option<Cause<'_>> {
+fn cause(rest: &str) -> Option<CauseException<'_>> {
     let (message, kind) = rest.strip_prefix(": ")?.strip_suffix(')')?.rsplit_once(" (")?;
-    Some(Cause { kind: kind.into(), message: message.into(), frames: Vec::new() })
+    Some(CauseException { kind: kind.into(), message: message.into(), frames: Vec::new() })
 }

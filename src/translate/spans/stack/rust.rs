@@ -1,9 +1,9 @@
 //! Rust: `std::backtrace::Backtrace`, with or without places.
 
-use super::{Frame, Stack, leading_number, split_location};
+use super::{StackFrame, StackTrace, leading_number, split_location};
 
-pub(super) fn parse(text: &str) -> Stack<'_> {
-    let mut stack = Stack::default();
+pub(super) fn parse(text: &str) -> StackTrace<'_> {
+    let mut stack = StackTrace::default();
     for line in text.lines().map(str::trim_start) {
         if let Some(place) = line.strip_prefix("at ") {
             let (path, number) = split_location(place.trim_end());
@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Stack<'_> {
         } else if let Some((_, rest)) = leading_number(line)
             && let Some(label) = rest.strip_prefix(": ")
         {
-            stack.frames.push(Frame::new("", label.trim(), 0));
+            stack.frames.push(StackFrame::new("", label.trim(), 0));
         }
     }
     stack

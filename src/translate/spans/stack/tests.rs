@@ -1,12 +1,12 @@
 use super::*;
 
-type Line<'a> = (&'a str, i64, &'a str);
+type Entry<'a> = (&'a str, i64, &'a str);
 
-fn frames<'a>(stack: &'a [Frame<'_>]) -> Vec<Line<'a>> {
+fn frames<'a>(stack: &'a [StackFrame<'_>]) -> Vec<Entry<'a>> {
     stack.iter().map(|frame| (frame.path.as_ref(), frame.line, frame.label.as_ref())).collect()
 }
 
-fn causes<'a>(stack: &'a Stack<'_>) -> Vec<(&'a str, &'a str, Vec<Line<'a>>)> {
+fn causes<'a>(stack: &'a StackTrace<'_>) -> Vec<(&'a str, &'a str, Vec<Entry<'a>>)> {
     stack.causes.iter().map(|cause| (cause.kind.as_ref(), cause.message.as_ref(), frames(&cause.frames))).collect()
 }
 
@@ -26,7 +26,7 @@ Caused by: java.lang.Error
 
 #[test]
 fn java_chains_its_causes() {
-    let stack = parse(Language::Java, JAVA, Compat::Best);
+    let stack = parse(Language::Java, JAVA, Compat::Corrected);
     assert_eq!(
         frames(&stack.frames),
         [
@@ -77,7 +77,7 @@ TypeError: outer
 
 #[test]
 fn python_chains_both_ways_of_raising_within_an_exception() {
-    let stack = parse(Language::Python, PYTHON, Compat::Best);
+    let stack = parse(Language::Python, PYTHON, Compat::Corrected);
     assert_eq!(frames(&stack.frames), [("a,b.py", 12, "greet_many"), ("main.py", 14, "<module>")]);
     assert_eq!(
         causes(&stack),
@@ -117,7 +117,7 @@ const V8: &str = "TypeError: x
 
 #[test]
 fn javascript_keeps_schemes_and_drives() {
-    let stack = parse(Language::of(b"nodejs", Compat::Best), V8, Compat::Best);
+    let stack = parse(Language::from_sdk_language(b"nodejs", Compat::Corrected), V8, Compat::Corrected);
     assert_eq!(
         frames(&stack.frames),
         [
@@ -130,7 +130,7 @@ fn javascript_keeps_schemes_and_drives() {
         ]
     );
     let firefox = "run@https://shop.example/app.js:10:3\n@https://shop.example/app.js:2:1\n";
-    let stack = parse(Language::of(b"webjs", Compat::Best), firefox, Compat::Best);
+    let stack = parse(Language::from_sdk_language(b"webjs", Compat::Corrected), firefox, Compat::Corrected);
     assert_eq!(
         frames(&stack.frames),
         [("https://shop.example/app.js", 10, "run"), ("https://shop.example/app.js", 2, "")]
@@ -139,7 +139,7 @@ fn javascript_keeps_schemes_and_drives() {
 
 #[test]
 fn javascript_under_adot_parts_at_the_first_colons() {
-    assert_eq!(Language::of(b"nodejs", Compat::Adot), Language::Unknown);
+    assert_eq!(Language::from_sdk_language(b"nodejs", Compat::Adot), Language::Unknown);
     let stack = parse(Language::JavaScript, V8, Compat::Adot);
     assert_eq!(frames(&stack.frames)[..2], [("/home/f.js", 6, "speedy "), ("/x/y.js", 3, "new Foo ")]);
     assert_eq!(frames(&stack.frames)[3], ("node", 0, ""));
@@ -154,7 +154,7 @@ fn dotnet_reads_places_and_inner_exceptions() {
    at NS.P.Main(String[] a) in C:\\x\\P.cs:line 12
    at NS.Q.Run() in Q.cs:line
 ";
-    let stack = parse(Language::DotNet, text, Compat::Best);
+    let stack = parse(Language::DotNet, text, Compat::Corrected);
     let outer = [("C:\\x\\P.cs", 12, "NS.P.Main(String[] a)"), ("Q.cs", 0, "NS.Q.Run()")];
     assert_eq!(frames(&stack.frames), outer);
     let inner = ("", 0, "System.Int32.Parse(String s)");
@@ -173,7 +173,7 @@ goroutine 2 [running]:
 main.g()
 \t/app/g.go:7
 main.dangling()";
-    let stack = parse(Language::Go, text, Compat::Best);
+    let stack = parse(Language::Go, text, Compat::Corrected);
     let two = [("/app/main.go", 42, "main.f(0x1)"), ("/app/g.go", 7, "main.g()")];
     assert_eq!(frames(&stack.frames)[..2], two);
     assert_eq!(frames(&stack.frames)[2], ("", 0, "main.dangling()"));
@@ -189,7 +189,7 @@ fn rust_reads_backtraces_with_and_without_places() {
              at ./src/main.rs:10:5
    2: main
 ";
-    let stack = parse(Language::Rust, text, Compat::Best);
+    let stack = parse(Language::Rust, text, Compat::Corrected);
     assert_eq!(
         frames(&stack.frames),
         [
@@ -207,7 +207,7 @@ fn ruby_chains_its_causes() {
 /app/foo.rb:5:in 'Foo#read': disk (IOError)
 \tfrom /app/foo.rb:10:in 'Foo#bar'
 ";
-    let stack = parse(Language::Ruby, text, Compat::Best);
+    let stack = parse(Language::Ruby, text, Compat::Corrected);
     assert_eq!(frames(&stack.frames), [("/app/foo.rb", 12, "bar"), ("/app/main.rb", 3, "<main>")]);
     let inner = vec![("/app/foo.rb", 5, "Foo#read"), ("/app/foo.rb", 10, "Foo#bar")];
     assert_eq!(causes(&stack), [("IOError", "disk", inner)]);
@@ -261,7 +261,7 @@ fn no_text_makes_a_parser_panic() {
         for c in PIECES {
             let text = format!("x\n{a}{b}{c}\n{c}{b}\n{a}");
             for language in LANGUAGES {
-                for compat in [Compat::Best, Compat::Adot] {
+                for compat in [Compat::Corrected, Compat::Adot] {
                     let _ = parse(language, &text, compat);
                 }
             }

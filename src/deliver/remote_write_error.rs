@@ -1,0 +1,312 @@
+//! What AMP, Cortex or Prometheus says when it does not take a remote write request.
+//!
+//! The answer names the first series that failed; series before and after it may have been stored. Its text is not a
+//! contract, so it is only read for words that have been stable over years: those of Cortex
+//! (pkg/util/validation/errors.go, pkg/ingester/ingester.go) and of Prometheus (storage/interface.go).
+
+use serde_json::Value;
+
+/// What an answer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A series has another value at that time already. A retry of ours that arrived before is no such case: equal values
+    /// are taken.
+    DuplicateSample,
+    /// Older than the newest sample of its series, beyond the window for that.
+    OutOfOrder,
+    /// Older than the backend keeps open.
+    TooOld,
+    TooFarInFuture,
+    /// The workspace, the metric or a label set has as many series as it may.
+    SeriesLimit,
+    /// A name, a value, their number or their size.
+    InvalidLabels,
+    InvalidExemplar,
+    InvalidHistogram,
+    /// More samples per second than the workspace may take: nothing of the request is stored.
+    IngestionRate,
+    /// More requests per second than the API takes.
+    RequestRate,
+    /// Another replica of a highly available pair is elected: nothing is wrong.
+    ReplicaNotElected,
+    TooLarge,
+    /// Media type or encoding: remote write 2.0 is not known there.
+    Unsupported,
+    /// Signature, permission or workspace.
+    AccessDenied,
+    /// 5xx.
+    Unavailable,
+    Other,
+}
+
+/// An answer, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteWriteError {
+    pub kind: ErrorKind,
+    /// The series or metric that the answer names, as it names it.
+    pub series: Option<String>,
+    /// The message in the answer.
+    pub message: String,
+}
+
+impl ErrorKind {
+    /// A stable word for counters.
+    pub fn reason(self) -> &'static str {
+        match self {
+            ErrorKind::DuplicateSample => "duplicate_sample",
+            ErrorKind::OutOfOrder => "out_of_order",
+            ErrorKind::TooOld => "too_old",
+            ErrorKind::TooFarInFuture => "too_far_in_future",
+            ErrorKind::SeriesLimit => "series_limit",
+            ErrorKind::InvalidLabels => "invalid_labels",
+            ErrorKind::InvalidExemplar => "invalid_exemplar",
+            ErrorKind::InvalidHistogram => "invalid_histogram",
+            ErrorKind::IngestionRate => "ingestion_rate_limit",
+            ErrorKind::RequestRate => "request_rate_limit",
+            ErrorKind::ReplicaNotElected => "replica_not_elected",
+            ErrorKind::TooLarge => "request_too_large",
+            ErrorKind::Unsupported => "unsupported_media_type",
+            ErrorKind::AccessDenied => "access_denied",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Other => "rejected_by_amp",
+        }
+    }
+}
+
+/// Words of a message, all in lower case, and what they mean. The first line of which all words occur counts, so that the
+/// particular stands before the general.
+const PATTERNS: &[(&[&str], ErrorKind)] = &[
+    (&["replicas did not match"], ErrorKind::ReplicaNotElected),
+    (&["ingestion rate limit"], ErrorKind::IngestionRate),
+    (&["rate limit", "exceeded while adding"], ErrorKind::IngestionRate),
+    (&["rate exceeded"], ErrorKind::RequestRate),
+    (&["throttl"], ErrorKind::RequestRate),
+    (&["too many requests"], ErrorKind::RequestRate),
+    (&["series limit"], ErrorKind::SeriesLimit),
+    (&["maximum active series"], ErrorKind::SeriesLimit),
+    (&["exemplar"], ErrorKind::InvalidExemplar),
+    (&["duplicate sample"], ErrorKind::DuplicateSample),
+    (&["new-value-for-timestamp"], ErrorKind::DuplicateSample),
+    (&["duplicate label"], ErrorKind::InvalidLabels),
+    (&["too old"], ErrorKind::TooOld),
+    (&["sample-too-old"], ErrorKind::TooOld),
+    (&["greater_than_max_sample_age"], ErrorKind::TooOld),
+    (&["out of order"], ErrorKind::OutOfOrder),
+    (&["out-of-order"], ErrorKind::OutOfOrder),
+    (&["too new"], ErrorKind::TooFarInFuture),
+    (&["too far in the future"], ErrorKind::TooFarInFuture),
+    (&["too-far-in-future"], ErrorKind::TooFarInFuture),
+    (&["out of bounds"], ErrorKind::TooOld),
+    (&["histogram"], ErrorKind::InvalidHistogram),
+    (&["label"], ErrorKind::InvalidLabels),
+    (&["metric name"], ErrorKind::InvalidLabels),
+];
+
+/// Reads an answer other than 200.
+pub fn parse(status: u16, body: &str) -> RemoteWriteError {
+    let message = message(body);
+    let series = named_series(&message);
+    RemoteWriteError { kind: kind(status, &message), series, message }
+}
+
+fn kind(status: u16, message: &str) -> ErrorKind {
+    match status {
+        202 => return ErrorKind::ReplicaNotElected,
+        401 | 403 | 404 => return ErrorKind::AccessDenied,
+        413 => return ErrorKind::TooLarge,
+        415 => return ErrorKind::Unsupported,
+        500.. => return ErrorKind::Unavailable,
+        _ => {}
+    }
+    // What a series is called must not decide what is wrong with it.
+    let message = message_without_quotes(message).to_lowercase();
+    let found = PATTERNS.iter().find(|(words, _)| words.iter().all(|word| message.contains(word)));
+    match found {
+        Some(&(_, kind)) => kind,
+        None if status == 429 => ErrorKind::RequestRate,
+        None => ErrorKind::Other,
+    }
+}
+
+/// The text of the answer; that of `message` or `error` where it is JSON.
+fn message(body: &str) -> String {
+    let body = body.trim();
+    let Ok(Value::Object(fields)) = serde_json::from_str(body) else { return body.to_owned() };
+    let text = ["message", "Message", "error"].iter().find_map(|name| fields.get(*name)?.as_str());
+    text.unwrap_or(body).to_owned()
+}
+
+/// The message without what it quotes: text in double quotes, and label sets in braces.
+fn message_without_quotes(message: &str) -> String {
+    let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
+    let mut out = String::with_capacity(message.len());
+    for char in message.chars() {
+        match char {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '{' if !quoted => depth += 1,
+            '}' if !quoted => depth = depth.saturating_sub(1),
+            other if !quoted && depth == 0 => out.push(other),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// The label set in braces, with a metric name before it if there is one; else what is quoted behind `metric`.
+fn named_series(message: &str) -> Option<String> {
+    if let Some(open) = message.find('{') {
+        let start = message[..open].rfind(|char: char| !is_name_char(char)).map_or(0, |before| before + 1);
+        let start = if message.is_char_boundary(start) { start } else { open };
+        let length = closing(&message[open..])?;
+        return Some(message[start..open + length].to_owned());
+    }
+    let behind = message.split_once("metric").map(|(_, behind)| behind)?;
+    let quoted = behind.split_once('"')?.1;
+    let (name, _) = quoted.split_once('"')?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+fn is_name_char(char: char) -> bool {
+    char.is_ascii_alphanumeric() || char == '_' || char == ':'
+}
+
+/// Length of a text up to and with the brace that closes the first one.
+fn closing(text: &str) -> Option<usize> {
+    let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
+    for (at, char) in text.char_indices() {
+        match char {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '{' if !quoted => depth += 1,
+            '}' if !quoted && depth == 1 => return Some(at + 1),
+            '}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERIES: &str = r#"up{job="a"}"#;
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn bodies_are_read_by_kind_and_series() {
+        let quorum = "maxFailure (quorum) on a given error family, rpc error: code = Code(400) desc = ";
+        let at = "timestamp=2026-11-23T01:00:00Z";
+        for (status, body, kind, series) in [
+            (
+                202,
+                "replicas did not match, rejecting sample: replica=b, elected=a".to_owned(),
+                ErrorKind::ReplicaNotElected,
+                None,
+            ),
+            (
+                400,
+                format!("{quorum}user=1: err: duplicate sample for timestamp. {at}, series={SERIES}"),
+                ErrorKind::DuplicateSample,
+                Some(SERIES),
+            ),
+            (
+                400,
+                format!("user=1: err: out of order sample. {at}, series={SERIES}"),
+                ErrorKind::OutOfOrder,
+                Some(SERIES),
+            ),
+            (
+                400,
+                format!("user=1: err: too old sample. {at}, series={{__name__=\"up\"}}"),
+                ErrorKind::TooOld,
+                Some("{__name__=\"up\"}"),
+            ),
+            (400, "timestamp too old: 1700000000000 metric: \"up\"".to_owned(), ErrorKind::TooOld, Some("up")),
+            (400, "out of bounds".to_owned(), ErrorKind::TooOld, None),
+            (400, "timestamp too new: 1900000000000 metric: \"up\"".to_owned(), ErrorKind::TooFarInFuture, Some("up")),
+            (
+                400,
+                format!("per-user series limit of 5 exceeded (local limit: 5) {SERIES}"),
+                ErrorKind::SeriesLimit,
+                Some(SERIES),
+            ),
+            (400, "per-metric series limit of 5 exceeded".to_owned(), ErrorKind::SeriesLimit, None),
+            (400, "per-labelset series limit of 5 exceeded".to_owned(), ErrorKind::SeriesLimit, None),
+            (
+                400,
+                format!("series has too many labels (actual: 151, limit: 150) series: '{SERIES}'"),
+                ErrorKind::InvalidLabels,
+                Some(SERIES),
+            ),
+            (
+                400,
+                "label value too long (actual: 3000, limit: 2048) metric: \"up\"".to_owned(),
+                ErrorKind::InvalidLabels,
+                Some("up"),
+            ),
+            (
+                400,
+                "labels size bytes exceeded for metric (actual: 8000, limit: 7168) metric: \"up\"".to_owned(),
+                ErrorKind::InvalidLabels,
+                Some("up"),
+            ),
+            (400, "sample invalid label: \"a.b\" metric \"up\"".to_owned(), ErrorKind::InvalidLabels, Some("up")),
+            (400, "sample invalid metric name: \"a.b\"".to_owned(), ErrorKind::InvalidLabels, Some("a.b")),
+            (400, "sample missing metric name".to_owned(), ErrorKind::InvalidLabels, None),
+            (400, "duplicate label name: \"a\" metric \"up\"".to_owned(), ErrorKind::InvalidLabels, Some("up")),
+            (
+                400,
+                format!("exemplar missing labels, timestamp: 5 series: {SERIES} labels: {{}}"),
+                ErrorKind::InvalidExemplar,
+                Some(SERIES),
+            ),
+            (
+                400,
+                format!("invalid native histogram: 5 observations in buckets, count is 4, series={SERIES}"),
+                ErrorKind::InvalidHistogram,
+                Some(SERIES),
+            ),
+            (
+                400,
+                format!("user=1: err: out of order sample. {at}, series={{__name__=\"exemplar_histogram\"}}"),
+                ErrorKind::OutOfOrder,
+                Some("{__name__=\"exemplar_histogram\"}"),
+            ),
+            (400, "what nobody had_series seen yet".to_owned(), ErrorKind::Other, None),
+            (401, "no".to_owned(), ErrorKind::AccessDenied, None),
+            (
+                403,
+                r#"{"message":"The security token included in the request is expired"}"#.to_owned(),
+                ErrorKind::AccessDenied,
+                None,
+            ),
+            (413, String::new(), ErrorKind::TooLarge, None),
+            (415, "unsupported proto version".to_owned(), ErrorKind::Unsupported, None),
+            (429, r#"{"message":"Rate exceeded"}"#.to_owned(), ErrorKind::RequestRate, None),
+            (429, String::new(), ErrorKind::RequestRate, None),
+            (
+                429,
+                "ingestion rate limit (70000) exceeded while adding 500 samples and 3 metadata".to_owned(),
+                ErrorKind::IngestionRate,
+                None,
+            ),
+            (429, "per-user series limit of 5 exceeded".to_owned(), ErrorKind::SeriesLimit, None),
+            (500, "at least 2 live replicas required".to_owned(), ErrorKind::Unavailable, None),
+            (503, "too many inflight push requests".to_owned(), ErrorKind::Unavailable, None),
+        ] {
+            let error = parse(status, &body);
+            assert_eq!((error.kind, error.series.as_deref()), (kind, series), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_message_is_taken_out_of_json() {
+        assert_eq!(parse(429, r#"{"message":"Rate exceeded"}"#).message, "Rate exceeded");
+        assert_eq!(parse(400, r#"{"status":"error","error":"out of order sample"}"#).kind, ErrorKind::OutOfOrder);
+        assert_eq!(parse(400, "{").series, None);
+    }
+}

@@ -1,0 +1,141 @@
+//! The top level of an event, each field untouched until it is known what the event is.
+
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::http::RequestOrigin;
+use crate::model::rejection::join;
+
+/// Keys kept for the error that says what an unknown event looked like.
+const KEYS_SHOWN: usize = 8;
+
+/// A field that is missing or `null` is `None`.
+type Field<'a> = Option<&'a RawValue>;
+
+#[derive(Default)]
+pub(super) struct Fields<'a> {
+    /// The first keys of the event.
+    keys: Vec<String>,
+    pub(super) at: Field<'a>,
+    pub(super) awslogs: Field<'a>,
+    pub(super) body: Field<'a>,
+    pub(super) detail: Field<'a>,
+    pub(super) detail_type: Field<'a>,
+    pub(super) headers: Field<'a>,
+    pub(super) http_method: Field<'a>,
+    pub(super) is_base64_encoded: Field<'a>,
+    pub(super) method: Field<'a>,
+    pub(super) multi_value_headers: Field<'a>,
+    pub(super) path: Field<'a>,
+    pub(super) raw_path: Field<'a>,
+    pub(super) records: Field<'a>,
+    pub(super) request_context: Field<'a>,
+    pub(super) sidecarless: Field<'a>,
+    pub(super) time: Field<'a>,
+}
+
+/// The parts of a `requestContext` that tell one door from the other.
+#[derive(Deserialize)]
+struct RequestContextProbe {
+    #[serde(default)]
+    http: Option<IgnoredAny>,
+    #[serde(default)]
+    elb: Option<IgnoredAny>,
+    #[serde(default, rename = "serviceNetworkArn")]
+    service_network_arn: Option<IgnoredAny>,
+}
+
+impl<'a> Fields<'a> {
+    fn field(&mut self, key: &str) -> Option<&mut Field<'a>> {
+        Some(match key {
+            "at" => &mut self.at,
+            "awslogs" => &mut self.awslogs,
+            "body" => &mut self.body,
+            "detail" => &mut self.detail,
+            "detail-type" => &mut self.detail_type,
+            "headers" => &mut self.headers,
+            "httpMethod" => &mut self.http_method,
+            "isBase64Encoded" => &mut self.is_base64_encoded,
+            "method" => &mut self.method,
+            "multiValueHeaders" => &mut self.multi_value_headers,
+            "path" => &mut self.path,
+            "rawPath" => &mut self.raw_path,
+            "Records" => &mut self.records,
+            "requestContext" => &mut self.request_context,
+            "sidecarless" => &mut self.sidecarless,
+            "time" => &mut self.time,
+            _ => return None,
+        })
+    }
+
+    /// The door that the event came through; `None`: it is no HTTP request.
+    pub(super) fn request_origin(&self) -> Option<RequestOrigin> {
+        let probe: RequestContextProbe = serde_json::from_str(self.request_context?.get()).ok()?;
+        if probe.http.is_some() {
+            Some(RequestOrigin::HttpApi)
+        } else if probe.elb.is_some() {
+            Some(RequestOrigin::Alb)
+        } else if probe.service_network_arn.is_some() {
+            Some(RequestOrigin::VpcLattice)
+        } else if self.http_method.is_some() {
+            Some(RequestOrigin::RestApi)
+        } else {
+            None
+        }
+    }
+
+    /// The first keys, for the error that says what the event looked like.
+    pub(super) fn listed(&self) -> String {
+        let keys = join(self.keys.iter().map(|key| format!("`{}`", key.escape_debug())));
+        if keys.is_empty() { "(none)".into() } else { keys }
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match fields.field(&key) {
+                Some(field) => *field = map.next_value()?,
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+            if fields.keys.len() < KEYS_SHOWN {
+                fields.keys.push(key);
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// The text of a field; `None` where it is none.
+pub(super) fn text(field: Field<'_>) -> Option<String> {
+    serde_json::from_str(field?.get()).ok()
+}
+
+/// An RFC 3339 time in milliseconds; anything else, such as a placeholder that nothing has filled in, is no time.
+pub(super) fn time(field: Field<'_>) -> Option<i64> {
+    let time: jiff::Timestamp = text(field)?.parse().ok()?;
+    Some(time.as_millisecond())
+}
+
+/// A field as its type; what it is without one where it is missing.
+pub(super) fn typed<'a, T: Deserialize<'a> + Default>(field: Field<'a>) -> Result<T, serde_json::Error> {
+    field.map_or_else(|| Ok(T::default()), |field| serde_json::from_str(field.get()))
+}

@@ -1,0 +1,301 @@
+//! HTTP requests through whichever door they came: one type behind all of them.
+//!
+//! Payload formats: Lambda Function URL and API Gateway HTTP API 2.0, API Gateway REST API 1.0, Application Load Balancer
+//! (single and multi-value headers), VPC Lattice 2.0.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine as _};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::fields::{Fields, typed};
+
+/// The way a request came in; the answer has to take the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestOrigin {
+    /// Lambda Function URL or API Gateway HTTP API.
+    HttpApi,
+    RestApi,
+    Alb,
+    VpcLattice,
+}
+
+impl RequestOrigin {
+    pub fn name(self) -> &'static str {
+        match self {
+            RequestOrigin::HttpApi => "a Function URL or HTTP API request",
+            RequestOrigin::RestApi => "a REST API request",
+            RequestOrigin::Alb => "a load balancer request",
+            RequestOrigin::VpcLattice => "a VPC Lattice request",
+        }
+    }
+}
+
+/// An HTTP request.
+#[derive(Debug)]
+pub struct Request {
+    pub origin: RequestOrigin,
+    /// Upper case.
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// Names in lower case; of a repeated header the values are joined with commas.
+    pub headers: HashMap<String, String>,
+    pub body: Body,
+    /// The TCP peer of the door.
+    pub source_ip: Option<String>,
+    /// Whom IAM has authenticated, where the door asked for it.
+    pub caller: Option<Caller>,
+    /// Load balancers that send multi-value headers want them back.
+    pub multi_value_headers: bool,
+}
+
+/// A body as the client sent it. Undoing base64 on the way out of the event costs no more than a copy would; inflating and
+/// decoding wait until the caller is known.
+#[derive(Debug)]
+pub struct Body(Result<Bytes, DecodeError>);
+
+/// A caller that signed its request with SigV4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub account: String,
+    /// `arn:aws:sts::<account>:assumed-role/<role>/<session>`.
+    pub arn: String,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}
+
+impl Body {
+    /// The bytes the client sent. An error says what is wrong with the base64.
+    pub fn bytes(&self) -> Result<Bytes, String> {
+        self.0.clone().map_err(|error| format!("the body is no base64: {error}"))
+    }
+
+    /// `null` is an empty body.
+    fn read(field: Option<&RawValue>, is_base64: bool) -> Result<Self, serde_json::Error> {
+        let Some(json) = field.map(RawValue::get) else { return Ok(Self(Ok(Bytes::new()))) };
+        if !is_base64 {
+            return Ok(Self(Ok(serde_json::from_str::<String>(json)?.into())));
+        }
+        // All but the few doors that write `/` as `\/` have nothing in it that JSON escapes.
+        let plain = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        if let Some(bytes) = plain.and_then(|text| base64_simd::STANDARD.decode_to_vec(text).ok()) {
+            return Ok(Self(Ok(bytes.into())));
+        }
+        // What the fast decoder refuses, the other one says the reason for.
+        let text: Cow<'_, str> = serde_json::from_str(json)?;
+        Ok(Self(STANDARD.decode(text.as_bytes()).map(Bytes::from)))
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct RequestContext<'a> {
+    #[serde(borrow, default)]
+    http: Option<RequestContextHttp<'a>>,
+    #[serde(default)]
+    authorizer: Option<Authorizer>,
+    #[serde(default)]
+    identity: Option<RequestIdentity>,
+    /// API Gateway puts its stage in front of the path, but for `$default`.
+    #[serde(default)]
+    stage: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContextHttp<'a> {
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    path: Option<Cow<'a, str>>,
+    #[serde(default)]
+    source_ip: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Authorizer {
+    #[serde(default)]
+    iam: Option<Iam>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Iam {
+    #[serde(default)]
+    account_id: Option<String>,
+    #[serde(default)]
+    user_arn: Option<String>,
+}
+
+/// `requestContext.identity` of a REST API or of VPC Lattice.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestIdentity {
+    #[serde(default)]
+    source_ip: Option<String>,
+    #[serde(default)]
+    account_id: Option<String>,
+    #[serde(default)]
+    user_arn: Option<String>,
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    principal: Option<String>,
+}
+
+impl Request {
+    pub(super) fn read(fields: &Fields<'_>, door: RequestOrigin) -> Result<Self, serde_json::Error> {
+        type Text<'a> = Option<Cow<'a, str>>;
+        type Headers<'a> = Option<HashMap<String, &'a RawValue>>;
+        let RequestContext { http, authorizer, identity, stage } = typed(fields.request_context)?;
+        let (raw_path, path): (Text<'_>, Text<'_>) = (typed(fields.raw_path)?, typed(fields.path)?);
+        let (method, http_method): (Text<'_>, Text<'_>) = (typed(fields.method)?, typed(fields.http_method)?);
+        let (single, multi): (Headers<'_>, Headers<'_>) = (typed(fields.headers)?, typed(fields.multi_value_headers)?);
+        let multi_value_headers = single.is_none() && multi.is_some();
+        let headers = single.or(multi).unwrap_or_default();
+        let RequestContextHttp { method: of_http, path: http_path, source_ip } = http.unwrap_or_default();
+        let path = raw_path.or(path).or(http_path).unwrap_or_default();
+        Ok(Self {
+            origin: door,
+            method: of_http.or(method).or(http_method).unwrap_or_default().to_ascii_uppercase(),
+            path: without_stage(&path, stage.as_deref()),
+            headers: headers
+                .into_iter()
+                .map(|(name, value)| (name.to_ascii_lowercase(), header_value(value)))
+                .collect(),
+            body: Body::read(fields.body, typed::<Option<bool>>(fields.is_base64_encoded)?.unwrap_or_default())?,
+            source_ip: source_ip.or_else(|| identity.as_ref().and_then(|identity| identity.source_ip.clone())),
+            caller: caller(authorizer, identity),
+            multi_value_headers,
+        })
+    }
+}
+
+/// `/prod/v1/traces` of stage `prod` is `/v1/traces`; a query that a load balancer left on the path goes too.
+fn without_stage(path: &str, stage: Option<&str>) -> String {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let stage = stage.filter(|stage| !stage.is_empty() && *stage != "$default");
+    let inside =
+        stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage)).filter(|rest| rest.starts_with('/'));
+    inside.unwrap_or(path).to_owned()
+}
+
+/// Header values are a text, a list of texts, or something that no door sends and that counts as empty.
+fn header_value(value: &RawValue) -> String {
+    let texts = |value: &RawValue| serde_json::from_str::<Vec<String>>(value.get()).map(|values| values.join(","));
+    serde_json::from_str::<String>(value.get()).or_else(|_| texts(value)).unwrap_or_default()
+}
+
+fn caller(authorizer: Option<Authorizer>, identity: Option<RequestIdentity>) -> Option<Caller> {
+    if let Some(iam) = authorizer.and_then(|authorizer| authorizer.iam) {
+        return Some(Caller { account: iam.account_id?, arn: iam.user_arn? });
+    }
+    let identity = identity?;
+    if identity.kind.as_deref() == Some("AWS_IAM") {
+        let arn = identity.principal?;
+        let account = arn.split(':').nth(4)?.to_owned();
+        return Some(Caller { account, arn });
+    }
+    Some(Caller { account: identity.account_id?, arn: identity.user_arn? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lambda::Invocation;
+
+    fn request(event: &str) -> Request {
+        match Invocation::parse(event) {
+            Ok(Invocation::HttpRequest(request)) => *request,
+            other => panic!("{event}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_function_url_request_is_read_with_its_caller() {
+        let request = request(
+            r#"{"version":"2.0","rawPath":"/v1/traces","headers":{"Content-Type":"application/x-protobuf"},
+                "requestContext":{"stage":"$default","http":{"method":"POST","path":"/v1/traces","sourceIp":"203.0.113.9"},
+                  "authentication":null,"authorizer":{"iam":{"accountId":"111122223333","callerId":"AROA:9f2c",
+                    "cognitoIdentity":null,"userArn":"arn:aws:sts::111122223333:assumed-role/checkout/9f2c"}}},
+                "body":"CgA=","isBase64Encoded":true}"#,
+        );
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/traces"));
+        assert_eq!(request.header("content-type"), Some("application/x-protobuf"));
+        assert_eq!(request.source_ip.as_deref(), Some("203.0.113.9"));
+        assert_eq!(request.caller.map(|caller| caller.account).as_deref(), Some("111122223333"));
+        assert_eq!(request.body.bytes().as_deref(), Ok(&[10, 0][..]));
+    }
+
+    #[test]
+    fn a_body_is_what_the_client_sent_however_the_event_writes_it() {
+        for (fields, expected) in [
+            (r#""body":"+/8=","isBase64Encoded":true"#, Ok(&[0xfb, 0xff][..])),
+            (r#""isBase64Encoded":true,"body":"+\/8=""#, Ok(&[0xfb, 0xff])),
+            (r#""body":"{\"a\":\"\u00e9\"}","isBase64Encoded":false"#, Ok("{\"a\":\"é\"}".as_bytes())),
+            (r#""body":"+/8=""#, Ok(b"+/8=")),
+            (r#""body":null,"isBase64Encoded":true"#, Ok(&[])),
+            (r#""body":"","isBase64Encoded":true"#, Ok(&[])),
+            (r#""isBase64Encoded":true"#, Ok(&[])),
+            (r#""body":"+/!=","isBase64Encoded":true"#, Err("the body is no base64: Invalid symbol 33, offset 2.")),
+            (r#""body":"+/8","isBase64Encoded":true"#, Err("the body is no base64: Invalid padding")),
+        ] {
+            let event = format!(r#"{{"requestContext":{{"http":{{"method":"POST"}}}},{fields}}}"#);
+            let bytes = request(&event).body.bytes();
+            assert_eq!(bytes.as_deref().map_err(String::as_str), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_the_cargo_lambda_emulator_sends_is_a_post_although_it_says_get() {
+        let request = request(
+            r#"{"type":null,"methodArn":null,"httpMethod":"GET","rawPath":"/v1/traces","rawQueryString":null,"headers":{},
+                "requestContext":{"accountId":null,"timeEpoch":1795390655,"http":{"method":"POST","path":"/v1/traces"}},
+                "body":"CgL//g==","isBase64Encoded":true}"#,
+        );
+        assert_eq!(request.method, "POST");
+    }
+
+    #[test]
+    fn every_door_leads_to_the_same_request() {
+        for (door, event) in [
+            (
+                RequestOrigin::Alb,
+                r#"{"requestContext":{"elb":{"targetGroupArn":"arn"}},"httpMethod":"POST","path":"/v1/metrics",
+                    "multiValueHeaders":{"content-encoding":["gzip"],"x-a":["1","2"]},"body":"CgIKAA==","isBase64Encoded":true}"#,
+            ),
+            (
+                RequestOrigin::VpcLattice,
+                r#"{"version":"2.0","path":"/v1/metrics?x=1","method":"POST","headers":{"content-encoding":["gzip"],"x-a":["1","2"]},
+                    "body":"CgIKAA==","isBase64Encoded":true,"requestContext":{"serviceNetworkArn":"arn","timeEpoch":"1795389946000000",
+                    "identity":{"type":"AWS_IAM","principal":"arn:aws:sts::1:assumed-role/r/s"}}}"#,
+            ),
+            (
+                RequestOrigin::RestApi,
+                r#"{"resource":"/{proxy+}","path":"/v1/metrics","httpMethod":"POST","headers":{"Content-Encoding":"gzip","x-a":"1,2"},
+                    "multiValueHeaders":{"Content-Encoding":["gzip"]},"requestContext":{"stage":"prod","identity":{"sourceIp":"10.0.0.1",
+                    "accountId":null,"userArn":null}},"body":"CgIKAA==","isBase64Encoded":true}"#,
+            ),
+            (
+                RequestOrigin::HttpApi,
+                r#"{"version":"2.0","rawPath":"/prod/v1/metrics","headers":{"content-encoding":"gzip","x-a":"1,2"},
+                    "requestContext":{"stage":"prod","http":{"method":"post"}},"body":"CgIKAA==","isBase64Encoded":true}"#,
+            ),
+        ] {
+            let request = request(event);
+            assert_eq!(request.origin, door);
+            assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/metrics"), "{door:?}");
+            assert_eq!(request.header("content-encoding"), Some("gzip"), "{door:?}");
+            assert_eq!(request.header("x-a"), Some("1,2"), "{door:?}");
+            assert_eq!(request.body.bytes().map(|body| body.len()), Ok(4), "{door:?}");
+        }
+    }
+}

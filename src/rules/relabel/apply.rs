@@ -1,0 +1,111 @@
+//! Applying rules to a batch.
+
+use std::fmt::Write as _;
+
+use super::parse::is_protected;
+use super::pattern::Pattern;
+use super::{Change, RelabelResult, Rules, is_named};
+use crate::model::series::{Labels, SeriesBatch, SeriesView};
+use crate::translate::limits::{exceeded_limit, exceeded_limit_of};
+
+/// Bytes of a hash that are written: 64 bits tell the values of any label apart.
+const HASH_BYTES: usize = 8;
+
+pub(super) fn rules(rules: &Rules, batch: SeriesBatch) -> RelabelResult {
+    if rules.is_empty() && batch.iter().all(|series| exceeded_limit_of(series).is_none()) {
+        return RelabelResult { batch, ..RelabelResult::default() };
+    }
+    let mut applied = RelabelResult::default();
+    for metadata in batch.metadata() {
+        if rules.keeps(&metadata.family) {
+            applied.batch.add_metadata(metadata.clone());
+        }
+    }
+    for series in batch.iter() {
+        apply_to_series(rules, series, &mut applied);
+    }
+    applied
+}
+
+fn apply_to_series(rules: &Rules, series: SeriesView<'_>, applied: &mut RelabelResult) {
+    let name = series.label("__name__").unwrap_or_default();
+    let points = (series.samples().len() + series.histograms().len()) as u64;
+    if !rules.keeps(name) {
+        applied.filtered += points;
+        return;
+    }
+    let known = applied.batch.len();
+    if rules.max_series.is_some_and(|max| known >= max) {
+        // A series that is known already may still come, by a label rule that makes two one; it is left out as well.
+        applied.rejected.add("max_series", points, || format!("{name} is over max-series {known}"));
+        return;
+    }
+    let is_for = |metrics: &[Pattern]| metrics.is_empty() || is_named(metrics, name);
+    let mut changes = rules.labels.iter().filter(|rule| is_for(&rule.metrics)).map(|rule| &rule.change).peekable();
+    if changes.peek().is_none() {
+        if let Some(reason) = exceeded_limit_of(series) {
+            return applied.rejected.add(reason, points, || format!("a series of {name}"));
+        }
+        let id = applied.batch.series_from(series);
+        applied.batch.merge_points(id, series);
+        return;
+    }
+    let mut labels: Labels = series.labels().collect();
+    for change in changes {
+        apply_change(&mut labels, change);
+    }
+    if let Some(reason) = exceeded_limit(labels.iter()) {
+        return applied.rejected.add(reason, points, || format!("a series of {name}"));
+    }
+    let id = applied.batch.series(labels.iter());
+    let lost = applied.batch.merge_points(id, series);
+    applied.warnings.add("merged_by_label_rule", lost, || {
+        format!("{name} has series that the label rules make one: the later value of a time is kept")
+    });
+}
+
+fn apply_change(labels: &mut Labels, change: &Change) {
+    match change {
+        Change::Drop(patterns) => {
+            for name in matching(labels, patterns) {
+                labels.remove(&name);
+            }
+        }
+        Change::Rename { from, to } => {
+            if let Some(value) = labels.get(from).map(str::to_owned) {
+                labels.remove(from);
+                labels.set(to, &value);
+            }
+        }
+        Change::Hash(patterns) => {
+            for name in matching(labels, patterns) {
+                let hashed = labels.get(&name).map(hashed).unwrap_or_default();
+                labels.set(&name, &hashed);
+            }
+        }
+        Change::Cap { label, chars } => {
+            for name in matching(labels, std::slice::from_ref(label)) {
+                let value = labels.get(&name).unwrap_or_default();
+                if let Some((cut, _)) = value.char_indices().nth(*chars) {
+                    let value = value.get(..cut).unwrap_or_default().to_owned();
+                    labels.set(&name, &value);
+                }
+            }
+        }
+    }
+}
+
+fn matching(labels: &Labels, patterns: &[Pattern]) -> Vec<String> {
+    let is_matched = |name: &str| !is_protected(name) && patterns.iter().any(|pattern| pattern.matches(name));
+    labels.iter().map(|(name, _)| name).filter(|name| is_matched(name)).map(str::to_owned).collect()
+}
+
+/// The same for every push, instance and version: series must not change their labels.
+fn hashed(value: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, value.as_bytes());
+    digest.as_ref().iter().take(HASH_BYTES).fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

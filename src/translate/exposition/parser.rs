@@ -1,0 +1,341 @@
+//! The lines of a page, one after the other.
+//!
+//! One reader serves both formats, because they share their tokens. They differ in what may stand between them: text
+//! 0.0.4 takes any number of blanks, OpenMetrics exactly one space; and OpenMetrics knows no comments and ends with
+//! `# EOF`. Rules: "Exposition formats" of the Prometheus documentation and the OpenMetrics 1.0 specification, as
+//! Prometheus' parser (`model/textparse`) applies them; where it is laxer or stricter than they are, it is followed.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+pub use super::cursor::SyntaxError;
+use super::cursor::{Cursor, quoted};
+pub use super::labels::Label;
+use super::labels::{braces, string, unescaped};
+use super::number;
+use crate::model::exposition::Format;
+use crate::model::series::MetadataKind;
+
+/// Up to this many labels are compared each with each, which takes no memory.
+const FEW_LABELS: usize = 16;
+
+/// Reads a page. After an error, nothing more is to be had from it.
+pub struct Parser<'a> {
+    cursor: Cursor<'a>,
+    format: Format,
+    sample_start: Cursor<'a>,
+    /// Whether blanks stand before the sample read last.
+    is_indented: bool,
+    /// Kept from line to line for their room.
+    labels: Vec<Label<'a>>,
+    exemplar_labels: Vec<Label<'a>>,
+}
+
+/// A line that says something. Comments and blank lines do not.
+#[derive(Debug, PartialEq)]
+pub enum Entry<'a, 'p> {
+    Metadata(MetadataEntry<'a>),
+    Sample(ParsedSample<'a, 'p>),
+}
+
+/// What a line says of a metric family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetadataEntry<'a> {
+    pub family: Cow<'a, str>,
+    pub value: MetadataValue<'a>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum MetadataValue<'a> {
+    Help(Cow<'a, str>),
+    Type(MetadataKind),
+    /// OpenMetrics only.
+    Unit(Cow<'a, str>),
+}
+
+#[derive(Debug, PartialEq)]
+pub struct ParsedSample<'a, 'p> {
+    pub name: Cow<'a, str>,
+    /// In the page's order; names may come twice, see [`Page::unsound`].
+    pub labels: &'p mut Vec<Label<'a>>,
+    pub value: f64,
+    pub timestamp_ms: Option<i64>,
+    /// OpenMetrics only.
+    pub exemplar: Option<ParsedExemplar<'a, 'p>>,
+}
+
+/// The exemplar of a sample.
+#[derive(Debug, PartialEq)]
+pub struct ParsedExemplar<'a, 'p> {
+    pub labels: &'p mut Vec<Label<'a>>,
+    pub value: f64,
+    pub timestamp_ms: Option<i64>,
+}
+
+/// Value and time of an exemplar, before it is joined with its labels.
+type ValueAndTime = (f64, Option<i64>);
+
+impl<'a> Parser<'a> {
+    pub fn new(page: &'a [u8], format: Format) -> Self {
+        let cursor = Cursor::new(page);
+        Self {
+            cursor,
+            format,
+            sample_start: cursor,
+            is_indented: false,
+            labels: Vec::new(),
+            exemplar_labels: Vec::new(),
+        }
+    }
+
+    /// The next line that says something; `None` at the end of the page.
+    pub fn line(&mut self) -> Result<Option<Entry<'a, '_>>, SyntaxError> {
+        match self.format {
+            Format::Text => self.text_line(),
+            Format::OpenMetrics => self.open_metrics_line(),
+        }
+    }
+
+    /// The error of the sample read last, when it can be read and nobody can have it: one of its labels comes twice (the
+    /// metric's name is the label `__name__`), or blanks stand before its name, which Prometheus takes for a part of it.
+    pub fn validate_sample(&self) -> Option<SyntaxError> {
+        if self.is_indented {
+            return Some(self.sample_start.error("blanks before the metric name"));
+        }
+        let is_taken = |(at, label): (usize, &Label)| {
+            label.name == "__name__" || self.labels.iter().take(at).any(|before| before.name == label.name)
+        };
+        let repeated = if self.labels.len() <= FEW_LABELS {
+            self.labels.iter().enumerate().find(|&label| is_taken(label)).map(|(_, label)| label)
+        } else {
+            let mut names = BTreeSet::from(["__name__"]);
+            self.labels.iter().find(|label| !names.insert(label.name.as_ref()))
+        };
+        let name = &repeated?.name;
+        Some(self.sample_start.error(format!("the label {} comes twice", quoted(name.as_bytes()))))
+    }
+
+    fn text_line(&mut self) -> Result<Option<Entry<'a, '_>>, SyntaxError> {
+        loop {
+            self.is_indented = !self.cursor.skip_whitespace().is_empty();
+            match self.cursor.peek() {
+                None => return Ok(None),
+                Some(b'\n') => self.cursor.skip(1),
+                Some(b'#') => {
+                    if let Some(about) = self.text_metadata()? {
+                        return Ok(Some(Entry::Metadata(about)));
+                    }
+                }
+                Some(_) => return self.sample().map(Some),
+            }
+        }
+    }
+
+    /// A line that starts with `#`: `None` for a comment.
+    fn text_metadata(&mut self) -> Result<Option<MetadataEntry<'a>>, SyntaxError> {
+        let cursor = &mut self.cursor;
+        cursor.skip(1);
+        let is_apart = !cursor.skip_whitespace().is_empty();
+        let keyword = *[&b"HELP"[..], b"TYPE"]
+            .iter()
+            .find(|word| is_apart && cursor.rest().starts_with(word))
+            .unwrap_or(&&b""[..]);
+        let mut behind = *cursor;
+        behind.skip(keyword.len());
+        if keyword.is_empty() || behind.skip_whitespace().is_empty() {
+            cursor.line();
+            return Ok(None);
+        }
+        *cursor = behind;
+        let family = self.family(keyword)?;
+        // Whatever stands between the name and the text, it is one byte.
+        let text = self.cursor.line().get(1..).unwrap_or_default();
+        self.about(keyword, family, text).map(Some)
+    }
+
+    fn open_metrics_line(&mut self) -> Result<Option<Entry<'a, '_>>, SyntaxError> {
+        if self.cursor.peek() != Some(b'#') {
+            return if self.cursor.is_at_end() { Err(self.unfinished()) } else { self.sample().map(Some) };
+        }
+        if self.cursor.consume(b"# EOF") {
+            self.cursor.consume(b"\n");
+            return if self.cursor.is_at_end() { Ok(None) } else { Err(self.cursor.error("something behind # EOF")) };
+        }
+        let Some(keyword) = [&b"HELP"[..], b"TYPE", b"UNIT"].into_iter().find(|word| self.keyword(word)) else {
+            return Err(self.cursor.expected("# HELP, # TYPE, # UNIT or # EOF"));
+        };
+        let family = self.family(keyword)?;
+        if !self.cursor.consume(b" ") {
+            return Err(self.cursor.expected("a space and a text"));
+        }
+        let text = self.cursor.line();
+        if self.cursor.is_at_end() {
+            return Err(self.unfinished());
+        }
+        Ok(Some(Entry::Metadata(self.about(keyword, family, text)?)))
+    }
+
+    /// Goes past `# WORD ` when it comes next.
+    fn keyword(&mut self, word: &[u8]) -> bool {
+        let mut ahead = self.cursor;
+        let comes_next = ahead.consume(b"# ") && ahead.consume(word) && ahead.consume(b" ");
+        if comes_next {
+            self.cursor = ahead;
+        }
+        comes_next
+    }
+
+    fn family(&mut self, keyword: &[u8]) -> Result<Cow<'a, str>, SyntaxError> {
+        if self.cursor.peek() == Some(b'"') {
+            return string(&mut self.cursor, self.format);
+        }
+        let name = self.cursor.name(true);
+        if name.is_empty() {
+            let what = format!("a metric name behind {}", String::from_utf8_lossy(keyword));
+            return Err(self.cursor.expected(&what));
+        }
+        Ok(name)
+    }
+
+    /// What `# HELP`, `# TYPE` and `# UNIT` say; the cursor stands at the end of the line.
+    fn about(
+        &mut self,
+        keyword: &[u8],
+        family: Cow<'a, str>,
+        text: &'a [u8],
+    ) -> Result<MetadataEntry<'a>, SyntaxError> {
+        let Ok(text) = str::from_utf8(text) else {
+            return Err(self.cursor.error(format!("the text {} is no UTF-8", quoted(text))));
+        };
+        let fact = match keyword {
+            b"HELP" => MetadataValue::Help(unescaped(text, self.format == Format::OpenMetrics)),
+            b"TYPE" => match kind(text, self.format) {
+                Some(kind) => MetadataValue::Type(kind),
+                None => return Err(self.cursor.error(format!("{} is no metric type", quoted(text.as_bytes())))),
+            },
+            _ if is_unit_of(text, &family) => MetadataValue::Unit(Cow::Borrowed(text)),
+            _ => {
+                let (unit, family) = (quoted(text.as_bytes()), quoted(family.as_bytes()));
+                return Err(self.cursor.error(format!("the unit {unit} is no suffix of the metric name {family}")));
+            }
+        };
+        self.cursor.skip(1);
+        Ok(MetadataEntry { family, value: fact })
+    }
+
+    fn sample(&mut self) -> Result<Entry<'a, '_>, SyntaxError> {
+        self.labels.clear();
+        self.exemplar_labels.clear();
+        self.sample_start = self.cursor;
+        let mut name = self.cursor.name(true);
+        if name.is_empty() && self.cursor.peek() != Some(b'{') {
+            return Err(self.cursor.expected("a metric name"));
+        }
+        if self.format == Format::Text {
+            self.cursor.skip_whitespace();
+        }
+        if self.cursor.consume(b"{") {
+            braces(&mut self.cursor, self.format, &mut self.labels, Some(&mut name))?;
+        }
+        if name.is_empty() {
+            return Err(self.sample_start.error("a sample without a metric name"));
+        }
+        let (value, timestamp_ms, exemplar) = match self.format {
+            Format::Text => {
+                let (value, timestamp_ms) = self.text_value()?;
+                (value, timestamp_ms, None)
+            }
+            Format::OpenMetrics => self.open_metrics_value()?,
+        };
+        let labels = &mut self.exemplar_labels;
+        let exemplar = exemplar.map(|(value, timestamp_ms)| ParsedExemplar { labels, value, timestamp_ms });
+        Ok(Entry::Sample(ParsedSample { name, labels: &mut self.labels, value, timestamp_ms, exemplar }))
+    }
+
+    fn text_value(&mut self) -> Result<(f64, Option<i64>), SyntaxError> {
+        let cursor = &mut self.cursor;
+        cursor.skip_whitespace();
+        let start = *cursor;
+        let text = cursor.take_while(|byte| !matches!(byte, b'{' | b' ' | b'\t' | b'\n'));
+        if text.is_empty() {
+            return Err(cursor.expected("a value"));
+        }
+        let value = number::float(text).map_err(|why| start.error(format!("the value {} {why}", quoted(text))))?;
+        cursor.skip_whitespace();
+        let start = *cursor;
+        let digits = cursor.take_while(|byte| byte.is_ascii_digit());
+        cursor.skip_whitespace();
+        if !matches!(cursor.peek(), None | Some(b'\n')) {
+            return Err(start.expected("a timestamp in digits or the end of the line"));
+        }
+        cursor.skip(1);
+        if digits.is_empty() {
+            return Ok((value, None));
+        }
+        let timestamp = number::milliseconds(digits);
+        let timestamp = timestamp.map_err(|why| start.error(format!("the timestamp {} {why}", quoted(digits))))?;
+        Ok((value, Some(timestamp)))
+    }
+
+    fn open_metrics_value(&mut self) -> Result<(f64, Option<i64>, Option<ValueAndTime>), SyntaxError> {
+        let value = self.token("value", number::float)?;
+        let mut timestamp_ms = None;
+        if self.cursor.peek() == Some(b' ') && !self.cursor.rest().starts_with(b" # {") {
+            timestamp_ms = Some(self.token("timestamp", number::seconds_to_ms)?);
+        }
+        let mut exemplar = None;
+        if self.cursor.consume(b" # {") {
+            braces(&mut self.cursor, self.format, &mut self.exemplar_labels, None)?;
+            let value = self.token("exemplar value", number::float)?;
+            let is_timed = self.cursor.peek() == Some(b' ');
+            let time = is_timed.then(|| self.token("exemplar timestamp", number::seconds_to_ms)).transpose()?;
+            exemplar = Some((value, time));
+        }
+        if self.cursor.is_at_end() {
+            return Err(self.unfinished());
+        }
+        if !self.cursor.consume(b"\n") {
+            return Err(self.cursor.expected("the end of the line"));
+        }
+        Ok((value, timestamp_ms, exemplar))
+    }
+
+    /// One space and a number.
+    fn token<T>(&mut self, what: &str, read: impl Fn(&[u8]) -> Result<T, &'static str>) -> Result<T, SyntaxError> {
+        let cursor = &mut self.cursor;
+        if !cursor.consume(b" ") {
+            return Err(cursor.expected(&format!("a space and the {what}")));
+        }
+        let start = *cursor;
+        let text = cursor.take_while(|byte| !matches!(byte, b' ' | b'\n'));
+        if text.is_empty() {
+            return Err(cursor.expected(&format!("the {what} behind one space")));
+        }
+        read(text).map_err(|why| start.error(format!("the {what} {} {why}", quoted(text))))
+    }
+
+    fn unfinished(&self) -> SyntaxError {
+        self.cursor.error("the page does not end with # EOF")
+    }
+}
+
+fn kind(word: &str, format: Format) -> Option<MetadataKind> {
+    let is_open_metrics = format == Format::OpenMetrics;
+    Some(match word {
+        "counter" => MetadataKind::Counter,
+        "gauge" => MetadataKind::Gauge,
+        "histogram" => MetadataKind::Histogram,
+        "summary" => MetadataKind::Summary,
+        "untyped" if !is_open_metrics => MetadataKind::Unknown,
+        "unknown" if is_open_metrics => MetadataKind::Unknown,
+        "gaugehistogram" if is_open_metrics => MetadataKind::GaugeHistogram,
+        "info" if is_open_metrics => MetadataKind::Info,
+        "stateset" if is_open_metrics => MetadataKind::StateSet,
+        _ => return None,
+    })
+}
+
+/// No unit at all is the unit of every family.
+fn is_unit_of(unit: &str, family: &str) -> bool {
+    unit.is_empty() || family.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'))
+}

@@ -1,0 +1,167 @@
+//! Documents over the limit of X-Ray are made to fit, never refused.
+//!
+//! Given up in this order, each only as far as is needed: stack frames from the deep end (`truncated` counts them),
+//! the ends of long strings, metadata from the largest entry down and a resource's last, links, exceptions, annotations,
+//! whole blocks. The metadata namespace `sidecarless` says what was given up.
+
+use serde_json::{Map, Value, json};
+
+/// "Segment documents can be up to 64 kB in size" (AWS X-Ray Developer Guide), read as the smaller of the two meanings.
+pub(super) const MAX_DOCUMENT_BYTES: usize = 64_000;
+
+/// Room for the note of what was given up.
+const NOTE_BYTES: usize = 300;
+
+/// How many frames an exception keeps, in the order in which it is tried.
+const FRAMES: [usize; 6] = [128, 64, 32, 16, 8, 4];
+/// How many bytes a string keeps, in the order in which it is tried.
+const STRINGS: [usize; 4] = [16_384, 4_096, 1_024, 250];
+/// Blocks that are given up when nothing else helps.
+const BLOCKS: [&str; 9] = ["annotations", "cause", "sql", "http", "aws", "metadata", "service", "user", "links"];
+/// How much of a name stays when nothing else helps.
+const MIN_NAME_BYTES: usize = 100;
+
+/// A document's JSON, made smaller than [`MOST_BYTES`].
+pub(super) fn truncate_document(document: &str) -> String {
+    let Ok(Value::Object(root)) = serde_json::from_str(document) else { return document.to_owned() };
+    let mut fitting = Truncator { root, removed: Map::new(), original: document.len() };
+    fitting.shrink();
+    fitting.finish()
+}
+
+struct Truncator {
+    root: Map<String, Value>,
+    removed: Map<String, Value>,
+    original: usize,
+}
+
+impl Truncator {
+    fn shrink(&mut self) {
+        for keep in FRAMES {
+            if self.fits() {
+                return;
+            }
+            self.cut_frames(keep);
+        }
+        for keep in STRINGS {
+            if self.fits() {
+                return;
+            }
+            let cut: u64 = self.root.values_mut().map(|value| cut_strings(value, keep)).sum();
+            self.note("strings", cut);
+        }
+        self.drop_metadata();
+        self.halve_list(&["links"], "links");
+        self.halve_list(&["cause", "exceptions"], "exceptions");
+        for block in BLOCKS {
+            if self.fits() {
+                return;
+            }
+            let dropped = self.root.remove(block).map_or(0, |_| 1);
+            self.note(block, dropped);
+        }
+        self.root.values_mut().for_each(|value| {
+            cut_strings(value, MIN_NAME_BYTES);
+        });
+    }
+
+    fn fits(&self) -> bool {
+        size(&self.root) + NOTE_BYTES <= MAX_DOCUMENT_BYTES
+    }
+
+    fn note(&mut self, what: &str, count: u64) {
+        if count > 0 {
+            let before = self.removed.get(what).and_then(Value::as_u64).unwrap_or(0);
+            self.removed.insert(what.to_owned(), json!(before + count));
+        }
+    }
+
+    fn cut_frames(&mut self, keep: usize) {
+        let exceptions = self.root.get_mut("cause").and_then(|cause| cause.get_mut("exceptions"));
+        let Some(exceptions) = exceptions.and_then(Value::as_array_mut) else { return };
+        let mut cut = 0;
+        for exception in exceptions.iter_mut().filter_map(Value::as_object_mut) {
+            let Some(stack) = exception.get_mut("stack").and_then(Value::as_array_mut) else { continue };
+            let over = stack.len().saturating_sub(keep) as u64;
+            if over > 0 {
+                stack.truncate(keep);
+                let before = exception.get("truncated").and_then(Value::as_u64).unwrap_or(0);
+                exception.insert("truncated".to_owned(), json!(before + over));
+                cut += over;
+            }
+        }
+        self.note("frames", cut);
+    }
+
+    /// Drops entries until the document fits: the largest first, a resource's attributes after all others.
+    fn drop_metadata(&mut self) {
+        let Some(Value::Object(metadata)) = self.root.get("metadata") else { return };
+        let mut entries: Vec<(bool, usize, String, String)> = Vec::new();
+        for (namespace, members) in metadata {
+            for (key, value) in members.as_object().into_iter().flatten() {
+                let is_resource = key.starts_with(super::key::OTEL_RESOURCE);
+                let bytes = value.to_string().len() + key.len();
+                entries.push((is_resource, usize::MAX - bytes, namespace.clone(), key.clone()));
+            }
+        }
+        entries.sort();
+        let mut excess = (size(&self.root) + NOTE_BYTES).saturating_sub(MAX_DOCUMENT_BYTES);
+        let mut dropped = 0;
+        for (_, inverse, namespace, key) in entries {
+            if excess == 0 {
+                break;
+            }
+            if let Some(members) = self.root.get_mut("metadata").and_then(|metadata| metadata.get_mut(&namespace))
+                && members.as_object_mut().is_some_and(|members| members.remove(&key).is_some())
+            {
+                dropped += 1;
+                excess = excess.saturating_sub(usize::MAX - inverse);
+            }
+        }
+        self.note("metadata", dropped);
+    }
+
+    /// Gives up the end of a list, half by half.
+    fn halve_list(&mut self, path: &[&str], what: &str) {
+        while !self.fits() {
+            let mut place = path.iter();
+            let first = place.next().and_then(|key| self.root.get_mut(*key));
+            let list = place.try_fold(first, |value, key| value.map(|value| value.get_mut(*key)));
+            let Some(list) = list.flatten().and_then(Value::as_array_mut).filter(|list| list.len() > 1) else { return };
+            let keep = list.len() / 2;
+            let dropped = (list.len() - keep) as u64;
+            list.truncate(keep);
+            self.note(what, dropped);
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.removed.insert("original_size_bytes".to_owned(), json!(self.original));
+        let metadata = self.root.entry("metadata").or_insert_with(|| json!({}));
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.insert("sidecarless".to_owned(), json!({ "truncated": self.removed }));
+        }
+        Value::Object(self.root).to_string()
+    }
+}
+
+fn size(root: &Map<String, Value>) -> usize {
+    serde_json::to_string(root).map_or(0, |text| text.len())
+}
+
+const CUT: &str = "... (truncated)";
+
+/// Cuts the strings within a value that are longer than `keep` bytes. Returns how many were.
+fn cut_strings(value: &mut Value, keep: usize) -> u64 {
+    match value {
+        Value::String(text) if text.len() > keep => {
+            let end = text.floor_char_boundary(keep.saturating_sub(CUT.len()));
+            text.truncate(end);
+            text.push_str(CUT);
+            1
+        }
+        Value::Array(items) => items.iter_mut().map(|item| cut_strings(item, keep)).sum(),
+        Value::Object(members) => members.values_mut().map(|member| cut_strings(member, keep)).sum(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,91 @@
+//! Who comes in at the front door, and what passes through it unread.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test stops at its first surprise, and tables are long"
+)]
+
+mod sandbox;
+
+use prost::Message as _;
+use sandbox::http::{Fault, StubResponse};
+use sandbox::{Push, Sandbox};
+use sidecarless::lambda::HttpResponse;
+use sidecarless::model::otlp::RpcStatus;
+
+const LOG_GROUP: (&str, &str) = ("SIDECARLESS_LOG_GROUP", "/shop/otlp");
+
+fn message(reply: &HttpResponse) -> String {
+    let status =
+        RpcStatus::decode(reply.body.as_slice()).expect("errors are google.rpc.Status in the request's encoding");
+    status.message
+}
+
+fn header<'a>(reply: &'a HttpResponse, name: &str) -> Option<&'a str> {
+    reply.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
+}
+
+#[tokio::test]
+async fn logs_go_to_cloudwatch_logs_as_they_came_and_its_answer_comes_back() {
+    let sandbox = Sandbox::start(&[LOG_GROUP, ("SIDECARLESS_LOG_STREAM", "tasks")]).await;
+    for (content_type, body) in
+        [("application/x-protobuf", &b"\x0a\x00"[..]), ("application/json", b"{\"resourceLogs\":[]}")]
+    {
+        let reply = sandbox.push(&Push::new("/v1/logs", body).with("content-type", content_type)).await;
+        assert_eq!((reply.status, header(&reply, "content-type")), (200, Some(content_type)));
+        assert_eq!(reply.body, br#"{"partialSuccess":{}}"#);
+        let logs = sandbox.aws.otlp_logs();
+        let taken = logs.taken.last().unwrap();
+        assert_eq!((taken.body.as_slice(), taken.header("content-type")), (body, content_type));
+        assert_eq!((taken.header("x-aws-log-group"), taken.header("x-aws-log-stream")), ("/shop/otlp", "tasks"));
+        assert!(taken.header("authorization").contains("/eu-west-1/logs/aws4_request"), "it is signed for logs");
+        let signed = taken.header("authorization");
+        assert!(signed.contains("x-aws-log-group;x-aws-log-stream"), "so are the names: {signed}");
+    }
+}
+
+#[tokio::test]
+async fn what_cloudwatch_logs_does_not_take_goes_back_to_the_client() {
+    let sandbox = Sandbox::start(&[LOG_GROUP]).await;
+    let push = Push { time: std::time::Duration::from_secs(2), ..Push::new("/v1/logs", b"\x0a\x00") };
+    let busy =
+        StubResponse::Reply { status: 429, headers: vec![("retry-after", "7".into())], body: b"slow down".to_vec() };
+    for (answer, status, said, retry_after) in [
+        (StubResponse::of(400, "text/plain", "no such log group"), 400, "CloudWatch Logs: no such log group", None),
+        (StubResponse::of(403, "text/plain", "not authorized"), 403, "CloudWatch Logs: not authorized", None),
+        (StubResponse::of(413, "text/plain", "too large"), 413, "CloudWatch Logs: too large", None),
+        (StubResponse::of(500, "text/plain", "sick"), 503, "sick", Some("1")),
+        (busy, 503, "slow down", Some("7")),
+        (StubResponse::Reset, 503, "CloudWatch Logs", Some("1")),
+    ] {
+        sandbox.aws.otlp_logs().answer = Some(answer);
+        let reply = sandbox.push(&push).await;
+        assert_eq!((reply.status, header(&reply, "retry-after")), (status, retry_after), "{}", message(&reply));
+        assert!(message(&reply).contains(said), "{}", message(&reply));
+    }
+    sandbox.aws.otlp_logs().answer = None;
+    sandbox.aws.fail([Fault::status(503, "for a moment")]);
+    assert_eq!(sandbox.push(&push).await.status, 200, "what passes is tried again");
+    assert_eq!(sandbox.aws.otlp_logs().taken.len(), 1);
+}
+
+#[tokio::test]
+async fn signed_callers_that_are_not_named_are_turned_away_before_anything_is_decoded() {
+    let named = "arn:aws:iam::111122223333:role/cart";
+    let sandbox = Sandbox::start(&[("SIDECARLESS_AUTH", "iam"), ("SIDECARLESS_IAM_CALLERS", named)]).await;
+    let garbage = [0xff, 0xfe];
+    for (caller, status, said) in [
+        (None, 401, "not signed with SigV4"),
+        (Some("arn:aws:sts::111122223333:assumed-role/bank/5f0e"), 403, "none of SIDECARLESS_IAM_CALLERS"),
+        (Some("arn:aws:sts::444455556666:assumed-role/cart/5f0e"), 403, "none of SIDECARLESS_IAM_CALLERS"),
+        (Some("arn:aws:iam::111122223333:user/cart"), 403, "none of SIDECARLESS_IAM_CALLERS"),
+        (Some("arn:aws:sts::111122223333:assumed-role/cart/5f0e"), 400, "no OTLP protobuf"),
+    ] {
+        let reply = sandbox.push(&Push { caller, ..Push::new("/v1/traces", &garbage) }).await;
+        assert_eq!(reply.status, status, "{caller:?}: {}", message(&reply));
+        assert!(message(&reply).contains(said), "{caller:?}: {}", message(&reply));
+    }
+}
