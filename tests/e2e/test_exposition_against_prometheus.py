@@ -204,7 +204,7 @@ def exemplars(base: str, by: str) -> set[str]:
     }
 
 
-def test_scraped_series_equal_those_of_prometheus(target: int, tmp_path: Path) -> None:
+def test_scraped_series_equal_the_series_of_prometheus(target: int, tmp_path: Path) -> None:
     with Peers(tmp_path) as peers:
         aws, amp = moto(peers), scraping_prometheus(peers, target)
         ecs.client("ecs", aws).create_cluster(clusterName=ecs.CLUSTER)

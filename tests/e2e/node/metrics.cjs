@@ -1,4 +1,4 @@
-// A program in Node with the stock OpenTelemetry SDK that counts, measures, and exports once.
+// A Node program with the unmodified OpenTelemetry SDK that exports a counter and a histogram once.
 // usage: node metrics.cjs proto|json
 const exporter = process.argv[2] === "json" ? "http" : "proto";
 const { OTLPMetricExporter } = require(`@opentelemetry/exporter-metrics-otlp-${exporter}`);

@@ -1,5 +1,5 @@
-// A program in Node whose spans are sampled by X-Ray's rules, by OpenTelemetry's own remote sampler.
-// usage: node sampler.cjs ENDPOINT; prints how many of 20 spans it sampled once it has rules, and ends when told so
+// A Node program that samples spans by X-Ray sampling rules, with the remote sampler of OpenTelemetry.
+// usage: node sampler.cjs ENDPOINT; once it has rules, prints the number of sampled spans out of 20
 const { AWSXRayRemoteSampler } = require("@opentelemetry/sampler-aws-xray");
 const { resourceFromAttributes } = require("@opentelemetry/resources");
 const { ROOT_CONTEXT, SpanKind } = require("@opentelemetry/api");
@@ -10,5 +10,5 @@ setTimeout(() => {
   const decisions = Array.from({ length: 20 }, (_, n) => sampler.shouldSample(ROOT_CONTEXT, n.toString(16).padStart(32, "1"), "GET /", SpanKind.SERVER, {}, []));
   console.log(decisions.filter(({ decision }) => decision === 2).length);
 }, 2000);
-// The first look at targets is after ten seconds.
+// The sampler first requests sampling targets after ten seconds.
 setTimeout(() => process.exit(0), 13_000);

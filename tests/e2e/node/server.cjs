@@ -1,4 +1,4 @@
-// An HTTP service in Node with the stock OpenTelemetry SDK: it asks AWS and the next service, and answers.
+// A Node HTTP service with the unmodified OpenTelemetry SDK. It calls AWS and the next service, and responds.
 // usage: node server.cjs PORT NEXT_URL AWS_URL proto|json
 const [port, next, aws, encoding] = process.argv.slice(2);
 const { NodeSDK } = require("@opentelemetry/sdk-node");

@@ -1,6 +1,6 @@
-//! A Rust program with the stock OpenTelemetry SDK: two spans, a counter and a histogram, exported once.
+//! A Rust program with the unmodified OpenTelemetry SDK that exports two spans, a counter and a histogram once.
 //!
-//! Everything but the encoding is told by the environment, as the SDK's specification has it. Prints the trace id.
+//! All settings except the encoding come from the standard environment variables of the SDK. Prints the trace ID.
 
 use std::error::Error;
 
