@@ -38,15 +38,15 @@ def test_links_between_pages_are_valid():
 
 
 def test_settings_reference_has_the_rows_of_the_settings_table():
-    table = (ROOT / "src/config/table.rs").read_text()
-    names = dict(re.findall(r'const (\w+): &str = "([^"]+)";', (ROOT / "src/config/names.rs").read_text()))
+    table = (ROOT / "src/settings/table.rs").read_text()
+    names = dict(re.findall(r'const (\w+): &str = "([^"]+)";', (ROOT / "src/settings/names.rs").read_text()))
     settings = [names[name] for name in re.findall(r"name: (\w+),", table)]
     reference = (ROOT / "README.md").read_text().split("<!-- settings -->")[1].split("<!-- /settings -->")[0]
     assert re.findall(r"^\| `([A-Z0-9_]+)` \|", reference, re.M) == settings
 
 
 def test_settings_named_in_pages_exist():
-    table = (ROOT / "src/config/names.rs").read_text()
+    table = (ROOT / "src/settings/names.rs").read_text()
     for page in PAGES:
         for name in set(re.findall(r"`(SIDECARLESS_[A-Z0-9_]*[A-Z0-9])", page.read_text())):
             assert f'"{name}"' in table, f"{page.name}: {name}"

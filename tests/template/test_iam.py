@@ -52,7 +52,7 @@ def test_invoke_table_equals_the_invoke_permissions():
 
 
 # Operations that a command calls, by source file.
-@pytest.mark.parametrize(("command", "folder"), [("sidecarless redrive`", "src/deliver/redrive.rs"), ("sidecarless targets", "src/collect/discover")])
+@pytest.mark.parametrize(("command", "folder"), [("sidecarless redrive`", "src/deliver/redrive.rs"), ("sidecarless targets", "src/discovery")])
 def test_command_permissions_equal_the_called_operations(command, folder):
     path = ROOT / folder
     files = [path] if path.is_file() else path.rglob("*.rs")

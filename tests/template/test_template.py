@@ -316,14 +316,14 @@ def test_every_action_has_a_comment():
 
 
 def test_environment_variables_are_settings(resources):
-    table = (ROOT / "src/config/names.rs").read_text()
+    table = (ROOT / "src/settings/names.rs").read_text()
     settings = set(re.findall(r'const \w+: &str = "([A-Z0-9_]+)";', table))
     variables = set(resources["Function"]["Properties"]["Environment"]["Variables"])
     assert variables - settings == set(), "the function does not start with an unknown setting"
 
 
 def test_allowed_values_match_the_settings():
-    table = (ROOT / "src/config/table.rs").read_text()
+    table = (ROOT / "src/settings/table.rs").read_text()
     parameters = yaml_parse(SOURCE)["Parameters"]
     for constant, parameter in [("AUTH", "UrlAuth"), ("STATS_NAMES", "StatsNames"), ("COMPAT", "Compat")]:
         row = re.search(rf"name: {constant},\s+values: \"([^\"]+)\",\s+default: \"([^\"]*)\"", table)
@@ -399,7 +399,7 @@ def test_each_insights_cluster_has_a_subscription_filter(clusters):
 
 
 def test_subscription_filters_use_the_pattern_of_the_function():
-    pattern = re.search(r'const PATTERN: &str =\s*r#"(.*?)"#', (ROOT / "src/collect/insights.rs").read_text(), re.S)
+    pattern = re.search(r'const PATTERN: &str =\s*r#"(.*?)"#', (ROOT / "src/scrape/insights.rs").read_text(), re.S)
     filters = of_type(stack(InsightsCluster1="shop"), "AWS::Logs::SubscriptionFilter").values()
     assert [one["Properties"]["FilterPattern"] for one in filters] == [pattern[1]]
 
