@@ -42,7 +42,7 @@ class Account:
         done = subprocess.run([str(BINARY), "check", "--json"], env=env, capture_output=True, text=True, timeout=90)
         report = json.loads(done.stdout)
         assert done.returncode == (0 if report["well"] else 1), done.stderr
-        return {finding["check"]: finding for finding in report["findings"]}
+        return {result["name"]: result for result in report["findings"]}
 
 
 @pytest.fixture(scope="module")
@@ -56,19 +56,19 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         yield Account(amp, aws, ecs.client("sqs", aws).create_queue(QueueName="spool")["QueueUrl"])
 
 
-def failed(findings: dict[str, dict[str, Any]]) -> dict[str, str]:
-    return {check: f"{it['says']} -> {it['fix']}" for check, it in findings.items() if it["outcome"] == "FAIL"}
+def failed(results: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {name: f"{result['message']} -> {result['fix']}" for name, result in results.items() if result["status"] == "FAIL"}
 
 
 def test_all_checks_pass_and_write_a_sample_and_a_segment(account: Account) -> None:
-    findings = account.check()
-    assert failed(findings) == {}
-    passed = [check for check, finding in findings.items() if finding["outcome"] == "ok"]
+    results = account.check()
+    assert failed(results) == {}
+    passed = [name for name, result in results.items() if result["status"] == "ok"]
     assert {"ecs:DescribeTasks", "reach a target", "aps:RemoteWrite", "xray:PutTraceSegments", "sqs:SendMessage", "clock"} <= set(passed)
     wait_for("the sample in Prometheus", lambda: query(account.amp, "sidecarless_check"))
     summaries = ecs.client("xray", account.aws).get_trace_summaries(StartTime=time() - 60, EndTime=time() + 1)["TraceSummaries"]
     assert summaries, "no trace with the segment in X-Ray"
-    print(f"\nshow: check: {len(passed)} ok, {len(findings) - len(passed)} skipped, 0 failed")
+    print(f"\nshow: check: {len(passed)} ok, {len(results) - len(passed)} skipped, 0 failed")
 
 
 def test_wrong_workspace_url_fails(account: Account) -> None:

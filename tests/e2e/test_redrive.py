@@ -54,7 +54,7 @@ def queues(tmp_path: Path) -> Iterator[Queues]:
 def dead_letter(number: int) -> str:
     return json.dumps(
         {
-            "sidecarless": "spool", "v": 1, "to": "amp", "why": f"503: busy {number}", "first_ms": MINUTE_AGO_MS,
+            "sidecarless": "spool", "v": 1, "destination": "amp", "error": f"503: busy {number}", "first_attempt_ms": MINUTE_AGO_MS,
             "items": number, "data": base64.b64encode(b"\x00").decode(),
         }
     )
