@@ -176,13 +176,6 @@ async fn the_accounts_balance_on_every_path() {
             ItemKind::DataPoints,
         ),
         ("made one", &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop-label n")], "/v1/metrics", &points, ItemKind::DataPoints),
-        (
-            "version 2, refused",
-            &[ANY_AGE, ("SIDECARLESS_REMOTE_WRITE", "2.0")],
-            "/v1/metrics",
-            &points,
-            ItemKind::DataPoints,
-        ),
         ("spans", &[], "/v1/traces", &spans(5), ItemKind::Spans),
         (
             "spans as OTLP, too old",

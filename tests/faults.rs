@@ -340,7 +340,7 @@ fn write_request() -> Payload {
     };
     let request = WriteRequest { timeseries: ["a", "b"].map(series).into(), metadata: Vec::new() };
     let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap().into();
-    Payload::RemoteWrite { is_v2: false, snappy, points: 2 }
+    Payload::RemoteWrite { snappy, points: 2 }
 }
 
 fn spooled(cargo: Payload) -> String {

@@ -22,7 +22,6 @@ use sidecarless::lambda::HttpResponse;
 use sidecarless::model::otlp::{ExportResponse, Metric, PartialSuccess, Temporality};
 
 use otlp_builder::{gauge, histogram, histograms, number, request, resource, sum, with_temporality};
-use sandbox::amp::SecondVersion;
 use sandbox::http::Fault;
 use sandbox::{Push, Sandbox};
 
@@ -79,15 +78,6 @@ async fn a_request_that_is_too_large_is_split_until_it_fits() {
 }
 
 #[tokio::test]
-async fn a_request_of_the_second_version_that_is_too_large_comes_again_in_the_first() {
-    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, ("SIDECARLESS_REMOTE_WRITE", "2.0")]).await;
-    sandbox.amp.rules().most_bytes = Some(3_000);
-    sandbox.amp.rules().second_version = SecondVersion::Taken;
-    assert_eq!(answer(&sandbox, &gauges(200)).await.1, None);
-    assert_eq!((sandbox.amp.rules().seen_v2, sandbox.amp.named("shelf").len()), ((0, 0), 200));
-}
-
-#[tokio::test]
 async fn metadata_is_split_off_where_a_request_is_too_large() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, ("SIDECARLESS_METADATA", "on")]).await;
     let metrics = (0..100).map(|n| gauge(&format!("a.metric.with.a.name.{n}"), "By", vec![number(1.0, &[])])).collect();
@@ -106,24 +96,6 @@ async fn a_series_that_never_fits_is_refused_alone() {
     let (_, partial) = answer(&sandbox, &pushed(vec![gauge("shelf", "", points)])).await;
     assert_eq!(partial.unwrap().rejected, 1);
     assert_eq!(sandbox.amp.named("shelf").len(), 2);
-}
-
-#[tokio::test]
-async fn the_second_version_is_spoken_where_it_is_understood() {
-    for (met, v2_requests, v2_samples, v1_samples) in [
-        (SecondVersion::Taken, 2, 20, 0),
-        (SecondVersion::Refused, 0, 0, 20),
-        // One request, and never again.
-        (SecondVersion::Misread, 1, 0, 20),
-    ] {
-        let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, ("SIDECARLESS_REMOTE_WRITE", "2.0")]).await;
-        sandbox.amp.rules().second_version = met;
-        for _ in 0..2 {
-            assert_eq!(answer(&sandbox, &gauges(10)).await.1, None);
-        }
-        assert_eq!(sandbox.amp.rules().seen_v2, (v2_requests, v2_samples));
-        assert_eq!(sandbox.amp.named("shelf").len(), v1_samples);
-    }
 }
 
 /// Six waits of 100 ms and doubling, between half and whole: an outage of three to six seconds.

@@ -5,7 +5,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::FutureExt as _;
 use reqwest::header::HeaderMap;
 use sidecarless::aws::sign::Signer;
-use sidecarless::deliver::remote_write::{ProtocolVersion, requests};
+use sidecarless::deliver::remote_write::requests;
 use sidecarless::model::exposition::Format;
 use sidecarless::model::remote_write::encode_series;
 use sidecarless::model::segment::put_trace_segments;
@@ -112,7 +112,7 @@ fn compress(body: Vec<u8>) -> Work {
 /// Encoded, cut to AMP's size and compressed, as remote write does it.
 pub(super) fn requests_of_metrics(points: usize) -> Work {
     let batch = series_of(&payload::metrics(points));
-    work(move || requests(&batch, ProtocolVersion::V1).count())
+    work(move || requests(&batch).count())
 }
 
 /// The signature of one remote write request with all of it: SHA-256 over the body is what grows.

@@ -30,7 +30,7 @@ pub enum ErrorKind {
     /// Another replica of a highly available pair is elected: nothing is wrong.
     ReplicaNotElected,
     TooLarge,
-    /// Media type or encoding: remote write 2.0 is not known there.
+    /// Media type or encoding.
     Unsupported,
     /// Signature, permission or workspace.
     AccessDenied,

@@ -14,7 +14,7 @@ use crate::aws::sign::Signer;
 use crate::aws::sts::StsClient;
 use crate::deliver::circuit_breaker::CircuitBreaker;
 use crate::deliver::logs::OtlpLogsClient;
-use crate::deliver::remote_write::{ProtocolVersion, RemoteWriteClient};
+use crate::deliver::remote_write::RemoteWriteClient;
 use crate::deliver::shards::ShardQueue;
 use crate::deliver::spool::Spool;
 use crate::deliver::xray::XRayClient;
@@ -23,7 +23,7 @@ use crate::discovery::{Discovery, Ec2Client, TagRequirements};
 use crate::receiver::Authenticator;
 use crate::scrape::Scraper;
 use crate::scrape::insights::InsightsClient;
-use crate::settings::{Auth, RemoteWriteVersion, Settings};
+use crate::settings::{Auth, Settings};
 
 /// The pipeline cannot be made.
 #[derive(Debug, Error)]
@@ -88,11 +88,7 @@ fn discovery(settings: &Settings, aws: &SdkConfig, ec2: Ec2Client) -> Discovery 
 }
 
 fn remote_write(settings: &Settings, post: &SigV4Client) -> Option<RemoteWriteClient> {
-    let version = match settings.remote_write {
-        RemoteWriteVersion::V1 => ProtocolVersion::V1,
-        RemoteWriteVersion::V2 => ProtocolVersion::V2,
-    };
-    settings.prometheus_endpoint.clone().map(|endpoint| RemoteWriteClient::new(endpoint, post.clone(), version))
+    settings.prometheus_endpoint.clone().map(|endpoint| RemoteWriteClient::new(endpoint, post.clone()))
 }
 
 fn log_stream(settings: &Settings, region: &str, post: SigV4Client) -> Result<Option<OtlpLogsClient>, BuildError> {

@@ -58,9 +58,9 @@ impl Pipeline {
         let waited_s = (deadline.now_ms() - spooled.first_attempt_ms) / 1_000;
         self.self_metrics.observe(|sights| sights.observe_spool_age(waited_s));
         let (signal, (delivered, rejected)) = match spooled.payload {
-            Payload::RemoteWrite { is_v2, snappy, points } => (
+            Payload::RemoteWrite { snappy, points } => (
                 ItemKind::Samples,
-                self.redeliver_samples(EncodedRequest::from_payload(is_v2, snappy, points), deadline).await?,
+                self.redeliver_samples(EncodedRequest::from_payload(snappy, points), deadline).await?,
             ),
             Payload::Segments(documents) => (ItemKind::Segments, self.redeliver_segments(documents, deadline).await?),
             Payload::OtlpTraces(parts) => (ItemKind::Spans, self.redeliver_otlp_traces(parts, deadline).await?),

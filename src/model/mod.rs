@@ -11,7 +11,6 @@ pub mod otlp;
 pub mod read_capped;
 pub mod rejection;
 pub mod remote_write;
-pub mod remote_write_v2;
 pub mod sampling;
 pub mod segment;
 pub mod series;

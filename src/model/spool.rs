@@ -48,7 +48,7 @@ pub struct SpoolMessage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
     /// A snappy-compressed remote write request with so many points, for AMP.
-    RemoteWrite { is_v2: bool, snappy: Bytes, points: u64 },
+    RemoteWrite { snappy: Bytes, points: u64 },
     /// For X-Ray.
     Segments(Vec<SegmentDocument>),
     /// For X-Ray's OTLP endpoint: requests as they are sent there.
@@ -106,8 +106,7 @@ impl SpoolMessage {
             serde_json::to_string(&envelope).unwrap_or_default()
         };
         match cargo {
-            Payload::RemoteWrite { is_v2: false, snappy, points } => vec![envelope("amp", points, &snappy)],
-            Payload::RemoteWrite { is_v2: true, snappy, points } => vec![envelope("amp-v2", points, &snappy)],
+            Payload::RemoteWrite { snappy, points } => vec![envelope("amp", points, &snappy)],
             Payload::Segments(documents) => {
                 compress_segments(documents).iter().map(|(count, data)| envelope("xray", *count, data)).collect()
             }
@@ -126,8 +125,7 @@ impl SpoolMessage {
         }
         let data = STANDARD.decode(&envelope.data).map_err(|error| SpoolDecodeError::Data(error.to_string()))?;
         let cargo = match envelope.destination.as_str() {
-            "amp" => Payload::RemoteWrite { is_v2: false, snappy: data.into(), points: envelope.items },
-            "amp-v2" => Payload::RemoteWrite { is_v2: true, snappy: data.into(), points: envelope.items },
+            "amp" => Payload::RemoteWrite { snappy: data.into(), points: envelope.items },
             "xray" => Payload::Segments(decode_segments(&data)?),
             "xray-otlp" => {
                 Payload::OtlpTraces(vec![EncodedTraces { body: decompress(&data)?.into(), spans: envelope.items }])
@@ -151,8 +149,7 @@ impl Payload {
     /// Trace ids, or names of metrics: up to `most`, to be told to somebody who looks for what was lost.
     pub fn item_names(&self, most: usize) -> Vec<String> {
         let names: BTreeSet<String> = match self {
-            Payload::RemoteWrite { is_v2: false, snappy, .. } => metric_names(snappy),
-            Payload::RemoteWrite { is_v2: true, .. } => BTreeSet::new(),
+            Payload::RemoteWrite { snappy, .. } => metric_names(snappy),
             Payload::Segments(documents) => documents.iter().map(|document| document.ids().trace_id).collect(),
             Payload::OtlpTraces(parts) => parts.iter().flat_map(|part| trace_ids(&part.body)).collect(),
         };
@@ -234,8 +231,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         for cargo in [
-            Payload::RemoteWrite { is_v2: false, snappy: vec![1, 2, 3].into(), points: 7 },
-            Payload::RemoteWrite { is_v2: true, snappy: vec![4].into(), points: 1 },
+            Payload::RemoteWrite { snappy: vec![1, 2, 3].into(), points: 7 },
             Payload::Segments(["{\"name\":\"a\\nb\"}", "{}\n"].map(SegmentDocument::new).into()),
             Payload::OtlpTraces(vec![EncodedTraces { body: vec![1, 2, 3].into(), spans: 2 }]),
         ] {
@@ -311,7 +307,7 @@ mod tests {
             |name: &str| TimeSeries { labels: vec![label("__name__", name), label("a", "b")], ..TimeSeries::default() };
         let request = WriteRequest { timeseries: ["y", "x", "y"].map(series).into(), metadata: Vec::new() };
         let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap().into();
-        assert_eq!(Payload::RemoteWrite { is_v2: false, snappy, points: 3 }.item_names(5), ["x", "y"]);
+        assert_eq!(Payload::RemoteWrite { snappy, points: 3 }.item_names(5), ["x", "y"]);
     }
 
     #[test]

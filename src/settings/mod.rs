@@ -69,8 +69,6 @@ pub struct Settings {
     pub metrics: metrics::Options,
     /// What is filtered and relabelled before sending, whatever its source.
     pub relabel: Rules,
-    /// Remote write protocol, 1 or 2.
-    pub remote_write: RemoteWriteVersion,
     pub trace_destination: TraceDestination,
     /// SQS queue for what could not be delivered; `None`: it goes back to its sender.
     pub spool_queue: Option<Url>,
@@ -145,13 +143,6 @@ pub enum TraceDestination {
     XRay,
     /// X-Ray's OTLP endpoint.
     XRayOtlp,
-}
-
-/// Remote write protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemoteWriteVersion {
-    V1,
-    V2,
 }
 
 /// Every mistake in the settings, a line each.

@@ -36,7 +36,6 @@ pub(super) const METADATA: &str = "SIDECARLESS_METADATA";
 pub(super) const CREATED: &str = "SIDECARLESS_CREATED_SERIES";
 pub(super) const EXPONENTIAL: &str = "SIDECARLESS_EXPONENTIAL_HISTOGRAMS";
 pub(super) const RELABEL: &str = "SIDECARLESS_RELABEL";
-pub(super) const REMOTE_WRITE: &str = "SIDECARLESS_REMOTE_WRITE";
 pub(super) const TRACES_TO: &str = "SIDECARLESS_TRACE_DESTINATION";
 pub(super) const LOG_GROUPS: &str = "SIDECARLESS_XRAY_LOG_GROUPS";
 pub(super) const INSIGHTS_MEMORY: &str = "SIDECARLESS_INSIGHTS_MEMORY_USAGE";

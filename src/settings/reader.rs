@@ -7,8 +7,8 @@ use url::Url;
 
 use super::table::SETTINGS;
 use super::{
-    Auth, ConfigErrors, Endpoints, PrometheusScrapeSettings, RemoteWriteVersion, SelfMetricsSettings, Settings,
-    StatsSources, TraceDestination, names, values,
+    Auth, ConfigErrors, Endpoints, PrometheusScrapeSettings, SelfMetricsSettings, Settings, StatsSources,
+    TraceDestination, names, values,
 };
 use crate::rules::relabel::Rules;
 use crate::rules::scrape_rule::ScrapeRule;
@@ -19,7 +19,6 @@ use crate::translate::Compat;
 /// Names that start with this are ours: an unknown one is a mistake.
 const PREFIX: &str = "SIDECARLESS_";
 
-const VERSIONS: &[(&str, RemoteWriteVersion)] = &[("1.0", RemoteWriteVersion::V1), ("2.0", RemoteWriteVersion::V2)];
 const COMPATS: &[(&str, Compat)] = &[("corrected", Compat::Corrected), ("adot", Compat::Adot)];
 pub(super) const ON_OFF: &[(&str, bool)] = &[("on", true), ("off", false)];
 
@@ -92,7 +91,7 @@ impl Reader {
         let relabel = self.required(names::RELABEL, Rules::parse);
         let (sinks, endpoints) = (self.destinations(), self.endpoints());
         let (self_metrics, log) = (self.self_metrics(), self.optional(names::LOG, |text| Ok(text.to_owned())));
-        let (door, (prometheus_endpoint, remote_write, traces_to)) = (door?, sinks?);
+        let (door, (prometheus_endpoint, traces_to)) = (door?, sinks?);
         let (rounds, targets) = (rounds?, targets?);
         let (external_labels, tag_labels) = labels?;
         Some(Settings {
@@ -121,7 +120,6 @@ impl Reader {
             spans: spans?,
             metrics: metrics?,
             relabel: relabel?,
-            remote_write,
             trace_destination: traces_to,
             endpoints: endpoints?,
             self_metrics: self_metrics?,
@@ -169,12 +167,11 @@ impl Reader {
     }
 
     /// How series and spans go out.
-    fn destinations(&mut self) -> Option<(Option<Url>, RemoteWriteVersion, TraceDestination)> {
+    fn destinations(&mut self) -> Option<(Option<Url>, TraceDestination)> {
         let prometheus_endpoint = self.optional(names::PROMETHEUS_ENDPOINT, values::endpoint);
-        let remote_write = self.choice(names::REMOTE_WRITE, VERSIONS);
         let traces_to = self
             .choice(names::TRACES_TO, &[("xray", TraceDestination::XRay), ("xray-otlp", TraceDestination::XRayOtlp)]);
-        Some((prometheus_endpoint?, remote_write?, traces_to?))
+        Some((prometheus_endpoint?, traces_to?))
     }
 
     /// How Prometheus endpoints are read.

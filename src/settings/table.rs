@@ -270,12 +270,6 @@ pub const SETTINGS: &[Setting] = &[
         description: "Filters and relabels all series before they are sent: `keep`, `drop`, `drop-label`, `rename-label`, `hash-label`, `cap-label`, `max-series` (docs/relabelling.md).",
     },
     Setting {
-        name: REMOTE_WRITE,
-        values: "`1.0`, `2.0`",
-        default: "1.0",
-        description: "Remote write protocol. A backend that does not know 2.0 gets 1.0.",
-    },
-    Setting {
         name: TRACES_TO,
         values: "`xray`, `xray-otlp`",
         default: "xray",

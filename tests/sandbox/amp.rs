@@ -1,11 +1,10 @@
-//! A Prometheus workspace: takes remote write 1.0, and 2.0 when it is told to, and keeps what it was sent.
+//! A Prometheus workspace: accepts remote write 1.0 and stores what it was sent.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use prost::Message as _;
 use sidecarless::model::remote_write::{TimeSeries, WriteRequest};
-use sidecarless::model::remote_write_v2::Request;
 
 use super::http::{Fault, RecordedRequest, StubResponse, StubServer};
 
@@ -20,20 +19,6 @@ pub(crate) struct Amp {
 pub(crate) struct Rules {
     /// Larger bodies are answered with 413.
     pub(crate) most_bytes: Option<usize>,
-    pub(crate) second_version: SecondVersion,
-    /// Requests of version 2 so far, and the samples in them.
-    pub(crate) seen_v2: (usize, usize),
-}
-
-/// How requests of remote write 2.0 are met.
-#[derive(Clone, Copy, Default, PartialEq)]
-pub(crate) enum SecondVersion {
-    /// 415.
-    #[default]
-    Refused,
-    Taken,
-    /// 200, read as an empty request of version 1.
-    Misread,
 }
 
 /// The labels of a series, its name among them.
@@ -45,12 +30,9 @@ impl Amp {
         let (kept, rules) = (Arc::clone(&written), Arc::<Mutex<Rules>>::default());
         let of_server = Arc::clone(&rules);
         let server = StubServer::start(move |heard| {
-            let mut rules = of_server.lock().unwrap();
+            let rules = of_server.lock().unwrap();
             if rules.most_bytes.is_some_and(|most| inflated(heard).len() > most) {
                 return StubResponse::of(413, "text/plain", "request body too large");
-            }
-            if heard.header("x-prometheus-remote-write-version") == "2.0.0" {
-                return rules.second(heard);
             }
             match decode(heard) {
                 Ok(request) => {
@@ -117,23 +99,6 @@ impl Amp {
     pub(crate) fn named(&self, name: &str) -> Vec<(Labels, f64)> {
         let named = |(labels, value, _): (Labels, f64, i64)| (labels["__name__"] == name).then_some((labels, value));
         self.samples().into_iter().filter_map(named).collect()
-    }
-}
-
-impl Rules {
-    fn second(&mut self, heard: &RecordedRequest) -> StubResponse {
-        if self.second_version == SecondVersion::Refused {
-            return StubResponse::of(415, "text/plain", "unsupported proto message");
-        }
-        let request = Request::decode(inflated(heard).as_slice()).unwrap();
-        self.seen_v2.0 += 1;
-        let samples: usize = request.timeseries.iter().map(|series| series.samples.len()).sum();
-        let mut headers = Vec::new();
-        if self.second_version == SecondVersion::Taken {
-            self.seen_v2.1 += samples;
-            headers.push(("x-prometheus-remote-write-samples-written", samples.to_string()));
-        }
-        StubResponse::Reply { status: 200, headers, body: Vec::new() }
     }
 }
 

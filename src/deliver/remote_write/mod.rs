@@ -2,13 +2,11 @@
 //!
 //! Series go out in requests under AMP's size limit, several at a time; a series never travels in two requests of one
 //! batch. A request that fails for a reason that passes is tried again for as long as the invocation has time for; what is
-//! left then is handed back whole, to be spooled or to be sent again by the client. (Prometheus Remote-Write 1.0 and 2.0
-//! specifications; Amazon Managed Service for Prometheus User Guide, "RemoteWrite" and "Service quotas".)
+//! left then is handed back whole, to be spooled or to be sent again by the client. (Prometheus Remote-Write 1.0
+//! specification; Amazon Managed Service for Prometheus User Guide, "RemoteWrite" and "Service quotas".)
 
 mod request;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -17,7 +15,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
 
-pub use request::{EncodedRequest, ProtocolVersion, requests};
+pub use request::{EncodedRequest, requests};
 
 use super::remote_write_error::{self, ErrorKind};
 use crate::aws::client::{PostResult, SigV4Client};
@@ -32,17 +30,11 @@ const CONCURRENCY: usize = 8;
 /// The service name of AMP in SigV4.
 const SERVICE: &str = "aps";
 
-/// What a request of version 2 fails with, before it is made anew in version 1.
-const NO_V2: &str = "remote write 2.0 is not known there";
-
 /// Writes series to one workspace.
 #[derive(Clone, Debug)]
 pub struct RemoteWriteClient {
     endpoint: Url,
     post: SigV4Client,
-    version: ProtocolVersion,
-    /// The backend has said that it does not know version 2.
-    v2_unsupported: Arc<AtomicBool>,
 }
 
 /// What became of a batch: `delivered` + `rejected` + the points of `undelivered` are the points of the batch.
@@ -67,28 +59,19 @@ pub struct FailedRequest {
 }
 
 impl RemoteWriteClient {
-    pub fn new(endpoint: Url, post: SigV4Client, version: ProtocolVersion) -> Self {
-        Self { endpoint, post, version, v2_unsupported: Arc::default() }
+    pub fn new(endpoint: Url, post: SigV4Client) -> Self {
+        Self { endpoint, post }
     }
 
     /// Sends all series of `batch`.
     pub async fn write(&self, batch: &SeriesBatch, deadline: &Deadline) -> WriteResult {
-        let version = self.version();
-        let written = self.send_requests(requests(batch, version), deadline).await;
-        if version == self.version() {
-            return written;
-        }
-        // Sending a sample twice does no harm, so nothing has to be known of what arrived before the refusal.
-        self.send_requests(requests(batch, ProtocolVersion::V1), deadline).await
+        self.send_requests(requests(batch), deadline).await
     }
 
     /// Makes the requests of a batch and sends none of them.
     pub fn encode_only(&self, batch: &SeriesBatch, why: &str) -> WriteResult {
-        let undelivered = requests(batch, self.version()).map(|request| FailedRequest {
-            request,
-            error: why.to_owned(),
-            retry_after: None,
-        });
+        let undelivered =
+            requests(batch).map(|request| FailedRequest { request, error: why.to_owned(), retry_after: None });
         WriteResult { undelivered: undelivered.collect(), ..WriteResult::default() }
     }
 
@@ -103,19 +86,8 @@ impl RemoteWriteClient {
         outcomes.fold(WriteResult::default(), async |written, outcome| written.merge(outcome)).await
     }
 
-    fn version(&self) -> ProtocolVersion {
-        if self.v2_unsupported.load(Ordering::Relaxed) { ProtocolVersion::V1 } else { self.version }
-    }
-
     async fn send_request(&self, request: EncodedRequest, deadline: &Deadline) -> WriteResult {
-        let headers = headers(request.version);
-        match self.post.post_with_retry(SERVICE, &self.endpoint, &headers, &request.snappy, deadline).await {
-            PostResult::Success { headers, .. }
-                if request.version == ProtocolVersion::V2 && !has_write_stats(&headers) =>
-            {
-                self.v2_unsupported.store(true, Ordering::Relaxed);
-                WriteResult::undelivered(request, NO_V2.into(), None)
-            }
+        match self.post.post_with_retry(SERVICE, &self.endpoint, &headers(), &request.snappy, deadline).await {
             PostResult::Success { .. } => WriteResult { delivered: request.points, ..WriteResult::default() },
             PostResult::Rejected { status, reason, .. } => {
                 self.handle_rejection(&request, status, &reason, deadline).await
@@ -124,7 +96,7 @@ impl RemoteWriteClient {
         }
     }
 
-    /// 413 is mended by splitting and 415 by speaking the older version; everything else is counted by what it means.
+    /// Splits a request that is too large (413); any other error is counted by what it means.
     async fn handle_rejection(
         &self,
         request: &EncodedRequest,
@@ -133,26 +105,10 @@ impl RemoteWriteClient {
         deadline: &Deadline,
     ) -> WriteResult {
         let error = remote_write_error::parse(status.as_u16(), reason);
-        match error.kind {
-            ErrorKind::TooLarge => {
-                if request.version == ProtocolVersion::V2 {
-                    // Only requests of version 1 can be split without their batch: it is made anew in that.
-                    self.v2_unsupported.store(true, Ordering::Relaxed);
-                    return WriteResult::undelivered(
-                        request.clone(),
-                        "a request of version 2 is too large".into(),
-                        None,
-                    );
-                }
-                if let Some(halves) = request.split() {
-                    return Box::pin(self.send_requests(halves.into_iter(), deadline)).await;
-                }
-            }
-            ErrorKind::Unsupported if request.version == ProtocolVersion::V2 => {
-                self.v2_unsupported.store(true, Ordering::Relaxed);
-                return WriteResult::undelivered(request.clone(), NO_V2.into(), None);
-            }
-            _ => {}
+        if error.kind == ErrorKind::TooLarge
+            && let Some(halves) = request.split()
+        {
+            return Box::pin(self.send_requests(halves.into_iter(), deadline)).await;
         }
         let mut written = WriteResult::default();
         // AMP answers 400 when it has stored what it could, and names the first series that it could not: the others count
@@ -177,21 +133,11 @@ impl WriteResult {
     }
 }
 
-/// Whether an answer says how much was written, as every receiver of version 2 must (Remote-Write 2.0 specification,
-/// "Required Written Response Headers"): one that does not has read the request as an empty one of version 1.
-fn has_write_stats(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| name.as_str().starts_with("x-prometheus-remote-write-"))
-}
-
-/// Remote-Write specifications, "Protocol".
-fn headers(version: ProtocolVersion) -> HeaderMap {
-    let (content_type, number) = match version {
-        ProtocolVersion::V1 => ("application/x-protobuf", "0.1.0"),
-        ProtocolVersion::V2 => ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"),
-    };
+/// Remote-Write 1.0 specification, "Protocol".
+fn headers() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("snappy"));
-    headers.insert("x-prometheus-remote-write-version", HeaderValue::from_static(number));
+    headers.insert("x-prometheus-remote-write-version", HeaderValue::from_static("0.1.0"));
     headers
 }

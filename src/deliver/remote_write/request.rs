@@ -3,7 +3,6 @@
 use prost::Message as _;
 
 use crate::model::remote_write::{WriteRequest, encode_metadata, encode_series};
-use crate::model::remote_write_v2::RequestBuilder;
 use crate::model::series::{SeriesBatch, SeriesView};
 use crate::model::spool::Payload;
 
@@ -13,34 +12,22 @@ use crate::model::spool::Payload;
 /// knows nothing of one in the next: a request holds a whole number of them, as nearly as its series allow.
 pub(super) const MAX_REQUEST_BYTES: usize = 11 * (64 << 10);
 
-/// Remote write protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProtocolVersion {
-    #[default]
-    V1,
-    V2,
-}
-
-/// A snappy-compressed `WriteRequest`, or `io.prometheus.write.v2.Request`.
+/// A snappy-compressed `WriteRequest`.
 #[derive(Clone, Debug)]
 pub struct EncodedRequest {
-    pub version: ProtocolVersion,
     pub snappy: bytes::Bytes,
     /// Samples and native histograms.
     pub points: u64,
 }
 
 /// Cuts a batch into requests between series, so that samples of one series stay together. A single series larger than
-/// the limit goes alone. What is known of metric families follows in requests of its own in version 1.
-pub fn requests(batch: &SeriesBatch, version: ProtocolVersion) -> impl Iterator<Item = EncodedRequest> {
+/// the limit goes alone. What is known of metric families follows in requests of its own.
+pub fn requests(batch: &SeriesBatch) -> impl Iterator<Item = EncodedRequest> {
     let mut series = batch.iter().peekable();
     let mut metadata = batch.metadata().iter().peekable();
     let mut buffer = Vec::new();
     let mut compressor = Compressor::new();
     std::iter::from_fn(move || {
-        if version == ProtocolVersion::V2 {
-            return next_v2(batch, &mut series, &mut compressor);
-        }
         buffer.clear();
         let mut points = 0;
         while let Some(next) =
@@ -53,23 +40,8 @@ pub fn requests(batch: &SeriesBatch, version: ProtocolVersion) -> impl Iterator<
             let Some(next) = metadata.next() else { break };
             encode_metadata(next, &mut buffer);
         }
-        (!buffer.is_empty()).then(|| compressor.write_body(&buffer, version, points))
+        (!buffer.is_empty()).then(|| compressor.write_body(&buffer, points))
     })
-}
-
-fn next_v2<'a>(
-    batch: &'a SeriesBatch,
-    series: &mut std::iter::Peekable<impl Iterator<Item = SeriesView<'a>>>,
-    compressor: &mut Compressor,
-) -> Option<EncodedRequest> {
-    let mut builder = RequestBuilder::default();
-    let mut points = 0;
-    while let Some(next) = series.next_if(|next| builder.is_empty() || builder.len() + size(*next) <= MAX_REQUEST_BYTES)
-    {
-        builder.add(next, next.label("__name__").and_then(|name| batch.metadata_of(name)));
-        points += points_of(next);
-    }
-    (!builder.is_empty()).then(|| compressor.write_body(&builder.finish(), ProtocolVersion::V2, points))
 }
 
 /// Compresses one request after the other in the same memory. Snappy wants room for more than its input, of which a tenth
@@ -84,7 +56,7 @@ impl Compressor {
         Self { encoder: snap::raw::Encoder::new(), buffer: Vec::new() }
     }
 
-    fn write_body(&mut self, body: &[u8], version: ProtocolVersion, points: u64) -> EncodedRequest {
+    fn write_body(&mut self, body: &[u8], points: u64) -> EncodedRequest {
         let most = snap::raw::max_compress_len(body.len());
         if self.buffer.len() < most {
             self.buffer.resize(most, 0);
@@ -92,32 +64,32 @@ impl Compressor {
         // Only input of 4 GiB and more makes the encoder fail.
         let length = self.encoder.compress(body, &mut self.buffer).unwrap_or_default();
         let snappy = bytes::Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
-        EncodedRequest { version, snappy, points }
+        EncodedRequest { snappy, points }
     }
 }
 
 impl EncodedRequest {
-    fn compress(body: &[u8], version: ProtocolVersion, points: u64) -> Self {
-        Compressor::new().write_body(body, version, points)
+    fn compress(body: &[u8], points: u64) -> Self {
+        Compressor::new().write_body(body, points)
     }
 
     /// As it goes to the spool.
     pub fn into_payload(self) -> Payload {
-        let Self { version, snappy, points } = self;
-        Payload::RemoteWrite { is_v2: version == ProtocolVersion::V2, snappy, points }
+        let Self { snappy, points } = self;
+        Payload::RemoteWrite { snappy, points }
     }
 
     /// As it comes from the spool.
-    pub fn from_payload(is_v2: bool, snappy: bytes::Bytes, points: u64) -> Self {
-        Self { version: if is_v2 { ProtocolVersion::V2 } else { ProtocolVersion::V1 }, snappy, points }
+    pub fn from_payload(snappy: bytes::Bytes, points: u64) -> Self {
+        Self { snappy, points }
     }
 
-    /// The request without samples and histograms from before `oldest_ms`, and how many those are; a request of version
-    /// 2, and one that cannot be read, stays as it is.
+    /// The request without samples and histograms from before `oldest_ms`, and how many those are; a request that
+    /// cannot be read stays as it is.
     pub fn drop_samples_before(self, oldest_ms: i64) -> (Self, u64) {
         let read = || {
             let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
-            WriteRequest::decode(body.as_slice()).ok().filter(|_| self.version == ProtocolVersion::V1)
+            WriteRequest::decode(body.as_slice()).ok()
         };
         let Some(mut request) = read() else { return (self, 0) };
         for series in &mut request.timeseries {
@@ -133,14 +105,14 @@ impl EncodedRequest {
             return (self, 0);
         }
         let dropped = self.points.saturating_sub(left);
-        (Self::compress(&request.encode_to_vec(), ProtocolVersion::V1, left), dropped)
+        (Self::compress(&request.encode_to_vec(), left), dropped)
     }
 
     /// Two requests with half of the series each, or with the series and what is known of metric families apart; `None` when
-    /// there is but one thing in it, or when this is no version 1.
+    /// there is but one thing in it.
     pub(super) fn split(&self) -> Option<[EncodedRequest; 2]> {
         let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
-        let mut first = WriteRequest::decode(body.as_slice()).ok().filter(|_| self.version == ProtocolVersion::V1)?;
+        let mut first = WriteRequest::decode(body.as_slice()).ok()?;
         let second = if first.timeseries.len() > 1 {
             WriteRequest { timeseries: first.timeseries.split_off(first.timeseries.len() / 2), metadata: Vec::new() }
         } else {
@@ -154,7 +126,7 @@ impl EncodedRequest {
         Some([first, second].map(|half| {
             let points =
                 half.timeseries.iter().map(|series| series.samples.len() + series.histograms.len()).sum::<usize>();
-            Self::compress(&half.encode_to_vec(), ProtocolVersion::V1, points as u64)
+            Self::compress(&half.encode_to_vec(), points as u64)
         }))
     }
 }
@@ -189,7 +161,7 @@ mod tests {
             batch.add_sample(id, 1, 1.0);
             batch.add_sample(id, 2, 2.0);
         }
-        let requests: Vec<_> = requests(&batch, ProtocolVersion::V1).collect();
+        let requests: Vec<_> = requests(&batch).collect();
         assert!(requests.len() > 1);
         let mut series = 0;
         for request in &requests {
@@ -205,15 +177,13 @@ mod tests {
 
     #[test]
     fn a_series_larger_than_the_limit_goes_alone() {
-        for version in [ProtocolVersion::V1, ProtocolVersion::V2] {
-            let mut batch = SeriesBatch::default();
-            for name in ["a", "b", "c"] {
-                let id = batch.series([("__name__", name), ("label", name.repeat(MAX_REQUEST_BYTES).as_str())]);
-                batch.add_sample(id, 1, 1.0);
-            }
-            assert_eq!(requests(&batch, version).count(), 3);
-            assert_eq!(requests(&SeriesBatch::default(), version).count(), 0);
+        let mut batch = SeriesBatch::default();
+        for name in ["a", "b", "c"] {
+            let id = batch.series([("__name__", name), ("label", name.repeat(MAX_REQUEST_BYTES).as_str())]);
+            batch.add_sample(id, 1, 1.0);
         }
+        assert_eq!(requests(&batch).count(), 3);
+        assert_eq!(requests(&SeriesBatch::default()).count(), 0);
     }
 
     #[test]
@@ -225,7 +195,7 @@ mod tests {
                 batch.add_sample(id, time, 1.0);
             }
         }
-        let whole = requests(&batch, ProtocolVersion::V1).next().unwrap();
+        let whole = requests(&batch).next().unwrap();
         let (same, dropped) = whole.clone().drop_samples_before(1);
         assert_eq!((same.snappy, dropped), (whole.snappy.clone(), 0));
         let (left, dropped) = whole.drop_samples_before(10);
@@ -247,7 +217,7 @@ mod tests {
             let id = batch.series([("__name__", name)]);
             batch.add_sample(id, 1, 1.0);
         }
-        let whole = requests(&batch, ProtocolVersion::V1).next().unwrap();
+        let whole = requests(&batch).next().unwrap();
         let [first, second] = whole.split().unwrap();
         assert_eq!((first.points, second.points), (1, 2));
         assert!(first.split().is_none());

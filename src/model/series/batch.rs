@@ -179,10 +179,10 @@ impl SeriesBatch {
 
     /// Adds a sample, kept in order of time; of two at the same time the later call wins.
     pub fn add_sample(&mut self, id: SeriesId, timestamp_ms: i64, value: f64) -> InsertOutcome {
-        self.push_sample(id, Sample { timestamp_ms, value, start_ms: 0 })
+        self.push_sample(id, Sample { timestamp_ms, value })
     }
 
-    /// As [`push`](Self::push), with the time since when a cumulative value counts.
+    /// Adds a sample as [`add_sample`](Self::add_sample) does.
     pub fn push_sample(&mut self, id: SeriesId, sample: Sample) -> InsertOutcome {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return InsertOutcome::Replaced };
         let samples = &mut entry.samples;
@@ -264,12 +264,6 @@ impl SeriesBatch {
 
     pub fn metadata(&self) -> &[Metadata] {
         self.families.as_slice()
-    }
-
-    /// What is known of the family that a series of this name belongs to: `x` also for the `x_bucket`, `x_count` and
-    /// `x_sum` of a histogram.
-    pub fn metadata_of(&self, name: &str) -> Option<&Metadata> {
-        self.families.find_by_series(name)
     }
 }
 

@@ -51,17 +51,6 @@ impl Families {
         &self.list
     }
 
-    /// The family of a series of this name: the name itself, or without the suffix of a part of a histogram or summary.
-    pub(super) fn find_by_series(&self, name: &str) -> Option<&Metadata> {
-        let of_part = |suffix| {
-            let family = self.find(name.strip_suffix(suffix)?)?;
-            let has_parts =
-                matches!(family.kind, MetadataKind::Histogram | MetadataKind::GaugeHistogram | MetadataKind::Summary);
-            has_parts.then_some(family)
-        };
-        self.find(name).or_else(|| ["_bucket", "_count", "_sum"].into_iter().find_map(of_part))
-    }
-
     fn find(&self, family: &str) -> Option<&Metadata> {
         let same = |&index: &u32| self.list[index as usize].family == family;
         let index = *self.table.find(self.hasher.hash_one(family), same)?;

@@ -25,8 +25,6 @@ pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
 pub struct Sample {
     pub timestamp_ms: i64,
     pub value: f64,
-    /// Since when a cumulative value counts; 0 when that is unknown. Only remote write 2.0 carries it.
-    pub start_ms: i64,
 }
 
 /// A native histogram at one time, in remote write's terms (prompb `Histogram`, integer counts).
@@ -43,8 +41,6 @@ pub struct NativeHistogram {
     pub positive: NativeBuckets,
     /// Delta histograms are gauges to Prometheus.
     pub is_gauge: bool,
-    /// Since when the counts count; 0 when that is unknown. Only remote write 2.0 carries it.
-    pub start_ms: i64,
 }
 
 /// Sparse buckets: runs of indexes, and the count of each as the difference from the one before.

@@ -74,16 +74,3 @@ fn a_cleared_batch_is_as_good_as_new() {
     assert_eq!(batch.add_sample(id, 1, 2.0), InsertOutcome::New);
     assert_eq!(batch.iter().count(), 1);
 }
-
-#[test]
-fn the_family_of_a_part_of_a_histogram_is_found() {
-    let mut batch = SeriesBatch::default();
-    for (family, kind) in [("h", MetadataKind::Histogram), ("g", MetadataKind::Gauge)] {
-        batch.add_metadata(Metadata { family: family.into(), kind, help: String::new(), unit: String::new() });
-    }
-    for (name, expected) in
-        [("h", Some("h")), ("h_bucket", Some("h")), ("h_sum", Some("h")), ("g", Some("g")), ("g_sum", None)]
-    {
-        assert_eq!(batch.metadata_of(name).map(|known| known.family.as_str()), expected, "{name}");
-    }
-}

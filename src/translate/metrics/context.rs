@@ -54,7 +54,7 @@ pub(super) struct PointTimes {
 
 impl PointTimes {
     pub(super) fn sample(self, value: f64) -> Sample {
-        Sample { timestamp_ms: self.timestamp_ms, value, start_ms: self.start_ms }
+        Sample { timestamp_ms: self.timestamp_ms, value }
     }
 }
 

@@ -92,7 +92,6 @@ fn native_histogram(
     let zero_threshold = if point.zero_threshold > 0.0 { point.zero_threshold } else { ZERO_THRESHOLD };
     let empty = NativeHistogram {
         timestamp_ms: times.timestamp_ms,
-        start_ms: times.start_ms,
         zero_threshold,
         schema: point.scale.clamp(MIN_SCHEMA, MAX_SCHEMA),
         is_gauge: family.is_delta,
