@@ -28,7 +28,6 @@ pub(super) const DELTA: &str = "SIDECARLESS_DELTA";
 pub(super) const MAX_SAMPLE_AGE: &str = "SIDECARLESS_MAX_SAMPLE_AGE";
 pub(super) const NAMESPACE: &str = "SIDECARLESS_NAMESPACE";
 pub(super) const STRATEGY: &str = "SIDECARLESS_TRANSLATION_STRATEGY";
-pub(super) const UTF8_NAMES: &str = "SIDECARLESS_UTF8_NAMES";
 pub(super) const RESOURCE_LABELS: &str = "SIDECARLESS_RESOURCE_LABELS";
 pub(super) const SCOPE_LABELS: &str = "SIDECARLESS_SCOPE_LABELS";
 pub(super) const TARGET_INFO: &str = "SIDECARLESS_TARGET_INFO";

@@ -211,15 +211,9 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: STRATEGY,
-        values: "`UnderscoreEscapingWithSuffixes`, `UnderscoreEscapingWithoutSuffixes`, `NoUTF8EscapingWithSuffixes`, `NoTranslation`",
+        values: "`UnderscoreEscapingWithSuffixes`, `UnderscoreEscapingWithoutSuffixes`",
         default: "UnderscoreEscapingWithSuffixes",
         description: "How pushed metrics are named: Prometheus' `translation_strategy`.",
-    },
-    Setting {
-        name: UTF8_NAMES,
-        values: "`reject`, `escape`, `allow`",
-        default: "reject",
-        description: "Names with characters beyond `[a-zA-Z0-9_:]`, which only the two last strategies make: AMP takes none.",
     },
     Setting {
         name: RESOURCE_LABELS,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::reader::{ON_OFF, Reader};
 use super::{names, values};
 use crate::translate::metrics::{DeltaPolicy, ExponentialHistogramFormat};
-use crate::translate::names::{Naming, Strategy, Utf8Policy};
+use crate::translate::names::{Naming, Strategy};
 use crate::translate::spans::Indexed;
 use crate::translate::{Compat, metrics, spans, stats};
 
@@ -74,14 +74,8 @@ impl Reader {
             &[
                 ("UnderscoreEscapingWithSuffixes", Strategy::UnderscoreEscapingWithSuffixes),
                 ("UnderscoreEscapingWithoutSuffixes", Strategy::UnderscoreEscapingWithoutSuffixes),
-                ("NoUTF8EscapingWithSuffixes", Strategy::NoUtf8EscapingWithSuffixes),
-                ("NoTranslation", Strategy::NoTranslation),
             ],
         );
-        let utf8 = self.choice(
-            names::UTF8_NAMES,
-            &[("reject", Utf8Policy::Reject), ("escape", Utf8Policy::Escape), ("allow", Utf8Policy::Allow)],
-        );
-        Some(Naming { namespace: namespace?, strategy: strategy?, utf8: utf8?, compat })
+        Some(Naming { namespace: namespace?, strategy: strategy?, compat })
     }
 }

@@ -39,7 +39,7 @@ fn labels(exemplar: &Exemplar, context: &Translator<'_>) -> Vec<(String, String)
         let key = text(&attribute.key);
         if context.is_adot() {
             labels.push((key.into_owned(), value));
-        } else if let Ok(name) = names::label(&key, &context.options.naming)
+        } else if let Some(name) = names::label(&key)
             && !value.is_empty()
             && !labels.iter().any(|(other, _)| *other == name)
         {

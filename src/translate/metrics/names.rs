@@ -51,7 +51,7 @@ pub(super) fn family(metric: &Metric, name: &str, data: &Data, context: &mut Tra
         Err(error) => {
             let reason = match error {
                 NameError::Empty => "empty_name",
-                NameError::Utf8 => "utf8_name",
+                NameError::Invalid => "invalid_name",
             };
             context.reject_all(point_times(data), reason, || format!("metric {name:?}"));
             None

@@ -22,7 +22,7 @@ pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, cont
         labels.set("instance", instance);
     }
     for (key, value) in &context.options.external_labels {
-        if let Ok(name) = names::label(key, &context.options.naming) {
+        if let Some(name) = names::label(key) {
             labels.set_default(&name, value);
         }
     }
@@ -43,12 +43,12 @@ fn described(attributes: &[KeyValue], context: &mut Translator<'_>) -> Labels {
         let mut value = String::new();
         write_value(attribute.value.as_ref(), &mut value);
         let key = text(&attribute.key);
-        match names::target_label(&key, &context.options.naming) {
-            Ok(name) if name == "__name__" && context.is_adot() => {}
-            Ok(name) if name == "__name__" => labels.set("exported___name__", &value),
-            Ok(name) => join(&mut labels, &name, value),
-            Err(_) if value.is_empty() => {}
-            Err(_) => context
+        match names::target_label(&key) {
+            Some(name) if name == "__name__" && context.is_adot() => {}
+            Some(name) if name == "__name__" => labels.set("exported___name__", &value),
+            Some(name) => join(&mut labels, &name, value),
+            None if value.is_empty() => {}
+            None => context
                 .outcome
                 .warnings
                 .add("invalid_label_name", 1, || format!("attribute {key:?} has no name that can be a label")),

@@ -2,60 +2,50 @@
 
 use std::borrow::Cow;
 
-use super::{NameError, Naming, is_legacy_label};
+use super::is_legacy_label;
 
-/// The label that an attribute becomes: `http.method` is `http_method`, runs of other characters are one underscore,
-/// `5xx` is `key_5xx`, `_x` is `key_x`, and `__x.y__` keeps its frame.
-///
-/// # Errors
-/// Nothing but underscores is left, or the name is none that the backend takes.
-pub fn label<'a>(key: &'a str, naming: &Naming) -> Result<Cow<'a, str>, NameError> {
-    if naming.strategy.is_utf8() {
-        return if is_blank(key) { Err(NameError::Empty) } else { naming.check_label_name(Cow::Borrowed(key)) };
-    }
+/// Returns the label name of an attribute, or `None` if only underscores remain of it. `http.method` becomes `http_method`,
+/// a run of other characters becomes one underscore, `5xx` becomes `key_5xx`, `_x` becomes `key_x`, and `__x.y__` keeps
+/// its leading and trailing underscores.
+pub fn label(key: &str) -> Option<Cow<'_, str>> {
     if is_plain(key) {
-        return Ok(Cow::Borrowed(key));
+        return Some(Cow::Borrowed(key));
     }
     if key.is_empty() {
-        return Err(NameError::Empty);
+        return None;
     }
     let inside = key.strip_prefix("__").and_then(|rest| rest.strip_suffix("__"));
     let name = match inside {
-        Some(inside) => format!("__{}__", collapsed(inside)),
-        None => prefixed(collapsed(key)),
+        Some(inside) => format!("__{}__", collapse(inside)),
+        None => with_prefix(collapse(key)),
     };
-    if is_blank(&name) { Err(NameError::Empty) } else { Ok(Cow::Owned(name)) }
+    (!is_blank(&name)).then_some(Cow::Owned(name))
 }
 
-/// The label that a resource attribute becomes on `target_info`: each other character is one underscore, and only a
-/// leading digit gets the prefix `key_` (collector-contrib, prometheusremotewrite, remote write 1.0).
-///
-/// # Errors
-/// As [`label`].
-pub fn target_label<'a>(key: &'a str, naming: &Naming) -> Result<Cow<'a, str>, NameError> {
-    if naming.strategy.is_utf8() {
-        return label(key, naming);
-    }
+/// Returns the label name of a resource attribute on `target_info`, or `None` if only underscores remain of it. Each other
+/// character becomes one underscore, and only a leading digit adds the prefix `key_` (collector-contrib,
+/// prometheusremotewrite, remote write 1.0).
+pub fn target_label(key: &str) -> Option<Cow<'_, str>> {
     if is_blank(key) {
-        return Err(NameError::Empty);
+        return None;
     }
     if is_legacy_label(key) {
-        return Ok(Cow::Borrowed(key));
+        return Some(Cow::Borrowed(key));
     }
     let replaced: String = key.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '_' }).collect();
     if is_blank(&replaced) {
-        return Err(NameError::Empty);
+        return None;
     }
-    let digit = replaced.starts_with(|first: char| first.is_ascii_digit());
-    Ok(Cow::Owned(if digit { format!("key_{replaced}") } else { replaced }))
+    let has_digit_first = replaced.starts_with(|first: char| first.is_ascii_digit());
+    Some(Cow::Owned(if has_digit_first { format!("key_{replaced}") } else { replaced }))
 }
 
-/// A name that stays as it is: a letter, then letters, digits and single underscores.
+/// Returns whether a name needs no translation: a letter, then letters, digits and single underscores.
 fn is_plain(key: &str) -> bool {
     let mut last = b'_';
     for byte in key.bytes() {
-        let ok = byte.is_ascii_alphanumeric() || (byte == b'_' && last != b'_');
-        if !ok {
+        let is_allowed = byte.is_ascii_alphanumeric() || (byte == b'_' && last != b'_');
+        if !is_allowed {
             return false;
         }
         last = byte;
@@ -67,7 +57,7 @@ fn is_blank(name: &str) -> bool {
     name.bytes().all(|byte| byte == b'_')
 }
 
-fn collapsed(key: &str) -> String {
+fn collapse(key: &str) -> String {
     let mut out = String::with_capacity(key.len() + 4);
     for char in key.chars() {
         if char.is_ascii_alphanumeric() {
@@ -79,7 +69,7 @@ fn collapsed(key: &str) -> String {
     out
 }
 
-fn prefixed(name: String) -> String {
+fn with_prefix(name: String) -> String {
     match name.as_bytes() {
         [b'0'..=b'9', ..] => format!("key_{name}"),
         [b'_', ..] => format!("key{name}"),

@@ -1,8 +1,10 @@
-//! Units: UCUM codes become the words that Prometheus puts into names.
+//! Words of Prometheus names for UCUM unit codes.
 
 use std::borrow::Cow;
 
-/// The word of a unit before the slash. Case counts; an unknown unit is its own word.
+use super::legacy::is_word_byte;
+
+/// Returns the word of a unit before the slash. Unit codes are case-sensitive. An unknown code is used as the word.
 fn main_word(unit: &str) -> &str {
     match unit {
         "d" => "days",
@@ -35,7 +37,7 @@ fn main_word(unit: &str) -> &str {
     }
 }
 
-/// The word of a unit behind the slash.
+/// Returns the word of a unit after the slash.
 fn per_word(unit: &str) -> &str {
     match unit {
         "s" => "second",
@@ -49,8 +51,8 @@ fn per_word(unit: &str) -> &str {
     }
 }
 
-/// The suffixes of a unit: `By/s` gives `bytes` and `per_second`. Either may be empty. A part in braces, such as
-/// `{request}`, is an annotation and gives none.
+/// Returns the two suffixes of a unit: `bytes` and `per_second` for `By/s`. Each can be empty. A part in braces, such as
+/// `{request}`, is an annotation and has no suffix.
 pub(super) fn suffixes(unit: &str) -> (Cow<'_, str>, String) {
     let (main, per) = unit.split_once('/').unwrap_or((unit, ""));
     let (main, per) = (main.trim(), per.trim());
@@ -60,7 +62,7 @@ pub(super) fn suffixes(unit: &str) -> (Cow<'_, str>, String) {
     (clean(main), per)
 }
 
-/// The unit of a metric's metadata: `bytes_per_second`.
+/// Returns the unit for the metadata of a metric, such as `bytes_per_second`.
 pub fn unit(unit: &str) -> String {
     let (main, per) = suffixes(unit);
     let joined = match (main.is_empty(), per.is_empty()) {
@@ -76,14 +78,14 @@ fn is_annotation(unit: &str) -> bool {
     unit.contains(['{', '}'])
 }
 
-/// Every other character than `[A-Za-z0-9:]` becomes `_`, runs of which are one; one at the beginning is taken away.
+/// Replaces each run of characters outside `[A-Za-z0-9:]` with one `_`, and removes a leading `_`.
 fn clean(word: &str) -> Cow<'_, str> {
-    if word.bytes().all(super::metric::is_token_byte) {
+    if word.bytes().all(is_word_byte) {
         return Cow::Borrowed(word);
     }
     let mut out = String::with_capacity(word.len());
     for char in word.chars() {
-        if char.is_ascii() && super::metric::is_token_byte(char as u8) {
+        if char.is_ascii() && is_word_byte(char as u8) {
             out.push(char);
         } else if !out.ends_with('_') {
             out.push('_');

@@ -9,7 +9,7 @@ use crate::model::otlp::{InstrumentationScope, text};
 use crate::model::series::{LabelRun, encode_label};
 use crate::translate::Compat;
 use crate::translate::attributes::write_value;
-use crate::translate::names::{self, NameError, Naming};
+use crate::translate::names;
 
 /// Where a label comes from, which says what happens when a point has one of that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,8 @@ impl<'a> BaseLabels<'a> {
         let defaults = defaults(resource, context);
         let mut base = BaseLabels { resource, fixed, defaults, names: Vec::new(), runs: Vec::new() };
         let mut nameless = Vec::new();
-        let labels = build_labels(&base, Vec::new(), "", &context.options.naming, |key| nameless.push(key.to_owned()));
+        let labels =
+            build_labels(&base, Vec::new(), "", context.options.naming.compat, |key| nameless.push(key.to_owned()));
         nameless.iter().for_each(|key| warn_invalid_label(key, context));
         for (name, (value, origin)) in labels {
             let mut label = Vec::new();
@@ -67,7 +68,7 @@ pub(super) fn build_labels(
     base: &BaseLabels<'_>,
     point: Vec<(Vec<u8>, String)>,
     reserved: &str,
-    naming: &Naming,
+    compat: Compat,
     mut nameless: impl FnMut(&str),
 ) -> BTreeMap<String, (String, LabelOrigin)> {
     let resource = base.resource.attributes.iter().map(|(&key, value)| (key.to_vec(), value.clone()));
@@ -76,11 +77,16 @@ pub(super) fn build_labels(
     let mut labels = BTreeMap::new();
     for (key, value) in attributes {
         let key = key_text(&key);
-        match attribute_label(&key, reserved, naming) {
-            _ if value.is_empty() => {}
-            Ok(Some(name)) => join(&mut labels, name, value),
-            Ok(None) => {}
-            Err(_) => nameless(&key),
+        if value.is_empty() {
+            continue;
+        }
+        match names::label(&key) {
+            Some(name) => {
+                if let Some(name) = unreserved(&name, reserved, compat) {
+                    join(&mut labels, name, value);
+                }
+            }
+            None => nameless(&key),
         }
     }
     for (name, value) in &base.fixed {
@@ -92,16 +98,16 @@ pub(super) fn build_labels(
     labels
 }
 
-/// The label of an attribute. One that the series itself needs (`__name__`, and `le` or `quantile` where `reserved` says
-/// so) is kept with the prefix that scrapes use for such clashes: the exporter sends the label twice, and AMP refuses it.
-fn attribute_label(key: &str, reserved: &str, naming: &Naming) -> Result<Option<String>, NameError> {
-    let name = names::label(key, naming)?;
-    Ok(match &*name {
-        "__name__" if naming.compat == Compat::Adot => None,
+/// Adds the prefix `exported_`, as scrapes do, to an attribute label that the series itself needs: `__name__`, and
+/// `reserved` (`le` or `quantile`). The exporter sends such a label twice, and AMP rejects the series. Returns `None` for
+/// `__name__` in ADOT mode.
+fn unreserved(name: &str, reserved: &str, compat: Compat) -> Option<String> {
+    match name {
+        "__name__" if compat == Compat::Adot => None,
         "__name__" => Some(format!("exported_{name}")),
         _ if name == reserved => Some(format!("exported_{name}")),
-        _ => Some(name.into_owned()),
-    })
+        _ => Some(name.to_owned()),
+    }
 }
 
 pub(super) fn warn_invalid_label(key: &str, context: &mut Translator<'_>) {
@@ -130,7 +136,7 @@ fn defaults(resource: &ResourceLabels<'_>, context: &Translator<'_>) -> Vec<(Str
     let sender = resource.sender_instance.map(|instance| ("instance".to_owned(), instance.to_owned()));
     let external = context.options.external_labels.iter().filter(|(_, value)| !value.is_empty());
     let named = external.filter_map(|(key, value)| {
-        let name = names::label(key, &context.options.naming).ok().filter(|name| name != "__name__")?;
+        let name = names::label(key).filter(|name| name != "__name__")?;
         Some((name.into_owned(), value.clone()))
     });
     sender.into_iter().chain(named).collect()
@@ -151,10 +157,10 @@ fn push_scope(scope: &InstrumentationScope, context: &mut Translator<'_>, labels
         }
         let mut value = String::new();
         write_value(attribute.value.as_ref(), &mut value);
-        match names::label(&format!("otel_scope_{key}"), &context.options.naming) {
-            Ok(_) if value.is_empty() => {}
-            Ok(name) => labels.push((name.into_owned(), value)),
-            Err(_) => warn_invalid_label(&key, context),
+        match names::label(&format!("otel_scope_{key}")) {
+            Some(_) if value.is_empty() => {}
+            Some(name) => labels.push((name.into_owned(), value)),
+            None => warn_invalid_label(&key, context),
         }
     }
 }

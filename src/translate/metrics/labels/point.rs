@@ -8,7 +8,7 @@ use crate::model::otlp::{KeyValue, text};
 use crate::model::series::{LabelRun, LabelSource, SeriesBatch, SeriesId, encode_label};
 use crate::translate::attributes::write_value;
 use crate::translate::limits::exceeded_limit_encoded;
-use crate::translate::names::{self, NameError, Naming};
+use crate::translate::{Compat, names};
 
 /// What raw deltas are marked with. The specification names no label; this is its attribute-like spelling.
 const DELTA: (&str, &str) = ("otel_metric_temporality", "delta");
@@ -55,12 +55,8 @@ enum LabelPiece {
     ReservedSlot,
 }
 
-/// Why the quick way is left.
-enum SlowPathReason {
-    /// Two attributes come to the same label.
-    Collision,
-    Rejected(&'static str),
-}
+/// Two attributes have the same label name, so the labels are built anew.
+struct Collision;
 
 impl PointLabels {
     /// The series with the point's labels and this `__name__`.
@@ -108,46 +104,38 @@ impl PointLabels {
         base: &BaseLabels<'_>,
         own: ReservedLabel,
         context: &mut Translator<'_>,
-    ) -> Result<(), SlowPathReason> {
+    ) {
         self.text.clear();
         self.spans.clear();
         for attribute in attributes {
             if !base.resource.overrides(&attribute.key) {
-                self.collect_attribute(attribute, own, context)?;
+                self.collect_attribute(attribute, own, context);
             }
         }
-        Ok(())
     }
 
-    fn collect_attribute(
-        &mut self,
-        attribute: &KeyValue,
-        own: ReservedLabel,
-        context: &mut Translator<'_>,
-    ) -> Result<(), SlowPathReason> {
+    fn collect_attribute(&mut self, attribute: &KeyValue, own: ReservedLabel, context: &mut Translator<'_>) {
         let start = self.text.len();
         write_value(attribute.value.as_ref(), &mut self.text);
         let middle = self.text.len();
         if middle == start {
-            return Ok(());
+            return;
         }
         let key = text(&attribute.key);
-        match names::label(&key, &context.options.naming) {
-            Ok(name) if name == "__name__" && context.is_adot() => return Ok(()),
-            Ok(name) => {
+        match names::label(&key) {
+            Some(name) if name == "__name__" && context.is_adot() => return,
+            Some(name) => {
                 if name == "__name__" || name == own.label {
                     self.text.push_str("exported_");
                 }
                 self.text.push_str(&name);
             }
-            Err(NameError::Utf8) => return Err(SlowPathReason::Rejected("utf8_name")),
-            Err(NameError::Empty) => {
+            None => {
                 warn_invalid_label(&key, context);
-                return Ok(());
+                return;
             }
         }
         self.spans.push(TextRange { value: start..middle, name: middle..self.text.len() });
-        Ok(())
     }
 
     /// Adds a label that is no attribute; one without a value only marks its place.
@@ -160,7 +148,7 @@ impl PointLabels {
     }
 
     /// Sorts the point's labels into the base.
-    fn merge(&mut self, base: &BaseLabels<'_>) -> Result<(), SlowPathReason> {
+    fn merge(&mut self, base: &BaseLabels<'_>) -> Result<(), Collision> {
         let PointLabels { bytes, pieces, text, spans, .. } = self;
         let text = text.as_str();
         spans.sort_unstable_by(|left, right| text[left.name.clone()].cmp(&text[right.name.clone()]));
@@ -170,7 +158,7 @@ impl PointLabels {
         for span in spans.iter() {
             let name = &text[span.name.clone()];
             if name == last {
-                return Err(SlowPathReason::Collision);
+                return Err(Collision);
             }
             last = name;
             let behind = next + base.names[next..].partition_point(|(other, _)| other.as_str() < name);
@@ -179,7 +167,7 @@ impl PointLabels {
             let clash = base.names.get(next).filter(|(other, _)| other == name).map(|&(_, origin)| origin);
             match clash {
                 None => {}
-                Some(LabelOrigin::Attribute) => return Err(SlowPathReason::Collision),
+                Some(LabelOrigin::Attribute) => return Err(Collision),
                 Some(LabelOrigin::Fixed) => continue,
                 Some(LabelOrigin::Default) => next += 1,
             }
@@ -203,7 +191,7 @@ impl PointLabels {
         attributes: &[KeyValue],
         base: &BaseLabels<'_>,
         (family, own): (&MetricFamily, ReservedLabel),
-        naming: &Naming,
+        compat: Compat,
     ) {
         let mut point = Vec::new();
         for attribute in attributes.iter().filter(|attribute| !base.resource.overrides(&attribute.key)) {
@@ -211,7 +199,7 @@ impl PointLabels {
             write_value(attribute.value.as_ref(), &mut value);
             point.push((attribute.key.to_vec(), value));
         }
-        let mut labels = build_labels(base, point, own.label, naming, |_| {});
+        let mut labels = build_labels(base, point, own.label, compat, |_| {});
         labels.remove(own.label);
         if family.is_delta {
             labels.insert(DELTA.0.to_owned(), (DELTA.1.to_owned(), LabelOrigin::Fixed));
@@ -285,20 +273,16 @@ impl Translator<'_> {
         base: &BaseLabels<'_>,
         (family, own): (&MetricFamily, ReservedLabel),
     ) -> Result<(), &'static str> {
-        let collected = point.collect(attributes, base, own, self).and_then(|()| {
-            point.add("__name__", "");
-            if !own.label.is_empty() {
-                point.add(own.label, "");
-            }
-            if family.is_delta {
-                point.add(DELTA.0, DELTA.1);
-            }
-            point.merge(base)
-        });
-        match collected {
-            Ok(()) => {}
-            Err(SlowPathReason::Collision) => point.rebuild(attributes, base, (family, own), &self.options.naming),
-            Err(SlowPathReason::Rejected(reason)) => return Err(reason),
+        point.collect(attributes, base, own, self);
+        point.add("__name__", "");
+        if !own.label.is_empty() {
+            point.add(own.label, "");
+        }
+        if family.is_delta {
+            point.add(DELTA.0, DELTA.1);
+        }
+        if let Err(Collision) = point.merge(base) {
+            point.rebuild(attributes, base, (family, own), self.options.naming.compat);
         }
         point.write(own, self.out);
         // What is relabelled is looked at after that.
