@@ -1,17 +1,5 @@
 //! The function's own metrics: whatever happens, what came in is accounted for, and the workspace is told.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-#[allow(dead_code, reason = "other tests use more of it")]
-mod otlp_builder;
-mod sandbox;
-
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -19,10 +7,10 @@ use prost::Message as _;
 use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span, Temporality};
 
-use otlp_builder::{gauge, number, request, resource, sum, with_temporality};
-use sandbox::http::Fault;
-use sandbox::task::Task;
-use sandbox::{Push, Sandbox};
+use crate::otlp_builder::{self, gauge, number, request, resource, sum, with_temporality};
+use crate::sandbox::http::Fault;
+use crate::sandbox::task::Task;
+use crate::sandbox::{Push, Sandbox};
 
 const ON: (&str, &str) = ("SIDECARLESS_SELF_METRICS", "amp");
 const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");

@@ -1,24 +1,14 @@
 //! `check`: what is well is `ok`, and each thing that is wrong makes its own line fail, with what mends it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-mod sandbox;
-
 use std::time::Duration;
 
 use sidecarless::deadline::Deadline;
 use sidecarless::handlers::{CheckReport, CheckResult, CheckStatus};
 use sidecarless::lambda::Event;
 
-use sandbox::Sandbox;
-use sandbox::http::{Fault, RecordedRequest, StubResponse};
-use sandbox::task::{Task, closed_port};
+use crate::sandbox::Sandbox;
+use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
+use crate::sandbox::task::{Task, closed_port};
 
 const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/spool");
 

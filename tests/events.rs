@@ -1,13 +1,5 @@
 //! The sample events are what they say they are.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -1,13 +1,5 @@
 //! Scraped pages become series: what is read, what is an error, whose label wins, and what is written of a failed scrape.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
 use std::time::Duration;
 
 use sidecarless::model::exposition::Format;

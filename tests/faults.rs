@@ -1,19 +1,6 @@
 //! The fault matrix: each thing the function depends on, ill in each way, under each trigger; for each cell who is told
 //! what, and whether the accounts balance. docs/architecture.md, "Who hears of a failure", in the large.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, tables are long, and the matrix is to be seen"
-)]
-
-#[allow(dead_code, reason = "other tests use more of it")]
-mod otlp_builder;
-mod sandbox;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,10 +17,10 @@ use sidecarless::model::segment::SegmentDocument;
 use sidecarless::model::shard::Shard;
 use sidecarless::model::spool::{Payload, SpoolMessage};
 
-use otlp_builder::{gauge, number, request, resource};
-use sandbox::http::{Fault, RecordedRequest, StubResponse};
-use sandbox::task::{Task, closed_port};
-use sandbox::{Push, Sandbox};
+use crate::otlp_builder::{self, gauge, number, request, resource};
+use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
+use crate::sandbox::task::{Task, closed_port};
+use crate::sandbox::{Push, Sandbox};
 
 /// Time of an invocation: a hanging peer costs a cell this long.
 const INVOCATION: Duration = Duration::from_secs(4);

@@ -1,33 +1,18 @@
 //! Pushes that mean ill, into the real binary: each is answered, none makes it fall, and the next good one is taken.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    clippy::indexing_slicing,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-#[expect(dead_code, reason = "tests of ticks use more of it")]
-#[path = "ecs/fake_aws.rs"]
-mod fake_aws;
-
-#[allow(dead_code, reason = "other tests use more of it")]
-mod otlp_builder;
-
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fake_aws::FakeAws;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use otlp_builder::{attributes, gauge, number, request, resource};
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 use sidecarless::model::otlp::ExportMetricsServiceRequest;
+
+use crate::ecs::fake_aws::FakeAws;
+use crate::otlp_builder::{self, attributes, gauge, number, request, resource};
 
 const TOKEN: &str = "right";
 /// SHA-256 of it.

@@ -4,18 +4,6 @@
 //! AMP keeps one value per series and time and refuses another one; X-Ray keeps one document per id. So what is compared
 //! is what a second time adds to those: nothing that is new, and nothing that says otherwise.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-#[allow(dead_code, reason = "other tests use more of it")]
-mod otlp_builder;
-mod sandbox;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -26,10 +14,10 @@ use sidecarless::deadline::Deadline;
 use sidecarless::lambda::Event;
 use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 
-use otlp_builder::{attributes, gauge, number, request, resource, summary};
-use sandbox::http::Fault;
-use sandbox::task::Task;
-use sandbox::{Push, Sandbox};
+use crate::otlp_builder::{self, attributes, gauge, number, request, resource, summary};
+use crate::sandbox::http::Fault;
+use crate::sandbox::task::Task;
+use crate::sandbox::{Push, Sandbox};
 
 const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");
 const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "http://sqs.invalid/123456789012/spool");

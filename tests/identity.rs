@@ -1,25 +1,14 @@
 //! Whose telemetry it is: a push by a task, from what it says of itself to what is written of it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-#[allow(dead_code, reason = "other tests use more of it")]
-mod otlp_builder;
-mod sandbox;
-
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use otlp_builder::{attributes, gauge, number, request};
 use prost::Message as _;
-use sandbox::http::Fault;
-use sandbox::{Push, Sandbox};
 use sidecarless::model::otlp::{ExportTraceServiceRequest, KeyValue, Resource, ResourceSpans, ScopeSpans, Span};
+
+use crate::otlp_builder::{self, attributes, gauge, number, request};
+use crate::sandbox::http::Fault;
+use crate::sandbox::{self, Push, Sandbox};
 
 const IAM: (&str, &str) = ("SIDECARLESS_AUTH", "iam");
 const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");

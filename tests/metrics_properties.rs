@@ -1,13 +1,5 @@
 //! What holds for every request, however strange.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;

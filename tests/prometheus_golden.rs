@@ -1,14 +1,6 @@
 //! Recordings of ADOT's own exporter (tests/golden/README-metrics.md): under `Compat::Adot` the same requests become the
 //! same series, but for the cases in [`DEPARTURES`], each of which names the exporter's fault that it mends.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::io::Write as _;

@@ -1,15 +1,5 @@
 //! Prometheus endpoints of tasks, from their declaration to the series at the workspace.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-mod sandbox;
-
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
@@ -17,12 +7,13 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sandbox::Sandbox;
-use sandbox::ecs::NewTask;
-use sandbox::http::{RecordedRequest, StubResponse};
-use sandbox::task::{Task, closed_port};
 use sidecarless::deadline::Deadline;
 use sidecarless::model::series::STALE_NAN;
+
+use crate::sandbox::ecs::NewTask;
+use crate::sandbox::http::{RecordedRequest, StubResponse};
+use crate::sandbox::task::{Task, closed_port};
+use crate::sandbox::{self, Sandbox};
 
 const TEXT: &str = "text/plain; version=0.0.4";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,19 +1,6 @@
 //! What each kind of OTLP metric becomes, one row a rule: the input in a small notation, and the series as Prometheus
 //! would print them. Both modes write what is expected here, unless a row says otherwise.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-mod otlp_builder;
-
-use otlp_builder::{
-    Point, attributes, exemplar, exponential, gauge, histogram, number, request, resource, scope, sum, summary,
-};
 use sidecarless::model::otlp::{ExportMetricsServiceRequest, Metric, Temporality};
 use sidecarless::model::series::{STALE_NAN, SeriesBatch, SeriesView};
 use sidecarless::translate::Compat;
@@ -22,6 +9,10 @@ use sidecarless::translate::metrics::{
 };
 use sidecarless::translate::names::{Naming, Strategy};
 use std::io::Write as _;
+
+use crate::otlp_builder::{
+    self, Point, attributes, exemplar, exponential, gauge, histogram, number, request, resource, scope, sum, summary,
+};
 
 const NOW_MS: i64 = 1_700_000_000_500;
 

@@ -1,17 +1,5 @@
 //! Pushes from end to end: what a client is answered, and what arrives at the workspace and at X-Ray.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-#[allow(dead_code, reason = "other tests use more of it")]
-mod otlp_builder;
-mod sandbox;
-
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
@@ -27,9 +15,9 @@ use sidecarless::model::otlp::{
     ExportResponse, ExportTraceServiceRequest, PartialSuccess, ResourceSpans, RpcStatus, ScopeSpans, Span,
 };
 
-use otlp_builder::{gauge, number, request, resource};
-use sandbox::http::{Fault, RecordedRequest, StubResponse};
-use sandbox::{Push, Sandbox};
+use crate::otlp_builder::{self, gauge, number, request, resource};
+use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
+use crate::sandbox::{Push, Sandbox};
 
 /// The recorded points are years old.
 const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");

@@ -1,20 +1,11 @@
 //! Who comes in at the front door, and what passes through it unread.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-mod sandbox;
-
 use prost::Message as _;
-use sandbox::http::{Fault, StubResponse};
-use sandbox::{Push, Sandbox};
 use sidecarless::lambda::HttpResponse;
 use sidecarless::model::otlp::RpcStatus;
+
+use crate::sandbox::http::{Fault, StubResponse};
+use crate::sandbox::{Push, Sandbox};
 
 const LOG_GROUP: (&str, &str) = ("SIDECARLESS_LOG_GROUP", "/shop/otlp");
 

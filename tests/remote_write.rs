@@ -1,17 +1,5 @@
 //! What becomes of pushed metrics at a workspace that is full, picky, old, new or away for a while.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-#[allow(dead_code, reason = "other tests use more of it")]
-mod otlp_builder;
-mod sandbox;
-
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
@@ -21,9 +9,9 @@ use prost::Message as _;
 use sidecarless::lambda::HttpResponse;
 use sidecarless::model::otlp::{ExportResponse, Metric, PartialSuccess, Temporality};
 
-use otlp_builder::{gauge, histogram, histograms, number, request, resource, sum, with_temporality};
-use sandbox::http::Fault;
-use sandbox::{Push, Sandbox};
+use crate::otlp_builder::{self, gauge, histogram, histograms, number, request, resource, sum, with_temporality};
+use crate::sandbox::http::Fault;
+use crate::sandbox::{Push, Sandbox};
 
 /// The points are of 2023.
 const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");

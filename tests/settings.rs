@@ -1,13 +1,5 @@
 //! README's reference and the template are held to the one table of settings.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
 use std::path::{Path, PathBuf};
 
 use sidecarless::settings::SETTINGS;
@@ -62,7 +54,10 @@ fn the_readme_shows_the_table_of_settings() {
         std::fs::write(file("README.md"), expected).unwrap();
         return;
     }
-    assert!(readme == expected, "README.md is behind src/config/table.rs: UPDATE=1 cargo test --test settings");
+    assert!(
+        readme == expected,
+        "README.md is behind src/settings/table.rs: run UPDATE=1 cargo test --test integration settings"
+    );
 }
 
 #[test]

@@ -1,13 +1,5 @@
 //! The series of a task against recordings of the collector's own receiver and exporter: `tests/golden/README-stats.md`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::io::Write as _;

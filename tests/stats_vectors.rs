@@ -1,14 +1,6 @@
 //! One thing of a task changed at a time, and what becomes of its series: under the receiver's names as the receiver has
 //! it, under the bare names as it should be.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};

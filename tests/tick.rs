@@ -1,23 +1,14 @@
 //! Ticks from end to end: what is asked of ECS, what is scraped, and what arrives at the workspace.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
-mod sandbox;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sandbox::Sandbox;
-use sandbox::http::{Fault, RecordedRequest, StubResponse};
-use sandbox::task::{Task, closed_port};
 use sidecarless::deadline::Deadline;
 use sidecarless::lambda::Event;
+
+use crate::sandbox::Sandbox;
+use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
+use crate::sandbox::task::{Task, closed_port};
 
 #[tokio::test]
 async fn two_hundred_and_fifty_tasks_take_six_calls_and_each_definition_one_once() {

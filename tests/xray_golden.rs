@@ -1,12 +1,4 @@
 //! Our documents beside those of the collector's own exporter, for the same spans.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::cast_precision_loss,
-    reason = "a test says what it finds, and may fail"
-)]
-
-mod xray;
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -14,7 +6,8 @@ use std::io::Write as _;
 use serde_json::Value;
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Options, segments};
-use xray::recordings::{Recording, recordings};
+
+use crate::xray::recordings::{Recording, recordings};
 
 /// Documents in a form in which those of two runs can be compared: ids that are random in the collector numbered in the
 /// order in which they appear, numbers as doubles, nulls left out.

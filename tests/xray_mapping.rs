@@ -1,19 +1,12 @@
 //! Holds docs/xray-mapping.md to the code: what it says of an attribute is what becomes of it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::cast_precision_loss,
-    reason = "a test says what it finds, and may fail"
-)]
-
-mod xray;
 
 use serde_json::{Value, json};
 use sidecarless::model::otlp::InstrumentationScope;
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Options, segments};
 use std::io::Write as _;
-use xray::{CLIENT, INTERNAL, PRODUCER, SERVER, TestSpan, at};
+
+use crate::xray::{CLIENT, INTERNAL, PRODUCER, SERVER, TestSpan, at};
 
 const PAGE: &str = include_str!("../docs/xray-mapping.md");
 

@@ -1,12 +1,4 @@
 //! Every document satisfies what X-Ray says of one, whatever comes in.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::cast_precision_loss,
-    reason = "a test says what it finds, and may fail"
-)]
-
-mod xray;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,9 +12,10 @@ use sidecarless::model::otlp::{
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Indexed, Options, Segments, segments};
 use std::io::Write as _;
-use xray::recordings::recordings;
-use xray::schema::Schema;
-use xray::{CLIENT, INTERNAL, SERVER, TestSpan};
+
+use crate::xray::recordings::recordings;
+use crate::xray::schema::Schema;
+use crate::xray::{CLIENT, INTERNAL, SERVER, TestSpan};
 
 /// What our documents stay below: the smaller reading of 64 kB.
 const MOST_BYTES: usize = 64_000;

@@ -1,13 +1,5 @@
 //! A stack trace that is larger than a document may be.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and its input is long"
-)]
-
 use std::fmt::Write as _;
 
 use bytes::Bytes;

@@ -1,20 +1,12 @@
 //! Spans written by hand and the parts of their documents that matter, as the collector writes them and at best.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::cast_precision_loss,
-    clippy::too_many_lines,
-    reason = "a test says what it finds, and may fail"
-)]
-
-mod xray;
 
 use serde_json::{Value, json};
 use sidecarless::translate::Compat::{Adot, Corrected};
 use sidecarless::translate::spans::{Indexed, Options};
 use std::io::Write as _;
-use xray::schema::Schema;
-use xray::{CLIENT, CONSUMER, INTERNAL, PARENT, PRODUCER, SERVER, TestSpan, at};
+
+use crate::xray::schema::Schema;
+use crate::xray::{CLIENT, CONSUMER, INTERNAL, PARENT, PRODUCER, SERVER, TestSpan, at};
 
 /// One row: what is sent, and per mode what each document must hold. A field that must be absent is null.
 struct Vector {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::fake_aws::FakeAws;
-use crate::{arn, definition, task};
+use super::fake_aws::FakeAws;
+use super::{arn, definition, task};
 
 /// Of a Fargate task of the shop: 0.5 vCPU and 1 GB.
 fn fleet(stand: &FakeAws) {

@@ -1,6 +1,4 @@
 //! What surrounds the function, within this process: AWS and tasks that speak the real protocols on 127.0.0.1.
-#![allow(dead_code, reason = "each test file uses a part of it")]
-
 pub(crate) mod amp;
 pub(crate) mod ecs;
 pub(crate) mod http;
@@ -86,11 +84,6 @@ impl Aws {
 
     pub(crate) fn sts(&self) -> MutexGuard<'_, sts::State> {
         self.sts.lock().unwrap()
-    }
-
-    /// The address of all of it.
-    pub(crate) fn url(&self, path: &str) -> String {
-        self.server.url(path)
     }
 
     pub(crate) fn fail_always(&self, kind: fn(&http::RecordedRequest) -> bool, fault: Fault) {

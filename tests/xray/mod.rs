@@ -1,7 +1,4 @@
 //! Spans written down shortly, for the tests of their documents.
-#![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
-
 pub(crate) mod recordings;
 pub(crate) mod schema;
 

@@ -1,13 +1,5 @@
 //! The invariants of src/lib.rs, held by reading the sources. Every rule is shown to catch what it is for.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    reason = "a test stops at its first surprise, and tables are long"
-)]
-
 mod source;
 
 use std::path::{Path, PathBuf};

@@ -1,18 +1,9 @@
 //! Ticks, shards, task changes and log events, from outside: the real binary, invoked through a stand-in for the Runtime
 //! API, against a stand-in for AWS that counts its calls.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    clippy::indexing_slicing,
-    reason = "a test stops at its first surprise"
-)]
-
 mod estimate;
 #[expect(dead_code, reason = "the benchmark of ticks uses more of it")]
-mod fake_aws;
+pub(crate) mod fake_aws;
 
 use std::collections::BTreeMap;
 

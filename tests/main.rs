@@ -1,0 +1,45 @@
+//! Integration tests. They are one crate with a module per file, because every crate is linked with the full AWS SDK.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a test fails with a panic, some print figures, and tables are long"
+)]
+
+mod accounts;
+mod architecture;
+mod check;
+mod ecs;
+mod events;
+mod exposition;
+mod faults;
+mod hostile;
+mod idempotence;
+mod identity;
+mod metrics_doc;
+mod metrics_properties;
+mod otlp_builder;
+mod otlp_json;
+mod prometheus_golden;
+mod prometheus_scrape;
+mod prometheus_vectors;
+mod push;
+mod receiver;
+mod remote_write;
+mod sandbox;
+mod settings;
+mod stats_golden;
+mod stats_properties;
+mod stats_vectors;
+mod tick;
+mod xray;
+mod xray_golden;
+mod xray_mapping;
+mod xray_schema;
+mod xray_truncation;
+mod xray_vectors;
