@@ -237,7 +237,7 @@ async fn credentials_that_nobody_knows_fail() {
     let checked = check(&sandbox).await;
     let (which, says, fix) = failed(&checked);
     assert_eq!(which, "credentials");
-    assert!(says.contains("403") && fix.contains("aws sts get-caller-identity"), "{says}: {fix}");
+    assert!(says.contains("InvalidClientTokenId") && fix.contains("aws sts get-caller-identity"), "{says}: {fix}");
 }
 
 #[tokio::test]

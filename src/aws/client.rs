@@ -1,4 +1,4 @@
-//! One signed POST, and what its answer means for sending it again.
+//! Signed POST requests to endpoints without an SDK client.
 
 use std::time::Duration;
 
@@ -8,34 +8,33 @@ use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use url::Url;
 
 use super::backoff::{Backoff, retry_after};
-use super::sign::{SignError, Signer};
+use super::error::{AwsError, one_line};
+use super::sign::Signer;
 use crate::deadline::Deadline;
 
-/// Time for one attempt. AWS answers within a second when it is well; a hanging attempt must leave time for others.
+/// Time limit of one attempt. AWS normally responds within a second; an attempt without a response must leave time for retries.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is read of an answer: enough for sampling rules (25 documents) and for every error text.
+/// Limit on a response body: enough for sampling rules (25 documents) and for every error body.
 const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
-/// What is kept of an error's body, in characters: the reason stands in its first sentence.
-const REASON_CHARS: usize = 1_024;
-
-/// Posts to AWS endpoints that the SDK has no client for.
+/// HTTP client that signs POST requests with SigV4.
 #[derive(Clone, Debug)]
 pub struct SigV4Client {
     http: reqwest::Client,
     signer: Signer,
 }
 
-/// What one attempt came to.
+/// Result of a POST.
 #[derive(Debug)]
+#[must_use]
 pub enum PostResult {
     /// 2xx.
     Success { status: StatusCode, headers: HeaderMap, body: Bytes },
-    /// 3xx or 4xx but 429: the same request would be answered the same way.
-    Rejected { status: StatusCode, headers: HeaderMap, reason: String },
-    /// 429, 5xx, no connection, no answer in time: another attempt may succeed.
-    Retryable { why: String, retry_after: Option<Duration> },
+    /// 3xx or 4xx except 429: the same request would get the same response. `body` is shortened and on one line.
+    Rejected { status: StatusCode, body: String, error: AwsError },
+    /// 429, 5xx, no connection, no response in time, no credentials: another attempt may succeed.
+    Retryable { error: AwsError, retry_after: Option<Duration> },
 }
 
 impl SigV4Client {
@@ -43,13 +42,13 @@ impl SigV4Client {
         Self { http, signer }
     }
 
-    /// Whether there is anything to sign with; the error says where it was looked for.
-    pub async fn credentials(&self) -> Result<(), SignError> {
+    /// Fails if no credentials are found.
+    pub async fn credentials(&self) -> Result<(), AwsError> {
         self.signer.credentials().await.map(|_| ())
     }
 
-    /// Posts until the request is done, refused, or out of time; [`Posted::Failed`] then says what the last attempt
-    /// failed with.
+    /// Posts until the request succeeds, is rejected, or there is no time for another attempt. [`PostResult::Retryable`]
+    /// contains the error of the last attempt.
     pub async fn post_with_retry(
         &self,
         service: &str,
@@ -58,19 +57,19 @@ impl SigV4Client {
         body: &Bytes,
         deadline: &Deadline,
     ) -> PostResult {
-        let mut retry = Backoff::new(body.len() as u64 ^ deadline.now_ms().cast_unsigned());
+        let mut backoff = Backoff::new(body.len() as u64 ^ deadline.now_ms().cast_unsigned());
         loop {
-            let posted = self.post(service, url, headers.clone(), body.clone(), deadline).await;
-            let PostResult::Retryable { retry_after, .. } = &posted else { return posted };
-            match retry.next(*retry_after, deadline.retry_budget()) {
+            let result = self.post(service, url, headers.clone(), body.clone(), deadline).await;
+            let PostResult::Retryable { retry_after, .. } = &result else { return result };
+            match backoff.next(*retry_after, deadline.retry_budget()) {
                 Some(wait) => deadline.sleep(wait).await,
-                None => return posted,
+                None => return result,
             }
         }
     }
 
-    /// Signs for `service` and posts once; once more at once when the connection turns out to be dead. Every header is
-    /// signed, but `user-agent`.
+    /// Signs the request for `service` and posts it once; a second time, without a wait, if the connection turns out to be
+    /// closed. All headers except `user-agent` are signed.
     pub async fn post(
         &self,
         service: &str,
@@ -79,26 +78,26 @@ impl SigV4Client {
         body: Bytes,
         deadline: &Deadline,
     ) -> PostResult {
-        let failed = |why: String| PostResult::Retryable { why, retry_after: None };
+        let failed = |error| PostResult::Retryable { error, retry_after: None };
         if let Err(error) = self.signer.sign(service, url, &mut headers, &body, deadline.now_ms()).await {
-            return failed(error.to_string());
+            return failed(error);
         }
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("sidecarless/", env!("CARGO_PKG_VERSION"))));
         let request = || read_response(self.http.post(url.clone()).headers(headers.clone()).body(body.clone()));
-        let mut answered = deadline.timeout(ATTEMPT_TIMEOUT, request()).await;
-        if matches!(&answered, Some(Err(error)) if is_connection_closed(error)) {
-            answered = deadline.timeout(ATTEMPT_TIMEOUT, request()).await;
+        let mut response = deadline.timeout(ATTEMPT_TIMEOUT, request()).await;
+        if matches!(&response, Some(Err(error)) if is_connection_closed(error)) {
+            response = deadline.timeout(ATTEMPT_TIMEOUT, request()).await;
         }
-        match answered {
-            Some(Ok(posted)) => posted,
-            Some(Err(error)) => failed(error_chain(&error.without_url())),
-            None => failed("no answer in time".into()),
+        match response {
+            Some(Ok(result)) => result,
+            Some(Err(error)) => failed(AwsError::from(&error.without_url())),
+            None => failed(AwsError::timeout()),
         }
     }
 }
 
-/// Whether the connection ended under the request: it may have been dead since before Lambda froze the process, and says
-/// nothing of the server. Everything that is posted may arrive twice.
+/// Whether the connection broke during the request. It may have been closed while Lambda had the environment frozen, which is
+/// no evidence of a server problem. Consequently, every request may arrive twice.
 fn is_connection_closed(error: &reqwest::Error) -> bool {
     error.is_request() && !error.is_connect() && !error.is_timeout()
 }
@@ -116,28 +115,11 @@ async fn read_response(request: reqwest::RequestBuilder) -> Result<PostResult, r
     if status.is_success() {
         return Ok(PostResult::Success { status, headers, body: body.into() });
     }
-    let reason = one_line(&body);
+    let body = one_line(&body);
+    let error = AwsError::from_response(status, &headers, &body);
     if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
         let retry_after = retry_after(headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()));
-        return Ok(PostResult::Retryable { why: format!("{status}: {reason}"), retry_after });
+        return Ok(PostResult::Retryable { error, retry_after });
     }
-    Ok(PostResult::Rejected { status, headers, reason })
-}
-
-pub(super) fn one_line(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(REASON_CHARS).collect()
-}
-
-/// An error with what caused it, on one line.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    Ok(PostResult::Rejected { status, body, error })
 }

@@ -100,11 +100,6 @@ pub fn xray_endpoint(region: &str) -> Result<Url, ClientError> {
     endpoint("xray", region)
 }
 
-/// STS's endpoint in a region (AWS General Reference, "AWS Security Token Service endpoints and quotas").
-pub fn sts_endpoint(region: &str) -> Result<Url, ClientError> {
-    endpoint("sts", region)
-}
-
 /// CloudWatch Logs, for what its SDK client does not know.
 pub fn logs_endpoint(region: &str) -> Result<Url, ClientError> {
     endpoint("logs", region)

@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod client;
 pub mod clients;
+pub mod error;
 pub mod rate_limiter;
 pub mod sdk_error;
 pub mod sign;

@@ -1,38 +1,65 @@
-//! Why a call of the SDK failed, on one line: what the service said, or where the connection broke.
+//! Converts errors of the SDK.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::client::{error_chain, one_line};
+use super::error::{AwsError, AwsErrorKind, error_chain, kind, one_line};
 
-/// `code: message` where the service answered, status and words where something before it did, otherwise the error with what
-/// caused it. Never an answer that may have data in it, which `DisplayErrorContext` would print whole.
+impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<&SdkError<E, HttpResponse>> for AwsError {
+    /// Never includes a response that may contain data, unlike `DisplayErrorContext`.
+    fn from(error: &SdkError<E, HttpResponse>) -> Self {
+        match error {
+            SdkError::ServiceError(service) => from_service(service.err(), service.raw().status().as_u16()),
+            SdkError::TimeoutError(_) => Self::timeout(),
+            SdkError::DispatchFailure(failure) => from_connector(failure.as_connector_error()),
+            SdkError::ResponseError(unread) if unread.raw().status().is_client_error() => {
+                let body = one_line(unread.raw().body().bytes().unwrap_or_default());
+                Self::new(AwsErrorKind::InvalidResponse, format!("{}: {body}", unread.raw().status()))
+            }
+            SdkError::ResponseError(_) => Self::new(AwsErrorKind::InvalidResponse, error_chain(error)),
+            other => match credentials_error(other) {
+                Some(cause) => Self::missing_credentials(cause),
+                None => Self::new(AwsErrorKind::InvalidRequest, error_chain(other)),
+            },
+        }
+    }
+}
+
+/// Returns the error as text.
 pub fn describe_sdk_error<E: ProvideErrorMetadata + std::error::Error + 'static>(
     error: &SdkError<E, HttpResponse>,
 ) -> String {
-    match error {
-        SdkError::ServiceError(service) => match (service.err().code(), service.err().message()) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(one), None) | (None, Some(one)) => one.to_owned(),
-            (None, None) => error_chain(service.err()),
-        },
-        SdkError::TimeoutError(_) => "no answer in time".into(),
-        SdkError::DispatchFailure(failure) => failure
-            .as_connector_error()
-            .map_or_else(|| "the request could not be sent".into(), |error| error_chain(error)),
-        SdkError::ResponseError(unread) if unread.raw().status().is_client_error() => describe_response(unread.raw()),
-        other => chain_of(other),
+    AwsError::from(error).detail
+}
+
+fn from_service<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &E, status: u16) -> AwsError {
+    let detail = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(text), None) | (None, Some(text)) => text.to_owned(),
+        (None, None) => error_chain(error),
+    };
+    // Services send a code with each error: without one, something in between has responded.
+    let kind = match error.code() {
+        None if status < 500 => AwsErrorKind::InvalidResponse,
+        code => kind(Some(status), code, &detail),
+    };
+    AwsError { kind, code: error.code().map(str::to_owned), detail }
+}
+
+fn from_connector(error: Option<&ConnectorError>) -> AwsError {
+    let Some(error) = error else {
+        return AwsError::new(AwsErrorKind::Unreachable, "the request could not be sent");
+    };
+    match credentials_error(error) {
+        Some(cause) => AwsError::missing_credentials(cause),
+        None if error.is_timeout() => AwsError::new(AwsErrorKind::Timeout, error_chain(error)),
+        None => AwsError::new(AwsErrorKind::Unreachable, error_chain(error)),
     }
 }
 
-fn describe_response(answer: &HttpResponse) -> String {
-    format!("{}: {}", answer.status(), one_line(answer.body().bytes().unwrap_or_default()))
-}
-
-fn chain_of<E: std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {}", error_chain(source)),
-        None => error.to_string(),
-    }
+/// Finds the error of the credentials provider, which the SDK wraps.
+fn credentials_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a CredentialsError> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }

@@ -1,143 +1,102 @@
-//! Whose credentials these are, by STS' Query API: the one call that needs no permission.
-//!
-//! Shape: AWS Security Token Service API Reference, "GetCallerIdentity". The SDK's own client is linked for roles that are
-//! assumed, but not handed out.
+//! Identity behind the credentials: GetCallerIdentity of STS, the one call that needs no permission.
 
-use aws_smithy_xml::decode::{Document, ScopedDecoder, try_data};
-use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
-use url::Url;
+use std::sync::Mutex;
+use std::sync::{Arc, PoisonError};
 
-use super::client::{PostResult, SigV4Client};
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+use super::error::{AwsError, AwsErrorKind};
 use crate::deadline::Deadline;
 
-/// The name of STS in SigV4.
-const SERVICE: &str = "sts";
-
-const QUERY: &[u8] = b"Action=GetCallerIdentity&Version=2011-06-15";
-
-/// STS' endpoint in one region.
+/// Client of STS without retries.
 #[derive(Clone, Debug)]
 pub struct StsClient {
-    endpoint: Url,
-    post: SigV4Client,
+    client: aws_sdk_sts::Client,
 }
 
-/// What STS says.
+/// Result of GetCallerIdentity.
 #[derive(Debug)]
 pub struct CallerIdentity {
-    pub identity: CredentialStatus,
-    /// The `Date` of the answer, in milliseconds since the epoch, when there was one.
+    /// ARN of the caller.
+    pub arn: Result<String, AwsError>,
+    /// `Date` of the response, in milliseconds since the epoch. `None` if STS did not respond.
     pub date_ms: Option<i64>,
 }
 
-/// Whether the credentials are good.
-#[derive(Debug, PartialEq, Eq)]
-pub enum CredentialStatus {
-    /// Of this ARN.
-    Valid(String),
-    /// STS knows no such credentials, or does not take the signature.
-    Rejected(String),
-    /// There is nothing to sign with.
-    Missing(String),
-    /// Nobody could be asked.
-    Unreachable(String),
-}
-
 impl StsClient {
-    pub fn new(endpoint: Url, post: SigV4Client) -> Self {
-        Self { endpoint, post }
+    pub fn new(aws: &SdkConfig) -> Self {
+        let config = aws_sdk_sts::config::Builder::from(aws).retry_config(RetryConfig::disabled());
+        Self { client: aws_sdk_sts::Client::from_conf(config.build()) }
     }
 
-    /// Asks once.
+    /// Calls GetCallerIdentity once.
     pub async fn get_caller_identity(&self, deadline: &Deadline) -> CallerIdentity {
-        if let Err(error) = self.post.credentials().await {
-            return CallerIdentity {
-                identity: CredentialStatus::Missing(super::client::error_chain(&error)),
-                date_ms: None,
-            };
-        }
-        let mut headers = HeaderMap::with_capacity(5);
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
-        headers.insert(CONTENT_TYPE, form);
-        match self.post.post(SERVICE, &self.endpoint, headers, Bytes::from_static(QUERY), deadline).await {
-            PostResult::Success { headers, body, .. } => {
-                let unread = || CredentialStatus::Unreachable("what answered is not STS".into());
-                CallerIdentity {
-                    identity: arn(&body).map_or_else(unread, CredentialStatus::Valid),
-                    date_ms: date_ms(&headers),
-                }
-            }
-            PostResult::Rejected { status, headers, reason } => CallerIdentity {
-                identity: CredentialStatus::Rejected(format!("{status}: {reason}")),
-                date_ms: date_ms(&headers),
-            },
-            PostResult::Retryable { why, .. } => {
-                CallerIdentity { identity: CredentialStatus::Unreachable(why), date_ms: None }
-            }
-        }
+        let date = DateRecorder::default();
+        let call = self.client.get_caller_identity().customize().interceptor(date.clone()).send();
+        let arn = match deadline.timeout(deadline.remaining(), Box::pin(call)).await {
+            None => Err(AwsError::out_of_time()),
+            Some(Err(error)) => Err(AwsError::from(&error)),
+            Some(Ok(identity)) => identity
+                .arn
+                .filter(|arn| !arn.is_empty())
+                .ok_or_else(|| AwsError::new(AwsErrorKind::InvalidResponse, "the response contains no ARN")),
+        };
+        CallerIdentity { arn, date_ms: date.get() }
     }
 }
 
-/// RFC 9110, section 5.6.7: the preferred format is one of RFC 2822's.
-fn date_ms(headers: &HeaderMap) -> Option<i64> {
-    let text = headers.get(DATE)?.to_str().ok()?;
+/// Records the `Date` header, which the SDK does not return.
+#[derive(Clone, Debug, Default)]
+struct DateRecorder(Arc<Mutex<Option<i64>>>);
+
+impl DateRecorder {
+    fn get(&self) -> Option<i64> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for DateRecorder {
+    fn name(&self) -> &'static str {
+        "DateRecorder"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date").and_then(date_ms);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
+        Ok(())
+    }
+}
+
+/// Parses a `Date` header, whose preferred format is one of RFC 2822 (RFC 9110, section 5.6.7).
+fn date_ms(text: &str) -> Option<i64> {
     let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     Some(time.as_millisecond())
-}
-
-/// `GetCallerIdentityResult/Arn`.
-fn arn(body: &[u8]) -> Option<String> {
-    let mut document = Document::new(std::str::from_utf8(body).ok()?);
-    let mut root = document.root_element().ok()?;
-    while let Some(mut result) = root.next_tag() {
-        if result.start_el().local() == "GetCallerIdentityResult" {
-            return text_of("Arn", &mut result);
-        }
-    }
-    None
-}
-
-fn text_of(name: &str, parent: &mut ScopedDecoder<'_, '_>) -> Option<String> {
-    while let Some(mut child) = parent.next_tag() {
-        if child.start_el().local() == name {
-            return Some(try_data(&mut child).ok()?.trim().to_owned()).filter(|text| !text.is_empty());
-        }
-    }
-    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ANSWER: &str = r#"<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-  <GetCallerIdentityResult>
-    <UserId>AROA123:sidecarless</UserId><Account>111122223333</Account>
-    <Arn>arn:aws:sts::111122223333:assumed-role/tasks/sidecarless</Arn>
-  </GetCallerIdentityResult>
-  <ResponseMetadata><RequestId>01234567</RequestId></ResponseMetadata>
-</GetCallerIdentityResponse>"#;
-
     #[test]
-    fn the_arn_is_read_and_nothing_else_is_one() {
-        let expected = Some("arn:aws:sts::111122223333:assumed-role/tasks/sidecarless".to_owned());
-        assert_eq!(arn(ANSWER.as_bytes()), expected);
-        for body in ["", "<html><Arn>a</Arn></html>", "{}", "<a><GetCallerIdentityResult><Arn/>"] {
-            assert_eq!(arn(body.as_bytes()), None, "{body}");
-        }
-    }
-
-    #[test]
-    fn the_date_of_an_answer_is_read() {
+    fn date_header_is_parsed_or_ignored() {
         for (date, expected) in [
             ("Sun, 22 Nov 2026 23:25:00 GMT", Some(1_795_389_900_000)),
             ("Mon, 22 Nov 2026 23:25:00 GMT", None),
             ("now", None),
         ] {
-            let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]);
-            assert_eq!(date_ms(&headers), expected, "{date}");
+            assert_eq!(date_ms(date), expected, "{date}");
         }
-        assert_eq!(date_ms(&HeaderMap::new()), None);
     }
 }

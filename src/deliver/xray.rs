@@ -165,11 +165,13 @@ impl XRayClient {
         let body = Bytes::from(put_trace_segments(documents));
         match self.post.post(SERVICE, &self.url, headers, body, deadline).await {
             PostResult::Success { body, .. } => parse(&body),
-            PostResult::Rejected { status, reason, .. } => Err(SendError::Rejected {
-                why: format!("X-Ray answered {status}: {reason}"),
+            PostResult::Rejected { status, error, .. } => Err(SendError::Rejected {
+                why: format!("X-Ray answered {error}"),
                 is_of_a_document: matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE),
             }),
-            PostResult::Retryable { why, retry_after } => Err(SendError::Retryable { why, retry_after }),
+            PostResult::Retryable { error, retry_after } => {
+                Err(SendError::Retryable { why: error.detail, retry_after })
+            }
         }
     }
 }

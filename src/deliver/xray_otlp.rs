@@ -107,13 +107,13 @@ impl XRayOtlpClient {
                 exported.rejected.add("rejected_by_xray", count, || message);
                 exported
             }
-            PostResult::Rejected { status, reason, .. } => {
+            PostResult::Rejected { error, .. } => {
                 let mut exported = ExportResult::default();
-                exported.rejected.add("rejected_by_xray", part.spans, || format!("X-Ray answered {status}: {reason}"));
+                exported.rejected.add("rejected_by_xray", part.spans, || format!("X-Ray answered {error}"));
                 exported
             }
-            PostResult::Retryable { why, .. } => {
-                ExportResult { undelivered: vec![part], error: Some(why), ..ExportResult::default() }
+            PostResult::Retryable { error, .. } => {
+                ExportResult { undelivered: vec![part], error: Some(error.detail), ..ExportResult::default() }
             }
         }
     }

@@ -64,8 +64,8 @@ impl Ec2Client {
         headers.insert(CONTENT_TYPE, form);
         match self.post.post_with_retry(SERVICE, &self.endpoint, &headers, &query(ids), deadline).await {
             PostResult::Success { body, .. } => addresses(&body).map_err(|error| (error, false)),
-            PostResult::Rejected { status, reason, .. } => Err((format!("EC2 answered {status}: {reason}"), false)),
-            PostResult::Retryable { why, .. } => Err((why, true)),
+            PostResult::Rejected { error, .. } => Err((format!("EC2 answered {error}"), false)),
+            PostResult::Retryable { error, .. } => Err((error.detail, true)),
         }
     }
 }

@@ -53,7 +53,7 @@ impl Pipeline {
         let or_of_region = |set: &Option<Url>, of: fn(&str) -> _| set.clone().map_or_else(|| of(&region), Ok);
         let xray = or_of_region(&endpoints.xray, clients::xray_endpoint)?;
         let ec2 = Ec2Client::new(or_of_region(&endpoints.ec2, clients::ec2_endpoint)?, post.clone());
-        let sts = StsClient::new(or_of_region(&endpoints.sts, clients::sts_endpoint)?, post.clone());
+        let sts = StsClient::new(aws);
         let log_stream = log_stream(&settings, &region, post.clone())?;
         Ok(Self {
             authenticator: Authenticator::new(settings.auth, settings.tokens.clone())

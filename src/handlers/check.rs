@@ -16,7 +16,7 @@ use futures_util::future::join;
 pub use report::{CheckReport, CheckResult, CheckStatus};
 
 use super::Pipeline;
-use crate::aws::sts::CredentialStatus;
+use crate::aws::error::AwsErrorKind;
 use crate::deadline::Deadline;
 use crate::settings::{Auth, Settings};
 use caller::ArnBuilder;
@@ -27,13 +27,13 @@ impl Pipeline {
         let deadline = &deadline.single_attempt();
         let mut findings = vec![settings(&self.settings, &self.region), pushes(&self.settings)];
         let caller = self.sts.get_caller_identity(deadline).await;
-        findings.push(caller::credentials(&caller.identity));
+        findings.push(caller::credentials(&caller.arn));
         findings.push(caller::clock(caller.date_ms, deadline.now_ms()));
-        if matches!(caller.identity, CredentialStatus::Missing(_)) {
+        if matches!(&caller.arn, Err(error) if error.kind == AwsErrorKind::MissingCredentials) {
             findings.push(CheckResult::skip(report::REMAINING_CHECKS, "not tried without credentials"));
             return CheckReport { checks: findings };
         }
-        let place = ArnBuilder::for_identity(&caller.identity, &self.region);
+        let place = ArnBuilder::for_identity(&caller.arn, &self.region);
         let (reads, writes) =
             join(Box::pin(self.check_reads(&place, deadline)), Box::pin(self.check_writes(&place, deadline))).await;
         findings.extend(reads);

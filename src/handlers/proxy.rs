@@ -22,15 +22,11 @@ impl Pipeline {
     ) -> HttpResponse {
         match self.xray_http.sampling(call, body, deadline).await {
             PostResult::Success { status, body, .. } => receiver::passed_on(status.as_u16(), body.into()),
-            PostResult::Rejected { status, reason, .. } => {
-                tracing::warn!(
-                    status = status.as_u16(),
-                    reason,
-                    "X-Ray refused a sampler's call with {status}: {reason}"
-                );
-                receiver::passed_on(status.as_u16(), reason.into_bytes())
+            PostResult::Rejected { status, body, error } => {
+                tracing::warn!(status = status.as_u16(), reason = body, "X-Ray refused a sampler's call with {error}");
+                receiver::passed_on(status.as_u16(), body.into_bytes())
             }
-            PostResult::Retryable { why, .. } => ErrorResponse::unavailable(format!("X-Ray: {why}"), RETRY_AFTER_S)
+            PostResult::Retryable { error, .. } => ErrorResponse::unavailable(format!("X-Ray: {error}"), RETRY_AFTER_S)
                 .with_encoding(Encoding::Json)
                 .into_reply(),
         }
@@ -46,12 +42,12 @@ impl Pipeline {
         let Some(stream) = &self.log_stream else { return Err(ErrorResponse::logs_disabled().with_encoding(encoding)) };
         let refused = match stream.export(logs, encoding.content_type(), deadline).await {
             PostResult::Success { body, .. } => return Ok(receiver::export_response(encoding, body)),
-            PostResult::Rejected { status, reason, .. } => {
-                ErrorResponse::upstream_error(status.as_u16(), format!("CloudWatch Logs: {reason}"))
+            PostResult::Rejected { status, body, .. } => {
+                ErrorResponse::upstream_error(status.as_u16(), format!("CloudWatch Logs: {body}"))
             }
-            PostResult::Retryable { why, retry_after } => {
+            PostResult::Retryable { error, retry_after } => {
                 let seconds = retry_after.map_or(RETRY_AFTER_S, |wait| wait.as_secs().max(RETRY_AFTER_S));
-                ErrorResponse::unavailable(format!("CloudWatch Logs: {why}"), seconds)
+                ErrorResponse::unavailable(format!("CloudWatch Logs: {error}"), seconds)
             }
         };
         Err(refused.with_encoding(encoding))

@@ -98,7 +98,6 @@ pub struct Endpoints {
     pub ec2: Option<Url>,
     pub xray: Option<Url>,
     pub logs: Option<Url>,
-    pub sts: Option<Url>,
 }
 
 /// Where the stats of tasks come from.

@@ -202,8 +202,8 @@ impl Reader {
 
     fn endpoints(&mut self) -> Option<Endpoints> {
         let (xray, ec2) = (self.endpoint_of("XRAY"), self.endpoint_of("EC2"));
-        let (logs, sts) = (self.endpoint_of("CLOUDWATCH_LOGS"), self.endpoint_of("STS"));
-        Some(Endpoints { xray: xray?, ec2: ec2?, logs: logs?, sts: sts? })
+        let logs = self.endpoint_of("CLOUDWATCH_LOGS");
+        Some(Endpoints { xray: xray?, ec2: ec2?, logs: logs? })
     }
 
     fn endpoint_of(&mut self, service: &str) -> Option<Option<Url>> {

@@ -89,10 +89,10 @@ impl RemoteWriteClient {
     async fn send_request(&self, request: EncodedRequest, deadline: &Deadline) -> WriteResult {
         match self.post.post_with_retry(SERVICE, &self.endpoint, &headers(), &request.snappy, deadline).await {
             PostResult::Success { .. } => WriteResult { delivered: request.points, ..WriteResult::default() },
-            PostResult::Rejected { status, reason, .. } => {
-                self.handle_rejection(&request, status, &reason, deadline).await
+            PostResult::Rejected { status, body, .. } => self.handle_rejection(&request, status, &body, deadline).await,
+            PostResult::Retryable { error, retry_after } => {
+                WriteResult::undelivered(request, error.detail, retry_after)
             }
-            PostResult::Retryable { why, retry_after } => WriteResult::undelivered(request, why, retry_after),
         }
     }
 

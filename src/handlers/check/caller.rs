@@ -2,7 +2,7 @@
 
 use super::remedy;
 use super::report::CheckResult;
-use crate::aws::sts::CredentialStatus;
+use crate::aws::error::{AwsError, AwsErrorKind};
 use crate::model::arn::Arn;
 
 /// How far a clock may be off before AWS refuses signatures (AWS IAM User Guide, "Signature Version 4: troubleshooting").
@@ -20,9 +20,9 @@ pub(super) struct ArnBuilder {
 
 impl ArnBuilder {
     /// What is not known is `*` in the ARN, as a policy has it.
-    pub(super) fn for_identity(identity: &CredentialStatus, region: &str) -> Self {
+    pub(super) fn for_identity(identity: &Result<String, AwsError>, region: &str) -> Self {
         let arn = match identity {
-            CredentialStatus::Valid(arn) => Arn::parse(arn),
+            Ok(arn) => Arn::parse(arn),
             _ => None,
         };
         let part = |of: fn(&Arn<'_>) -> String| arn.as_ref().map(of).filter(|text| !text.is_empty());
@@ -45,21 +45,22 @@ impl ArnBuilder {
 }
 
 /// Whether they are good.
-pub(super) fn credentials(identity: &CredentialStatus) -> CheckResult {
+pub(super) fn credentials(identity: &Result<String, AwsError>) -> CheckResult {
     const CHECK: &str = "credentials";
-    match identity {
-        CredentialStatus::Valid(arn) => CheckResult::ok(CHECK, arn.as_str()),
-        CredentialStatus::Missing(why) => {
-            CheckResult::fail(CHECK, why.as_str(), "sign in (`aws sso login`, `aws configure`), or set AWS_PROFILE")
+    let error = match identity {
+        Ok(arn) => return CheckResult::ok(CHECK, arn.as_str()),
+        Err(error) => error,
+    };
+    match error.kind {
+        AwsErrorKind::MissingCredentials => {
+            let fix = "sign in (`aws sso login`, `aws configure`), or set AWS_PROFILE";
+            CheckResult::fail(CHECK, error.detail.as_str(), fix)
         }
-        CredentialStatus::Rejected(why) => {
-            let fix = remedy::remedy("sts:GetCallerIdentity", "*", why);
-            let fix = if fix == remedy::CLOCK { fix } else { remedy::CREDENTIALS.into() };
-            CheckResult::fail(CHECK, format!("STS answered {why}"), fix)
+        AwsErrorKind::ClockSkewed => CheckResult::fail(CHECK, format!("STS answered {error}"), remedy::CLOCK),
+        kind if kind.is_retryable() => {
+            CheckResult::skip(CHECK, format!("STS, which only this check asks, did not answer: {error}"))
         }
-        CredentialStatus::Unreachable(why) => {
-            CheckResult::skip(CHECK, format!("STS, which only this check asks, did not answer: {why}"))
-        }
+        _ => CheckResult::fail(CHECK, format!("STS answered {error}"), remedy::CREDENTIALS),
     }
 }
 
@@ -107,10 +108,10 @@ mod tests {
 
     #[test]
     fn resources_are_those_of_the_callers_account() {
-        let known = CredentialStatus::Valid("arn:aws-cn:sts::111122223333:assumed-role/a/b".into());
+        let known = Ok("arn:aws-cn:sts::111122223333:assumed-role/a/b".into());
         let place = ArnBuilder::for_identity(&known, "cn-north-1");
         assert_eq!(place.arn("ecs", "task/*"), "arn:aws-cn:ecs:cn-north-1:111122223333:task/*");
-        let place = ArnBuilder::for_identity(&CredentialStatus::Unreachable(String::new()), "eu-west-1");
+        let place = ArnBuilder::for_identity(&Err(AwsError::timeout()), "eu-west-1");
         assert_eq!(place.arn("ecs", "task/*"), "arn:aws:ecs:eu-west-1:*:task/*");
     }
 }

@@ -103,8 +103,8 @@ impl Pipeline {
 fn from_response(action: &'static str, resource: &str, (who, well): (&str, &str), posted: PostResult) -> CheckResult {
     let reason = match posted {
         PostResult::Success { .. } => return CheckResult::ok(action, well),
-        PostResult::Rejected { status, reason, .. } => format!("{who} answered {status}: {reason}"),
-        PostResult::Retryable { why, .. } => why,
+        PostResult::Rejected { error, .. } => format!("{who} answered {error}"),
+        PostResult::Retryable { error, .. } => error.detail,
     };
     let fix = remedy(action, resource, &reason);
     CheckResult::fail(action, reason, fix)

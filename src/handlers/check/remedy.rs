@@ -15,7 +15,8 @@ const INVALID_CREDENTIALS: [&str; 5] =
 const THROTTLED: [&str; 4] = ["Throttl", "Rate exceeded", "TooManyRequests", "RequestLimitExceeded"];
 
 /// Of our own clients when nobody answers.
-const UNREACHABLE: [&str; 6] = ["no answer", "connect", "timed out", "dns", "could not be sent", "ran out of time"];
+const UNREACHABLE: [&str; 7] =
+    ["no answer", "no response", "connect", "timed out", "dns", "could not be sent", "ran out of time"];
 
 /// What to do when a call for `action` on `resource` failed with `reason`.
 pub(super) fn remedy(action: &str, resource: &str, reason: &str) -> String {
