@@ -63,7 +63,7 @@ impl CheckReport {
 
     /// For whoever invoked by hand.
     pub fn into_json(self) -> Value {
-        json!({"well": self.is_ok(), "findings": self.checks})
+        json!({"ok": self.is_ok(), "checks": self.checks})
     }
 }
 
