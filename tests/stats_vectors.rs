@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use sidecarless::model::ecs::NetworkMode;
 use sidecarless::model::series::{Labels, SeriesBatch};
 use sidecarless::model::task_event;
 use sidecarless::model::task_metadata::{TaskMetadata, TaskStats};
@@ -55,7 +56,8 @@ fn write(task: &Value, stats: &Value, options: &Options) -> Written {
     let (task, stats) = (task.to_string(), stats.to_string());
     let task = TaskMetadata::parse(task.as_bytes()).unwrap();
     let stats = TaskStats::parse(stats.as_bytes()).unwrap();
-    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1_000, network_mode: None, service: None };
+    let report =
+        TaskScrape { task: &task, stats: &stats, at_ms: 1_000, network_mode: &NetworkMode::Unspecified, service: None };
     let mut batch = SeriesBatch::default();
     series(&report, &Labels::default(), options, &mut batch);
     Written(batch)
@@ -339,9 +341,10 @@ fn of_two_containers_with_one_name_the_first_stands_and_the_second_is_counted() 
     let (task, stats) = (task.to_string(), stats.to_string());
     let task = TaskMetadata::parse(task.as_bytes()).unwrap();
     let stats = TaskStats::parse(stats.as_bytes()).unwrap();
-    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, network_mode: None, service: None };
+    let report =
+        TaskScrape { task: &task, stats: &stats, at_ms: 1, network_mode: &NetworkMode::Unspecified, service: None };
     let outcome = series(&report, &Labels::default(), &Options::default(), &mut SeriesBatch::default());
-    assert_eq!(outcome.rejected.to_string(), "1 container_doubled: a second container named \"cart\" in one task");
+    assert_eq!(outcome.rejected.to_string(), "1 duplicate_container: a second container named \"cart\" in one task");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use reqwest::header::HeaderMap;
 use sidecarless::aws::sign::Signer;
 use sidecarless::deliver::remote_write::requests;
+use sidecarless::model::ecs::NetworkMode;
 use sidecarless::model::exposition::Format;
 use sidecarless::model::remote_write::encode_series;
 use sidecarless::model::segment::put_trace_segments;
@@ -35,7 +36,7 @@ pub(super) fn translate_stats(containers: usize) -> Work {
             task: &task,
             stats: &documents,
             at_ms: payload::NOW_MS,
-            network_mode: Some("awsvpc"),
+            network_mode: &NetworkMode::Awsvpc,
             service: None,
         };
         stats::series(&report, &Labels::default(), &options, &mut batch);

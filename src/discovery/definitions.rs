@@ -9,6 +9,7 @@ use futures_util::stream;
 
 use super::ecs_client::{DiscoveryError, EcsClient};
 use crate::deadline::Deadline;
+use crate::model::ecs::NetworkMode;
 use crate::model::task::{PortMapping, Task, TaskContainer};
 
 /// Definitions kept. One is a few kilobytes; an account has some hundreds in use at a time.
@@ -26,7 +27,7 @@ pub(super) struct TaskDefinitionCache {
 /// What of a task definition a task does not carry itself.
 #[derive(Debug, Default)]
 pub(super) struct TaskDefinition {
-    network_mode: Arc<str>,
+    network_mode: NetworkMode,
     cpu_architecture: Option<Arc<str>>,
     task_role_arn: Option<Arc<str>>,
     containers: Vec<TaskContainer>,
@@ -99,7 +100,7 @@ impl TaskDefinition {
 
     /// Adds to a task what only its definition says.
     pub(super) fn apply_to(&self, task: &mut Task) {
-        task.network_mode = Arc::clone(&self.network_mode);
+        task.network_mode = self.network_mode.clone();
         if let Some(architecture) = self.cpu_architecture.as_ref().filter(|_| task.cpu_architecture.is_empty()) {
             task.cpu_architecture = Arc::clone(architecture);
         }

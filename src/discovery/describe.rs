@@ -22,8 +22,8 @@ pub(super) fn task(described: &ecs::Task) -> Option<Task> {
     task.launch_type = described.launch_type().map(ecs::LaunchType::as_str).unwrap_or_default().into();
     task.capacity_provider = described.capacity_provider_name().map(Into::into);
     task.availability_zone = text(described.availability_zone());
-    task.last_status = text(described.last_status());
-    task.desired_status = text(described.desired_status());
+    task.last_status = described.last_status().unwrap_or_default().into();
+    task.desired_status = described.desired_status().unwrap_or_default().into();
     task.started_by = text(described.started_by());
     task.cpu = described.cpu().and_then(|units| units.parse().ok());
     task.memory_mib = described.memory().and_then(|mib| mib.parse().ok());
@@ -60,7 +60,7 @@ fn container(described: &ecs::Container) -> TaskContainer {
         image: text(described.image()),
         image_digest: text(described.image_digest()),
         runtime_id: text(described.runtime_id()),
-        last_status: text(described.last_status()),
+        last_status: described.last_status().unwrap_or_default().into(),
         exit_code: described.exit_code(),
         reason: described.reason().map(Into::into),
         health: described.health_status().map(ecs::HealthStatus::as_str).unwrap_or_default().into(),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::ec2::Ec2Client;
 use super::ecs_client::{DiscoveryError, EcsClient};
 use crate::deadline::Deadline;
+use crate::model::ecs::NetworkLocation;
 use crate::model::task::Task;
 
 /// Hosts kept. Clusters have some hundreds.
@@ -117,10 +118,10 @@ impl HostCache {
     }
 }
 
-/// Whether a task is reached at its host's address. A task of `awsvpc` has one of its own or none at all, and at that of
-/// the host of a task without network there is somebody else.
+/// Returns whether the task has the address of its host. Without an address, a task with its own network interface or with
+/// no network stays without one: at the address of its host there are other tasks.
 fn needs_host(task: &Task) -> bool {
-    task.address.is_none() && !matches!(&*task.network_mode, "awsvpc" | "none")
+    task.address.is_none() && task.network_location() == NetworkLocation::Host
 }
 
 /// ARNs of container instances with the ids of their machines.

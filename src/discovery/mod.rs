@@ -39,6 +39,7 @@ use recent_tasks::RecentTasks;
 use stopped::StoppedTaskCache;
 
 use crate::deadline::Deadline;
+use crate::model::ecs::TaskStatus;
 use crate::model::task::Task;
 use crate::rules::task_filter::TaskFilter;
 
@@ -267,5 +268,5 @@ impl Discovery {
 
 /// What ListTasks lists when it is asked for running tasks.
 fn is_desired_running(task: &Task) -> bool {
-    &*task.desired_status != "STOPPED"
+    task.desired_status != TaskStatus::Stopped
 }

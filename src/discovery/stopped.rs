@@ -10,11 +10,8 @@ use super::list::TaskBatch;
 use super::{Discovery, DiscoveryError};
 use crate::deadline::Deadline;
 use crate::model::arn::cluster_name;
+use crate::model::ecs::TaskStatus;
 use crate::model::task::Task;
-
-/// The state in which a task is taken out of its load balancers, with its containers at work (Amazon ECS Developer
-/// Guide, "Task lifecycle").
-const DEACTIVATING: &str = "DEACTIVATING";
 
 /// Stopped tasks that have been described, by their ARNs.
 #[derive(Debug, Default)]
@@ -40,7 +37,9 @@ impl Discovery {
             let described = self.describe(&self.stopped.missing(pages), deadline).await;
             failures.extend(described.failures);
             self.stopped.insert(described.tasks.iter().chain(&described.filtered));
-            let serves = |task: &Arc<Task>| &*task.last_status == DEACTIVATING;
+            // Deregistered from its load balancers, while its containers still run (Amazon ECS Developer Guide, "Task
+            // lifecycle").
+            let serves = |task: &Arc<Task>| task.last_status == TaskStatus::Deactivating;
             stopping.extend(described.tasks.into_iter().filter(serves));
             tasks.extend(self.stopped.of_cluster(cluster));
         }
@@ -67,7 +66,7 @@ impl StoppedTaskCache {
 
     /// Keeps those that have come to their end: the others are listed because they are told to stop.
     fn insert<'a>(&self, described: impl Iterator<Item = &'a Arc<Task>>) {
-        let ended = described.filter(|task| &*task.last_status == "STOPPED");
+        let ended = described.filter(|task| task.last_status == TaskStatus::Stopped);
         self.lock().extend(ended.map(|task| (Arc::clone(&task.arn), Arc::clone(task))));
     }
 

@@ -112,7 +112,7 @@ impl Pipeline {
             if TaskArn::parse(&document.task_arn).is_none_or(|arn| arn.id != &*task.id) {
                 return Err("it answered with the stats of another task".into());
             }
-            let (network_mode, service) = (Some(&*task.network_mode), task.service.as_deref());
+            let (network_mode, service) = (&task.network_mode, task.service.as_deref());
             let at_ms = scraped.at_ms;
             let report = stats::TaskScrape { task: &document, stats: &statistics, at_ms, network_mode, service };
             Ok(stats::series(&report, &extra, &self.settings.stats, out).rejected)

@@ -10,6 +10,7 @@ use super::{HandleError, Pipeline, REMOTE_WRITE_DISABLED, run_stats};
 use crate::deadline::Deadline;
 use crate::discovery::TaskListing;
 use crate::lambda::{Response, TaskStateChange};
+use crate::model::ecs::{ContainerStatus, TaskStatus};
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::task::Task;
 use crate::model::task_event;
@@ -26,8 +27,6 @@ const LOOKBACK_MS: i64 = 120_000;
 /// How long after the last event of a task, which lies on the minute, its series are ended.
 const INSIGHTS_GRACE_MS: i64 = 30_000;
 
-const STOPPED: &str = "STOPPED";
-
 /// Tasks at their end.
 #[derive(Debug, Default)]
 pub(super) struct StoppedTasks {
@@ -41,7 +40,7 @@ impl Pipeline {
     pub(super) async fn list_stopped_tasks(&self, listing: &TaskListing, deadline: &Deadline) -> StoppedTasks {
         if !self.settings.stopped_tasks {
             let recent = self.discovery.cached_tasks(deadline).into_iter();
-            let stopped = recent.filter(|task| &*task.last_status == STOPPED).collect();
+            let stopped = recent.filter(|task| task.last_status == TaskStatus::Stopped).collect();
             return StoppedTasks { stopped, stopping: Vec::new() };
         }
         let (stopped, stopping, failures) = self.discovery.list_stopped(&listing.clusters, deadline).await;
@@ -89,8 +88,10 @@ impl Pipeline {
             return skipped(REMOTE_WRITE_DISABLED);
         }
         let task = task_event::parse_detail(change.detail.as_bytes())?;
-        let has_ended = |status: &str| status == STOPPED;
-        if !has_ended(&task.last_status) && !task.containers.iter().any(|container| has_ended(&container.last_status)) {
+        let mut containers = task.containers.iter();
+        if task.last_status != TaskStatus::Stopped
+            && !containers.any(|container| container.last_status == ContainerStatus::Stopped)
+        {
             return skipped("nothing has stopped");
         }
         if self.discovery.cached_task(&task.arn, deadline).is_some_and(|known| known.version > task.version) {
@@ -111,7 +112,7 @@ impl Pipeline {
     fn write_stopped_task(&self, task: &Arc<Task>, at_ms: i64, round: &mut RunStats, out: &mut SeriesBatch) {
         let (stop, extra) = (StoppedTask { task, at_ms }, self.add_target_labels(task, Labels::default()));
         round.record_rejections(stopped_series(&stop, &extra, &self.settings.stats, out));
-        let ended = &*task.last_status == STOPPED;
+        let ended = task.last_status == TaskStatus::Stopped;
         if ended {
             self.mark_targets_stale(task, at_ms, out);
         }
@@ -128,7 +129,7 @@ impl Pipeline {
 
 /// When a task came to its end.
 fn stopped_ms(task: &Task) -> Option<i64> {
-    if &*task.last_status != STOPPED {
+    if task.last_status != TaskStatus::Stopped {
         return None;
     }
     task.stopped_at_ms.or(task.execution_stopped_at_ms)

@@ -4,6 +4,7 @@
 //! and `segment` are what is written; `refusal` is what is not, and why; `ledger` counts both. `glob` is the pattern language of settings.
 
 pub mod arn;
+pub mod ecs;
 pub mod exposition;
 pub mod item_counters;
 pub mod json;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::arn::{self, TaskArn};
+use crate::model::ecs::{ContainerStatus, HealthStatus, LaunchType, NetworkLocation, NetworkMode, TaskStatus};
 
 /// Name and value of a tag.
 pub type Tag = (Arc<str>, Arc<str>);
@@ -30,12 +31,11 @@ pub struct Task {
     pub group: Arc<str>,
     /// Name of the service that keeps the task, from its group.
     pub service: Option<Arc<str>>,
-    /// `FARGATE`, `EC2`, `EXTERNAL`, `MANAGED_INSTANCES`; may be empty under a capacity provider.
-    pub launch_type: Arc<str>,
+    pub launch_type: LaunchType,
     pub capacity_provider: Option<Arc<str>>,
     pub availability_zone: Arc<str>,
-    pub last_status: Arc<str>,
-    pub desired_status: Arc<str>,
+    pub last_status: TaskStatus,
+    pub desired_status: TaskStatus,
     /// A deployment's id (`ecs-svc/...`) for the tasks of a service.
     pub started_by: Arc<str>,
     /// CPU units of the whole task.
@@ -47,8 +47,8 @@ pub struct Task {
     /// The task's own address under awsvpc, its host's otherwise.
     pub address: Option<IpAddr>,
     pub private_dns_name: Option<Arc<str>>,
-    /// `awsvpc`, `bridge`, `host`, `none`; empty when the definition does not say.
-    pub network_mode: Arc<str>,
+    /// Unspecified when the task definition has none.
+    pub network_mode: NetworkMode,
     pub container_instance_arn: Option<Arc<str>>,
     pub ec2_instance_id: Option<Arc<str>>,
     pub platform_family: Arc<str>,
@@ -84,13 +84,12 @@ pub struct TaskContainer {
     pub image_digest: Arc<str>,
     /// The runtime's own id: what the task metadata endpoint calls `DockerId`.
     pub runtime_id: Arc<str>,
-    pub last_status: Arc<str>,
+    pub last_status: ContainerStatus,
     pub exit_code: Option<i32>,
     pub reason: Option<Arc<str>>,
     /// Only the task definition tells.
     pub essential: Option<bool>,
-    /// `HEALTHY`, `UNHEALTHY`, `UNKNOWN`; empty without a health check.
-    pub health: Arc<str>,
+    pub health: HealthStatus,
     /// CPU units.
     pub cpu: Option<f64>,
     /// Hard limit in MiB.
@@ -154,6 +153,11 @@ impl Task {
     pub fn set_group(&mut self, group: &str) {
         self.group = group.into();
         self.service = group.strip_prefix("service:").filter(|name| !name.is_empty()).map(Into::into);
+    }
+
+    /// Returns whose network interface the task uses.
+    pub fn network_location(&self) -> NetworkLocation {
+        NetworkLocation::new(&self.network_mode, &self.launch_type)
     }
 
     pub fn container(&self, name: &str) -> Option<&TaskContainer> {

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use crate::model::ecs::{ContainerStatus, HealthStatus, LaunchType, NetworkMode, TaskStatus};
 use crate::model::json::{self, DocumentError, JsonStr, LenientNumber};
 use crate::model::task::{NetworkBinding, Task, TaskContainer};
 
@@ -22,13 +23,13 @@ struct Detail<'a> {
     task_definition_arn: JsonStr<'a>,
     group: JsonStr<'a>,
     started_by: JsonStr<'a>,
-    launch_type: JsonStr<'a>,
+    launch_type: LaunchType,
     capacity_provider_name: JsonStr<'a>,
     platform_family: JsonStr<'a>,
     availability_zone: JsonStr<'a>,
     container_instance_arn: JsonStr<'a>,
-    last_status: JsonStr<'a>,
-    desired_status: JsonStr<'a>,
+    last_status: TaskStatus,
+    desired_status: TaskStatus,
     cpu: LenientNumber,
     memory: LenientNumber,
     version: LenientNumber,
@@ -86,10 +87,10 @@ struct Container<'a> {
     image: JsonStr<'a>,
     image_digest: JsonStr<'a>,
     runtime_id: JsonStr<'a>,
-    last_status: JsonStr<'a>,
+    last_status: ContainerStatus,
     exit_code: LenientNumber,
     reason: JsonStr<'a>,
-    health_status: JsonStr<'a>,
+    health_status: HealthStatus,
     cpu: LenientNumber,
     memory: LenientNumber,
     network_bindings: Option<Vec<Binding<'a>>>,
@@ -113,13 +114,13 @@ impl Detail<'_> {
         task.set_definition(&self.task_definition_arn);
         task.set_group(&self.group);
         task.started_by = (*self.started_by).into();
-        task.launch_type = (*self.launch_type).into();
+        task.launch_type = self.launch_type.clone();
         task.capacity_provider = non_empty(&self.capacity_provider_name);
         task.platform_family = (*self.platform_family).into();
         task.availability_zone = (*self.availability_zone).into();
         task.container_instance_arn = non_empty(&self.container_instance_arn);
-        task.last_status = (*self.last_status).into();
-        task.desired_status = (*self.desired_status).into();
+        task.last_status = self.last_status.clone();
+        task.desired_status = self.desired_status.clone();
         task.cpu = self.cpu.0;
         task.memory_mib = self.memory.as_u64();
         task.ephemeral_storage_gib = self.ephemeral_storage.as_ref().and_then(|storage| storage.size_in_gib.as_u64());
@@ -150,7 +151,7 @@ impl Detail<'_> {
         let Some(interface) = attachments.find(|one| matches!(&*one.kind, "eni" | "ElasticNetworkInterface")) else {
             return;
         };
-        task.network_mode = "awsvpc".into();
+        task.network_mode = NetworkMode::Awsvpc;
         for detail in interface.details.iter().flatten() {
             match &*detail.name {
                 "privateIPv4Address" => task.address = detail.value.parse().ok(),
@@ -168,10 +169,10 @@ impl Container<'_> {
             image: (*self.image).into(),
             image_digest: (*self.image_digest).into(),
             runtime_id: (*self.runtime_id).into(),
-            last_status: (*self.last_status).into(),
+            last_status: self.last_status.clone(),
             exit_code: self.exit_code.0.map(|code| code as i32),
             reason: non_empty(&self.reason),
-            health: (*self.health_status).into(),
+            health: self.health_status.clone(),
             cpu: self.cpu.0,
             memory_mib: self.memory.as_u64(),
             network_bindings: self.network_bindings.iter().flatten().filter_map(Binding::binding).collect(),
@@ -217,7 +218,7 @@ mod tests {
         let task = parse_detail(STOPPED.as_bytes()).unwrap();
         assert_eq!((&*task.id, &*task.cluster, task.service.as_deref()), ("5f0e", "shop", Some("cart-svc")));
         assert_eq!((&*task.family, &*task.revision, task.version), ("cart", "12", 7));
-        assert_eq!((task.cpu, task.memory_mib, &*task.network_mode), (Some(512.0), Some(1024), "awsvpc"));
+        assert_eq!((task.cpu, task.memory_mib, task.network_mode), (Some(512.0), Some(1024), NetworkMode::Awsvpc));
         assert_eq!(task.address, Some([10, 2, 3, 4].into()));
         assert_eq!(task.stopped_at_ms, Some(1_772_614_802_500));
         let container = &task.containers[0];

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::model::ecs::{ContainerStatus, LaunchType, NetworkMode, TaskStatus};
 use crate::model::json::{self, DocumentError, JsonStr};
 
 /// The `/task` document.
@@ -22,12 +23,12 @@ pub struct TaskMetadata<'a> {
     pub task_arn: JsonStr<'a>,
     pub family: JsonStr<'a>,
     pub revision: JsonStr<'a>,
-    pub known_status: JsonStr<'a>,
+    pub known_status: TaskStatus,
     pub limits: Option<Limits>,
     pub pull_started_at: JsonStr<'a>,
     pub pull_stopped_at: JsonStr<'a>,
     pub availability_zone: JsonStr<'a>,
-    pub launch_type: JsonStr<'a>,
+    pub launch_type: LaunchType,
     /// Only tasks of a service have one.
     pub service_name: JsonStr<'a>,
     pub containers: Option<Vec<ContainerMetadata<'a>>>,
@@ -47,7 +48,7 @@ pub struct ContainerMetadata<'a> {
     pub image: JsonStr<'a>,
     #[serde(rename = "ImageID")]
     pub image_id: JsonStr<'a>,
-    pub known_status: JsonStr<'a>,
+    pub known_status: ContainerStatus,
     pub exit_code: Option<i64>,
     pub limits: Option<Limits>,
     pub created_at: JsonStr<'a>,
@@ -56,7 +57,7 @@ pub struct ContainerMetadata<'a> {
     /// `NORMAL`, `CNI_PAUSE`, ...
     #[serde(rename = "Type")]
     pub kind: JsonStr<'a>,
-    pub networks: Option<Vec<Network<'a>>>,
+    pub networks: Option<Vec<Network>>,
 }
 
 /// Limits of a task (CPU in vCPU) or of a container (CPU in units); memory in MiB.
@@ -79,9 +80,8 @@ pub struct EphemeralStorage {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Network<'a> {
-    #[serde(borrow)]
-    pub network_mode: JsonStr<'a>,
+pub struct Network {
+    pub network_mode: NetworkMode,
 }
 
 /// The `/task/stats` document: by container id, null where the agent has nothing.

@@ -109,7 +109,7 @@ impl Condition {
         match &self.subject {
             TaskField::Service => task.service.as_deref().is_some_and(matches),
             TaskField::Family => matches(&task.family),
-            TaskField::LaunchType => matches(&task.launch_type),
+            TaskField::LaunchType => matches(task.launch_type.as_str()),
             TaskField::Cluster => matches(&task.cluster),
             TaskField::Label(name) => {
                 task.containers.iter().any(|container| container.docker_label(name).is_some_and(matches))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use thiserror::Error;
 
+use crate::model::ecs::{NetworkLocation, NetworkMode, TaskStatus};
 use crate::model::task::{NetworkBinding, Task, TaskContainer, is_plain_path};
 
 /// Docker label with the container port of a stats endpoint.
@@ -18,7 +19,7 @@ pub const STATS_PORT: &str = "sidecarless.stats.port";
 const STATS_PATH: &str = "sidecarless.stats.path";
 
 /// States in which a task can answer (Amazon ECS Developer Guide, "Task lifecycle").
-const SCRAPABLE_STATES: [&str; 3] = ["RUNNING", "DEACTIVATING", "STOPPING"];
+const SCRAPABLE_STATES: [TaskStatus; 3] = [TaskStatus::Running, TaskStatus::Deactivating, TaskStatus::Stopping];
 
 /// A stats endpoint inside a task.
 #[derive(Clone, Debug)]
@@ -109,7 +110,7 @@ pub(super) fn declared_path(container: &TaskContainer, label: &'static str) -> R
 
 /// Whether the task is in a state in which it can answer.
 pub(super) fn is_scrapable(task: &Task) -> bool {
-    SCRAPABLE_STATES.contains(&&*task.last_status)
+    SCRAPABLE_STATES.contains(&task.last_status)
 }
 
 pub(super) fn allowed_address(task: &Task, ranges: &[IpNet]) -> Result<IpAddr, TargetError> {
@@ -146,7 +147,9 @@ fn is_loopback(address: IpAddr) -> bool {
 /// The port at which a container port is reached: itself where the container has the address to itself, the host's port
 /// under bridge networking.
 pub(super) fn reachable_port(task: &Task, container: &TaskContainer, port: u16) -> Result<u16, TargetError> {
-    if !matches!(&*task.network_mode, "bridge" | "") || task.launch_type.as_ref() == "FARGATE" {
+    let is_mapped = task.network_location() == NetworkLocation::Host
+        && matches!(task.network_mode, NetworkMode::Bridge | NetworkMode::Unspecified);
+    if !is_mapped {
         return Ok(port);
     }
     // What is scraped answers over TCP; one port may be bound for both.

@@ -52,7 +52,7 @@ impl TaskAttributes {
             ("aws.ecs.task.id", &task.id),
             ("aws.ecs.task.family", &task.family),
             ("aws.ecs.task.revision", &task.revision),
-            ("aws.ecs.launchtype", &task.launch_type.to_ascii_lowercase()),
+            ("aws.ecs.launchtype", &task.launch_type.as_str().to_ascii_lowercase()),
         ];
         let is_windows = task.platform_family.to_ascii_uppercase().starts_with("WINDOWS");
         let surroundings = [

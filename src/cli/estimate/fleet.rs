@@ -115,7 +115,7 @@ impl LaunchType {
 
     /// Under a capacity provider ECS may leave the launch type out.
     fn from_task(task: &Task) -> Self {
-        match (task.capacity_provider.as_deref(), &*task.launch_type) {
+        match (task.capacity_provider.as_deref(), task.launch_type.as_str()) {
             (Some("FARGATE_SPOT"), _) => Self::FargateSpot,
             (Some("FARGATE"), _) | (_, "FARGATE") => Self::Fargate,
             _ => Self::Instances,

@@ -7,6 +7,7 @@ use super::report::CheckResult;
 use crate::deadline::Deadline;
 use crate::discovery::{DiscoveryResult, TaskBatch, TaskListing};
 use crate::handlers::Pipeline;
+use crate::model::ecs::NetworkLocation;
 use crate::model::task::Task;
 use crate::rules::glob;
 use crate::scrape::insights::MinuteWindow;
@@ -125,7 +126,7 @@ impl ApiCheck {
     }
 }
 
-/// Whether its address is that of an EC2 instance.
+/// Returns whether the task has the address of an EC2 instance.
 fn is_on_host(task: &Task) -> bool {
-    task.container_instance_arn.is_some() && &*task.network_mode != "awsvpc"
+    task.container_instance_arn.is_some() && task.network_location() == NetworkLocation::Host
 }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use super::EventContext;
 use super::event::{PerformanceEvent, Usage};
+use crate::model::ecs::NetworkLocation;
 use crate::model::json::LenientNumber;
 use crate::model::task::{Task, TaskContainer};
 use crate::translate::stats::{
@@ -105,10 +106,9 @@ fn storage(readings: &mut StatValues, usage: &Usage) {
     put(readings, StatKind::StorageWriteBytes, usage.storage_write_bytes.0);
 }
 
-/// The receiver counts the network of an awsvpc task once for each of its containers.
+/// The receiver counts the network of a task that has its own interface once for each container.
 fn network_multiplier(task: Option<&Task>, numbers: StatsCompat) -> f64 {
-    let awsvpc = |task: &&Task| &*task.network_mode == "awsvpc" || task.launch_type.eq_ignore_ascii_case("FARGATE");
-    match (numbers, task.filter(awsvpc)) {
+    match (numbers, task.filter(|task| task.network_location() == NetworkLocation::Task)) {
         (StatsCompat::Adot, Some(task)) => task.containers.len().max(1) as f64,
         _ => 1.0,
     }

@@ -3,6 +3,7 @@
 use super::container_stats::{MIB, StatValues, UNITS};
 use super::metrics::StatKind;
 use super::{StatsCompat, TaskScrape};
+use crate::model::ecs::{NetworkLocation, NetworkMode};
 
 /// The readings of a task, added up container by container.
 pub(crate) struct TaskAggregate<'a> {
@@ -103,13 +104,15 @@ impl<'a> TaskAggregate<'a> {
     }
 }
 
-/// Under awsvpc the agent reports the task's network on each container (amazon-ecs-agent `agent/stats/engine.go`), and
-/// Fargate knows no other mode.
+/// The agent reports the network of a task that has its own interface on each container (amazon-ecs-agent
+/// `agent/stats/engine.go`). The mode comes from the task definition or from any container of the document.
 fn network_scope(report: &TaskScrape<'_>) -> NetworkScope {
     let task = report.task;
+    let is_own = |mode: &NetworkMode| NetworkLocation::new(mode, &task.launch_type) == NetworkLocation::Task;
     let mut networks = task.containers().iter().flat_map(|container| container.networks.iter().flatten());
-    let awsvpc = report.network_mode == Some("awsvpc")
-        || task.launch_type.eq_ignore_ascii_case("FARGATE")
-        || networks.any(|network| &*network.network_mode == "awsvpc");
-    if awsvpc { NetworkScope::Task } else { NetworkScope::Container }
+    if is_own(report.network_mode) || networks.any(|network| is_own(&network.network_mode)) {
+        NetworkScope::Task
+    } else {
+        NetworkScope::Container
+    }
 }

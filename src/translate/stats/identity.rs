@@ -34,10 +34,10 @@ impl<'a> From<&'a TaskMetadata<'_>> for TaskIdentity<'a> {
             revision: &task.revision,
             service: &task.service_name,
             availability_zone: &task.availability_zone,
-            launch_type: &task.launch_type,
+            launch_type: task.launch_type.as_str(),
             pull_started_at: Cow::Borrowed(&task.pull_started_at),
             pull_stopped_at: Cow::Borrowed(&task.pull_stopped_at),
-            status: &task.known_status,
+            status: task.known_status.as_str(),
             ..TaskIdentity::default()
         }
     }
@@ -55,10 +55,10 @@ impl<'a> From<&'a Task> for TaskIdentity<'a> {
             revision: &task.revision,
             service: task.service.as_deref().unwrap_or_default(),
             availability_zone: &task.availability_zone,
-            launch_type: &task.launch_type,
+            launch_type: task.launch_type.as_str(),
             pull_started_at: rfc3339(task.pull_started_at_ms).into(),
             pull_stopped_at: rfc3339(task.pull_stopped_at_ms).into(),
-            status: &task.last_status,
+            status: task.last_status.as_str(),
         }
     }
 }
@@ -94,7 +94,7 @@ impl<'a> From<&'a ContainerMetadata<'_>> for ContainerIdentity<'a> {
             created_at: &container.created_at,
             started_at: &container.started_at,
             finished_at: &container.finished_at,
-            status: &container.known_status,
+            status: container.known_status.as_str(),
             exit_code: container.exit_code,
         }
     }
@@ -107,7 +107,7 @@ impl<'a> From<&'a TaskContainer> for ContainerIdentity<'a> {
             id: &container.runtime_id,
             image: &container.image,
             image_id: &container.image_digest,
-            status: &container.last_status,
+            status: container.last_status.as_str(),
             exit_code: container.exit_code.map(i64::from),
             ..ContainerIdentity::default()
         }

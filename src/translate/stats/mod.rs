@@ -27,6 +27,7 @@ pub(crate) use identity::{ContainerIdentity, TaskIdentity, rfc3339};
 pub(crate) use labels::{add_container, of_task};
 pub(crate) use metrics::StatKind;
 
+use crate::model::ecs::NetworkMode;
 use crate::model::rejection::Rejections;
 use crate::model::series::{InsertOutcome, Labels, SeriesBatch};
 use crate::model::task::{Task, TaskContainer};
@@ -39,8 +40,8 @@ pub struct TaskScrape<'a> {
     pub stats: &'a TaskStats<'a>,
     /// When it was asked: the time of every sample.
     pub at_ms: i64,
-    /// Of the task definition, where it is known: containers of an `awsvpc` task all report the task's network.
-    pub network_mode: Option<&'a str>,
+    /// Network mode of the task definition; unspecified when the definition is not known.
+    pub network_mode: &'a NetworkMode,
     /// Of the task's group, for where the task does not say: agents of ECS before 1.63.1 on EC2, and agents of Anywhere.
     pub service: Option<&'a str>,
 }

@@ -5,6 +5,7 @@
 
 mod reason;
 
+use crate::model::ecs::{ContainerStatus, TaskStatus};
 use crate::model::rejection::Rejections;
 use crate::model::series::{InsertOutcome, Labels, STALE_NAN, SeriesBatch};
 use crate::model::task::{Task, TaskContainer};
@@ -65,7 +66,7 @@ pub fn stopped_series(stop: &StoppedTask<'_>, extra: &Labels, options: &Options,
             writer.write(&CONTAINER_EXIT_CODE, &mut labels, f64::from(code));
         }
     }
-    if &*task.last_status == "STOPPED" {
+    if task.last_status == TaskStatus::Stopped {
         labels.set("stop_code", task.stop_code.as_deref().map_or("", reason::stop_code));
         labels.set("reason", task.stopped_reason.as_deref().map_or("", reason::of_task));
         labels.set("essential_container", failed_container(task).map_or("", |container| &container.name));
@@ -77,7 +78,7 @@ pub fn stopped_series(stop: &StoppedTask<'_>, extra: &Labels, options: &Options,
 }
 
 fn has_ended(container: &TaskContainer) -> bool {
-    container.exit_code.is_some() || &*container.last_status == "STOPPED"
+    container.exit_code.is_some() || container.last_status == ContainerStatus::Stopped
 }
 
 /// The essential container whose end was the end of the task: one killed for memory before one that failed, and that
