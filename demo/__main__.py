@@ -34,7 +34,8 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="scripts/demo")
     arguments.add_argument("--keep", action="store_true", help="leave everything running and print the addresses")
     arguments.add_argument("--json", type=Path, help="write the received data to this file")
-    arguments.add_argument("--binary", type=Path, required=True, help="the release binary")
+    arguments.add_argument("--binary", type=Path, required=True, help="the binary of the function")
+    arguments.add_argument("--cli", type=Path, required=True, help="the binary of the command line")
     options = arguments.parse_args()
     clear_settings()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -69,7 +70,7 @@ def stopped(number: int, _: object) -> None:
 
 def show_all(peers: Peers, options: argparse.Namespace) -> None:
     started = time.monotonic()
-    results = run(peers, options.binary)
+    results = run(peers, options.binary, options.cli)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2))
     print(f"\nAll expected data has arrived ({time.monotonic() - started:.0f} s).")
@@ -77,7 +78,7 @@ def show_all(peers: Peers, options: argparse.Namespace) -> None:
         keep(results, peers.folder)
 
 
-def run(peers: Peers, binary: Path) -> dict[str, Any]:
+def run(peers: Peers, binary: Path, cli: Path) -> dict[str, Any]:
     log("starting Prometheus (as AMP) and moto (as ECS, EC2, CloudWatch Logs and X-Ray)")
     amp, aws = prometheus(peers), moto(peers)
     log("registering three services in ECS, and one task for each other source")
@@ -116,8 +117,8 @@ def run(peers: Peers, binary: Path) -> dict[str, Any]:
         "dashboard": wait_for(
             "data in all panels of the dashboard", lambda: dashboard.panels(amp, {task.service for task in with_task_metrics(tasks)})
         ),
-        "targets": targets(binary, settings, running),
-        "check": check(binary, settings),
+        "targets": targets(cli, settings, running),
+        "check": check(cli, settings),
         "exposition": wait_for("the exposition of reviews in Prometheus", lambda: exposition_row(amp, others.reviews)),
         "addresses": {"prometheus": amp, "moto": aws, "function_url": url, "storefront": shop[0].url},
     }
@@ -224,10 +225,10 @@ def exposition_row(amp: str, task: ecs.Task) -> dict[str, Any] | None:
     return row if all(values.values()) else None
 
 
-def targets(binary: Path, settings: dict[str, str], tasks: list[ecs.Task]) -> str:
+def targets(cli: Path, settings: dict[str, str], tasks: list[ecs.Task]) -> str:
     """Returns the output of `sidecarless targets`, which must list every task."""
     environment = {**os.environ, "AWS_REGION": REGION, **CREDENTIALS, **settings}
-    done = subprocess.run([binary, "targets"], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([cli, "targets"], env=environment, capture_output=True, text=True, timeout=60, check=False)
     unlisted = [task.service for task in tasks if task.id not in done.stdout]
     if done.returncode != 0 or unlisted:
         output = f"{done.returncode} {done.stdout}{done.stderr}"
@@ -235,10 +236,10 @@ def targets(binary: Path, settings: dict[str, str], tasks: list[ecs.Task]) -> st
     return done.stdout
 
 
-def check(binary: Path, settings: dict[str, str]) -> str:
+def check(cli: Path, settings: dict[str, str]) -> str:
     """Returns the output of `sidecarless check`, in which no check may fail."""
     environment = {**os.environ, "AWS_REGION": REGION, **CREDENTIALS, **settings}
-    done = subprocess.run([binary, "check"], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([cli, "check"], env=environment, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode != 0:
         raise ExpectationFailed(f"`sidecarless check` reports no failure: {done.stdout}{done.stderr}")
     return done.stdout

@@ -97,11 +97,18 @@ prometheus_tool() {
   fi
 }
 
-# Release binary.
+# Release binary of the function.
 release_binary() {
   log "building the release binary (takes some minutes the first time)"
-  cargo build --release --locked --quiet
-  BINARY="${CARGO_TARGET_DIR:-$ROOT/target}/release/sidecarless"
+  cargo build --release --locked --quiet --bin sidecarless-function
+  BINARY="${CARGO_TARGET_DIR:-$ROOT/target}/release/sidecarless-function"
+}
+
+# Command line, in the dev profile: the Rust tests build it anyway, and a second release build would take minutes.
+cli_binary() {
+  log "building the command line"
+  cargo build --locked --quiet --bin sidecarless
+  CLI="${CARGO_TARGET_DIR:-$ROOT/target}/debug/sidecarless"
 }
 
 # Packages of the Node client. Without npm, its tests are skipped.

@@ -48,5 +48,4 @@ pub mod aws;
 
 pub mod model;
 
-pub mod cli;
 pub mod log;

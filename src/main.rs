@@ -1,5 +1,9 @@
-//! Cold start: settings, clients, pipeline, and then Lambda's invocations, or the command line outside of Lambda.
+//! The Lambda function: reads the settings, creates the clients, then processes invocations.
 
+// The futures of the AWS SDK are nested deeper than the default limit of 128.
+#![recursion_limit = "256"]
+
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -7,18 +11,23 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use sidecarless::deadline::Deadline;
 use sidecarless::handlers::Pipeline;
 use sidecarless::lambda::Event;
+use sidecarless::log;
 use sidecarless::settings::Settings;
-use sidecarless::{cli, log};
 
 /// Set by the Lambda service, and by its emulators.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
+const NOT_IN_LAMBDA: &str = "sidecarless-function: AWS_LAMBDA_RUNTIME_API is not set: this binary runs only in AWS Lambda, \
+                             use the command line `sidecarless` instead\n";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let variables = environment();
     let in_lambda = variables.iter().any(|(name, _)| name == RUNTIME_API);
     if !in_lambda {
-        return cli::run(std::env::args().skip(1), variables).await;
+        // A write error cannot be reported elsewhere.
+        let _ = std::io::stderr().write_all(NOT_IN_LAMBDA.as_bytes());
+        return ExitCode::from(2);
     }
     match serve(variables).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ use crate::translate::stats::StatsSource;
 pub struct TargetList {
     pub targets: Vec<TargetRow>,
     /// What could not be asked.
-    pub failures: Vec<String>,
+    pub errors: Vec<String>,
 }
 
 /// One task.
@@ -48,7 +48,7 @@ pub struct TargetRow {
 impl TargetList {
     /// Whether everything could be asked, and everything that declares an endpoint can be scraped.
     pub fn is_ok(&self) -> bool {
-        self.failures.is_empty() && self.targets.iter().all(|target| target.errors.is_empty())
+        self.errors.is_empty() && self.targets.iter().all(|target| target.errors.is_empty())
     }
 }
 
@@ -61,7 +61,7 @@ pub struct TaskList {
     /// How many of the tasks Container Insights is read for.
     pub from_insights: usize,
     /// What could not be asked.
-    pub failures: Vec<String>,
+    pub errors: Vec<String>,
 }
 
 impl Pipeline {
@@ -73,7 +73,7 @@ impl Pipeline {
         TaskList {
             from_insights: insights.count(),
             filtered: discovered.filtered.len(),
-            failures: discovered.failures.iter().map(ToString::to_string).collect(),
+            errors: discovered.failures.iter().map(ToString::to_string).collect(),
             tasks: discovered.tasks.into_iter().chain(discovered.without_definition).collect(),
         }
     }
@@ -93,7 +93,7 @@ impl Pipeline {
             .map(|task| TargetRow { errors: vec!["its task definition cannot be read".into()], ..identity(task) });
         let mut targets: Vec<TargetRow> = known.chain(undefined).collect();
         targets.sort_by(|a, b| (&a.cluster, &a.family, &a.task).cmp(&(&b.cluster, &b.family, &b.task)));
-        TargetList { targets, failures: discovered.failures.iter().map(ToString::to_string).collect() }
+        TargetList { targets, errors: discovered.failures.iter().map(ToString::to_string).collect() }
     }
 
     fn row(&self, task: &Arc<Task>) -> TargetRow {

@@ -27,7 +27,7 @@ from demo.peers import ACCOUNT, REGION, Peers, clear_settings, moto, prometheus 
 from demo.sources import LOG_GROUP  # noqa: E402
 
 STACK = "sidecarless"
-BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless")
+BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless-function")
 clear_settings()
 
 

@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT))
 from demo.peers import Peers, clear_settings, function, moto, post, prometheus  # noqa: E402
 
 TOKEN = "end-to-end"
-BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless")
+BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless-function")
+CLI = Path(os.environ.get("SIDECARLESS_CLI_PATH") or ROOT / "target" / "debug" / "sidecarless")
 clear_settings()
 
 

@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 from wsgiref.handlers import format_date_time
 
 import pytest
-from conftest import BINARY
+from conftest import CLI
 
 from demo import ecs
 from demo.peers import CREDENTIALS, REGION, Peers, moto, post, prometheus, query, wait_for
@@ -39,7 +39,7 @@ class Account:
             "AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.aws, "AWS_PROMETHEUS_ENDPOINT": f"{self.amp}/api/v1/write",
             "SIDECARLESS_SPOOL_QUEUE_URL": self.spool, "SIDECARLESS_SCRAPE_CIDRS": "127.0.0.0/8",
         } | overrides
-        done = subprocess.run([str(BINARY), "check", "--json"], env=env, capture_output=True, text=True, timeout=90)
+        done = subprocess.run([str(CLI), "check", "--json"], env=env, capture_output=True, text=True, timeout=90)
         report = json.loads(done.stdout)
         assert done.returncode == (0 if report["well"] else 1), done.stderr
         return {result["name"]: result for result in report["findings"]}

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BINARY, ROOT, Stack, settings
+from conftest import CLI, ROOT, Stack, settings
 
 from demo.events import traces
 from demo.peers import CREDENTIALS, REGION
@@ -36,7 +36,7 @@ def checkout(tmp_path: Path) -> Path:
         if not part.name.startswith("."):
             (tmp_path / part.name).symlink_to(part)
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "sidecarless").symlink_to(BINARY.resolve())
+    (tmp_path / "bin" / "sidecarless").symlink_to(CLI.resolve())
     return tmp_path
 
 

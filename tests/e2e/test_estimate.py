@@ -8,7 +8,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from conftest import BINARY
+from conftest import CLI
 
 from demo import ecs
 from demo.peers import CREDENTIALS, REGION, Peers, moto
@@ -20,7 +20,7 @@ SIDECAR_USD = 730 * (0.25 * 0.04048 + 0.5 * 0.004445)
 
 def estimate(aws: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = os.environ | CREDENTIALS | {"AWS_ENDPOINT_URL": aws, "AWS_REGION": REGION}
-    return subprocess.run([BINARY, "estimate", *arguments], env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run([CLI, "estimate", *arguments], env=env, capture_output=True, text=True, timeout=60)
 
 
 def test_estimate_covers_all_tasks_of_the_account(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_estimate_covers_all_tasks_of_the_account(tmp_path: Path) -> None:
         fargate = Counter(task.launch_type for task in tasks)["FARGATE"]
         assert 0 < fargate < len(tasks)
         assert result["fleet"]["tasks"] == len(tasks)
-        assert {group["place"]: group["tasks"] for group in result["fleet"]["groups"]} == {
+        assert {group["launch_type"]: group["tasks"] for group in result["fleet"]["groups"]} == {
             "fargate": fargate, "instances": len(tasks) - fargate,
         }
         assert abs(result["sidecars"]["total_usd"] - fargate * SIDECAR_USD) < 1e-6
@@ -47,4 +47,4 @@ def test_estimate_covers_all_tasks_of_the_account(tmp_path: Path) -> None:
 
 def test_unreachable_account_exits_with_code_1() -> None:
     done = estimate("http://127.0.0.1:9")
-    assert (done.returncode, "could not be asked: ListClusters failed for the account" in done.stdout) == (1, True), done
+    assert (done.returncode, "error: ListClusters failed for the account" in done.stdout) == (1, True), done

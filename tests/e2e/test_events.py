@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import BINARY, ROOT, Stack, settings
+from conftest import BINARY, CLI, ROOT, Stack, settings
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from test_broken_bodies import gauge
 
@@ -69,7 +69,7 @@ def test_without_remote_write_a_scheduled_run_is_skipped(without_prometheus: Sta
 
 def test_all_invalid_settings_are_reported_together() -> None:
     invalid = {"SIDECARLESS_AUTH": "maybe", "SIDECARLESS_CLUSTER": "shop", "AWS_REGION": "eu-west-1"}
-    command = [str(BINARY), "invoke", str(EVENTS / "scheduled-run.json")]
+    command = [str(CLI), "invoke", str(EVENTS / "scheduled-run.json")]
     result = subprocess.run(command, env=invalid, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode != 0
     assert "SIDECARLESS_AUTH" in result.stderr

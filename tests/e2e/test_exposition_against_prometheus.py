@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BINARY, ROOT, settings
+from conftest import CLI, ROOT, settings
 
 from demo import ecs
 from demo.peers import CREDENTIALS, REGION, Peers, free_port, get, moto, query, wait_for
@@ -175,7 +175,7 @@ def run_scheduled(aws: str, amp: str, target: int) -> dict[str, Any]:
     }
     environment = {**os.environ, **CREDENTIALS, "AWS_REGION": REGION, **settings(f"{amp}/api/v1/write", aws), **function_settings}
     event = (ROOT / "events" / "scheduled-run.json").read_text()
-    ran = subprocess.run([BINARY, "invoke", "-"], input=event, env=environment, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run([CLI, "invoke", "-"], input=event, env=environment, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     return dict(json.loads(ran.stdout))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
-from conftest import BINARY, ROOT, Stack
+from conftest import CLI, ROOT, Stack
 
 from demo import ecs
 
@@ -20,7 +20,7 @@ def test_new_definition_registers_without_the_sidecar(stack: Stack) -> None:
     before = after = unsupported = 0
     for name, code in CASES.items():
         old = json.loads((DATA / f"{name}.json").read_text())
-        done = subprocess.run([BINARY, "migrate", DATA / f"{name}.json"], capture_output=True, text=True, check=False)
+        done = subprocess.run([CLI, "migrate", DATA / f"{name}.json"], capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stderr
         client.register_task_definition(**json.loads(done.stdout))
         family = old.get("taskDefinition", old)["family"]
@@ -34,6 +34,6 @@ def test_new_definition_registers_without_the_sidecar(stack: Stack) -> None:
 
 def test_definition_without_a_sidecar_is_an_error() -> None:
     definition = json.dumps({"family": "f", "containerDefinitions": [{"name": "app", "image": "nginx"}]})
-    done = subprocess.run([BINARY, "migrate", "/dev/stdin"], input=definition, capture_output=True, text=True, check=False)
+    done = subprocess.run([CLI, "migrate", "/dev/stdin"], input=definition, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no container's image is a collector's" in done.stderr

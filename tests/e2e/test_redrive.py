@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BINARY
+from conftest import CLI
 
 from demo import ecs
 from demo.peers import CREDENTIALS, REGION, Peers, moto
@@ -29,7 +29,7 @@ class Queues:
 
     def run(self, *arguments: str, spool: str | None = None) -> subprocess.CompletedProcess[str]:
         env = {"AWS_ENDPOINT_URL": self.aws, "AWS_REGION": REGION, "SIDECARLESS_SPOOL_QUEUE_URL": spool or self.spool}
-        command = [str(BINARY), "redrive", *arguments]
+        command = [str(CLI), "redrive", *arguments]
         return subprocess.run(command, env=os.environ | CREDENTIALS | env, capture_output=True, text=True, timeout=60)
 
     def message_counts(self, queue: str) -> list[str]:
@@ -68,7 +68,7 @@ def test_readable_messages_are_redriven_and_others_stay(queues: Queues) -> None:
     moved = queues.run()
 
     assert moved.returncode == 1, "expected exit code 1 for unreadable messages"
-    assert moved.stdout.endswith("12 went back to the spool, 2 cannot be read and stay\n"), moved.stdout + moved.stderr
+    assert moved.stdout.endswith("moved to the spool: 12, unreadable and not moved: 2\n"), moved.stdout + moved.stderr
     assert "7 items since 2026-11-22T23:25:00Z" in moved.stdout and "503: busy 7" in moved.stdout
     assert "of version 9, and this function reads version 1" in moved.stdout
     redriven = [queues.sqs.receive_message(QueueUrl=queues.spool, MaxNumberOfMessages=10)["Messages"] for _ in range(2)]
@@ -79,7 +79,7 @@ def test_readable_messages_are_redriven_and_others_stay(queues: Queues) -> None:
 def test_list_option_moves_no_messages(queues: Queues) -> None:
     queues.sqs.send_message(QueueUrl=queues.dead, MessageBody=dead_letter(3))
     listed = queues.run("--list")
-    assert (listed.returncode, listed.stdout.splitlines()[-1]) == (0, "1 can go back to the spool, 0 cannot be read and stay")
+    assert (listed.returncode, listed.stdout.splitlines()[-1]) == (0, "readable: 1, unreadable: 0")
     assert queues.message_counts(queues.spool) == ["0", "0"]
     assert queues.message_counts(queues.dead) == ["0", "1"]
 

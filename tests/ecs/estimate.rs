@@ -55,7 +55,7 @@ fn tasks_of_the_account_are_counted_as_ecs_describes_them() {
     assert_eq!(counted, [6, 6, 1, 2].map(Some), "{fleet}");
     let groups = fleet["groups"].as_array().expect("groups").iter();
     let groups: Vec<_> =
-        groups.map(|group| (group["place"].as_str(), group["arch"].as_str(), group["tasks"].as_u64())).collect();
+        groups.map(|group| (group["launch_type"].as_str(), group["arch"].as_str(), group["tasks"].as_u64())).collect();
     let expected =
         [("fargate", "arm64", 2), ("fargate", "x86_64", 2), ("fargate_spot", "x86_64", 1), ("instances", "x86_64", 1)];
     assert_eq!(groups, expected.map(|(place, arch, tasks)| (Some(place), Some(arch), Some(tasks))));
@@ -92,7 +92,7 @@ fn tasks_that_cannot_be_listed_are_told_and_end_with_one() {
     let (code, text) = estimate(&stand, &[]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.starts_with("5 tasks"), "{text}");
-    assert!(text.contains("could not be asked: ListTasks failed for bank: AccessDeniedException"), "{text}");
+    assert!(text.contains("error: ListTasks failed for bank: AccessDeniedException"), "{text}");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_number_of_tasks_asks_nobody_and_a_bad_option_ends_with_two() {
     let (code, text) = estimate(&stand, &["--tasks", "none"]);
     assert_eq!(
         (code, text.as_str()),
-        (Some(2), "sidecarless: --tasks is `none`, and has to be a whole number from 1 to 1000000\n")
+        (Some(2), "sidecarless: invalid --tasks \"none\": use an integer from 1 to 1000000\n")
     );
     assert_eq!(stand.counted(), std::collections::BTreeMap::new());
 }

@@ -75,12 +75,13 @@ impl FakeAws {
         look(&mut self.shared.0.lock().expect("no panic"))
     }
 
-    /// A command with the environment of the function and these settings.
-    #[expect(clippy::disallowed_methods, reason = "a benchmark names the release binary by SIDECARLESS_BINARY_PATH")]
+    /// Returns the command line with the environment of the function and these settings.
     pub(crate) fn command(&self, settings: &[(&str, &str)]) -> Command {
+        self.with_environment(Command::new(env!("CARGO_BIN_EXE_sidecarless")), settings)
+    }
+
+    fn with_environment(&self, mut command: Command, settings: &[(&str, &str)]) -> Command {
         let base = format!("http://127.0.0.1:{}", self.port);
-        let binary = std::env::var_os("SIDECARLESS_BINARY_PATH");
-        let mut command = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_sidecarless").into()));
         command.env_clear().envs([
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
@@ -95,6 +96,7 @@ impl FakeAws {
     }
 
     /// Starts an environment of the function; events go to one that has nothing to do. It stays until the stand-in is dropped.
+    #[expect(clippy::disallowed_methods, reason = "a benchmark sets the release binary in SIDECARLESS_BINARY_PATH")]
     pub(crate) fn start(&mut self, settings: &[(&str, &str)]) {
         let function = [
             ("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{}", self.port)),
@@ -104,7 +106,10 @@ impl FakeAws {
             ("AWS_LAMBDA_LOG_STREAM_NAME", "s".into()),
             ("AWS_LAMBDA_LOG_GROUP_NAME", "g".into()),
         ];
-        let function = self.command(settings).envs(function).spawn().expect("the binary starts");
+        let binary = std::env::var_os("SIDECARLESS_BINARY_PATH");
+        let binary = binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_sidecarless-function").into());
+        let mut command = self.with_environment(Command::new(binary), settings);
+        let function = command.envs(function).spawn().expect("the binary starts");
         self.functions.push(function);
     }
 

@@ -511,7 +511,7 @@ fn targets_names_every_task_and_the_rule_that_decided() {
     let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let row = |target: &Value| {
         let text = |key: &str| target[key].as_str().unwrap_or("-").to_owned();
-        (text("family"), text("source"), text("rule"), target["kept"] == true, target["port"].as_u64())
+        (text("family"), text("source"), text("rule"), target["included"] == true, target["port"].as_u64())
     };
     let rows: Vec<_> = list["targets"].as_array().expect("rows").iter().map(row).collect();
     let expected = [

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::builtin;
 use super::components::{ComponentSupport, verdict};
 use super::definition::{Sidecar, items};
+use super::error::InputError;
 use super::report::MigrationReport;
 use super::yaml;
 
@@ -42,7 +43,7 @@ pub(super) fn translate(
     given: Option<&Value>,
     asks: &mut Requirements,
     report: &mut MigrationReport,
-) -> Result<(), String> {
+) -> Result<(), InputError> {
     let config = match given {
         Some(given) => Some(given.clone()),
         None => found(sidecar, report)?,
@@ -62,11 +63,11 @@ pub(super) fn translate(
     Ok(())
 }
 
-fn found(sidecar: &Sidecar, report: &mut MigrationReport) -> Result<Option<Value>, String> {
+fn found(sidecar: &Sidecar, report: &mut MigrationReport) -> Result<Option<Value>, InputError> {
     if let Some(content) = sidecar.variable("AOT_CONFIG_CONTENT") {
         return yaml::read(content)
             .map(Some)
-            .map_err(|error| format!("AOT_CONFIG_CONTENT of {}: {error}", sidecar.name));
+            .map_err(|error| InputError::ConfigContent { container: sidecar.name.clone(), error: Box::new(error) });
     }
     if let Some(from) = sidecar.secret("AOT_CONFIG_CONTENT") {
         let what = format!("AOT_CONFIG_CONTENT of {}", sidecar.name);

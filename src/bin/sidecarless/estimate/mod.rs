@@ -1,6 +1,7 @@
-//! `sidecarless estimate`: what sidecars cost, and what sidecarless does, for the account's tasks or for so many.
+//! `sidecarless estimate`: compares the monthly cost of sidecars and of sidecarless, for the running tasks of the account or for
+//! a number of tasks.
 //!
-//! docs/cost.md has the same prices, and the output for 100 tasks: a test holds it to this code.
+//! docs/cost.md contains the prices and the output for 100 tasks. A test compares it with this code.
 
 mod costs;
 mod fleet;
@@ -13,70 +14,67 @@ mod tests;
 mod text;
 mod workload;
 
-use std::process::ExitCode;
-
 use serde_json::json;
 
 use costs::CostSection;
 use fleet::Fleet;
-use options::Options;
+pub(crate) use options::Options;
 use text::{count, dollars, plural};
 use workload::Workload;
 
-use super::INVOKE_BUDGET;
-use crate::deadline::Deadline;
+use crate::function;
+use crate::output::{CommandError, CommandOutput};
 
-/// Everything that is said.
+/// An estimate for all tasks.
 struct Estimate {
     options: Options,
     fleet: Fleet,
     workloads: Vec<Workload>,
     sidecars: CostSection,
     sidecarless: CostSection,
+    /// Costs that are the same with sidecars and with sidecarless.
     shared: CostSection,
     notes: Vec<String>,
-    /// What could not be asked.
-    failures: Vec<String>,
+    /// Failed API calls.
+    errors: Vec<String>,
 }
 
-/// Estimates. The exit code is 1 when tasks may be missing, because something could not be asked.
-pub(super) async fn run(arguments: &[&str], variables: Vec<(String, String)>) -> Result<(String, ExitCode), String> {
-    let options = Options::parse(arguments)?;
+/// Estimates the cost. The result is incomplete if tasks may be missing because an API call failed.
+pub(crate) async fn run(options: Options, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
     let estimate = match options.tasks {
         Some(tasks) => Estimate::new(Fleet::hypothetical(tasks, &options), options),
-        None => of_account(options, variables).await?,
+        None => for_account(options, variables).await?,
     };
-    let code = if estimate.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let text = if estimate.options.json { estimate.json() } else { estimate.text() };
-    Ok((text, code))
+    Ok(CommandOutput::new(text, estimate.errors.is_empty()))
 }
 
-async fn of_account(options: Options, variables: Vec<(String, String)>) -> Result<Estimate, String> {
-    let pipeline = super::pipeline(variables).await?;
-    let list = pipeline.tasks(&Deadline::after(INVOKE_BUDGET)).await;
+async fn for_account(options: Options, variables: Vec<(String, String)>) -> Result<Estimate, CommandError> {
+    let pipeline = function::pipeline(variables).await?;
+    let list = pipeline.tasks(&function::deadline()).await;
     let fleet = Fleet::from_tasks(list.tasks.iter().map(AsRef::as_ref), &options);
     let mut estimate = Estimate::new(fleet, options);
     estimate.notes.extend(notes::account_notes(&list, &estimate.fleet));
-    estimate.failures = list.failures;
+    estimate.errors = list.errors;
     Ok(estimate)
 }
 
 impl Estimate {
     fn new(fleet: Fleet, options: Options) -> Self {
-        let loads = workload::workloads(&fleet, &options);
+        let workloads = workload::workloads(&fleet, &options);
         Self {
             sidecars: costs::sidecars(&fleet),
-            sidecarless: costs::sidecarless(&fleet, &options, &loads),
+            sidecarless: costs::sidecarless(&fleet, &options, &workloads),
             shared: costs::shared_costs(&fleet, &options),
-            notes: notes::general_notes(&fleet, &loads),
-            failures: Vec::new(),
+            notes: notes::general_notes(&fleet, &workloads),
+            errors: Vec::new(),
             options,
             fleet,
-            workloads: loads,
+            workloads,
         }
     }
 
-    /// What sidecars cost more in a month; below zero they cost less.
+    /// Returns the monthly cost of sidecars minus the cost of sidecarless.
     fn difference_usd(&self) -> f64 {
         self.sidecars.total_usd - self.sidecarless.total_usd
     }
@@ -100,8 +98,8 @@ impl Estimate {
         for note in &self.notes {
             text.push_str(&text::bullet(note));
         }
-        for failure in &self.failures {
-            text.push_str(&format!("could not be asked: {failure}\n"));
+        for error in &self.errors {
+            text.push_str(&format!("error: {error}\n"));
         }
         text
     }
@@ -115,9 +113,9 @@ impl Estimate {
     }
 
     fn json(&self) -> String {
-        let groups = self.fleet.groups.iter().map(|(kind, group)| {
+        let groups = self.fleet.groups.iter().map(|(class, group)| {
             json!({
-                "place": kind.launch_type, "arch": kind.arch, "tasks": group.tasks, "sidecars": group.sidecars,
+                "launch_type": class.launch_type, "arch": class.arch, "tasks": group.tasks, "sidecars": group.sidecars,
                 "tasks_with_size": group.sized, "sizes_usd": group.size_usd,
             })
         });
@@ -129,8 +127,8 @@ impl Estimate {
             "prices": {"region": prices::REGION_CODE, "date": prices::DATE, "currency": "USD", "month_hours": prices::HOURS,
                 "list": prices::ALL.iter().map(prices::Price::json).collect::<Vec<_>>()},
             "options": self.options, "fleet": fleet, "invocations": self.workloads,
-            "sidecars": self.sidecars, "sidecarless": self.sidecarless, "either_way": self.shared,
-            "difference_usd": self.difference_usd(), "notes": self.notes, "failures": self.failures,
+            "sidecars": self.sidecars, "sidecarless": self.sidecarless, "shared": self.shared,
+            "difference_usd": self.difference_usd(), "notes": self.notes, "errors": self.errors,
         });
         format!("{value:#}\n")
     }

@@ -7,7 +7,8 @@ use super::*;
 use options::{Arch, Reservation};
 
 fn options(words: &str) -> Options {
-    Options::parse(&words.split_whitespace().collect::<Vec<_>>()).unwrap()
+    let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    Options::parse(lexopt::Parser::from_args(words)).unwrap()
 }
 
 fn estimate(words: &str) -> Estimate {
@@ -161,7 +162,7 @@ fn the_json_has_what_the_text_says() {
     assert!(near(usd("sidecars"), 901.002_5));
     assert!(near(value["difference_usd"].as_f64().unwrap(), usd("sidecars") - usd("sidecarless")));
     assert_eq!((&value["fleet"]["tasks"], &value["prices"]["date"]), (&100.into(), &prices::DATE.into()));
-    assert_eq!(value["fleet"]["groups"][0]["place"], "fargate");
+    assert_eq!(value["fleet"]["groups"][0]["launch_type"], "fargate");
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn what_is_said_of_the_template_and_the_settings_is_so() {
     for said in ["Timeout: 50\n", "Default: arm64\n", "Default: 512\n", "ScheduleExpression: rate(1 minute)"] {
         assert!(template.contains(said), "{said}");
     }
-    let settings = crate::settings::Settings::read(Vec::new()).unwrap();
+    let settings = sidecarless::settings::Settings::read(Vec::new()).unwrap();
     assert_eq!((settings.inline_tasks, settings.scrape_interval.as_secs()), (300, 60));
 }
 
@@ -226,6 +227,9 @@ fn the_pages_say_what_the_command_says() {
             std::fs::write(file(page), expected).unwrap();
             continue;
         }
-        assert!(text == expected, "{page} is behind src/cli/estimate: UPDATE=1 cargo test --lib the_pages_say");
+        assert!(
+            text == expected,
+            "{page} is behind src/bin/sidecarless/estimate: UPDATE=1 cargo test --bin sidecarless"
+        );
     }
 }

@@ -8,7 +8,7 @@ use super::prices::{self, ALARM, AMP_FIRST, Fargate, HOURS, LAMBDA_REQUEST, LOGS
 use super::prices::{SQS_REQUEST, XRAY_TRACE};
 use super::text::{amount, count, plural};
 use super::workload::{self, Workload};
-use crate::translate::stats::{Level, METRICS};
+use sidecarless::translate::stats::{Level, METRICS};
 
 /// Bytes of a log line as CloudWatch counts them, its 26 bytes of overhead included: one for each push, tick and shard.
 const LINE_BYTES: f64 = 400.0;

@@ -1,28 +1,32 @@
-//! YAML as JSON: one shape to look into. References such as `${env:X}` stay text.
+//! Converts YAML to JSON values. References such as `${env:X}` stay text.
 
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value};
 
-/// Deepest nesting that is read; a collector's configuration has about ten levels.
-const DEEPEST: usize = 64;
+use super::error::InputError;
 
-/// Reads one document; the error says the line.
-pub(super) fn read(text: &str) -> Result<Value, String> {
+/// Maximum nesting depth. Collector configurations have about ten levels.
+const MAX_DEPTH: usize = 64;
+
+const TOO_DEEP: InputError = InputError::Config("nested too deeply");
+
+/// Reads one document.
+pub(super) fn read(text: &str) -> Result<Value, InputError> {
     let opening = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
-    // Bounded before the parser sees it: its tree is built and dropped by recursion.
+    // Checked before parsing, because the parser builds and drops its tree by recursion.
     let indent = text.lines().map(|line| line.len() - line.trim_start().len()).max().unwrap_or(0);
     if opening > 4096 || indent > 1024 {
-        return Err("no collector configuration: nested too deeply".into());
+        return Err(TOO_DEEP);
     }
-    let documents = Yaml::load_from_str(text).map_err(|error| format!("no YAML: {error}"))?;
-    let document = documents.first().ok_or("no YAML: it is empty")?;
+    let documents = Yaml::load_from_str(text).map_err(|error| InputError::Yaml(error.to_string()))?;
+    let document = documents.first().ok_or_else(|| InputError::Yaml("empty document".into()))?;
     let value = json(document, 0)?;
-    if value.is_object() { Ok(value) } else { Err("no collector configuration: not a mapping".into()) }
+    if value.is_object() { Ok(value) } else { Err(InputError::Config("not a mapping")) }
 }
 
-fn json(yaml: &Yaml<'_>, depth: usize) -> Result<Value, String> {
-    if depth > DEEPEST {
-        return Err("no collector configuration: nested too deeply".into());
+fn json(yaml: &Yaml<'_>, depth: usize) -> Result<Value, InputError> {
+    if depth > MAX_DEPTH {
+        return Err(TOO_DEEP);
     }
     Ok(match yaml {
         Yaml::Value(Scalar::Boolean(value)) => Value::from(*value),
@@ -36,14 +40,14 @@ fn json(yaml: &Yaml<'_>, depth: usize) -> Result<Value, String> {
         Yaml::Mapping(entries) => {
             let entry =
                 |(key, value): (&Yaml<'_>, &Yaml<'_>)| Ok((plain(&json(key, depth + 1)?), json(value, depth + 1)?));
-            Value::Object(entries.iter().map(entry).collect::<Result<Map<_, _>, String>>()?)
+            Value::Object(entries.iter().map(entry).collect::<Result<Map<_, _>, InputError>>()?)
         }
         Yaml::Tagged(_, inner) => json(inner, depth + 1)?,
         _ => Value::Null,
     })
 }
 
-/// A scalar without quotes.
+/// Returns a scalar without quotes.
 pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::options::{Arch, Options, Reservation};
 use super::prices::SPOT_SHARE;
 use super::sizes;
-use crate::cli::sidecars::is_sidecar;
-use crate::model::task::{Task, TaskContainer};
+use crate::sidecars::is_sidecar;
+use sidecarless::model::task::{Task, TaskContainer};
 
 /// Tasks, as far as money is concerned.
 #[derive(Clone, Debug, Default, PartialEq)]

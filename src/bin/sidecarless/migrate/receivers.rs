@@ -8,7 +8,7 @@ use super::builtin;
 use super::collector::{PrometheusEndpoint, Translation, kind_of};
 use super::definition::{items, text};
 use super::yaml;
-use crate::translate::stats::METRICS;
+use sidecarless::translate::stats::METRICS;
 
 /// The receiver's own default.
 const COLLECTION_INTERVAL: &str = "20s";

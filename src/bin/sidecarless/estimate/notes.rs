@@ -5,7 +5,7 @@ use super::prices::{AMP_STORAGE, DATE, INSIGHTS, NAT_GB, NAT_HOUR, REGION, REGIO
 use super::text::{count, dollars, plural};
 use super::workload::{CALL_MS, SCRAPE_MS, TIMEOUT_MS, WRITE_MS, Workload};
 use super::{costs, prices};
-use crate::handlers::TaskList;
+use sidecarless::handlers::TaskList;
 
 /// Whose costs these are.
 pub(super) fn fleet_summary(fleet: &Fleet) -> String {

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::error::InputError;
 use super::report::MigrationReport;
-use crate::cli::sidecars::{is_collector, is_sidecar};
+use crate::sidecars::{is_collector, is_sidecar};
 
 /// Fields that DescribeTaskDefinition gives and RegisterTaskDefinition refuses.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html>
@@ -55,12 +56,12 @@ pub(super) fn items<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a
 }
 
 /// The definition without its wrapper and without what cannot be registered.
-pub(super) fn registrable(parsed: Value) -> Result<Value, String> {
-    let Value::Object(mut outer) = parsed else { return Err("no task definition: not a JSON object".into()) };
+pub(super) fn registrable(parsed: Value) -> Result<Value, InputError> {
+    let Value::Object(mut outer) = parsed else { return Err(InputError::Definition("not a JSON object".into())) };
     let tags = outer.get("tags").cloned();
     let mut inner = match outer.remove("taskDefinition") {
         Some(Value::Object(inner)) => inner,
-        Some(_) => return Err("no task definition: `taskDefinition` is not an object".into()),
+        Some(_) => return Err(InputError::Definition("taskDefinition is not an object".into())),
         None => outer,
     };
     for field in READ_ONLY {
@@ -72,15 +73,15 @@ pub(super) fn registrable(parsed: Value) -> Result<Value, String> {
         inner.remove("tags");
     }
     let containers = inner.get("containerDefinitions").and_then(Value::as_array);
-    let containers = containers.ok_or("no task definition: `containerDefinitions` is not a list")?;
+    let containers = containers.ok_or_else(|| InputError::Definition("containerDefinitions is not a list".into()))?;
     if let Some(index) = containers.iter().position(|container| !container["name"].is_string()) {
-        return Err(format!("no task definition: `containerDefinitions[{index}]` has no name"));
+        return Err(InputError::Definition(format!("containerDefinitions[{index}] has no name")));
     }
     Ok(Value::Object(inner))
 }
 
 /// Takes the sidecars out; an error when there is none, or nothing else.
-pub(super) fn without_sidecars(definition: &mut Value) -> Result<Vec<Sidecar>, String> {
+pub(super) fn without_sidecars(definition: &mut Value) -> Result<Vec<Sidecar>, InputError> {
     let Some(containers) = definition["containerDefinitions"].as_array_mut() else { return Ok(Vec::new()) };
     let (mut found, mut rest) = (Vec::new(), Vec::new());
     for container in std::mem::take(containers) {
@@ -93,10 +94,10 @@ pub(super) fn without_sidecars(definition: &mut Value) -> Result<Vec<Sidecar>, S
         }
     }
     if found.is_empty() {
-        return Err("no container's image is a collector's (aws-otel-collector, adot-collector, opentelemetry-collector, otelcol) or the X-Ray daemon's".into());
+        return Err(InputError::NoSidecar);
     }
     if rest.is_empty() {
-        return Err("nothing but the collector is in it: no sidecar but a service of its own, to be deleted once its clients push to the function".into());
+        return Err(InputError::OnlySidecars);
     }
     *containers = rest;
     Ok(found)

@@ -109,25 +109,25 @@ fn a_configuration_in_ssm_is_asked_for() {
 fn bad_input_is_named() {
     let image = r#"{"containerDefinitions": [{"name": "a", "image": "otelcol"}]}"#;
     let rows = [
-        ("{", "no JSON"),
+        ("{", "invalid JSON"),
         ("[]", "not a JSON object"),
-        (r#"{"taskDefinition": 1}"#, "`taskDefinition` is not an object"),
-        ("{}", "`containerDefinitions` is not a list"),
-        (r#"{"containerDefinitions": [{}]}"#, "`containerDefinitions[0]` has no name"),
-        (r#"{"containerDefinitions": [{"name": "a", "image": "nginx"}]}"#, "no container's image is a collector's"),
-        (image, "nothing but the collector is in it"),
+        (r#"{"taskDefinition": 1}"#, "taskDefinition is not an object"),
+        ("{}", "containerDefinitions is not a list"),
+        (r#"{"containerDefinitions": [{}]}"#, "containerDefinitions[0] has no name"),
+        (r#"{"containerDefinitions": [{"name": "a", "image": "nginx"}]}"#, "no container has the image of a collector"),
+        (image, "all containers are collectors"),
     ];
     for (text, expected) in rows {
-        let error = migrate(text, None).unwrap_err();
+        let error = migrate(text, None).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}: {error}");
     }
     for (text, expected) in
-        [("a: [", "no YAML"), ("", "no YAML"), ("- a", "not a mapping"), (&"[".repeat(9000), "too deeply")]
+        [("a: [", "invalid YAML"), ("", "invalid YAML"), ("- a", "not a mapping"), (&"[".repeat(9000), "too deeply")]
     {
-        let error = yaml::read(text).unwrap_err();
+        let error = yaml::read(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{text:.20}: {error}");
     }
-    assert!(run("/no/such/file", None).unwrap_err().starts_with("/no/such/file: "));
+    assert!(run("/no/such/file", None).unwrap_err().to_string().starts_with("/no/such/file: "));
 }
 
 /// A collector's configuration, and what of it has no equivalent.

@@ -1,0 +1,170 @@
+//! Command-line arguments.
+
+use std::ffi::OsString;
+
+use lexopt::{Arg, Parser, ValueExt as _};
+use thiserror::Error;
+
+use crate::estimate::Options;
+use crate::output::OutputFormat;
+use crate::redrive::RedriveMode;
+
+const COMMANDS: [&str; 8] = ["check", "estimate", "help", "invoke", "migrate", "redrive", "targets", "token"];
+
+/// Similarity from which a command is suggested, between 0 and 1.
+const MIN_SIMILARITY: f64 = 0.5;
+
+/// A command with its arguments.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Command {
+    Help,
+    Version,
+    Invoke { event: String },
+    Targets(OutputFormat),
+    Check(OutputFormat),
+    Redrive(RedriveMode),
+    Estimate(Options),
+    Migrate { definition: String, collector: Option<String> },
+    Token,
+}
+
+/// Invalid arguments.
+#[derive(Debug, Error)]
+pub(crate) enum UsageError {
+    #[error("missing command: see `sidecarless --help`")]
+    MissingCommand,
+    #[error("unknown command \"{name}\": {hint}")]
+    UnknownCommand { name: String, hint: String },
+    #[error("missing {0}: see `sidecarless --help`")]
+    MissingFile(&'static str),
+    #[error("{0}: see `sidecarless --help`")]
+    Argument(#[from] lexopt::Error),
+    #[error("{0} is set twice")]
+    DuplicateOption(String),
+    #[error("invalid {option} \"{value}\": use {expected}")]
+    InvalidValue { option: &'static str, value: String, expected: String },
+    #[error("--containers requires --tasks: without it, the containers of the running tasks are counted")]
+    ContainersWithoutTasks,
+}
+
+impl Command {
+    /// Parses the arguments after the name of the program.
+    pub(crate) fn parse(arguments: impl Iterator<Item = OsString> + 'static) -> Result<Self, UsageError> {
+        let mut parser = Parser::from_args(arguments);
+        let name = match parser.next()? {
+            None => return Err(UsageError::MissingCommand),
+            Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Self::Help),
+            Some(Arg::Long("version") | Arg::Short('V')) => return Ok(Self::Version),
+            Some(Arg::Value(name)) => name.string()?,
+            Some(option) => return Err(option.unexpected().into()),
+        };
+        let format = |is_json| if is_json { OutputFormat::Json } else { OutputFormat::Table };
+        Ok(match name.as_str() {
+            "help" => Self::Help,
+            "invoke" => Self::Invoke { event: one_file(parser, "EVENT.json")? },
+            "targets" => Self::Targets(format(flag(parser, "json")?)),
+            "check" => Self::Check(format(flag(parser, "json")?)),
+            "redrive" => Self::Redrive(if flag(parser, "list")? { RedriveMode::DryRun } else { RedriveMode::Move }),
+            "estimate" => Self::Estimate(Options::parse(parser)?),
+            "migrate" => {
+                let mut files = files(parser, 2)?.into_iter();
+                let definition = files.next().ok_or(UsageError::MissingFile("TASKDEF.json"))?;
+                Self::Migrate { definition, collector: files.next() }
+            }
+            "token" => {
+                files(parser, 0)?;
+                Self::Token
+            }
+            _ => return Err(unknown(name)),
+        })
+    }
+}
+
+fn unknown(name: String) -> UsageError {
+    let similarity = |command: &&str| strsim::jaro_winkler(&name, command);
+    let closest = COMMANDS.into_iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    let closest = closest.filter(|command| similarity(command) >= MIN_SIMILARITY);
+    let hint = closest.map_or("see `sidecarless --help`".to_owned(), |command| format!("did you mean {command}?"));
+    UsageError::UnknownCommand { name, hint }
+}
+
+/// Returns whether the only option of a command is set.
+fn flag(mut parser: Parser, name: &str) -> Result<bool, UsageError> {
+    let mut is_set = false;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long(option) if option == name => is_set = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(is_set)
+}
+
+fn one_file(parser: Parser, name: &'static str) -> Result<String, UsageError> {
+    files(parser, 1)?.pop().ok_or(UsageError::MissingFile(name))
+}
+
+/// Returns up to `max` file names.
+fn files(mut parser: Parser, max: usize) -> Result<Vec<String>, UsageError> {
+    let mut files = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Value(file) if files.len() < max => files.push(file.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, String> {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        Command::parse(words.into_iter()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_command_takes_its_arguments() {
+        let migrate = |collector: Option<&str>| Command::Migrate {
+            definition: "a.json".into(),
+            collector: collector.map(str::to_owned),
+        };
+        for (line, expected) in [
+            ("--help", Command::Help),
+            ("-h", Command::Help),
+            ("help", Command::Help),
+            ("--version", Command::Version),
+            ("invoke -", Command::Invoke { event: "-".into() }),
+            ("targets", Command::Targets(OutputFormat::Table)),
+            ("targets --json", Command::Targets(OutputFormat::Json)),
+            ("check --json", Command::Check(OutputFormat::Json)),
+            ("redrive", Command::Redrive(RedriveMode::Move)),
+            ("redrive --list", Command::Redrive(RedriveMode::DryRun)),
+            ("estimate", Command::Estimate(Options::default())),
+            ("migrate a.json", migrate(None)),
+            ("migrate a.json b.yaml", migrate(Some("b.yaml"))),
+            ("token", Command::Token),
+        ] {
+            assert_eq!(parse(line), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn invalid_arguments_are_named() {
+        for (line, expected) in [
+            ("", "missing command: see `sidecarless --help`"),
+            ("chek", "unknown command \"chek\": did you mean check?"),
+            ("5", "unknown command \"5\": see `sidecarless --help`"),
+            ("--json", "invalid option '--json': see `sidecarless --help`"),
+            ("targets --list", "invalid option '--list': see `sidecarless --help`"),
+            ("token now", "unexpected argument \"now\": see `sidecarless --help`"),
+            ("invoke", "missing EVENT.json: see `sidecarless --help`"),
+            ("migrate", "missing TASKDEF.json: see `sidecarless --help`"),
+            ("migrate a b c", "unexpected argument \"c\": see `sidecarless --help`"),
+        ] {
+            assert_eq!(parse(line), Err(expected.to_owned()), "{line}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Runs the code of the function in this process.
+
+use sidecarless::deadline::Deadline;
+use sidecarless::handlers::Pipeline;
+use sidecarless::lambda::Event;
+use sidecarless::log::{self, LogOutput};
+use sidecarless::settings::Settings;
+
+use crate::output::{CommandError, CommandOutput};
+
+/// Returns the deadline of a command: the timeout of the function in template.yaml.
+pub(crate) fn deadline() -> Deadline {
+    Deadline::after(std::time::Duration::from_secs(50))
+}
+
+/// Reads the settings and logs to standard error, because standard output is for the result.
+pub(crate) fn settings(variables: Vec<(String, String)>) -> Result<Settings, CommandError> {
+    log::init(&variables, LogOutput::Stderr);
+    Ok(Settings::read(variables)?)
+}
+
+/// Creates the function as Lambda does.
+pub(crate) async fn pipeline(variables: Vec<(String, String)>) -> Result<Pipeline, CommandError> {
+    let settings = settings(variables)?;
+    Pipeline::from_environment(settings).await.map_err(|error| CommandError::Function(error.into()))
+}
+
+/// Processes one event and prints the response.
+pub(crate) async fn invoke(path: &str, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
+    let event = if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    let event = event.map_err(|error| CommandError::ReadEvent { path: path.to_owned(), error })?;
+    let response = pipeline(variables)
+        .await?
+        .handle(Event::parse(&event), &deadline())
+        .await
+        .map_err(|error| CommandError::Function(error.into()))?;
+    Ok(CommandOutput::complete(format!("{:#}\n", response.into_json())))
+}

@@ -1,0 +1,52 @@
+//! Command line. The Lambda function is a separate binary, `sidecarless-function` (src/main.rs), which has neither a price
+//! list nor a YAML parser.
+
+mod arguments;
+mod check;
+mod estimate;
+mod function;
+mod help;
+mod migrate;
+mod output;
+mod redrive;
+mod sidecars;
+mod targets;
+mod token;
+
+use std::process::ExitCode;
+
+use arguments::Command;
+use output::{CommandError, CommandOutput};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let result = match Command::parse(std::env::args_os().skip(1)) {
+        Ok(command) => run(command, environment()).await,
+        Err(error) => Err(error.into()),
+    };
+    output::print(result)
+}
+
+async fn run(command: Command, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
+    match command {
+        Command::Help => Ok(CommandOutput::complete(help::text())),
+        Command::Version => Ok(CommandOutput::complete(format!("sidecarless {}\n", env!("CARGO_PKG_VERSION")))),
+        Command::Invoke { event } => function::invoke(&event, variables).await,
+        Command::Targets(format) => targets::run(format, variables).await,
+        Command::Check(format) => check::run(format, variables).await,
+        Command::Redrive(mode) => redrive::run(mode, variables).await,
+        Command::Estimate(options) => estimate::run(options, variables).await,
+        Command::Migrate { definition, collector } => {
+            Ok(migrate::run(&definition, collector.as_deref())?.print_report())
+        }
+        Command::Token => token::run(),
+    }
+}
+
+/// Returns the environment variables that are valid UTF-8.
+#[expect(clippy::disallowed_methods, reason = "the main file of a binary reads the environment")]
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}

@@ -1,0 +1,82 @@
+//! `sidecarless redrive`: moves readable messages from the dead-letter queue back to the spool.
+
+use std::collections::HashSet;
+
+use sidecarless::aws::clients;
+use sidecarless::deliver::redrive::{DeadLetterMessage, DeadLetterQueue, RedriveError};
+use sidecarless::model::spool::SpoolMessage;
+
+use crate::function;
+use crate::output::{CommandError, CommandOutput};
+
+/// Whether readable messages are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RedriveMode {
+    Move,
+    /// Messages are only listed. SQS hides the listed messages for a minute.
+    DryRun,
+}
+
+/// Number of processed messages, and a line for each.
+#[derive(Debug, Default)]
+struct Progress {
+    text: String,
+    readable: u64,
+    unreadable: u64,
+}
+
+/// Processes the dead-letter queue of the spool. The result is incomplete if unreadable messages remain.
+pub(crate) async fn run(mode: RedriveMode, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
+    let settings = function::settings(variables)?;
+    let spool = settings.spool_queue.as_ref().ok_or(CommandError::NoSpoolQueue)?;
+    let sqs = clients::sqs(&clients::aws().await);
+    let mut progress = Progress::default();
+    let result = match DeadLetterQueue::of_spool(sqs, spool).await {
+        Ok(queue) => progress.process(&queue, mode).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => Ok(CommandOutput::new(progress.summary(mode), progress.unreadable == 0)),
+        Err(error) => Err(CommandError::Redrive { moved: progress.text, error }),
+    }
+}
+
+impl Progress {
+    async fn process(&mut self, queue: &DeadLetterQueue, mode: RedriveMode) -> Result<(), RedriveError> {
+        let mut seen = HashSet::new();
+        loop {
+            let messages = queue.receive().await?.into_iter();
+            let messages: Vec<_> = messages.filter(|message| seen.insert(message.id.clone())).collect();
+            if messages.is_empty() {
+                return Ok(());
+            }
+            for message in &messages {
+                let spooled = SpoolMessage::parse(&message.body);
+                if spooled.is_ok() && mode == RedriveMode::Move {
+                    queue.redrive(message).await?;
+                }
+                *if spooled.is_ok() { &mut self.readable } else { &mut self.unreadable } += 1;
+                self.text.push_str(&match spooled {
+                    Ok(spooled) => describe_message(message, &spooled),
+                    Err(error) => format!("{}  {error}\n", message.id),
+                });
+            }
+        }
+    }
+
+    fn summary(&self, mode: RedriveMode) -> String {
+        let Self { text, readable, unreadable } = self;
+        match mode {
+            RedriveMode::Move => {
+                format!("{text}moved to the spool: {readable}, unreadable and not moved: {unreadable}\n")
+            }
+            RedriveMode::DryRun => format!("{text}readable: {readable}, unreadable: {unreadable}\n"),
+        }
+    }
+}
+
+fn describe_message(message: &DeadLetterMessage, spooled: &SpoolMessage) -> String {
+    let since = jiff::Timestamp::from_millisecond(spooled.first_attempt_ms).unwrap_or_default();
+    let (items, names) = (spooled.payload.items(), spooled.payload.item_names(3).join(" "));
+    format!("{}  {items} items since {since:.0}  {names}  {}\n", message.id, spooled.error)
+}
