@@ -77,7 +77,8 @@ fn points_in(bytes: usize) -> usize {
 /// request.
 fn plain_remote_write(request: &ExportMetricsServiceRequest) -> (u64, usize) {
     let mut batch = SeriesBatch::default();
-    series(request, &Options::default(), &ClientIdentity::default(), payload::NOW_MS, &mut batch);
+    let result = series(request, &Options::default(), &ClientIdentity::default(), payload::NOW_MS, &mut batch);
+    assert!(result.rejected.is_empty(), "{}", result.rejected);
     let timeseries = batch.iter().map(|series| TimeSeries {
         labels: series.labels().map(|(name, value)| Label { name: name.into(), value: value.into() }).collect(),
         samples: series.samples().iter().map(|s| Sample { value: s.value, timestamp: s.timestamp_ms }).collect(),

@@ -497,7 +497,7 @@ fn refusals_name_metric_reason_and_remedy() {
     let example = &outcome.rejected.iter().next().expect("a refusal").example;
     assert_eq!(
         example,
-        "set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative in the application: metric orders is a delta"
+        "metric orders has delta temporality: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative in the application"
     );
 }
 
@@ -526,7 +526,8 @@ fn a_resource_without_identity_gets_the_senders() {
         let options = Options { resource_labels: true, target_info: false, ..best() };
         let mut batch = SeriesBatch::default();
         let request = request(resource, None, vec![gauge("g", "", vec![number(1.0, &[])])]);
-        series(&request, &options, &sender, NOW_MS, &mut batch);
+        let result = series(&request, &options, &sender, NOW_MS, &mut batch);
+        assert_eq!(result.written, 1, "{what}");
         assert_eq!(batch.iter().map(line).collect::<Vec<_>>(), [expected], "{what}");
     }
 }

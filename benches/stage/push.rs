@@ -73,6 +73,7 @@ pub(super) fn translate_metrics(items: usize) -> Work {
 pub(super) fn series_of(request: &ExportMetricsServiceRequest) -> SeriesBatch {
     let mut batch = SeriesBatch::default();
     let options = metrics::Options { metadata: false, ..metrics::Options::default() };
-    metrics::series(request, &options, &metrics::ClientIdentity::default(), payload::NOW_MS, &mut batch);
+    let result = metrics::series(request, &options, &metrics::ClientIdentity::default(), payload::NOW_MS, &mut batch);
+    assert!(result.rejected.is_empty(), "{}", result.rejected);
     batch
 }

@@ -9,8 +9,9 @@ use crate::deadline::Deadline;
 use crate::lambda::Caller;
 use crate::model::arn::Arn;
 use crate::model::otlp::Resource;
+use crate::model::signal::Signal;
 use crate::model::task::Task;
-use crate::translate::identity::{IdentitySource, Signal, TaskAttributes, claimed_task};
+use crate::translate::identity::{IdentitySource, TaskAttributes, claimed_task};
 
 /// Time for asking ECS who the senders of a push are. Telemetry that does not say it is better than none.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);

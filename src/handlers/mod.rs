@@ -51,12 +51,12 @@ use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest}
 use crate::model::rejection::Rejections;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::shard;
+use crate::model::signal::Signal;
 use crate::model::task::Task;
 use crate::receiver::{self, Authenticator, DecodedRequest, EnabledSignals, Encoding, ErrorResponse};
 use crate::scrape::Scraper;
 use crate::scrape::insights::{InsightsClient, LogDataError};
 use crate::settings::{Settings, TraceDestination};
-use crate::translate::identity::Signal;
 use crate::translate::metrics::ClientIdentity;
 use crate::translate::{metrics, sdk_segments, spans};
 

@@ -16,6 +16,7 @@ pub mod sampling;
 pub mod segment;
 pub mod series;
 pub mod shard;
+pub mod signal;
 pub mod spool;
 pub mod task;
 pub mod task_event;

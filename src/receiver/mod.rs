@@ -18,11 +18,12 @@ pub use decompress::decompress;
 pub use health::{EnabledSignals, health_response};
 pub use response::{ErrorResponse, export_response, partial_success, passed_on, put_trace_segments_response};
 
-use route::{Route, Signal};
+use route::Route;
 
 use crate::lambda::Request;
 use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest, decoded_size, json};
 use crate::model::sampling::SamplingCall;
+use crate::model::signal::Signal;
 
 /// What a JSON object stands for in memory: an attribute is two objects, a span or a data point is one of some hundred
 /// bytes and holds several.

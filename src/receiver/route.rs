@@ -3,6 +3,7 @@
 use super::ErrorResponse;
 use crate::lambda::Request;
 use crate::model::sampling::SamplingCall;
+use crate::model::signal::Signal;
 
 /// Where a request leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,13 +13,6 @@ pub(super) enum Route {
     SdkSegments,
     Sampling(SamplingCall),
     HealthCheck,
-}
-
-/// An OTLP signal, each with a path of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Signal {
-    Traces,
-    Metrics,
 }
 
 /// Paths are looked at from their end, so that a prefix, as API Gateway or a load balancer may put, does no harm.

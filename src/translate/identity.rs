@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use crate::model::otlp::{AnyValue, ArrayValue, KeyValue, Resource, any_value::Value};
+use crate::model::signal::Signal;
 use crate::model::task::{Task, TaskContainer};
 
 /// How sure it is that the task sent the telemetry.
@@ -16,15 +17,6 @@ pub enum IdentitySource {
     Signature,
     /// The resource says so itself: only what it leaves out is added.
     ResourceAttributes,
-}
-
-/// What is put on for a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// X-Ray links the log groups of a segment's resource.
-    Traces,
-    /// Every attribute becomes a label: lists of log groups would be labels that nobody asks for.
-    Metrics,
 }
 
 /// What ECS says of a task, as attributes of a resource.

@@ -1,54 +1,31 @@
-//! What the writers of all data types share.
+//! State of the translation of one request.
 
-use super::histogram::BoundLabels;
-use super::labels::PointLabels;
+use super::bounds::BoundLabels;
+use super::family::MetricFamily;
+use super::labels::{BaseLabels, PointInput, PointLabels, ReservedLabel};
 use super::options::{Options, TranslationResult};
-use crate::model::series::{InsertOutcome, LabelRun, Labels, STALE_NAN, Sample, SeriesBatch, encode_label};
-use crate::translate::Compat;
+use crate::model::otlp::KeyValue;
+use crate::model::series::{InsertOutcome, Labels, STALE_NAN, Sample, SeriesBatch, encode_label};
 use crate::translate::limits;
 
-/// The translation of one request under way.
+/// State of the translation of one request.
 pub(super) struct Translator<'a> {
     pub(super) options: &'a Options,
     pub(super) now_ms: i64,
     pub(super) out: &'a mut SeriesBatch,
     pub(super) outcome: TranslationResult,
-    /// The newest time of any point of the resource under way, that of refused points included.
+    /// The newest time of all points of the current resource, including rejected points.
     pub(super) newest_nanos: u64,
-    /// Labels of the point under way; here, so that its buffers serve all points.
+    /// Labels of the current point, kept here to reuse the buffers.
     pub(super) point: PointLabels,
     pub(super) bounds: BoundLabels,
 }
 
-/// A metric's name in the forms that its series need.
-pub(super) struct MetricFamily {
-    pub(super) name: String,
-    /// Whether `otel_metric_temporality="delta"` is a label of its series.
-    pub(super) is_delta: bool,
-    /// Whether it counts from a start, so that `_created` has a meaning.
-    pub(super) is_cumulative: bool,
-    /// A monotonic sum: its points' exemplars are kept.
-    pub(super) is_counter: bool,
-}
-
-impl MetricFamily {
-    /// The label `__name__` of the family's name and a suffix.
-    pub(super) fn label(&self, suffix: &str, out: &mut SeriesBatch) -> LabelRun {
-        let mut label = Vec::with_capacity(self.name.len() + 24);
-        if suffix.is_empty() {
-            encode_label(&mut label, "__name__", &self.name);
-        } else {
-            encode_label(&mut label, "__name__", &[&self.name, suffix].concat());
-        }
-        out.add_label_run(&label)
-    }
-}
-
-/// When a point was taken, and since when it counts.
+/// Timestamp and start time of a point.
 #[derive(Clone, Copy)]
 pub(super) struct PointTimes {
     pub(super) timestamp_ms: i64,
-    /// 0 when unknown.
+    /// 0 if unknown.
     pub(super) start_ms: i64,
 }
 
@@ -72,10 +49,10 @@ impl<'a> Translator<'a> {
     }
 
     pub(super) fn is_adot(&self) -> bool {
-        self.options.naming.compat == Compat::Adot
+        self.options.is_adot()
     }
 
-    /// Counts points of a metric that is refused as a whole. Their times still make `target_info` current.
+    /// Rejects all points of a metric. Their times still count for `target_info`.
     pub(super) fn reject_all(
         &mut self,
         times: impl Iterator<Item = u64>,
@@ -93,17 +70,18 @@ impl<'a> Translator<'a> {
         self.outcome.rejected.add(reason, count, example);
     }
 
+    /// Rejects a point that was counted as received.
     pub(super) fn reject(&mut self, reason: &'static str, family: &MetricFamily) {
         self.outcome.rejected.add(reason, 1, || format!("a point of {}", family.name));
     }
 
-    /// Counts a point as received, and as refused when its time is none that can be written.
+    /// Counts a point as received. Returns `None` if it was rejected because of its time.
     pub(super) fn accept_point(&mut self, nanos: u64, start_nanos: u64, family: &MetricFamily) -> Option<PointTimes> {
         self.outcome.received += 1;
         if let Some(reason) = self.age_error(nanos) {
             let (timestamp_ms, now_ms) = (millis(nanos), self.now_ms);
             self.outcome.rejected.add(reason, 1, || {
-                format!("a point of {} at {timestamp_ms} ms, while it is {now_ms} ms here", family.name)
+                format!("a point of {} has the time {timestamp_ms} ms, the current time is {now_ms} ms", family.name)
             });
             return None;
         }
@@ -111,8 +89,8 @@ impl<'a> Translator<'a> {
         Some(PointTimes { timestamp_ms: millis(nanos), start_ms: millis(start_nanos) })
     }
 
-    /// Why a point of this time cannot be written: AMP refuses what is older than an hour or further ahead than ten
-    /// minutes, and names only the first such series of a request.
+    /// Returns the reason to reject a point of this time. AMP rejects samples that are more than one hour old or more than
+    /// ten minutes in the future, and its error names only the first such series of a request.
     fn age_error(&self, nanos: u64) -> Option<&'static str> {
         if nanos == 0 {
             return Some("no_timestamp");
@@ -124,17 +102,39 @@ impl<'a> Translator<'a> {
         self.options.max_ahead_ms.is_some_and(|max| age_ms.saturating_neg() > max).then_some("too_far_in_future")
     }
 
-    /// Counts a point whose series are written.
-    pub(super) fn record_written(&mut self, pushed: InsertOutcome, family: &MetricFamily) {
+    /// Builds the labels of a point in [`Translator::point`]. Returns `false` if the point was rejected.
+    pub(super) fn label(
+        &mut self,
+        attributes: &[KeyValue],
+        base: &BaseLabels<'_>,
+        family: &MetricFamily,
+        reserved: ReservedLabel,
+    ) -> bool {
+        let input =
+            PointInput { attributes, base, reserved, is_delta: family.is_delta, compat: self.options.naming.compat };
+        self.point.build(&input, &mut self.outcome.warnings, self.out);
+        // Relabelling checks the limits after it has changed the labels.
+        if self.options.is_relabelled_later {
+            return true;
+        }
+        let exceeded = self.point.exceeded_limit(family.name.len(), reserved, self.out);
+        if let Some(reason) = exceeded {
+            self.reject(reason, family);
+        }
+        exceeded.is_none()
+    }
+
+    /// Counts a point whose series were written.
+    pub(super) fn record_written(&mut self, inserted: InsertOutcome, family: &MetricFamily) {
         self.outcome.written += 1;
-        if pushed == InsertOutcome::Replaced {
+        if inserted == InsertOutcome::Replaced {
             self.outcome.warnings.add("duplicate_point", 1, || {
-                format!("{} has two points of one time and the same labels: the later one is kept", family.name)
+                format!("{} has two points with the same time and labels: the last one is used", family.name)
             });
         }
     }
 
-    /// Writes the `_created` series of a point, when it is wanted and known.
+    /// Writes the `_created` series of a point, if it is enabled and the start time is known.
     pub(super) fn write_created(&mut self, times: PointTimes, family: &MetricFamily) {
         if !self.options.created || !family.is_cumulative || times.start_ms == 0 {
             return;
@@ -144,17 +144,17 @@ impl<'a> Translator<'a> {
         encode_label(&mut name, "__name__", &format!("{base}_created"));
         let name = self.out.add_label_run(&name);
         let id = self.point.series(name, self.out);
-        // Milliseconds of any year that matters are exact in an f64.
+        // An f64 represents the milliseconds of all realistic times exactly.
         self.out.add_sample(id, times.timestamp_ms, times.start_ms as f64 / 1000.0);
     }
 
-    /// Writes a sample of a series that belongs to no point.
+    /// Writes a sample of a series that does not belong to a point.
     pub(super) fn write_extra(&mut self, labels: &Labels, timestamp_ms: i64, value: f64) {
         if let Some(reason) = limits::exceeded_limit(labels.iter())
             && !self.options.is_relabelled_later
         {
             let name = labels.get("__name__").unwrap_or_default();
-            self.outcome.warnings.add(reason, 1, || format!("{name} is left out"));
+            self.outcome.warnings.add(reason, 1, || format!("{name} is not written"));
             return;
         }
         let id = self.out.series(labels.iter());
@@ -162,12 +162,12 @@ impl<'a> Translator<'a> {
     }
 }
 
-/// Nanoseconds as milliseconds, the way the exporter has it: as a signed number, cut.
+/// Converts nanoseconds to milliseconds as the exporter does: as a signed number, truncated.
 pub(super) fn millis(nanos: u64) -> i64 {
     nanos.cast_signed() / 1_000_000
 }
 
-/// The value of a point: its own, or the staleness marker when it says that its series has ended.
+/// Returns the value of a point, or the staleness marker if the point marks the end of its series.
 pub(super) fn value_or_stale(value: f64, is_stale: bool) -> f64 {
     if is_stale { f64::from_bits(STALE_NAN) } else { value }
 }

@@ -1,4 +1,4 @@
-//! Exemplars: examples of what went into a value, with the trace they come from.
+//! Exemplars.
 
 use super::context::{Translator, millis};
 use crate::model::otlp::{Exemplar, exemplar::Value, text};
@@ -6,11 +6,11 @@ use crate::model::series::{self, SeriesId};
 use crate::translate::attributes::write_value;
 use crate::translate::names;
 
-/// Characters of all names and values together (OpenMetrics 1.0, "Exemplars"; Cortex refuses longer ones).
+/// Maximum characters of all names and values of an exemplar (OpenMetrics 1.0, "Exemplars"; Cortex rejects longer ones).
 const MAX_CHARS: usize = 128;
 
-/// Adds exemplars to the series that `series_of` their value. One without labels or time is left out: AMP would refuse
-/// the whole series for it (Cortex, `ValidateExemplar`).
+/// Adds each exemplar to the series that `series_of` returns for its value. Exemplars without labels or time are dropped:
+/// AMP would reject the full series (Cortex, `ValidateExemplar`).
 pub(super) fn write(exemplars: &[Exemplar], series_of: impl Fn(f64) -> Option<SeriesId>, context: &mut Translator<'_>) {
     for exemplar in exemplars {
         let value = match exemplar.value {
@@ -54,7 +54,6 @@ fn labels(exemplar: &Exemplar, context: &Translator<'_>) -> Vec<(String, String)
 }
 
 fn push_id(name: &str, id: &[u8], size: usize, labels: &mut Vec<(String, String)>) {
-    /// The digits of a byte are read from here.
     const HEX: &[u8; 16] = b"0123456789abcdef";
     if id.len() != size || id.iter().all(|&byte| byte == 0) {
         return;

@@ -1,6 +1,7 @@
-//! Exponential histograms: native histograms, or classic series for workspaces without them.
+//! Exponential histograms, written as native histograms or as classic series.
 
-use super::context::{MetricFamily, PointTimes, Translator};
+use super::context::{PointTimes, Translator};
+use super::family::MetricFamily;
 use super::histogram::{self, ClassicHistogram, HistogramSeries};
 use super::labels::{BaseLabels, ReservedLabel};
 use super::native::{self, MAX_SCHEMA, MIN_SCHEMA};
@@ -10,13 +11,13 @@ use crate::model::series::{InsertOutcome, LabelRun, NativeHistogram, STALE_NAN};
 
 const NATIVE: ReservedLabel = ReservedLabel { label: "" };
 
-/// The zero bucket of a point that says nothing of its width (collector-contrib, `defaultZeroThreshold`).
+/// Width of the zero bucket of a point that does not specify it (collector-contrib, `defaultZeroThreshold`).
 const ZERO_THRESHOLD: f64 = 1e-128;
 
-/// Classic buckets are no finer than this scale, a factor of 1.41 from bound to bound: the bounds are labels, and should
-/// stay the same when the application changes its scale.
+/// Maximum scale of classic buckets, a factor of 1.41 between bounds. Bounds are labels, and should stay the same if the
+/// application changes its scale.
 const CLASSIC_SCALE: i32 = 1;
-/// Classic buckets of one side at most; a wider range is merged.
+/// Maximum number of positive or negative classic buckets. Buckets of a wider range are merged.
 const CLASSIC_BUCKETS: usize = 80;
 
 pub(super) fn write(
@@ -31,21 +32,21 @@ pub(super) fn write(
     for point in points {
         let start_nanos = point.start_time_unix_nano;
         let Some(times) = context.accept_point(point.time_unix_nano, start_nanos, family) else { continue };
-        let own = if classic.is_some() { histogram::RESERVED } else { NATIVE };
+        let reserved = if classic.is_some() { histogram::RESERVED } else { NATIVE };
         let written = match &classic {
             None => native_histogram(point, times, family, context).and_then(|histogram| {
-                labelled(point, base, (family, own), context)?;
+                label(point, base, family, reserved, context)?;
                 Ok(push_native(point, histogram, native_name, context))
             }),
             Some(names) => classic_buckets(point).and_then(|buckets| {
-                labelled(point, base, (family, own), context)?;
-                Ok(push_classic(point, times, &buckets, (names, context)))
+                label(point, base, family, reserved, context)?;
+                Ok(push_classic(point, times, &buckets, names, context))
             }),
         };
         match written {
-            Ok(pushed) => {
+            Ok(inserted) => {
                 context.write_created(times, family);
-                context.record_written(pushed, family);
+                context.record_written(inserted, family);
             }
             Err(PointError::Reason(reason)) => context.reject(reason, family),
             Err(PointError::AlreadyCounted) => {}
@@ -53,21 +54,21 @@ pub(super) fn write(
     }
 }
 
-/// Why a point is not written.
+/// A point was rejected.
 enum PointError {
-    /// For this reason.
     Reason(&'static str),
-    /// It is counted as refused already.
+    /// The rejection is counted already.
     AlreadyCounted,
 }
 
-fn labelled(
+fn label(
     point: &ExponentialHistogramDataPoint,
     base: &BaseLabels<'_>,
-    (family, own): (&MetricFamily, ReservedLabel),
+    family: &MetricFamily,
+    reserved: ReservedLabel,
     context: &mut Translator<'_>,
 ) -> Result<(), PointError> {
-    if context.label(&point.attributes, base, family, own) { Ok(()) } else { Err(PointError::AlreadyCounted) }
+    if context.label(&point.attributes, base, family, reserved) { Ok(()) } else { Err(PointError::AlreadyCounted) }
 }
 
 fn push_native(
@@ -77,9 +78,9 @@ fn push_native(
     context: &mut Translator<'_>,
 ) -> InsertOutcome {
     let id = context.point.series(name, context.out);
-    let pushed = context.out.push_histogram(id, histogram);
+    let inserted = context.out.push_histogram(id, histogram);
     exemplars::write(&point.exemplars, |_| Some(id), context);
-    pushed
+    inserted
 }
 
 fn native_histogram(
@@ -105,7 +106,7 @@ fn native_histogram(
     }
     let shift = u32::try_from(point.scale - MAX_SCHEMA).unwrap_or(0);
     let too_large = PointError::Reason("histogram_too_large");
-    let sides = |buckets| native::merge_labels(buckets, shift).and_then(|side| Some((native::total(&side)?, side)));
+    let sides = |buckets| native::merge_buckets(buckets, shift).and_then(|side| Some((native::total(&side)?, side)));
     let (Some((positive_count, positive)), Some((negative_count, negative))) =
         (sides(point.positive.as_ref()), sides(point.negative.as_ref()))
     else {
@@ -122,27 +123,28 @@ fn native_histogram(
         return Ok(NativeHistogram { sum: f64::from_bits(STALE_NAN), count: STALE_NAN, ..histogram });
     }
     let sum = point.sum.unwrap_or(0.0);
-    Ok(NativeHistogram { sum, count: count(point, sum, in_buckets, (family, context)), ..histogram })
+    Ok(NativeHistogram { sum, count: count(point, sum, in_buckets, family, context), ..histogram })
 }
 
-/// The count of a native histogram. Prometheus and AMP refuse one that differs from what its buckets hold (more than that
-/// is fine beside a sum of NaN: those observations are in no bucket), so the buckets stand.
+/// Returns the count of a native histogram. Prometheus and AMP reject a count that differs from the sum of the buckets, so
+/// the sum of the buckets is used. A higher count is valid if the sum is NaN: NaN observations are in no bucket.
 fn count(
     point: &ExponentialHistogramDataPoint,
     sum: f64,
     in_buckets: u64,
-    (family, context): (&MetricFamily, &mut Translator<'_>),
+    family: &MetricFamily,
+    context: &mut Translator<'_>,
 ) -> u64 {
     if point.count == in_buckets || (sum.is_nan() && point.count > in_buckets) {
         return point.count;
     }
     context.outcome.warnings.add("histogram_count_corrected", 1, || {
-        format!("{} says {} observations while its buckets hold {in_buckets}", family.name, point.count)
+        format!("{} has a count of {} but {in_buckets} observations in its buckets", family.name, point.count)
     });
     in_buckets
 }
 
-/// Bounds and counts, lowest first; the last count is that above the last bound.
+/// Bounds and counts in ascending order. The last count is that of the bucket above the last bound.
 struct ClassicBuckets {
     bounds: Vec<f64>,
     counts: Vec<u64>,
@@ -153,15 +155,15 @@ fn classic_buckets(point: &ExponentialHistogramDataPoint) -> Result<ClassicBucke
     let mut scale = point.scale.min(CLASSIC_SCALE);
     let (positive, negative) = loop {
         let shift = u32::try_from(i64::from(point.scale) - i64::from(scale)).unwrap_or(u32::MAX);
-        let positive = native::merge_labels(point.positive.as_ref(), shift).ok_or_else(too_large)?;
-        let negative = native::merge_labels(point.negative.as_ref(), shift).ok_or_else(too_large)?;
+        let positive = native::merge_buckets(point.positive.as_ref(), shift).ok_or_else(too_large)?;
+        let negative = native::merge_buckets(point.negative.as_ref(), shift).ok_or_else(too_large)?;
         if positive.len().max(negative.len()) <= CLASSIC_BUCKETS {
             break (positive, negative);
         }
         scale = scale.saturating_sub(1);
     };
     let mut buckets = ClassicBuckets { bounds: Vec::new(), counts: Vec::new() };
-    // A negative bucket reaches down to -base^(index+1) and up to -base^index: its bound is the latter.
+    // A negative bucket ranges from -base^(index+1) to -base^index, which is its upper bound.
     for &(index, count) in negative.iter().rev() {
         buckets.push(-power(index, scale), count);
     }
@@ -170,7 +172,7 @@ fn classic_buckets(point: &ExponentialHistogramDataPoint) -> Result<ClassicBucke
         buckets.push(zero, i64::try_from(point.zero_count).map_err(|_| too_large())?);
     }
     for &(index, count) in &positive {
-        // A bucket's lower bound is a bucket of its own when no other ends there: its count is what lies below.
+        // If no bucket ends at the lower bound of this bucket, add an empty bucket that does.
         let lower = power(index, scale);
         if buckets.bounds.last().is_none_or(|&last| last < lower) {
             buckets.push(lower, 0);
@@ -182,11 +184,11 @@ fn classic_buckets(point: &ExponentialHistogramDataPoint) -> Result<ClassicBucke
 }
 
 impl ClassicBuckets {
-    /// Adds a bucket; one that ends no higher than the one before (or at infinity) is counted to its neighbour.
+    /// Adds a bucket. If its bound is not above the last bound, or is infinite, its count is added to the adjacent bucket.
     fn push(&mut self, bound: f64, count: i64) {
         let count = count.unsigned_abs();
         match (self.bounds.last(), self.counts.last_mut()) {
-            (Some(&last), Some(counted)) if last >= bound => *counted = counted.saturating_add(count),
+            (Some(&last), Some(sum)) if last >= bound => *sum = sum.saturating_add(count),
             _ if bound.is_finite() => {
                 self.bounds.push(bound);
                 self.counts.push(count);
@@ -196,9 +198,9 @@ impl ClassicBuckets {
     }
 }
 
-/// base^index, where base = 2^(2^-scale).
+/// Returns base^index, where base = 2^(2^-scale).
 fn power(index: i64, scale: i32) -> f64 {
-    // Of a base beyond all doubles, too, the power 0 is 1.
+    // Power 0 is 1 even if the base exceeds the range of an f64.
     if index == 0 { 1.0 } else { (index as f64 * (-f64::from(scale)).exp2()).exp2() }
 }
 
@@ -206,7 +208,8 @@ fn push_classic(
     point: &ExponentialHistogramDataPoint,
     times: PointTimes,
     buckets: &ClassicBuckets,
-    (names, context): (&HistogramSeries, &mut Translator<'_>),
+    names: &HistogramSeries,
+    context: &mut Translator<'_>,
 ) -> InsertOutcome {
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
     let classic = ClassicHistogram {

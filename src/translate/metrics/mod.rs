@@ -1,26 +1,29 @@
-//! OTLP metrics to Prometheus series.
+//! Translation of OTLP metrics to Prometheus series.
 //!
 //! Names and labels are those of collector-contrib's prometheusremotewrite exporter in ADOT's ECS configuration: every
 //! resource attribute is a label, units and types are suffixes of the name, scopes are labels, and each resource has a
-//! `target_info`. [`Compat::Adot`](super::Compat) keeps to it to the letter, data losses aside;
-//! [`Compat::Best`](super::Compat) writes the same names and labels, and departs where what the exporter sends would be
+//! `target_info`. [`Compat::Adot`](super::Compat) follows the exporter exactly, except for data losses.
+//! [`Compat::Corrected`](super::Compat) writes the same names and labels, and differs where the exporter's output would be
 //! rejected or wrong.
 //!
-//! # Two senders, one series
+//! # Series identity
 //!
-//! A series is its labels: two tasks whose resources say the same would write into one series, and each would overwrite
-//! what the other says. So a resource that has nothing of its own gets the label `instance` from what the request tells of
-//! its sender ([`Sender`]). That is so when it has no `service.instance.id`, and when none of the attributes that tell two
-//! tasks apart is there to become a label: `aws.ecs.task.arn`, `aws.ecs.task.id`, `container.id`, `k8s.pod.uid`,
-//! `faas.instance`, or `host.name` or `host.id` together with `process.pid`.
+//! Two tasks with equal resource attributes would write to the same series and overwrite each other's samples. Therefore a
+//! resource that does not identify its task gets the label `instance` from the client ([`ClientIdentity`]). A resource
+//! identifies its task by `service.instance.id`, or by one of these attributes if they become labels: `aws.ecs.task.arn`,
+//! `aws.ecs.task.id`, `container.id`, `k8s.pod.uid`, `faas.instance`, or `host.name` or `host.id` together with
+//! `process.pid`.
 //!
-//! # Accounts
+//! # Counts
 //!
-//! Every data point is written or refused by name: [`Outcome::received`] = [`Outcome::written`] + [`Outcome::refused`].
+//! Every data point is written or rejected: [`TranslationResult::received`] = [`TranslationResult::written`] +
+//! [`TranslationResult::rejected`].
 
+mod bounds;
 mod context;
 mod exemplars;
 mod exponential;
+mod family;
 mod histogram;
 mod labels;
 mod names;
@@ -39,27 +42,30 @@ use self::resource::ResourceLabels;
 use crate::model::otlp::{ExportMetricsServiceRequest, Metric, ResourceMetrics, metric::Data, text};
 use crate::model::series::SeriesBatch;
 
-/// Writes the series of a request into `out`. `now_ms` is what the ages of points are measured against.
+/// Writes the series of a request to `out`. Ages of points are relative to `now_ms`.
 pub fn series(
     request: &ExportMetricsServiceRequest,
     options: &Options,
-    sender: &ClientIdentity,
+    client: &ClientIdentity,
     now_ms: i64,
     out: &mut SeriesBatch,
 ) -> TranslationResult {
     let mut context = Translator::new(options, now_ms, out);
     for resource_metrics in &request.resource_metrics {
-        write_resource(resource_metrics, sender, &mut context);
+        write_resource(resource_metrics, client, &mut context);
     }
     context.outcome
 }
 
-fn write_resource(resource_metrics: &ResourceMetrics, sender: &ClientIdentity, context: &mut Translator<'_>) {
+fn write_resource(resource_metrics: &ResourceMetrics, client: &ClientIdentity, context: &mut Translator<'_>) {
     let attributes = resource_metrics.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
-    let resource = ResourceLabels::new(attributes, sender, context);
+    let resource = ResourceLabels::new(attributes, client, context.options);
     context.newest_nanos = 0;
     for scope_metrics in &resource_metrics.scope_metrics {
-        let base = BaseLabels::new(&resource, scope_metrics.scope.as_ref(), context);
+        let base = {
+            let Translator { options, outcome, out, .. } = &mut *context;
+            BaseLabels::new(&resource, scope_metrics.scope.as_ref(), options, &mut outcome.warnings, out)
+        };
         for metric in &scope_metrics.metrics {
             write_metric(metric, &base, context);
         }

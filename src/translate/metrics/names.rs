@@ -1,22 +1,24 @@
-//! Metrics as families: which are refused, what they are called, and what is known of them.
+//! Families of metrics: rejection of full metrics, names and metadata.
 
-use super::context::{MetricFamily, Translator};
+use super::context::Translator;
+use super::family::MetricFamily;
 use super::options::DeltaPolicy;
 use crate::model::otlp::{Metric, Temporality, metric::Data, text};
 use crate::model::series::{Metadata, MetadataKind};
+use crate::translate::attributes::write_value;
 use crate::translate::names::{self, MetricKind, NameError};
 
-/// Bytes of a name, HELP and UNIT each (AMP quota "Metadata length"; Cortex, `-validation.max-metadata-length`).
+/// Maximum bytes of a name, HELP and UNIT each (AMP quota "Metadata length"; Cortex, `-validation.max-metadata-length`).
 const MAX_METADATA_SIZE: usize = 1024;
 
-/// Counts the points of a metric that cannot be written at all.
+/// Rejects the points of a metric that cannot be written at all. Returns whether it did.
 pub(super) fn reject_metric(metric: &Metric, data: &Data, context: &mut Translator<'_>) -> bool {
     match temporality(data) {
         Some(Temporality::Delta) if context.options.delta == DeltaPolicy::Reject => {
             context.reject_all(point_times(data), "delta_temporality", || {
                 format!(
-                    "set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative in the application: metric {} is \
-                     a delta",
+                    "metric {} has delta temporality: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative \
+                     in the application",
                     text(&metric.name)
                 )
             });
@@ -24,7 +26,7 @@ pub(super) fn reject_metric(metric: &Metric, data: &Data, context: &mut Translat
         }
         Some(Temporality::Unspecified) => {
             context.reject_all(point_times(data), "unspecified_temporality", || {
-                format!("metric {} says neither cumulative nor delta", text(&metric.name))
+                format!("metric {} has no aggregation temporality", text(&metric.name))
             });
             true
         }
@@ -32,16 +34,16 @@ pub(super) fn reject_metric(metric: &Metric, data: &Data, context: &mut Translat
     }
 }
 
-/// The metric's family; counts its points as refused when it can have no name.
+/// Returns the family of a metric, or `None` if its points were rejected because it has no valid name.
 pub(super) fn family(metric: &Metric, name: &str, data: &Data, context: &mut Translator<'_>) -> Option<MetricFamily> {
     let is_counter = matches!(data, Data::Sum(sum) if sum.is_monotonic);
-    let shape = match data {
+    let kind = match data {
         Data::Gauge(_) => MetricKind::Gauge,
         _ if is_counter => MetricKind::Counter,
         _ => MetricKind::Other,
     };
     let is_delta = temporality(data) == Some(Temporality::Delta);
-    match names::metric(name, &text(&metric.unit), shape, &context.options.naming) {
+    match names::metric(name, &text(&metric.unit), kind, &context.options.naming) {
         Ok(name) => Some(MetricFamily {
             name,
             is_delta,
@@ -59,7 +61,7 @@ pub(super) fn family(metric: &Metric, name: &str, data: &Data, context: &mut Tra
     }
 }
 
-/// Adds HELP, TYPE and UNIT of the metric to the batch, when they are wanted.
+/// Adds HELP, TYPE and UNIT of the metric to the batch, if metadata is enabled.
 pub(super) fn describe(metric: &Metric, data: &Data, family: &MetricFamily, context: &mut Translator<'_>) {
     if !context.options.metadata || family.name.len() > MAX_METADATA_SIZE {
         return;
@@ -78,16 +80,16 @@ pub(super) fn describe(metric: &Metric, data: &Data, family: &MetricFamily, cont
 }
 
 fn kind(metric: &Metric, data: &Data, family: &MetricFamily) -> MetadataKind {
-    let said = metric.metadata.iter().find(|entry| entry.key.as_ref() == b"prometheus.type");
-    let mut said_type = String::new();
-    super::super::attributes::write_value(said.and_then(|entry| entry.value.as_ref()), &mut said_type);
+    let original = metric.metadata.iter().find(|entry| entry.key.as_ref() == b"prometheus.type");
+    let mut original_type = String::new();
+    write_value(original.and_then(|entry| entry.value.as_ref()), &mut original_type);
     match data {
-        // To Prometheus a delta is no counter: it goes down.
+        // A delta is not a Prometheus counter: its value can decrease.
         _ if family.is_delta => MetadataKind::Unknown,
-        Data::Gauge(_) if said_type == "unknown" => MetadataKind::Unknown,
+        Data::Gauge(_) if original_type == "unknown" => MetadataKind::Unknown,
         Data::Gauge(_) => MetadataKind::Gauge,
         Data::Sum(sum) if sum.is_monotonic => MetadataKind::Counter,
-        Data::Sum(_) => match said_type.as_str() {
+        Data::Sum(_) => match original_type.as_str() {
             "info" => MetadataKind::Info,
             "stateset" => MetadataKind::StateSet,
             _ => MetadataKind::Gauge,
@@ -97,7 +99,7 @@ fn kind(metric: &Metric, data: &Data, family: &MetricFamily) -> MetadataKind {
     }
 }
 
-/// `None` for data that has none.
+/// Returns the temporality, or `None` for gauges and summaries.
 fn temporality(data: &Data) -> Option<Temporality> {
     let number = match data {
         Data::Gauge(_) | Data::Summary(_) => return None,

@@ -1,22 +1,22 @@
-//! Buckets of exponential histograms as buckets of native histograms.
+//! Conversion of exponential histogram buckets to native histogram buckets.
 //!
-//! OTLP bucket `i` reaches from base^(offset+i) to base^(offset+i+1); Prometheus names a bucket by its upper bound, so
-//! that its index is one higher. Scales above 8 are merged down to schema 8: 2^(scale-8) buckets make one.
+//! OTLP bucket `i` ranges from base^(offset+i) to base^(offset+i+1). Prometheus identifies a bucket by its upper bound, so
+//! its index is one higher. Scales above 8 are reduced to schema 8 by merging 2^(scale-8) buckets into one.
 
 use crate::model::otlp::Buckets;
 use crate::model::series::NativeBuckets;
 
-/// The finest schema that Prometheus and AMP take.
+/// The highest resolution that Prometheus and AMP support.
 pub(super) const MAX_SCHEMA: i32 = 8;
-/// The coarsest.
+/// The lowest resolution that they support.
 pub(super) const MIN_SCHEMA: i32 = -4;
 
-/// As many empty buckets are written out rather than starting a new span: a span costs more than two zeros.
+/// Up to this number of empty buckets are written instead of a new span: a span is larger than two zeros.
 const MAX_GAP: i64 = 2;
 
-/// Non-empty buckets by OTLP index, lowest first, after `shift` halvings of the resolution. `None` when counts or indexes
-/// do not fit remote write's integers.
-pub(super) fn merge_labels(buckets: Option<&Buckets>, shift: u32) -> Option<Vec<(i64, i64)>> {
+/// Returns the non-empty buckets by OTLP index in ascending order, after halving the resolution `shift` times. Returns
+/// `None` if counts or indexes exceed the integers of remote write.
+pub(super) fn merge_buckets(buckets: Option<&Buckets>, shift: u32) -> Option<Vec<(i64, i64)>> {
     let Some(buckets) = buckets else { return Some(Vec::new()) };
     let mut merged: Vec<(i64, i64)> = Vec::new();
     for (position, &count) in buckets.bucket_counts.iter().enumerate().filter(|&(_, &count)| count > 0) {
@@ -30,15 +30,15 @@ pub(super) fn merge_labels(buckets: Option<&Buckets>, shift: u32) -> Option<Vec<
     Some(merged)
 }
 
-/// The sum of the counts, when it fits.
+/// Returns the sum of the counts, or `None` on overflow.
 pub(super) fn total(buckets: &[(i64, i64)]) -> Option<u64> {
     buckets.iter().try_fold(0u64, |sum, &(_, count)| sum.checked_add(u64::try_from(count).ok()?))
 }
 
-/// Spans and deltas of buckets by OTLP index, lowest first.
+/// Converts buckets by OTLP index in ascending order to spans and deltas. Returns `None` on overflow.
 pub(super) fn sparse(buckets: &[(i64, i64)]) -> Option<NativeBuckets> {
     let mut sparse = NativeBuckets::default();
-    // Where the next bucket would be without a gap.
+    // Index of the next bucket if there is no gap.
     let (mut expected, mut last_count) = (0i64, 0i64);
     for &(index, count) in buckets {
         let index = index + 1;
@@ -66,12 +66,12 @@ mod tests {
 
     fn native(offset: i32, counts: &[u64], shift: u32) -> (Vec<(i32, u32)>, Vec<i64>) {
         let buckets = Buckets { offset, bucket_counts: counts.to_vec() };
-        let sparse = sparse(&merge_labels(Some(&buckets), shift).expect("fits")).expect("fits");
+        let sparse = sparse(&merge_buckets(Some(&buckets), shift).expect("fits")).expect("fits");
         (sparse.spans, sparse.deltas)
     }
 
     #[test]
-    fn spans_bridge_two_empty_buckets_and_no_more() {
+    fn span_contains_at_most_two_empty_buckets() {
         assert_eq!(native(0, &[1, 2, 3], 0), (vec![(1, 3)], vec![1, 1, 1]));
         assert_eq!(native(-2, &[4, 2, 0, 0, 0, 0, 7], 0), (vec![(-1, 2), (4, 1)], vec![4, -2, 5]));
         assert_eq!(native(0, &[4, 0, 0, 7], 0), (vec![(1, 4)], vec![4, -4, 0, 7]));
@@ -80,17 +80,17 @@ mod tests {
     }
 
     #[test]
-    fn finer_scales_are_merged_into_the_bucket_that_holds_them() {
+    fn buckets_of_higher_scales_are_merged() {
         assert_eq!(native(-3, &[1; 8], 2), (vec![(0, 3)], vec![3, 1, -3]));
         assert_eq!(native(0, &[0, 0, 1, 2, 3, 4], 1), (vec![(2, 2)], vec![3, 4]));
         assert_eq!(native(5, &[0, 5, 0], 1), (vec![(4, 1)], vec![5]));
     }
 
     #[test]
-    fn counts_and_indexes_that_do_not_fit_are_no_buckets() {
+    fn bucket_counts_and_indexes_can_overflow() {
         let buckets = |offset, counts: &[u64]| Buckets { offset, bucket_counts: counts.to_vec() };
-        assert_eq!(merge_labels(Some(&buckets(0, &[u64::MAX])), 0), None);
-        let far = merge_labels(Some(&buckets(i32::MAX, &[1])), 0).expect("fits an i64");
+        assert_eq!(merge_buckets(Some(&buckets(0, &[u64::MAX])), 0), None);
+        let far = merge_buckets(Some(&buckets(i32::MAX, &[1])), 0).expect("fits an i64");
         assert_eq!(sparse(&far), None);
     }
 }

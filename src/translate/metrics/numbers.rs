@@ -1,7 +1,8 @@
-//! Gauges and sums: one sample a point.
+//! Gauges and sums: one sample for each point.
 
-use super::context::{MetricFamily, Translator, value_or_stale};
+use super::context::{Translator, value_or_stale};
 use super::exemplars;
+use super::family::MetricFamily;
 use super::labels::{BaseLabels, ReservedLabel};
 use crate::model::otlp::{NO_RECORDED_VALUE, NumberDataPoint, number_data_point::Value};
 use crate::model::series::LabelRun;
@@ -32,7 +33,7 @@ fn write_point(
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
     let value = match point.value {
         Some(Value::Double(value)) => value,
-        // Prometheus has no integers; above 2^53 the nearest double stands.
+        // Prometheus has no integers. Above 2^53, the nearest f64 is used.
         Some(Value::Int(value)) => value as f64,
         None if is_stale || context.is_adot() => 0.0,
         None => return context.reject("no_value", family),
@@ -41,11 +42,11 @@ fn write_point(
         return;
     }
     let id = context.point.series(name, context.out);
-    let pushed = context.out.push_sample(id, times.sample(value_or_stale(value, is_stale)));
-    // The exporter keeps exemplars of counters only.
+    let inserted = context.out.push_sample(id, times.sample(value_or_stale(value, is_stale)));
+    // The exporter writes only the exemplars of counters.
     if family.is_counter {
         exemplars::write(&point.exemplars, |_| Some(id), context);
     }
     context.write_created(times, family);
-    context.record_written(pushed, family);
+    context.record_written(inserted, family);
 }

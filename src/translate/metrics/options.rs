@@ -1,42 +1,49 @@
-//! What the translation is told, and what it tells.
+//! Options and result of the translation.
 
 use crate::model::rejection::Rejections;
+use crate::translate::Compat;
 use crate::translate::names::Naming;
 
 /// One hour: AMP discards older samples (AMP user guide, "Out-of-order samples", maximum sample age).
 const MAX_AGE_MS: i64 = 60 * 60 * 1000;
-/// Ten minutes: Cortex' `-validation.create-grace-period`.
+/// Ten minutes (Cortex, `-validation.create-grace-period`).
 const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
 
-/// How metrics are translated. The default is ADOT's configuration on ECS.
+/// Options of the translation of metrics. The default is ADOT's configuration on ECS.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Names, and with `naming.compat` how faithful all of the translation is.
+    /// Rules for names. `naming.compat` applies to the whole translation.
     pub naming: Naming,
-    /// Every resource attribute is a label of every series, over a point's attribute of the same name.
+    /// Whether every resource attribute becomes a label of every series. It overrides a point's attribute of the same name.
     pub resource_labels: bool,
-    /// With `resource_labels`: not `service.name`, `service.namespace` and `service.instance.id`, which `job` and
-    /// `instance` say already.
+    /// Whether `resource_labels` excludes `service.name`, `service.namespace` and `service.instance.id`, which `job` and
+    /// `instance` contain.
     pub exclude_service_attributes: bool,
-    /// `otel_scope_name`, `otel_scope_version` and `otel_scope_*`.
+    /// Whether to add `otel_scope_name`, `otel_scope_version` and `otel_scope_*`.
     pub scope_labels: bool,
     pub target_info: bool,
-    /// Labels for every series that has none of that name.
+    /// Labels for every series that has no label of that name.
     pub external_labels: Vec<(String, String)>,
-    /// HELP, TYPE and UNIT of every metric family.
+    /// Whether to add HELP, TYPE and UNIT of every metric family.
     pub metadata: bool,
-    /// A `_created` series (seconds since the epoch, as OpenMetrics has it) beside counters, histograms and summaries
-    /// that tell when they began.
+    /// Whether to write a `_created` series (seconds since the epoch, as in OpenMetrics) for counters, histograms and
+    /// summaries with a start time.
     pub created: bool,
     pub delta: DeltaPolicy,
     pub exponential: ExponentialHistogramFormat,
-    /// Older points are refused as `too_old`. `None` lets all pass.
+    /// Older points are rejected as `too_old`. `None` disables the check.
     pub max_age_ms: Option<i64>,
-    /// Points further ahead of now are refused as `too_far_in_future`. `None` lets all pass.
+    /// Points further in the future are rejected as `too_far_in_future`. `None` disables the check.
     pub max_ahead_ms: Option<i64>,
-    /// Whether [`relabel`](crate::translate::relabel) follows: then it is the one to judge labels that break a limit,
-    /// since its rules may mend them.
+    /// Whether [relabelling](crate::rules::relabel) follows. It then checks the limits of labels instead, because its rules
+    /// can remove labels.
     pub is_relabelled_later: bool,
+}
+
+impl Options {
+    pub(super) fn is_adot(&self) -> bool {
+        self.naming.compat == Compat::Adot
+    }
 }
 
 impl Default for Options {
@@ -59,17 +66,17 @@ impl Default for Options {
     }
 }
 
-/// What becomes of metrics with delta temporality: Prometheus counts from the start, and a function without memory cannot
-/// add them up.
+/// Treatment of metrics with delta temporality. Prometheus counters are cumulative, and a function without state cannot
+/// sum the deltas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeltaPolicy {
     #[default]
     Reject,
-    /// The raw deltas, with the label `otel_metric_temporality="delta"`, to be added up by `sum_over_time`.
+    /// Writes the deltas with the label `otel_metric_temporality="delta"`, for `sum_over_time`.
     Keep,
 }
 
-/// What exponential histograms become.
+/// Output format of exponential histograms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExponentialHistogramFormat {
     #[default]
@@ -78,21 +85,23 @@ pub enum ExponentialHistogramFormat {
     Classic,
 }
 
-/// What a request tells of who sent it.
+/// Identity of the client that sent a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientIdentity {
-    /// Something stable that no other sender has: a task's id, or a digest of address and user agent.
+    /// A stable value that is unique to the client: a task ID, or a digest of address and user agent.
     pub instance: Option<String>,
 }
 
-/// What became of a request's data points.
+/// Result of the translation of a request: `received` = `written` + `rejected`.
+#[must_use = "it contains rejected data points and warnings"]
 #[derive(Clone, Debug, Default)]
 pub struct TranslationResult {
     /// Data points in the request.
     pub received: u64,
-    /// Data points of which series were written.
+    /// Data points whose series were written.
     pub written: u64,
     pub rejected: Rejections,
-    /// What was changed or left away of points that were written: labels without a name, exemplars, corrected counts.
+    /// Changes to written data points: attributes without a valid label name, dropped exemplars, corrected counts, points
+    /// with the same time and labels.
     pub warnings: Rejections,
 }

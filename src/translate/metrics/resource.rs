@@ -1,43 +1,41 @@
-//! What a resource gives to all of its series: attributes as labels, `job` and `instance`.
+//! Labels of a resource: its attributes, `job` and `instance`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::context::Translator;
 use super::options::{ClientIdentity, Options};
 use crate::model::otlp::KeyValue;
 use crate::translate::attributes::write_value;
 
-/// Attributes that `job` and `instance` are made of.
+/// Attributes that make up `job` and `instance`.
 pub(super) const IDENTIFYING: [&[u8]; 3] = [b"service.name", b"service.namespace", b"service.instance.id"];
 
-/// Attributes of which each tells a task from every other.
+/// Attributes that each identify a task uniquely.
 const TASK_IDENTITY: [&[u8]; 5] =
     [b"aws.ecs.task.arn", b"aws.ecs.task.id", b"container.id", b"k8s.pod.uid", b"faas.instance"];
 
 pub(super) struct ResourceLabels<'a> {
-    /// What becomes labels, in order of the raw keys; an empty value takes a point's attribute away, and nothing more.
+    /// Attributes that become labels, sorted by raw key. An empty value only removes a point's attribute of the same key.
     pub(super) attributes: BTreeMap<&'a [u8], String>,
     pub(super) job: Option<String>,
     pub(super) instance: Option<String>,
-    /// The sender's, for a resource that nothing tells from that of another task; a point's own `instance` stands.
-    pub(super) sender_instance: Option<&'a str>,
+    /// Instance of the client, for a resource that does not identify its task. A point's own `instance` has precedence.
+    pub(super) client_instance: Option<&'a str>,
 }
 
 impl<'a> ResourceLabels<'a> {
-    pub(super) fn new(attributes: &'a [KeyValue], sender: &'a ClientIdentity, context: &Translator<'_>) -> Self {
-        let options = context.options;
+    pub(super) fn new(attributes: &'a [KeyValue], client: &'a ClientIdentity, options: &Options) -> Self {
         let instance = value_of(attributes, b"service.instance.id").filter(|value| !value.is_empty());
         let is_known = instance.is_some() || (options.resource_labels && has_task_identity(attributes));
         ResourceLabels {
             attributes: if options.resource_labels { converted(attributes, options) } else { BTreeMap::new() },
-            job: job(attributes, context.is_adot()),
+            job: job(attributes, options.is_adot()),
             instance,
-            sender_instance: sender.instance.as_deref().filter(|instance| !is_known && !instance.is_empty()),
+            client_instance: client.instance.as_deref().filter(|instance| !is_known && !instance.is_empty()),
         }
     }
 
-    /// Whether the resource's attribute stands instead of a point's of the same key.
+    /// Returns whether the resource has an attribute that replaces the attribute of a point with the same key.
     pub(super) fn overrides(&self, key: &[u8]) -> bool {
         !self.attributes.is_empty() && self.attributes.contains_key(key)
     }
@@ -53,14 +51,14 @@ fn converted<'a>(attributes: &'a [KeyValue], options: &Options) -> BTreeMap<&'a 
             converted.insert(attribute.key.as_ref(), value);
         }
     }
-    if options.naming.compat == crate::translate::Compat::Corrected {
-        // Nothing is no reason to take a point's attribute away.
+    if !options.is_adot() {
+        // An empty attribute must not remove the attribute of a point.
         converted.retain(|_, value| !value.is_empty());
     }
     converted
 }
 
-/// `namespace/name`. The exporter writes `/name` for a namespace that is there but empty.
+/// Returns `namespace/name`. The exporter writes `/name` if the namespace is present but empty.
 fn job(attributes: &[KeyValue], is_adot: bool) -> Option<String> {
     let name = value_of(attributes, b"service.name").filter(|name| !name.is_empty())?;
     match value_of(attributes, b"service.namespace").filter(|namespace| is_adot || !namespace.is_empty()) {
@@ -81,7 +79,7 @@ fn value_of(attributes: &[KeyValue], key: &[u8]) -> Option<String> {
     Some(value)
 }
 
-/// The characters of a key that came as bytes.
+/// Converts a key from bytes to text.
 pub(super) fn key_text(key: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(key)
 }

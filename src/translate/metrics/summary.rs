@@ -1,6 +1,7 @@
-//! Summaries: `_sum`, `_count`, and a sample for each quantile.
+//! Summaries: `_sum`, `_count` and a sample for each quantile.
 
-use super::context::{MetricFamily, Translator, value_or_stale};
+use super::context::{Translator, value_or_stale};
+use super::family::MetricFamily;
 use super::labels::{BaseLabels, ReservedLabel};
 use crate::model::otlp::{NO_RECORDED_VALUE, SummaryDataPoint};
 use crate::model::series::{LabelRun, encode_label};
@@ -42,7 +43,7 @@ fn write_point(
     let sum = context.point.series(names.sum, context.out);
     context.out.push_sample(sum, times.sample(value_or_stale(point.sum, is_stale)));
     let count = context.point.series(names.count, context.out);
-    let pushed = context.out.push_sample(count, times.sample(value_or_stale(point.count as f64, is_stale)));
+    let inserted = context.out.push_sample(count, times.sample(value_or_stale(point.count as f64, is_stale)));
     let (mut text, mut label) = (String::new(), Vec::new());
     for quantile in &point.quantile_values {
         text.clear();
@@ -54,5 +55,5 @@ fn write_point(
         context.out.push_sample(id, times.sample(value_or_stale(quantile.value, is_stale)));
     }
     context.write_created(times, family);
-    context.record_written(pushed, family);
+    context.record_written(inserted, family);
 }

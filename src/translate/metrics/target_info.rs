@@ -1,22 +1,23 @@
-//! `target_info`: what is known of a resource, once for each, to be joined with its series by `job` and `instance`.
+//! `target_info`: the attributes of a resource, to be joined with its series by `job` and `instance`.
 
 use super::context::{Translator, millis};
+use super::labels::warn_invalid_label;
 use super::resource::{IDENTIFYING, ResourceLabels};
 use crate::model::otlp::{KeyValue, text};
 use crate::model::series::Labels;
 use crate::translate::attributes::write_value;
 use crate::translate::names;
 
-/// Writes 1 at the newest time of the resource's points. A resource that only says who it is needs none; one that does not
-/// say it could not be joined.
+/// Writes 1 at the newest time of the resource's points. A resource without other attributes does not need `target_info`,
+/// and a resource without `job` and `instance` could not be joined.
 pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, context: &mut Translator<'_>) {
-    let instance = resource.instance.as_deref().or(resource.sender_instance);
-    let says_more = attributes.iter().any(|attribute| !IDENTIFYING.contains(&attribute.key.as_ref()));
-    let is_known = resource.job.is_some() || instance.is_some();
-    if !context.options.target_info || !says_more || !is_known || context.newest_nanos == 0 {
+    let instance = resource.instance.as_deref().or(resource.client_instance);
+    let has_other_attributes = attributes.iter().any(|attribute| !IDENTIFYING.contains(&attribute.key.as_ref()));
+    let is_joinable = resource.job.is_some() || instance.is_some();
+    if !context.options.target_info || !has_other_attributes || !is_joinable || context.newest_nanos == 0 {
         return;
     }
-    let mut labels = described(attributes, context);
+    let mut labels = descriptive_labels(attributes, context);
     labels.set("job", resource.job.as_deref().unwrap_or_default());
     if let Some(instance) = instance {
         labels.set("instance", instance);
@@ -32,9 +33,9 @@ pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, cont
     context.write_extra(&labels, millis(context.newest_nanos), 1.0);
 }
 
-/// The attributes that do not identify, by raw key; values of one label are joined. An attribute without a name costs
-/// itself; the exporter drops all of `target_info` for it.
-fn described(attributes: &[KeyValue], context: &mut Translator<'_>) -> Labels {
+/// Builds labels of the attributes that are not in `job` and `instance`, by raw key. Values of the same label are joined.
+/// An attribute without a valid name is dropped; the exporter drops all of `target_info`.
+fn descriptive_labels(attributes: &[KeyValue], context: &mut Translator<'_>) -> Labels {
     let mut sorted: Vec<&KeyValue> =
         attributes.iter().filter(|attribute| !IDENTIFYING.contains(&attribute.key.as_ref())).collect();
     sorted.sort_by(|left, right| left.key.cmp(&right.key));
@@ -48,10 +49,7 @@ fn described(attributes: &[KeyValue], context: &mut Translator<'_>) -> Labels {
             Some(name) if name == "__name__" => labels.set("exported___name__", &value),
             Some(name) => join(&mut labels, &name, value),
             None if value.is_empty() => {}
-            None => context
-                .outcome
-                .warnings
-                .add("invalid_label_name", 1, || format!("attribute {key:?} has no name that can be a label")),
+            None => warn_invalid_label(&key, &mut context.outcome.warnings),
         }
     }
     labels

@@ -1,35 +1,36 @@
-//! What all points of a scope share.
+//! Labels that all points of a scope share.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::super::context::Translator;
+use super::super::options::Options;
 use super::super::resource::{ResourceLabels, key_text};
 use crate::model::otlp::{InstrumentationScope, text};
-use crate::model::series::{LabelRun, encode_label};
+use crate::model::rejection::Rejections;
+use crate::model::series::{LabelRun, SeriesBatch, encode_label};
 use crate::translate::Compat;
 use crate::translate::attributes::write_value;
 use crate::translate::names;
 
-/// Where a label comes from, which says what happens when a point has one of that name.
+/// Origin of a label, which decides the value if a point has a label of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum LabelOrigin {
-    /// An attribute of the resource: the values are joined.
+    /// An attribute of the resource: both values are joined.
     Attribute,
-    /// `job`, `instance` or the scope: it stands.
+    /// `job`, `instance` or the scope: the point's value is discarded.
     Fixed,
-    /// An external label or the sender's instance: it gives way.
+    /// An external label or the client's instance: the point's value is used.
     Default,
 }
 
 pub(in super::super) struct BaseLabels<'a> {
     pub(super) resource: &'a ResourceLabels<'a>,
-    /// Names and values for the rare point whose labels collide.
+    /// Names and values, for the rare points whose labels collide.
     pub(super) fixed: Vec<(String, String)>,
     pub(super) defaults: Vec<(String, String)>,
     /// Name and origin of each label, sorted by name.
     pub(super) names: Vec<(String, LabelOrigin)>,
-    /// Each label in the batch, in the order of `names` and one behind the other.
+    /// Each label in the batch, adjacent and in the order of `names`.
     pub(super) runs: Vec<LabelRun>,
 }
 
@@ -37,39 +38,39 @@ impl<'a> BaseLabels<'a> {
     pub(in super::super) fn new(
         resource: &'a ResourceLabels<'a>,
         scope: Option<&InstrumentationScope>,
-        context: &mut Translator<'_>,
+        options: &Options,
+        warnings: &mut Rejections,
+        out: &mut SeriesBatch,
     ) -> Self {
         let mut fixed = Vec::new();
-        let own = [("job", &resource.job), ("instance", &resource.instance)];
-        fixed.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
-        if let Some(scope) = scope.filter(|_| context.options.scope_labels) {
-            push_scope(scope, context, &mut fixed);
+        let service = [("job", &resource.job), ("instance", &resource.instance)];
+        fixed.extend(service.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
+        if let Some(scope) = scope.filter(|_| options.scope_labels) {
+            push_scope(scope, warnings, &mut fixed);
         }
-        let defaults = defaults(resource, context);
+        let defaults = defaults(resource, options);
         let mut base = BaseLabels { resource, fixed, defaults, names: Vec::new(), runs: Vec::new() };
-        let mut nameless = Vec::new();
-        let labels =
-            build_labels(&base, Vec::new(), "", context.options.naming.compat, |key| nameless.push(key.to_owned()));
-        nameless.iter().for_each(|key| warn_invalid_label(key, context));
+        let warn = |key: &str| warn_invalid_label(key, warnings);
+        let labels = build_labels(&base, Vec::new(), "", options.naming.compat, warn);
         for (name, (value, origin)) in labels {
             let mut label = Vec::new();
             encode_label(&mut label, &name, &value);
-            base.runs.push(context.out.add_label_run(&label));
+            base.runs.push(out.add_label_run(&label));
             base.names.push((name, origin));
         }
         base
     }
 }
 
-/// All labels but `__name__` of a point with these attributes (raw key, value), in the exporter's order of overwriting:
-/// attributes by raw key, `job` and `instance`, the scope, defaults where there is none. Keys that can be no label are
-/// told to `nameless`.
+/// Builds all labels except `__name__` of a point with these attributes (raw key, value). The precedence is the exporter's:
+/// attributes by raw key, `job` and `instance`, the scope, then defaults for missing names. `on_invalid` is called with each
+/// key that has no valid label name.
 pub(super) fn build_labels(
     base: &BaseLabels<'_>,
     point: Vec<(Vec<u8>, String)>,
     reserved: &str,
     compat: Compat,
-    mut nameless: impl FnMut(&str),
+    mut on_invalid: impl FnMut(&str),
 ) -> BTreeMap<String, (String, LabelOrigin)> {
     let resource = base.resource.attributes.iter().map(|(&key, value)| (key.to_vec(), value.clone()));
     let mut attributes: Vec<(Vec<u8>, String)> = resource.chain(point).collect();
@@ -86,7 +87,7 @@ pub(super) fn build_labels(
                     join(&mut labels, name, value);
                 }
             }
-            None => nameless(&key),
+            None => on_invalid(&key),
         }
     }
     for (name, value) in &base.fixed {
@@ -110,11 +111,8 @@ fn unreserved(name: &str, reserved: &str, compat: Compat) -> Option<String> {
     }
 }
 
-pub(super) fn warn_invalid_label(key: &str, context: &mut Translator<'_>) {
-    context
-        .outcome
-        .warnings
-        .add("invalid_label_name", 1, || format!("attribute {key:?} has no name that can be a label"));
+pub(in super::super) fn warn_invalid_label(key: &str, warnings: &mut Rejections) {
+    warnings.add("invalid_label_name", 1, || format!("attribute {key:?} has no valid label name"));
 }
 
 fn join(labels: &mut BTreeMap<String, (String, LabelOrigin)>, name: String, value: String) {
@@ -132,17 +130,17 @@ fn join(labels: &mut BTreeMap<String, (String, LabelOrigin)>, name: String, valu
     }
 }
 
-fn defaults(resource: &ResourceLabels<'_>, context: &Translator<'_>) -> Vec<(String, String)> {
-    let sender = resource.sender_instance.map(|instance| ("instance".to_owned(), instance.to_owned()));
-    let external = context.options.external_labels.iter().filter(|(_, value)| !value.is_empty());
-    let named = external.filter_map(|(key, value)| {
+fn defaults(resource: &ResourceLabels<'_>, options: &Options) -> Vec<(String, String)> {
+    let client = resource.client_instance.map(|instance| ("instance".to_owned(), instance.to_owned()));
+    let external = options.external_labels.iter().filter(|(_, value)| !value.is_empty());
+    let external = external.filter_map(|(key, value)| {
         let name = names::label(key).filter(|name| name != "__name__")?;
         Some((name.into_owned(), value.clone()))
     });
-    sender.into_iter().chain(named).collect()
+    client.into_iter().chain(external).collect()
 }
 
-fn push_scope(scope: &InstrumentationScope, context: &mut Translator<'_>, labels: &mut Vec<(String, String)>) {
+fn push_scope(scope: &InstrumentationScope, warnings: &mut Rejections, labels: &mut Vec<(String, String)>) {
     let known = [("otel_scope_name", &scope.name), ("otel_scope_version", &scope.version)];
     labels.extend(
         known
@@ -160,7 +158,7 @@ fn push_scope(scope: &InstrumentationScope, context: &mut Translator<'_>, labels
         match names::label(&format!("otel_scope_{key}")) {
             Some(_) if value.is_empty() => {}
             Some(name) => labels.push((name.into_owned(), value)),
-            None => warn_invalid_label(&key, context),
+            None => warn_invalid_label(&key, warnings),
         }
     }
 }

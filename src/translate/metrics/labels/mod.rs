@@ -1,12 +1,12 @@
-//! Labels of a point: the resource's and scope's, written once, merged with the point's own.
+//! Labels of a point: the labels of its resource and scope, which are encoded once, merged with its own attributes.
 //!
-//! Hot path. What all points of a scope share is encoded once and sorted ([`BaseLabels`]); a point's labels are sorted
-//! into it by copying the runs between them ([`PointLabels`]). The place of `__name__`, and of `le` or `quantile`, is only
-//! marked, so that the seventeen series of a histogram share one run. Where two attributes come to the same label the
-//! whole set is put together anew, with their values joined.
+//! Hot path. The labels that all points of a scope share are encoded once and sorted ([`BaseLabels`]). The labels of a point
+//! are sorted into them by copying the runs in between ([`PointLabels`]). The positions of `__name__`, and of `le` or
+//! `quantile`, are only marked, so that the seventeen series of a histogram share one run. If two attributes have the same
+//! label name, all labels are built again, with their values joined.
 
 mod base;
 mod point;
 
-pub(super) use base::BaseLabels;
-pub(super) use point::{PointLabels, ReservedLabel};
+pub(super) use base::{BaseLabels, warn_invalid_label};
+pub(super) use point::{PointInput, PointLabels, ReservedLabel};

@@ -1,45 +1,57 @@
-//! The labels of one point.
+//! Labels of one point.
 
 use std::ops::Range;
 
-use super::super::context::{MetricFamily, Translator};
 use super::base::{BaseLabels, LabelOrigin, build_labels, warn_invalid_label};
 use crate::model::otlp::{KeyValue, text};
+use crate::model::rejection::Rejections;
 use crate::model::series::{LabelRun, LabelSource, SeriesBatch, SeriesId, encode_label};
 use crate::translate::attributes::write_value;
 use crate::translate::limits::exceeded_limit_encoded;
 use crate::translate::{Compat, names};
 
-/// What raw deltas are marked with. The specification names no label; this is its attribute-like spelling.
+/// Label of unconverted deltas. The specification defines no label; the name is written like that of an attribute.
 const DELTA: (&str, &str) = ("otel_metric_temporality", "delta");
 
-/// Which labels the series of a point have of their own, beside `__name__`.
+/// The label that the series of a point have in addition to `__name__`.
 #[derive(Clone, Copy)]
 pub(in super::super) struct ReservedLabel {
-    /// `le`, `quantile` or nothing.
+    /// `le`, `quantile` or empty.
     pub(in super::super) label: &'static str,
 }
 
-/// The labels of the point under way, without `__name__` and its own label, whose places are kept.
+/// Input of the labels of a point.
+pub(in super::super) struct PointInput<'a> {
+    pub(in super::super) attributes: &'a [KeyValue],
+    pub(in super::super) base: &'a BaseLabels<'a>,
+    pub(in super::super) reserved: ReservedLabel,
+    pub(in super::super) is_delta: bool,
+    pub(in super::super) compat: Compat,
+}
+
+/// Labels of the current point, with positions in place of `__name__` and the reserved label.
 #[derive(Debug, Default)]
 pub(in super::super) struct PointLabels {
-    /// In order of names.
+    /// Sorted by name.
     pieces: Vec<LabelPiece>,
-    /// Labels that are not in the batch yet, encoded.
+    /// Encoded labels that are not in the batch yet.
     bytes: Vec<u8>,
-    /// All labels within the batch, and how many of these runs stand before `__name__` and before the own label.
+    /// All labels, as runs of the batch.
     runs: Vec<LabelRun>,
+    /// Number of runs before `__name__`.
     name_at: usize,
-    own_at: usize,
-    /// Names and values of the point's attributes, and where they stand.
+    /// Number of runs before the reserved label.
+    reserved_at: usize,
+    /// Names and values of the point's attributes.
     text: String,
-    spans: Vec<TextRange>,
+    /// Positions in `text`.
+    ranges: Vec<TextRange>,
 }
 
 #[derive(Clone, Debug)]
 struct TextRange {
     name: Range<usize>,
-    /// Empty for a label whose place is only marked.
+    /// Empty for a label whose position is only marked.
     value: Range<usize>,
 }
 
@@ -49,72 +61,102 @@ enum LabelPiece {
     Shared(LabelRun),
     /// Labels of the point, in `bytes`.
     Point(Range<usize>),
-    /// The place of `__name__`.
+    /// Position of `__name__`.
     NameSlot,
-    /// The place of `le` or `quantile`.
+    /// Position of `le` or `quantile`.
     ReservedSlot,
 }
 
-/// Two attributes have the same label name, so the labels are built anew.
+impl LabelPiece {
+    fn is_slot(&self) -> bool {
+        matches!(self, LabelPiece::NameSlot | LabelPiece::ReservedSlot)
+    }
+}
+
+/// Two attributes have the same label name, so the labels must be built again with joined values.
 struct Collision;
 
 impl PointLabels {
-    /// The series with the point's labels and this `__name__`.
+    /// Builds the labels of a point and writes them to the batch.
+    pub(in super::super) fn build(&mut self, input: &PointInput<'_>, warnings: &mut Rejections, out: &mut SeriesBatch) {
+        self.collect(input, warnings);
+        self.add("__name__", "");
+        if !input.reserved.label.is_empty() {
+            self.add(input.reserved.label, "");
+        }
+        if input.is_delta {
+            self.add(DELTA.0, DELTA.1);
+        }
+        if let Err(Collision) = self.merge(input.base) {
+            self.rebuild(input);
+        }
+        self.write(input.reserved, out);
+    }
+
+    /// Returns the series with the point's labels and this `__name__`.
     pub(in super::super) fn series(&self, name: LabelRun, out: &mut SeriesBatch) -> SeriesId {
         let (before, after) = self.runs.split_at(self.name_at.min(self.runs.len()));
         out.series_from_runs(before.iter().copied().chain([name]).chain(after.iter().copied()))
     }
 
-    /// The series with the point's labels, this `__name__` and this label of its own.
-    pub(in super::super) fn series_with(&self, name: LabelRun, own: LabelRun, out: &mut SeriesBatch) -> SeriesId {
-        let (rest, after) = self.runs.split_at(self.own_at.min(self.runs.len()));
+    /// Returns the series with the point's labels, this `__name__` and this reserved label.
+    pub(in super::super) fn series_with(&self, name: LabelRun, reserved: LabelRun, out: &mut SeriesBatch) -> SeriesId {
+        let (rest, after) = self.runs.split_at(self.reserved_at.min(self.runs.len()));
         let (before, between) = rest.split_at(self.name_at.min(rest.len()));
         let before = before.iter().copied().chain([name]);
-        out.series_from_runs(before.chain(between.iter().copied()).chain([own]).chain(after.iter().copied()))
+        out.series_from_runs(before.chain(between.iter().copied()).chain([reserved]).chain(after.iter().copied()))
     }
 
-    /// Writes the labels into the batch, once for all series of the point. Those that the scope shares are there: the one
-    /// series of a number is put together from pieces of them, the many of a histogram from one copy between each two places.
-    fn write(&mut self, own: ReservedLabel, out: &mut SeriesBatch) {
-        let PointLabels { pieces, bytes, runs, name_at, own_at, .. } = self;
-        let is_place = |piece: &LabelPiece| matches!(piece, LabelPiece::NameSlot | LabelPiece::ReservedSlot);
-        let labelling = |piece: &LabelPiece| match piece {
+    /// Returns the limit of AMP that the series with the longest name exceeds, as a reason. `name_len` is the length of the
+    /// metric family's name.
+    pub(in super::super) fn exceeded_limit(
+        &self,
+        name_len: usize,
+        reserved: ReservedLabel,
+        out: &SeriesBatch,
+    ) -> Option<&'static str> {
+        // `_bucket` is the longest suffix. A bound written as a decimal is rarely as long.
+        let suffix = if reserved.label.is_empty() { 0 } else { "_bucket".len() };
+        let labels = self.runs.iter().map(|&run| out.labels_of(run));
+        exceeded_limit_encoded(labels, Some(("__name__".len(), name_len + suffix)))
+    }
+
+    /// Writes the labels to the batch, once for all series of the point. The shared labels are there already: the one series
+    /// of a number refers to them, the many series of a histogram refer to one copy of all labels between two positions.
+    fn write(&mut self, reserved: ReservedLabel, out: &mut SeriesBatch) {
+        let PointLabels { pieces, bytes, runs, name_at, reserved_at, .. } = self;
+        let source = |piece: &LabelPiece| match piece {
             LabelPiece::Shared(run) => LabelSource::Existing(*run),
             LabelPiece::Point(range) => LabelSource::Encoded(bytes.get(range.clone()).unwrap_or_default()),
             LabelPiece::NameSlot | LabelPiece::ReservedSlot => LabelSource::Encoded(&[]),
         };
         runs.clear();
-        if !own.label.is_empty() {
-            runs.extend(pieces.split(is_place).map(|between| out.copy_label_run(between.iter().map(labelling))));
-            (*name_at, *own_at) = (1, 2);
+        if !reserved.label.is_empty() {
+            let between = pieces.split(LabelPiece::is_slot);
+            runs.extend(between.map(|pieces| out.copy_label_run(pieces.iter().map(source))));
+            (*name_at, *reserved_at) = (1, 2);
             return;
         }
-        *name_at = pieces.iter().position(is_place).unwrap_or_default();
-        for piece in pieces.iter().filter(|piece| !is_place(piece)) {
+        *name_at = pieces.iter().position(LabelPiece::is_slot).unwrap_or_default();
+        for piece in pieces.iter().filter(|piece| !piece.is_slot()) {
             runs.push(match piece {
                 LabelPiece::Shared(run) => *run,
-                other => out.copy_label_run([labelling(other)].into_iter()),
+                other => out.copy_label_run([source(other)].into_iter()),
             });
         }
     }
 
-    fn collect(
-        &mut self,
-        attributes: &[KeyValue],
-        base: &BaseLabels<'_>,
-        own: ReservedLabel,
-        context: &mut Translator<'_>,
-    ) {
+    fn collect(&mut self, input: &PointInput<'_>, warnings: &mut Rejections) {
         self.text.clear();
-        self.spans.clear();
-        for attribute in attributes {
-            if !base.resource.overrides(&attribute.key) {
-                self.collect_attribute(attribute, own, context);
+        self.ranges.clear();
+        for attribute in input.attributes {
+            if !input.base.resource.overrides(&attribute.key) {
+                self.collect_attribute(attribute, input, warnings);
             }
         }
     }
 
-    fn collect_attribute(&mut self, attribute: &KeyValue, own: ReservedLabel, context: &mut Translator<'_>) {
+    fn collect_attribute(&mut self, attribute: &KeyValue, input: &PointInput<'_>, warnings: &mut Rejections) {
         let start = self.text.len();
         write_value(attribute.value.as_ref(), &mut self.text);
         let middle = self.text.len();
@@ -123,57 +165,53 @@ impl PointLabels {
         }
         let key = text(&attribute.key);
         match names::label(&key) {
-            Some(name) if name == "__name__" && context.is_adot() => return,
+            Some(name) if name == "__name__" && input.compat == Compat::Adot => return,
             Some(name) => {
-                if name == "__name__" || name == own.label {
+                if name == "__name__" || name == input.reserved.label {
                     self.text.push_str("exported_");
                 }
                 self.text.push_str(&name);
             }
-            None => {
-                warn_invalid_label(&key, context);
-                return;
-            }
+            None => return warn_invalid_label(&key, warnings),
         }
-        self.spans.push(TextRange { value: start..middle, name: middle..self.text.len() });
+        self.ranges.push(TextRange { value: start..middle, name: middle..self.text.len() });
     }
 
-    /// Adds a label that is no attribute; one without a value only marks its place.
+    /// Adds a label that is not an attribute. An empty value only marks its position.
     fn add(&mut self, name: &str, value: &str) {
         let start = self.text.len();
         self.text.push_str(value);
         let middle = self.text.len();
         self.text.push_str(name);
-        self.spans.push(TextRange { value: start..middle, name: middle..self.text.len() });
+        self.ranges.push(TextRange { value: start..middle, name: middle..self.text.len() });
     }
 
-    /// Sorts the point's labels into the base.
+    /// Sorts the point's labels into the shared labels.
     fn merge(&mut self, base: &BaseLabels<'_>) -> Result<(), Collision> {
-        let PointLabels { bytes, pieces, text, spans, .. } = self;
+        let PointLabels { bytes, pieces, text, ranges, .. } = self;
         let text = text.as_str();
-        spans.sort_unstable_by(|left, right| text[left.name.clone()].cmp(&text[right.name.clone()]));
+        ranges.sort_unstable_by(|left, right| text[left.name.clone()].cmp(&text[right.name.clone()]));
         bytes.clear();
         pieces.clear();
         let (mut next, mut last) = (0, "");
-        for span in spans.iter() {
-            let name = &text[span.name.clone()];
+        for range in ranges.iter() {
+            let name = &text[range.name.clone()];
             if name == last {
                 return Err(Collision);
             }
             last = name;
-            let behind = next + base.names[next..].partition_point(|(other, _)| other.as_str() < name);
-            push_shared(&base.runs[next..behind], pieces);
-            next = behind;
-            let clash = base.names.get(next).filter(|(other, _)| other == name).map(|&(_, origin)| origin);
-            match clash {
+            let end = next + base.names[next..].partition_point(|(other, _)| other.as_str() < name);
+            push_shared(&base.runs[next..end], pieces);
+            next = end;
+            match base.names.get(next).filter(|(other, _)| other == name).map(|&(_, origin)| origin) {
                 None => {}
                 Some(LabelOrigin::Attribute) => return Err(Collision),
                 Some(LabelOrigin::Fixed) => continue,
                 Some(LabelOrigin::Default) => next += 1,
             }
-            if !span.value.is_empty() {
+            if !range.value.is_empty() {
                 let start = bytes.len();
-                encode_label(bytes, name, &text[span.value.clone()]);
+                encode_label(bytes, name, &text[range.value.clone()]);
                 push_own(start..bytes.len(), pieces);
             } else if name == "__name__" {
                 pieces.push(LabelPiece::NameSlot);
@@ -185,37 +223,32 @@ impl PointLabels {
         Ok(())
     }
 
-    /// Puts the whole set together anew, with values of one label joined.
-    fn rebuild(
-        &mut self,
-        attributes: &[KeyValue],
-        base: &BaseLabels<'_>,
-        (family, own): (&MetricFamily, ReservedLabel),
-        compat: Compat,
-    ) {
+    /// Builds all labels again, with joined values where attributes have the same label name.
+    fn rebuild(&mut self, input: &PointInput<'_>) {
+        let PointInput { attributes, base, reserved, is_delta, compat } = *input;
         let mut point = Vec::new();
         for attribute in attributes.iter().filter(|attribute| !base.resource.overrides(&attribute.key)) {
             let mut value = String::new();
             write_value(attribute.value.as_ref(), &mut value);
             point.push((attribute.key.to_vec(), value));
         }
-        let mut labels = build_labels(base, point, own.label, compat, |_| {});
-        labels.remove(own.label);
-        if family.is_delta {
+        // Invalid names were reported when the attributes were collected.
+        let mut labels = build_labels(base, point, reserved.label, compat, |_| {});
+        labels.remove(reserved.label);
+        if is_delta {
             labels.insert(DELTA.0.to_owned(), (DELTA.1.to_owned(), LabelOrigin::Fixed));
         }
         self.bytes.clear();
         self.pieces.clear();
-        // Nothing but a place has an empty value.
         labels.insert("__name__".to_owned(), (String::new(), LabelOrigin::Fixed));
-        if !own.label.is_empty() {
-            labels.insert(own.label.to_owned(), (String::new(), LabelOrigin::Fixed));
+        if !reserved.label.is_empty() {
+            labels.insert(reserved.label.to_owned(), (String::new(), LabelOrigin::Fixed));
         }
         for (name, (value, _)) in &labels {
             let start = self.bytes.len();
             match name.as_str() {
                 "__name__" => self.pieces.push(LabelPiece::NameSlot),
-                name if name == own.label => self.pieces.push(LabelPiece::ReservedSlot),
+                name if name == reserved.label => self.pieces.push(LabelPiece::ReservedSlot),
                 name => {
                     encode_label(&mut self.bytes, name, value);
                     push_own(start..self.bytes.len(), &mut self.pieces);
@@ -223,70 +256,19 @@ impl PointLabels {
             }
         }
     }
-
-    /// Which limit of the backend the longest-named series of the point breaks.
-    fn exceeded_limit(&self, family: &MetricFamily, own: ReservedLabel, out: &SeriesBatch) -> Option<&'static str> {
-        // `_bucket` is the longest suffix, and a bound in plain decimals seldom as long.
-        let suffix = if own.label.is_empty() { 0 } else { "_bucket".len() };
-        let labels = self.runs.iter().map(|&run| out.labels_of(run));
-        exceeded_limit_encoded(labels, Some(("__name__".len(), family.name.len() + suffix)))
-    }
 }
 
-/// Adds labels of the scope, which stand one behind the other.
+/// Adds adjacent labels of the scope as one piece.
 fn push_shared(runs: &[LabelRun], pieces: &mut Vec<LabelPiece>) {
     if !runs.is_empty() {
         pieces.push(LabelPiece::Shared(LabelRun::of_neighbours(runs)));
     }
 }
 
-/// Adds labels of the point; what stands right behind other such labels is one piece with them.
+/// Adds labels of the point. Adjacent labels become one piece.
 fn push_own(range: Range<usize>, pieces: &mut Vec<LabelPiece>) {
     match pieces.last_mut() {
         Some(LabelPiece::Point(before)) if before.end == range.start => before.end = range.end,
         _ => pieces.push(LabelPiece::Point(range)),
-    }
-}
-
-impl Translator<'_> {
-    /// Puts the point's labels together in [`Context::point`]; counts the point as refused when that cannot be.
-    pub(in super::super) fn label(
-        &mut self,
-        attributes: &[KeyValue],
-        base: &BaseLabels<'_>,
-        family: &MetricFamily,
-        own: ReservedLabel,
-    ) -> bool {
-        let mut point = std::mem::take(&mut self.point);
-        let labelled = self.label_into(&mut point, attributes, base, (family, own));
-        self.point = point;
-        if let Err(reason) = labelled {
-            self.reject(reason, family);
-        }
-        labelled.is_ok()
-    }
-
-    fn label_into(
-        &mut self,
-        point: &mut PointLabels,
-        attributes: &[KeyValue],
-        base: &BaseLabels<'_>,
-        (family, own): (&MetricFamily, ReservedLabel),
-    ) -> Result<(), &'static str> {
-        point.collect(attributes, base, own, self);
-        point.add("__name__", "");
-        if !own.label.is_empty() {
-            point.add(own.label, "");
-        }
-        if family.is_delta {
-            point.add(DELTA.0, DELTA.1);
-        }
-        if let Err(Collision) = point.merge(base) {
-            point.rebuild(attributes, base, (family, own), self.options.naming.compat);
-        }
-        point.write(own, self.out);
-        // What is relabelled is looked at after that.
-        let broken = if self.options.is_relabelled_later { None } else { point.exceeded_limit(family, own, self.out) };
-        broken.map_or(Ok(()), Err)
     }
 }
