@@ -103,9 +103,9 @@ async fn the_event_says_the_same() {
     let deadline = Deadline::after(Duration::from_secs(20));
     let reply =
         sandbox.pipeline.handle(Event::parse(r#"{"sidecarless":"check"}"#), &deadline).await.unwrap().into_json();
-    assert_eq!(reply["well"], true, "{reply:#}");
-    assert_eq!(reply["findings"][2]["check"], "credentials");
-    assert_eq!(reply["findings"][2]["outcome"], "ok");
+    assert_eq!(reply["ok"], true, "{reply:#}");
+    assert_eq!(reply["checks"][2]["name"], "credentials");
+    assert_eq!(reply["checks"][2]["status"], "ok");
 }
 
 #[tokio::test]

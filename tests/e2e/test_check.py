@@ -41,8 +41,8 @@ class Account:
         } | overrides
         done = subprocess.run([str(CLI), "check", "--json"], env=env, capture_output=True, text=True, timeout=90)
         report = json.loads(done.stdout)
-        assert done.returncode == (0 if report["well"] else 1), done.stderr
-        return {result["name"]: result for result in report["findings"]}
+        assert done.returncode == (0 if report["ok"] else 1), done.stderr
+        return {result["name"]: result for result in report["checks"]}
 
 
 @pytest.fixture(scope="module")
