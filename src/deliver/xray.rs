@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     fn documents(count: usize, size: usize) -> Vec<SegmentDocument> {
-        vec![SegmentDocument::from_escaped("x".repeat(size)); count]
+        vec![SegmentDocument::new(&"x".repeat(size)); count]
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod arn;
 pub mod ecs;
+pub mod escaped_json;
 pub mod exposition;
 pub mod item_counters;
 pub mod json;

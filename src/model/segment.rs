@@ -1,73 +1,64 @@
-//! X-Ray segment documents on their way out.
+//! X-Ray segment documents that are ready to be sent.
 
 use serde::Deserialize;
 
-/// One segment or independent subsegment, ready to be sent: at most 64 KB of JSON (AWS X-Ray Developer Guide, "X-Ray segment
-/// documents"), as it stands in a string of JSON, each quote and backslash behind a backslash.
+use super::escaped_json::EscapedJson;
+
+/// JSON of one segment or independent subsegment, at most 64 KB (AWS X-Ray Developer Guide, "X-Ray segment documents").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentDocument {
-    escaped: String,
+    json: EscapedJson,
 }
 
-/// What a document is called.
+/// Ids of a segment document.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SegmentIds {
     /// `1-8hex-24hex`.
     pub trace_id: String,
-    /// 16 hex.
+    /// 16 hexadecimal digits.
     pub id: String,
 }
 
 impl SegmentDocument {
-    /// `text` is the document's JSON.
-    pub fn new(text: &str) -> Self {
-        // A string has no way to fail.
-        let quoted = serde_json::to_string(text).unwrap_or_default();
-        let escaped = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
-        Self { escaped: escaped.to_owned() }
+    pub fn new(json: &str) -> Self {
+        Self { json: EscapedJson::from_text(json) }
     }
 
-    /// Of JSON that has been escaped.
-    pub fn from_escaped(escaped: String) -> Self {
-        Self { escaped }
+    pub fn from_escaped(json: EscapedJson) -> Self {
+        Self { json }
     }
 
-    /// The document's JSON.
+    /// Returns the JSON.
     pub fn text(&self) -> String {
-        unescaped(&self.escaped)
+        self.json.to_text()
     }
 
-    /// Read out of the document when it has come to something: most are delivered, and nobody asks. Empty where the
-    /// document has none.
+    /// Parses the ids, which are empty if the document has none. They are not stored, because only documents that were not
+    /// delivered need them.
     pub fn ids(&self) -> SegmentIds {
         serde_json::from_str(&self.text()).unwrap_or_default()
     }
 
-    /// Bytes that it takes in a call, which are more than those of its JSON.
+    /// Size in a PutTraceSegments request, which is larger than the JSON.
     pub fn escaped_len(&self) -> usize {
-        self.escaped.len()
+        self.json.len()
     }
 }
 
-/// A text that stands in a string of JSON, by itself. What is no such text is empty.
-pub fn unescaped(escaped: &str) -> String {
-    serde_json::from_str(&format!("\"{escaped}\"")).unwrap_or_default()
-}
-
-/// The body of a PutTraceSegments call: the documents as strings of JSON (AWS X-Ray API Reference, PutTraceSegments).
+/// Returns the body of a PutTraceSegments request: the documents as JSON strings (AWS X-Ray API Reference,
+/// PutTraceSegments).
 pub fn put_trace_segments(documents: &[SegmentDocument]) -> Vec<u8> {
-    const OPEN: &[u8] = br#"{"TraceSegmentDocuments":["#;
-    let text: usize = documents.iter().map(|document| document.escaped.len() + 3).sum();
-    let mut body = Vec::with_capacity(OPEN.len() + text + 2);
-    body.extend_from_slice(OPEN);
+    const START: &[u8] = br#"{"TraceSegmentDocuments":["#;
+    // Two quotes and a comma for each document.
+    let size: usize = documents.iter().map(|document| document.escaped_len() + 3).sum();
+    let mut body = Vec::with_capacity(START.len() + size + 2);
+    body.extend_from_slice(START);
     for (index, document) in documents.iter().enumerate() {
         if index > 0 {
             body.push(b',');
         }
-        body.push(b'"');
-        body.extend_from_slice(document.escaped.as_bytes());
-        body.push(b'"');
+        document.json.push_string(&mut body);
     }
     body.extend_from_slice(b"]}");
     body
@@ -80,18 +71,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_holds_each_document_as_a_string_that_reads_back_as_the_same_json() {
+    fn request_body_contains_each_document_as_a_string() {
         let long = format!(r#"{{"name":"{}"}}"#, r#"\"é\\"#.repeat(512));
         let documents = ["{}", "{\n\t\"name\": \"a\\n\\u0001b\"\r\n}", r#"{"name":"日本 \" \\"}"#, &long];
-        let document = |text: &str| SegmentDocument::new(text);
-        let body = put_trace_segments(&documents.map(document));
-        let call: Value = serde_json::from_slice(&body).unwrap();
-        let sent: Vec<Value> = call["TraceSegmentDocuments"].as_array().unwrap().iter().map(parsed).collect();
+        let body = put_trace_segments(&documents.map(SegmentDocument::new));
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let sent: Vec<Value> = body["TraceSegmentDocuments"].as_array().unwrap().iter().map(parse).collect();
         assert_eq!(sent, documents.map(|json| serde_json::from_str::<Value>(json).unwrap()));
         assert_eq!(put_trace_segments(&[]), br#"{"TraceSegmentDocuments":[]}"#);
     }
 
-    fn parsed(document: &Value) -> Value {
+    fn parse(document: &Value) -> Value {
         serde_json::from_str(document.as_str().unwrap()).unwrap()
     }
 }

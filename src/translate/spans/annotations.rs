@@ -2,136 +2,159 @@
 
 use std::borrow::Cow;
 
-use super::json::JsonWriter;
-use super::key::{Attributes, Key, KeySet};
-use super::resource::ResourceEntries;
-use super::{Indexed, Options, sql, value};
+use super::key::{Attributes, Key, KeySet, OTEL_RESOURCE};
+use super::options::{Indexed, Options};
+use super::{sql, value};
+use crate::model::escaped_json::{EscapedJson, JsonWriter};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::text;
 use crate::translate::Compat;
 
-/// Longest string that an annotation holds, in characters (AWS X-Ray Developer Guide, "Annotations").
-const LONGEST_VALUE: usize = 1000;
-/// Longest key of an annotation (AWS X-Ray Developer Guide, "Annotations").
-const LONGEST_KEY: usize = 500;
+/// Maximum length of an annotation value, in characters (AWS X-Ray Developer Guide, "Annotations").
+const MAX_VALUE_CHARS: usize = 1000;
+/// Maximum length of an annotation key (AWS X-Ray Developer Guide, "Annotations").
+const MAX_KEY_BYTES: usize = 500;
 
-/// Which attributes become annotations.
+/// Selects the attributes that become annotations.
 pub(super) struct AnnotationSelector<'a> {
     indexed: &'a Indexed,
-    /// Keys that the span itself lists in `aws.xray.annotations`.
-    named_by_span: Vec<Cow<'a, str>>,
-    pub(super) compat: Compat,
+    /// Keys that the span lists in `aws.xray.annotations`.
+    listed_by_span: Vec<Cow<'a, str>>,
+    compat: Compat,
 }
 
 impl<'a> AnnotationSelector<'a> {
     pub(super) fn for_resource(options: &'a Options) -> Self {
-        AnnotationSelector { indexed: &options.indexed, named_by_span: Vec::new(), compat: options.compat }
+        AnnotationSelector { indexed: &options.indexed, listed_by_span: Vec::new(), compat: options.compat }
     }
 
     pub(super) fn for_span(options: &'a Options, attributes: &Attributes<'a>) -> Self {
-        let named_by_span = match attributes.value(Key::AwsXrayAnnotations) {
-            Some(Value::Array(names)) => {
-                names.values.iter().map(|name| value::string(name.value.as_ref())).filter(|n| !n.is_empty()).collect()
+        let listed_by_span = match attributes.value(Key::AwsXrayAnnotations) {
+            Some(Value::Array(keys)) => {
+                keys.values.iter().map(|key| value::string(key.value.as_ref())).filter(|key| !key.is_empty()).collect()
             }
             _ => Vec::new(),
         };
-        AnnotationSelector { named_by_span, ..AnnotationSelector::for_resource(options) }
+        AnnotationSelector { listed_by_span, ..AnnotationSelector::for_resource(options) }
     }
 
-    pub(super) fn names(&self, key: &[u8]) -> bool {
-        let named = |key: &str| self.named_by_span.iter().any(|name| name == key);
+    pub(super) fn selects(&self, key: &[u8]) -> bool {
         match self.indexed {
             Indexed::All => true,
-            Indexed::Listed(list) if list.is_empty() && self.named_by_span.is_empty() => false,
+            Indexed::Listed(list) if list.is_empty() && self.listed_by_span.is_empty() => false,
             Indexed::Listed(list) => {
                 let key = String::from_utf8_lossy(key);
-                list.contains(key.as_ref()) || named(&key)
+                list.contains(key.as_ref()) || self.listed_by_span.contains(&key)
             }
         }
     }
 
-    /// Whether no attribute can be named.
+    /// Whether no attribute is selected.
     fn is_empty(&self) -> bool {
-        matches!(self.indexed, Indexed::Listed(list) if list.is_empty()) && self.named_by_span.is_empty()
+        matches!(self.indexed, Indexed::Listed(list) if list.is_empty()) && self.listed_by_span.is_empty()
     }
 
-    /// Whether the span names attributes of the resource.
-    pub(super) fn reaches_resource(&self) -> bool {
-        self.named_by_span.iter().any(|name| name.starts_with(super::key::OTEL_RESOURCE))
+    /// Whether the span lists resource attributes.
+    pub(super) fn span_lists_resource(&self) -> bool {
+        self.listed_by_span.iter().any(|key| key.starts_with(OTEL_RESOURCE))
     }
 }
 
-/// Takes indexed attributes back from the fields they went into: one can be both a field and an annotation.
-pub(super) fn restore_indexed(spent: &mut KeySet, attributes: &Attributes<'_>, indexed: &Indexed) {
+/// Removes indexed attributes from the consumed keys: an attribute can be both in a block and an annotation.
+pub(super) fn restore_indexed(consumed: &mut KeySet, attributes: &Attributes<'_>, indexed: &Indexed) {
     let Indexed::Listed(list) = indexed else { return };
     for (key, attribute) in attributes.iter() {
         let is_final = key == Key::AwsXrayInProgress;
-        if !is_final && spent.contains(key) && !list.is_empty() && list.contains(text(&attribute.key).as_ref()) {
-            spent.remove(key);
+        if !is_final && consumed.contains(key) && !list.is_empty() && list.contains(text(&attribute.key).as_ref()) {
+            consumed.remove(key);
         }
     }
 }
 
-/// Writes the annotations. Returns the places of the attributes that metadata need not hold.
+/// Annotations that were written to one object, without its braces.
+#[derive(Default)]
+pub(super) struct AnnotationMembers {
+    json: EscapedJson,
+    /// The keys in `json`. An object must not have two annotations with one key.
+    keys: Vec<String>,
+}
+
+/// Writes annotations of a resource.
+#[derive(Default)]
+pub(super) struct ResourceAnnotationWriter {
+    json: JsonWriter,
+    keys: Vec<String>,
+}
+
+impl ResourceAnnotationWriter {
+    /// Writes an annotation if the attribute is selected. Returns false if metadata must contain the attribute.
+    pub(super) fn write(&mut self, key: &str, value: &Value, selector: &AnnotationSelector<'_>) -> bool {
+        value::is_scalar(value)
+            && selector.selects(key.as_bytes())
+            && write_one(&mut self.json, &mut self.keys, key, value, selector.compat)
+    }
+
+    pub(super) fn finish(self) -> AnnotationMembers {
+        AnnotationMembers { json: self.json.into_escaped(), keys: self.keys }
+    }
+}
+
+/// Writes the annotations of a span and, if they belong to the document, those of its resource. Returns the positions of the
+/// attributes that metadata does not need to contain.
 pub(super) fn write(
     json: &mut JsonWriter,
     attributes: &Attributes<'_>,
-    gone: KeySet,
-    indexing: &AnnotationSelector<'_>,
-    resource: Option<&ResourceEntries>,
+    consumed: KeySet,
+    selector: &AnnotationSelector<'_>,
+    resource: Option<&AnnotationMembers>,
 ) -> Vec<usize> {
     let mut written = Vec::new();
-    json.object_unless_empty("annotations", |json| {
-        let mut keys = resource.map(|entries| entries.annotation_keys.clone()).unwrap_or_default();
-        json.raw_escaped(resource.map_or("", |entries| &entries.annotations));
-        if indexing.is_empty() {
-            return;
+    let mut keys = Vec::new();
+    if let Some(resource) = resource {
+        json.raw_escaped(&resource.json);
+        keys.clone_from(&resource.keys);
+    }
+    if selector.is_empty() {
+        return written;
+    }
+    for (position, key, attribute) in attributes.iter_last() {
+        if consumed.contains(key) || !selector.selects(&attribute.key) {
+            continue;
         }
-        for (at, key, attribute) in attributes.iter_placed() {
-            if gone.contains(key) || !indexing.names(&attribute.key) {
-                continue;
-            }
-            let scalar = value::content(attribute).filter(|value| value::is_scalar(value));
-            let scalar = scalar.map(|value| sql::redact(key, value, indexing.compat));
-            let taken =
-                scalar.is_some_and(|value| write_one(json, &mut keys, &text(&attribute.key), &value, indexing.compat));
-            if taken || indexing.compat == Compat::Adot {
-                written.push(at);
-            }
+        let scalar = value::content(attribute).filter(|value| value::is_scalar(value));
+        let scalar = scalar.map(|value| sql::redact(key, value, selector.compat));
+        let is_complete =
+            scalar.is_some_and(|value| write_one(json, &mut keys, &text(&attribute.key), &value, selector.compat));
+        if is_complete || selector.compat.discards_unwritable_annotations() {
+            written.push(position);
         }
-    });
+    }
     written
 }
 
-/// Writes one annotation. False where the value is not, or not wholly, in it: under a key that another has taken, under
-/// none, or longer than X-Ray holds.
-pub(super) fn write_one(
-    json: &mut JsonWriter,
-    keys: &mut Vec<String>,
-    key: &str,
-    value: &Value,
-    compat: Compat,
-) -> bool {
+/// Writes one annotation. Returns false if the value was not written, or not in full: if another annotation has the key, if
+/// the key is empty or too long, or if the value is too long.
+fn write_one(json: &mut JsonWriter, keys: &mut Vec<String>, key: &str, value: &Value, compat: Compat) -> bool {
     let key = annotation_key(key);
-    let best = compat == Compat::Corrected;
-    if keys.contains(&key) || (best && (key.is_empty() || key.len() > LONGEST_KEY)) {
+    let is_limited = !compat.ignores_annotation_limits();
+    if keys.contains(&key) || (is_limited && (key.is_empty() || key.len() > MAX_KEY_BYTES)) {
         return false;
     }
-    json.key(&key);
+    json.field(&key);
     keys.push(key);
     if let Value::String(bytes) = value
-        && best
+        && is_limited
     {
-        let whole = text(bytes);
-        let end = whole.char_indices().nth(LONGEST_VALUE).map_or(whole.len(), |(at, _)| at);
-        json.text(whole.get(..end).unwrap_or_default());
-        return end == whole.len();
+        let full = text(bytes);
+        let end = full.char_indices().nth(MAX_VALUE_CHARS).map_or(full.len(), |(at, _)| at);
+        json.text(full.get(..end).unwrap_or_default());
+        return end == full.len();
     }
     value::write(json, value);
     true
 }
 
-/// Every character that X-Ray takes in no key becomes `_`, one for one.
+/// Replaces each character that X-Ray rejects in keys with `_`.
 fn annotation_key(key: &str) -> String {
     key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect()
 }

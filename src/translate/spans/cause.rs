@@ -1,33 +1,37 @@
-//! The `cause` block: exceptions with their stacks, from the span's events or from its status.
+//! The `cause` block: exceptions with their stacks, from the span events or from the span status.
 //!
 //! Rules: awsxrayexporter, `internal/translator/cause.go`.
 
+use std::borrow::Cow;
+
 use super::aws;
 use super::flags;
-use super::ids::{self, SpanId, TraceId};
-use super::json::JsonWriter;
+use super::ids::{self, DocumentIds, SpanId};
 use super::key::{Attributes, Key};
-use super::stack::{self, Language, StackFrame};
+use super::segment::Exception;
+use super::stack::{self, Language, StackTrace};
 use super::value;
+use crate::model::escaped_json::JsonWriter;
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{Event, Span, SpanKind, text};
 use crate::translate::Compat;
 
-/// What the block is made from, besides the attributes.
-pub(super) struct CauseWriter<'c> {
-    pub(super) span: &'c Span,
+/// The input of the block, except the attributes.
+pub(super) struct CauseReader<'c, 'a> {
+    pub(super) span: &'a Span,
     pub(super) language: Language,
     pub(super) compat: Compat,
-    pub(super) trace: &'c TraceId,
-    /// Id of the document: its exceptions' ids are derived from it.
-    pub(super) document: &'c SpanId,
+    /// The exception ids are derived from the ids of the document.
+    pub(super) ids: &'c DocumentIds,
 }
 
-/// What of the span the block tells.
+/// The block, and the parts of the span that it contains.
 #[derive(Default)]
-pub(super) struct CauseOutcome {
-    pub(super) status_message: bool,
-    /// Places of the events that are wholly in the block.
+pub(super) struct CauseOutcome<'a> {
+    /// `None` if the span has no failure, or a failed status without a message.
+    pub(super) exceptions: Option<Vec<Exception<'a>>>,
+    pub(super) has_status_message: bool,
+    /// Positions of the events that the block contains in full.
     pub(super) events: Vec<usize>,
 }
 
@@ -36,79 +40,86 @@ enum FailureEvent {
     AwsRequest,
 }
 
-impl CauseWriter<'_> {
-    /// Writes the block, or nothing for a span without failure.
-    pub(super) fn write(&self, json: &mut JsonWriter, attributes: &mut Attributes<'_>) -> CauseOutcome {
+impl<'a> CauseReader<'_, 'a> {
+    /// Reads the block, and marks the attributes in it as consumed.
+    pub(super) fn read(&self, attributes: &mut Attributes<'a>) -> CauseOutcome<'a> {
         let is_aws = aws::is_aws_call(attributes, self.compat);
         if self.span.events.iter().any(|event| failure(event, is_aws).is_some()) {
-            return self.write_events(json, is_aws);
+            return self.read_events(is_aws);
         }
         if !flags::is_error(self.span) {
             return CauseOutcome::default();
         }
-        let stated = self.span.status.as_ref().map(|status| text(&status.message)).unwrap_or_default();
-        let told = CauseOutcome { status_message: !stated.is_empty(), events: Vec::new() };
-        let message = if stated.is_empty() { attributes.text(Key::HttpStatusText) } else { stated };
-        // The collector takes the attribute even where it uses the status' message.
-        match self.compat {
-            Compat::Adot => attributes.consumed.insert(Key::HttpStatusText),
-            Compat::Corrected => attributes.consume_if(Key::HttpStatusText, &message),
+        let status = self.span.status.as_ref().map(|status| text(&status.message)).unwrap_or_default();
+        let has_status_message = !status.is_empty();
+        let message = if has_status_message { status } else { attributes.text(Key::HttpStatusText) };
+        if self.compat.consumes_unused_keys() {
+            attributes.consumed.insert(Key::HttpStatusText);
+        } else {
+            attributes.consume_if(Key::HttpStatusText, &message);
         }
-        if !message.is_empty() {
-            json.key("cause");
-            json.open('{');
-            json.key("exceptions");
-            json.open('[');
-            self.open_exception(json, [0, 0], "", &message);
-            json.close('}');
-            json.close(']');
-            json.close('}');
-        }
-        told
+        let exceptions = (!message.is_empty()).then(|| vec![self.exception([0, 0], Cow::Borrowed(""), message)]);
+        CauseOutcome { exceptions, has_status_message, events: Vec::new() }
     }
 
-    fn write_events(&self, json: &mut JsonWriter, is_aws: bool) -> CauseOutcome {
-        let mut told = CauseOutcome::default();
-        json.key("cause");
-        json.open('{');
-        json.array_unless_empty("exceptions", |json| {
-            for (at, event) in self.span.events.iter().enumerate() {
-                let number = u32::try_from(at).unwrap_or(u32::MAX);
-                let is_told = match failure(event, is_aws) {
-                    Some(FailureEvent::Exception) => self.write_exception(json, event, number, &mut told),
-                    Some(FailureEvent::AwsRequest) => self.write_aws_request(json, event, number),
-                    None => false,
-                };
-                if is_told {
-                    told.events.push(at);
+    fn read_events(&self, is_aws: bool) -> CauseOutcome<'a> {
+        let mut outcome = CauseOutcome::default();
+        let mut exceptions = Vec::new();
+        let status = self.span.status.as_ref().map(|status| status.message.as_ref()).unwrap_or_default();
+        for (position, event) in self.span.events.iter().enumerate() {
+            let number = u32::try_from(position).unwrap_or(u32::MAX);
+            let is_complete = match failure(event, is_aws) {
+                Some(FailureEvent::Exception) => {
+                    let source = ExceptionEvent::read(event);
+                    outcome.has_status_message |= status == value::string(source.message).as_bytes();
+                    self.read_exception(&source, number, &mut exceptions)
                 }
+                Some(FailureEvent::AwsRequest) => self.read_aws_request(event, number, &mut exceptions),
+                None => false,
+            };
+            if is_complete {
+                outcome.events.push(position);
             }
-        });
-        json.close('}');
-        told
-    }
-
-    /// Writes an event's exception and those that caused it. False where the event says more than that.
-    fn write_exception(&self, json: &mut JsonWriter, event: &Event, number: u32, told: &mut CauseOutcome) -> bool {
-        let exception = ExceptionEvent::read(event);
-        let (kind, message) = (value::string(exception.kind), value::string(exception.message));
-        let trace = value::string(exception.stack);
-        let stack = stack::parse(self.language, &trace, self.compat);
-        let last = u32::try_from(stack.causes.len()).unwrap_or(u32::MAX);
-        let status_message = self.span.status.as_ref().map(|status| status.message.as_ref()).unwrap_or_default();
-        told.status_message |= status_message == message.as_bytes();
-
-        self.open_exception(json, [number, 0], &kind, &message);
-        self.close_exception(json, &stack.frames, (last > 0).then_some([number, 1]));
-        for (cause, at) in stack.causes.iter().zip(1..) {
-            self.open_exception(json, [number, at], &cause.kind, &cause.message);
-            self.close_exception(json, &cause.frames, (at < last).then_some([number, at + 1]));
         }
-        !exception.has_other_attributes && (trace.is_empty() || !stack.is_empty())
+        outcome.exceptions = Some(exceptions);
+        outcome
     }
 
-    /// A failed attempt of an AWS SDK's call: one of which the span itself may know nothing.
-    fn write_aws_request(&self, json: &mut JsonWriter, event: &Event, number: u32) -> bool {
+    /// Reads the exception of an event and the exceptions that caused it. Returns false if the event has further content.
+    fn read_exception(&self, source: &ExceptionEvent<'a>, number: u32, exceptions: &mut Vec<Exception<'a>>) -> bool {
+        let (stack, is_readable) = match value::string(source.stack) {
+            Cow::Borrowed(text) => self.parse_stack(text),
+            Cow::Owned(text) => {
+                let (stack, is_readable) = self.parse_stack(&text);
+                (stack.into_owned(), is_readable)
+            }
+        };
+        let last = u32::try_from(stack.causes.len()).unwrap_or(u32::MAX);
+        let is_remote = matches!(value::kind(self.span), SpanKind::Client | SpanKind::Producer);
+        let mut push = |at: u32, kind, message, frames| {
+            exceptions.push(Exception {
+                remote: Some(is_remote),
+                cause: (at < last).then(|| self.exception_id([number, at + 1])),
+                stack: frames,
+                ..self.exception([number, at], kind, message)
+            });
+        };
+        push(0, value::string(source.kind), value::string(source.message), stack.frames);
+        for (cause, at) in stack.causes.into_iter().zip(1..) {
+            push(at, cause.kind, cause.message, cause.frames);
+        }
+        !source.has_other_attributes && is_readable
+    }
+
+    /// Parses a stack trace. Also returns whether the result contains it, which is false if nothing was recognized.
+    fn parse_stack<'t>(&self, text: &'t str) -> (StackTrace<'t>, bool) {
+        let stack = stack::parse(self.language, text, self.compat);
+        let is_readable = text.is_empty() || !stack.is_empty();
+        (stack, is_readable)
+    }
+
+    /// Reads a failed attempt of an AWS SDK call, which the span itself may not record.
+    fn read_aws_request(&self, event: &'a Event, number: u32, exceptions: &mut Vec<Exception<'a>>) -> bool {
         let find = |key: &[u8]| event.attributes.iter().find(|a| a.key == key).map(value::content);
         let (Some(code), Some(message)) = (find(b"http.response.status_code"), find(b"aws.http.error_message")) else {
             return false;
@@ -117,40 +128,19 @@ impl CauseWriter<'_> {
         #[expect(clippy::cast_precision_loss, reason = "printed to the microsecond")]
         let seconds = (event.time_unix_nano / 1000) as f64 / 1e6;
         let message = format!("{code}@{seconds:.6}@{}", value::string(message));
-        self.open_exception(json, [number, 0], "aws.http.error.event", &message);
-        json.boolean_field("remote", true);
-        json.close('}');
+        let kind = Cow::Borrowed("aws.http.error.event");
+        exceptions.push(Exception { remote: Some(true), ..self.exception([number, 0], kind, Cow::Owned(message)) });
         event.attributes.len() == 2
     }
 
-    /// Starts an exception; more members may follow.
-    fn open_exception(&self, json: &mut JsonWriter, number: [u32; 2], kind: &str, message: &str) {
-        json.open('{');
-        json.text_field("id", &self.id(number));
-        json.text_field("type", kind);
-        json.text_field("message", message);
+    /// Returns an exception without a stack. `number` is the position of its event, and its position in the chain.
+    fn exception(&self, number: [u32; 2], kind: Cow<'a, str>, message: Cow<'a, str>) -> Exception<'a> {
+        let id = self.exception_id(number);
+        Exception { id, kind, message, remote: None, cause: None, stack: Vec::new() }
     }
 
-    fn close_exception(&self, json: &mut JsonWriter, frames: &[StackFrame<'_>], cause: Option<[u32; 2]>) {
-        json.boolean_field("remote", matches!(value::kind(self.span), SpanKind::Client | SpanKind::Producer));
-        if let Some(number) = cause {
-            json.text_field("cause", &self.id(number));
-        }
-        json.array_unless_empty("stack", |json| {
-            for frame in frames {
-                json.open('{');
-                json.text_field("path", &frame.path);
-                json.text_field("label", &frame.label);
-                json.key("line");
-                json.int(frame.line);
-                json.close('}');
-            }
-        });
-        json.close('}');
-    }
-
-    fn id(&self, number: [u32; 2]) -> String {
-        ids::hex(&ids::derive_id(self.trace, self.document, b"exception", number))
+    fn exception_id(&self, number: [u32; 2]) -> SpanId {
+        ids::derive_id(&self.ids.trace, &self.ids.id, b"exception", number)
     }
 }
 
@@ -167,7 +157,7 @@ struct ExceptionEvent<'a> {
     kind: Option<&'a Value>,
     message: Option<&'a Value>,
     stack: Option<&'a Value>,
-    /// Whether other attributes stand beside these.
+    /// Whether the event has attributes that the block does not contain.
     has_other_attributes: bool,
 }
 
@@ -175,33 +165,33 @@ impl<'a> ExceptionEvent<'a> {
     fn read(event: &'a Event) -> Self {
         let mut exception = ExceptionEvent::default();
         for attribute in &event.attributes {
-            let place = match attribute.key.as_ref() {
+            let field = match attribute.key.as_ref() {
                 b"exception.type" => &mut exception.kind,
                 b"exception.message" => &mut exception.message,
                 b"exception.stacktrace" => &mut exception.stack,
                 key => {
-                    // Whether it left the span: recorded by some SDKs with every exception, and deprecated.
+                    // `exception.escaped` is deprecated, and some SDKs record it with every exception.
                     exception.has_other_attributes |= key != b"exception.escaped";
                     continue;
                 }
             };
             exception.has_other_attributes |= !matches!(value::content(attribute), Some(Value::String(_)) | None);
-            if place.is_none() {
-                *place = value::content(attribute);
+            if field.is_none() {
+                *field = value::content(attribute);
             }
         }
         exception
     }
 }
 
-/// A value as plain text, whatever its type.
+/// Returns a value of any type as plain text.
 fn plain(value: Option<&Value>) -> String {
     match value {
         Some(Value::String(bytes)) => text(bytes).into_owned(),
         Some(value) => {
             let mut json = JsonWriter::default();
             value::write(&mut json, value);
-            json.into_text()
+            json.into_escaped().to_text()
         }
         None => String::new(),
     }

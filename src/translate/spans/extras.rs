@@ -1,87 +1,97 @@
-//! What the collector leaves out: a metadata namespace `otel` with the parts of a span that X-Ray has no field for.
+//! The metadata namespace `otel`: the parts of a span that X-Ray has no field for.
 
 use super::cause::CauseOutcome;
-use super::ids;
-use super::json::JsonWriter;
-use super::{links, value};
+use super::{ids, links, value};
+use crate::model::escaped_json::{EscapedJson, JsonWriter};
 use crate::model::otlp::{Event, InstrumentationScope, Span, SpanKind, text};
 
-/// The scope as JSON, once for all its spans; nothing for one that says nothing.
-pub(super) fn scope(scope: Option<&InstrumentationScope>) -> String {
-    let Some(scope) = scope else { return String::new() };
+/// Returns the member `scope`, which all spans of the scope share. It is empty if the scope has no content.
+pub(super) fn scope(scope: Option<&InstrumentationScope>) -> EscapedJson {
+    let Some(scope) = scope else { return EscapedJson::default() };
     let mut json = JsonWriter::default();
-    json.object_unless_empty("scope", |json| {
+    json.object_field_unless_empty("scope", |json| {
         json.text_field_unless_empty("name", &text(&scope.name));
         json.text_field_unless_empty("version", &text(&scope.version));
-        json.object_unless_empty("attributes", |json| value::write_members(json, &scope.attributes));
+        json.object_field_unless_empty("attributes", |json| value::write_members(json, &scope.attributes));
     });
     json.into_escaped()
 }
 
-/// Writes the members of the namespace.
-pub(super) struct Extras<'e> {
-    pub(super) span: &'e Span,
-    /// The name of the document: the span's own is written where it is another.
+/// The content of the namespace.
+pub(super) struct Extras<'e, 'a> {
+    pub(super) span: &'a Span,
+    /// Name of the document. The span name is written if it is different.
     pub(super) name: &'e str,
     /// See [`scope`].
-    pub(super) scope: &'e str,
-    pub(super) cause: &'e CauseOutcome,
-    /// The end that the span states, where the document has another.
+    pub(super) scope: &'e EscapedJson,
+    pub(super) cause: &'e CauseOutcome<'a>,
+    /// End time of the span, if the document has another one.
     pub(super) original_end: Option<f64>,
 }
 
-impl Extras<'_> {
+impl Extras<'_, '_> {
     pub(super) fn write(&self, json: &mut JsonWriter) {
         let span = self.span;
         let name = text(&span.name);
         if name != self.name {
             json.text_field_unless_empty("name", &name);
         }
-        // A document shows servers, clients and what is neither; it makes these two look like them.
+        // A document cannot represent these two kinds: they look like a client and a server.
         match value::kind(span) {
             SpanKind::Producer => json.text_field("kind", "PRODUCER"),
             SpanKind::Consumer => json.text_field("kind", "CONSUMER"),
             _ => {}
         }
         json.raw_escaped(self.scope);
-        if let Some(status) = span.status.as_ref().filter(|_| !self.cause.status_message) {
+        if let Some(status) = span.status.as_ref().filter(|_| !self.cause.has_status_message) {
             json.text_field_unless_empty("status_message", &text(&status.message));
         }
         json.text_field_unless_empty("trace_state", &text(&span.trace_state));
         if let Some(end) = self.original_end {
-            json.key("end_time");
-            json.float(end);
+            json.float_field("end_time", end);
         }
         self.write_events(json);
-        links::write_invalid(json, span);
-        for (key, count) in [
+        self.write_invalid_links(json);
+        for (field, count) in [
             ("dropped_attributes_count", span.dropped_attributes_count),
             ("dropped_events_count", span.dropped_events_count),
             ("dropped_links_count", span.dropped_links_count),
         ] {
             if count > 0 {
-                json.key(key);
-                json.int(i64::from(count));
+                json.int_field(field, i64::from(count));
             }
         }
     }
 
+    /// Writes the events that `cause` does not contain.
     fn write_events(&self, json: &mut JsonWriter) {
-        json.array_unless_empty("events", |json| {
-            for (at, event) in self.span.events.iter().enumerate() {
-                if self.cause.events.binary_search(&at).is_err() {
+        json.array_field_unless_empty("events", |json| {
+            for (position, event) in self.span.events.iter().enumerate() {
+                if self.cause.events.binary_search(&position).is_err() {
                     write_event(json, event);
                 }
+            }
+        });
+    }
+
+    /// Writes the links with invalid ids: in the field `links`, X-Ray would reject the document for them.
+    fn write_invalid_links(&self, json: &mut JsonWriter) {
+        json.array_field_unless_empty("links", |json| {
+            for link in links::invalid(self.span) {
+                json.object(|json| {
+                    json.text_field("trace_id", &ids::hex(&link.trace_id));
+                    json.text_field("span_id", &ids::hex(&link.span_id));
+                    json.object_field_unless_empty("attributes", |json| value::write_members(json, &link.attributes));
+                });
             }
         });
     }
 }
 
 fn write_event(json: &mut JsonWriter, event: &Event) {
-    json.open('{');
-    json.text_field("name", &text(&event.name));
-    json.key("time");
-    json.float(ids::seconds(event.time_unix_nano));
-    json.object_unless_empty("attributes", |json| value::write_members(json, &event.attributes));
-    json.close('}');
+    json.object(|json| {
+        json.text_field("name", &text(&event.name));
+        json.float_field("time", ids::seconds(event.time_unix_nano));
+        json.object_field_unless_empty("attributes", |json| value::write_members(json, &event.attributes));
+    });
 }

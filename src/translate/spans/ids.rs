@@ -1,4 +1,4 @@
-//! Ids and times as X-Ray writes them, and the ids that a span does not bring along.
+//! Formats ids and times for X-Ray, and derives the ids that a span does not contain.
 
 use std::ops::Deref;
 
@@ -9,7 +9,15 @@ use crate::translate::Compat;
 pub(super) type TraceId = [u8; 16];
 pub(super) type SpanId = [u8; 8];
 
-/// Both digits of every byte.
+/// The ids of one document.
+#[derive(Clone, Copy)]
+pub(super) struct DocumentIds {
+    pub(super) trace: TraceId,
+    pub(super) id: SpanId,
+    pub(super) parent: Option<SpanId>,
+}
+
+/// The two digits of each byte.
 const HEX: [[u8; 2]; 256] = {
     let digits = b"0123456789abcdef";
     let mut table = [[0; 2]; 256];
@@ -21,24 +29,24 @@ const HEX: [[u8; 2]; 256] = {
     table
 };
 
-/// The text of an id. Every span has some, and none of them needs a place on the heap.
+/// The text of an id, without an allocation: every span has several ids.
 pub(super) struct IdText {
-    digits: [u8; IdText::LONGEST],
+    digits: [u8; IdText::MAX_LENGTH],
     len: usize,
 }
 
 impl IdText {
     /// `1-8hex-24hex`.
-    const LONGEST: usize = 35;
+    const MAX_LENGTH: usize = 35;
 
     fn new() -> Self {
-        Self { digits: [0; Self::LONGEST], len: 0 }
+        Self { digits: [0; Self::MAX_LENGTH], len: 0 }
     }
 
     fn push(&mut self, text: &[u8]) {
         let end = self.len + text.len();
-        if let Some(room) = self.digits.get_mut(self.len..end) {
-            room.copy_from_slice(text);
+        if let Some(digits) = self.digits.get_mut(self.len..end) {
+            digits.copy_from_slice(text);
             self.len = end;
         }
     }
@@ -58,26 +66,29 @@ impl Deref for IdText {
     }
 }
 
-/// Epoch seconds, by the very division that the collector does.
-#[expect(clippy::cast_precision_loss, reason = "X-Ray's times are doubles: about 0.2 us in this century")]
+/// Returns epoch seconds, with the same division as the collector.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "times in X-Ray are doubles, with a precision of about 0.2 us in this century"
+)]
 pub(super) fn seconds(unix_nano: u64) -> f64 {
     unix_nano as f64 / 1e9
 }
 
-/// Lower case hex of an id of any length.
+/// Returns the lower-case hex digits of an id of any length.
 pub(super) fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| HEX.get(usize::from(*byte)).unwrap_or(b"00"));
     digits.map(|digit| char::from(*digit)).collect()
 }
 
-/// 16 digits of lower case hex.
+/// Returns 16 lower-case hex digits.
 pub(super) fn span_id_text(id: &SpanId) -> IdText {
     let mut text = IdText::new();
     text.push_hex(id);
     text
 }
 
-/// `1-8hex-24hex` (AWS X-Ray Developer Guide, "Sending trace data to AWS X-Ray").
+/// Returns `1-8hex-24hex` (AWS X-Ray Developer Guide, "Sending trace data to AWS X-Ray").
 pub(super) fn trace_id_text(id: &TraceId) -> IdText {
     let (epoch, rest) = id.split_at(4);
     let mut text = IdText::new();
@@ -88,31 +99,31 @@ pub(super) fn trace_id_text(id: &TraceId) -> IdText {
     text
 }
 
-/// 16 bytes and not all zero; the collector takes none for all zero.
+/// Returns a trace id, or `None` if it does not have 16 bytes or is all zero.
 pub(super) fn trace_id(bytes: &[u8], compat: Compat) -> Option<TraceId> {
     id(bytes, compat)
 }
 
-/// 8 bytes and not all zero; the collector takes none for all zero.
+/// Returns a span id, or `None` if it does not have 8 bytes or is all zero.
 pub(super) fn span_id(bytes: &[u8], compat: Compat) -> Option<SpanId> {
     id(bytes, compat)
 }
 
 fn id<const N: usize>(bytes: &[u8], compat: Compat) -> Option<[u8; N]> {
-    if compat == Compat::Adot && bytes.is_empty() {
+    if compat.accepts_zero_ids() && bytes.is_empty() {
         return Some([0; N]);
     }
     let id: [u8; N] = bytes.try_into().ok()?;
-    (compat == Compat::Adot || id != [0; N]).then_some(id)
+    (id != [0; N] || compat.accepts_zero_ids()).then_some(id)
 }
 
-/// An id made of the span's own, so that a client that sends a span again gets the same documents again. `what` parts
-/// the ids of one span from each other. Never all zero.
-pub(super) fn derive_id(trace: &TraceId, span: &SpanId, what: &[u8], number: [u32; 2]) -> SpanId {
+/// Derives an id from the ids of a span, so that a span that is sent again becomes the same documents. `purpose` and
+/// `number` distinguish the ids of one span. The id is never all zero.
+pub(super) fn derive_id(trace: &TraceId, span: &SpanId, purpose: &[u8], number: [u32; 2]) -> SpanId {
     let mut context = Context::new(&SHA256);
     context.update(trace);
     context.update(span);
-    context.update(what);
+    context.update(purpose);
     for part in number {
         context.update(&part.to_be_bytes());
     }
@@ -128,14 +139,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trace_id_is_written_in_three_parts() {
+    fn trace_id_is_written_in_three_parts() {
         let id = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes();
         assert_eq!(&*trace_id_text(&id), "1-4bf92f35-77b34da6a3ce929d0e0e4736");
     }
 
     #[test]
-    fn derived_ids_repeat_and_differ_by_everything_they_are_made_of() {
-        let id = |trace: u8, span: u8, what: &[u8], number| derive_id(&[trace; 16], &[span; 8], what, number);
+    fn derived_ids_are_stable_and_depend_on_every_input() {
+        let id = |trace: u8, span: u8, purpose: &[u8], number| derive_id(&[trace; 16], &[span; 8], purpose, number);
         assert_eq!(id(1, 2, b"a", [0, 0]), id(1, 2, b"a", [0, 0]));
         for other in [id(2, 2, b"a", [0, 0]), id(1, 1, b"a", [0, 0]), id(1, 2, b"b", [0, 0]), id(1, 2, b"a", [0, 1])] {
             assert_ne!(id(1, 2, b"a", [0, 0]), other);

@@ -1,4 +1,4 @@
-//! The attribute keys that mean something to X-Ray, and a span's attributes looked up by them.
+//! The attribute keys that the translation reads, and the attributes of a span by key.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ macro_rules! keys {
             $($name,)*
             /// `aws.xray.metadata.<namespace>`.
             XrayMetadata,
-            /// `otel.resource.<key>`, which stands in the way of a resource's own.
+            /// `otel.resource.<key>`, which replaces the resource attribute with that key.
             OtelResource,
             Other,
         }
@@ -102,9 +102,9 @@ keys! {
     UserAgentOriginal = b"user_agent.original",
 }
 
-/// Prefix of attributes whose value is a metadata namespace as JSON text.
+/// Prefix of attributes whose value is a metadata namespace in JSON.
 pub(super) const XRAY_METADATA: &str = "aws.xray.metadata.";
-/// Prefix of a resource's attributes in annotations and metadata.
+/// Prefix of resource attributes in annotations and metadata.
 pub(super) const OTEL_RESOURCE: &str = "otel.resource.";
 
 impl Key {
@@ -127,10 +127,10 @@ pub(super) struct KeySet(u128);
 impl KeySet {
     pub(super) const fn from_keys(keys: &[Key]) -> KeySet {
         let mut bits = 0;
-        let mut at = 0;
-        while at < keys.len() {
-            bits |= 1 << keys[at] as u8;
-            at += 1;
+        let mut index = 0;
+        while index < keys.len() {
+            bits |= 1 << keys[index] as u8;
+            index += 1;
         }
         KeySet(bits)
     }
@@ -152,58 +152,58 @@ impl KeySet {
     }
 }
 
-/// A span's attributes, read once: which known key stands where.
+/// Attributes of a span, indexed by known key.
 pub(super) struct Attributes<'a> {
     list: &'a [KeyValue],
     keys: Vec<Key>,
-    /// Where the first attribute of a known key stands; past the end when there is none.
+    /// Position of the first attribute with a known key, `u32::MAX` if there is none.
     first: [u32; Key::COUNT],
-    /// Whether some key stands there twice.
+    /// Whether a key is repeated.
     repeats: bool,
-    /// Keys that are as good as absent.
+    /// Keys that are treated as absent.
     hidden: KeySet,
-    /// Keys whose value went into a field of its own, so that metadata needs no copy.
+    /// Keys whose value has been written to a field, so that metadata does not need to contain it.
     pub(super) consumed: KeySet,
 }
 
 impl<'a> Attributes<'a> {
-    /// Of no span yet.
+    /// Returns the attributes of no span.
     pub(super) fn new() -> Self {
         let first = [u32::MAX; Key::COUNT];
-        let (hidden, spent) = (KeySet::default(), KeySet::default());
-        Attributes { list: &[], keys: Vec::new(), first, repeats: false, hidden, consumed: spent }
+        let (hidden, consumed) = (KeySet::default(), KeySet::default());
+        Attributes { list: &[], keys: Vec::new(), first, repeats: false, hidden, consumed }
     }
 
-    /// Reads the attributes of a span in place of the one before.
+    /// Reads the attributes of another span.
     pub(super) fn read(&mut self, list: &'a [KeyValue]) {
         self.list = list;
         self.first.fill(u32::MAX);
         self.repeats = false;
         self.keys.clear();
         self.reset(KeySet::default());
-        for (at, attribute) in list.iter().enumerate() {
+        for (position, attribute) in list.iter().enumerate() {
             let key = Key::from_bytes(&attribute.key);
             match self.first.get_mut(key as usize) {
-                Some(place) if *place == u32::MAX => *place = u32::try_from(at).unwrap_or(u32::MAX),
+                Some(first) if *first == u32::MAX => *first = u32::try_from(position).unwrap_or(u32::MAX),
                 Some(_) => self.repeats = true,
-                None => self.repeats |= value::shadowed(list, at),
+                None => self.repeats |= value::is_repeated_later(list, position),
             }
             self.keys.push(key);
         }
     }
 
-    /// Starts over for another document of the same span, without the attributes `hidden`.
+    /// Prepares for the next document of the span, which does not contain the attributes in `hidden`.
     pub(super) fn reset(&mut self, hidden: KeySet) {
         self.hidden = hidden;
         self.consumed = KeySet::default();
     }
 
-    /// Whether the key is there, whatever its value.
+    /// Whether the key is present, with any value.
     pub(super) fn has(&self, key: Key) -> bool {
-        !self.hidden.contains(key) && self.first.get(key as usize).is_some_and(|&at| at != u32::MAX)
+        !self.hidden.contains(key) && self.first.get(key as usize).is_some_and(|&position| position != u32::MAX)
     }
 
-    /// The first value of the key.
+    /// Returns the first value of the key.
     pub(super) fn value(&self, key: Key) -> Option<&'a Value> {
         if self.hidden.contains(key) {
             return None;
@@ -211,35 +211,39 @@ impl<'a> Attributes<'a> {
         value::content(self.list.get(*self.first.get(key as usize)? as usize)?)
     }
 
-    /// The first value of the key if it is a string, else nothing.
+    /// Returns the bytes of the first value of the key, and an empty slice if it is not a string.
     pub(super) fn bytes(&self, key: Key) -> &'a [u8] {
         value::string_bytes(self.value(key))
     }
 
-    /// The first value of the key if it is a string, else the empty text.
+    /// Returns the text of the first value of the key, and an empty text if it is not a string.
     pub(super) fn text(&self, key: Key) -> Cow<'a, str> {
         value::string(self.value(key))
     }
 
-    /// Every attribute that is not hidden, in wire order.
+    /// Returns the attributes that are not hidden, in wire order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &'a KeyValue)> {
         let hidden = self.hidden;
         self.keys.iter().copied().zip(self.list).filter(move |(key, _)| !hidden.contains(*key))
     }
 
-    /// As [`Attributes::iter`] with each one's place; of those with the same key only the last.
-    pub(super) fn iter_placed(&self) -> impl Iterator<Item = (usize, Key, &'a KeyValue)> {
+    /// Returns the attributes that are not hidden, with their positions. Of attributes with one key, only the last is
+    /// returned.
+    pub(super) fn iter_last(&self) -> impl Iterator<Item = (usize, Key, &'a KeyValue)> {
         let (hidden, list, repeats) = (self.hidden, self.list, self.repeats);
-        let whole = self.keys.iter().copied().zip(list).enumerate().map(|(at, (key, attribute))| (at, key, attribute));
-        whole.filter(move |(at, key, _)| !(hidden.contains(*key) || repeats && value::shadowed(list, *at)))
+        let pairs = self.keys.iter().copied().zip(list).enumerate();
+        let all = pairs.map(|(position, (key, attribute))| (position, key, attribute));
+        all.filter(move |(position, key, _)| {
+            !(hidden.contains(*key) || repeats && value::is_repeated_later(list, *position))
+        })
     }
 
-    /// Whether an attribute has exactly this key.
+    /// Whether the span has an attribute with this key.
     pub(super) fn contains_key(&self, key: &str) -> bool {
         self.list.iter().any(|attribute| attribute.key == key.as_bytes())
     }
 
-    /// Marks the key as written if its text is `text`.
+    /// Marks the key as consumed if its value is `text`.
     pub(super) fn consume_if(&mut self, key: Key, text: &str) {
         if let Some(Value::String(bytes)) = self.value(key)
             && (bytes == text.as_bytes() || value::is_lossy(bytes, text))

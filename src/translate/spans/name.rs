@@ -1,4 +1,4 @@
-//! What a document is called: one node of X-Ray's map.
+//! The name of a document, which is a node of the trace map.
 
 use std::borrow::Cow;
 
@@ -10,17 +10,17 @@ use super::{aws, value};
 use crate::model::otlp::{Span, SpanKind, text};
 use crate::translate::Compat;
 
-/// Longest name that X-Ray takes (AWS X-Ray Developer Guide, "Required segment fields").
+/// Maximum length of a name, in characters (AWS X-Ray Developer Guide, "Required segment fields").
 const MAX_NAME_LENGTH: usize = 200;
 
-/// A name, and the `namespace` that goes with it.
+/// A name and its `namespace`.
 pub(super) struct SegmentName<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) namespace: Option<&'static str>,
 }
 
-/// The name by the collector's order of sources (awsxrayexporter, `internal/translator/segment.go`, `MakeSegment`); at
-/// best every source is cleaned, a consumer is called by its service, and `server.address` names a client's peer.
+/// Returns the name of the full span. The order of the sources is that of the collector (awsxrayexporter,
+/// `internal/translator/segment.go`, `MakeSegment`).
 pub(super) fn base<'a>(
     attributes: &Attributes<'a>,
     span: &'a Span,
@@ -29,7 +29,7 @@ pub(super) fn base<'a>(
 ) -> SegmentName<'a> {
     let kind = value::kind(span);
     let mut namespace = aws::is_aws_call(attributes, compat).then_some("aws");
-    let (source, text) = source(attributes, kind, resource, compat);
+    let (source, name) = source(attributes, kind, resource, compat);
     if source == NameSource::AwsService {
         namespace = Some("aws");
     }
@@ -37,8 +37,8 @@ pub(super) fn base<'a>(
         namespace = Some("remote");
     }
     let text = match source {
-        NameSource::SpanName => sanitize_name_adot(self::text(&span.name), compat),
-        _ => sanitize_name(text, compat).unwrap_or_else(|| sanitize_name_adot(self::text(&span.name), compat)),
+        NameSource::SpanName => sanitize_span_name(text(&span.name), compat),
+        _ => sanitize_name(name, compat).unwrap_or_else(|| sanitize_span_name(text(&span.name), compat)),
     };
     SegmentName { text, namespace }
 }
@@ -67,7 +67,7 @@ fn source<'a>(
     if let Some(name) = database(attributes, compat) {
         return (NameSource::Other, name);
     }
-    let is_service = kind == SpanKind::Server || (kind == SpanKind::Consumer && compat == Compat::Corrected);
+    let is_service = kind == SpanKind::Server || (kind == SpanKind::Consumer && !compat.names_consumers_by_span());
     if let Some(name) = resource.service_name.as_ref().filter(|name| is_service && !name.is_empty()) {
         return (NameSource::Other, name.clone());
     }
@@ -76,13 +76,14 @@ fn source<'a>(
             return (NameSource::Other, attributes.text(key));
         }
     }
-    if compat == Compat::Corrected && kind == SpanKind::Client && !attributes.bytes(Key::ServerAddress).is_empty() {
+    let is_stable = kind == SpanKind::Client && !compat.ignores_stable_conventions();
+    if is_stable && !attributes.bytes(Key::ServerAddress).is_empty() {
         return (NameSource::Other, attributes.text(Key::ServerAddress));
     }
     (NameSource::SpanName, Cow::Borrowed(""))
 }
 
-/// What AWS' own distributions say that a span stands for.
+/// Returns the service name that the AWS distributions of the SDKs record.
 fn application_signals<'a>(attributes: &Attributes<'a>, kind: SpanKind, compat: Compat) -> Option<Cow<'a, str>> {
     match kind {
         SpanKind::Server => Some(attributes.text(Key::AwsLocalService)),
@@ -94,7 +95,7 @@ fn application_signals<'a>(attributes: &Attributes<'a>, kind: SpanKind, compat: 
     }
 }
 
-/// `aws.remote.service`, without the prefix of an AWS SDK or of CloudFormation on calls of an AWS SDK.
+/// Returns `aws.remote.service`. On AWS SDK calls, the prefix of the SDK or of CloudFormation is removed.
 pub(super) fn remote_service<'a>(attributes: &Attributes<'a>, compat: Compat) -> Cow<'a, str> {
     let name = attributes.text(Key::AwsRemoteService);
     if !aws::is_aws_call(attributes, compat) {
@@ -106,18 +107,18 @@ pub(super) fn remote_service<'a>(attributes: &Attributes<'a>, compat: Compat) ->
     }
 }
 
-/// The database, with its host where one is known.
+/// Returns the database name, followed by `@` and the host if it is known.
 fn database<'a>(attributes: &Attributes<'a>, compat: Compat) -> Option<Cow<'a, str>> {
-    let best = compat == Compat::Corrected;
+    let is_stable = !compat.ignores_stable_conventions();
     let mut name = attributes.text(Key::DbName);
-    if name.is_empty() && best {
+    if name.is_empty() && is_stable {
         name = attributes.text(Key::DbNamespace);
     }
     if name.is_empty() {
         return None;
     }
     let mut host = connection_host(&attributes.text(Key::DbConnectionString));
-    if host.is_none() && best && attributes.has(Key::DbNamespace) {
+    if host.is_none() && is_stable && attributes.has(Key::DbNamespace) {
         host = Some(attributes.text(Key::ServerAddress).into_owned()).filter(|host| !host.is_empty());
     }
     Some(match host {
@@ -126,7 +127,7 @@ fn database<'a>(attributes: &Attributes<'a>, compat: Compat) -> Option<Cow<'a, s
     })
 }
 
-/// The host of a connection string that is a URL, maybe behind `jdbc:`.
+/// Returns the host of a connection string that is a URL, with or without the prefix `jdbc:`.
 fn connection_host(connection: &str) -> Option<String> {
     let rest = connection.strip_prefix("jdbc:").unwrap_or(connection);
     let (_, after) = rest.split_once("://")?;
@@ -143,9 +144,9 @@ fn connection_host(connection: &str) -> Option<String> {
     (is_url && !host.is_empty()).then(|| host.to_owned())
 }
 
-/// A name as X-Ray takes it. Nothing when nothing is left of it.
+/// Removes the characters that X-Ray rejects. Returns `None` if no other character is left.
 pub(super) fn sanitize_name(name: Cow<'_, str>, compat: Compat) -> Option<Cow<'_, str>> {
-    if compat == Compat::Adot {
+    if compat.keeps_invalid_names() {
         return Some(name);
     }
     let is_allowed = |c: char| c.is_alphabetic() || c.is_numeric() || c.is_whitespace() || "_.:/%&#=+\\-@".contains(c);
@@ -155,21 +156,19 @@ pub(super) fn sanitize_name(name: Cow<'_, str>, compat: Compat) -> Option<Cow<'_
     (!name.trim().is_empty()).then_some(name)
 }
 
-/// A span's name as the collector cleans it: other characters are taken out, and the text is cut after 200 bytes.
-fn sanitize_name_adot(name: Cow<'_, str>, compat: Compat) -> Cow<'_, str> {
+/// Removes characters from a span name as the collector does (`segment.go`, `fixSegmentName`), and limits its length.
+fn sanitize_span_name(name: Cow<'_, str>, compat: Compat) -> Cow<'_, str> {
     let kept = if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:/%&#=+-@ ".contains(&b)) {
         name
     } else {
         name.chars().filter(|c| c.is_alphabetic() || c.is_ascii_digit() || " _.:/%&#=+-@".contains(*c)).collect()
     };
-    let kept = match compat {
-        Compat::Adot if kept.len() > MAX_NAME_LENGTH => {
-            Cow::Owned(String::from_utf8_lossy(kept.as_bytes().get(..MAX_NAME_LENGTH).unwrap_or_default()).into_owned())
-        }
-        Compat::Corrected if kept.len() > MAX_NAME_LENGTH => kept.chars().take(MAX_NAME_LENGTH).collect(),
-        _ => kept,
+    let kept = match kept.as_bytes().get(..MAX_NAME_LENGTH) {
+        Some(start) if compat.cuts_names_at_bytes() => Cow::Owned(String::from_utf8_lossy(start).into_owned()),
+        Some(_) => kept.chars().take(MAX_NAME_LENGTH).collect(),
+        None => kept,
     };
-    let is_blank = if compat == Compat::Corrected { kept.trim().is_empty() } else { kept.is_empty() };
+    let is_blank = if compat.keeps_blank_names() { kept.is_empty() } else { kept.trim().is_empty() };
     if is_blank { Cow::Borrowed("span") } else { kept }
 }
 
@@ -178,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_of_a_connection_string_is_read_where_it_is_a_url() {
+    fn connection_host_reads_urls_only() {
         let cases = [
             ("postgresql://db.internal:5432", Some("db.internal")),
             ("jdbc:mysql://user:secret@h:3306/x?y=z", Some("h")),
@@ -195,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn names_lose_what_x_ray_refuses() {
-        let best = |name: &'static str| sanitize_name(name.into(), Compat::Corrected).map(Cow::into_owned);
-        assert_eq!(best("a,b$c\\d").as_deref(), Some("abc\\d"));
-        assert_eq!(best("?*"), None);
-        assert_eq!(sanitize_name_adot("a,b$c\\d\te".into(), Compat::Adot), "abcde");
-        assert_eq!(sanitize_name_adot("?".into(), Compat::Adot), "span");
+    fn names_lose_invalid_characters() {
+        let sanitized = |name: &'static str| sanitize_name(name.into(), Compat::Corrected).map(Cow::into_owned);
+        assert_eq!(sanitized("a,b$c\\d").as_deref(), Some("abc\\d"));
+        assert_eq!(sanitized("?*"), None);
+        assert_eq!(sanitize_span_name("a,b$c\\d\te".into(), Compat::Adot), "abcde");
+        assert_eq!(sanitize_span_name("?".into(), Compat::Adot), "span");
         let long = "é".repeat(300);
         assert_eq!(sanitize_name(long.clone().into(), Compat::Corrected).unwrap().chars().count(), 200);
-        assert_eq!(sanitize_name_adot(long.into(), Compat::Adot).chars().count(), 100);
+        assert_eq!(sanitize_span_name(long.into(), Compat::Adot).chars().count(), 100);
     }
 }

@@ -1,9 +1,9 @@
-//! Where a service runs, in X-Ray's words: the `origin` of a segment.
+//! The `origin` of a segment: the type of AWS resource that runs the service.
 //!
-//! As the collector has it (awsxrayexporter, `internal/translator/segment.go`, `determineAwsOrigin`): from resource
-//! attributes alone, and never `AWS::Lambda::Function`.
+//! Rules: awsxrayexporter, `internal/translator/segment.go`, `determineAwsOrigin`. Only resource attributes count, and no
+//! resource becomes `AWS::Lambda::Function`.
 
-use super::resource::ResourceAttributes;
+use super::resource_attributes::ResourceAttributes;
 
 pub(super) fn origin(resource: ResourceAttributes<'_>) -> Option<&'static str> {
     if resource.has("cloud.provider") && resource.bytes("cloud.provider") != b"aws" {

@@ -1,58 +1,38 @@
-//! What a resource says, worked out once and written into the documents of all its spans.
+//! The parts of a document that depend only on the resource. They are computed once for all its spans.
 
 use std::borrow::Cow;
 
-use super::annotations::{self, AnnotationSelector};
-use super::json::JsonWriter;
+use super::annotations::{AnnotationMembers, AnnotationSelector, ResourceAnnotationWriter};
 use super::key::OTEL_RESOURCE;
+use super::options::Options;
+use super::resource_attributes::ResourceAttributes;
 use super::stack::Language;
-use super::{Options, aws, origin, value};
+use super::{aws, origin, segment, value};
+use crate::model::escaped_json::{EscapedJson, JsonWriter};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{KeyValue, Resource, text};
 
-/// A resource's attributes, looked up by key. Of two with the same key the later one stands.
-#[derive(Clone, Copy)]
-pub(super) struct ResourceAttributes<'a>(pub(super) &'a [KeyValue]);
-
-impl<'a> ResourceAttributes<'a> {
-    pub(super) fn has(self, key: &str) -> bool {
-        self.0.iter().any(|attribute| attribute.key == key.as_bytes())
-    }
-
-    pub(super) fn value(self, key: &str) -> Option<&'a Value> {
-        self.0.iter().rev().find(|attribute| attribute.key == key.as_bytes()).and_then(value::content)
-    }
-
-    pub(super) fn bytes(self, key: &str) -> &'a [u8] {
-        value::string_bytes(self.value(key))
-    }
-
-    pub(super) fn text(self, key: &str) -> Cow<'a, str> {
-        value::string(self.value(key))
-    }
-}
-
-/// The parts of a document that depend on the resource alone.
+/// The parts of a document that depend only on the resource.
 pub(super) struct ResourceContext<'a> {
     pub(super) attributes: ResourceAttributes<'a>,
     pub(super) origin: Option<&'static str>,
-    /// The `service` object as JSON.
-    pub(super) service: Option<String>,
-    /// `service.name`, empty where it is no string.
+    /// The `service` object.
+    pub(super) service: Option<EscapedJson>,
+    /// `service.name`, which is empty if it is not a string.
     pub(super) service_name: Option<Cow<'a, str>>,
     pub(super) language: Language,
-    /// Nothing where the resource is of another cloud.
+    /// `None` if the resource belongs to another cloud.
     pub(super) aws: Option<aws::AwsResourceBlocks<'a>>,
     pub(super) entries: ResourceEntries,
 }
 
 impl<'a> ResourceContext<'a> {
-    pub(super) fn read(resource: Option<&'a Resource>, options: &Options) -> Self {
+    pub(super) fn read(resource: Option<&'a Resource>, options: &'a Options) -> Self {
         let attributes = ResourceAttributes(resource.map_or(&[], |resource| &resource.attributes));
         ResourceContext {
             attributes,
             origin: origin::origin(attributes),
-            service: service(attributes),
+            service: service_version(attributes).map(|version| segment::service(&version)),
             service_name: attributes.has("service.name").then(|| attributes.text("service.name")),
             language: Language::from_sdk_language(attributes.bytes("telemetry.sdk.language"), options.compat),
             aws: aws::AwsResourceBlocks::read(attributes, options),
@@ -61,55 +41,44 @@ impl<'a> ResourceContext<'a> {
     }
 }
 
-/// A resource's attributes as annotations and as metadata: members of the one object and of the other.
+/// The attributes of a resource as members of annotations and of metadata.
 pub(super) struct ResourceEntries {
-    pub(super) annotations: String,
-    /// The keys of `annotations`, as written.
-    pub(super) annotation_keys: Vec<String>,
-    pub(super) metadata: String,
+    pub(super) annotations: AnnotationMembers,
+    pub(super) metadata: EscapedJson,
 }
 
 impl ResourceEntries {
-    /// `shadowed` tells which keys (with their prefix) a span attribute stands in for.
+    /// Writes the attributes, except keys for which `is_replaced` is true, because a span attribute has the same key.
     pub(super) fn write(
         attributes: &[KeyValue],
-        indexing: &AnnotationSelector<'_>,
-        shadowed: &dyn Fn(&str) -> bool,
+        selector: &AnnotationSelector<'_>,
+        is_replaced: &dyn Fn(&str) -> bool,
     ) -> Self {
-        let mut annotation_keys = Vec::new();
-        let (mut annotations, mut metadata) = (JsonWriter::default(), JsonWriter::default());
-        for (at, attribute) in attributes.iter().enumerate() {
+        let mut annotations = ResourceAnnotationWriter::default();
+        let mut metadata = JsonWriter::default();
+        for (position, attribute) in attributes.iter().enumerate() {
             let Some(content) = value::content(attribute) else { continue };
             let key = [OTEL_RESOURCE, &text(&attribute.key)].concat();
-            if value::shadowed(attributes, at) || shadowed(&key) {
+            if value::is_repeated_later(attributes, position) || is_replaced(&key) {
                 continue;
             }
-            let written = value::is_scalar(content)
-                && indexing.names(key.as_bytes())
-                && annotations::write_one(&mut annotations, &mut annotation_keys, &key, content, indexing.compat);
-            if !written {
-                metadata.any_key("", &key);
+            if !annotations.write(&key, content, selector) {
+                metadata.key(&key);
                 value::write(&mut metadata, content);
             }
         }
-        ResourceEntries { annotations: annotations.into_escaped(), annotation_keys, metadata: metadata.into_escaped() }
+        ResourceEntries { annotations: annotations.finish(), metadata: metadata.into_escaped() }
     }
 }
 
-/// `service.version`; without that key a tag of the container's image. An unusable value leaves an empty object.
-fn service(attributes: ResourceAttributes<'_>) -> Option<String> {
-    let version = if attributes.has("service.version") {
-        attributes.text("service.version")
-    } else if let Some(Value::Array(tags)) = attributes.value("container.image.tags") {
-        value::string(tags.values.first()?.value.as_ref())
-    } else if attributes.has("container.image.tag") {
-        attributes.text("container.image.tag")
-    } else {
-        return None;
-    };
-    let mut json = JsonWriter::default();
-    json.open('{');
-    json.text_field_unless_empty("version", &version);
-    json.close('}');
-    Some(json.into_escaped())
+/// Returns `service.version` or, if that key is missing, the image tag. The version is empty if the value is not a string,
+/// and `None` if no key is present.
+fn service_version(attributes: ResourceAttributes<'_>) -> Option<Cow<'_, str>> {
+    if attributes.has("service.version") {
+        return Some(attributes.text("service.version"));
+    }
+    if let Some(Value::Array(tags)) = attributes.value("container.image.tags") {
+        return Some(value::string(tags.values.first()?.value.as_ref()));
+    }
+    attributes.has("container.image.tag").then(|| attributes.text("container.image.tag"))
 }

@@ -1,38 +1,38 @@
-//! Documents over the limit of X-Ray are made to fit, never refused.
+//! Truncates documents over the size limit of X-Ray, so that they are not rejected.
 //!
-//! Given up in this order, each only as far as is needed: stack frames from the deep end (`truncated` counts them),
-//! the ends of long strings, metadata from the largest entry down and a resource's last, links, exceptions, annotations,
-//! whole blocks. The metadata namespace `sidecarless` says what was given up.
+//! Content is removed in this order until the document fits: the last stack frames (counted in `truncated`), the ends of
+//! long strings, metadata from the largest entry to the smallest with resource attributes last, links, exceptions,
+//! annotations, and full blocks. The metadata namespace `sidecarless` contains the counts of removed items.
 
 use serde_json::{Map, Value, json};
 
-/// "Segment documents can be up to 64 kB in size" (AWS X-Ray Developer Guide), read as the smaller of the two meanings.
+/// "Segment documents can be up to 64 kB in size" (AWS X-Ray Developer Guide), in the smaller of the two meanings of kB.
 pub(super) const MAX_DOCUMENT_BYTES: usize = 64_000;
 
-/// Room for the note of what was given up.
+/// Space for the counts of removed items.
 const NOTE_BYTES: usize = 300;
 
-/// How many frames an exception keeps, in the order in which it is tried.
+/// Frames that an exception keeps, in the order in which the limits are tried.
 const FRAMES: [usize; 6] = [128, 64, 32, 16, 8, 4];
-/// How many bytes a string keeps, in the order in which it is tried.
+/// Bytes that a string keeps, in the order in which the limits are tried.
 const STRINGS: [usize; 4] = [16_384, 4_096, 1_024, 250];
-/// Blocks that are given up when nothing else helps.
+/// Blocks that are removed if the document is still too large.
 const BLOCKS: [&str; 9] = ["annotations", "cause", "sql", "http", "aws", "metadata", "service", "user", "links"];
-/// How much of a name stays when nothing else helps.
+/// Bytes that a string keeps if the document is still too large without the blocks.
 const MIN_NAME_BYTES: usize = 100;
 
-/// A document's JSON, made smaller than [`MOST_BYTES`].
+/// Returns a document of at most [`MAX_DOCUMENT_BYTES`].
 pub(super) fn truncate_document(document: &str) -> String {
     let Ok(Value::Object(root)) = serde_json::from_str(document) else { return document.to_owned() };
-    let mut fitting = Truncator { root, removed: Map::new(), original: document.len() };
-    fitting.shrink();
-    fitting.finish()
+    let mut truncator = Truncator { root, removed: Map::new(), original_bytes: document.len() };
+    truncator.shrink();
+    truncator.finish()
 }
 
 struct Truncator {
     root: Map<String, Value>,
     removed: Map<String, Value>,
-    original: usize,
+    original_bytes: usize,
 }
 
 impl Truncator {
@@ -48,17 +48,17 @@ impl Truncator {
                 return;
             }
             let cut: u64 = self.root.values_mut().map(|value| cut_strings(value, keep)).sum();
-            self.note("strings", cut);
+            self.count("strings", cut);
         }
-        self.drop_metadata();
+        self.remove_metadata();
         self.halve_list(&["links"], "links");
         self.halve_list(&["cause", "exceptions"], "exceptions");
         for block in BLOCKS {
             if self.fits() {
                 return;
             }
-            let dropped = self.root.remove(block).map_or(0, |_| 1);
-            self.note(block, dropped);
+            let removed = self.root.remove(block).map_or(0, |_| 1);
+            self.count(block, removed);
         }
         self.root.values_mut().for_each(|value| {
             cut_strings(value, MIN_NAME_BYTES);
@@ -69,10 +69,10 @@ impl Truncator {
         size(&self.root) + NOTE_BYTES <= MAX_DOCUMENT_BYTES
     }
 
-    fn note(&mut self, what: &str, count: u64) {
+    fn count(&mut self, item: &str, count: u64) {
         if count > 0 {
-            let before = self.removed.get(what).and_then(Value::as_u64).unwrap_or(0);
-            self.removed.insert(what.to_owned(), json!(before + count));
+            let before = self.removed.get(item).and_then(Value::as_u64).unwrap_or(0);
+            self.removed.insert(item.to_owned(), json!(before + count));
         }
     }
 
@@ -90,11 +90,11 @@ impl Truncator {
                 cut += over;
             }
         }
-        self.note("frames", cut);
+        self.count("frames", cut);
     }
 
-    /// Drops entries until the document fits: the largest first, a resource's attributes after all others.
-    fn drop_metadata(&mut self) {
+    /// Removes entries until the document fits: the largest first, and resource attributes last.
+    fn remove_metadata(&mut self) {
         let Some(Value::Object(metadata)) = self.root.get("metadata") else { return };
         let mut entries: Vec<(bool, usize, String, String)> = Vec::new();
         for (namespace, members) in metadata {
@@ -106,7 +106,7 @@ impl Truncator {
         }
         entries.sort();
         let mut excess = (size(&self.root) + NOTE_BYTES).saturating_sub(MAX_DOCUMENT_BYTES);
-        let mut dropped = 0;
+        let mut removed = 0;
         for (_, inverse, namespace, key) in entries {
             if excess == 0 {
                 break;
@@ -114,29 +114,29 @@ impl Truncator {
             if let Some(members) = self.root.get_mut("metadata").and_then(|metadata| metadata.get_mut(&namespace))
                 && members.as_object_mut().is_some_and(|members| members.remove(&key).is_some())
             {
-                dropped += 1;
+                removed += 1;
                 excess = excess.saturating_sub(usize::MAX - inverse);
             }
         }
-        self.note("metadata", dropped);
+        self.count("metadata", removed);
     }
 
-    /// Gives up the end of a list, half by half.
-    fn halve_list(&mut self, path: &[&str], what: &str) {
+    /// Removes the second half of a list until the document fits or one item remains.
+    fn halve_list(&mut self, path: &[&str], item: &str) {
         while !self.fits() {
-            let mut place = path.iter();
-            let first = place.next().and_then(|key| self.root.get_mut(*key));
-            let list = place.try_fold(first, |value, key| value.map(|value| value.get_mut(*key)));
+            let mut keys = path.iter();
+            let first = keys.next().and_then(|key| self.root.get_mut(*key));
+            let list = keys.try_fold(first, |value, key| value.map(|value| value.get_mut(*key)));
             let Some(list) = list.flatten().and_then(Value::as_array_mut).filter(|list| list.len() > 1) else { return };
             let keep = list.len() / 2;
-            let dropped = (list.len() - keep) as u64;
+            let removed = (list.len() - keep) as u64;
             list.truncate(keep);
-            self.note(what, dropped);
+            self.count(item, removed);
         }
     }
 
     fn finish(mut self) -> String {
-        self.removed.insert("original_size_bytes".to_owned(), json!(self.original));
+        self.removed.insert("original_size_bytes".to_owned(), json!(self.original_bytes));
         let metadata = self.root.entry("metadata").or_insert_with(|| json!({}));
         if let Some(metadata) = metadata.as_object_mut() {
             metadata.insert("sidecarless".to_owned(), json!({ "truncated": self.removed }));
@@ -151,7 +151,7 @@ fn size(root: &Map<String, Value>) -> usize {
 
 const CUT: &str = "... (truncated)";
 
-/// Cuts the strings within a value that are longer than `keep` bytes. Returns how many were.
+/// Cuts the strings in a value that are longer than `keep` bytes, and returns their number.
 fn cut_strings(value: &mut Value, keep: usize) -> u64 {
     match value {
         Value::String(text) if text.len() > keep => {

@@ -1,18 +1,17 @@
-//! The URL of a request, put together from the attributes that describe it in parts.
+//! Builds the URL of a request from the attributes that contain its parts.
 
 use std::borrow::Cow;
 
-use super::http::string_or_int;
 use super::key::{Key, KeySet};
 use super::value;
 use crate::model::otlp::SpanKind;
 use crate::model::otlp::any_value::Value;
 use crate::translate::Compat;
 
-/// A part: the attribute it came from and its text, which may be empty.
+/// A part: its attribute and its text, which may be empty.
 type UrlPart<'a> = Option<(Key, Cow<'a, str>)>;
 
-/// What a URL can be made of.
+/// The parts of a URL.
 #[derive(Default)]
 pub(super) struct UrlParts<'a> {
     full: UrlPart<'a>,
@@ -32,13 +31,13 @@ pub(super) struct UrlParts<'a> {
     peer_port: UrlPart<'a>,
 }
 
-/// As long as most URLs are.
+/// Initial capacity, which most URLs do not exceed.
 const URL_BYTES: usize = 128;
 
 impl<'a> UrlParts<'a> {
-    /// Takes a part. True if a URL can be made now that it is known.
+    /// Takes a part. Returns true if it is an address, so that a URL can be built.
     pub(super) fn take(&mut self, key: Key, value: Option<&'a Value>) -> bool {
-        let (place, is_address) = match key {
+        let (part, is_address) = match key {
             Key::HttpUrl | Key::UrlFull => (&mut self.full, true),
             Key::HttpScheme | Key::UrlScheme => (&mut self.scheme, false),
             Key::HttpHost => (&mut self.host, true),
@@ -56,26 +55,27 @@ impl<'a> UrlParts<'a> {
             Key::NetPeerPort => (&mut self.peer_port, false),
             _ => return false,
         };
-        *place = Some((key, string_or_int_if_port(key, value)));
+        *part = Some((key, part_text(key, value)));
         is_address
     }
 
-    /// The URL, and the keys that are in it.
+    /// Returns the URL and the keys that it contains.
     pub(super) fn url(self, kind: SpanKind, compat: Compat) -> (Cow<'a, str>, KeySet) {
         let mut used = KeySet::default();
         if let Some((key, full)) = &self.full {
             used.insert(*key);
-            if compat == Compat::Corrected {
+            if !compat.consumes_unused_keys() {
                 self.consume_within(full, &mut used);
             }
             return (full.clone(), used);
         }
-        let scheme = consume(&self.scheme, &mut used).filter(|s| !s.is_empty() || compat == Compat::Adot);
+        let scheme = consume(&self.scheme, &mut used).filter(|s| !s.is_empty() || compat.uses_empty_url_parts());
         let scheme = scheme.unwrap_or("http");
         let mut url = String::with_capacity(URL_BYTES);
         url.extend([scheme, "://"]);
         let (host, port) = self.authority(kind, compat, &mut used);
-        if compat == Compat::Corrected && host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_ok() {
+        let is_ipv6 = host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_ok();
+        if is_ipv6 && !compat.omits_ipv6_brackets() {
             url.extend(["[", host, "]"]);
         } else {
             url.push_str(host);
@@ -100,29 +100,34 @@ impl<'a> UrlParts<'a> {
         }
     }
 
-    /// Host and port, each from the first attribute that is there, even when it is empty.
+    /// Returns host and port, each from the first attribute that is present.
     fn authority(&self, kind: SpanKind, compat: Compat, used: &mut KeySet) -> (&str, &str) {
         if let Some(host) = consume(&self.host, used) {
             return (host, "");
         }
-        let best = compat == Compat::Corrected;
         let (hosts, ports) = if kind == SpanKind::Server {
             (
                 [&self.server_name, &self.net_host_name, &self.host_name, &self.server_address],
                 [&self.net_host_port, &self.server_port],
             )
         } else {
-            let address = if best { &self.server_address } else { &None };
-            let port = if best { &self.server_port } else { &None };
+            let server = if compat.ignores_stable_conventions() {
+                [&None, &None]
+            } else {
+                [&self.server_address, &self.server_port]
+            };
+            let [address, port] = server;
             ([&self.peer_name, &self.peer_ip, address, &None], [&self.peer_port, port])
         };
-        let is_there = |part: &&&UrlPart<'_>| part.as_ref().is_some_and(|(_, text)| !best || !text.is_empty());
-        let host = hosts.iter().find(is_there).and_then(|part| consume(part, used)).unwrap_or_default();
-        let port = ports.iter().find(is_there).and_then(|part| consume(part, used)).unwrap_or_default();
+        let is_used = |part: &&&UrlPart<'_>| {
+            part.as_ref().is_some_and(|(_, text)| !text.is_empty() || compat.uses_empty_url_parts())
+        };
+        let host = hosts.iter().find(is_used).and_then(|part| consume(part, used)).unwrap_or_default();
+        let port = ports.iter().find(is_used).and_then(|part| consume(part, used)).unwrap_or_default();
         (host, port)
     }
 
-    /// Marks the parts that a full URL says as well.
+    /// Marks the parts that a full URL contains.
     fn consume_within(&self, full: &str, used: &mut KeySet) {
         let https = full.starts_with("https:");
         let parts = [
@@ -157,9 +162,10 @@ fn consume<'p>(part: &'p UrlPart<'_>, used: &mut KeySet) -> Option<&'p str> {
     Some(text)
 }
 
-fn string_or_int_if_port(key: Key, value: Option<&Value>) -> Cow<'_, str> {
+/// Returns the text of a part. Only a port may be an integer.
+fn part_text(key: Key, value: Option<&Value>) -> Cow<'_, str> {
     match key {
-        Key::NetHostPort | Key::ServerPort | Key::NetPeerPort => string_or_int(value),
+        Key::NetHostPort | Key::ServerPort | Key::NetPeerPort => value::string_or_int(value),
         _ => value::string(value),
     }
 }

@@ -1,4 +1,4 @@
-//! OTLP attribute values: how they are read, and how they are written as JSON.
+//! Reads OTLP attribute values, and writes them as JSON.
 
 use std::borrow::Cow;
 
@@ -6,16 +6,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::json::JsonWriter;
+use crate::model::escaped_json::JsonWriter;
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{AnyValue, KeyValue, Span, SpanKind, text};
+use crate::translate::Compat;
 
-/// The value, if there is one: an absent `AnyValue` and one without content are both null.
+/// Returns the value. It is `None` both for a missing `AnyValue` and for one without content.
 pub(super) fn content(attribute: &KeyValue) -> Option<&Value> {
     attribute.value.as_ref()?.value.as_ref()
 }
 
-/// The bytes of a string; nothing for every other type, which is never turned into a string unasked.
+/// Returns the bytes of a string, and an empty slice for other types, which are not converted.
 pub(super) fn string_bytes(value: Option<&Value>) -> &[u8] {
     match value {
         Some(Value::String(bytes)) => bytes,
@@ -23,7 +24,7 @@ pub(super) fn string_bytes(value: Option<&Value>) -> &[u8] {
     }
 }
 
-/// The text of a string; empty for every other type.
+/// Returns the text of a string, and an empty text for other types.
 pub(super) fn string(value: Option<&Value>) -> Cow<'_, str> {
     match value {
         Some(Value::String(bytes)) => text(bytes),
@@ -31,13 +32,13 @@ pub(super) fn string(value: Option<&Value>) -> Cow<'_, str> {
     }
 }
 
-/// Whether `written` is what became of bytes that are no UTF-8.
+/// Whether `written` is the lossy conversion of bytes that are not UTF-8.
 pub(super) fn is_lossy(bytes: &Bytes, written: &str) -> bool {
-    // What could not be read made the text longer or left it as long: one byte becomes three, or up to three become three.
+    // The conversion replaces one to three bytes with three, so the text is never shorter than the bytes.
     written.len() >= bytes.len() && written.contains('\u{fffd}') && text(bytes) == written
 }
 
-/// An int, or 0 for every other type.
+/// Returns an integer, and 0 for other types.
 pub(super) fn int(value: Option<&Value>) -> i64 {
     match value {
         Some(Value::Int(number)) => *number,
@@ -45,7 +46,7 @@ pub(super) fn int(value: Option<&Value>) -> i64 {
     }
 }
 
-/// An int, also one that some SDKs write as a string or as a double.
+/// Returns an integer, also from a string or a double, which some SDKs write.
 pub(super) fn lenient_int(value: Option<&Value>) -> Option<i64> {
     match value? {
         Value::Int(number) => Some(*number),
@@ -56,12 +57,25 @@ pub(super) fn lenient_int(value: Option<&Value>) -> Option<i64> {
     }
 }
 
-/// What an annotation can hold.
+/// Returns the text of a string or an integer, such as a port.
+pub(super) fn string_or_int(value: Option<&Value>) -> Cow<'_, str> {
+    match value {
+        Some(Value::Int(number)) => Cow::Owned(number.to_string()),
+        value => string(value),
+    }
+}
+
+/// Returns an HTTP status code, and 0 for other values.
+pub(super) fn http_status(value: Option<&Value>, compat: Compat) -> i64 {
+    if compat.reads_only_integer_status() { int(value) } else { lenient_int(value).unwrap_or(0) }
+}
+
+/// Whether an annotation can hold the value.
 pub(super) fn is_scalar(value: &Value) -> bool {
     matches!(value, Value::String(_) | Value::Bool(_) | Value::Int(_) | Value::Double(_))
 }
 
-/// A value as the collector writes it: bytes as base64, nested nulls as null.
+/// Writes a value as the collector does: bytes as base64, and missing nested values as null.
 pub(super) fn write(json: &mut JsonWriter, value: &Value) {
     match value {
         Value::String(bytes) => json.text(&text(bytes)),
@@ -70,16 +84,8 @@ pub(super) fn write(json: &mut JsonWriter, value: &Value) {
         Value::Double(number) => json.float(*number),
         Value::Bytes(bytes) if bytes.is_empty() => json.null(),
         Value::Bytes(bytes) => json.text(&STANDARD.encode(bytes)),
-        Value::Array(array) => {
-            json.open('[');
-            array.values.iter().for_each(|item| write_any(json, item));
-            json.close(']');
-        }
-        Value::KvList(list) => {
-            json.open('{');
-            write_members(json, &list.values);
-            json.close('}');
-        }
+        Value::Array(array) => json.array(|json| array.values.iter().for_each(|item| write_any(json, item))),
+        Value::KvList(list) => json.object(|json| write_members(json, &list.values)),
     }
 }
 
@@ -90,13 +96,13 @@ fn write_any(json: &mut JsonWriter, value: &AnyValue) {
     }
 }
 
-/// Attributes as members of the open object; of two with the same key the later one stands.
+/// Writes attributes as members of the open object. If a key is repeated, the last value counts.
 pub(super) fn write_members(json: &mut JsonWriter, attributes: &[KeyValue]) {
-    for (at, attribute) in attributes.iter().enumerate() {
-        if shadowed(attributes, at) {
+    for (position, attribute) in attributes.iter().enumerate() {
+        if is_repeated_later(attributes, position) {
             continue;
         }
-        json.any_key("", &text(&attribute.key));
+        json.key(&text(&attribute.key));
         match content(attribute) {
             Some(value) => write(json, value),
             None => json.null(),
@@ -104,17 +110,17 @@ pub(super) fn write_members(json: &mut JsonWriter, attributes: &[KeyValue]) {
     }
 }
 
-/// More attributes than this are never compared each with each.
-const COMPARED: usize = 128;
+/// Maximum number of attributes that are compared with one attribute.
+const MAX_COMPARED: usize = 128;
 
-/// Whether a later attribute has the same key. Lists are short; beyond [`COMPARED`] neighbours it is not looked for:
-/// a reader of JSON takes the later member as well.
-pub(super) fn shadowed(attributes: &[KeyValue], at: usize) -> bool {
-    let Some((attribute, later)) = attributes.get(at..).and_then(<[KeyValue]>::split_first) else { return false };
-    later.iter().take(COMPARED).any(|other| other.key == attribute.key)
+/// Whether one of the next [`MAX_COMPARED`] attributes has the same key. Lists are short. In longer ones both members are
+/// written, and readers of JSON use the last one.
+pub(super) fn is_repeated_later(attributes: &[KeyValue], position: usize) -> bool {
+    let Some((attribute, later)) = attributes.get(position..).and_then(<[KeyValue]>::split_first) else { return false };
+    later.iter().take(MAX_COMPARED).any(|other| other.key == attribute.key)
 }
 
-/// A span's kind; numbers that OTLP does not know count as unspecified.
+/// Returns the kind of a span, which is unspecified for unknown numbers.
 pub(super) fn kind(span: &Span) -> SpanKind {
     SpanKind::try_from(span.kind).unwrap_or(SpanKind::Unspecified)
 }

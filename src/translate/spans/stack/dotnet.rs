@@ -1,6 +1,7 @@
-//! .NET.
+//! Stack traces of .NET.
 
-use super::{CauseException, StackFrame, StackTrace, line_number};
+use super::text::{line_number, lines_below_first};
+use super::trace::{CauseException, StackFrame, StackTrace};
 use crate::translate::Compat;
 
 const INNER: &str = "---> ";
@@ -8,13 +9,14 @@ const END_OF_INNER: &str = "--- End of inner exception stack trace ---";
 
 pub(super) fn parse(text: &str, compat: Compat) -> StackTrace<'_> {
     let mut stack = StackTrace::default();
-    // Inner exceptions stand nested before the frames of the outer one: the numbers of those that are open.
+    // Inner exceptions are nested and come before the frames of the outer one. These are the positions of the open ones.
     let mut open: Vec<usize> = Vec::new();
-    for line in super::lines_below_first(text).map(str::trim) {
-        if compat == Compat::Corrected && line.starts_with(INNER) {
+    let has_inner = !compat.ignores_inner_exceptions();
+    for line in lines_below_first(text).map(str::trim) {
+        if has_inner && line.starts_with(INNER) {
             open.push(stack.causes.len());
             stack.causes.push(cause(line));
-        } else if compat == Compat::Corrected && line == END_OF_INNER {
+        } else if has_inner && line == END_OF_INNER {
             open.pop();
         } else if let Some(frame) = frame(line) {
             match open.last().and_then(|&at| stack.causes.get_mut(at)) {
@@ -26,7 +28,7 @@ pub(super) fn parse(text: &str, compat: Compat) -> StackTrace<'_> {
     stack
 }
 
-/// `---> Type: message`, before it maybe `(Inner Exception #0) `.
+/// Parses `---> Type: message`, with or without `(Inner Exception #0) ` before the type.
 fn cause(line: &str) -> CauseException<'_> {
     let header = line.strip_prefix(INNER).unwrap_or(line);
     let header = header.split_once(") ").filter(|(number, _)| number.starts_with('(')).map_or(header, |(_, rest)| rest);
@@ -34,12 +36,12 @@ fn cause(line: &str) -> CauseException<'_> {
     CauseException { kind: kind.into(), message: message.into(), frames: Vec::new() }
 }
 
-/// `at label in path:line 3` or `at label`.
+/// Parses `at label in path:line 3` or `at label`.
 fn frame(line: &str) -> Option<StackFrame<'_>> {
     let call = line.strip_prefix("at ")?;
-    let mut pieces = call.split(" in ");
-    let label = pieces.next()?;
-    let Some(location) = pieces.next() else {
+    let mut parts = call.split(" in ");
+    let label = parts.next()?;
+    let Some(location) = parts.next() else {
         let end = call.rfind(')')?;
         return Some(StackFrame::new("", call.get(..=end)?, 0));
     };

@@ -1,34 +1,35 @@
-//! Go: a line for the call, a line for its place.
+//! Stack traces of Go: one line for a call, and one for its location.
 
-use super::{StackFrame, StackTrace, leading_number};
+use super::text::{leading_number, lines_below_first};
+use super::trace::{StackFrame, StackTrace};
 use crate::translate::Compat;
 
 pub(super) fn parse(text: &str, compat: Compat) -> StackTrace<'_> {
     let mut frames: Vec<StackFrame<'_>> = Vec::new();
-    let mut lines = super::lines_below_first(text);
-    let mut last_place = ("", 0);
+    let mut lines = lines_below_first(text);
+    let mut last_location = ("", 0);
+    let repeats = compat.repeats_go_locations();
     while let Some(mut label) = lines.next() {
         if is_goroutine(label) {
             label = lines.next().unwrap_or_default();
         }
-        let place = lines.next().and_then(place);
-        // The collector gives a call without a place that of the call before it.
-        last_place = place.unwrap_or(if compat == Compat::Adot { last_place } else { ("", 0) });
-        let label = if compat == Compat::Corrected { label.trim() } else { label };
-        if !label.is_empty() || compat == Compat::Adot {
-            frames.push(StackFrame::new(last_place.0, label, last_place.1));
+        let location = lines.next().and_then(location);
+        last_location = location.unwrap_or(if repeats { last_location } else { ("", 0) });
+        let label = if repeats { label } else { label.trim() };
+        if !label.is_empty() || repeats {
+            frames.push(StackFrame::new(last_location.0, label, last_location.1));
         }
     }
     StackTrace { frames, causes: Vec::new() }
 }
 
-/// `goroutine 7 [running]:`, between the stacks of several.
+/// Whether a line is `goroutine 7 [running]:`, which separates the stacks of goroutines.
 fn is_goroutine(line: &str) -> bool {
     line.starts_with("goroutine") && line.ends_with(':') && line.contains("running")
 }
 
-/// The first `path:digits` of a line, the path without colon or space.
-fn place(line: &str) -> Option<(&str, i64)> {
+/// Returns the first `path:digits` of a line. The path has no colon and no space.
+fn location(line: &str) -> Option<(&str, i64)> {
     let mut from = 0;
     for (at, _) in line.match_indices(':') {
         let before = line.get(from..at)?;

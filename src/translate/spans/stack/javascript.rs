@@ -1,17 +1,19 @@
-//! JavaScript: V8's traces, and at best those of Firefox and Safari as well.
+//! Stack traces of JavaScript: of V8 and, in corrected mode, of Firefox and Safari.
 
-use super::{StackFrame, StackTrace, line_number, split_location};
+use super::text::{line_number, lines_below_first, split_location};
+use super::trace::{StackFrame, StackTrace};
 use crate::translate::Compat;
 
 pub(super) fn parse(text: &str, compat: Compat) -> StackTrace<'_> {
-    let frames = match compat {
-        Compat::Adot => super::lines_below_first(text).filter_map(frame_as_adot).collect(),
-        Compat::Corrected => text.lines().filter_map(|line| v8_frame(line).or_else(|| at_sign_frame(line))).collect(),
+    let frames = if compat.splits_javascript_at_first_colons() {
+        lines_below_first(text).filter_map(frame_from_left).collect()
+    } else {
+        text.lines().filter_map(|line| v8_frame(line).or_else(|| at_sign_frame(line))).collect()
     };
     StackTrace { frames, causes: Vec::new() }
 }
 
-/// `    at label (path:line:column)` or `    at path:line:column`.
+/// Parses `    at label (path:line:column)` or `    at path:line:column`.
 fn v8_frame(line: &str) -> Option<StackFrame<'_>> {
     let call = line.strip_prefix("    at ")?.trim();
     let (label, location) = match call.strip_suffix(')').and_then(|call| call.rsplit_once(" (")) {
@@ -23,11 +25,11 @@ fn v8_frame(line: &str) -> Option<StackFrame<'_>> {
         None => ("", call),
     };
     let (path, number) = split_location(location);
-    let is_something = !(path.is_empty() && label.is_empty() && number == 0);
-    is_something.then(|| StackFrame::new(path, label.trim(), number))
+    let has_content = !(path.is_empty() && label.is_empty() && number == 0);
+    has_content.then(|| StackFrame::new(path, label.trim(), number))
 }
 
-/// `label@path:line:column`.
+/// Parses `label@path:line:column`.
 fn at_sign_frame(line: &str) -> Option<StackFrame<'_>> {
     let (label, location) = line.rsplit_once('@')?;
     let (path, number) = split_location(location);
@@ -35,8 +37,8 @@ fn at_sign_frame(line: &str) -> Option<StackFrame<'_>> {
     is_frame.then(|| StackFrame::new(path, label, number))
 }
 
-/// As the collector: the first two colons part path, line and column.
-fn frame_as_adot(line: &str) -> Option<StackFrame<'_>> {
+/// Parses a V8 frame. The first two colons of the location separate path, line and column.
+fn frame_from_left(line: &str) -> Option<StackFrame<'_>> {
     let call = line.strip_prefix("    at ")?;
     let (label, location) = match call.find('(') {
         Some(at) => (call.get(..at)?, call.get(at + 1..)?.strip_suffix(')')?),
@@ -50,6 +52,6 @@ fn frame_as_adot(line: &str) -> Option<StackFrame<'_>> {
         None if location.contains("native") => ("native", 0),
         None => ("", 0),
     };
-    let is_something = !(path.is_empty() && label.is_empty() && number == 0);
-    is_something.then(|| StackFrame::new(path, label, number))
+    let has_content = !(path.is_empty() && label.is_empty() && number == 0);
+    has_content.then(|| StackFrame::new(path, label, number))
 }

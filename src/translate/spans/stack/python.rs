@@ -1,11 +1,12 @@
-//! Python's tracebacks, which have the most recent call last.
+//! Tracebacks of Python, which have the most recent call last.
 
-use super::{CauseException, StackFrame, StackTrace, leading_number, line_number};
+use super::text::{leading_number, line_number};
+use super::trace::{CauseException, StackFrame, StackTrace};
 
 const DURING: &str = "During handling of the above exception, another exception occurred:";
 const DIRECT: &str = "The above exception was the direct cause of the following exception:";
 
-/// One traceback of a chain, in the order of the text.
+/// One traceback of a chain, in text order.
 #[derive(Default)]
 struct Traceback<'a> {
     frames: Vec<StackFrame<'a>>,
@@ -13,23 +14,23 @@ struct Traceback<'a> {
     message: Vec<&'a str>,
 }
 
-/// Reads the chain from the top: the oldest exception comes first, each marker ends one, the last is the event's own.
+/// Parses a chain from the top: the oldest exception is first, a marker follows each, and the event's exception is last.
 pub(super) fn parse(text: &str) -> StackTrace<'_> {
-    let mut parts = vec![Traceback::default()];
+    let mut tracebacks = vec![Traceback::default()];
     for line in text.lines() {
         if line.starts_with(DURING) || line.starts_with(DIRECT) {
-            parts.push(Traceback::default());
-        } else if let Some(part) = parts.last_mut() {
-            part.take(line);
+            tracebacks.push(Traceback::default());
+        } else if let Some(traceback) = tracebacks.last_mut() {
+            traceback.take(line);
         }
     }
     let mut stack = StackTrace::default();
-    for (at, mut part) in parts.into_iter().rev().enumerate() {
-        part.frames.reverse();
-        if at == 0 {
-            stack.frames = part.frames;
-        } else if !part.frames.is_empty() || !part.header.is_empty() {
-            stack.causes.push(part.into_cause());
+    for (position, mut traceback) in tracebacks.into_iter().rev().enumerate() {
+        traceback.frames.reverse();
+        if position == 0 {
+            stack.frames = traceback.frames;
+        } else if !traceback.frames.is_empty() || !traceback.header.is_empty() {
+            stack.causes.push(traceback.into_cause());
         }
     }
     stack
@@ -58,22 +59,22 @@ impl<'a> Traceback<'a> {
     }
 }
 
-/// `  File "path", line 3, in label`.
+/// Parses `  File "path", line 3, in label`.
 fn frame(line: &str) -> Option<StackFrame<'_>> {
     let (path, rest) = line.strip_prefix("  File \"")?.rsplit_once("\", line ")?;
     let (number, rest) = leading_number(rest)?;
     Some(StackFrame::new(path, rest.strip_prefix(", in ").unwrap_or_default(), number))
 }
 
-/// Reads the text from the bottom, as the collector does.
-pub(super) fn parse_as_adot(text: &str) -> StackTrace<'_> {
+/// Parses a chain from the bottom, as the collector does.
+pub(super) fn parse_upwards(text: &str) -> StackTrace<'_> {
     let lines: Vec<&str> = text.split('\n').collect();
     let line = |at: usize| lines.get(at).copied().unwrap_or_default();
     let mut stack = StackTrace::default();
     let Some(mut at) = lines.len().checked_sub(2) else { return stack };
     loop {
         if line(at).starts_with("  File ") {
-            stack.current().extend(frame_as_adot(line(at)));
+            stack.current().extend(frame_from_parts(line(at)));
         } else if line(at).starts_with(DURING) {
             let marker = at;
             let Some(file) = (0..marker).rev().find(|&above| line(above).starts_with("  File ")) else { return stack };
@@ -97,8 +98,8 @@ pub(super) fn parse_as_adot(text: &str) -> StackTrace<'_> {
     }
 }
 
-/// Three parts between commas; a path with a comma is passed over.
-fn frame_as_adot(line: &str) -> Option<StackFrame<'_>> {
+/// Parses a frame of three parts separated by commas. A path with a comma is ignored.
+fn frame_from_parts(line: &str) -> Option<StackFrame<'_>> {
     let mut parts = line.split(',');
     let (file, number, label) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {

@@ -25,7 +25,7 @@ Caused by: java.lang.Error
 ";
 
 #[test]
-fn java_chains_its_causes() {
+fn java_trace_has_causes() {
     let stack = parse(Language::Java, JAVA, Compat::Corrected);
     assert_eq!(
         frames(&stack.frames),
@@ -45,7 +45,7 @@ fn java_chains_its_causes() {
 }
 
 #[test]
-fn java_under_adot_glues_messages_as_the_collector_does() {
+fn java_in_adot_mode_joins_message_lines() {
     let stack = parse(Language::Java, JAVA, Compat::Adot);
     assert_eq!(stack.causes[0].message, "disksecond line");
     assert_eq!((stack.causes[1].kind.as_ref(), stack.causes[1].message.as_ref()), ("java.lang.Error", "\t... 2 more"));
@@ -76,7 +76,7 @@ TypeError: outer
 ";
 
 #[test]
-fn python_chains_both_ways_of_raising_within_an_exception() {
+fn python_trace_has_causes_and_contexts() {
     let stack = parse(Language::Python, PYTHON, Compat::Corrected);
     assert_eq!(frames(&stack.frames), [("a,b.py", 12, "greet_many"), ("main.py", 14, "<module>")]);
     assert_eq!(
@@ -86,7 +86,7 @@ fn python_chains_both_ways_of_raising_within_an_exception() {
 }
 
 #[test]
-fn python_under_adot_reads_one_kind_of_chain_from_the_bottom() {
+fn python_in_adot_mode_has_contexts_only() {
     let text = "Traceback (most recent call last):
   File \"foo.py\", line 5, in greet
     raise ValueError
@@ -116,7 +116,7 @@ const V8: &str = "TypeError: x
 ";
 
 #[test]
-fn javascript_keeps_schemes_and_drives() {
+fn javascript_paths_keep_schemes_and_drives() {
     let stack = parse(Language::from_sdk_language(b"nodejs", Compat::Corrected), V8, Compat::Corrected);
     assert_eq!(
         frames(&stack.frames),
@@ -138,7 +138,7 @@ fn javascript_keeps_schemes_and_drives() {
 }
 
 #[test]
-fn javascript_under_adot_parts_at_the_first_colons() {
+fn javascript_in_adot_mode_splits_at_first_colons() {
     assert_eq!(Language::from_sdk_language(b"nodejs", Compat::Adot), Language::Unknown);
     let stack = parse(Language::JavaScript, V8, Compat::Adot);
     assert_eq!(frames(&stack.frames)[..2], [("/home/f.js", 6, "speedy "), ("/x/y.js", 3, "new Foo ")]);
@@ -146,7 +146,7 @@ fn javascript_under_adot_parts_at_the_first_colons() {
 }
 
 #[test]
-fn dotnet_reads_places_and_inner_exceptions() {
+fn dotnet_trace_has_locations_and_inner_exceptions() {
     let text = "System.Exception: outer
  ---> System.FormatException: inner
    at System.Int32.Parse(String s)
@@ -165,7 +165,7 @@ fn dotnet_reads_places_and_inner_exceptions() {
 }
 
 #[test]
-fn go_reads_two_lines_a_frame() {
+fn go_frame_has_two_lines() {
     let text = "goroutine 1 [running]:
 main.f(0x1)
 \t/app/main.go:42 +0x1d
@@ -182,7 +182,7 @@ main.dangling()";
 }
 
 #[test]
-fn rust_reads_backtraces_with_and_without_places() {
+fn rust_trace_can_have_no_locations() {
     let text = "   0: std::backtrace::Backtrace::create
              at /rustc/abc/library/std/src/backtrace.rs:331:13
    1: shop::pay
@@ -201,7 +201,7 @@ fn rust_reads_backtraces_with_and_without_places() {
 }
 
 #[test]
-fn ruby_chains_its_causes() {
+fn ruby_trace_has_causes() {
     let text = "/app/foo.rb:12:in `bar': outer (RuntimeError)
 \tfrom /app/main.rb:3:in `<main>'
 /app/foo.rb:5:in 'Foo#read': disk (IOError)
@@ -255,8 +255,8 @@ const LANGUAGES: [Language; 8] = [
 ];
 
 #[test]
-fn no_text_makes_a_parser_panic() {
-    // Every three pieces, one after the other, below a first line.
+fn parsers_do_not_panic() {
+    // Each sequence of three pieces, after a first line.
     for (a, b) in PIECES.iter().flat_map(|a| PIECES.iter().map(move |b| (a, b))) {
         for c in PIECES {
             let text = format!("x\n{a}{b}{c}\n{c}{b}\n{a}");

@@ -1,0 +1,311 @@
+//! JSON text in escaped form, which is the form of a JSON document inside a JSON string.
+//!
+//! PutTraceSegments takes segment documents as JSON strings, so each quote and each backslash of a document is preceded by a
+//! backslash. This file is the only one that knows these escapes. Most of a document is short strings from the request, and
+//! escaping is most of the cost of writing them. [`JsonWriter`] therefore writes the escaped form directly instead of
+//! escaping the finished document a second time, and tests eight bytes at a time where `serde_json` tests one.
+
+use std::fmt::Write as _;
+
+/// JSON text in escaped form: one value, or some members of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EscapedJson(String);
+
+impl EscapedJson {
+    /// Escapes a text.
+    pub fn from_text(text: &str) -> Self {
+        // Serializing a string cannot fail.
+        let quoted = serde_json::to_string(text).unwrap_or_default();
+        let escaped = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+        Self(escaped.to_owned())
+    }
+
+    /// Returns the text without the escapes.
+    pub fn to_text(&self) -> String {
+        serde_json::from_str(&format!("\"{}\"", self.0)).unwrap_or_default()
+    }
+
+    /// Appends the text as a JSON string.
+    pub fn push_string(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(self.0.as_bytes());
+        out.push(b'"');
+    }
+
+    /// Bytes of the escaped form.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A quote of the JSON text.
+const QUOTE: &str = r#"\""#;
+/// The end of a key.
+const KEY_END: &str = r#"\":"#;
+
+/// Writes JSON text in escaped form. It writes a comma before a value or a key unless the text ends with `{`, `[` or `:`.
+#[derive(Debug, Default)]
+pub struct JsonWriter {
+    out: String,
+}
+
+impl JsonWriter {
+    pub fn clear(&mut self) {
+        self.out.clear();
+    }
+
+    /// Returns a copy of the text, without spare capacity.
+    pub fn to_escaped(&self) -> EscapedJson {
+        EscapedJson(self.out.as_str().to_owned())
+    }
+
+    pub fn into_escaped(self) -> EscapedJson {
+        EscapedJson(self.out)
+    }
+
+    /// Starts a member of the open object. `name` must not contain characters that JSON escapes.
+    pub fn field(&mut self, name: &str) {
+        self.out.reserve(name.len() + 6);
+        self.comma();
+        self.out.push_str(QUOTE);
+        self.out.push_str(name);
+        self.out.push_str(KEY_END);
+    }
+
+    /// Starts a member of the open object, with any text as its key.
+    pub fn key(&mut self, key: &str) {
+        self.comma();
+        self.out.push_str(QUOTE);
+        escape(&mut self.out, key);
+        self.out.push_str(KEY_END);
+    }
+
+    pub fn text(&mut self, text: &str) {
+        self.out.reserve(text.len() + 5);
+        self.comma();
+        self.out.push_str(QUOTE);
+        escape(&mut self.out, text);
+        self.out.push_str(QUOTE);
+    }
+
+    pub fn int(&mut self, number: i64) {
+        self.comma();
+        self.out.push_str(itoa::Buffer::new().format(number));
+    }
+
+    /// Writes a number. Numbers that are not finite become strings, because JSON cannot represent them.
+    pub fn float(&mut self, number: f64) {
+        if number.is_nan() {
+            return self.text("NaN");
+        }
+        if number.is_infinite() {
+            return self.text(if number > 0.0 { "Infinity" } else { "-Infinity" });
+        }
+        self.comma();
+        self.out.push_str(zmij::Buffer::new().format_finite(number));
+    }
+
+    pub fn boolean(&mut self, value: bool) {
+        self.comma();
+        self.out.push_str(if value { "true" } else { "false" });
+    }
+
+    pub fn null(&mut self) {
+        self.comma();
+        self.out.push_str("null");
+    }
+
+    /// Writes a value that is JSON text on one line.
+    pub fn raw(&mut self, json: &str) {
+        self.comma();
+        for char in json.chars() {
+            if matches!(char, '"' | '\\') {
+                self.out.push('\\');
+            }
+            self.out.push(char);
+        }
+    }
+
+    /// Writes a value, or members of the open object, that another writer produced. Writes nothing for an empty text.
+    pub fn raw_escaped(&mut self, json: &EscapedJson) {
+        if !json.is_empty() {
+            self.comma();
+            self.out.push_str(&json.0);
+        }
+    }
+
+    pub fn object(&mut self, write: impl FnOnce(&mut JsonWriter)) {
+        self.comma();
+        self.out.push('{');
+        write(self);
+        self.out.push('}');
+    }
+
+    pub fn array(&mut self, write: impl FnOnce(&mut JsonWriter)) {
+        self.comma();
+        self.out.push('[');
+        write(self);
+        self.out.push(']');
+    }
+
+    pub fn text_field(&mut self, name: &str, text: &str) {
+        self.field(name);
+        self.text(text);
+    }
+
+    pub fn text_field_unless_empty(&mut self, name: &str, text: &str) {
+        if !text.is_empty() {
+            self.text_field(name, text);
+        }
+    }
+
+    pub fn int_field(&mut self, name: &str, number: i64) {
+        self.field(name);
+        self.int(number);
+    }
+
+    pub fn float_field(&mut self, name: &str, number: f64) {
+        self.field(name);
+        self.float(number);
+    }
+
+    pub fn boolean_field(&mut self, name: &str, value: bool) {
+        self.field(name);
+        self.boolean(value);
+    }
+
+    pub fn object_field(&mut self, name: &str, write: impl FnOnce(&mut JsonWriter)) {
+        self.field(name);
+        self.object(write);
+    }
+
+    /// Writes an object, or nothing if `write` adds no member.
+    pub fn object_field_unless_empty<T>(&mut self, name: &str, write: impl FnOnce(&mut JsonWriter) -> T) -> T {
+        self.field_unless_empty(name, ['{', '}'], write)
+    }
+
+    /// Writes an array, or nothing if `write` adds no item.
+    pub fn array_field_unless_empty<T>(&mut self, name: &str, write: impl FnOnce(&mut JsonWriter) -> T) -> T {
+        self.field_unless_empty(name, ['[', ']'], write)
+    }
+
+    fn field_unless_empty<T>(&mut self, name: &str, brackets: [char; 2], write: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.out.len();
+        self.field(name);
+        self.out.push(brackets[0]);
+        let start = self.out.len();
+        let result = write(self);
+        if self.out.len() == start {
+            self.out.truncate(before);
+        } else {
+            self.out.push(brackets[1]);
+        }
+        result
+    }
+
+    /// Whether the open object has no member yet.
+    pub fn is_at_object_start(&self) -> bool {
+        self.out.ends_with('{')
+    }
+
+    fn comma(&mut self) {
+        if !matches!(self.out.as_bytes().last(), None | Some(b'{' | b'[' | b':')) {
+            self.out.push(',');
+        }
+    }
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Whether any of eight bytes needs escaping. Each subtraction borrows into the high bit of a matching byte.
+fn any_needs_escape(eight: [u8; 8]) -> bool {
+    let word = u64::from_le_bytes(eight);
+    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let quote = is_zero(word ^ (ONES * u64::from(b'"')));
+    let backslash = is_zero(word ^ (ONES * u64::from(b'\\')));
+    (control | quote | backslash) & (ONES << 7) != 0
+}
+
+fn is_clean(text: &[u8]) -> bool {
+    // The last eight bytes overlap the previous chunk, so no remainder is left.
+    let Some(last) = text.last_chunk::<8>() else { return !text.iter().any(|byte| needs_escape(*byte)) };
+    let (chunks, _) = text.as_chunks::<8>();
+    !chunks.iter().fold(any_needs_escape(*last), |any, chunk| any | any_needs_escape(*chunk))
+}
+
+fn escape(out: &mut String, text: &str) {
+    if is_clean(text.as_bytes()) {
+        out.push_str(text);
+    } else {
+        escape_slowly(out, text);
+    }
+}
+
+/// Appends a text that is escaped twice: once for the document, and once for the JSON string that contains the document.
+fn escape_slowly(out: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(needs_escape) {
+        let (clean, from) = rest.split_at(at);
+        out.push_str(clean);
+        match from.as_bytes().first() {
+            Some(b'"') => out.push_str(r#"\\\""#),
+            Some(b'\\') => out.push_str(r"\\\\"),
+            Some(b'\n') => out.push_str(r"\\n"),
+            Some(b'\t') => out.push_str(r"\\t"),
+            Some(b'\r') => out.push_str(r"\\r"),
+            Some(byte) => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, r"\\u{byte:04x}");
+            }
+            None => {}
+        }
+        rest = from.get(1..).unwrap_or_default();
+    }
+    out.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_text_reads_back_unchanged() {
+        for text in
+            ["", "plain", "a \"quoted\" \\ path", "tab\tline\nnul\u{0}bell\u{7}", "é€😀 and more than sixteen bytes\r"]
+        {
+            let mut json = JsonWriter::default();
+            json.text(text);
+            assert_eq!(serde_json::from_str::<String>(&json.into_escaped().to_text()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn writer_separates_members_and_omits_empty_objects() {
+        let mut json = JsonWriter::default();
+        json.object(|json| {
+            json.object_field_unless_empty("none", |_| {});
+            json.text_field("a", "{");
+            json.field("b");
+            json.array(|json| {
+                json.int(-1);
+                json.float(0.5);
+                json.float(f64::NAN);
+                json.null();
+            });
+            json.object_field_unless_empty("c", |json| json.boolean_field("d", true));
+            json.key("e");
+            json.raw(r#"{"f":"\"\\\n"}"#);
+        });
+        let expected = r#"{"a":"{","b":[-1,0.5,"NaN",null],"c":{"d":true},"e":{"f":"\"\\\n"}}"#;
+        assert_eq!(json.into_escaped().to_text(), expected);
+    }
+}
