@@ -172,7 +172,7 @@ fn expected_fate(peer: Peer, ill: FaultKind, trigger: Trigger) -> Option<ItemSta
         (Peer::Amp, Trigger::Spool) if ill == FaultKind::Garbage => Some(ItemStatus::Redelivered),
         (Peer::Amp | Peer::XRay, Trigger::Spool) => None,
         (Peer::Sqs, Trigger::Tick) => Some(ItemStatus::Dropped),
-        (Peer::Sqs, Trigger::Push | Trigger::Shard) => Some(ItemStatus::Rejected),
+        (Peer::Sqs, Trigger::Push | Trigger::Shard) => Some(ItemStatus::Refused),
         (_, Trigger::Spool) => Some(ItemStatus::Redelivered),
         _ => Some(ItemStatus::Delivered),
     }

@@ -1,19 +1,26 @@
-//! The invariants of src/lib.rs, held by reading the sources. Every rule is shown to catch what it is for.
+//! Checks the invariants of src/lib.rs by reading the sources. Each rule has a test with a planted violation.
 
+mod imports;
 mod source;
 
 use std::path::{Path, PathBuf};
 
 use source::Source;
 
-const STAGES: [&str; 3] = ["collect", "translate", "deliver"];
+/// Stages of an invocation. They do not import each other; `handlers` connects them.
+const STAGES: [&str; 5] = ["receiver", "discovery", "scrape", "translate", "deliver"];
 
-/// Lines of code per file; comments, blank lines and tests are not counted.
-const LONGEST_FILE: usize = 300;
+/// Modules without I/O, and the modules that each may import.
+const PURE: [(&str, &[&str]); 3] =
+    [("model", &["model"]), ("translate", &["translate", "model"]), ("rules", &["rules", "translate", "model"])];
 
-/// What has no place in pure code: words, and the beginnings of the names of crates.
+/// Maximum lines of code in a file. Comments, blank lines and tests are not counted.
+const MAX_FILE_LINES: usize = 300;
+
+/// Words that pure modules must not contain.
 const IMPURE_WORDS: [&str; 9] =
     ["async", "await", "tokio", "reqwest", "hyper", "futures_util", "SystemTime", "Instant", "rand"];
+/// Prefixes of crate names that pure modules must not contain.
 const IMPURE_CRATES: [&str; 6] =
     ["aws_config", "aws_credential_types", "aws_sdk_", "aws_sigv4", "aws_smithy_", "lambda_runtime"];
 
@@ -23,23 +30,35 @@ const ENVIRONMENT: [&str; 4] = ["std::env", "env::var", "env::args", "env::set_v
 
 const CLOCKS: [&str; 4] = ["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now"];
 
-/// Fields of events and answers.
+/// Fields of Lambda events and responses.
 const LAMBDA_JSON: [&str; 5] = ["requestContext", "isBase64Encoded", "httpMethod", "rawPath", "statusDescription"];
 
-/// What a file does that it must not.
+/// The only file that escapes JSON inside a JSON string, which is the form of segment documents in PutTraceSegments.
+const ESCAPING_FILE: &str = "src/model/escaped_json.rs";
+/// A quote behind a backslash, as string and character literals spell it.
+const ESCAPED_QUOTE: &str = r#"\\\""#;
+
+/// Returns the violations in one file.
 fn violations(source: &Source) -> Vec<String> {
-    let rules: [fn(&Source) -> Vec<String>; 6] = [imports, purity, panics, places, lambda_json, length];
-    let found = rules.iter().flat_map(|rule| rule(source));
-    found.map(|what| format!("{}: {what}", source.path)).collect()
+    let rules: [fn(&Source) -> Vec<String>; 7] = [imports, purity, panics, places, lambda_json, escaping, length];
+    let violations = rules.iter().flat_map(|rule| rule(source));
+    violations.map(|violation| format!("{}: {violation}", source.path)).collect()
 }
 
-/// The stage whose file it is.
+fn is_in(source: &Source, module: &str) -> bool {
+    source.path.starts_with(&format!("src/{module}/"))
+}
+
 fn stage(source: &Source) -> Option<&'static str> {
-    STAGES.into_iter().find(|stage| source.path.starts_with(&format!("src/{stage}/")))
+    STAGES.into_iter().find(|stage| is_in(source, stage))
+}
+
+fn pure_imports(source: &Source) -> Option<&'static [&'static str]> {
+    PURE.into_iter().find(|(module, _)| is_in(source, module)).map(|(_, allowed)| allowed)
 }
 
 fn is_pure(source: &Source) -> bool {
-    ["src/translate/", "src/model/"].iter().any(|folder| source.path.starts_with(folder))
+    pure_imports(source).is_some()
 }
 
 fn imports(source: &Source) -> Vec<String> {
@@ -49,81 +68,79 @@ fn imports(source: &Source) -> Vec<String> {
             modules.push(stage);
         }
     }
-    let is_allowed = |module: &str| {
-        if source.path.starts_with("src/model/") {
-            return module == "model";
-        }
-        match stage(source) {
-            Some("translate") => matches!(module, "translate" | "model"),
-            Some(own) => module == own || !STAGES.contains(&module) && module != "pipeline",
-            None => true,
-        }
+    let is_allowed = |module: &str| match (pure_imports(source), stage(source)) {
+        (Some(allowed), _) => allowed.contains(&module),
+        (None, Some(own)) => module == own || !STAGES.contains(&module) && module != "handlers",
+        (None, None) => true,
     };
-    let wrong = modules.into_iter().filter(|module| !is_allowed(module));
-    wrong.map(|module| format!("it imports `{module}`")).collect()
+    let forbidden = modules.into_iter().filter(|module| !is_allowed(module));
+    forbidden.map(|module| format!("must not import `{module}`")).collect()
 }
 
 fn purity(source: &Source) -> Vec<String> {
     let is_impure =
         |word: &str| IMPURE_WORDS.contains(&word) || IMPURE_CRATES.iter().any(|name| word.starts_with(name));
     let words = source.words().filter(|word| is_pure(source) && is_impure(word));
-    words.map(|word| format!("it is pure and says `{word}`")).collect()
+    words.map(|word| format!("pure module contains `{word}`")).collect()
 }
 
 fn panics(source: &Source) -> Vec<String> {
-    let said = PANICS.iter().filter(|call| is_pure(source) && source.code.contains(**call));
-    said.map(|call| format!("it must not panic and says `{call}`")).collect()
+    let calls = PANICS.iter().filter(|call| is_pure(source) && source.code.contains(**call));
+    calls.map(|call| format!("pure module may panic: `{call}`")).collect()
 }
 
-/// What only one place may do.
+/// Finds code that only one file or folder may contain.
 fn places(source: &Source) -> Vec<String> {
+    // Each binary reads the environment in its main file.
+    let main_file = if source.path.starts_with("src/bin/") { "src/bin/sidecarless/main.rs" } else { "src/main.rs" };
     let rules: [(&str, &[&str]); 4] = [
-        ("src/main.rs", &ENVIRONMENT),
+        (main_file, &ENVIRONMENT),
         ("src/deadline.rs", &CLOCKS),
         ("src/aws/sign.rs", &["aws_sigv4"]),
         ("src/model/", &["#[prost(", "prost::Message)", "prost::Oneof)"]),
     ];
-    // Each binary reads the environment in its main file.
-    let is_main = source.path == "src/bin/sidecarless/main.rs";
-    let elsewhere =
-        rules.into_iter().filter(|(place, _)| !source.path.starts_with(place) && !(is_main && *place == "src/main.rs"));
-    let found = elsewhere.flat_map(|(place, phrases)| {
+    let elsewhere = rules.into_iter().filter(|(place, _)| !source.path.starts_with(place));
+    let misplaced = elsewhere.flat_map(|(place, phrases)| {
         phrases.iter().filter(|phrase| source.code.contains(**phrase)).map(move |phrase| (place, phrase))
     });
-    found.map(|(place, phrase)| format!("`{phrase}` belongs into {place}")).collect()
+    misplaced.map(|(place, phrase)| format!("`{phrase}` is allowed only in {place}")).collect()
 }
 
 fn lambda_json(source: &Source) -> Vec<String> {
-    let is_place = source.path.starts_with("src/invocation/");
-    let fields = LAMBDA_JSON.iter().filter(|field| !is_place && source.text.contains(**field));
-    fields.map(|field| format!("`{field}` belongs into src/invocation/")).collect()
+    let fields = LAMBDA_JSON.iter().filter(|field| !is_in(source, "lambda") && source.text.contains(**field));
+    fields.map(|field| format!("`{field}` is allowed only in src/lambda/")).collect()
+}
+
+fn escaping(source: &Source) -> Vec<String> {
+    let is_violation = source.path != ESCAPING_FILE && source.text.contains(ESCAPED_QUOTE);
+    is_violation.then(|| format!("`{ESCAPED_QUOTE}` is allowed only in {ESCAPING_FILE}")).into_iter().collect()
 }
 
 fn length(source: &Source) -> Vec<String> {
     let lines = source.lines();
-    let is_long = lines > LONGEST_FILE;
-    is_long.then(|| format!("it has {lines} lines of code, more than {LONGEST_FILE}")).into_iter().collect()
+    let is_long = lines > MAX_FILE_LINES;
+    is_long.then(|| format!("{lines} lines of code, more than {MAX_FILE_LINES}")).into_iter().collect()
 }
 
-/// Dependencies without a comment in the line above.
+/// Returns the dependencies that have no comment in the line above.
 fn without_reason(manifest: &str) -> Vec<&str> {
-    let (mut is_dependency, mut above, mut found) = (false, "", Vec::new());
+    let (mut is_dependency, mut above, mut dependencies) = (false, "", Vec::new());
     for line in manifest.lines() {
         if line.starts_with('[') {
             is_dependency = line.contains("dependencies");
         } else if is_dependency && line.contains('=') && !line.starts_with([' ', '#', ']']) && !above.starts_with('#') {
-            found.push(line);
+            dependencies.push(line);
         }
         above = line;
     }
-    found
+    dependencies
 }
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every source of the crate but its test modules in files of their own.
+/// Reads all sources in src/ except files that contain only tests.
 fn sources() -> Vec<Source> {
     let (mut folders, mut sources) = (vec![root().join("src")], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -141,55 +158,114 @@ fn sources() -> Vec<Source> {
 }
 
 #[test]
-fn every_source_keeps_every_rule() {
+fn sources_follow_every_rule() {
     let sources = sources();
     assert!(sources.len() > 100, "only {} sources were found", sources.len());
-    let found: Vec<String> = sources.iter().flat_map(violations).collect();
-    assert!(found.is_empty(), "{}", found.join("\n"));
+    let violations: Vec<String> = sources.iter().flat_map(violations).collect();
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 #[test]
-fn every_dependency_has_its_reason_above_it() {
+fn no_two_files_import_each_other() {
+    let cycles = imports::cycles(&sources());
+    assert!(cycles.is_empty(), "files import each other:\n{}", cycles.join("\n"));
+}
+
+#[test]
+fn every_dependency_has_a_comment_with_its_reason() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert_eq!(without_reason(&manifest), Vec::<&str>::new());
     assert_eq!(
-        without_reason("[dependencies]\n# Why.\na = \"1\"\nb = \"2\"\n\n[lints.rust]\nc = \"warn\"\n"),
+        without_reason("[dependencies]\n# Reason.\na = \"1\"\nb = \"2\"\n\n[lints.rust]\nc = \"warn\"\n"),
         ["b = \"2\""]
     );
 }
 
 #[test]
-fn each_rule_catches_what_it_is_for() {
+fn each_rule_detects_a_planted_violation() {
     for (path, text, expected) in [
-        ("src/collect/a.rs", "use crate::deliver::post;", "it imports `deliver`"),
-        ("src/collect/a.rs", "use crate::pipeline::Pipeline;", "it imports `pipeline`"),
-        ("src/deliver/a.rs", "use crate::{model::{a, b}, translate};", "it imports `translate`"),
-        ("src/deliver/a.rs", "use super::super::collect::scrape;", "it imports `collect`"),
-        ("src/translate/a.rs", "fn f() { crate::config::values::list(\"\"); }", "it imports `config`"),
-        ("src/model/a.rs", "use crate::deadline::Deadline;", "it imports `deadline`"),
-        ("src/model/a.rs", "async fn f() {}", "it is pure and says `async`"),
-        ("src/translate/a.rs", "use aws_sdk_ecs::types::Task;", "it is pure and says `aws_sdk_ecs`"),
-        ("src/translate/a.rs", "use std::time::Instant;", "it is pure and says `Instant`"),
-        ("src/translate/a.rs", "fn f() { g().unwrap() }", "it must not panic and says `.unwrap()`"),
-        ("src/model/a.rs", "fn f() { unreachable!() }", "it must not panic and says `unreachable!`"),
-        ("src/config/a.rs", "use std::env;", "`std::env` belongs into src/main.rs"),
-        ("src/deliver/a.rs", "fn f() { Instant::now() }", "`Instant::now` belongs into src/deadline.rs"),
-        ("src/deliver/post.rs", "use aws_sigv4::sign;", "`aws_sigv4` belongs into src/aws/sign.rs"),
+        ("src/scrape/a.rs", "use crate::deliver::xray;", "must not import `deliver`"),
+        ("src/receiver/a.rs", "use crate::handlers::Pipeline;", "must not import `handlers`"),
+        ("src/receiver/a.rs", "use crate::discovery::Discovery;", "must not import `discovery`"),
+        ("src/discovery/a.rs", "use crate::scrape::Scraper;", "must not import `scrape`"),
+        ("src/deliver/a.rs", "use crate::{model::{a, b}, translate};", "must not import `translate`"),
+        ("src/deliver/a.rs", "use super::super::scrape::a;", "must not import `scrape`"),
+        ("src/translate/a.rs", "fn f() { crate::settings::list(\"\"); }", "must not import `settings`"),
+        ("src/translate/a.rs", "use crate::rules::glob::Glob;", "must not import `rules`"),
+        ("src/model/a.rs", "use crate::deadline::Deadline;", "must not import `deadline`"),
+        ("src/rules/a.rs", "use crate::deadline::Deadline;", "must not import `deadline`"),
+        ("src/model/a.rs", "async fn f() {}", "pure module contains `async`"),
+        ("src/rules/a.rs", "use std::time::SystemTime;", "pure module contains `SystemTime`"),
+        ("src/translate/a.rs", "use aws_sdk_ecs::types::Task;", "pure module contains `aws_sdk_ecs`"),
+        ("src/translate/a.rs", "use std::time::Instant;", "pure module contains `Instant`"),
+        ("src/translate/a.rs", "fn f() { g().unwrap() }", "pure module may panic: `.unwrap()`"),
+        ("src/model/a.rs", "fn f() { unreachable!() }", "pure module may panic: `unreachable!`"),
+        ("src/rules/a.rs", "fn f() { panic!() }", "pure module may panic: `panic!`"),
+        ("src/settings/a.rs", "use std::env;", "`std::env` is allowed only in src/main.rs"),
         (
-            "src/collect/a.rs",
-            "struct A { #[prost(string, tag = \"1\")] a: String }",
-            "`#[prost(` belongs into src/model/",
+            "src/bin/sidecarless/a.rs",
+            "fn f() { env::var(\"A\") }",
+            "`env::var` is allowed only in src/bin/sidecarless/main.rs",
         ),
-        ("src/collect/a.rs", "fn f() { \"requestContext\" }", "`requestContext` belongs into src/invocation/"),
+        ("src/deliver/a.rs", "fn f() { Instant::now() }", "`Instant::now` is allowed only in src/deadline.rs"),
+        ("src/deliver/post.rs", "use aws_sigv4::sign;", "`aws_sigv4` is allowed only in src/aws/sign.rs"),
+        (
+            "src/scrape/a.rs",
+            "struct A { #[prost(string, tag = \"1\")] a: String }",
+            "`#[prost(` is allowed only in src/model/",
+        ),
+        ("src/receiver/a.rs", "fn f() { \"requestContext\" }", "`requestContext` is allowed only in src/lambda/"),
+        (
+            "src/translate/a.rs",
+            r#"fn f(out: &mut String) { out.push_str("{\\\"id\\\":") }"#,
+            r#"`\\\"` is allowed only in src/model/escaped_json.rs"#,
+        ),
     ] {
         assert_eq!(violations(&Source::new(path, text)), [format!("{path}: {expected}")], "{text}");
     }
-    let long = Source::new("src/collect/a.rs", &"fn f() {}\n".repeat(301));
-    assert_eq!(violations(&long), ["src/collect/a.rs: it has 301 lines of code, more than 300"]);
+    let long = Source::new("src/scrape/a.rs", &"fn f() {}\n".repeat(301));
+    assert_eq!(violations(&long), ["src/scrape/a.rs: 301 lines of code, more than 300"]);
 }
 
 #[test]
-fn what_is_no_code_breaks_no_rule() {
+fn mutual_imports_are_detected() {
+    let cycles = |sources: &[(&str, &str)]| {
+        imports::cycles(&sources.iter().map(|(path, text)| Source::new(path, text)).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        cycles(&[
+            ("src/a/mod.rs", "mod b; mod c; pub use b::B;"),
+            ("src/a/b.rs", "use super::c::C;"),
+            ("src/a/c.rs", "fn f() -> super::b::B { super::g() }"),
+        ]),
+        ["src/a/b.rs, src/a/c.rs"]
+    );
+    assert_eq!(
+        cycles(&[
+            ("src/a.rs", "use crate::{b::{c::C, d}, e};"),
+            ("src/b/c.rs", "use crate::e;"),
+            ("src/e/mod.rs", "use crate::a::{A};"),
+            ("src/f.rs", "use crate::a;"),
+        ]),
+        ["src/a.rs, src/b/c.rs, src/e/mod.rs"]
+    );
+    // A module and its submodules may refer to each other, and tests may refer to anything.
+    assert!(
+        cycles(&[
+            ("src/a/mod.rs", "mod b; use self::b::B;"),
+            ("src/a/b.rs", "use super::A; use crate::c::C;"),
+            ("src/c.rs", "#[cfg(test)]\nmod tests { use crate::a::b::B; }"),
+            // In a binary, `crate` is the folder of the binary.
+            ("src/bin/d/main.rs", "mod a; use a::A;"),
+            ("src/bin/d/a.rs", "use crate::c::C;"),
+            ("src/bin/d/c.rs", "use crate::f;"),
+        ])
+        .is_empty()
+    );
+}
+
+#[test]
+fn comments_literals_and_tests_violate_no_rule() {
     for text in [
         "//! async tokio std::env\n",
         "/* SystemTime::now */ fn f() {}",
@@ -205,7 +281,7 @@ fn what_is_no_code_breaks_no_rule() {
         assert_eq!(violations(&Source::new("src/translate/a.rs", text)), Vec::<String>::new(), "{text}");
     }
     let mixed = Source::new("src/translate/a.rs", "#[cfg(test)]\nmod tests { fn f() {} }\nasync fn g() {}");
-    assert_eq!(violations(&mixed).len(), 1, "what follows a test module counts");
+    assert_eq!(violations(&mixed).len(), 1, "code after a test module is checked");
     let commented = Source::new("src/translate/a.rs", &"// a comment\n\nfn f() {}\n".repeat(300));
     assert_eq!(violations(&commented), Vec::<String>::new());
 }

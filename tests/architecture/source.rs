@@ -45,13 +45,13 @@ impl Source {
     }
 }
 
-fn first_word(text: &str) -> &str {
+pub(super) fn first_word(text: &str) -> &str {
     let text = text.trim_start();
     text.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default()
 }
 
 /// The elements of a `{..}` group, up to its end.
-fn top_level(group: &str) -> Vec<&str> {
+pub(super) fn top_level(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut elements) = (0, 0, Vec::new());
     for (at, char) in group.char_indices() {
         match char {
