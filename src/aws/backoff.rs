@@ -1,18 +1,18 @@
-//! When to try again: one small, pure policy for every destination.
+//! Exponential backoff, the same for every destination.
 //!
-//! Waiting doubles from 100 ms to 5 s, with jitter over the upper half, so that many functions that met the same outage do
-//! not come back together. A Retry-After is honoured as the least to wait. What does not fit into the time left is not
-//! waited for: the caller spools it, or tells its client to come again.
+//! The wait doubles from 100 ms to 5 s. Jitter over its upper half prevents many functions from retrying at the same time
+//! after an outage. `Retry-After` is the minimum wait. There is no retry if the wait exceeds the remaining time: the caller
+//! then spools the request, or refuses it so that the sender retries.
 
 use std::time::Duration;
 
-/// The first wait, about one round trip and a half within a region at its slowest.
+/// First wait: about one and a half slow round trips within a region.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-/// The longest wait that is not asked for: Prometheus' own default `max_backoff`.
+/// Maximum wait without `Retry-After`, as the default `max_backoff` of Prometheus.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// Waits between the attempts at one request.
+/// Backoff of one request.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     attempts: u32,
@@ -20,25 +20,25 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// `seed` spreads the waits of different requests.
+    /// Creates the backoff of one request. `seed` makes the waits of different requests differ.
     pub fn new(seed: u64) -> Self {
         Self { attempts: 0, random: seed }
     }
 
-    /// How long to wait before the next attempt, or `None` when it would not fit into `left`.
-    pub fn next(&mut self, retry_after: Option<Duration>, left: Duration) -> Option<Duration> {
+    /// Returns the wait before the next attempt, or `None` if it does not fit into `remaining`.
+    pub fn next(&mut self, retry_after: Option<Duration>, remaining: Duration) -> Option<Duration> {
         let ceiling = INITIAL_BACKOFF.saturating_mul(1 << self.attempts.min(16)).min(MAX_BACKOFF);
         self.attempts += 1;
         let wait = (ceiling / 2 + (ceiling / 2).mul_f64(self.next_random())).max(retry_after.unwrap_or_default());
-        (wait < left).then_some(wait)
+        (wait < remaining).then_some(wait)
     }
 
-    /// Attempts that have failed so far.
+    /// Returns the number of failed attempts.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The next of a sequence of numbers in 0..1 (SplitMix64).
+    /// Returns the next pseudo-random number from 0 to 1 (SplitMix64).
     fn next_random(&mut self) -> f64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.random;
@@ -49,7 +49,7 @@ impl Backoff {
     }
 }
 
-/// A `Retry-After` in whole seconds. The date form is not read: none of our destinations sends it.
+/// Parses a `Retry-After` header in seconds. The date format is ignored, because no destination sends it.
 pub fn retry_after(value: Option<&str>) -> Option<Duration> {
     value?.trim().parse().ok().map(Duration::from_secs)
 }
@@ -58,36 +58,36 @@ pub fn retry_after(value: Option<&str>) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    const MUCH: Duration = Duration::from_secs(900);
+    const AMPLE: Duration = Duration::from_secs(900);
 
     #[test]
-    fn waits_grow_with_jitter_up_to_a_ceiling() {
+    fn waits_double_with_jitter_up_to_the_maximum() {
         for seed in 0..100 {
-            let mut retry = Backoff::new(seed);
+            let mut backoff = Backoff::new(seed);
             for ceiling_ms in [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000] {
-                let wait = retry.next(None, MUCH).expect("there is time");
+                let wait = backoff.next(None, AMPLE).expect("enough time");
                 let ceiling = Duration::from_millis(ceiling_ms);
-                assert!(wait >= ceiling / 2 && wait <= ceiling, "{wait:?} of {ceiling:?}");
+                assert!(wait >= ceiling / 2 && wait <= ceiling, "{wait:?}, maximum {ceiling:?}");
             }
         }
-        assert_ne!(Backoff::new(1).next(None, MUCH), Backoff::new(2).next(None, MUCH));
+        assert_ne!(Backoff::new(1).next(None, AMPLE), Backoff::new(2).next(None, AMPLE));
     }
 
     #[test]
-    fn a_retry_after_is_the_least_to_wait() {
-        let mut retry = Backoff::new(7);
-        assert_eq!(retry.next(Some(Duration::from_secs(2)), MUCH), Some(Duration::from_secs(2)));
-        assert_eq!(retry.next(Some(Duration::from_secs(2)), Duration::from_secs(2)), None);
+    fn retry_after_is_the_minimum_wait() {
+        let mut backoff = Backoff::new(7);
+        assert_eq!(backoff.next(Some(Duration::from_secs(2)), AMPLE), Some(Duration::from_secs(2)));
+        assert_eq!(backoff.next(Some(Duration::from_secs(2)), Duration::from_secs(2)), None);
     }
 
     #[test]
-    fn nothing_is_waited_for_that_does_not_fit() {
+    fn no_retry_if_the_wait_exceeds_the_remaining_time() {
         assert_eq!(Backoff::new(7).next(None, Duration::from_millis(40)), None);
         assert_eq!(Backoff::new(7).next(None, Duration::ZERO), None);
     }
 
     #[test]
-    fn only_whole_seconds_are_read() {
+    fn retry_after_accepts_whole_seconds_only() {
         for (value, expected) in
             [(None, None), (Some("2"), Some(2)), (Some(" 0 "), Some(0)), (Some("soon"), None), (Some("-1"), None)]
         {

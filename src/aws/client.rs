@@ -42,11 +42,6 @@ impl SigV4Client {
         Self { http, signer }
     }
 
-    /// Fails if no credentials are found.
-    pub async fn credentials(&self) -> Result<(), AwsError> {
-        self.signer.credentials().await.map(|_| ())
-    }
-
     /// Posts until the request succeeds, is rejected, or there is no time for another attempt. [`PostResult::Retryable`]
     /// contains the error of the last attempt.
     pub async fn post_with_retry(
@@ -96,8 +91,8 @@ impl SigV4Client {
     }
 }
 
-/// Whether the connection broke during the request. It may have been closed while Lambda had the environment frozen, which is
-/// no evidence of a server problem. Consequently, every request may arrive twice.
+/// Whether the connection broke during the request. It may have been closed while Lambda had the environment frozen, so
+/// the server may be available. Because of the second attempt, each request may arrive twice.
 fn is_connection_closed(error: &reqwest::Error) -> bool {
     error.is_request() && !error.is_connect() && !error.is_timeout()
 }

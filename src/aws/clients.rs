@@ -1,8 +1,8 @@
-//! The clients of AWS and of everything else, on one HTTP and one TLS stack: hyper 1 and rustls with ring.
+//! HTTP and SDK clients on one HTTP stack and one TLS stack: hyper 1 and rustls with ring.
 //!
-//! Lambda freezes the process between invocations, and servers close what is idle for longer: connections are kept for a
-//! burst, and not for the next minute's tick. Redirects are never followed, and proxies never asked: addresses come from
-//! ECS and from settings.
+//! Lambda freezes the process between invocations, and servers close idle connections meanwhile. Connections are therefore
+//! reused within a burst of requests, but not by the scheduled run of the next minute. The HTTP client does not follow
+//! redirects and does not use proxies, because addresses come from ECS and settings only.
 
 use std::time::Duration;
 
@@ -13,31 +13,31 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use thiserror::Error;
 use url::Url;
 
-/// How long an idle connection is kept. The usual keep-alive of AWS front ends is 20 s and more.
+/// Timeout of idle connections. AWS front ends usually keep them for 20 s or longer.
 const POOL_IDLE: Duration = Duration::from_secs(12);
 
-/// Time to connect, TLS included: within a region it takes milliseconds; without a route it takes for ever.
+/// Timeout of connecting, TLS included. It takes milliseconds within a region, and never ends without a route.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Time for one attempt at a control plane call such as DescribeTasks.
+/// Timeout of one attempt of a control plane call such as DescribeTasks.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client cannot be made.
+/// Error of creating a client.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    #[error("the HTTP client cannot be made: {0}")]
+    #[error("cannot create the HTTP client: {0}")]
     Http(#[from] reqwest::Error),
-    #[error("AWS_REGION is no region: {0}")]
+    #[error("invalid AWS_REGION: {0}")]
     Region(#[from] url::ParseError),
 }
 
-/// Installs ring as the one provider of TLS.
+/// Installs ring as the TLS provider.
 fn install_tls() {
-    // It fails only when a provider is installed already, which is then this one.
+    // Fails only if ring has been installed before.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The client of remote write and of scrapes.
+/// Creates the HTTP client of deliveries and scrapes.
 pub fn http() -> Result<reqwest::Client, ClientError> {
     install_tls();
     let builder = reqwest::Client::builder()
@@ -49,8 +49,10 @@ pub fn http() -> Result<reqwest::Client, ClientError> {
     Ok(builder.build()?)
 }
 
-/// The SDK's HTTP client, without what it does beforehand: with each client of a service that is made, it reads the
-/// machine's certificates and makes a connector, only to see that it can. A push needs none of them, a tick two.
+/// HTTP client of the SDK that creates connectors on first use.
+///
+/// By default, each SDK client reads the root certificates and creates a connector up front, as validation. A push uses none
+/// of these clients, a scheduled run two.
 #[derive(Debug)]
 struct LazyHttpClient(SharedHttpClient);
 
@@ -60,7 +62,7 @@ impl HttpClient for LazyHttpClient {
     }
 }
 
-/// Region, credentials, endpoints and HTTP client of the SDK, from the environment that Lambda sets.
+/// Loads region, credentials and endpoints of the SDK from the environment variables that Lambda sets.
 pub async fn aws() -> SdkConfig {
     let http = Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
@@ -75,32 +77,32 @@ pub async fn aws() -> SdkConfig {
         .await
 }
 
-/// ECS with the SDK's retries.
+/// Creates an ECS client with the SDK's retries.
 pub fn ecs(aws: &SdkConfig) -> aws_sdk_ecs::Client {
     aws_sdk_ecs::Client::new(aws)
 }
 
-/// SQS with the SDK's retries.
+/// Creates an SQS client with the SDK's retries.
 pub fn sqs(aws: &SdkConfig) -> aws_sdk_sqs::Client {
     aws_sdk_sqs::Client::new(aws)
 }
 
-/// CloudWatch Logs with the SDK's retries.
+/// Creates a CloudWatch Logs client with the SDK's retries.
 pub fn logs(aws: &SdkConfig) -> aws_sdk_cloudwatchlogs::Client {
     aws_sdk_cloudwatchlogs::Client::new(aws)
 }
 
-/// EC2's endpoint in a region (AWS General Reference, "Amazon EC2 endpoints and quotas").
+/// Returns the EC2 endpoint of a region (AWS General Reference, "Amazon EC2 endpoints and quotas").
 pub fn ec2_endpoint(region: &str) -> Result<Url, ClientError> {
     endpoint("ec2", region)
 }
 
-/// X-Ray's endpoint in a region (AWS General Reference, "AWS X-Ray endpoints and quotas").
+/// Returns the X-Ray endpoint of a region (AWS General Reference, "AWS X-Ray endpoints and quotas").
 pub fn xray_endpoint(region: &str) -> Result<Url, ClientError> {
     endpoint("xray", region)
 }
 
-/// CloudWatch Logs, for what its SDK client does not know.
+/// Returns the CloudWatch Logs endpoint of a region, for the OTLP API, which the SDK client does not have.
 pub fn logs_endpoint(region: &str) -> Result<Url, ClientError> {
     endpoint("logs", region)
 }

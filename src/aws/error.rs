@@ -1,4 +1,4 @@
-//! Failed AWS calls, with a kind that says what the caller can do about them.
+//! Error of an AWS call: a kind for the caller to decide by, and a message for people.
 //!
 //! The kind comes from the error code of the service. Its message is read only where several causes share one code, or where
 //! the response has no code.
@@ -44,7 +44,7 @@ pub enum AwsErrorKind {
     OutOfTime,
     /// 5xx.
     Unavailable,
-    /// Any other 3xx or 4xx. The code says more.
+    /// Any other 3xx or 4xx. See [`AwsError::code`].
     Rejected,
     /// The request could not be built or signed.
     InvalidRequest,

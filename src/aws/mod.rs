@@ -1,7 +1,7 @@
-//! Calls to AWS that the SDK has no client for, or only one too large to link: a signed POST, and when to try again.
+//! Clients and errors of AWS calls, shared by discovery and delivery.
 //!
-//! Used by both rims: remote write and X-Ray go out through it, and EC2 is asked through it where tasks are. STS says for
-//! `sidecarless check` whose credentials these are.
+//! `client` signs and posts requests to services without an SDK client, such as AMP, and to EC2, whose SDK client is too large
+//! to link. `error` is the error of every AWS call, whether it was made with the SDK or without it.
 
 pub mod backoff;
 pub mod client;

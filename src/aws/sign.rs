@@ -1,9 +1,9 @@
-//! AWS Signature Version 4, for what the SDK has no client for. The only file that knows it.
+//! AWS Signature Version 4, for requests without an SDK client.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningParams, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -11,7 +11,7 @@ use url::Url;
 
 use super::error::{AwsError, AwsErrorKind, error_chain};
 
-/// Signs requests with the function's own credentials.
+/// Signs requests with the credentials of the function.
 #[derive(Clone, Debug)]
 pub struct Signer {
     credentials: SharedCredentialsProvider,
@@ -23,13 +23,8 @@ impl Signer {
         Self { credentials, region: region.into() }
     }
 
-    /// What is signed with, from wherever the environment says.
-    pub(super) async fn credentials(&self) -> Result<Identity, AwsError> {
-        Ok(self.credentials.provide_credentials().await.map_err(|error| AwsError::missing_credentials(&error))?.into())
-    }
-
-    /// Adds `authorization`, `x-amz-date` and, with temporary credentials, `x-amz-security-token` to the headers of a
-    /// POST. Every header that is there already is signed.
+    /// Adds `authorization`, `x-amz-date` and, with temporary credentials, `x-amz-security-token` to the headers of a POST.
+    /// All headers that are already present are signed.
     pub async fn sign(
         &self,
         service: &str,
@@ -38,10 +33,10 @@ impl Signer {
         body: &[u8],
         now_ms: i64,
     ) -> Result<(), AwsError> {
-        let identity = self.credentials().await?;
-        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
-        let signed = self.signature(&identity, service, url, (headers, body), now)?;
-        for (name, value) in signed {
+        let credentials = self.credentials.provide_credentials().await;
+        let identity = credentials.map_err(|error| AwsError::missing_credentials(&error))?.into();
+        let parameters = self.parameters(service, &identity, now_ms)?;
+        for (name, value) in signature(&parameters, url, headers, body)? {
             let name = HeaderName::try_from(name).map_err(|error| signing_error(&error))?;
             let value = HeaderValue::try_from(value).map_err(|error| signing_error(&error))?;
             headers.insert(name, value);
@@ -49,29 +44,36 @@ impl Signer {
         Ok(())
     }
 
-    fn signature(
-        &self,
-        identity: &Identity,
-        service: &str,
-        url: &Url,
-        (headers, body): (&HeaderMap, &[u8]),
-        now: SystemTime,
-    ) -> Result<Vec<(String, String)>, AwsError> {
+    fn parameters<'a>(
+        &'a self,
+        service: &'a str,
+        identity: &'a Identity,
+        now_ms: i64,
+    ) -> Result<SigningParams<'a>, AwsError> {
+        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
         let parameters = v4::SigningParams::builder()
             .identity(identity)
             .region(&self.region)
             .name(service)
             .time(now)
             .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| signing_error(&error))?
-            .into();
-        let texts = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-        let request = SignableRequest::new("POST", url.as_str(), texts, SignableBody::Bytes(body))
-            .map_err(|error| signing_error(&error))?;
-        let (instructions, _) = sign(request, &parameters).map_err(|error| signing_error(&error))?.into_parts();
-        Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+            .build();
+        Ok(parameters.map_err(|error| signing_error(&error))?.into())
     }
+}
+
+/// Returns the headers that sign a request.
+fn signature(
+    parameters: &SigningParams<'_>,
+    url: &Url,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Vec<(String, String)>, AwsError> {
+    let texts = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let request = SignableRequest::new("POST", url.as_str(), texts, SignableBody::Bytes(body))
+        .map_err(|error| signing_error(&error))?;
+    let (instructions, _) = sign(request, parameters).map_err(|error| signing_error(&error))?.into_parts();
+    Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 fn signing_error(error: &dyn std::error::Error) -> AwsError {

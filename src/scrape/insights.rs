@@ -16,8 +16,8 @@ use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::aws::error::AwsError;
 use crate::aws::rate_limiter::RateLimiter;
-use crate::aws::sdk_error::describe_sdk_error;
 use crate::deadline::Deadline;
 use crate::model::arn::cluster_name;
 use crate::model::read_capped::read_capped;
@@ -88,10 +88,10 @@ struct PageRequest {
 
 /// The events of a cluster could not be read.
 #[derive(Debug, Error)]
-#[error("FilterLogEvents failed for cluster {cluster}: {reason}")]
+#[error("FilterLogEvents failed for cluster {cluster}: {error}")]
 pub struct InsightsError {
     cluster: String,
-    reason: String,
+    pub error: AwsError,
 }
 
 impl InsightsClient {
@@ -108,7 +108,7 @@ impl InsightsClient {
         deadline: &Deadline,
     ) -> Result<bool, InsightsError> {
         let first = self.page(cluster, slot, PageRequest { limit: Some(1), token: None }, deadline).await;
-        let failed = |reason| InsightsError { cluster: cluster_name(cluster).to_owned(), reason };
+        let failed = |error| InsightsError { cluster: cluster_name(cluster).to_owned(), error };
         first.map(|page| page.is_some()).map_err(failed)
     }
 
@@ -124,9 +124,9 @@ impl InsightsClient {
                     token = page.next_token.filter(|token| !token.is_empty());
                 }
                 Ok(None) => return polled,
-                Err(reason) => {
+                Err(error) => {
                     let cluster = cluster_name(cluster).to_owned();
-                    return PollResult { error: Some(InsightsError { cluster, reason }), ..polled };
+                    return PollResult { error: Some(InsightsError { cluster, error }), ..polled };
                 }
             }
             if token.is_none() {
@@ -142,22 +142,21 @@ impl InsightsClient {
         slot: MinuteWindow,
         ask: PageRequest,
         deadline: &Deadline,
-    ) -> Result<Option<FilterLogEventsOutput>, String> {
-        const OUT_OF_TIME: &str = "the invocation ran out of time";
+    ) -> Result<Option<FilterLogEventsOutput>, AwsError> {
         let request = self.logs.filter_log_events().log_group_name(log_group(cluster));
         let request = request.start_time(slot.start_ms).end_time(slot.end_ms()).filter_pattern(PATTERN);
         let request = Box::pin(request.set_limit(ask.limit).set_next_token(ask.token).send());
         if !self.rate.acquire(deadline).await {
-            return Err(OUT_OF_TIME.into());
+            return Err(AwsError::out_of_time());
         }
-        match deadline.timeout(deadline.remaining(), request).await.ok_or(OUT_OF_TIME)? {
+        match deadline.timeout(deadline.remaining(), request).await.ok_or_else(AwsError::out_of_time)? {
             Ok(page) => Ok(Some(page)),
             Err(error)
                 if error.as_service_error().is_some_and(FilterLogEventsError::is_resource_not_found_exception) =>
             {
                 Ok(None)
             }
-            Err(error) => Err(describe_sdk_error(&error)),
+            Err(error) => Err(AwsError::from(&error)),
         }
     }
 }
