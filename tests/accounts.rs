@@ -1,4 +1,4 @@
-//! The function's own metrics: whatever happens, what came in is accounted for, and the workspace is told.
+//! Self metrics: every received item has a status, and the counters are written to the workspace.
 
 use std::collections::BTreeMap;
 
@@ -22,15 +22,15 @@ fn gauges(count: usize) -> Vec<u8> {
     request(resource(), None, vec![gauge("shelf", "", points)]).encode_to_vec()
 }
 
-/// The newest value of every series of ours, by name and by the labels that are not of all.
-fn own(sandbox: &Sandbox) -> BTreeMap<String, f64> {
+/// Returns the newest value of every self metric, by name and by the labels that not all of them have.
+fn self_metrics(sandbox: &Sandbox) -> BTreeMap<String, f64> {
     let mut newest = BTreeMap::new();
     for (labels, value, at_ms) in sandbox.amp.samples() {
         if labels.get("job").is_none_or(|job| job != "sidecarless") {
             continue;
         }
-        let of_all = ["__name__", "job", "instance", "version"];
-        let rest = labels.iter().filter(|(name, _)| !of_all.contains(&name.as_str()));
+        let common = ["__name__", "job", "instance", "version"];
+        let rest = labels.iter().filter(|(name, _)| !common.contains(&name.as_str()));
         let rest: Vec<String> = rest.map(|(name, value)| format!("{name}={value}")).collect();
         let key = format!("{}{{{}}}", labels["__name__"], rest.join(","));
         let entry = newest.entry(key).or_insert((at_ms, value));
@@ -42,19 +42,19 @@ fn own(sandbox: &Sandbox) -> BTreeMap<String, f64> {
 }
 
 #[tokio::test]
-async fn a_push_and_a_tick_are_told_to_the_workspace() {
+async fn push_counters_are_written_at_most_once_a_minute() {
     let sandbox = Sandbox::start(&[ON, ANY_AGE, NO_INFO, SHOP, ("SIDECARLESS_EXTERNAL_LABELS", "env=test")]).await;
     sandbox.push(&Push::new("/v1/metrics", &gauges(3))).await;
-    let own = own(&sandbox);
+    let metrics = self_metrics(&sandbox);
     for (series, value) in [
-        ("sidecarless_received_total{env=test,signal=data_points}", 3.0),
-        ("sidecarless_translated_total{env=test,signal=data_points}", 3.0),
-        ("sidecarless_received_total{env=test,signal=samples}", 3.0),
-        ("sidecarless_delivered_total{destination=amp,env=test,signal=samples}", 3.0),
-        ("sidecarless_invocation_duration_seconds_count{env=test,trigger=push}", 1.0),
+        ("sidecarless_received_total{env=test,item=data_points}", 3.0),
+        ("sidecarless_translated_total{env=test,item=data_points}", 3.0),
+        ("sidecarless_received_total{env=test,item=samples}", 3.0),
+        ("sidecarless_delivered_total{destination=amp,env=test,item=samples}", 3.0),
+        ("sidecarless_invocation_duration_seconds_count{env=test,trigger=http}", 1.0),
         ("sidecarless_build_info{env=test}", 1.0),
     ] {
-        assert_eq!(own.get(series), Some(&value), "{series} in {own:#?}");
+        assert_eq!(metrics.get(series), Some(&value), "{series} in {metrics:#?}");
     }
     let zeros = sandbox
         .amp
@@ -62,9 +62,9 @@ async fn a_push_and_a_tick_are_told_to_the_workspace() {
         .iter()
         .filter(|(labels, value, _)| labels["job"] == "sidecarless" && *value == 0.0)
         .count();
-    assert_eq!(zeros, 6, "each counter begins at zero");
+    assert_eq!(zeros, 6, "a zero precedes each counter");
 
-    // Less than a minute later nothing is written, but what happened is not forgotten.
+    // Within a minute of the last write, counters increase but are not written.
     let requests = sandbox.amp.requests();
     sandbox.push(&Push::new("/v1/metrics", &gauges(2))).await;
     assert_eq!(sandbox.amp.requests(), requests + 1);
@@ -72,7 +72,7 @@ async fn a_push_and_a_tick_are_told_to_the_workspace() {
 }
 
 #[tokio::test]
-async fn a_tick_says_how_many_targets_it_scraped() {
+async fn scheduled_run_reports_target_states() {
     let sandbox = Sandbox::start(&[ON, SHOP]).await;
     let task = Task::start().await;
     for port in [task.port(), task.port(), 1] {
@@ -80,14 +80,14 @@ async fn a_tick_says_how_many_targets_it_scraped() {
         sandbox.aws.ecs().add_task("shop", &format!("cart-{port}"), Some(port));
     }
     sandbox.tick().await.unwrap();
-    let own = own(&sandbox);
-    let states = ["up", "down", "dropped"].map(|state| own[&format!("sidecarless_targets{{state={state}}}")]);
-    assert_eq!(states.iter().sum::<f64>(), 6.0, "{own:#?}");
+    let metrics = self_metrics(&sandbox);
+    let states = ["up", "down", "skipped"].map(|state| metrics[&format!("sidecarless_targets{{state={state}}}")]);
+    assert_eq!(states.iter().sum::<f64>(), 6.0, "{metrics:#?}");
     assert!(states[0] > 0.0 && states[1] > 0.0, "{states:?}");
 }
 
 #[tokio::test]
-async fn two_environments_never_write_one_series() {
+async fn each_environment_has_its_own_instance_label() {
     let mut instances = Vec::new();
     let stream = "2026/11/22/[$LATEST]0123456789abcdef0123456789abcdef";
     for settings in
@@ -104,7 +104,7 @@ async fn two_environments_never_write_one_series() {
 }
 
 #[tokio::test]
-async fn without_the_setting_nothing_is_written() {
+async fn self_metrics_are_not_written_unless_enabled() {
     for off in ["off", "emf"] {
         let sandbox = Sandbox::start(&[("SIDECARLESS_SELF_METRICS", off)]).await;
         sandbox.push(&Push::new("/v1/traces", b"")).await;
@@ -113,7 +113,7 @@ async fn without_the_setting_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn an_own_write_that_fails_costs_no_push() {
+async fn failed_write_of_self_metrics_does_not_fail_the_push() {
     let sandbox = Sandbox::start(&[ON]).await;
     sandbox.amp.fail([Fault::status(500, "busy")]);
     assert_eq!(sandbox.push(&Push::new("/v1/traces", b"")).await.status, 200);
@@ -121,7 +121,7 @@ async fn an_own_write_that_fails_costs_no_push() {
 }
 
 fn spans(count: u64) -> Vec<u8> {
-    // The last has no name and no trace id: it is refused here.
+    // The last span is rejected: it has no trace ID.
     let span = |number: u64| Span {
         trace_id: if number == count {
             Bytes::new()
@@ -139,31 +139,37 @@ fn spans(count: u64) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_accounts_balance_on_every_path() {
+async fn received_items_have_a_status_on_every_path() {
     let points = gauges(10);
-    let raw = br#"{"TraceSegmentDocuments":["{\"id\":\"194fcc8747581230\",\"trace_id\":\"1-65630000-000000000000000000000007\",\"name\":\"a\",\"start_time\":1.0,\"end_time\":2.0}","{"]}"#;
+    let segments = br#"{"TraceSegmentDocuments":["{\"id\":\"194fcc8747581230\",\"trace_id\":\"1-65630000-000000000000000000000007\",\"name\":\"a\",\"start_time\":1.0,\"end_time\":2.0}","{"]}"#;
     let delta = with_temporality(sum("hits", "", true, vec![number(1.0, &[])]), Temporality::Delta);
     let delta = request(resource(), None, vec![delta]).encode_to_vec();
-    for (case, settings, path, body, signal) in [
-        ("all is well", &[ANY_AGE][..], "/v1/metrics", &points[..], ItemKind::DataPoints),
+    for (case, settings, path, body, item) in [
+        ("delivered", &[ANY_AGE][..], "/v1/metrics", &points[..], ItemKind::DataPoints),
         ("too old", &[], "/v1/metrics", &points, ItemKind::DataPoints),
         ("delta", &[ANY_AGE], "/v1/metrics", &delta, ItemKind::DataPoints),
         ("no workspace", &[("AWS_PROMETHEUS_ENDPOINT", "")], "/v1/metrics", &points, ItemKind::DataPoints),
         (
-            "left out by a rule",
+            "filtered by a rule",
             &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop shelf")],
             "/v1/metrics",
             &points,
             ItemKind::DataPoints,
         ),
         (
-            "over a cap",
+            "over max-series",
             &[ANY_AGE, ("SIDECARLESS_RELABEL", "max-series 4")],
             "/v1/metrics",
             &points,
             ItemKind::DataPoints,
         ),
-        ("made one", &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop-label n")], "/v1/metrics", &points, ItemKind::DataPoints),
+        (
+            "merged by a rule",
+            &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop-label n")],
+            "/v1/metrics",
+            &points,
+            ItemKind::DataPoints,
+        ),
         ("spans", &[], "/v1/traces", &spans(5), ItemKind::Spans),
         (
             "spans as OTLP, too old",
@@ -172,13 +178,13 @@ async fn the_accounts_balance_on_every_path() {
             &spans(5),
             ItemKind::Spans,
         ),
-        ("segments", &[], "/TraceSegments", raw, ItemKind::Segments),
+        ("segments", &[], "/TraceSegments", segments, ItemKind::Segments),
     ] {
         let sandbox = Sandbox::start(settings).await;
-        let reply = sandbox.push(&Push::new(path, body)).await;
-        assert_eq!(reply.status, 200, "{case}");
-        let ledger = sandbox.pipeline.ledger();
-        assert!(ledger.total(ItemStatus::Received, signal) > 0, "{case}: {ledger:?}");
-        assert_eq!(ledger.unbalanced(), [], "{case}: {ledger:?}");
+        let response = sandbox.push(&Push::new(path, body)).await;
+        assert_eq!(response.status, 200, "{case}");
+        let counters = sandbox.pipeline.ledger();
+        assert!(counters.total(ItemStatus::Received, item) > 0, "{case}: {counters:?}");
+        assert_eq!(counters.unbalanced(), [], "{case}: {counters:?}");
     }
 }

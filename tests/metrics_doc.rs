@@ -1,4 +1,4 @@
-//! docs/metrics.md says what the code does.
+//! docs/metrics.md lists the metrics and labels of the code.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use sidecarless::translate::stopped::STOPPED_METRICS;
 
 const PAGE: &str = include_str!("../docs/metrics.md");
 
-/// The row of a metric up to what only a reader can check.
+/// Returns the row of a metric without its description.
 fn row(metric: &StatsMetric) -> String {
     let kind = if metric.kind == MetricType::Gauge { "gauge" } else { "sum" };
     let default = if metric.is_default() { "yes" } else { "no" };
-    let gives = |approximate_memory_usage| {
+    let provides = |approximate_memory_usage| {
         StatsSource::Insights.provides(metric, &Options { approximate_memory_usage, ..Options::default() })
     };
-    let source = match (gives(false), gives(true)) {
+    let source = match (provides(false), provides(true)) {
         (true, _) => "endpoint, insights",
         (false, true) => "endpoint, insights when asked",
         (false, false) => "endpoint",
@@ -25,7 +25,7 @@ fn row(metric: &StatsMetric) -> String {
 }
 
 #[test]
-fn every_metric_has_its_row_with_unit_type_default_and_source() {
+fn every_metric_has_a_row() {
     for metric in METRICS {
         let row = row(metric);
         assert!(PAGE.lines().any(|line| line.starts_with(&row)), "no row begins with {row:?}");
@@ -34,8 +34,8 @@ fn every_metric_has_its_row_with_unit_type_default_and_source() {
         let row = format!("| `{}` | `{}` | Count | gauge | ", count.name, count.field);
         assert!(PAGE.lines().any(|line| line.starts_with(&row)), "no row begins with {row:?}");
     }
-    for (name, kind, labels, meaning) in self_metrics::METRICS {
-        let row = format!("| `{name}` | {kind} | {labels} | {meaning} |");
+    for self_metrics::SelfMetric { name, kind, labels, description } in self_metrics::METRICS {
+        let row = format!("| `{name}` | {kind} | {labels} | {description} |");
         assert!(PAGE.lines().any(|line| line == row), "no row is {row:?}");
     }
     for metric in STOPPED_METRICS {
@@ -46,29 +46,29 @@ fn every_metric_has_its_row_with_unit_type_default_and_source() {
 }
 
 #[test]
-fn every_label_has_its_row() {
+fn every_label_has_a_row() {
     for label in Label::ALL {
         let default = if label.is_stable() { "yes" } else { "no" };
         let row = |level: Level| {
-            let on = if level == Level::Task { "task, container" } else { "container" };
-            format!("| `{}` | {on} | {default} | ", label.name())
+            let levels = if level == Level::Task { "task, container" } else { "container" };
+            format!("| `{}` | {levels} | {default} | ", label.name())
         };
         let (task, container) = (row(Level::Task), row(Level::Container));
-        let found = PAGE.lines().any(|line| line.starts_with(&task) || line.starts_with(&container));
-        assert!(found, "no row begins with {task:?}");
+        let has_row = PAGE.lines().any(|line| line.starts_with(&task) || line.starts_with(&container));
+        assert!(has_row, "no row begins with {task:?}");
     }
 }
 
 #[test]
-fn no_row_is_of_something_that_is_not_written() {
+fn every_row_names_a_metric_or_label_once() {
     let mut known: BTreeSet<&str> = METRICS.iter().map(|metric| metric.default_name).collect();
     known.extend(COUNTS.iter().map(|count| count.name));
     known.extend(STOPPED_METRICS.iter().map(|metric| metric.name));
-    known.extend(self_metrics::METRICS.iter().map(|metric| metric.0));
+    known.extend(self_metrics::METRICS.iter().map(|metric| metric.name));
     known.extend(Label::ALL.iter().map(|label| label.name()));
     let names = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name);
     let names: Vec<_> = names.filter(|name| !name.starts_with("SIDECARLESS_")).collect();
     let unknown: Vec<_> = names.iter().filter(|name| !known.contains(*name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
-    assert_eq!(names.len(), known.len(), "each once");
+    assert_eq!(names.len(), known.len(), "duplicate row");
 }

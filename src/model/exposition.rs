@@ -1,14 +1,14 @@
-//! The formats of a scraped page, as request and answer name them.
+//! Formats of an exposition, for HTTP content negotiation.
 
-/// The `Accept` header of a scrape: OpenMetrics first, then text, then anything, in the order and with the weights that
-/// Prometheus sends (its `scrape/scrape.go`), less the protobuf format, which is not read here.
+/// `Accept` header of a scrape: OpenMetrics, then text, then any format, with the order and weights of Prometheus
+/// (`scrape/scrape.go`). The protobuf format is missing because it is not supported.
 pub const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
                           application/openmetrics-text;version=0.0.1;q=0.5,\
                           text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
                           text/plain;version=0.0.4;q=0.3,\
                           */*;q=0.2";
 
-/// Which grammar a scraped page follows.
+/// Format of an exposition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// Prometheus text format 0.0.4.
@@ -19,8 +19,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a `Content-Type` header names by its media type; parameters such as the version say nothing that
-    /// the grammar depends on. An absent or unknown type is read as text 0.0.4, as exporters without a library send it.
+    /// Returns the format for the media type of a `Content-Type` header. Parameters such as the version do not affect the
+    /// grammar. A missing or unknown type means text 0.0.4, because exporters without a client library often send none.
     pub fn from_content_type(content_type: Option<&str>) -> Format {
         let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         if media_type.eq_ignore_ascii_case("application/openmetrics-text") { Format::OpenMetrics } else { Format::Text }
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_media_type_names_the_format_and_anything_else_is_text() {
+    fn media_type_selects_the_format_and_defaults_to_text() {
         for (content_type, expected) in [
             (Some("application/openmetrics-text; version=1.0.0; charset=utf-8"), Format::OpenMetrics),
             (Some("Application/OpenMetrics-Text"), Format::OpenMetrics),

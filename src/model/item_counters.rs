@@ -1,50 +1,50 @@
-//! What came in and what became of it, counted since this environment began: the accounts of the function.
+//! Counters of items by status, since the start of the execution environment.
 //!
-//! Two sums hold at any time between two invocations, per item. Everything that came in has one status:
-//! received = translated + delivered + spooled + refused + lost. And of what was spooled, by whichever environment:
-//! spooled = redelivered + dropped + what still waits in the queue or its dead-letter queue.
+//! Between invocations, two sums hold for each kind of item. Every received item has one status:
+//! received = translated + delivered + spooled + rejected + refused + dropped. For spooled items, over all environments:
+//! spooled = redelivered + dropped from the spool + items in the queue or its dead-letter queue.
 
 use std::collections::BTreeMap;
 
 use super::rejection::Rejections;
 
-/// What is counted, in the units in which it travels.
+/// Kind of counted items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemKind {
-    /// Pushed spans. They become segments, or are delivered as they are with OTLP.
+    /// Pushed spans. They are converted to segments, or delivered with OTLP.
     Spans,
-    /// Segment documents, made of spans or pushed as such.
+    /// Segment documents, converted from spans or pushed by an X-Ray SDK.
     Segments,
-    /// Pushed data points. They become samples.
+    /// Pushed data points. They are converted to samples.
     DataPoints,
-    /// Samples and native histograms, made of data points or of what was scraped.
+    /// Samples and native histograms, converted from data points or scraped.
     Samples,
-    /// Targets, events and values that were set aside before anything was made of them.
+    /// Targets, events and values that were rejected before they were converted to samples.
     ScrapeInputs,
 }
 
-/// What became of it.
+/// Status of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemStatus {
     Received,
-    /// Became something else, which is received under its own item.
+    /// Converted to items of another kind, which are counted as received.
     Translated,
-    /// Its destination has answered with success.
+    /// The destination responded with success.
     Delivered,
     Spooled,
-    /// Not taken, here or by its destination; its sender was told.
+    /// Permanently rejected by the function or by the destination. The sender was notified.
     Rejected,
-    /// Returned to the sender with 503; the sender retries it.
+    /// Returned to the sender with 503. The sender retries.
     Refused,
-    /// Neither delivered nor stored; not retried.
+    /// Neither delivered nor stored, and not retried.
     Dropped,
     /// Delivered after it was spooled.
     Redelivered,
-    /// Lost after it was spooled.
+    /// Dropped after it was spooled.
     DroppedFromSpool,
 }
 
-/// One number of the counters. `reason` is empty where a status has none.
+/// Key of a counter. `reason` is empty for a status without reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CounterKey {
     pub status: ItemStatus,
@@ -52,14 +52,14 @@ pub struct CounterKey {
     pub reason: &'static str,
 }
 
-/// Time spent in invocations of one trigger.
+/// Number and total duration of the invocations of a trigger.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct InvocationTime {
     pub invocations: u64,
     pub seconds: f64,
 }
 
-/// All numbers, each growing only.
+/// All counters. They never decrease.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ItemCounters {
     counts: BTreeMap<CounterKey, u64>,
@@ -71,7 +71,7 @@ impl ItemKind {
     pub const ALL: [ItemKind; 5] =
         [ItemKind::Spans, ItemKind::Segments, ItemKind::DataPoints, ItemKind::Samples, ItemKind::ScrapeInputs];
 
-    /// The label `item`.
+    /// Returns the value of the label `item`.
     pub fn as_str(self) -> &'static str {
         match self {
             ItemKind::Spans => "spans",
@@ -82,7 +82,7 @@ impl ItemKind {
         }
     }
 
-    /// The label `destination`: where it goes, or would have gone.
+    /// Returns the value of the label `destination`.
     pub fn destination(self) -> &'static str {
         match self {
             ItemKind::Spans | ItemKind::Segments => "xray",
@@ -102,47 +102,47 @@ impl ItemCounters {
         }
     }
 
-    /// Enters every reason with its count.
-    pub fn add_all(&mut self, status: ItemStatus, item: ItemKind, refusals: &Rejections) {
-        for refusal in refusals.iter() {
-            self.add_with_reason(status, item, refusal.reason, refusal.count);
+    /// Adds the count of every reason.
+    pub fn add_all(&mut self, status: ItemStatus, item: ItemKind, rejections: &Rejections) {
+        for rejection in rejections.iter() {
+            self.add_with_reason(status, item, rejection.reason, rejection.count);
         }
     }
 
-    /// Enters an invocation.
+    /// Adds an invocation.
     pub fn record_invocation(&mut self, trigger: &'static str, seconds: f64) {
-        let spent = self.invocation_time.entry(trigger).or_default();
-        spent.invocations += 1;
-        spent.seconds += seconds;
+        let time = self.invocation_time.entry(trigger).or_default();
+        time.invocations += 1;
+        time.seconds += seconds;
     }
 
-    /// Enters a push that was answered with an error.
+    /// Counts an HTTP request with an error response.
     pub fn record_http_error(&mut self, status: u16) {
         *self.http_errors.entry(status).or_default() += 1;
     }
 
     pub fn counts(&self) -> impl Iterator<Item = (CounterKey, u64)> {
-        self.counts.iter().map(|(&counter, &count)| (counter, count))
+        self.counts.iter().map(|(&key, &count)| (key, count))
     }
 
     pub fn invocation_time(&self) -> impl Iterator<Item = (&'static str, InvocationTime)> {
-        self.invocation_time.iter().map(|(&trigger, &spent)| (trigger, spent))
+        self.invocation_time.iter().map(|(&trigger, &time)| (trigger, time))
     }
 
-    /// Pushes by the status they were answered with.
+    /// Returns the number of HTTP requests for each error status.
     pub fn http_errors(&self) -> impl Iterator<Item = (u16, u64)> {
         self.http_errors.iter().map(|(&status, &count)| (status, count))
     }
 
-    /// One status of one item, for whatever reason.
+    /// Returns the count of a status for all reasons.
     pub fn total(&self, status: ItemStatus, item: ItemKind) -> u64 {
-        let of = |counter: &CounterKey| counter.status == status && counter.item == item;
-        self.counts().filter(|(counter, _)| of(counter)).map(|(_, count)| count).sum()
+        let is_counted = |key: &CounterKey| key.status == status && key.item == item;
+        self.counts().filter(|(key, _)| is_counted(key)).map(|(_, count)| count).sum()
     }
 
-    /// Signals of which more or less came in than is accounted for: none, but between the steps of an invocation.
+    /// Returns the kinds whose received items do not equal the sum of the other statuses. Empty except during an invocation.
     pub fn unbalanced(&self) -> Vec<ItemKind> {
-        let accounted = |item| {
+        let sum_of_statuses = |item| {
             let statuses = [
                 ItemStatus::Translated,
                 ItemStatus::Delivered,
@@ -153,18 +153,18 @@ impl ItemCounters {
             ];
             statuses.into_iter().map(|status| self.total(status, item)).sum::<u64>()
         };
-        let is_off = |item: &ItemKind| self.total(ItemStatus::Received, *item) != accounted(*item);
-        ItemKind::ALL.into_iter().filter(is_off).collect()
+        let is_unbalanced = |item: &ItemKind| self.total(ItemStatus::Received, *item) != sum_of_statuses(*item);
+        ItemKind::ALL.into_iter().filter(is_unbalanced).collect()
     }
 
-    /// What was entered since `earlier`, a former state of this counters.
+    /// Returns the increase since `earlier`, a previous state of these counters.
     pub fn diff(&self, earlier: &ItemCounters) -> ItemCounters {
-        let mut grown = ItemCounters::default();
-        for (counter, count) in self.counts() {
-            let before = earlier.counts.get(&counter).copied().unwrap_or_default();
-            grown.add_with_reason(counter.status, counter.item, counter.reason, count.saturating_sub(before));
+        let mut increase = ItemCounters::default();
+        for (key, count) in self.counts() {
+            let before = earlier.counts.get(&key).copied().unwrap_or_default();
+            increase.add_with_reason(key.status, key.item, key.reason, count.saturating_sub(before));
         }
-        grown
+        increase
     }
 }
 
@@ -173,30 +173,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_came_in_has_one_fate() {
+    fn received_items_equal_the_sum_of_their_statuses() {
         let mut counters = ItemCounters::default();
         counters.add(ItemStatus::Received, ItemKind::Spans, 5);
         assert_eq!(counters.unbalanced(), [ItemKind::Spans]);
         counters.add(ItemStatus::Delivered, ItemKind::Spans, 2);
-        let mut refused = Rejections::default();
-        refused.add("a", 1, String::new);
-        refused.add("b", 1, String::new);
-        counters.add_all(ItemStatus::Rejected, ItemKind::Spans, &refused);
+        let mut rejected = Rejections::default();
+        rejected.add("a", 1, String::new);
+        rejected.add("b", 1, String::new);
+        counters.add_all(ItemStatus::Rejected, ItemKind::Spans, &rejected);
         assert_eq!(counters.unbalanced(), [ItemKind::Spans]);
         counters.add_with_reason(ItemStatus::Dropped, ItemKind::Spans, "undelivered", 1);
         assert_eq!(counters.unbalanced(), []);
         assert_eq!(counters.total(ItemStatus::Rejected, ItemKind::Spans), 2);
         counters.add(ItemStatus::Redelivered, ItemKind::Samples, 9);
-        assert_eq!(counters.unbalanced(), [], "what was spooled was accounted for when it came");
+        assert_eq!(counters.unbalanced(), [], "redelivered items were counted when they were spooled");
     }
 
     #[test]
-    fn what_has_not_grown_is_not_in_the_difference() {
+    fn diff_contains_only_increased_counters() {
         let mut counters = ItemCounters::default();
         counters.add(ItemStatus::Received, ItemKind::Spans, 5);
         let before = counters.clone();
         counters.add(ItemStatus::Received, ItemKind::Samples, 2);
-        let grown: Vec<_> = counters.diff(&before).counts().map(|(counter, count)| (counter.item, count)).collect();
-        assert_eq!(grown, [(ItemKind::Samples, 2)]);
+        let increase: Vec<_> = counters.diff(&before).counts().map(|(key, count)| (key.item, count)).collect();
+        assert_eq!(increase, [(ItemKind::Samples, 2)]);
     }
 }

@@ -1,7 +1,7 @@
-//! Nouns that cross a stage. Pure: no I/O, no clock, no environment, no AWS.
+//! Data types that several stages share. Pure: no I/O, no clock, no environment variables, no AWS calls.
 //!
-//! `otlp` is what clients push; `stats` is what a task says of itself; `target` and `arn` are what ECS says of it; `series`
-//! and `segment` are what is written; `refusal` is what is not, and why; `ledger` counts both. `glob` is the pattern language of settings.
+//! Input: `otlp` (pushed telemetry), `task_metadata` (documents of a task), `task` and `arn` (ECS descriptions). Output:
+//! `series` and `segment`. Counts: `rejection` (rejected items by reason) and `item_counters` (all items by status).
 
 pub mod arn;
 pub mod ecs;

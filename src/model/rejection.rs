@@ -1,31 +1,32 @@
-//! What was not taken, counted by reason.
+//! Rejected items, counted by reason.
 //!
-//! Every item that comes in is either written or stands here: received = written + refused. The list grows with the
-//! number of reasons, which is fixed by the code, never with the input.
+//! Every received item is either written or rejected: received = written + rejected. The list grows with the number of
+//! reasons, which is fixed, not with the input.
 
 use std::fmt::{self, Display, Write as _};
 
-/// A first example longer than this many characters is cut: it may quote what the client sent.
+/// Maximum characters of an example, because it can contain text from the client.
 const EXAMPLE_CHARS: usize = 200;
 
-/// Refused items by reason, in the order in which the reasons were first met.
+/// Rejected items by reason, in order of first occurrence.
+#[must_use = "rejected items must be counted and reported"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rejections {
     entries: Vec<Rejection>,
 }
 
-/// One reason, how often it was met, and its first example.
+/// A reason with its count and first example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// A stable word for counters, such as `delta_temporality`.
+    /// Stable label value, such as `delta_temporality`.
     pub reason: &'static str,
     pub count: u64,
-    /// A sentence that names the first item refused and what its sender can do.
+    /// Names the first rejected item, and the fix if there is one.
     pub example: String,
 }
 
 impl Rejections {
-    /// Counts `count` items under `reason`; `example` is only asked for the first time.
+    /// Adds `count` items to `reason`. `example` is called only for the first item of a reason.
     pub fn add(&mut self, reason: &'static str, count: u64, example: impl FnOnce() -> String) {
         if count == 0 {
             return;
@@ -42,7 +43,7 @@ impl Rejections {
         self.entries.push(Rejection { reason, count, example });
     }
 
-    /// Takes over the counts of `other`.
+    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: Rejections) {
         for entry in other.entries {
             self.add(entry.reason, entry.count, || entry.example);
@@ -74,7 +75,7 @@ impl Display for Rejections {
     }
 }
 
-/// Joins what can be displayed with commas, for messages that name several things.
+/// Joins items with commas, for messages.
 pub fn join<T: Display>(items: impl IntoIterator<Item = T>) -> String {
     let mut text = String::new();
     for (index, item) in items.into_iter().enumerate() {
@@ -92,21 +93,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_example_of_a_reason_stands_for_all_of_them() {
-        let mut refusals = Rejections::default();
-        refusals.add("delta_temporality", 2, || "metric a".into());
-        refusals.add("delta_temporality", 3, || unreachable!("asked only once"));
-        refusals.add("empty_name", 1, || "a metric without a name".into());
-        refusals.add("never", 0, || unreachable!("nothing to count"));
+    fn reason_keeps_its_first_example() {
+        let mut rejections = Rejections::default();
+        rejections.add("delta_temporality", 2, || "metric a".into());
+        rejections.add("delta_temporality", 3, || unreachable!("called only for the first item"));
+        rejections.add("empty_name", 1, || "a metric without a name".into());
+        rejections.add("never", 0, || unreachable!("there are no items"));
 
-        assert_eq!(refusals.total(), 6);
-        assert_eq!(refusals.to_string(), "5 delta_temporality: metric a; 1 empty_name: a metric without a name");
+        assert_eq!(rejections.total(), 6);
+        assert_eq!(rejections.to_string(), "5 delta_temporality: metric a; 1 empty_name: a metric without a name");
     }
 
     #[test]
-    fn a_long_example_is_cut_at_a_character() {
-        let mut refusals = Rejections::default();
-        refusals.add("long", 1, || "é".repeat(1000));
-        assert_eq!(refusals.to_string().chars().count(), "1 long: ".len() + EXAMPLE_CHARS + 3);
+    fn long_example_is_cut_between_characters() {
+        let mut rejections = Rejections::default();
+        rejections.add("long", 1, || "é".repeat(1000));
+        assert_eq!(rejections.to_string().chars().count(), "1 long: ".len() + EXAMPLE_CHARS + 3);
     }
 }

@@ -1,7 +1,7 @@
-//! Whose telemetry it is: what ECS says of a task, put on the resources that the task pushes.
+//! Attributes of an ECS task, added to the resources that the task pushes.
 //!
-//! It stands in for the `ecs` and `system` detectors of the sidecar's `resourcedetection` processor, which ran beside the
-//! application and could ask the machine. What is known only there (the image and type of an EC2 host) stays to the SDK.
+//! They replace the `ecs` and `system` detectors of the sidecar's `resourcedetection` processor, which runs on the host of
+//! the application. Attributes that are only available on the host (image and type of an EC2 host) are left to the SDK.
 //! Names: OpenTelemetry semantic conventions, "AWS ECS", "AWS Logs", "Cloud" and "Host".
 
 use bytes::Bytes;
@@ -10,28 +10,28 @@ use crate::model::otlp::{AnyValue, ArrayValue, KeyValue, Resource, any_value::Va
 use crate::model::signal::Signal;
 use crate::model::task::{Task, TaskContainer};
 
-/// How sure it is that the task sent the telemetry.
+/// Evidence that a task sent the telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentitySource {
-    /// The push is signed with the task's own credentials: what it says otherwise of its identity is overwritten.
+    /// The request is signed with the credentials of the task: conflicting attributes are overwritten.
     Signature,
-    /// The resource says so itself: only what it leaves out is added.
+    /// The attributes of the resource name the task: only missing attributes are added.
     ResourceAttributes,
 }
 
-/// What ECS says of a task, as attributes of a resource.
+/// Resource attributes of an ECS task.
 #[derive(Clone, Debug)]
 pub struct TaskAttributes {
-    /// What nobody else may say of themselves.
+    /// Attributes that identify the task.
     identifying: Vec<(&'static str, Value)>,
-    /// What is only added where nothing is said: the application may know better.
+    /// Attributes that are only added if missing: the values of the application may be more exact.
     descriptive: Vec<(&'static str, Value)>,
     log_groups: Vec<(&'static str, Value)>,
 }
 
 impl TaskAttributes {
     pub fn from_task(task: &Task) -> Self {
-        let own = [
+        let identifying = [
             ("cloud.provider", "aws"),
             ("cloud.platform", "aws_ecs"),
             ("cloud.region", &task.region),
@@ -47,25 +47,31 @@ impl TaskAttributes {
             ("aws.ecs.launchtype", &task.launch_type.as_str().to_ascii_lowercase()),
         ];
         let is_windows = task.platform_family.to_ascii_uppercase().starts_with("WINDOWS");
-        let surroundings = [
+        let descriptive = [
             ("host.name", task.private_dns_name.as_deref().unwrap_or_default()),
             ("host.id", task.ec2_instance_id.as_deref().unwrap_or_default()),
             ("os.type", if is_windows { "windows" } else { "linux" }),
         ];
-        Self { identifying: texts(&own), descriptive: texts(&surroundings), log_groups: logs(task) }
+        Self {
+            identifying: string_values(&identifying),
+            descriptive: string_values(&descriptive),
+            log_groups: logs(task),
+        }
     }
 
-    /// Puts the attributes on a resource.
-    pub fn apply(&self, resource: &mut Resource, proof: IdentitySource, signal: Signal) {
+    /// Adds the attributes to a resource.
+    pub fn apply(&self, resource: &mut Resource, source: IdentitySource, signal: Signal) {
         for (key, value) in &self.identifying {
             match resource.attributes.iter_mut().find(|attribute| attribute.key == key.as_bytes()) {
-                Some(said) if proof == IdentitySource::Signature => {
-                    said.value = Some(AnyValue { value: Some(value.clone()) })
+                Some(attribute) if source == IdentitySource::Signature => {
+                    attribute.value = Some(AnyValue { value: Some(value.clone()) })
                 }
                 Some(_) => {}
                 None => resource.attributes.push(attribute(key, value)),
             }
         }
+        // X-Ray links the log groups of a segment's resource. In metrics, every attribute becomes a label, and lists of log
+        // groups are not useful labels.
         let logs = self.log_groups.iter().filter(|_| signal == Signal::Traces);
         for (key, value) in self.descriptive.iter().chain(logs) {
             if !resource.attributes.iter().any(|attribute| attribute.key == key.as_bytes()) {
@@ -75,7 +81,7 @@ impl TaskAttributes {
     }
 }
 
-/// The task that a resource says it is of.
+/// Returns the task ARN in the attributes of a resource.
 pub fn claimed_task(resource: &Resource) -> Option<&str> {
     let attribute = resource.attributes.iter().find(|attribute| attribute.key == b"aws.ecs.task.arn"[..])?;
     match attribute.value.as_ref()?.value.as_ref()? {
@@ -84,7 +90,7 @@ pub fn claimed_task(resource: &Resource) -> Option<&str> {
     }
 }
 
-/// Log groups and streams of the containers that log to CloudWatch, names and ARNs, as the `ecs` detector has them.
+/// Returns names and ARNs of the CloudWatch log groups and streams of the containers, as the `ecs` detector does.
 fn logs(task: &Task) -> Vec<(&'static str, Value)> {
     let mut lists: [Vec<String>; 4] = Default::default();
     for container in &task.containers {
@@ -101,11 +107,11 @@ fn logs(task: &Task) -> Vec<(&'static str, Value)> {
         }
     }
     let names = ["aws.log.group.names", "aws.log.group.arns", "aws.log.stream.names", "aws.log.stream.arns"];
-    let named = names.into_iter().zip(lists).filter(|(_, list)| !list.is_empty());
-    named.map(|(name, list)| (name, list_of(list))).collect()
+    let used = names.into_iter().zip(lists).filter(|(_, list)| !list.is_empty());
+    used.map(|(name, list)| (name, list_of(list))).collect()
 }
 
-/// The `awslogs` driver's name for a stream; without a prefix it is the container's id.
+/// Returns the stream name of the `awslogs` driver. Without a prefix, it is the container ID.
 fn log_stream(task: &Task, container: &TaskContainer) -> Option<String> {
     match &container.log_stream_prefix {
         Some(prefix) => Some(format!("{prefix}/{}/{}", container.name, task.id)),
@@ -113,7 +119,7 @@ fn log_stream(task: &Task, container: &TaskContainer) -> Option<String> {
     }
 }
 
-fn texts(attributes: &[(&'static str, &str)]) -> Vec<(&'static str, Value)> {
+fn string_values(attributes: &[(&'static str, &str)]) -> Vec<(&'static str, Value)> {
     let known = attributes.iter().filter(|(_, value)| !value.is_empty());
     known.map(|&(key, value)| (key, Value::String(Bytes::copy_from_slice(value.as_bytes())))).collect()
 }
@@ -152,19 +158,19 @@ mod tests {
         task
     }
 
-    fn stamped(said: &[(&'static str, &str)], proof: IdentitySource, signal: Signal) -> Vec<String> {
-        let attributes = texts(said).iter().map(|(key, value)| attribute(key, value)).collect();
+    fn applied(given: &[(&'static str, &str)], source: IdentitySource, signal: Signal) -> Vec<String> {
+        let attributes = string_values(given).iter().map(|(key, value)| attribute(key, value)).collect();
         let mut resource = Resource { attributes, ..Resource::default() };
-        TaskAttributes::from_task(&task()).apply(&mut resource, proof, signal);
-        let shown = |attribute: &KeyValue| {
+        TaskAttributes::from_task(&task()).apply(&mut resource, source, signal);
+        let format = |attribute: &KeyValue| {
             let mut text = format!("{}=", String::from_utf8_lossy(&attribute.key));
             write_value(attribute.value.as_ref(), &mut text);
             text
         };
-        resource.attributes.iter().map(shown).collect()
+        resource.attributes.iter().map(format).collect()
     }
 
-    const RESERVED: [&str; 13] = [
+    const IDENTIFYING: [&str; 13] = [
         "cloud.provider=aws",
         "cloud.platform=aws_ecs",
         "cloud.region=eu-west-1",
@@ -181,36 +187,36 @@ mod tests {
     ];
 
     #[test]
-    fn everything_that_ecs_says_is_put_on_an_empty_resource() {
-        let around = ["host.name=ip-10-2-3-4.eu-west-1.compute.internal", "os.type=linux"];
+    fn all_attributes_are_added_to_an_empty_resource() {
+        let descriptive = ["host.name=ip-10-2-3-4.eu-west-1.compute.internal", "os.type=linux"];
         let logs = [
             r#"aws.log.group.names=["/shop/cart"]"#,
             r#"aws.log.group.arns=["arn:aws:logs:eu-west-1:111122223333:log-group:/shop/cart"]"#,
             r#"aws.log.stream.names=["ecs/app/5f0e","r-1"]"#,
             r#"aws.log.stream.arns=["arn:aws:logs:eu-west-1:111122223333:log-group:/shop/cart:log-stream:ecs/app/5f0e","arn:aws:logs:eu-west-1:111122223333:log-group:/shop/cart:log-stream:r-1"]"#,
         ];
-        assert_eq!(stamped(&[], IdentitySource::Signature, Signal::Metrics), [&RESERVED[..], &around].concat());
+        assert_eq!(applied(&[], IdentitySource::Signature, Signal::Metrics), [&IDENTIFYING[..], &descriptive].concat());
         assert_eq!(
-            stamped(&[], IdentitySource::ResourceAttributes, Signal::Traces),
-            [&RESERVED[..], &around, &logs].concat()
+            applied(&[], IdentitySource::ResourceAttributes, Signal::Traces),
+            [&IDENTIFYING[..], &descriptive, &logs].concat()
         );
     }
 
     #[test]
-    fn what_a_resource_says_of_itself_stands_or_falls_with_the_proof() {
-        for (proof, task_arn, zone) in [
-            (IdentitySource::Signature, RESERVED[8], "cloud.availability_zone=eu-west-1b"),
+    fn only_a_signature_overwrites_identifying_attributes() {
+        for (source, task_arn, zone) in [
+            (IdentitySource::Signature, IDENTIFYING[8], "cloud.availability_zone=eu-west-1b"),
             (IdentitySource::ResourceAttributes, "aws.ecs.task.arn=another", "cloud.availability_zone=mars"),
         ] {
-            let said = [("aws.ecs.task.arn", "another"), ("cloud.availability_zone", "mars"), ("host.name", "mine")];
-            let found = stamped(&said, proof, Signal::Metrics);
-            assert_eq!(found[..3], [task_arn, zone, "host.name=mine"], "{proof:?}");
-            assert_eq!(found.len(), RESERVED.len() + 2, "{proof:?}: nothing is said twice");
+            let given = [("aws.ecs.task.arn", "another"), ("cloud.availability_zone", "mars"), ("host.name", "mine")];
+            let attributes = applied(&given, source, Signal::Metrics);
+            assert_eq!(attributes[..3], [task_arn, zone, "host.name=mine"], "{source:?}");
+            assert_eq!(attributes.len(), IDENTIFYING.len() + 2, "{source:?}: no duplicates");
         }
     }
 
     #[test]
-    fn a_resource_says_which_task_it_is_of() {
+    fn task_arn_is_read_from_the_resource() {
         let resource =
             |value| Resource { attributes: vec![attribute("aws.ecs.task.arn", &value)], ..Resource::default() };
         assert_eq!(claimed_task(&resource(Value::String("arn:x".into()))), Some("arn:x"));

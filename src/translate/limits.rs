@@ -1,7 +1,7 @@
-//! What Amazon Managed Service for Prometheus takes in one series.
+//! Limits of Amazon Managed Service for Prometheus for one series.
 //!
-//! A series over a limit makes AMP answer 400 for the request that carries it, and AMP names only the first. So it is
-//! refused here, by name.
+//! AMP responds with 400 to a request that contains a series over a limit, and names only the first such series. Therefore
+//! the function rejects each of them with its name.
 
 use crate::model::series::{SeriesView, label_lengths};
 
@@ -9,21 +9,21 @@ use crate::model::series::{SeriesView, label_lengths};
 pub const MAX_LABELS: usize = 150;
 /// Bytes of all names and values of one series (AMP quota "Label size", 7 KB).
 pub const MAX_LABELS_SIZE: usize = 7 * 1024;
-/// Bytes of a label's name (Cortex, `-validation.max-length-label-name`).
+/// Bytes of a label name (Cortex, `-validation.max-length-label-name`).
 pub const MAX_NAME_SIZE: usize = 1024;
-/// Bytes of a label's value, the metric's name among them (Cortex, `-validation.max-length-label-value`).
+/// Bytes of a label value, including the metric name (Cortex, `-validation.max-length-label-value`).
 pub const MAX_VALUE_SIZE: usize = 2048;
 
-/// A series whose encoded labels are shorter than this breaks none of the limits: a label takes at least eight bytes, so
-/// that 150 of them take 1200, and a name or value at its limit alone takes more.
+/// A series with shorter encoded labels cannot exceed a limit: a label has at least eight bytes, so 150 labels have 1200,
+/// and a name or value at its limit is longer by itself.
 const SAFE_ENCODED_SIZE: usize = 1024;
 
-/// Which limit labels break, as a reason for [`Refusals`](crate::model::refusal::Refusals).
+/// Returns the limit that labels exceed, as a reason for [`Rejections`](crate::model::rejection::Rejections).
 pub fn exceeded_limit<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<&'static str> {
     check_lengths(labels.into_iter().map(|(name, value)| (name.len(), value.len())))
 }
 
-/// As [`broken_limit`], of a series of a batch. What the batch knows of its labels is enough for nearly all.
+/// Returns the limit that a series of a batch exceeds. The summary of its labels in the batch is sufficient for most series.
 pub fn exceeded_limit_of(series: SeriesView<'_>) -> Option<&'static str> {
     let is_safe = series.labels_len() <= MAX_LABELS_SIZE
         && series.label_count() <= MAX_LABELS
@@ -31,7 +31,7 @@ pub fn exceeded_limit_of(series: SeriesView<'_>) -> Option<&'static str> {
     if is_safe { None } else { exceeded_limit_encoded(series.label_runs(), None) }
 }
 
-/// As [`broken_limit`], of runs of labels encoded for remote write 1.0, and one more label of these lengths.
+/// Returns the limit that runs of encoded labels exceed, together with one more label of the lengths `more`.
 pub fn exceeded_limit_encoded<'a>(
     runs: impl Iterator<Item = &'a [u8]> + Clone,
     more: Option<(usize, usize)>,
@@ -67,7 +67,7 @@ mod tests {
     use crate::model::series::SeriesBatch;
 
     #[test]
-    fn each_limit_is_named_and_what_stands_at_it_passes() {
+    fn labels_over_a_limit_have_a_reason_and_labels_at_it_do_not() {
         let long = |length| "x".repeat(length);
         let many = |count| (0..count).map(|index| (format!("l{index:03}"), "v".to_owned())).collect::<Vec<_>>();
         for (labels, expected) in [

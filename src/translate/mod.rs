@@ -1,5 +1,5 @@
-//! Meaning: from what tasks and clients say to what X-Ray and Prometheus store. Pure: no async, no I/O, no clock, no
-//! environment, no AWS; and no panic on any input.
+//! Translation of task documents and pushed telemetry to X-Ray segments and Prometheus series. Pure: no async, no I/O, no
+//! clock, no environment variables, no AWS calls; and no panic on any input.
 
 pub mod attributes;
 pub mod exposition;
@@ -15,11 +15,12 @@ pub mod stats;
 pub mod stopped;
 pub mod target_health;
 
-/// Whether spans and OTLP metrics are translated to the letter as the ADOT collector does, or better where that loses
-/// nothing.
+/// Translation mode of spans and OTLP metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compat {
+    /// Differs from the ADOT collector where its output would be rejected or wrong.
     #[default]
     Corrected,
+    /// Follows the ADOT collector exactly, except for data losses.
     Adot,
 }

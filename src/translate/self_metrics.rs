@@ -1,68 +1,81 @@
-//! The function's own series, `sidecarless_*`: its counters, and what it saw last. docs/metrics.md lists them.
+//! Series about the function itself (`sidecarless_*`): counters and gauges. docs/metrics.md lists them.
 //!
-//! Each environment counts for itself and has its own `instance`, so that no two ever write one series. A counter is
-//! written with a zero before it, since an environment may live for one value only, and an increase needs two.
+//! Each execution environment has its own counters and its own `instance`, so no two environments write the same series. A
+//! new counter is preceded by a zero: an environment may end after the first value, and `increase` requires two.
 
 use serde_json::{Map, Value, json};
 
 use crate::model::item_counters::{CounterKey, ItemCounters, ItemKind, ItemStatus};
 use crate::model::series::{Labels, SeriesBatch};
 
-/// The `job` of these series.
+/// Value of `job`.
 const JOB: &str = "sidecarless";
 
-/// Where the metrics of the log line appear in CloudWatch.
+/// CloudWatch namespace of the metrics in the log line.
 const NAMESPACE: &str = "sidecarless";
 
-/// Every metric, as docs/metrics.md shows it: name, type, further labels, meaning.
-pub const METRICS: [(&str, &str, &str, &str); 14] = [
-    ("sidecarless_received_total", "counter", "`item`", "items received"),
-    (
+/// Documentation of a metric, for docs/metrics.md.
+#[derive(Clone, Copy, Debug)]
+pub struct SelfMetric {
+    pub name: &'static str,
+    /// `counter` or `gauge`.
+    pub kind: &'static str,
+    /// Labels besides those of all metrics.
+    pub labels: &'static str,
+    pub description: &'static str,
+}
+
+/// Every metric that [`Snapshot::write`] writes.
+pub const METRICS: [SelfMetric; 14] = [
+    counter("sidecarless_received_total", "`item`", "items received"),
+    counter(
         "sidecarless_translated_total",
-        "counter",
         "`item`",
         "items converted to segments or samples, which are counted as received under their own item kind",
     ),
-    ("sidecarless_delivered_total", "counter", "`item`, `destination`", "items that the destination accepted"),
-    ("sidecarless_spooled_total", "counter", "`item`, `destination`", "items stored in the spool for later delivery"),
-    (
+    counter("sidecarless_delivered_total", "`item`, `destination`", "items that the destination accepted"),
+    counter("sidecarless_spooled_total", "`item`, `destination`", "items stored in the spool for later delivery"),
+    counter(
         "sidecarless_rejected_total",
-        "counter",
         "`item`, `destination`, `reason`",
         "items permanently rejected by the function or by the destination; the sender is notified",
     ),
-    (
+    counter(
         "sidecarless_refused_total",
-        "counter",
         "`item`, `destination`",
         "items returned to the sender with 503; the sender retries them",
     ),
-    (
+    counter(
         "sidecarless_dropped_total",
-        "counter",
         "`item`, `destination`, `reason`",
         "items neither delivered nor stored: reason `undelivered` in a scheduled run without a spool, other reasons after the items were spooled",
     ),
-    ("sidecarless_redelivered_total", "counter", "`item`, `destination`", "items delivered from the spool"),
-    (
+    counter("sidecarless_redelivered_total", "`item`, `destination`", "items delivered from the spool"),
+    counter(
         "sidecarless_http_errors_total",
-        "counter",
         "`status`",
         "HTTP requests that received an error response with this status",
     ),
-    (
+    gauge(
         "sidecarless_targets",
-        "gauge",
         "`state`: `up`, `down`, `skipped`",
         "targets of the last scheduled run or shard message",
     ),
-    ("sidecarless_spool_oldest_message_age_seconds", "gauge", "", "age of the oldest spooled message that was retried"),
-    ("sidecarless_invocation_duration_seconds_sum", "counter", "`trigger`", "total duration of invocations"),
-    ("sidecarless_invocation_duration_seconds_count", "counter", "`trigger`", "number of invocations"),
-    ("sidecarless_build_info", "gauge", "`version`", "always 1"),
+    gauge("sidecarless_spool_oldest_message_age_seconds", "", "age of the oldest spooled message that was retried"),
+    counter("sidecarless_invocation_duration_seconds_sum", "`trigger`", "total duration of invocations"),
+    counter("sidecarless_invocation_duration_seconds_count", "`trigger`", "number of invocations"),
+    gauge("sidecarless_build_info", "`version`", "always 1"),
 ];
 
-/// What invocations saw since the last writing.
+const fn counter(name: &'static str, labels: &'static str, description: &'static str) -> SelfMetric {
+    SelfMetric { name, kind: "counter", labels, description }
+}
+
+const fn gauge(name: &'static str, labels: &'static str, description: &'static str) -> SelfMetric {
+    SelfMetric { name, kind: "gauge", labels, description }
+}
+
+/// Observations of the invocations since the series were last written.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Gauges {
     pub targets: Option<TargetCounts>,
@@ -70,15 +83,15 @@ pub struct Gauges {
 }
 
 impl Gauges {
-    /// A message came back after so many seconds.
+    /// Records the age of a spooled message that was retried.
     pub fn observe_spool_age(&mut self, seconds: i64) {
-        #[expect(clippy::cast_precision_loss, reason = "a queue keeps messages for two weeks at most")]
+        #[expect(clippy::cast_precision_loss, reason = "a queue retains messages for at most two weeks")]
         let seconds = seconds.max(0) as f64;
         self.spool_oldest_s = Some(self.spool_oldest_s.unwrap_or_default().max(seconds));
     }
 }
 
-/// Targets of a tick, or of a batch of shards.
+/// Targets of a scheduled run, or of a batch of shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TargetCounts {
     pub up: u64,
@@ -86,21 +99,21 @@ pub struct TargetCounts {
     pub skipped: u64,
 }
 
-/// One writing of the series.
+/// Input of the series at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot<'a> {
     pub counters: &'a ItemCounters,
-    /// The counters as it was last written: what is not in it begins at zero.
+    /// The counters that were last written. Counters that are not among them are new.
     pub written: &'a ItemCounters,
     pub gauges: &'a Gauges,
     /// Labels of every series.
     pub labels: &'a Labels,
-    /// When a counter that begins was zero; before `at_ms`.
+    /// Time of the zero that precedes a new counter; before `at_ms`.
     pub zero_ms: i64,
     pub at_ms: i64,
 }
 
-/// The labels that tell one environment's series from another's.
+/// Returns the labels that identify the execution environment.
 pub fn labels(instance: &str) -> Labels {
     let mut labels = Labels::default();
     labels.set("job", JOB);
@@ -111,15 +124,15 @@ pub fn labels(instance: &str) -> Labels {
 impl Snapshot<'_> {
     /// Writes all series.
     pub fn write(&self, out: &mut SeriesBatch) {
-        for (counter, count) in self.counters.counts() {
-            let is_new = !self.written.counts().any(|(other, _)| other == counter);
-            self.counter(name(counter.status), &counter_labels(counter), is_new, as_f64(count), out);
+        for (key, count) in self.counters.counts() {
+            let is_new = !self.written.counts().any(|(other, _)| other == key);
+            self.counter(name(key.status), &counter_labels(key), is_new, as_f64(count), out);
         }
-        for (trigger, spent) in self.counters.invocation_time() {
+        for (trigger, time) in self.counters.invocation_time() {
             let is_new = !self.written.invocation_time().any(|(other, _)| other == trigger);
             let labels = [("trigger", trigger)];
-            self.counter("sidecarless_invocation_duration_seconds_sum", &labels, is_new, spent.seconds, out);
-            let invocations = as_f64(spent.invocations);
+            self.counter("sidecarless_invocation_duration_seconds_sum", &labels, is_new, time.seconds, out);
+            let invocations = as_f64(time.invocations);
             self.counter("sidecarless_invocation_duration_seconds_count", &labels, is_new, invocations, out);
         }
         for (status, count) in self.counters.http_errors() {
@@ -133,8 +146,8 @@ impl Snapshot<'_> {
 
     fn gauges(&self, out: &mut SeriesBatch) {
         self.sample("sidecarless_build_info", &[("version", env!("CARGO_PKG_VERSION"))], self.at_ms, 1.0, out);
-        if let Some(TargetCounts { up, down, skipped: dropped }) = self.gauges.targets {
-            for (state, count) in [("up", up), ("down", down), ("skipped", dropped)] {
+        if let Some(TargetCounts { up, down, skipped }) = self.gauges.targets {
+            for (state, count) in [("up", up), ("down", down), ("skipped", skipped)] {
                 self.sample("sidecarless_targets", &[("state", state)], self.at_ms, as_f64(count), out);
             }
         }
@@ -174,31 +187,31 @@ fn name(status: ItemStatus) -> &'static str {
     }
 }
 
-fn counter_labels(counter: CounterKey) -> [(&'static str, &'static str); 3] {
-    let has_destination = !matches!(counter.status, ItemStatus::Received | ItemStatus::Translated);
-    let destination = if has_destination { counter.item.destination() } else { "" };
-    [("item", counter.item.as_str()), ("destination", destination), ("reason", counter.reason)]
+fn counter_labels(key: CounterKey) -> [(&'static str, &'static str); 3] {
+    let has_destination = !matches!(key.status, ItemStatus::Received | ItemStatus::Translated);
+    let destination = if has_destination { key.item.destination() } else { "" };
+    [("item", key.item.as_str()), ("destination", destination), ("reason", key.reason)]
 }
 
-/// What one invocation did, as a log line that CloudWatch makes metrics of (Amazon CloudWatch User Guide, "Embedded metric
-/// format specification"). Reasons are in the line to be searched for, and no metrics: each would be billed.
-pub fn emf(entered: &ItemCounters, function: &str, trigger: &str, seconds: f64, at_ms: i64) -> String {
+/// Returns the log line of an invocation, from which CloudWatch extracts metrics (Amazon CloudWatch User Guide, "Embedded
+/// metric format specification"). Reasons are searchable fields, not metrics, because each metric would be billed.
+pub fn emf(counters: &ItemCounters, function: &str, trigger: &str, seconds: f64, at_ms: i64) -> String {
     let (mut fields, mut metrics, mut reasons) = (Map::new(), Vec::new(), Map::new());
     let mut metric = |name: String, unit: &str, value: Value| {
         metrics.push(json!({"Name": name, "Unit": unit}));
         fields.insert(name, value);
     };
     for item in ItemKind::ALL {
-        for (status, word) in EMF_PREFIXES {
-            let count = entered.total(status, item);
+        for (status, prefix) in EMF_PREFIXES {
+            let count = counters.total(status, item);
             if count > 0 {
-                metric(format!("{word}_{}", item.as_str()), "Count", json!(count));
+                metric(format!("{prefix}_{}", item.as_str()), "Count", json!(count));
             }
         }
     }
     metric("invocation_duration_seconds".into(), "Seconds", json!(seconds));
-    for (counter, count) in entered.counts().filter(|(counter, _)| !counter.reason.is_empty()) {
-        reasons.insert(format!("{}:{}", counter.item.as_str(), counter.reason), json!(count));
+    for (key, count) in counters.counts().filter(|(key, _)| !key.reason.is_empty()) {
+        reasons.insert(format!("{}:{}", key.item.as_str(), key.reason), json!(count));
     }
     fields.insert("FunctionName".into(), json!(function));
     fields.insert("trigger".into(), json!(trigger));
@@ -210,7 +223,7 @@ pub fn emf(entered: &ItemCounters, function: &str, trigger: &str, seconds: f64, 
     Value::Object(fields).to_string()
 }
 
-/// The beginnings of the names of what stands in a log line.
+/// Prefixes of the metric names in the log line.
 const EMF_PREFIXES: [(ItemStatus, &str); 9] = [
     (ItemStatus::Received, "received"),
     (ItemStatus::Translated, "translated"),
@@ -224,21 +237,20 @@ const EMF_PREFIXES: [(ItemStatus, &str); 9] = [
 ];
 
 fn as_f64(count: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
-    let real = count as f64;
-    real
+    #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+    let count = count as f64;
+    count
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn written(counters: &ItemCounters, before: &ItemCounters, sights: &Gauges) -> Vec<String> {
+    fn written(counters: &ItemCounters, before: &ItemCounters, gauges: &Gauges) -> Vec<String> {
         let mut batch = SeriesBatch::default();
         let labels = labels("i-1");
-        Snapshot { counters: counters, written: before, gauges: sights, labels: &labels, zero_ms: 1, at_ms: 9 }
-            .write(&mut batch);
-        let text = |pairs: Vec<String>| pairs.join(",");
+        Snapshot { counters, written: before, gauges, labels: &labels, zero_ms: 1, at_ms: 9 }.write(&mut batch);
+        let text = |parts: Vec<String>| parts.join(",");
         let lines = batch.iter().map(|series| {
             let labels = series.labels().filter(|(name, _)| !matches!(*name, "__name__" | "job" | "instance"));
             let labels = text(labels.map(|(name, value)| format!("{name}={value}")).collect());
@@ -250,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_begins_at_zero_and_goes_on_from_where_it_was() {
+    fn new_counter_is_preceded_by_a_zero() {
         let (mut counters, empty) = (ItemCounters::default(), ItemCounters::default());
         counters.add(ItemStatus::Received, ItemKind::Spans, 3);
         counters.add_with_reason(ItemStatus::Rejected, ItemKind::Spans, "no_trace_id", 2);
@@ -259,7 +271,7 @@ mod tests {
             first,
             [
                 "sidecarless_received_total{item=spans} 0@1,3@9",
-                "sidecarless_rejected_total{destination=xray,reason=no_trace_id,item=spans} 0@1,2@9",
+                "sidecarless_rejected_total{destination=xray,item=spans,reason=no_trace_id} 0@1,2@9",
             ]
         );
         let before = counters.clone();
@@ -270,7 +282,7 @@ mod tests {
             written(&counters, &before, &Gauges::default()),
             [
                 "sidecarless_received_total{item=spans} 4@9",
-                "sidecarless_rejected_total{destination=xray,reason=no_trace_id,item=spans} 2@9",
+                "sidecarless_rejected_total{destination=xray,item=spans,reason=no_trace_id} 2@9",
                 "sidecarless_invocation_duration_seconds_sum{trigger=http} 0@1,0.25@9",
                 "sidecarless_invocation_duration_seconds_count{trigger=http} 0@1,1@9",
                 "sidecarless_http_errors_total{status=401} 0@1,1@9",
@@ -279,28 +291,28 @@ mod tests {
     }
 
     #[test]
-    fn sights_are_gauges() {
-        let sights = Gauges { targets: Some(TargetCounts { up: 3, down: 1, skipped: 0 }), spool_oldest_s: Some(61.5) };
+    fn observations_are_written_as_gauges() {
+        let gauges = Gauges { targets: Some(TargetCounts { up: 3, down: 1, skipped: 0 }), spool_oldest_s: Some(61.5) };
         assert_eq!(
-            written(&ItemCounters::default(), &ItemCounters::default(), &sights),
+            written(&ItemCounters::default(), &ItemCounters::default(), &gauges),
             [
                 "sidecarless_targets{state=up} 3@9",
                 "sidecarless_targets{state=down} 1@9",
-                "sidecarless_targets{state=dropped} 0@9",
+                "sidecarless_targets{state=skipped} 0@9",
                 "sidecarless_spool_oldest_message_age_seconds{} 61.5@9",
             ]
         );
     }
 
     #[test]
-    fn the_log_line_has_metrics_for_what_happened_only() {
-        let mut entered = ItemCounters::default();
-        entered.add(ItemStatus::Received, ItemKind::Samples, 7);
-        entered.add_with_reason(ItemStatus::Dropped, ItemKind::Samples, "undelivered", 7);
-        let line: Value = serde_json::from_str(&emf(&entered, "shop", "schedule", 0.5, 9)).unwrap();
+    fn log_line_contains_only_metrics_above_zero() {
+        let mut counters = ItemCounters::default();
+        counters.add(ItemStatus::Received, ItemKind::Samples, 7);
+        counters.add_with_reason(ItemStatus::Dropped, ItemKind::Samples, "undelivered", 7);
+        let line: Value = serde_json::from_str(&emf(&counters, "shop", "schedule", 0.5, 9)).unwrap();
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         let names: Vec<_> = directive["Metrics"].as_array().unwrap().iter().map(|metric| &metric["Name"]).collect();
-        assert_eq!(names, ["received_samples", "lost_samples", "invocation_duration_seconds"]);
+        assert_eq!(names, ["received_samples", "dropped_samples", "invocation_duration_seconds"]);
         assert_eq!((&line["received_samples"], &line["reasons"]["samples:undelivered"]), (&json!(7), &json!(7)));
         assert_eq!((&line["FunctionName"], &directive["Dimensions"]), (&json!("shop"), &json!([["FunctionName"]])));
     }

@@ -1,12 +1,12 @@
-//! What every scrape says of its target: `up` and `scrape_duration_seconds`, as Prometheus writes them.
+//! Health of stats targets: `up` and `scrape_duration_seconds`, as Prometheus writes them.
 
 use crate::model::series::{Labels, STALE_NAN, SeriesBatch};
 use crate::model::task::Task;
 
-/// The `job` of targets that are stats endpoints inside tasks.
+/// Value of `job` for stats targets.
 const STATS_JOB: &str = "sidecarless-stats";
 
-/// The labels of a stats endpoint: the identity of its task, and where it was scraped.
+/// Returns the labels of a stats target: the identity of its task and the scraped address.
 pub fn stats_target_labels(task: &Task, instance: &str) -> Labels {
     let mut labels = Labels::default();
     labels.set("job", STATS_JOB);
@@ -18,21 +18,21 @@ pub fn stats_target_labels(task: &Task, instance: &str) -> Labels {
     labels
 }
 
-/// Writes `up` (1 or 0) and the scrape's duration.
+/// Writes `up` (1 or 0) and the duration of the scrape.
 pub fn series(labels: &Labels, at_ms: i64, up: bool, duration_s: f64, out: &mut SeriesBatch) {
     write(labels, at_ms, [f64::from(u8::from(up)), duration_s], out);
 }
 
-/// Ends what [`series`] wrote of a target that has gone.
+/// Writes staleness markers for the series that [`series`] wrote for a removed target.
 pub fn mark_stale(labels: &Labels, at_ms: i64, out: &mut SeriesBatch) {
     write(labels, at_ms, [f64::from_bits(STALE_NAN); 2], out);
 }
 
 fn write(labels: &Labels, at_ms: i64, values: [f64; 2], out: &mut SeriesBatch) {
     for (name, value) in ["up", "scrape_duration_seconds"].into_iter().zip(values) {
-        let mut named = labels.clone();
-        named.set("__name__", name);
-        let id = out.series(named.iter());
+        let mut labels = labels.clone();
+        labels.set("__name__", name);
+        let id = out.series(labels.iter());
         out.add_sample(id, at_ms, value);
     }
 }
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_marker_ends_the_very_series_that_were_written() {
+    fn staleness_markers_have_the_labels_of_the_series() {
         let labels = stats_target_labels(&Task::default(), "10.2.3.4:9000");
         let mut batch = SeriesBatch::default();
         series(&labels, 1, true, 0.25, &mut batch);
