@@ -1,4 +1,4 @@
-//! Series with their samples, each series once.
+//! Batch of unique series with their samples.
 
 use hashbrown::HashTable;
 
@@ -7,20 +7,20 @@ use super::metadata::{Families, Metadata};
 use super::runs::{Arena, LabelRun, LabelSource, SeriesKey};
 use super::{Exemplar, NativeHistogram, Sample};
 
-/// A series of a [`SeriesBatch`].
+/// Identifier of a series in a [`SeriesBatch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SeriesId(u32);
 
-/// What became of a sample.
+/// Result of inserting a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InsertOutcome {
-    /// It is a sample of its own.
+    /// The series had no sample of this time.
     New,
-    /// The series has a sample of the same time already; the later value stands.
+    /// The series had a sample of the same time. Its value was replaced.
     Replaced,
 }
 
-/// Series with their samples, each series once.
+/// Batch of unique series with their samples.
 #[derive(Debug, Default)]
 pub struct SeriesBatch {
     arena: Arena,
@@ -37,14 +37,14 @@ struct SeriesEntry {
     extras: Option<Box<HistogramsAndExemplars>>,
 }
 
-/// What few series have.
+/// Content that few series have.
 #[derive(Debug, Default)]
 struct HistogramsAndExemplars {
     histograms: Vec<NativeHistogram>,
     exemplars: Vec<Exemplar>,
 }
 
-/// Most series of a push have one sample: it needs no allocation.
+/// Samples of a series. Most pushed series have one sample, which needs no allocation.
 #[derive(Debug)]
 enum SampleList {
     None,
@@ -56,36 +56,36 @@ impl SampleList {
     fn as_slice(&self) -> &[Sample] {
         match self {
             SampleList::None => &[],
-            SampleList::One(point) => std::slice::from_ref(point),
-            SampleList::Many(points) => points,
+            SampleList::One(sample) => std::slice::from_ref(sample),
+            SampleList::Many(samples) => samples,
         }
     }
 
     fn as_mut_slice(&mut self) -> &mut [Sample] {
         match self {
             SampleList::None => &mut [],
-            SampleList::One(point) => std::slice::from_mut(point),
-            SampleList::Many(points) => points,
+            SampleList::One(sample) => std::slice::from_mut(sample),
+            SampleList::Many(samples) => samples,
         }
     }
 
-    fn insert(&mut self, at: usize, point: Sample) {
+    fn insert(&mut self, at: usize, sample: Sample) {
         *self = match std::mem::replace(self, SampleList::None) {
-            SampleList::None => SampleList::One(point),
+            SampleList::None => SampleList::One(sample),
             SampleList::One(only) => {
-                let mut points = vec![only];
-                points.insert(at.min(1), point);
-                SampleList::Many(points)
+                let mut samples = vec![only];
+                samples.insert(at.min(1), sample);
+                SampleList::Many(samples)
             }
-            SampleList::Many(mut points) => {
-                points.insert(at.min(points.len()), point);
-                SampleList::Many(points)
+            SampleList::Many(mut samples) => {
+                samples.insert(at.min(samples.len()), sample);
+                SampleList::Many(samples)
             }
         };
     }
 }
 
-/// A series as the encoder and the tests see it.
+/// Read access to a series of a batch.
 #[derive(Clone, Copy)]
 pub struct SeriesView<'a> {
     entry: &'a SeriesEntry,
@@ -93,48 +93,47 @@ pub struct SeriesView<'a> {
 }
 
 impl SeriesBatch {
-    /// The series with these labels, made when it is new. Names must come sorted and unique, values non-empty:
-    /// [`Labels::iter`](super::Labels::iter) gives them so.
+    /// Returns the series with these labels, and creates it if it is new. Names must be sorted and unique, values must not
+    /// be empty: [`Labels::iter`](super::Labels::iter) returns such labels.
     pub fn series<'a>(&mut self, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> SeriesId {
         self.series_written(|out| labels.into_iter().for_each(|(name, value)| encode_label(out, name, value)))
     }
 
-    /// The series with the labels of one of another batch.
+    /// Returns the series with the labels of a series of another batch.
     pub fn series_from(&mut self, series: SeriesView<'_>) -> SeriesId {
         self.series_written(|out| series.label_runs().for_each(|run| out.extend_from_slice(run)))
     }
 
     fn series_written(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> SeriesId {
-        let known = self.len();
+        let count = self.len();
         let out = self.arena.buffer();
         let start = out.len();
         write(out);
         let run = self.arena.run_from(start);
         let id = self.series_from_runs([run]);
-        if self.len() == known {
+        if self.len() == count {
             self.arena.buffer().truncate(start);
         }
         id
     }
 
-    /// Writes labels, encoded by [`encode_label`], that several series will have: for sources that write many series with
-    /// mostly the same labels.
+    /// Writes labels, encoded by [`encode_label`], that several series share.
     pub fn add_label_run(&mut self, encoded: &[u8]) -> LabelRun {
         self.arena.run(encoded)
     }
 
-    /// The encoded labels of a run of this batch.
+    /// Returns the encoded labels of a run of this batch.
     pub fn labels_of(&self, run: LabelRun) -> &[u8] {
         self.arena.labels_of(run)
     }
 
-    /// As [`Self::run`], of labels some of which are in the batch already.
+    /// Writes labels, some of which are in the batch already.
     pub fn copy_label_run<'a>(&mut self, labels: impl Iterator<Item = LabelSource<'a>>) -> LabelRun {
         self.arena.run_of(labels)
     }
 
-    /// The series with the labels of these runs of this batch, made when it is new. Names must be sorted and unique over all
-    /// runs, values non-empty.
+    /// Returns the series with the labels of these runs of this batch, and creates it if it is new. Names must be sorted and
+    /// unique over all runs, values must not be empty.
     pub fn series_from_runs(&mut self, runs: impl IntoIterator<Item = LabelRun>) -> SeriesId {
         let key = self.arena.key(runs);
         let (arena, entries) = (&self.arena, &self.entries);
@@ -149,18 +148,18 @@ impl SeriesBatch {
         SeriesId(index)
     }
 
-    /// The series whose labels are this run of [`encode_label`], made when it is new.
+    /// Returns the series with these labels, encoded by [`encode_label`], and creates it if it is new.
     pub fn series_encoded(&mut self, labels: &[u8]) -> SeriesId {
         self.series_written(|out| out.extend_from_slice(labels))
     }
 
-    /// Whether there is a series whose labels are this run of [`encode_label`].
+    /// Returns whether there is a series with these labels, encoded by [`encode_label`].
     pub fn contains_encoded(&self, labels: &[u8]) -> bool {
         let hash = self.arena.sum(labels).hash;
         self.table.find(hash, |&index| self.arena.is_encoded(self.entries[index as usize].key, labels)).is_some()
     }
 
-    /// Makes room for so many more series with labels of so many bytes altogether.
+    /// Reserves memory for more series, and for the total bytes of their labels.
     pub fn reserve(&mut self, series: usize, label_bytes: usize) {
         self.arena.reserve(series, label_bytes);
         self.entries.reserve(series);
@@ -168,7 +167,7 @@ impl SeriesBatch {
         self.table.reserve(series, |&index| entries[index as usize].key.sum.hash);
     }
 
-    /// Takes all series out and keeps the memory, for the next batch of the same size.
+    /// Removes all series and keeps the memory for the next batch.
     pub fn clear(&mut self) {
         self.arena.clear();
         self.entries.clear();
@@ -177,12 +176,12 @@ impl SeriesBatch {
         self.points = 0;
     }
 
-    /// Adds a sample, kept in order of time; of two at the same time the later call wins.
+    /// Adds a sample in order of time. A second sample of the same time replaces the first.
     pub fn add_sample(&mut self, id: SeriesId, timestamp_ms: i64, value: f64) -> InsertOutcome {
         self.push_sample(id, Sample { timestamp_ms, value })
     }
 
-    /// Adds a sample as [`add_sample`](Self::add_sample) does.
+    /// Adds a sample in order of time. A second sample of the same time replaces the first.
     pub fn push_sample(&mut self, id: SeriesId, sample: Sample) -> InsertOutcome {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return InsertOutcome::Replaced };
         let samples = &mut entry.samples;
@@ -203,7 +202,7 @@ impl SeriesBatch {
         samples.binary_search_by_key(&timestamp_ms, |sample| sample.timestamp_ms).is_ok()
     }
 
-    /// Adds a native histogram, kept in order of time; of two at the same time the later call wins.
+    /// Adds a native histogram in order of time. A second histogram of the same time replaces the first.
     pub fn push_histogram(&mut self, id: SeriesId, histogram: NativeHistogram) -> InsertOutcome {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return InsertOutcome::Replaced };
         let histograms = &mut entry.extras.get_or_insert_default().histograms;
@@ -225,7 +224,8 @@ impl SeriesBatch {
         }
     }
 
-    /// Adds all points of a series of another batch; returns how many stand instead of one of the same time.
+    /// Adds all points of a series of another batch. Returns the number of points that replaced one of the same time.
+    #[must_use = "the replaced points must be counted"]
     pub fn merge_points(&mut self, id: SeriesId, series: SeriesView<'_>) -> u64 {
         let mut replaced = 0;
         for &sample in series.samples() {
@@ -240,12 +240,12 @@ impl SeriesBatch {
         replaced
     }
 
-    /// Adds what is known of a metric family, once per family.
+    /// Adds the metadata of a metric family. Later metadata of the same family is ignored.
     pub fn add_metadata(&mut self, metadata: Metadata) {
         self.families.add(metadata);
     }
 
-    /// Samples and native histograms.
+    /// Returns the number of samples and native histograms.
     pub fn point_count(&self) -> u64 {
         self.points
     }
@@ -268,12 +268,12 @@ impl SeriesBatch {
 }
 
 impl<'a> SeriesView<'a> {
-    /// The labels as remote write 1.0 encodes them, `TimeSeries` fields 1, in runs of whole labels.
+    /// Returns the encoded labels (`TimeSeries` field 1 of remote write 1.0) in runs of complete labels.
     pub fn label_runs(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         self.arena.runs(self.entry.key)
     }
 
-    /// The length of all label runs together.
+    /// Returns the total length of the label runs.
     pub fn labels_len(&self) -> usize {
         self.entry.key.len as usize
     }
@@ -282,12 +282,12 @@ impl<'a> SeriesView<'a> {
         self.entry.key.sum.labels as usize
     }
 
-    /// Bytes that no label's name and value are more than, together.
+    /// Returns an upper bound of the bytes of the longest label (name and value).
     pub fn longest_label(&self) -> usize {
         self.entry.key.sum.longest as usize
     }
 
-    /// The labels as remote write 1.0 encodes them, in one piece.
+    /// Returns a copy of the encoded labels.
     pub fn encoded_labels(&self) -> Vec<u8> {
         self.label_runs().flatten().copied().collect()
     }
@@ -296,7 +296,7 @@ impl<'a> SeriesView<'a> {
         self.label_runs().flat_map(decode_labels)
     }
 
-    /// The value of one label.
+    /// Returns the value of a label.
     pub fn label(&self, name: &str) -> Option<&'a str> {
         self.labels().find(|&(other, _)| other == name).map(|(_, value)| value)
     }
@@ -306,10 +306,10 @@ impl<'a> SeriesView<'a> {
     }
 
     pub fn histograms(&self) -> &'a [NativeHistogram] {
-        self.entry.extras.as_deref().map_or(&[], |rare| &rare.histograms)
+        self.entry.extras.as_deref().map_or(&[], |extras| &extras.histograms)
     }
 
     pub fn exemplars(&self) -> &'a [Exemplar] {
-        self.entry.extras.as_deref().map_or(&[], |rare| &rare.exemplars)
+        self.entry.extras.as_deref().map_or(&[], |extras| &extras.exemplars)
     }
 }

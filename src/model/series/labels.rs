@@ -1,4 +1,4 @@
-//! Label sets: put together, written in the bytes of remote write 1.0, and read back.
+//! Label sets and their remote write 1.0 encoding.
 
 use prost::encoding::{encode_varint, encoded_len_varint};
 
@@ -9,14 +9,14 @@ const NAME_TAG: u8 = 0x0a;
 /// Tag of `Label.value`, length-delimited field 2.
 const VALUE_TAG: u8 = 0x12;
 
-/// The labels of one series while they are put together: unique names, sorted by byte, no empty values.
+/// Labels of a series: unique names sorted by byte, no empty values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
     pairs: Vec<(String, String)>,
 }
 
 impl Labels {
-    /// Sets a label, replacing one of the same name. An empty value takes the label away: Prometheus reads both alike.
+    /// Sets a label and replaces one of the same name. An empty value removes the label: in Prometheus, both are equal.
     pub fn set(&mut self, name: &str, value: &str) {
         match self.pairs.binary_search_by(|(other, _)| other.as_str().cmp(name)) {
             Ok(at) if value.is_empty() => {
@@ -28,7 +28,7 @@ impl Labels {
         }
     }
 
-    /// Sets a label only when there is none of that name.
+    /// Sets a label if there is none of that name.
     pub fn set_default(&mut self, name: &str, value: &str) {
         if self.get(name).is_none() {
             self.set(name, value);
@@ -67,7 +67,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Labels {
     }
 }
 
-/// Appends one label as `TimeSeries.labels` of remote write 1.0. A series' key is its labels in this form, sorted by name.
+/// Appends a label as `TimeSeries.labels` of remote write 1.0. The key of a series is its encoded labels, sorted by name.
 pub fn encode_label(out: &mut Vec<u8>, name: &str, value: &str) {
     out.push(LABELS_TAG);
     encode_length(body_len(name, value), out);
@@ -79,7 +79,7 @@ pub fn encode_label(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(value.as_bytes());
 }
 
-/// How many bytes [`encode_label`] appends.
+/// Returns the number of bytes that [`encode_label`] appends.
 pub fn encoded_label_len(name: &str, value: &str) -> usize {
     let body = body_len(name, value);
     1 + encoded_len_varint(body as u64) + body
@@ -89,7 +89,7 @@ fn body_len(name: &str, value: &str) -> usize {
     2 + encoded_len_varint(name.len() as u64) + name.len() + encoded_len_varint(value.len() as u64) + value.len()
 }
 
-/// Nearly every length is below 128 and takes one byte.
+/// Encodes a length. Most lengths are below 128 and take one byte.
 fn encode_length(length: usize, out: &mut Vec<u8>) {
     match u8::try_from(length) {
         Ok(short @ 0..0x80) => out.push(short),
@@ -97,12 +97,12 @@ fn encode_length(length: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads back what [`encode_label`] wrote; anything else ends the iteration.
+/// Decodes labels written by [`encode_label`]. Iteration ends at invalid bytes.
 pub fn decode_labels(encoded: &[u8]) -> impl Iterator<Item = (&str, &str)> {
     DecodedLabels { rest: encoded }
 }
 
-/// The lengths of the names and values of encoded labels, in bytes, without looking at the texts.
+/// Returns the lengths of names and values of encoded labels in bytes, without validating the text.
 pub fn label_lengths(mut encoded: &[u8]) -> impl Iterator<Item = (usize, usize)> {
     std::iter::from_fn(move || {
         let mut rest = encoded.get(1..)?;
@@ -114,7 +114,7 @@ pub fn label_lengths(mut encoded: &[u8]) -> impl Iterator<Item = (usize, usize)>
     })
 }
 
-/// What each encoded label holds after its own tag and length.
+/// Returns the content of each encoded label after its tag and length.
 pub(super) fn label_bodies(mut encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || skip_delimited(&mut encoded))
 }

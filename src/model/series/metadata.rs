@@ -1,11 +1,11 @@
-//! What metric families are called and mean: HELP, TYPE and UNIT.
+//! Metadata of metric families: HELP, TYPE and UNIT.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// What the metric family of some series is called and means.
+/// Metadata of a metric family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
     pub family: String,
@@ -14,7 +14,7 @@ pub struct Metadata {
     pub unit: String,
 }
 
-/// prompb `MetricMetadata.MetricType`.
+/// Type of a metric family (prompb `MetricMetadata.MetricType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetadataKind {
     Unknown = 0,
@@ -27,7 +27,7 @@ pub enum MetadataKind {
     StateSet = 7,
 }
 
-/// Metric families, each once, in the order in which they were first met.
+/// Unique metric families in order of insertion.
 #[derive(Debug, Default)]
 pub(super) struct Families {
     list: Vec<Metadata>,
@@ -52,8 +52,8 @@ impl Families {
     }
 
     fn find(&self, family: &str) -> Option<&Metadata> {
-        let same = |&index: &u32| self.list[index as usize].family == family;
-        let index = *self.table.find(self.hasher.hash_one(family), same)?;
+        let is_same = |&index: &u32| self.list[index as usize].family == family;
+        let index = *self.table.find(self.hasher.hash_one(family), is_same)?;
         self.list.get(index as usize)
     }
 }

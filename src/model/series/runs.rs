@@ -1,8 +1,8 @@
-//! Encoded labels of a batch, in runs that series are put together from.
+//! Encoded labels of a batch. Series consist of runs of labels.
 //!
-//! The series of a histogram differ in two labels out of twenty: the others stand in the arena once, and each series is a
-//! list of places there. The hash of a series is the sum of the hashes of its labels, so that it is known without reading
-//! them again, however its labels are cut into runs.
+//! The series of a histogram differ in two of twenty labels. The other labels are in the arena once, and each series is a
+//! list of ranges of the arena. The hash of a series is the sum of the hashes of its labels, so it does not depend on how
+//! the labels are divided into runs, and labels are hashed only once.
 
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use foldhash::fast::FixedState;
 
 use super::labels::label_bodies;
 
-/// Some labels within a batch, written and hashed once for any number of its series.
+/// Adjacent labels of a batch, written and hashed once for any number of series.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LabelRun {
     start: u32,
@@ -19,17 +19,17 @@ pub struct LabelRun {
     sum: LabelSummary,
 }
 
-/// What is known of some labels without reading them again.
+/// Summary of labels, known without reading them again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LabelSummary {
     pub(super) hash: u64,
     pub(super) labels: u32,
-    /// Bytes of the longest label, name and value together, and a few more.
+    /// Bytes of the longest label (name and value), including a few bytes of encoding.
     pub(super) longest: u32,
 }
 
 impl LabelRun {
-    /// Runs that stand one after the other in the arena, as one.
+    /// Joins runs that are adjacent in the arena.
     pub fn of_neighbours(runs: &[LabelRun]) -> LabelRun {
         let start = runs.first().map_or(0, |run| run.start);
         let joined = LabelRun { start, ..LabelRun::default() };
@@ -37,18 +37,18 @@ impl LabelRun {
     }
 }
 
-/// Labels to be written: those of a run once more, or others.
+/// Source of labels to write: a copy of a run, or encoded labels.
 #[derive(Clone, Copy, Debug)]
 pub enum LabelSource<'a> {
     Existing(LabelRun),
     Encoded(&'a [u8]),
 }
 
-/// Encoded labels, and the runs that each series consists of.
+/// Encoded labels, and the ranges that each series consists of.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
     bytes: Vec<u8>,
-    parts: Vec<LabelRange>,
+    ranges: Vec<LabelRange>,
     hasher: FixedState,
 }
 
@@ -58,7 +58,7 @@ struct LabelRange {
     len: u32,
 }
 
-/// The labels of one series: a range of parts, the length of all of them together, and what is known of them.
+/// Labels of a series: a range of `ranges`, the total length, and the summary.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SeriesKey {
     start: u32,
@@ -80,12 +80,12 @@ impl LabelSummary {
 impl Arena {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
-        self.parts.clear();
+        self.ranges.clear();
     }
 
     pub(super) fn reserve(&mut self, series: usize, label_bytes: usize) {
         self.bytes.reserve(label_bytes);
-        self.parts.reserve(series);
+        self.ranges.reserve(series);
     }
 
     /// Writes encoded labels.
@@ -99,15 +99,15 @@ impl Arena {
         self.bytes.get(LabelRange { start: run.start, len: run.len }.range()).unwrap_or_default()
     }
 
-    /// Writes labels one after the other; those of a run are not hashed again.
+    /// Writes labels one after another. Labels of a run are not hashed again.
     pub(super) fn run_of<'a>(&mut self, labels: impl Iterator<Item = LabelSource<'a>>) -> LabelRun {
         let start = self.bytes.len();
         let mut sum = LabelSummary::default();
         for labels in labels {
             match labels {
                 LabelSource::Existing(run) => {
-                    let place = LabelRange { start: run.start, len: run.len }.range();
-                    self.bytes.extend_from_within(place);
+                    let range = LabelRange { start: run.start, len: run.len }.range();
+                    self.bytes.extend_from_within(range);
                     sum = sum.combine(run.sum);
                 }
                 LabelSource::Encoded(encoded) => {
@@ -119,61 +119,62 @@ impl Arena {
         LabelRun { start: arena_offset(start), len: arena_offset(self.bytes.len() - start), sum }
     }
 
-    /// What was written to [`Self::open`] since `start`.
+    /// Returns the labels written to [`Self::buffer`] since `start`.
     pub(super) fn run_from(&self, start: usize) -> LabelRun {
         let sum = self.sum(self.bytes.get(start..).unwrap_or_default());
         LabelRun { start: arena_offset(start), len: arena_offset(self.bytes.len() - start), sum }
     }
 
-    /// What a series with these encoded labels is known by.
+    /// Returns the summary of encoded labels.
     pub(super) fn sum(&self, encoded: &[u8]) -> LabelSummary {
-        let of = |label: &[u8]| LabelSummary {
+        let summary = |label: &[u8]| LabelSummary {
             hash: self.hasher.hash_one(label),
             labels: 1,
             longest: arena_offset(label.len()),
         };
-        label_bodies(encoded).fold(LabelSummary::default(), |sum, label| sum.combine(of(label)))
+        label_bodies(encoded).fold(LabelSummary::default(), |sum, label| sum.combine(summary(label)))
     }
 
-    /// Room for labels to be written to.
+    /// Returns the buffer to write labels to.
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// Puts runs together.
+    /// Creates the key of a series.
     pub(super) fn key(&mut self, runs: impl IntoIterator<Item = LabelRun>) -> SeriesKey {
-        let start = arena_offset(self.parts.len());
+        let start = arena_offset(self.ranges.len());
         let (mut len, mut sum) = (0, LabelSummary::default());
         for run in runs.into_iter().filter(|run| run.len > 0) {
-            self.parts.push(LabelRange { start: run.start, len: run.len });
+            self.ranges.push(LabelRange { start: run.start, len: run.len });
             len += run.len;
             sum = sum.combine(run.sum);
         }
-        SeriesKey { start, end: arena_offset(self.parts.len()), len, sum }
+        SeriesKey { start, end: arena_offset(self.ranges.len()), len, sum }
     }
 
-    /// Takes the last key away again.
+    /// Removes the last key.
     pub(super) fn pop_key(&mut self, key: SeriesKey) {
-        self.parts.truncate(key.start as usize);
+        self.ranges.truncate(key.start as usize);
     }
 
     pub(super) fn is_same(&self, left: SeriesKey, right: SeriesKey) -> bool {
         left.sum.hash == right.sum.hash
             && left.len == right.len
-            && (self.parts_of(left) == self.parts_of(right) || self.runs(left).flatten().eq(self.runs(right).flatten()))
+            && (self.ranges_of(left) == self.ranges_of(right)
+                || self.runs(left).flatten().eq(self.runs(right).flatten()))
     }
 
     pub(super) fn is_encoded(&self, key: SeriesKey, labels: &[u8]) -> bool {
         key.len as usize == labels.len() && self.runs(key).flatten().eq(labels)
     }
 
-    /// The encoded labels of a series, in order.
+    /// Returns the encoded labels of a series, in order.
     pub(super) fn runs(&self, key: SeriesKey) -> impl Iterator<Item = &[u8]> + Clone {
-        self.parts_of(key).iter().map(|part| self.bytes.get(part.range()).unwrap_or_default())
+        self.ranges_of(key).iter().map(|range| self.bytes.get(range.range()).unwrap_or_default())
     }
 
-    fn parts_of(&self, key: SeriesKey) -> &[LabelRange] {
-        self.parts.get(key.start as usize..key.end as usize).unwrap_or_default()
+    fn ranges_of(&self, key: SeriesKey) -> &[LabelRange] {
+        self.ranges.get(key.start as usize..key.end as usize).unwrap_or_default()
     }
 }
 
@@ -183,7 +184,7 @@ impl LabelRange {
     }
 }
 
-/// An event of 6 MB makes labels of some 100 MB: 4 GiB are out of its reach.
+/// Converts an offset. An event of 6 MB results in about 100 MB of labels, far below 4 GiB.
 fn arena_offset(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }

@@ -1,9 +1,9 @@
-//! Behaviour of label sets and batches.
+//! Tests of label sets and batches.
 
 use super::*;
 
 #[test]
-fn labels_are_unique_sorted_and_never_empty() {
+fn labels_are_sorted_unique_and_not_empty() {
     let mut labels: Labels = [("b", "1"), ("__name__", "up"), ("A", "x"), ("b", "2"), ("c", "")].into_iter().collect();
     labels.set("A", "");
     labels.set_default("b", "3");
@@ -12,7 +12,7 @@ fn labels_are_unique_sorted_and_never_empty() {
 }
 
 #[test]
-fn points_with_the_same_labels_meet_in_one_series() {
+fn points_with_equal_labels_are_in_one_series() {
     let mut batch = SeriesBatch::default();
     let up = [("__name__", "up"), ("job", "shop")];
     let first = batch.series(up);
@@ -24,7 +24,7 @@ fn points_with_the_same_labels_meet_in_one_series() {
 }
 
 #[test]
-fn a_series_is_the_same_however_its_labels_are_cut_into_runs() {
+fn series_does_not_depend_on_division_into_runs() {
     let label = |name, value| {
         let mut encoded = Vec::new();
         encode_label(&mut encoded, name, value);
@@ -33,9 +33,9 @@ fn a_series_is_the_same_however_its_labels_are_cut_into_runs() {
     let (name, job, le) = (label("__name__", "up"), label("job", "shop"), label("le", "1"));
     let mut batch = SeriesBatch::default();
     let [a, b, c] = [&name, &job, &le].map(|encoded| batch.add_label_run(encoded));
-    let (two, whole) =
+    let (two, all) =
         (batch.add_label_run(&[job.clone(), le.clone()].concat()), batch.add_label_run(&[name, job, le].concat()));
-    let ids = [batch.series_from_runs([a, b, c]), batch.series_from_runs([a, two]), batch.series_from_runs([whole])];
+    let ids = [batch.series_from_runs([a, b, c]), batch.series_from_runs([a, two]), batch.series_from_runs([all])];
     assert_eq!(ids, [batch.series([("__name__", "up"), ("job", "shop"), ("le", "1")]); 3]);
     assert_ne!(batch.series_from_runs([a, b]), ids[0]);
     assert_eq!(batch.len(), 2);
@@ -44,7 +44,7 @@ fn a_series_is_the_same_however_its_labels_are_cut_into_runs() {
 }
 
 #[test]
-fn samples_stand_in_order_of_time_and_the_last_value_of_a_time_wins() {
+fn samples_are_sorted_and_later_values_replace_earlier_ones() {
     let mut batch = SeriesBatch::default();
     let id = batch.series([("__name__", "up")]);
     assert_eq!(batch.add_sample(id, 2, 1.0), InsertOutcome::New);
@@ -57,7 +57,7 @@ fn samples_stand_in_order_of_time_and_the_last_value_of_a_time_wins() {
 }
 
 #[test]
-fn a_cleared_batch_is_as_good_as_new() {
+fn cleared_batch_is_empty_and_usable() {
     let mut batch = SeriesBatch::default();
     batch.reserve(2, 100);
     let id = batch.series([("__name__", "old")]);

@@ -47,8 +47,8 @@ fn apply_to_series(rules: &Rules, series: SeriesView<'_>, applied: &mut RelabelR
             return applied.rejected.add(reason, points, || format!("a series of {name}"));
         }
         let id = applied.batch.series_from(series);
-        applied.batch.merge_points(id, series);
-        return;
+        let replaced = applied.batch.merge_points(id, series);
+        return count_merged(replaced, name, applied);
     }
     let mut labels: Labels = series.labels().collect();
     for change in changes {
@@ -58,8 +58,12 @@ fn apply_to_series(rules: &Rules, series: SeriesView<'_>, applied: &mut RelabelR
         return applied.rejected.add(reason, points, || format!("a series of {name}"));
     }
     let id = applied.batch.series(labels.iter());
-    let lost = applied.batch.merge_points(id, series);
-    applied.warnings.add("merged_by_label_rule", lost, || {
+    let replaced = applied.batch.merge_points(id, series);
+    count_merged(replaced, name, applied);
+}
+
+fn count_merged(points: u64, name: &str, applied: &mut RelabelResult) {
+    applied.warnings.add("merged_by_label_rule", points, || {
         format!("{name} has series that the label rules make one: the later value of a time is kept")
     });
 }
