@@ -92,7 +92,7 @@ fn remote_write(settings: &Settings, post: &SigV4Client) -> Option<RemoteWriteCl
 }
 
 fn log_stream(settings: &Settings, region: &str, post: SigV4Client) -> Result<Option<OtlpLogsClient>, BuildError> {
-    let Some((group, stream)) = &settings.otlp_logs else { return Ok(None) };
+    let Some((group, stream)) = settings.otlp_logs() else { return Ok(None) };
     let base = settings.endpoints.logs.clone().map_or_else(|| clients::logs_endpoint(region), Ok)?;
     Ok(OtlpLogsClient::new(base, post, group, stream))
 }

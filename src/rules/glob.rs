@@ -1,37 +1,39 @@
-//! Globs of settings: `*` stands for any characters, `?` for one.
+//! Globs: `*` matches any number of characters, `?` matches one.
 
-/// Whether a pattern is more than a plain name.
+/// Returns whether a pattern is not a plain name.
 pub fn is_glob(pattern: &str) -> bool {
     pattern.contains(['*', '?'])
 }
 
-/// Whether `text` as a whole matches `pattern`. Linear in both, whatever the pattern.
+/// Returns whether the pattern matches the full text. The time is at worst proportional to the product of the lengths.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    // Where to go on when the characters after the last star do not match.
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match (pattern.get(p), text.get(t)) {
-            (Some(b'*'), _) => {
-                retry = Some((p + 1, t));
-                p += 1;
-            }
-            (Some(&expected), Some(&found)) if expected == b'?' || expected == found => {
-                p += 1;
-                t += 1;
-            }
-            _ => match retry {
-                Some((after_star, from)) => {
-                    retry = Some((after_star, from + 1));
-                    p = after_star;
-                    t = from + 1;
-                }
-                None => return false,
-            },
-        }
+    if !is_glob(pattern) {
+        return pattern == text;
     }
-    pattern.iter().skip(p).all(|&rest| rest == b'*')
+    let (mut pattern, mut rest) = (pattern.chars(), text.chars());
+    // Where to continue if the characters after the last star do not match: one character further.
+    let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
+    loop {
+        let expected = pattern.clone().next();
+        if expected == Some('*') {
+            pattern.next();
+            retry = Some((pattern.clone(), rest.clone()));
+            continue;
+        }
+        let actual = rest.next();
+        if expected.is_none() && actual.is_none() {
+            return true;
+        }
+        if actual.is_some() && (expected == actual || expected == Some('?')) {
+            pattern.next();
+            continue;
+        }
+        let Some((after_star, from)) = &mut retry else { return false };
+        if from.next().is_none() {
+            return false;
+        }
+        (pattern, rest) = (after_star.clone(), from.clone());
+    }
 }
 
 #[cfg(test)]
@@ -39,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stars_and_question_marks_stand_for_characters() {
+    fn globs_match_the_full_text() {
         for (pattern, text, expected) in [
             ("*", "", true),
             ("", "", true),
@@ -54,6 +56,11 @@ mod tests {
             ("shop-?", "shop-", false),
             ("a*b*c", "aXbYbZc", true),
             ("**a", "ba", true),
+            ("a*c*e", "abcde", true),
+            ("?b", "b", false),
+            ("a?", "aé", true),
+            ("a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaa", false),
+            ("*ab", "aab", true),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }

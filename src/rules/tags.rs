@@ -1,62 +1,62 @@
-//! Tags of tasks and clusters as labels: those that a setting names.
+//! Labels from tags of tasks and clusters.
 //!
-//! A tag `team` of a task is the label `tag_team`, one of its cluster `cluster_tag_team`. Any character that a label cannot
-//! have is an underscore, as in Prometheus' service discoveries (`__meta_ecs_tag_<name>` and its like).
+//! A task tag `team` becomes the label `tag_team`, a cluster tag `team` becomes `cluster_tag_team`. Characters that are invalid
+//! in label names become underscores, as in the service discoveries of Prometheus (`__meta_ecs_tag_<name>`).
 
 use std::str::FromStr;
 
 use crate::model::series::Labels;
 use crate::model::task::{Tag, Task};
-use crate::rules::glob;
+use crate::rules::{InvalidValue, glob};
 
-/// How a rule for tags of clusters begins.
+/// Prefix of cluster tags in the setting.
 const CLUSTER_PREFIX: &str = "cluster.";
 
-/// Which tags become labels. `Default`: none.
+/// Tags that become labels. `Default` selects none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagLabels {
-    /// Globs of names.
+    /// Globs of tag names.
     task: Vec<String>,
     cluster: Vec<String>,
 }
 
 impl TagLabels {
-    /// Whether the tags of tasks become labels.
+    /// Returns whether task tags are needed.
     pub fn uses_task_tags(&self) -> bool {
         !self.task.is_empty()
     }
 
-    /// Whether the tags of clusters have to be asked for.
+    /// Returns whether cluster tags are needed.
     pub fn uses_cluster_tags(&self) -> bool {
         !self.cluster.is_empty()
     }
 
-    /// Adds the labels of a task, never in place of one that is there.
+    /// Adds the labels of a task. Labels that are already set are not replaced.
     pub fn add(&self, task: &Task, labels: &mut Labels) {
         add(&self.task, "tag_", &task.tags, labels);
         add(&self.cluster, "cluster_tag_", &task.cluster_tags, labels);
     }
 }
 
-fn add(wanted: &[String], prefix: &str, tags: &[Tag], labels: &mut Labels) {
-    if wanted.is_empty() {
+fn add(patterns: &[String], prefix: &str, tags: &[Tag], labels: &mut Labels) {
+    if patterns.is_empty() {
         return;
     }
-    for (name, value) in tags.iter().filter(|(name, _)| wanted.iter().any(|pattern| glob::matches(pattern, name))) {
+    for (name, value) in tags.iter().filter(|(name, _)| patterns.iter().any(|pattern| glob::matches(pattern, name))) {
         let name = name.replace(|character: char| !character.is_ascii_alphanumeric(), "_");
         labels.set_default(&format!("{prefix}{name}"), value);
     }
 }
 
-/// A list of names and globs, separated by commas.
+/// Parses a comma-separated list of names and globs.
 impl FromStr for TagLabels {
-    type Err = String;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let mut tags = TagLabels::default();
         for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match name.strip_prefix(CLUSTER_PREFIX) {
-                Some("") => return Err(format!("`{name}` names no tag: write cluster.<name>")),
+                Some("") => return Err(InvalidValue::new(format!("invalid tag \"{name}\": use cluster.<name>"))),
                 Some(name) => tags.cluster.push(name.into()),
                 None => tags.task.push(name.into()),
             }
@@ -70,13 +70,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tags_that_are_named_become_labels() {
+    fn selected_tags_become_labels() {
         let task = Task {
             tags: vec![("team".into(), "payments".into()), ("aws:ecs:serviceName".into(), "cart".into())],
             cluster_tags: [("env".into(), "prod".into())].into(),
             ..Task::default()
         };
-        for (wanted, expected) in [
+        for (tags, expected) in [
             ("", ""),
             ("team", "tag_team=payments"),
             ("aws:*", "tag_aws_ecs_serviceName=cart"),
@@ -84,9 +84,9 @@ mod tests {
             ("cluster.*, team", "cluster_tag_env=prod tag_team=payments"),
         ] {
             let mut labels = Labels::default();
-            wanted.parse::<TagLabels>().expect("it is a list").add(&task, &mut labels);
-            let found: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            assert_eq!(found.join(" "), expected, "{wanted}");
+            tags.parse::<TagLabels>().expect("valid list").add(&task, &mut labels);
+            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            assert_eq!(labels.join(" "), expected, "{tags}");
         }
         assert!("cluster.".parse::<TagLabels>().is_err());
     }

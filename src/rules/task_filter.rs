@@ -1,4 +1,4 @@
-//! Which tasks are looked at: rules of a setting, each a few conditions on what ECS says of a task.
+//! Task filters: rules that select tasks by their properties in ECS.
 //!
 //! ```text
 //! rules     = rule *("," rule)
@@ -6,30 +6,30 @@
 //! condition = ("service" / "family" / "launch-type" / "cluster" / "label." name / "tag." name) "=" glob
 //! ```
 //!
-//! A rule holds when all of its conditions do. A task for which a rule with `!` holds is dropped; of the other rules one
-//! has to hold, when there are any.
+//! A rule matches if all of its conditions match. A task that matches a rule with `!` is excluded. If there are rules without
+//! `!`, a task must match one of them.
 
-use super::glob;
+use super::{InvalidValue, glob};
 use crate::model::task::Task;
 
-/// The rules. `Default` keeps every task.
+/// A task filter. `Default` includes all tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskFilter {
-    keep: Vec<Rule>,
-    drop: Vec<Rule>,
+    include: Vec<Rule>,
+    exclude: Vec<Rule>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
-    /// As it is written.
+    /// As in the setting.
     text: String,
     conditions: Vec<Condition>,
 }
 
-/// Something that holds for a task or does not.
+/// A condition on one property of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    subject: TaskField,
+    field: TaskField,
     glob: String,
 }
 
@@ -39,19 +39,18 @@ enum TaskField {
     Family,
     LaunchType,
     Cluster,
-    /// A docker label of any of the task's containers.
+    /// Docker label of any container of the task.
     Label(String),
     Tag(String),
 }
 
 impl TaskFilter {
-    /// Reads the rules; the error names the first that is none.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let mut filter = TaskFilter::default();
         for text in text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
             let (rules, conditions) = match text.strip_prefix('!') {
-                Some(conditions) => (&mut filter.drop, conditions),
-                None => (&mut filter.keep, text),
+                Some(conditions) => (&mut filter.exclude, conditions),
+                None => (&mut filter.include, text),
             };
             let conditions = conditions.split('&').map(|one| Condition::parse(one.trim())).collect::<Result<_, _>>()?;
             rules.push(Rule { text: text.to_owned(), conditions });
@@ -59,28 +58,28 @@ impl TaskFilter {
         Ok(filter)
     }
 
-    /// The rule that keeps or, as the error, drops a task. `Ok(None)`: no rule says anything of it, and none has to.
-    /// The error is empty when every rule that could have kept it does not hold.
+    /// Returns the rule that includes a task; `None` if there are no such rules. The error is the rule that excludes the task,
+    /// or empty if no rule includes it.
     pub fn matching_rule(&self, task: &Task) -> Result<Option<&str>, &str> {
-        if let Some(rule) = self.drop.iter().find(|rule| rule.matches(task)) {
+        if let Some(rule) = self.exclude.iter().find(|rule| rule.matches(task)) {
             return Err(&rule.text);
         }
-        match self.keep.iter().find(|rule| rule.matches(task)) {
+        match self.include.iter().find(|rule| rule.matches(task)) {
             Some(rule) => Ok(Some(&rule.text)),
-            None if self.keep.is_empty() => Ok(None),
+            None if self.include.is_empty() => Ok(None),
             None => Err(""),
         }
     }
 
-    /// Whether a rule is about a tag.
+    /// Returns whether a rule has a tag condition.
     pub fn uses_tags(&self) -> bool {
-        let mut conditions = self.keep.iter().chain(&self.drop).flat_map(|rule| &rule.conditions);
-        conditions.any(|condition| matches!(condition.subject, TaskField::Tag(_)))
+        let mut conditions = self.include.iter().chain(&self.exclude).flat_map(|rule| &rule.conditions);
+        conditions.any(|condition| matches!(condition.field, TaskField::Tag(_)))
     }
 
-    /// Whether every task is kept.
+    /// Returns whether all tasks are included.
     pub fn is_empty(&self) -> bool {
-        self.keep.is_empty() && self.drop.is_empty()
+        self.include.is_empty() && self.exclude.is_empty()
     }
 }
 
@@ -91,22 +90,21 @@ impl Rule {
 }
 
 impl Condition {
-    /// Reads `subject=glob`.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |what: &str| {
-            format!(
-                "`{text}` {what}: write it as service=cart-*, family=, launch-type=, cluster=, label.<name>= or tag.<name>="
-            )
-        };
-        let (subject, glob) = text.split_once('=').ok_or_else(|| wrong("is no condition"))?;
-        let subject =
-            TaskField::parse(subject.trim()).ok_or_else(|| wrong("is about nothing that is known of a task"))?;
-        Ok(Condition { subject, glob: glob.trim().to_owned() })
+    /// Parses `key=glob`.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        let condition = text.split_once('=').and_then(|(key, glob)| {
+            Some(Condition { field: TaskField::parse(key.trim())?, glob: glob.trim().to_owned() })
+        });
+        condition.ok_or_else(|| {
+            InvalidValue::new(format!(
+                "invalid condition \"{text}\": use service=cart-*, family=, launch-type=, cluster=, label.<name>= or tag.<name>="
+            ))
+        })
     }
 
     pub fn matches(&self, task: &Task) -> bool {
         let matches = |value: &str| glob::matches(&self.glob, value);
-        match &self.subject {
+        match &self.field {
             TaskField::Service => task.service.as_deref().is_some_and(matches),
             TaskField::Family => matches(&task.family),
             TaskField::LaunchType => matches(task.launch_type.as_str()),
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_kept_or_dropped_by_the_first_rule_that_holds() {
+    fn the_first_matching_rule_decides() {
         for (rules, expected) in [
             ("", Ok(None)),
             ("service=cart-*", Ok(Some("service=cart-*"))),
@@ -172,27 +170,27 @@ mod tests {
             ("tag.env=pro?&cluster=shop", Ok(Some("tag.env=pro?&cluster=shop"))),
             ("tag.env=dev", Err("")),
         ] {
-            let filter = TaskFilter::parse(rules).expect("the rules are right");
+            let filter = TaskFilter::parse(rules).expect("valid rules");
             assert_eq!(filter.matching_rule(&task()), expected, "{rules}");
         }
     }
 
     #[test]
-    fn a_task_of_its_own_is_in_no_service() {
-        let alone = Task { service: None, ..task() };
-        let filter = TaskFilter::parse("service=*").expect("the rule is right");
-        assert_eq!(filter.matching_rule(&alone), Err(""));
+    fn a_task_without_a_service_matches_no_service() {
+        let standalone = Task { service: None, ..task() };
+        let filter = TaskFilter::parse("service=*").expect("valid rule");
+        assert_eq!(filter.matching_rule(&standalone), Err(""));
     }
 
     #[test]
-    fn a_rule_that_is_none_is_named() {
+    fn invalid_conditions_are_named() {
         for (rules, expected) in [
-            ("cart", "`cart` is no condition"),
-            ("family=a,name=b", "`name=b` is about nothing that is known of a task"),
-            ("label.=x", "`label.=x` is about nothing"),
-            ("family=a&&x=1", "`` is no condition"),
+            ("cart", "invalid condition \"cart\""),
+            ("family=a,name=b", "invalid condition \"name=b\""),
+            ("label.=x", "invalid condition \"label.=x\""),
+            ("family=a&&x=1", "invalid condition \"\""),
         ] {
-            let error = TaskFilter::parse(rules).expect_err("a rule is wrong");
+            let error = TaskFilter::parse(rules).expect_err("invalid rule").to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -1,11 +1,8 @@
-//! Settings: read once at cold start from names and values that main.rs hands over, all mistakes reported at once.
+//! Settings, read once at cold start from the variables that the main file passes. All errors are reported together.
 //!
-//! The reference is [`SETTINGS`] in table.rs; the values' grammar is in values.rs; this file says what becomes of them.
+//! Each setting is one row of [`table`]. The formats of values are in [`values`].
 
-mod names;
-mod reader;
 mod table;
-mod translation;
 pub mod values;
 
 use std::fmt;
@@ -14,8 +11,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-pub use names::LOG as LOG_SETTING;
-pub use table::{SETTINGS, Setting};
+pub use table::{LOG_SETTING, Setting, all};
 
 use crate::rules::relabel::Rules;
 use crate::rules::scrape_rule::ScrapeRule;
@@ -23,76 +19,75 @@ use crate::rules::tags::TagLabels;
 use crate::rules::task_filter::TaskFilter;
 use crate::translate::{metrics, spans, stats};
 
-use reader::Reader;
+/// Prefix of all settings. An unknown variable with this prefix is an error.
+const PREFIX: &str = "SIDECARLESS_";
 
-/// Everything that can be set.
-#[derive(Clone, Debug)]
+/// Base endpoint of all AWS services.
+const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+
+/// All settings. `Default` has no values: use [`Settings::read`].
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Remote write URL; `None`: no metrics are taken.
+    /// Remote write URL. If `None`, metrics are rejected.
     pub prometheus_endpoint: Option<Url>,
     pub auth: Auth,
-    /// SHA-256 of the accepted bearer tokens.
+    /// SHA-256 hashes of the valid bearer tokens.
     pub tokens: Vec<[u8; 32]>,
-    /// Globs of callers that IAM has authenticated.
+    /// Globs of allowed IAM callers.
     pub iam_callers: Vec<String>,
-    /// Whether ECS is asked whose telemetry it is.
+    /// Whether the sending task is identified by ECS API calls.
     pub identity: bool,
-    /// Log group and stream for OTLP logs; `None`: they are not taken.
-    pub otlp_logs: Option<(String, String)>,
-    /// Megabytes of memory, as Lambda says; `None` outside of it.
+    /// Log group of OTLP logs. If `None`, they are not accepted.
+    pub log_group: Option<String>,
+    pub log_stream: String,
+    /// Memory in megabytes, as set by Lambda. `None` outside of Lambda.
     pub memory_mb: Option<u64>,
     /// Names, ARNs and globs of clusters.
     pub clusters: Vec<String>,
-    /// Which of their tasks are looked at.
     pub tasks: TaskFilter,
     pub sources: StatsSources,
-    /// `None`: Container Insights is not polled.
+    /// If `None`, Container Insights is not polled.
     pub insights_lag: Option<Duration>,
-    /// Whether a tick looks for stopped tasks.
+    /// Whether scheduled runs poll for stopped tasks.
     pub stopped_tasks: bool,
-    /// Tasks that a tick scrapes itself.
+    /// Maximum number of tasks that a scheduled run scrapes itself.
     pub inline_tasks: usize,
-    /// SQS queue for shards; `None`: everything is inline.
+    /// SQS queue for shards. If `None`, all tasks are scraped inline.
     pub shard_queue: Option<Url>,
     pub scrape_interval: Duration,
-    /// Names, choice and labels of task and container metrics.
+    /// Task and container metrics.
     pub stats: stats::Options,
     pub scrape_ranges: Vec<IpNet>,
     pub scrape_timeout: Duration,
-    /// How Prometheus endpoints of tasks are read.
     pub prometheus_scrape: PrometheusScrapeSettings,
     pub external_labels: Vec<(String, String)>,
     pub tag_labels: TagLabels,
-    /// How spans become segments.
+    /// Translation of spans to segments.
     pub spans: spans::Options,
-    /// How OTLP metrics become series.
+    /// Translation of OTLP metrics to series.
     pub metrics: metrics::Options,
-    /// What is filtered and relabelled before sending, whatever its source.
+    /// Rules applied to all series before they are written.
     pub relabel: Rules,
     pub trace_destination: TraceDestination,
-    /// SQS queue for what could not be delivered; `None`: it goes back to its sender.
+    /// SQS queue for undelivered items. If `None`, they are refused.
     pub spool_queue: Option<Url>,
-    /// Endpoints that stand in for those of the region, by the SDK's own variables.
     pub endpoints: Endpoints,
-    /// Where the function's own metrics go.
     pub self_metrics: SelfMetricsSettings,
-    /// A tracing filter; `None`: what Lambda sets, else `info`.
-    pub log: Option<String>,
 }
 
-/// Who may push.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Authentication of clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Auth {
-    /// Holders of a bearer token.
+    /// Bearer token.
+    #[default]
     Token,
-    /// Callers whom the Function URL has authenticated with IAM.
+    /// IAM signature, verified by the function URL or API Gateway.
     Iam,
-    /// Anyone.
     Disabled,
 }
 
-/// `AWS_ENDPOINT_URL_<SERVICE>`, or `AWS_ENDPOINT_URL` for all (AWS SDKs and Tools Reference Guide, "Service-specific
-/// endpoints"): the SDK's clients read them by themselves, what is posted without a client needs them here.
+/// Endpoints from `AWS_ENDPOINT_URL_<SERVICE>`, or `AWS_ENDPOINT_URL` for all services (AWS SDKs and Tools Reference Guide,
+/// "Service-specific endpoints"). SDK clients read them by themselves; requests without an SDK client use these.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
     pub ec2: Option<Url>,
@@ -100,51 +95,52 @@ pub struct Endpoints {
     pub logs: Option<Url>,
 }
 
-/// Where the stats of tasks come from.
+/// Enabled sources of task stats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsSources {
-    /// Endpoints inside tasks.
+    /// Stats endpoints in tasks.
     pub endpoint: bool,
     /// Container Insights events, polled or pushed.
     pub insights: bool,
-    /// Prometheus endpoints declared by docker labels.
+    /// Prometheus endpoints declared by docker labels or rules.
     pub prometheus: bool,
 }
 
-/// Where the function's own metrics go, and whose they are by the variables that Lambda sets (AWS Lambda Developer Guide,
+/// Destinations of the function's own metrics, and their labels from variables that Lambda sets (AWS Lambda Developer Guide,
 /// "Defined runtime environment variables").
 #[derive(Clone, Debug, Default)]
 pub struct SelfMetricsSettings {
     pub amp: bool,
-    /// A line of the log in CloudWatch's embedded metric format.
+    /// Log lines in the CloudWatch embedded metric format.
     pub emf: bool,
     pub function: Option<String>,
     pub log_stream: Option<String>,
 }
 
-/// How Prometheus endpoints of tasks are read: as Prometheus' scrape configuration of the same names says.
-#[derive(Clone, Debug)]
+/// Scrapes of Prometheus endpoints, as in the scrape configuration of Prometheus.
+#[derive(Clone, Debug, Default)]
 pub struct PrometheusScrapeSettings {
-    /// Those that no docker label declares.
+    /// Endpoints without docker labels.
     pub rules: Vec<ScrapeRule>,
-    /// Bytes.
+    /// Maximum size in bytes.
     pub body_limit: usize,
     pub honor_labels: bool,
     pub honor_timestamps: bool,
-    /// `None`: pages may have any number of samples.
+    /// If `None`, expositions may have any number of samples.
     pub sample_limit: Option<u64>,
 }
 
-/// Where spans go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Destination of spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TraceDestination {
     /// PutTraceSegments.
+    #[default]
     XRay,
-    /// X-Ray's OTLP endpoint.
+    /// OTLP endpoint of X-Ray.
     XRayOtlp,
 }
 
-/// Every mistake in the settings, a line each.
+/// All invalid settings, one line each.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<String>);
 
@@ -156,20 +152,97 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-impl Settings {
-    /// Reads all settings. `variables` is the environment, or what a test puts in its place.
-    pub fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
-        Reader::new(variables.into_iter().collect()).read()
+/// Environment variables, or variables of a test.
+struct Variables(Vec<(String, String)>);
+
+impl Variables {
+    /// Returns the value of a variable. Empty values are `None`, because templates cannot omit a variable.
+    fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
+        Some(value.trim()).filter(|value| !value.is_empty())
     }
 }
 
-/// The reference as text, for `sidecarless --help`.
+impl Settings {
+    /// Reads all settings.
+    pub fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
+        let variables = Variables(variables.into_iter().collect());
+        let mut errors = unknown_names(&variables);
+        let mut settings = Self::default();
+        for setting in all() {
+            let value = variables.get(setting.name).unwrap_or(setting.default);
+            // A field that is not set keeps its empty value.
+            if !value.is_empty()
+                && let Err(error) = (setting.apply)(&mut settings, value)
+            {
+                errors.push(format!("{}: {error}", setting.name));
+            }
+        }
+        settings.read_aws_variables(&variables, &mut errors);
+        settings.complete(&variables, &mut errors);
+        if errors.is_empty() { Ok(settings) } else { Err(ConfigErrors(errors)) }
+    }
+
+    /// Returns the log group and stream of OTLP logs. `None` if they are not accepted.
+    pub fn otlp_logs(&self) -> Option<(&str, &str)> {
+        Some((self.log_group.as_deref()?, &self.log_stream))
+    }
+
+    /// Reads variables that Lambda and the AWS SDKs define.
+    fn read_aws_variables(&mut self, variables: &Variables, errors: &mut Vec<String>) {
+        let get = |name| variables.get(name).map(str::to_owned);
+        self.memory_mb = variables.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse().ok());
+        self.self_metrics.function = get("AWS_LAMBDA_FUNCTION_NAME");
+        self.self_metrics.log_stream = get("AWS_LAMBDA_LOG_STREAM_NAME");
+        let mut endpoint = |service| {
+            let name = format!("{AWS_ENDPOINT_URL}_{service}");
+            let name = if variables.get(&name).is_some() { &name } else { AWS_ENDPOINT_URL };
+            let url = variables.get(name).map(values::url).transpose();
+            url.unwrap_or_else(|error| {
+                errors.push(format!("{name}: {error}"));
+                None
+            })
+        };
+        self.endpoints = Endpoints { ec2: endpoint("EC2"), xray: endpoint("XRAY"), logs: endpoint("CLOUDWATCH_LOGS") };
+    }
+
+    /// Sets and checks what depends on several settings.
+    fn complete(&mut self, variables: &Variables, errors: &mut Vec<String>) {
+        const QUEUES: [&str; 2] = ["SIDECARLESS_SHARD_QUEUE_URL", "SIDECARLESS_SPOOL_QUEUE_URL"];
+        let has_queue = QUEUES.into_iter().any(|name| variables.get(name).is_some());
+        if self.scrape_interval < Duration::from_secs(60) && !self.scrape_interval.is_zero() && !has_queue {
+            let [shards, spool] = QUEUES;
+            errors.push(format!(
+                "SIDECARLESS_SCRAPE_INTERVAL: intervals below 60s require a queue: set {shards} or {spool}"
+            ));
+        }
+        if self.shard_queue.is_none() {
+            self.shard_queue.clone_from(&self.spool_queue);
+        }
+        self.metrics.is_relabelled_later = true;
+    }
+}
+
+/// Returns an error for each unknown variable with the prefix of the settings.
+fn unknown_names(variables: &Variables) -> Vec<String> {
+    let names = || all().map(|setting| setting.name).filter(|name| name.starts_with(PREFIX));
+    let variables = variables.0.iter().map(|(name, _)| name.as_str());
+    let unknown = variables.filter(|name| name.starts_with(PREFIX) && !names().any(|other| other == *name));
+    unknown
+        .map(|name| {
+            let closest = names().min_by_key(|other| strsim::levenshtein(name, other)).unwrap_or_default();
+            format!("{name}: unknown setting: did you mean {closest}?")
+        })
+        .collect()
+}
+
+/// Returns the settings reference as text, for `sidecarless --help`.
 pub fn reference() -> String {
     let row = |setting: &Setting| {
         let default = if setting.default.is_empty() { "unset" } else { setting.default };
         format!("  {}\n      {} (default: {default})\n      {}\n", setting.name, setting.values, setting.description)
     };
-    SETTINGS.iter().map(row).collect()
+    all().map(row).collect()
 }
 
 #[cfg(test)]
@@ -181,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_to_be_set() {
+    fn all_settings_have_a_default() {
         let settings = read(&[("PATH", "/usr/bin"), ("AWS_REGION", "eu-west-1")]).expect("defaults are valid");
         assert!(settings.prometheus_endpoint.is_none());
         assert_eq!(settings.auth, Auth::Token);
@@ -190,10 +263,13 @@ mod tests {
     }
 
     #[test]
-    fn scrapes_within_the_minute_need_a_queue() {
+    fn intervals_below_a_minute_require_a_queue() {
         let interval = ("SIDECARLESS_SCRAPE_INTERVAL", "20s");
-        let mistakes = read(&[interval]).expect_err("no queue");
-        assert!(mistakes.to_string().contains("SIDECARLESS_SCRAPE_INTERVAL: `20s` needs a queue"), "{mistakes}");
+        let errors = read(&[interval]).expect_err("no queue");
+        assert!(
+            errors.to_string().contains("SIDECARLESS_SCRAPE_INTERVAL: intervals below 60s require a queue"),
+            "{errors}"
+        );
         let queue = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/spool");
         let settings = read(&[interval, queue]).expect("there is one");
         assert_eq!(settings.scrape_interval, Duration::from_secs(20));
@@ -201,45 +277,45 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_a_list() {
+    fn sources_are_read_from_a_list() {
         let all = StatsSources { endpoint: true, insights: true, prometheus: true };
         assert_eq!(read(&[]).map(|settings| settings.sources), Ok(all));
         let two = read(&[("SIDECARLESS_SOURCES", "insights, endpoint")]).map(|settings| settings.sources);
         assert_eq!(two, Ok(StatsSources { prometheus: false, ..all }));
-        let mistakes = read(&[("SIDECARLESS_SOURCES", "cloudwatch")]).expect_err("no source");
-        assert!(mistakes.to_string().contains("`cloudwatch` is none of `endpoint`, `insights`, `prometheus`"));
+        let errors = read(&[("SIDECARLESS_SOURCES", "cloudwatch")]).expect_err("no source");
+        assert!(errors.to_string().contains("unknown value \"cloudwatch\": use endpoint, insights or prometheus"));
     }
 
     #[test]
-    fn own_metrics_are_a_list_or_off() {
+    fn self_metrics_are_a_list_or_off() {
         for (value, expected) in [
             ("", Ok((true, false))),
             ("amp", Ok((true, false))),
             ("emf", Ok((false, true))),
             ("amp, emf", Ok((true, true))),
             ("off", Ok((false, false))),
-            ("off,emf", Err("`off` is none of `amp`, `emf`, and not `off` alone")),
-            ("cloudwatch", Err("`cloudwatch` is none of `amp`, `emf`")),
+            ("off,emf", Err("unknown value \"off\": use amp, emf or both, or only off")),
+            ("cloudwatch", Err("unknown value \"cloudwatch\": use amp, emf or both, or only off")),
         ] {
             let read = read(&[("SIDECARLESS_SELF_METRICS", value)]).map(|settings| settings.self_metrics);
             match (read, expected) {
                 (Ok(to), Ok(expected)) => assert_eq!((to.amp, to.emf), expected, "{value}"),
-                (Err(mistakes), Err(expected)) => assert!(mistakes.to_string().contains(expected), "{mistakes}"),
+                (Err(errors), Err(expected)) => assert!(errors.to_string().contains(expected), "{errors}"),
                 (read, _) => panic!("{value}: {read:?}"),
             }
         }
     }
 
     #[test]
-    fn an_empty_value_counts_as_unset() {
+    fn empty_values_are_unset() {
         let settings = read(&[("SIDECARLESS_AUTH", ""), ("AWS_PROMETHEUS_ENDPOINT", " ")]).expect("both are unset");
         assert_eq!(settings.auth, Auth::Token);
         assert!(settings.prometheus_endpoint.is_none());
     }
 
     #[test]
-    fn all_mistakes_are_reported_at_once() {
-        let mistakes = read(&[
+    fn all_errors_are_reported_together() {
+        let errors = read(&[
             ("SIDECARLESS_CLUSTER", "shop"),
             ("SIDECARLESS_AUTH", "maybe"),
             ("SIDECARLESS_SCRAPE_TIMEOUT", "5"),
@@ -248,16 +324,16 @@ mod tests {
             ("SIDECARLESS_EXTERNAL_LABELS", "env"),
             ("AWS_PROMETHEUS_ENDPOINT", "https://aps-workspaces.eu-west-1.amazonaws.com"),
         ])
-        .expect_err("seven mistakes");
-        let text = mistakes.to_string();
-        assert_eq!(mistakes.0.len(), 7, "{text}");
+        .expect_err("seven errors");
+        let text = errors.to_string();
+        assert_eq!(errors.0.len(), 7, "{text}");
         for expected in [
-            "SIDECARLESS_CLUSTER: there is no such setting; did you mean SIDECARLESS_CLUSTERS?",
-            "SIDECARLESS_AUTH: `maybe` is none of `token`, `iam`, `none`",
-            "SIDECARLESS_SCRAPE_TIMEOUT: `5` is no duration",
-            "SIDECARLESS_SCRAPE_CIDRS: `ten` is no CIDR",
-            "SIDECARLESS_TOKENS_SHA256: an element of 7 characters is no SHA-256 hash",
-            "SIDECARLESS_EXTERNAL_LABELS: `env` is not of the form name=value",
+            "SIDECARLESS_CLUSTER: unknown setting: did you mean SIDECARLESS_CLUSTERS?",
+            "SIDECARLESS_AUTH: unknown value \"maybe\": use token, iam or none",
+            "SIDECARLESS_SCRAPE_TIMEOUT: invalid duration \"5\": use 500ms, 30s, 5m, 1h or 7d",
+            "SIDECARLESS_SCRAPE_CIDRS: invalid CIDR \"ten\"",
+            "SIDECARLESS_TOKENS_SHA256: invalid SHA-256 hash of 7 characters",
+            "SIDECARLESS_EXTERNAL_LABELS: invalid label \"env\": use name=value",
             "ends with /api/v1/remote_write",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
@@ -266,8 +342,8 @@ mod tests {
     }
 
     #[test]
-    fn every_default_in_the_table_is_valid_when_it_is_written_out() {
-        let written = SETTINGS.iter().map(|setting| (setting.name.to_owned(), setting.default.to_owned()));
+    fn each_default_is_valid_when_written_out() {
+        let written = all().map(|setting| (setting.name.to_owned(), setting.default.to_owned()));
         assert!(Settings::read(written).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Values of settings: from text to something that cannot be wrong.
+//! Formats of setting values.
 
 use std::time::Duration;
 
@@ -6,127 +6,137 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::StatsSources;
+use crate::rules::InvalidValue;
 
-/// A duration as `500ms`, `30s`, `5m`, `1h` or `7d`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration: write it as 500ms, 30s, 5m, 1h or 7d");
-    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let seconds = |per_unit: u64| number.checked_mul(per_unit).map(Duration::from_secs).ok_or_else(wrong);
+/// Maximum length of the name of a log group or log stream (CloudWatch Logs API Reference, CreateLogGroup).
+const MAX_LOG_NAME_LENGTH: usize = 512;
+
+/// Destinations of the function's own metrics.
+pub struct SelfMetricsDestinations {
+    pub amp: bool,
+    pub emf: bool,
+}
+
+/// Parses a duration such as `500ms`, `30s`, `5m`, `1h` or `7d`.
+pub fn duration(text: &str) -> Result<Duration, InvalidValue> {
+    let invalid = || InvalidValue::new(format!("invalid duration \"{text}\": use 500ms, 30s, 5m, 1h or 7d"));
+    let (number, unit) = number_and_unit(text).ok_or_else(invalid)?;
+    let seconds = |per_unit: u64| number.checked_mul(per_unit).map(Duration::from_secs).ok_or_else(invalid);
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => seconds(1),
         "m" => seconds(60),
         "h" => seconds(3_600),
         "d" => seconds(86_400),
-        _ => Err(wrong()),
+        _ => Err(invalid()),
     }
 }
 
-/// A duration that is not zero.
-pub fn positive_duration(text: &str) -> Result<Duration, String> {
+/// Parses a duration that is not zero.
+pub fn positive_duration(text: &str) -> Result<Duration, InvalidValue> {
     match duration(text)? {
-        Duration::ZERO => Err("0 is not allowed".into()),
+        Duration::ZERO => Err(InvalidValue::new("invalid duration 0: use a positive duration")),
         positive => Ok(positive),
     }
 }
 
-/// A duration, or `off`.
-pub fn duration_or_off(text: &str) -> Result<Option<Duration>, String> {
+/// Parses a duration or `off`.
+pub fn duration_or_off(text: &str) -> Result<Option<Duration>, InvalidValue> {
     if text == "off" { Ok(None) } else { duration(text).map(Some) }
 }
 
-/// A size in bytes as `512KB`, `16MB` or `1GB`, by powers of 1024 as in Prometheus' own settings.
-pub fn size(text: &str) -> Result<usize, String> {
-    let wrong = || format!("`{text}` is no size: write it as 512KB, 16MB or 1GB");
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
+/// Parses a size in bytes such as `512KB`, `16MB` or `1GB`. Units are powers of 1024, as in Prometheus.
+pub fn size(text: &str) -> Result<usize, InvalidValue> {
+    let invalid = || InvalidValue::new(format!("invalid size \"{text}\": use 512KB, 16MB or 1GB"));
+    let (number, unit) = number_and_unit(text).ok_or_else(invalid)?;
     let shift = match unit {
         "KB" => 10,
         "MB" => 20,
         "GB" => 30,
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
-    let number: usize = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(1 << shift).filter(|&bytes| bytes > 0).ok_or_else(wrong)
+    let bytes = number.checked_mul(1 << shift).and_then(|bytes| usize::try_from(bytes).ok());
+    bytes.filter(|&bytes| bytes > 0).ok_or_else(invalid)
 }
 
-/// The elements of a comma-separated list, trimmed; empty ones are left out.
+/// Splits `30s` into 30 and `s`. `None` without a number or a unit.
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    Some((number.parse().ok()?, unit))
+}
+
+/// Returns the elements of a comma-separated list, trimmed and without empty ones.
 pub fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|element| !element.is_empty())
 }
 
-/// Every element of a list parsed; the first wrong one is the error.
-pub fn parse_list<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+/// Parses all elements of a list.
+pub fn parse_list<T>(text: &str, parse: impl Fn(&str) -> Result<T, InvalidValue>) -> Result<Vec<T>, InvalidValue> {
     list(text).map(parse).collect()
 }
 
-/// One of the words of `choices`.
-pub fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    let words = || crate::model::rejection::join(choices.iter().map(|(word, _)| format!("`{word}`")));
-    choices
-        .iter()
-        .find(|(word, _)| *word == text)
-        .map(|&(_, value)| value)
-        .ok_or_else(|| format!("`{text}` is none of {}", words()))
+/// Parses one of the words of `choices`.
+pub fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, InvalidValue> {
+    let value = choices.iter().find(|(word, _)| *word == text).map(|&(_, value)| value);
+    value.ok_or_else(|| {
+        let words: Vec<&str> = choices.iter().map(|&(word, _)| word).collect();
+        let (last, first) = words.split_last().unwrap_or((&"", &[]));
+        InvalidValue::new(format!("unknown value \"{text}\": use {} or {last}", first.join(", ")))
+    })
 }
 
-/// `name=value`.
-pub fn name_value(text: &str) -> Result<(String, String), String> {
+/// Parses `name=value`.
+pub fn name_value(text: &str) -> Result<(String, String), InvalidValue> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.into(), value.into())),
-        _ => Err(format!("`{text}` is not of the form name=value")),
+        _ => Err(InvalidValue::new(format!("invalid label \"{text}\": use name=value"))),
     }
 }
 
-/// A SHA-256 hash in hex.
-pub fn sha256(text: &str) -> Result<[u8; 32], String> {
+/// Parses a hexadecimal SHA-256 hash.
+pub fn sha256(text: &str) -> Result<[u8; 32], InvalidValue> {
     let mut hash = [0; 32];
-    // The text may be a token put here by mistake: the error must not repeat it.
-    let wrong = || format!("an element of {} characters is no SHA-256 hash: 64 hex digits are expected", text.len());
-    if text.len() != 64 || !text.is_ascii() {
-        return Err(wrong());
-    }
-    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
-    }
+    hex::decode_to_slice(text, &mut hash).map_err(|_| {
+        // The value may be a token by mistake, so the error does not repeat it.
+        InvalidValue::new(format!("invalid SHA-256 hash of {} characters: use 64 hexadecimal digits", text.len()))
+    })?;
     Ok(hash)
 }
 
-/// A remote write URL.
-pub fn endpoint(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
+/// Parses a remote write URL.
+pub fn endpoint(text: &str) -> Result<Url, InvalidValue> {
+    let url = url(text)?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(format!("`{text}` is no http or https URL"));
+        return Err(InvalidValue::new(format!("invalid URL \"{text}\": use http or https")));
     }
     if url.path() == "/" {
         let hint = "the remote write URL of an AMP workspace ends with /api/v1/remote_write";
-        return Err(format!("`{text}` has no path: {hint}"));
+        return Err(InvalidValue::new(format!("\"{text}\" has no path: {hint}")));
     }
     Ok(url)
 }
 
-/// A URL.
-pub fn url(text: &str) -> Result<Url, String> {
-    Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))
+pub fn url(text: &str) -> Result<Url, InvalidValue> {
+    Url::parse(text).map_err(|error| InvalidValue::new(format!("invalid URL \"{text}\": {error}")))
 }
 
-/// Whether the function's own metrics go to AMP and into the log: a list of `amp` and `emf`, or `off`.
-pub fn self_metrics(text: &str) -> Result<(bool, bool), String> {
+/// Parses a list of `amp` and `emf`, or `off`.
+pub fn self_metrics(text: &str) -> Result<SelfMetricsDestinations, InvalidValue> {
+    if text == "off" {
+        return Ok(SelfMetricsDestinations { amp: false, emf: false });
+    }
     let words: Vec<&str> = list(text).collect();
     match words.iter().find(|word| !matches!(**word, "amp" | "emf")) {
-        None => Ok((words.contains(&"amp"), words.contains(&"emf"))),
-        Some(&"off") if words.len() == 1 => Ok((false, false)),
-        Some(other) => Err(format!("`{other}` is none of `amp`, `emf`, and not `off` alone")),
+        None => Ok(SelfMetricsDestinations { amp: words.contains(&"amp"), emf: words.contains(&"emf") }),
+        Some(word) => Err(InvalidValue::new(format!("unknown value \"{word}\": use amp, emf or both, or only off"))),
     }
 }
 
-/// Sources of stats, as a list of their names.
-pub fn sources(text: &str) -> Result<StatsSources, String> {
+/// Parses a list of stats sources.
+pub fn sources(text: &str) -> Result<StatsSources, InvalidValue> {
     let mut sources = StatsSources::default();
     for word in list(text) {
-        let turn_on: fn(&mut StatsSources) = choice(
+        let enable: fn(&mut StatsSources) = choice(
             word,
             &[
                 ("endpoint", (|all| all.endpoint = true) as fn(&mut StatsSources)),
@@ -134,57 +144,35 @@ pub fn sources(text: &str) -> Result<StatsSources, String> {
                 ("prometheus", |all| all.prometheus = true),
             ],
         )?;
-        turn_on(&mut sources);
+        enable(&mut sources);
     }
     Ok(sources)
 }
 
-/// The name, ARN or glob of a cluster.
-pub fn cluster(text: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_*?:/".contains(c);
-    match text.chars().find(|&c| !allowed(c)) {
+/// Parses the name, ARN or glob of a cluster.
+pub fn cluster(text: &str) -> Result<String, InvalidValue> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_*?:/".contains(c);
+    match text.chars().find(|&c| !is_allowed(c)) {
         None => Ok(text.to_owned()),
-        Some(c) => Err(format!("`{text}` is no name, ARN or glob of a cluster: it contains `{c}`")),
+        Some(c) => Err(InvalidValue::new(format!("invalid cluster \"{text}\": remove the character \"{c}\""))),
     }
 }
 
-/// The name of a log group or log stream (CloudWatch Logs API Reference, CreateLogGroup).
-pub fn log_name(text: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_./#".contains(c);
-    match text.chars().find(|&c| !allowed(c)) {
-        None if text.len() <= 512 => Ok(text.to_owned()),
-        None => Err("a name of more than 512 characters".into()),
-        Some(c) => Err(format!("`{text}` is no name of a log group or stream: it contains `{c}`")),
-    }
-}
-
-/// A CIDR.
-pub fn cidr(text: &str) -> Result<IpNet, String> {
-    text.parse().map_err(|_| format!("`{text}` is no CIDR such as 10.0.0.0/8"))
-}
-
-/// The name among `known` that `unknown` was probably meant to be.
-pub fn closest_match<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known.min_by_key(|name| edit_distance(unknown, name))
-}
-
-/// Levenshtein distance, byte by byte.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (y, cell) in b.bytes().zip(row.iter_mut().skip(1)) {
-            let cost = (diagonal + usize::from(x != y)).min(left + 1).min(*cell + 1);
-            diagonal = *cell;
-            *cell = cost;
-            left = cost;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
+/// Parses the name of a log group or log stream.
+pub fn log_name(text: &str) -> Result<String, InvalidValue> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_./#".contains(c);
+    match text.chars().find(|&c| !is_allowed(c)) {
+        None if text.len() <= MAX_LOG_NAME_LENGTH => Ok(text.to_owned()),
+        None => Err(InvalidValue::new(format!("the name has more than {MAX_LOG_NAME_LENGTH} characters"))),
+        Some(c) => {
+            Err(InvalidValue::new(format!("invalid log group or log stream \"{text}\": remove the character \"{c}\"")))
         }
     }
-    row.last().copied().unwrap_or_default()
+}
+
+pub fn cidr(text: &str) -> Result<IpNet, InvalidValue> {
+    text.parse()
+        .map_err(|_| InvalidValue::new(format!("invalid CIDR \"{text}\": use an address range such as 10.0.0.0/8")))
 }
 
 #[cfg(test)]
@@ -228,20 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_name_is_the_one_with_the_fewest_edits() {
-        let known = ["SIDECARLESS_AUTH", "SIDECARLESS_CLUSTERS", "SIDECARLESS_DELTA"];
-        for (unknown, expected) in [
-            ("SIDECARLESS_CLUSTER", "SIDECARLESS_CLUSTERS"),
-            ("SIDECARLES_AUTH", "SIDECARLESS_AUTH"),
-            ("SIDECARLESS_DETLA", "SIDECARLESS_DELTA"),
-        ] {
-            assert_eq!(closest_match(unknown, known.into_iter()), Some(expected));
-        }
-    }
-
-    #[test]
-    fn a_token_in_the_place_of_its_hash_is_not_repeated() {
-        let error = sha256("super-secret-token").unwrap_err();
+    fn an_invalid_hash_is_not_repeated_in_the_error() {
+        let error = sha256("super-secret-token").unwrap_err().to_string();
         assert!(!error.contains("super"), "{error}");
         assert_eq!(sha256(&"0f".repeat(32)), Ok([0x0f; 32]));
     }

@@ -315,18 +315,22 @@ def test_every_action_has_a_comment():
         assert re.search(r" # \w{3,}", line), line
 
 
+def settings_table() -> str:
+    return "".join(path.read_text() for path in sorted((ROOT / "src/settings/table").glob("*.rs")))
+
+
 def test_environment_variables_are_settings(resources):
-    table = (ROOT / "src/settings/names.rs").read_text()
-    settings = set(re.findall(r'const \w+: &str = "([A-Z0-9_]+)";', table))
+    settings = set(re.findall(r'"((?:SIDECARLESS|AWS_PROMETHEUS)_[A-Z0-9_]+)"', settings_table()))
     variables = set(resources["Function"]["Properties"]["Environment"]["Variables"])
     assert variables - settings == set(), "the function does not start with an unknown setting"
 
 
 def test_allowed_values_match_the_settings():
-    table = (ROOT / "src/settings/table.rs").read_text()
     parameters = yaml_parse(SOURCE)["Parameters"]
-    for constant, parameter in [("AUTH", "UrlAuth"), ("STATS_NAMES", "StatsNames"), ("COMPAT", "Compat")]:
-        row = re.search(rf"name: {constant},\s+values: \"([^\"]+)\",\s+default: \"([^\"]*)\"", table)
+    for setting, parameter in [
+        ("SIDECARLESS_AUTH", "UrlAuth"), ("SIDECARLESS_STATS_NAMES", "StatsNames"), ("SIDECARLESS_COMPAT", "Compat"),
+    ]:
+        row = re.search(rf"name: \"{setting}\",\s+values: \"([^\"]+)\",\s+default: \"([^\"]*)\"", settings_table())
         values, default = re.findall(r"`([^`]+)`", row[1]), row[2]
         assert set(parameters[parameter]["AllowedValues"]) <= set(values), parameter
         assert parameters[parameter]["Default"] == default, parameter

@@ -90,7 +90,7 @@ impl Pipeline {
 
     async fn check_logs(&self, place: &ArnBuilder, deadline: &Deadline) -> CheckResult {
         const ACTION: &str = "logs:PutLogEvents";
-        let (Some(stream), Some((group, _))) = (&self.log_stream, &self.settings.otlp_logs) else {
+        let (Some(stream), Some((group, _))) = (&self.log_stream, self.settings.otlp_logs()) else {
             return CheckResult::skip(ACTION, "SIDECARLESS_LOG_GROUP is not set: pushed logs are refused");
         };
         let posted = stream.export(&log_record(deadline.now_ms()), "application/json", deadline).await;

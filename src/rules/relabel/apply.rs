@@ -1,6 +1,4 @@
-//! Applying rules to a batch.
-
-use std::fmt::Write as _;
+//! Applies rules to a batch.
 
 use super::parse::is_protected;
 use super::pattern::Pattern;
@@ -8,7 +6,7 @@ use super::{Change, RelabelResult, Rules, is_named};
 use crate::model::series::{Labels, SeriesBatch, SeriesView};
 use crate::translate::limits::{exceeded_limit, exceeded_limit_of};
 
-/// Bytes of a hash that are written: 64 bits tell the values of any label apart.
+/// Length of written hashes. 64 bits are enough to distinguish the values of a label.
 const HASH_BYTES: usize = 8;
 
 pub(super) fn rules(rules: &Rules, batch: SeriesBatch) -> RelabelResult {
@@ -34,10 +32,10 @@ fn apply_to_series(rules: &Rules, series: SeriesView<'_>, applied: &mut RelabelR
         applied.filtered += points;
         return;
     }
-    let known = applied.batch.len();
-    if rules.max_series.is_some_and(|max| known >= max) {
-        // A series that is known already may still come, by a label rule that makes two one; it is left out as well.
-        applied.rejected.add("max_series", points, || format!("{name} is over max-series {known}"));
+    let count = applied.batch.len();
+    if rules.max_series.is_some_and(|max| count >= max) {
+        // Also rejects series that a label rule would merge with an existing one.
+        applied.rejected.add("max_series", points, || format!("{name} is over max-series {count}"));
         return;
     }
     let is_for = |metrics: &[Pattern]| metrics.is_empty() || is_named(metrics, name);
@@ -64,7 +62,7 @@ fn apply_to_series(rules: &Rules, series: SeriesView<'_>, applied: &mut RelabelR
 
 fn count_merged(points: u64, name: &str, applied: &mut RelabelResult) {
     applied.warnings.add("merged_by_label_rule", points, || {
-        format!("{name} has series that the label rules make one: the later value of a time is kept")
+        format!("label rules merge series of {name}: the last value of each timestamp is kept")
     });
 }
 
@@ -104,12 +102,8 @@ fn matching(labels: &Labels, patterns: &[Pattern]) -> Vec<String> {
     labels.iter().map(|(name, _)| name).filter(|name| is_matched(name)).map(str::to_owned).collect()
 }
 
-/// The same for every push, instance and version: series must not change their labels.
+/// Returns the hash of a value. It has no salt, so that labels are the same in each environment and version.
 fn hashed(value: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, value.as_bytes());
-    digest.as_ref().iter().take(HASH_BYTES).fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(digest.as_ref().get(..HASH_BYTES).unwrap_or_default())
 }

@@ -1,23 +1,23 @@
-//! Rules that filter and relabel series before they are sent, whatever their source.
+//! Rules that filter and relabel all series before they are written.
 //!
-//! A rule is a verb and what it is for; rules stand one a line or between semicolons, and are applied in their order.
+//! A rule is an action and its arguments. Rules are separated by line breaks or semicolons and are applied in order.
 //!
 //! ```text
-//! keep http_*, up              only metrics of these names (all `keep` rules together)
-//! drop *_created               not metrics of these names; wins over `keep`
-//! drop-label pod_ip, tmp_*     these labels go
-//! rename-label host=node       a label gets another name; a label of that name is replaced
-//! hash-label user_id           the value becomes 16 hex digits of its SHA-256
-//! cap-label url_path=64        the value is cut to so many characters
-//! max-series 10000             no more series than this in one push
+//! keep http_*, up              keeps only these metrics (all `keep` rules together)
+//! drop *_created               drops these metrics; takes precedence over `keep`
+//! drop-label pod_ip, tmp_*     removes these labels
+//! rename-label host=node       renames a label; an existing label of the new name is replaced
+//! hash-label user_id           replaces the value with 16 hex digits of its SHA-256 hash
+//! cap-label url_path=64        truncates the value to this number of characters
+//! max-series 10000             maximum number of series in one batch
 //! ```
 //!
-//! `*` stands for any characters, `?` for one. A metric's name without them also names the `_bucket`, `_count` and `_sum`
-//! of that histogram or summary. A label rule may end with `on PATTERN, ...`: it is then for those metrics only.
-//! `__name__`, `le` and `quantile` cannot be touched: without them a series is another one.
+//! `*` matches any number of characters, `?` matches one. A metric name without globs also matches the `_bucket`, `_count` and
+//! `_sum` series of that histogram or summary. A label rule that ends with `on PATTERN, ...` applies only to these metrics.
+//! `__name__`, `le` and `quantile` cannot be changed, because they identify the series.
 //!
-//! Series that become one by a label rule lose all but one value of a time: [`Applied::notes`] counts them.
-//! The limits of the backend ([`limits`](super::limits)) are judged last, over what the rules leave.
+//! If label rules merge several series, only one value for each timestamp remains: [`RelabelResult::warnings`] counts the
+//! others. The limits of AMP are checked after the rules.
 
 mod apply;
 mod parse;
@@ -28,8 +28,9 @@ mod tests;
 use self::pattern::Pattern;
 use crate::model::rejection::Rejections;
 use crate::model::series::SeriesBatch;
+use crate::rules::InvalidValue;
 
-/// Parsed rules. The default has none.
+/// Parsed rules. `Default` has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     keep: Vec<Pattern>,
@@ -41,7 +42,7 @@ pub struct Rules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct LabelRule {
     change: Change,
-    /// Metrics that it is for; empty for all.
+    /// Metrics to which the rule applies. Empty for all.
     metrics: Vec<Pattern>,
 }
 
@@ -53,44 +54,42 @@ enum Change {
     Cap { label: Pattern, chars: usize },
 }
 
-/// What the rules made of a batch. Counts are samples and native histograms.
+/// Result of relabelling. Counts are samples and native histograms.
+#[must_use]
 #[derive(Debug, Default)]
 pub struct RelabelResult {
     pub batch: SeriesBatch,
-    /// Left out because `keep` or `drop` say so.
+    /// Removed by `keep` or `drop`.
     pub filtered: u64,
-    /// Over `max-series`, or over a limit of the backend.
+    /// Over `max-series` or a limit of AMP.
     pub rejected: Rejections,
-    /// Values lost because label rules made several series one.
+    /// Values lost because label rules merged several series.
     pub warnings: Rejections,
 }
 
 impl Rules {
-    /// Reads rules.
-    ///
-    /// # Errors
-    /// A sentence for every rule that cannot be read.
-    pub fn parse(text: &str) -> Result<Rules, String> {
+    /// Parses rules. The error names each invalid rule.
+    pub fn parse(text: &str) -> Result<Rules, InvalidValue> {
         parse::rules(text)
     }
 
-    /// There is no rule.
+    /// Returns whether there are no rules.
     pub fn is_empty(&self) -> bool {
         *self == Rules::default()
     }
 
-    /// Whether series of this metric pass `keep` and `drop`.
+    /// Returns whether `keep` and `drop` keep this metric.
     pub fn keeps(&self, metric: &str) -> bool {
         (self.keep.is_empty() || is_named(&self.keep, metric)) && !is_named(&self.drop, metric)
     }
 
-    /// Applies the rules and the backend's limits. Without rules and broken limits the batch passes as it is.
+    /// Applies the rules and the limits of AMP.
     pub fn apply(&self, batch: SeriesBatch) -> RelabelResult {
         apply::rules(self, batch)
     }
 }
 
-/// Whether a pattern names the metric, or the histogram or summary that it is a part of.
+/// Returns whether a pattern matches the metric, or the histogram or summary to which it belongs.
 fn is_named(patterns: &[Pattern], metric: &str) -> bool {
     let family = ["_bucket", "_count", "_sum"].iter().find_map(|suffix| metric.strip_suffix(suffix));
     patterns.iter().any(|pattern| {

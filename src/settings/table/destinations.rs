@@ -1,0 +1,68 @@
+//! Settings of AMP, X-Ray, CloudWatch Logs, the spool and the function's own telemetry.
+
+use super::{Setting, store, store_some};
+use crate::settings::{TraceDestination, values};
+
+/// Name of the log level setting. `log::init` reads it before all other settings.
+pub const LOG_SETTING: &str = "SIDECARLESS_LOG";
+
+pub(super) const ROWS: &[Setting] = &[
+    Setting {
+        name: "AWS_PROMETHEUS_ENDPOINT",
+        values: "URL",
+        default: "",
+        description: "Remote write URL of the AMP workspace. If unset, scheduled runs do nothing and OTLP metrics are rejected.",
+        apply: |settings, text| store_some(&mut settings.prometheus_endpoint, values::endpoint(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_TRACE_DESTINATION",
+        values: "`xray`, `xray-otlp`",
+        default: "xray",
+        description: "API that receives spans: PutTraceSegments, or the X-Ray OTLP endpoint, which requires Transaction Search.",
+        apply: |settings, text| {
+            let destinations = [("xray", TraceDestination::XRay), ("xray-otlp", TraceDestination::XRayOtlp)];
+            store(&mut settings.trace_destination, values::choice(text, &destinations))
+        },
+    },
+    Setting {
+        name: "SIDECARLESS_LOG_GROUP",
+        values: "log group",
+        default: "",
+        description: "Existing log group for OTLP logs, written through the CloudWatch Logs OTLP endpoint. If unset, `/v1/logs` responds with 404.",
+        apply: |settings, text| store_some(&mut settings.log_group, values::log_name(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_LOG_STREAM",
+        values: "log stream",
+        default: "otlp",
+        description: "Existing log stream in that group.",
+        apply: |settings, text| store(&mut settings.log_stream, values::log_name(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_SPOOL_QUEUE_URL",
+        values: "URL",
+        default: "",
+        description: "SQS queue for undelivered items. If unset, they are refused with 503 and the sender retries.",
+        apply: |settings, text| store_some(&mut settings.spool_queue, values::url(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_SELF_METRICS",
+        values: "list of `amp`, `emf`; or `off`",
+        default: "amp",
+        description: "Destinations of internal metrics (`sidecarless_*`). `amp` writes about 25 samples per minute and environment. `emf` logs one line per invocation, from which CloudWatch creates billed metrics.",
+        apply: |settings, text| {
+            let destinations = values::self_metrics(text)?;
+            settings.self_metrics.amp = destinations.amp;
+            settings.self_metrics.emf = destinations.emf;
+            Ok(())
+        },
+    },
+    Setting {
+        name: LOG_SETTING,
+        values: "`error`, `warn`, `info`, `debug`, or a tracing filter",
+        default: "info",
+        description: "Log level. If unset, `AWS_LAMBDA_LOG_LEVEL` applies.",
+        // `log::init` reads it before all other settings.
+        apply: |_, _| Ok(()),
+    },
+];
