@@ -1,16 +1,16 @@
-//! Which clusters are looked at: by name, by ARN, by glob, or all.
+//! Cluster selection with names, ARNs and globs.
 
-use super::ecs_client::{DiscoveryError, EcsClient};
+use super::ecs_client::{EcsClient, Listed};
 use crate::deadline::Deadline;
 use crate::model::arn::cluster_name;
 use crate::rules::glob;
 
-/// The clusters the setting names.
+/// The clusters that the setting selects.
 #[derive(Debug)]
 pub(super) enum ClusterSelector {
-    /// Names and ARNs: nothing has to be listed.
+    /// Names and ARNs only: no ListClusters call is needed.
     Names(Vec<String>),
-    /// Some are globs: all are listed, and those that match are taken.
+    /// At least one glob: all clusters of the account are listed and matched.
     Globs(Vec<String>),
 }
 
@@ -23,49 +23,49 @@ impl ClusterSelector {
         }
     }
 
-    /// Names or ARNs of the clusters, as ListTasks takes them; and what broke their list off, which costs none of those that
-    /// were listed before or are named without a glob.
-    pub(super) async fn resolve(&self, api: &EcsClient, deadline: &Deadline) -> (Vec<String>, Option<DiscoveryError>) {
+    /// Returns the names or ARNs of the selected clusters, as ListTasks accepts them. If listing fails, clusters that were
+    /// listed before, and clusters that the setting names without a glob, are still included.
+    pub(super) async fn resolve(&self, api: &EcsClient, deadline: &Deadline) -> Listed<String> {
         let patterns = match self {
-            ClusterSelector::Names(names) => return (names.clone(), None),
+            ClusterSelector::Names(names) => return Listed { items: names.clone(), error: None },
             ClusterSelector::Globs(patterns) => patterns,
         };
-        let (mut clusters, failure) = listed(api, deadline).await;
+        let Listed { items: mut clusters, error } = list_clusters(api, deadline).await;
         clusters.retain(|arn| patterns.iter().any(|pattern| matches(pattern, arn)));
-        if failure.is_some() {
-            let plain = patterns.iter().filter(|pattern| !glob::is_glob(pattern));
-            let unlisted: Vec<_> =
-                plain.filter(|name| !clusters.iter().any(|arn| matches(name, arn))).cloned().collect();
+        if error.is_some() {
+            let names = patterns.iter().filter(|pattern| !glob::is_glob(pattern));
+            let is_listed = |name: &str| clusters.iter().any(|arn| matches(name, arn));
+            let unlisted: Vec<_> = names.filter(|name| !is_listed(name)).cloned().collect();
             clusters.extend(unlisted);
         }
-        (clusters, failure)
+        Listed { items: clusters, error }
     }
 
-    /// Whether a cluster that an event names, by its ARN, is one of them.
+    /// Returns whether a cluster ARN, such as the one in a state change event, is selected.
     pub(super) fn matches(&self, arn: &str) -> bool {
         let (ClusterSelector::Names(patterns) | ClusterSelector::Globs(patterns)) = self;
         patterns.iter().any(|pattern| matches(pattern, arn))
     }
 }
 
-/// All clusters of the account, as far as they could be listed.
-async fn listed(api: &EcsClient, deadline: &Deadline) -> (Vec<String>, Option<DiscoveryError>) {
+/// Lists all clusters of the account.
+async fn list_clusters(api: &EcsClient, deadline: &Deadline) -> Listed<String> {
     let (mut clusters, mut token) = (Vec::new(), None);
     loop {
         let request = api.client.list_clusters().set_next_token(token).send();
         let output = match api.call("ListClusters", "the account", deadline, request).await {
             Ok(output) => output,
-            Err(error) => return (clusters, Some(error)),
+            Err(error) => return Listed { items: clusters, error: Some(error) },
         };
         clusters.extend(output.cluster_arns.unwrap_or_default());
         token = output.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
-            return (clusters, None);
+            return Listed { items: clusters, error: None };
         }
     }
 }
 
-/// A pattern stands for the short name, or for the whole ARN when it is written as one.
+/// A pattern matches the short name, or the full ARN if it starts with `arn:`.
 fn matches(pattern: &str, arn: &str) -> bool {
     let subject = if pattern.starts_with("arn:") { arn } else { cluster_name(arn) };
     glob::matches(pattern, subject)
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_stands_for_the_name_or_the_arn() {
+    fn pattern_matches_the_short_name_or_the_arn() {
         let arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/shop-prod";
         for (pattern, expected) in [
             ("*", true),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_another_cluster_is_not_ours() {
+    fn event_of_an_unselected_cluster_does_not_match() {
         let arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/shop-prod";
         for (patterns, expected) in
             [(["shop-prod", "bank"], true), (["bank", "shop-*"], true), (["bank", "shop"], false)]
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_names_need_no_list() {
+    fn names_without_globs_need_no_listing() {
         assert!(matches!(ClusterSelector::new(&["shop".into(), "bank".into()]), ClusterSelector::Names(_)));
         assert!(matches!(ClusterSelector::new(&["shop".into(), "bank-?".into()]), ClusterSelector::Globs(_)));
     }

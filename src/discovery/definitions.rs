@@ -1,7 +1,7 @@
-//! Task definitions, each asked for once per environment: a revision never changes.
+//! Task definitions. Each revision is described once per environment, because revisions never change.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aws_sdk_ecs::types as ecs;
 use futures_util::StreamExt as _;
@@ -9,22 +9,23 @@ use futures_util::stream;
 
 use super::ecs_client::{DiscoveryError, EcsClient};
 use crate::deadline::Deadline;
+use crate::model::cache::{Cache, NO_TTL};
 use crate::model::ecs::NetworkMode;
 use crate::model::task::{PortMapping, Task, TaskContainer};
 
-/// Definitions kept. One is a few kilobytes; an account has some hundreds in use at a time.
+/// A definition takes a few kilobytes; an account uses some hundreds at a time.
 const MAX_ENTRIES: usize = 5_000;
 
-/// Definitions asked for side by side.
+/// Concurrent DescribeTaskDefinition calls.
 const DEFINITION_CONCURRENCY: usize = 4;
 
-/// The cache.
-#[derive(Debug, Default)]
+/// Task definitions by ARN.
+#[derive(Debug)]
 pub(super) struct TaskDefinitionCache {
-    by_arn: Mutex<HashMap<Arc<str>, Arc<TaskDefinition>>>,
+    by_arn: Cache<Arc<str>, Arc<TaskDefinition>>,
 }
 
-/// What of a task definition a task does not carry itself.
+/// The parts of a task definition that DescribeTasks does not return.
 #[derive(Debug, Default)]
 pub(super) struct TaskDefinition {
     network_mode: NetworkMode,
@@ -33,57 +34,47 @@ pub(super) struct TaskDefinition {
     containers: Vec<TaskContainer>,
 }
 
+impl Default for TaskDefinitionCache {
+    fn default() -> Self {
+        Self { by_arn: Cache::new(NO_TTL, MAX_ENTRIES) }
+    }
+}
+
 impl TaskDefinitionCache {
-    /// Asks for those of these definitions that are not known yet, side by side; says which could not be had.
+    /// Describes the definitions that are not cached yet, and returns failed calls.
     pub(super) async fn fetch(
         &self,
         api: &EcsClient,
         arns: &BTreeSet<Arc<str>>,
         deadline: &Deadline,
     ) -> Vec<DiscoveryError> {
-        let unknown: Vec<&Arc<str>> = arns.iter().filter(|arn| self.get(arn).is_none()).collect();
-        let answers = stream::iter(unknown)
-            .map(|arn| async move { (arn, self.describe(api, arn, deadline).await) })
+        let now_ms = deadline.now_ms();
+        let results = stream::iter(self.by_arn.missing(arns, now_ms))
+            .map(|arn| async move { describe(api, &arn, deadline).await.map(|definition| (arn, Arc::new(definition))) })
             .buffer_unordered(DEFINITION_CONCURRENCY)
             .collect::<Vec<_>>()
             .await;
-        let mut failures = Vec::new();
-        for (arn, answer) in answers {
-            match answer {
-                Ok(definition) => self.insert(arn, definition),
+        let (mut definitions, mut failures) = (Vec::with_capacity(results.len()), Vec::new());
+        for result in results {
+            match result {
+                Ok(definition) => definitions.push(definition),
                 Err(error) => failures.push(error),
             }
         }
+        self.by_arn.insert_all(definitions, now_ms);
         failures
     }
 
-    /// A definition that has been asked for.
-    pub(super) fn get(&self, arn: &str) -> Option<Arc<TaskDefinition>> {
-        self.lock().get(arn).map(Arc::clone)
+    /// Returns a definition that was fetched before.
+    pub(super) fn get(&self, arn: &str, now_ms: i64) -> Option<Arc<TaskDefinition>> {
+        self.by_arn.get(arn, now_ms)
     }
+}
 
-    async fn describe(
-        &self,
-        api: &EcsClient,
-        arn: &str,
-        deadline: &Deadline,
-    ) -> Result<TaskDefinition, DiscoveryError> {
-        let request = api.client.describe_task_definition().task_definition(arn).send();
-        let output = api.call("DescribeTaskDefinition", arn, deadline, request).await?;
-        Ok(output.task_definition.as_ref().map(TaskDefinition::new).unwrap_or_default())
-    }
-
-    fn insert(&self, arn: &Arc<str>, definition: TaskDefinition) {
-        let mut kept = self.lock();
-        if kept.len() >= MAX_ENTRIES {
-            kept.clear();
-        }
-        kept.insert(Arc::clone(arn), Arc::new(definition));
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<TaskDefinition>>> {
-        self.by_arn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+async fn describe(api: &EcsClient, arn: &str, deadline: &Deadline) -> Result<TaskDefinition, DiscoveryError> {
+    let request = api.client.describe_task_definition().task_definition(arn).send();
+    let output = api.call("DescribeTaskDefinition", arn, deadline, request).await?;
+    Ok(output.task_definition.as_ref().map(TaskDefinition::new).unwrap_or_default())
 }
 
 impl TaskDefinition {
@@ -98,7 +89,7 @@ impl TaskDefinition {
         }
     }
 
-    /// Adds to a task what only its definition says.
+    /// Completes a task from its definition.
     pub(super) fn apply_to(&self, task: &mut Task) {
         task.network_mode = self.network_mode.clone();
         if let Some(architecture) = self.cpu_architecture.as_ref().filter(|_| task.cpu_architecture.is_empty()) {
@@ -109,7 +100,7 @@ impl TaskDefinition {
         }
         for defined in &self.containers {
             let Some(container) = task.containers.iter_mut().find(|container| container.name == defined.name) else {
-                // Not started yet, or not told of: its labels and ports still count.
+                // Not started yet, or missing in the response. Its labels and ports still declare targets.
                 task.containers.push(defined.clone());
                 continue;
             };

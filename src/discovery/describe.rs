@@ -1,4 +1,4 @@
-//! From an answer of DescribeTasks to a [`Task`].
+//! Converts the SDK types of DescribeTasks responses to [`Task`]. Makes no calls.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use aws_smithy_types::DateTime;
 
 use crate::model::task::{NetworkBinding, Task, TaskContainer};
 
-/// The type of the attachment that is a task's own network interface.
+/// Attachment type of the network interface of a task.
 const NETWORK_INTERFACE: &str = "ElasticNetworkInterface";
 
-/// The attribute that ECS gives a task of its own accord.
+/// Attribute that ECS sets on each task.
 const CPU_ARCHITECTURE: &str = "ecs.cpu-architecture";
 
-/// `None` when ECS did not even say which task it is.
+/// Returns `None` if the response has no task ARN.
 pub(super) fn task(described: &ecs::Task) -> Option<Task> {
     let mut task = Task::from_arn(described.task_arn()?);
     task.set_cluster(described.cluster_arn().unwrap_or_default());
@@ -79,7 +79,7 @@ fn binding(described: &ecs::NetworkBinding) -> Option<NetworkBinding> {
     })
 }
 
-/// A detail of the task's own network interface.
+/// Returns a detail of the network interface of a task.
 fn interface<'a>(described: &'a ecs::Task, name: &str) -> Option<&'a str> {
     let attachments = described.attachments().iter();
     let mut interfaces = attachments.filter(|attachment| attachment.r#type() == Some(NETWORK_INTERFACE));
@@ -95,8 +95,8 @@ fn text(text: Option<&str>) -> Arc<str> {
     text.unwrap_or_default().into()
 }
 
-/// ECS writes times as seconds with a fraction, which a float cannot hold: the nearest millisecond is the one that a state
-/// change event has as text.
+/// ECS sends times as seconds with a fraction, which a float cannot represent exactly. The nearest millisecond equals the time
+/// in the state change event, which is text.
 fn millis(time: Option<&DateTime>) -> Option<i64> {
     i64::try_from((time?.as_nanos() + 500_000).div_euclid(1_000_000)).ok()
 }

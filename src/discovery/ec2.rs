@@ -1,5 +1,5 @@
-//! Private addresses of EC2 instances, by the Query API: the SDK's EC2 client is larger than all the rest of this
-//! function together (docs/decisions/0007-ec2-without-its-sdk.md).
+//! Private addresses of EC2 instances, from the Query API. The EC2 client of the SDK is larger than the rest of the function
+//! (docs/decisions/0007-ec2-without-its-sdk.md).
 //!
 //! Shape: Amazon EC2 API Reference, "DescribeInstances" and "Making requests to the Amazon EC2 API".
 
@@ -14,18 +14,19 @@ use url::Url;
 
 use super::ecs_client::DiscoveryError;
 use crate::aws::client::{PostResult, SigV4Client};
+use crate::aws::error::{AwsError, AwsErrorKind};
 use crate::deadline::Deadline;
 
-/// The name of EC2 in SigV4.
+/// Service name of EC2 in SigV4.
 const SERVICE: &str = "ec2";
 
-/// The only version of the Query API that is current.
+/// Current version of the Query API.
 const VERSION: &str = "2016-11-15";
 
-/// Instances per call: a filter takes 200 values.
+/// A filter accepts 200 values.
 const INSTANCES_PER_CALL: usize = 200;
 
-/// EC2's endpoint in one region.
+/// EC2 endpoint of a region.
 #[derive(Clone, Debug)]
 pub struct Ec2Client {
     endpoint: Url,
@@ -37,7 +38,8 @@ impl Ec2Client {
         Self { endpoint, post }
     }
 
-    /// The addresses of these instances; those that have gone have none. A call that fails costs only its own.
+    /// Returns the addresses of instances, and failed calls. Terminated instances have no address. A failed call affects only
+    /// the instances in it.
     pub(super) async fn private_addresses(
         &self,
         ids: &HashSet<&str>,
@@ -49,28 +51,27 @@ impl Ec2Client {
         for chunk in ids.chunks(INSTANCES_PER_CALL) {
             match self.describe(chunk, deadline).await {
                 Ok(described) => addresses.extend(described),
-                Err((reason, passing)) => {
+                Err(error) => {
                     let subject = format!("{} instances", chunk.len());
-                    failures.push(DiscoveryError { call: "DescribeInstances", subject, reason, retryable: passing });
+                    failures.push(DiscoveryError { call: "DescribeInstances", subject, error });
                 }
             }
         }
         (addresses, failures)
     }
 
-    async fn describe(&self, ids: &[&str], deadline: &Deadline) -> Result<Vec<(String, IpAddr)>, (String, bool)> {
+    async fn describe(&self, ids: &[&str], deadline: &Deadline) -> Result<Vec<(String, IpAddr)>, AwsError> {
         let mut headers = HeaderMap::with_capacity(5);
         let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
         headers.insert(CONTENT_TYPE, form);
         match self.post.post_with_retry(SERVICE, &self.endpoint, &headers, &query(ids), deadline).await {
-            PostResult::Success { body, .. } => addresses(&body).map_err(|error| (error, false)),
-            PostResult::Rejected { error, .. } => Err((format!("EC2 answered {error}"), false)),
-            PostResult::Retryable { error, .. } => Err((error.detail, true)),
+            PostResult::Success { body, .. } => addresses(&body),
+            PostResult::Rejected { error, .. } | PostResult::Retryable { error, .. } => Err(error),
         }
     }
 }
 
-/// By a filter, because an id among `InstanceId.N` that has gone makes the whole call fail.
+/// Uses a filter, because the call fails if one of `InstanceId.N` no longer exists.
 fn query(ids: &[&str]) -> Bytes {
     let mut query = format!("Action=DescribeInstances&Version={VERSION}&Filter.1.Name=instance-id");
     for (index, id) in ids.iter().enumerate() {
@@ -81,26 +82,29 @@ fn query(ids: &[&str]) -> Bytes {
     query.into()
 }
 
-/// Ids and addresses out of `reservationSet/item/instancesSet/item`. Network interfaces have addresses too, one level
-/// further down.
-fn addresses(body: &[u8]) -> Result<Vec<(String, IpAddr)>, String> {
-    let text = std::str::from_utf8(body).map_err(|error| format!("EC2's answer is no text: {error}"))?;
-    let broken = |error: XmlDecodeError| format!("EC2's answer cannot be read: {error}");
+/// Reads ids and addresses from `reservationSet/item/instancesSet/item`. The addresses of network interfaces are one level
+/// deeper.
+fn addresses(body: &[u8]) -> Result<Vec<(String, IpAddr)>, AwsError> {
+    let text = std::str::from_utf8(body).map_err(|error| invalid_response(&error))?;
     let mut document = Document::new(text);
-    let mut root = document.root_element().map_err(broken)?;
-    let mut found = Vec::new();
+    let mut root = document.root_element().map_err(|error| invalid_response(&error))?;
+    let mut instances_found = Vec::new();
     for_each(&mut root, "reservationSet", &mut |reservations| {
         for_each(reservations, "item", &mut |reservation| {
             for_each(reservation, "instancesSet", &mut |instances| {
                 for_each(instances, "item", &mut |instance| {
-                    found.extend(id_and_address(instance)?);
+                    instances_found.extend(id_and_address(instance)?);
                     Ok(())
                 })
             })
         })
     })
-    .map_err(broken)?;
-    Ok(found)
+    .map_err(|error| invalid_response(&error))?;
+    Ok(instances_found)
+}
+
+fn invalid_response(error: &dyn std::error::Error) -> AwsError {
+    AwsError::new(AwsErrorKind::InvalidResponse, format!("invalid response of EC2: {error}"))
 }
 
 type Visit<'v, 'inp> = &'v mut dyn FnMut(&mut ScopedDecoder<'inp, '_>) -> Result<(), XmlDecodeError>;
@@ -118,7 +122,7 @@ fn for_each<'inp>(
     Ok(())
 }
 
-/// `None` for an instance without an address, such as one that is terminated.
+/// Returns `None` for an instance without an address, such as a terminated one.
 fn id_and_address(instance: &mut ScopedDecoder<'_, '_>) -> Result<Option<(String, IpAddr)>, XmlDecodeError> {
     let (mut id, mut address) = (None, None);
     while let Some(mut child) = instance.next_tag() {
@@ -135,7 +139,7 @@ fn id_and_address(instance: &mut ScopedDecoder<'_, '_>) -> Result<Option<(String
 mod tests {
     use super::*;
 
-    const ANSWER: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+    const RESPONSE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>8f7724cf</requestId>
 <reservationSet>
  <item><reservationId>r-1</reservationId><instancesSet>
@@ -148,24 +152,24 @@ mod tests {
 </reservationSet></DescribeInstancesResponse>"#;
 
     #[test]
-    fn an_instance_has_the_address_that_stands_beside_its_id() {
-        let found = addresses(ANSWER.as_bytes()).expect("it is well formed");
+    fn address_is_read_from_the_instance_not_its_interfaces() {
+        let instances = addresses(RESPONSE.as_bytes()).expect("it is well formed");
         let expected = [("i-0a", "10.0.0.9"), ("i-0c", "10.0.0.10")];
-        assert_eq!(found, expected.map(|(id, address)| (id.to_owned(), address.parse().expect("an address"))));
+        assert_eq!(instances, expected.map(|(id, address)| (id.to_owned(), address.parse().expect("an address"))));
     }
 
     #[test]
-    fn what_is_no_answer_is_an_error_and_never_an_address() {
+    fn invalid_response_has_no_addresses() {
         for body in ["", "<html>", "not xml", "<a><reservationSet><item>"] {
-            if let Ok(found) = addresses(body.as_bytes()) {
-                assert!(found.is_empty(), "{body}");
+            if let Ok(instances) = addresses(body.as_bytes()) {
+                assert!(instances.is_empty(), "{body}");
             }
         }
         assert!(addresses(&[0xff, 0xfe]).is_err());
     }
 
     #[test]
-    fn ids_are_asked_for_by_a_filter() {
+    fn query_filters_by_escaped_instance_id() {
         let expected = "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=instance-id\
                         &Filter.1.Value.1=i-0a&Filter.1.Value.2=i%26b";
         assert_eq!(query(&["i-0a", "i&b"]), expected);

@@ -1,52 +1,54 @@
-//! Every call to ECS goes through here: in its turn, within the deadline, and with an error that says whether to ask again.
+//! The ECS client: rate limit, deadline and error of each call. It does not know what the calls are for.
 
 use aws_sdk_ecs::Client;
+use aws_sdk_ecs::config::http::HttpResponse;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
+use crate::aws::error::AwsError;
 use crate::aws::rate_limiter::RateLimiter;
-use crate::aws::sdk_error::describe_sdk_error;
 use crate::deadline::Deadline;
 
-/// The reads of tasks and container instances draw from one bucket per account and region: 100 at once, 20 a second
-/// (Amazon ECS Developer Guide, "Request throttling for the Amazon ECS API"). Half of both lists or
-/// describes 10,000 tasks in five seconds, and leaves the rest to deployments.
+/// Calls that read tasks and container instances share one token bucket per account and region: burst 100, 20 per second
+/// (Amazon ECS Developer Guide, "Request throttling for the Amazon ECS API"). Half of both lists or describes 10,000 tasks
+/// in five seconds, and leaves the rest to deployments.
 const CALLS_PER_SECOND: u32 = 10;
 const BURST: u32 = 50;
 
-/// Error codes after which the same call may succeed a little later.
-const RETRYABLE_CODES: [&str; 6] = [
-    "ThrottlingException",
-    "Throttling",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "ServerException",
-    "ServiceUnavailableException",
-];
-
-/// ECS, at our pace.
+/// ECS client with a rate limit.
 #[derive(Debug)]
 pub(super) struct EcsClient {
     pub(super) client: Client,
     rate: RateLimiter,
 }
 
-/// A call that failed after the SDK's own retries, or for which there was no time.
+/// A call that failed after the retries of the SDK, or that the invocation had no time for.
 #[derive(Clone, Debug, Error)]
-#[error("{call} failed for {subject}: {reason}")]
+#[error("{call} failed for {subject}: {error}")]
 pub struct DiscoveryError {
     pub(super) call: &'static str,
-    /// A cluster, a page of one, or a task definition.
+    /// A cluster, one batch of its tasks, or a task definition.
     pub(super) subject: String,
-    pub(super) reason: String,
-    /// Throttled, 5xx, no connection, out of time: what was known before still stands.
-    pub retryable: bool,
+    pub error: AwsError,
+}
+
+/// Items that were listed before a call failed, with its error; all items if there is none.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Listed<T> {
+    pub(super) items: Vec<T>,
+    pub(super) error: Option<DiscoveryError>,
 }
 
 impl DiscoveryError {
-    /// The operation, as its API names it.
+    /// Returns the API operation that failed.
     pub fn call(&self) -> &'static str {
         self.call
+    }
+
+    /// Returns whether the call may succeed later, so that cached results may be used until then.
+    pub fn is_retryable(&self) -> bool {
+        self.error.kind.is_retryable()
     }
 }
 
@@ -55,36 +57,24 @@ impl EcsClient {
         Self { client, rate: RateLimiter::new(CALLS_PER_SECOND, BURST) }
     }
 
-    /// Makes a call about `subject`, which is only named in errors. The call itself is put on the heap: the SDK's futures
-    /// weigh kilobytes each.
+    /// Makes a call. `subject` only appears in errors. The request is boxed, because a future of the SDK takes kilobytes.
     pub(super) fn call<'a, T, E: ProvideErrorMetadata + std::error::Error + 'static>(
         &'a self,
         call: &'static str,
         subject: &'a str,
         deadline: &'a Deadline,
-        work: impl Future<Output = Result<T, SdkError<E>>> + 'a,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + 'a,
     ) -> impl Future<Output = Result<T, DiscoveryError>> + 'a {
-        let work = Box::pin(work);
-        let failed = move |reason: String, passing| DiscoveryError {
-            call,
-            subject: subject.to_owned(),
-            reason,
-            retryable: passing,
-        };
-        let out_of_time = move || failed("the invocation ran out of time".into(), true);
+        let request = Box::pin(request);
+        let failed = move |error| DiscoveryError { call, subject: subject.to_owned(), error };
         async move {
             if !self.rate.acquire(deadline).await {
-                return Err(out_of_time());
+                return Err(failed(AwsError::out_of_time()));
             }
-            let answer = deadline.timeout(deadline.remaining(), work).await.ok_or_else(out_of_time)?;
-            answer.map_err(|error| failed(describe_sdk_error(&error), is_retryable(&error)))
+            match deadline.timeout(deadline.remaining(), request).await {
+                Some(response) => response.map_err(|error| failed(AwsError::from(&error))),
+                None => Err(failed(AwsError::out_of_time())),
+            }
         }
-    }
-}
-
-fn is_retryable<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    match error {
-        SdkError::ServiceError(service) => service.err().code().is_none_or(|code| RETRYABLE_CODES.contains(&code)),
-        _ => true,
     }
 }

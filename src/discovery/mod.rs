@@ -1,9 +1,11 @@
-//! Which tasks run: ListClusters, ListTasks and DescribeTasks page by page, task definitions and hosts from caches.
+//! Task discovery through the ECS API: which tasks run, with their definition, host address and tags.
 //!
-//! Per cluster of N tasks this costs ceil(N/100) ListTasks and ceil(N/100) DescribeTasks, and one DescribeTaskDefinition
-//! per revision that this environment has not met: revisions never change. Services are not asked for: a task's group
-//! names its service. A cluster or a page that fails never costs the others, and where the failure is one that passes,
-//! such as throttling, the tasks of the last few minutes stand in. (Amazon ECS API Reference.)
+//! A cluster of N tasks takes ceil(N/100) ListTasks and ceil(N/100) DescribeTasks calls, and one DescribeTaskDefinition call
+//! for each revision that is not cached; revisions never change. Services are not listed, because the group of a task
+//! contains the name of its service. A failed call affects only its own cluster or batch of tasks. After a retryable error,
+//! such as throttling, tasks described in the last minutes are used. (Amazon ECS API Reference.)
+//!
+//! This module does not choose targets or scrape them: see `scrape`.
 
 mod cluster_tags;
 mod clusters;
@@ -28,6 +30,7 @@ use futures_util::stream;
 pub use ec2::Ec2Client;
 pub use ecs_client::DiscoveryError;
 pub use list::{TaskBatch, TaskListing};
+pub use stopped::StoppedListing;
 
 use cluster_tags::ClusterTagCache;
 use clusters::ClusterSelector;
@@ -43,19 +46,19 @@ use crate::model::ecs::TaskStatus;
 use crate::model::task::Task;
 use crate::rules::task_filter::TaskFilter;
 
-/// Clusters, and pages of tasks, asked for side by side.
+/// Concurrent calls for clusters or for batches of tasks.
 const CLUSTER_CONCURRENCY: usize = 4;
 
-/// Whether anybody asks for tags: as labels, or to filter tasks.
+/// Which tags settings use, as labels or in filters.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TagRequirements {
-    /// DescribeTasks brings them along; events do not.
+    /// DescribeTasks returns them; state change events do not contain them.
     pub task_tags: bool,
-    /// They take calls of their own.
+    /// They take additional DescribeClusters calls.
     pub cluster_tags: bool,
 }
 
-/// Finds tasks; keeps what does not change between the invocations of one environment.
+/// Discovers tasks, with caches that live as long as the execution environment.
 #[derive(Debug)]
 pub struct Discovery {
     api: EcsClient,
@@ -65,29 +68,30 @@ pub struct Discovery {
     hosts: HostCache,
     cluster_tags: ClusterTagCache,
     tags: TagRequirements,
-    known: RecentTasks,
+    recent: RecentTasks,
     stopped: StoppedTaskCache,
-    identified: TaskIdentityCache,
+    identities: TaskIdentityCache,
 }
 
-/// Tasks, and what could not be asked.
+/// Discovered tasks and failed calls.
+#[must_use]
 #[derive(Debug, Default)]
 pub struct DiscoveryResult {
-    /// Those that SIDECARLESS_TASK_FILTER keeps.
+    /// Tasks that SIDECARLESS_TASK_FILTER selects.
     pub tasks: Vec<Arc<Task>>,
-    /// The others.
+    /// Tasks that it excludes.
     pub filtered: Vec<Arc<Task>>,
-    /// Tasks of which only DescribeTasks is known, because their definition could not be had.
+    /// Tasks whose definition could not be fetched.
     pub without_definition: Vec<Arc<Task>>,
     pub failures: Vec<DiscoveryError>,
-    /// How many of the tasks are as they were some minutes ago.
+    /// Number of tasks from the cache, because a call failed.
     pub from_cache: usize,
-    /// Tasks that ECS has forgotten since it listed them.
+    /// Number of tasks that no longer exist since they were listed.
     pub missing: usize,
 }
 
 impl DiscoveryResult {
-    /// All tasks that were found, the filtered ones included.
+    /// Returns the number of tasks, including filtered ones.
     pub fn len(&self) -> usize {
         self.tasks.len() + self.filtered.len() + self.without_definition.len()
     }
@@ -98,7 +102,7 @@ impl DiscoveryResult {
 }
 
 impl Discovery {
-    /// `clusters` are names, ARNs and globs, as the setting has them.
+    /// `clusters` are the names, ARNs and globs of the setting.
     pub fn new(ecs: Client, ec2: Ec2Client, clusters: &[String], filter: TaskFilter, tags: TagRequirements) -> Self {
         Self {
             api: EcsClient::new(ecs),
@@ -108,13 +112,13 @@ impl Discovery {
             hosts: HostCache::new(ec2),
             cluster_tags: ClusterTagCache::new(tags.cluster_tags),
             tags,
-            known: RecentTasks::default(),
+            recent: RecentTasks::default(),
             stopped: StoppedTaskCache::default(),
-            identified: TaskIdentityCache::default(),
+            identities: TaskIdentityCache::default(),
         }
     }
 
-    /// Everything of what was listed.
+    /// Describes all listed tasks. For clusters that could not be listed completely, adds recent tasks.
     pub async fn describe_all(&self, listing: &TaskListing, deadline: &Deadline) -> DiscoveryResult {
         let mut discovered = self.describe(&listing.batches, deadline).await;
         discovered.failures.splice(0..0, listing.failures.iter().cloned());
@@ -124,7 +128,7 @@ impl Discovery {
         discovered
     }
 
-    /// The listed pages; and for clusters whose list broke off, the tasks of the last minutes that are in none of these.
+    /// Returns the listed batches, and batches of recent tasks for clusters that could not be listed completely.
     pub fn batches_of(&self, listing: &TaskListing, deadline: &Deadline) -> Vec<TaskBatch> {
         let unlisted = listing.incomplete.iter().flat_map(|cluster| {
             let tasks = self.cached_unlisted(listing, cluster, deadline).into_iter().map(|task| task.arn.to_string());
@@ -133,61 +137,62 @@ impl Discovery {
         listing.batches.iter().cloned().chain(unlisted).collect()
     }
 
-    /// What is known from the last minutes of a cluster's tasks that were not listed.
+    /// Returns the recent tasks of a cluster that were not listed.
     fn cached_unlisted(&self, listing: &TaskListing, cluster: &str, deadline: &Deadline) -> Vec<Arc<Task>> {
-        let listed: BTreeSet<&str> = listing.batches.iter().flat_map(|page| &page.tasks).map(String::as_str).collect();
-        let before = self.known.in_cluster(cluster, deadline.now_ms()).into_iter();
-        before.filter(|task| !listed.contains(&*task.arn) && is_desired_running(task)).collect()
+        let listed: BTreeSet<&str> =
+            listing.batches.iter().flat_map(|batch| &batch.tasks).map(String::as_str).collect();
+        let recent = self.recent.in_cluster(cluster, deadline.now_ms()).into_iter();
+        recent.filter(|task| !listed.contains(&*task.arn) && is_desired_running(task)).collect()
     }
 
-    /// What ECS says of the tasks of some pages. Those that have gone since they were listed are left out: that is no
-    /// error.
-    pub async fn describe(&self, pages: &[TaskBatch], deadline: &Deadline) -> DiscoveryResult {
+    /// Describes tasks. Tasks that no longer exist are counted and are not an error.
+    pub async fn describe(&self, batches: &[TaskBatch], deadline: &Deadline) -> DiscoveryResult {
         let mut discovered = DiscoveryResult::default();
         let mut tasks = Vec::new();
-        let mut answers = stream::iter(pages)
-            .map(|page| async move { (page, self.describe_page(page, deadline).await) })
+        let mut results = stream::iter(batches)
+            .map(|batch| async move { (batch, self.describe_batch(batch, deadline).await) })
             .buffer_unordered(CLUSTER_CONCURRENCY);
-        while let Some((page, answer)) = answers.next().await {
-            match answer {
+        while let Some((batch, result)) = results.next().await {
+            match result {
                 Ok(described) => {
-                    discovered.missing += page.tasks.len().saturating_sub(described.len());
+                    discovered.missing += batch.tasks.len().saturating_sub(described.len());
                     tasks.extend(described);
                 }
                 Err(error) => {
-                    let known = page.tasks.iter().filter_map(|arn| self.known.task(arn, deadline.now_ms()));
-                    let known = if error.retryable { known.collect() } else { Vec::new() };
-                    self.add_cached(known, &mut discovered);
+                    if error.is_retryable() {
+                        let recent = batch.tasks.iter().filter_map(|arn| self.recent.task(arn, deadline.now_ms()));
+                        self.add_cached(recent.collect(), &mut discovered);
+                    }
                     discovered.failures.push(error);
                 }
             }
         }
-        drop(answers);
+        drop(results);
         self.enrich(tasks, &mut discovered, deadline).await;
         discovered
     }
 
-    /// Like `describe`, but tasks of which this environment has heard in the last minutes are as they were then.
-    pub async fn describe_uncached(&self, pages: &[TaskBatch], deadline: &Deadline) -> DiscoveryResult {
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for page in pages {
+    /// Returns recent tasks from the cache, and describes the others.
+    pub async fn describe_uncached(&self, batches: &[TaskBatch], deadline: &Deadline) -> DiscoveryResult {
+        let (mut recent, mut missing) = (Vec::new(), Vec::new());
+        for batch in batches {
             let mut tasks = Vec::new();
-            for name in &page.tasks {
-                match self.known.task(name, deadline.now_ms()) {
-                    Some(task) => known.push(task),
+            for name in &batch.tasks {
+                match self.recent.task(name, deadline.now_ms()) {
+                    Some(task) => recent.push(task),
                     None => tasks.push(name.clone()),
                 }
             }
             if !tasks.is_empty() {
-                unknown.push(TaskBatch { cluster: page.cluster.clone(), tasks });
+                missing.push(TaskBatch { cluster: batch.cluster.clone(), tasks });
             }
         }
-        let mut discovered = self.describe(&unknown, deadline).await;
-        self.apply_filter(known, &mut discovered);
+        let mut discovered = self.describe(&missing, deadline).await;
+        self.apply_filter(recent, &mut discovered);
         discovered
     }
 
-    /// Completes a task that an event told of; `None` when it is in none of the wanted clusters, or filtered out.
+    /// Completes the task of a state change event. Returns `None` if its cluster is not selected or the filter excludes it.
     pub async fn resolve_event_task(
         &self,
         mut task: Task,
@@ -197,12 +202,12 @@ impl Discovery {
             return (None, Vec::new());
         }
         let mut discovered = DiscoveryResult::default();
-        // Events tell no tags, and the task's series may have them as labels.
-        if let Some(known) = self.cached_task(&task.arn, deadline) {
-            task.tags.clone_from(&known.tags);
+        // Events do not contain tags, which may be labels of the series of the task.
+        if let Some(cached) = self.cached_task(&task.arn, deadline) {
+            task.tags.clone_from(&cached.tags);
         } else if self.tags.task_tags {
-            let page = TaskBatch { cluster: task.cluster_arn.to_string(), tasks: vec![task.arn.to_string()] };
-            match self.describe_page(&page, deadline).await {
+            let batch = TaskBatch { cluster: task.cluster_arn.to_string(), tasks: vec![task.arn.to_string()] };
+            match self.describe_batch(&batch, deadline).await {
                 Ok(described) => task.tags = described.into_iter().flat_map(|described| described.tags).collect(),
                 Err(error) => discovered.failures.push(error),
             }
@@ -211,43 +216,44 @@ impl Discovery {
         (discovered.tasks.pop().or_else(|| discovered.without_definition.pop()), discovered.failures)
     }
 
-    /// What this environment has heard of a task in the last minutes.
+    /// Returns a task that was described in the last minutes.
     pub fn cached_task(&self, arn: &str, deadline: &Deadline) -> Option<Arc<Task>> {
-        self.known.task(arn, deadline.now_ms())
+        self.recent.task(arn, deadline.now_ms())
     }
 
-    /// All tasks that this environment has heard of in the last minutes, those that have stopped since included.
+    /// Returns all tasks that were described in the last minutes, including tasks that have stopped since.
     pub fn cached_tasks(&self, deadline: &Deadline) -> Vec<Arc<Task>> {
-        self.known.all(deadline.now_ms())
+        self.recent.all(deadline.now_ms())
     }
 
-    /// Why a task is kept or dropped: the rule of SIDECARLESS_TASK_FILTER that decided.
+    /// Returns the rule of SIDECARLESS_TASK_FILTER that selects the task, or as an error the rule that excludes it.
     pub fn matching_rule(&self, task: &Task) -> Result<Option<&str>, &str> {
         self.filter.matching_rule(task)
     }
 
-    async fn describe_page(&self, page: &TaskBatch, deadline: &Deadline) -> Result<Vec<Task>, DiscoveryError> {
-        let request = self.api.client.describe_tasks().cluster(&page.cluster).set_tasks(Some(page.tasks.clone()));
+    async fn describe_batch(&self, batch: &TaskBatch, deadline: &Deadline) -> Result<Vec<Task>, DiscoveryError> {
+        let request = self.api.client.describe_tasks().cluster(&batch.cluster).set_tasks(Some(batch.tasks.clone()));
         let request = request.include(TaskField::Tags).send();
-        let output = self.api.call("DescribeTasks", &page.cluster, deadline, request).await?;
+        let output = self.api.call("DescribeTasks", &batch.cluster, deadline, request).await?;
         Ok(output.tasks.unwrap_or_default().iter().filter_map(describe::task).collect())
     }
 
-    /// Adds what the definitions and hosts say, and sorts the tasks by the filter.
+    /// Completes tasks with definitions, host addresses and cluster tags, and applies the filter.
     async fn enrich(&self, mut tasks: Vec<Task>, discovered: &mut DiscoveryResult, deadline: &Deadline) {
         let definitions = tasks.iter().map(|task| Arc::clone(&task.definition_arn)).collect();
         discovered.failures.extend(self.definitions.fetch(&self.api, &definitions, deadline).await);
+        let now_ms = deadline.now_ms();
         for task in &mut tasks {
-            if let Some(definition) = self.definitions.get(&task.definition_arn) {
+            if let Some(definition) = self.definitions.get(&task.definition_arn, now_ms) {
                 definition.apply_to(task);
             }
         }
         discovered.failures.extend(self.hosts.resolve_addresses(&self.api, &mut tasks, deadline).await);
         discovered.failures.extend(self.cluster_tags.attach(&self.api, &mut tasks, deadline).await);
-        let is_defined = |task: &Task| self.definitions.get(&task.definition_arn).is_some();
+        let is_defined = |task: &Task| self.definitions.get(&task.definition_arn, now_ms).is_some();
         let (defined, undefined): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(is_defined);
         let defined: Vec<Arc<Task>> = defined.into_iter().map(Arc::new).collect();
-        self.known.insert(&defined, deadline.now_ms());
+        self.recent.insert(&defined, deadline.now_ms());
         self.apply_filter(defined, discovered);
         discovered.without_definition.extend(undefined.into_iter().map(Arc::new));
     }
@@ -259,14 +265,14 @@ impl Discovery {
 
     fn apply_filter(&self, tasks: Vec<Arc<Task>>, discovered: &mut DiscoveryResult) {
         for task in tasks {
-            let kept = self.filter.matching_rule(&task).is_ok();
-            let place = if kept { &mut discovered.tasks } else { &mut discovered.filtered };
-            place.push(task);
+            let is_selected = self.filter.matching_rule(&task).is_ok();
+            let tasks = if is_selected { &mut discovered.tasks } else { &mut discovered.filtered };
+            tasks.push(task);
         }
     }
 }
 
-/// What ListTasks lists when it is asked for running tasks.
+/// Returns whether ListTasks includes the task in its list of running tasks.
 fn is_desired_running(task: &Task) -> bool {
     task.desired_status != TaskStatus::Stopped
 }

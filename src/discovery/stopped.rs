@@ -1,81 +1,110 @@
-//! Tasks that stopped lately: ECS lists them for an hour. Each is described once per environment, when it first shows as
-//! stopped.
+//! Recently stopped tasks. ECS lists a stopped task for an hour; each is described once per environment.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use aws_sdk_ecs::types::DesiredStatus;
 
+use super::ecs_client::Listed;
 use super::list::TaskBatch;
 use super::{Discovery, DiscoveryError};
 use crate::deadline::Deadline;
 use crate::model::arn::cluster_name;
+use crate::model::cache::{Cache, NO_TTL, UNBOUNDED};
 use crate::model::ecs::TaskStatus;
 use crate::model::task::Task;
 
-/// Stopped tasks that have been described, by their ARNs.
-#[derive(Debug, Default)]
+/// Stopped tasks by ARN. ECS bounds their number: tasks that it no longer lists are removed.
+#[derive(Debug)]
 pub(super) struct StoppedTaskCache {
-    by_arn: Mutex<HashMap<Arc<str>, Arc<Task>>>,
+    by_arn: Cache<Arc<str>, Arc<Task>>,
+}
+
+/// The tasks with the desired status STOPPED.
+#[derive(Debug, Default)]
+pub struct StoppedListing {
+    /// Stopped tasks, including tasks that the filter excludes.
+    pub stopped: Vec<Arc<Task>>,
+    /// Selected tasks whose containers still run while ECS deregisters them from their load balancers.
+    pub stopping: Vec<Arc<Task>>,
+    pub failures: Vec<DiscoveryError>,
 }
 
 impl Discovery {
-    /// The stopped tasks of these clusters that ECS still lists, filtered out or not; those that are only about to stop,
-    /// as far as they are looked at and still serve; and what could not be asked.
-    pub async fn list_stopped(
-        &self,
-        clusters: &[String],
-        deadline: &Deadline,
-    ) -> (Vec<Arc<Task>>, Vec<Arc<Task>>, Vec<DiscoveryError>) {
-        let (mut tasks, mut stopping, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    /// Lists the stopped and stopping tasks of clusters.
+    pub async fn list_stopped(&self, clusters: &[String], deadline: &Deadline) -> StoppedListing {
+        let mut listing = StoppedListing::default();
+        let now_ms = deadline.now_ms();
         for cluster in clusters {
-            let (pages, failure) = self.list_cluster(cluster, DesiredStatus::Stopped, deadline).await;
-            if failure.is_none() {
-                self.stopped.forget_unlisted(cluster, &pages);
+            let Listed { items, error } = self.list_cluster(cluster, DesiredStatus::Stopped, deadline).await;
+            if error.is_none() {
+                self.stopped.remove_unlisted(cluster, &items);
             }
-            failures.extend(failure);
-            let described = self.describe(&self.stopped.missing(pages), deadline).await;
-            failures.extend(described.failures);
-            self.stopped.insert(described.tasks.iter().chain(&described.filtered));
-            // Deregistered from its load balancers, while its containers still run (Amazon ECS Developer Guide, "Task
-            // lifecycle").
-            let serves = |task: &Arc<Task>| task.last_status == TaskStatus::Deactivating;
-            stopping.extend(described.tasks.into_iter().filter(serves));
-            tasks.extend(self.stopped.of_cluster(cluster));
+            listing.failures.extend(error);
+            let described = self.describe(&self.stopped.missing(items, now_ms), deadline).await;
+            listing.failures.extend(described.failures);
+            self.stopped.insert(described.tasks.iter().chain(&described.filtered), now_ms);
+            // In this state the containers still run (Amazon ECS Developer Guide, "Task lifecycle").
+            let is_serving = |task: &Arc<Task>| task.last_status == TaskStatus::Deactivating;
+            listing.stopping.extend(described.tasks.into_iter().filter(is_serving));
+            listing.stopped.extend(self.stopped.in_cluster(cluster, now_ms));
         }
-        (tasks, stopping, failures)
+        listing
+    }
+}
+
+impl Default for StoppedTaskCache {
+    fn default() -> Self {
+        Self { by_arn: Cache::new(NO_TTL, UNBOUNDED) }
     }
 }
 
 impl StoppedTaskCache {
-    /// Forgets the tasks of a cluster that ECS no longer lists.
-    fn forget_unlisted(&self, cluster: &str, pages: &[TaskBatch]) {
-        let listed: HashSet<&str> = pages.iter().flat_map(|page| &page.tasks).map(String::as_str).collect();
+    /// Removes the tasks of a cluster that ECS no longer lists.
+    fn remove_unlisted(&self, cluster: &str, batches: &[TaskBatch]) {
+        let listed: HashSet<&str> = batches.iter().flat_map(|batch| &batch.tasks).map(String::as_str).collect();
         let name = cluster_name(cluster);
-        self.lock().retain(|arn, task| *task.cluster != *name || listed.contains(&**arn));
+        self.by_arn.retain(|arn, task| *task.cluster != *name || listed.contains(&**arn));
     }
 
-    /// The listed tasks that have yet to be described, in as few pages as they fit in.
-    fn missing(&self, pages: Vec<TaskBatch>) -> Vec<TaskBatch> {
-        let Some(cluster) = pages.first().map(|page| page.cluster.clone()) else { return Vec::new() };
-        let tasks = self.lock();
-        let unknown: Vec<String> =
-            pages.into_iter().flat_map(|page| page.tasks).filter(|arn| !tasks.contains_key(arn.as_str())).collect();
-        TaskBatch::chunks(&cluster, &unknown)
+    /// Returns the listed tasks that are not cached, in as few batches as possible.
+    fn missing(&self, batches: Vec<TaskBatch>, now_ms: i64) -> Vec<TaskBatch> {
+        let Some(cluster) = batches.first().map(|batch| batch.cluster.clone()) else { return Vec::new() };
+        let listed = batches.into_iter().flat_map(|batch| batch.tasks);
+        let missing: Vec<String> = listed.filter(|arn| self.by_arn.get(arn.as_str(), now_ms).is_none()).collect();
+        TaskBatch::chunks(&cluster, &missing)
     }
 
-    /// Keeps those that have come to their end: the others are listed because they are told to stop.
-    fn insert<'a>(&self, described: impl Iterator<Item = &'a Arc<Task>>) {
-        let ended = described.filter(|task| task.last_status == TaskStatus::Stopped);
-        self.lock().extend(ended.map(|task| (Arc::clone(&task.arn), Arc::clone(task))));
+    /// Inserts the tasks that have stopped. Tasks that are still stopping must be described again.
+    fn insert<'a>(&self, tasks: impl Iterator<Item = &'a Arc<Task>>, now_ms: i64) {
+        let stopped = tasks.filter(|task| task.last_status == TaskStatus::Stopped);
+        self.by_arn.insert_all(stopped.map(|task| (Arc::clone(&task.arn), Arc::clone(task))), now_ms);
     }
 
-    fn of_cluster(&self, cluster: &str) -> Vec<Arc<Task>> {
+    fn in_cluster(&self, cluster: &str, now_ms: i64) -> Vec<Arc<Task>> {
         let name = cluster_name(cluster);
-        self.lock().values().filter(|task| *task.cluster == *name).map(Arc::clone).collect()
+        self.by_arn.values(now_ms).into_iter().filter(|task| *task.cluster == *name).collect()
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Task>>> {
-        self.by_arn.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stopped_task_is_described_once_while_it_is_listed() {
+        let stopped = StoppedTaskCache::default();
+        let task = |arn: &str, last_status| {
+            Arc::new(Task { arn: arn.into(), cluster: "shop".into(), last_status, ..Task::default() })
+        };
+        let listed = |tasks: &[&str]| {
+            vec![TaskBatch { cluster: "shop".into(), tasks: tasks.iter().map(|&arn| arn.to_owned()).collect() }]
+        };
+        stopped.insert([&task("a", TaskStatus::Stopped), &task("b", TaskStatus::Deactivating)].into_iter(), 0);
+        assert_eq!(stopped.missing(listed(&["a", "b"]), i64::MAX), listed(&["b"]), "b is still stopping");
+        stopped.remove_unlisted("bank", &[]);
+        assert_eq!(stopped.in_cluster("arn:aws:ecs:eu-west-1:111122223333:cluster/shop", 0).len(), 1);
+        stopped.remove_unlisted("shop", &listed(&["b"]));
+        assert!(stopped.in_cluster("shop", 0).is_empty());
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::run_stats::RunStats;
 use super::{HandleError, Pipeline, REMOTE_WRITE_DISABLED, run_stats};
 use crate::deadline::Deadline;
-use crate::discovery::TaskListing;
+use crate::discovery::{StoppedListing, TaskListing};
 use crate::lambda::{Response, TaskStateChange};
 use crate::model::ecs::{ContainerStatus, TaskStatus};
 use crate::model::series::{Labels, SeriesBatch};
@@ -43,7 +43,8 @@ impl Pipeline {
             let stopped = recent.filter(|task| task.last_status == TaskStatus::Stopped).collect();
             return StoppedTasks { stopped, stopping: Vec::new() };
         }
-        let (stopped, stopping, failures) = self.discovery.list_stopped(&listing.clusters, deadline).await;
+        let StoppedListing { stopped, stopping, failures } =
+            self.discovery.list_stopped(&listing.clusters, deadline).await;
         for failure in failures {
             tracing::warn!(reason = failure.to_string(), "stopped tasks: {failure}");
         }

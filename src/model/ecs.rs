@@ -3,8 +3,8 @@
 //!
 //! A value that this version does not know is kept as `Other`, and a value that ECS did not send is `Unspecified`, spelled
 //! as the empty text. `as_str` returns the spelling of ECS: labels and filters depend on it. Source: Amazon ECS API Reference
-//! (`Task`, `Container`, `TaskDefinition`). The values are those of DescribeTasks, of state change events and of the task
-//! metadata endpoint.
+//! (`Task`, `Container`, `TaskDefinition`). DescribeTasks, state change events and the task metadata endpoint use the same
+//! values.
 
 use serde::{Deserialize, Deserializer};
 
@@ -119,10 +119,10 @@ ecs_value! {
     }
 }
 
-/// Whose network interface a task uses, and so whose address it has.
+/// The owner of the network interface and address that a task uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkLocation {
-    /// An elastic network interface of its own: its containers share one address and one set of network counters.
+    /// The task has an elastic network interface. Its containers share one address and one set of network counters.
     Task,
     /// The network interface of the container instance.
     Host,
@@ -131,8 +131,8 @@ pub enum NetworkLocation {
 }
 
 impl NetworkLocation {
-    /// Returns the network location of a task. Fargate supports no mode but `awsvpc`, also when the mode is not known;
-    /// a definition without a mode uses `bridge` on Linux and the NAT network on Windows (Amazon ECS Developer Guide, "Task
+    /// Returns the network location of a task. Fargate supports only `awsvpc`, so the mode does not have to be known. A
+    /// definition without a mode uses `bridge` on Linux and the NAT network on Windows (Amazon ECS Developer Guide, "Task
     /// definition parameters").
     pub fn new(mode: &NetworkMode, launch_type: &LaunchType) -> Self {
         match (mode, launch_type) {

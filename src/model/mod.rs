@@ -4,6 +4,7 @@
 //! `series` and `segment`. Counts: `rejection` (rejected items by reason) and `item_counters` (all items by status).
 
 pub mod arn;
+pub(crate) mod cache;
 pub mod ecs;
 pub mod escaped_json;
 pub mod exposition;

@@ -1,6 +1,10 @@
-//! GET a page from a target: with a time-out, a cap on its size, and no redirects.
+//! HTTP scrapes of targets: one GET with a timeout, a size limit and no redirects.
+//!
+//! `stats_targets` and `prometheus_targets` choose the targets from task definitions; `insights` and `log_data` obtain log
+//! events instead. Nothing here parses what was scraped: see `translate`.
 
 pub mod insights;
+pub mod log_data;
 pub mod prometheus_targets;
 pub mod stats_targets;
 
@@ -21,42 +25,42 @@ use crate::model::read_capped::read_capped;
 use prometheus_targets::PrometheusTarget;
 use stats_targets::StatsTarget;
 
-/// The most a stats document may weigh. Docker's stats of one container are 2 to 10 KB; a task has at most ten containers.
+/// Maximum size of a stats document. The stats of one container take 2 to 10 KB, and a task has at most ten containers.
 const MAX_STATS_BYTES: usize = 4 << 20;
 
-/// Pages read side by side; each may weigh megabytes. Those that have yet to answer weigh nothing.
+/// Expositions read concurrently, because each may take megabytes. Pending requests are not limited.
 const READ_CONCURRENCY: usize = 16;
 
-/// A scrape failed; the target is down.
+/// Error of a failed scrape. The target is down.
 #[derive(Debug, Error)]
 pub enum ScrapeError {
-    #[error("no answer within {0:?}")]
+    #[error("no response within {0:?}")]
     TimedOut(Duration),
-    #[error("the connection failed: {0}")]
+    #[error("connection failed: {0}")]
     Connection(String),
-    #[error("the target answered {0} instead of 200")]
+    #[error("status {0} instead of 200")]
     Status(StatusCode),
-    #[error("the target answered with more than {0} bytes")]
+    #[error("response exceeds {0} bytes")]
     TooLarge(usize),
-    #[error("the target's gzip is broken: {0}")]
+    #[error("invalid gzip: {0}")]
     Gzip(std::io::Error),
 }
 
-/// A page of metrics, inflated.
+/// A decompressed exposition.
 #[derive(Debug)]
 pub struct Exposition {
     pub body: Bytes,
     pub format: Format,
 }
 
-/// The two documents of a stats endpoint.
+/// The response bodies of a stats endpoint.
 #[derive(Debug)]
 pub struct TaskMetadataBodies {
     pub task: Bytes,
     pub stats: Bytes,
 }
 
-/// Fetches pages from targets.
+/// Scrapes targets.
 #[derive(Clone, Debug)]
 pub struct Scraper {
     http: reqwest::Client,
@@ -66,25 +70,25 @@ pub struct Scraper {
 }
 
 impl Scraper {
-    /// `timeout` covers a whole scrape; `page_bytes` is the most a page of metrics may weigh, before and after it is
-    /// inflated. `http` must not follow redirects.
-    pub fn new(http: reqwest::Client, timeout: Duration, page_bytes: usize) -> Self {
-        Self { http, timeout, body_limit: page_bytes, read_permits: Arc::new(Semaphore::new(READ_CONCURRENCY)) }
+    /// `timeout` applies to a full scrape. `body_limit` is the maximum size of an exposition, before and after decompression.
+    /// `http` must not follow redirects.
+    pub fn new(http: reqwest::Client, timeout: Duration, body_limit: usize) -> Self {
+        Self { http, timeout, body_limit, read_permits: Arc::new(Semaphore::new(READ_CONCURRENCY)) }
     }
 
-    /// `/task` and `/task/stats` of a target, side by side.
+    /// Fetches `/task` and `/task/stats` of a target concurrently.
     pub async fn scrape_stats(
         &self,
         target: &StatsTarget,
         deadline: &Deadline,
     ) -> Result<TaskMetadataBodies, ScrapeError> {
-        let page = |page: &str| self.fetch(target.address, format!("{}{page}", target.path));
-        let both = async { tokio::try_join!(page("/task"), page("/task/stats")) };
+        let document = |name: &str| self.fetch(target.address, format!("{}{name}", target.path));
+        let both = async { tokio::try_join!(document("/task"), document("/task/stats")) };
         let (task, stats) = deadline.timeout(self.timeout, both).await.ok_or(ScrapeError::TimedOut(self.timeout))??;
         Ok(TaskMetadataBodies { task, stats })
     }
 
-    /// The page of a target that serves Prometheus' text format or OpenMetrics.
+    /// Fetches the exposition of a target, in Prometheus text format or OpenMetrics.
     pub async fn scrape_exposition(
         &self,
         target: &PrometheusTarget,
@@ -95,15 +99,15 @@ impl Scraper {
             .header(ACCEPT, exposition::ACCEPT)
             .header(ACCEPT_ENCODING, "gzip")
             .header("x-prometheus-scrape-timeout-seconds", self.timeout.as_secs_f64().to_string());
-        let page = async {
+        let exposition = async {
             let response = send(request).await?;
             let format =
                 Format::from_content_type(response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
-            let _turn = self.read_permits.acquire().await;
+            let _permit = self.read_permits.acquire().await;
             Ok((read(response, self.body_limit).await?, format))
         };
         let (body, format) =
-            deadline.timeout(self.timeout, page).await.ok_or(ScrapeError::TimedOut(self.timeout))??;
+            deadline.timeout(self.timeout, exposition).await.ok_or(ScrapeError::TimedOut(self.timeout))??;
         Ok(Exposition { body: decompress(body, self.body_limit)?, format })
     }
 
@@ -111,7 +115,7 @@ impl Scraper {
         read(send(self.get(address, &path)).await?, MAX_STATS_BYTES).await
     }
 
-    /// A target is asked once a minute: a kept connection would only be one of Lambda's 1,024 open files.
+    /// Closes the connection: the next scrape is a minute away, and Lambda allows 1,024 open files.
     fn get(&self, address: SocketAddr, path: &str) -> RequestBuilder {
         self.http.get(format!("http://{address}{path}")).header(CONNECTION, "close")
     }
@@ -141,16 +145,16 @@ fn failed(error: reqwest::Error) -> ScrapeError {
     ScrapeError::Connection(root_cause(&error))
 }
 
-/// The page itself: its first bytes say whether it is compressed (RFC 1952, section 2.3.1).
+/// Decompresses a body that starts with the magic bytes of gzip (RFC 1952, section 2.3.1).
 fn decompress(body: Bytes, limit: usize) -> Result<Bytes, ScrapeError> {
     if !body.starts_with(&[0x1f, 0x8b]) {
         return Ok(body);
     }
-    let page = read_capped(MultiGzDecoder::new(body.as_ref()), body.len(), limit).map_err(ScrapeError::Gzip)?;
-    page.ok_or(ScrapeError::TooLarge(limit))
+    let exposition = read_capped(MultiGzDecoder::new(body.as_ref()), body.len(), limit).map_err(ScrapeError::Gzip)?;
+    exposition.ok_or(ScrapeError::TooLarge(limit))
 }
 
-/// The innermost cause, which is what says `connection refused`.
+/// Returns the innermost cause, such as `connection refused`.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

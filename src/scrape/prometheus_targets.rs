@@ -1,8 +1,8 @@
-//! Prometheus endpoints of tasks: the pages that rules of a setting and docker labels of their containers declare.
+//! Prometheus targets of tasks, declared by scrape rules of a setting or by docker labels of containers. Makes no requests.
 //!
-//! Two ways of labelling are known, since both are in use: the labels that the ADOT collector's ECS observer and the
-//! CloudWatch agent look for, and the `prometheus.io/*` annotations, as labels. Where several name the same port and
-//! path, the page is scraped once.
+//! Two sets of docker labels are supported, because both are in use: the labels of the ECS observer of the ADOT collector and
+//! of the CloudWatch agent, and labels with the names of the `prometheus.io/*` annotations. An endpoint that is declared
+//! several times is scraped once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ const EXPORTER_PORT: &str = "ECS_PROMETHEUS_EXPORTER_PORT";
 const METRICS_PATH: &str = "ECS_PROMETHEUS_METRICS_PATH";
 const JOB_NAME: &str = "ECS_PROMETHEUS_JOB_NAME";
 
-/// Prometheus' documentation of Kubernetes, which ECS users took over.
+/// Annotations in the Kubernetes examples of Prometheus, which are also used as docker labels on ECS.
 const SCRAPE: &str = "prometheus.io/scrape";
 const PORT: &str = "prometheus.io/port";
 const PATH: &str = "prometheus.io/path";
 
-/// Where a page is when no label says so.
+/// Path without a label or rule for it.
 const DEFAULT_PATH: &str = "/metrics";
 
-/// A page of metrics inside a task.
+/// A Prometheus endpoint in a task.
 #[derive(Clone, Debug)]
 pub struct PrometheusTarget {
     pub task: Arc<Task>,
@@ -35,7 +35,7 @@ pub struct PrometheusTarget {
     pub address: SocketAddr,
     /// Starts with `/`.
     pub path: String,
-    /// The label says it, or the service, or the family.
+    /// From the rule or label, or else the name of the service or the family.
     pub job: String,
 }
 
@@ -45,7 +45,7 @@ impl PrometheusTarget {
     }
 }
 
-/// The pages of a task; none when it has none or cannot answer yet.
+/// Returns the targets of a task; none if it declares none or is not scrapable.
 pub fn prometheus_targets(
     task: &Arc<Task>,
     rules: &[ScrapeRule],
@@ -54,8 +54,8 @@ pub fn prometheus_targets(
     if is_scrapable(task) { declared_endpoints(task, rules, ranges) } else { Vec::new() }
 }
 
-/// The pages that a task has or, when it has stopped, had. The first to name a page is the one that counts: rules in their
-/// order, then labels.
+/// Returns the endpoints that a task declares, whatever its status. If an endpoint is declared several times, the first declaration
+/// counts: rules in their order, then labels.
 pub fn declared_endpoints(
     task: &Arc<Task>,
     rules: &[ScrapeRule],
@@ -63,85 +63,91 @@ pub fn declared_endpoints(
 ) -> Vec<Result<PrometheusTarget, TargetError>> {
     let mut targets = Vec::new();
     let by_rule = rules.iter().filter(|rule| rule.matches(task)).flat_map(|rule| match_rule(task, rule)).map(Ok);
-    let labelled = task.containers.iter().enumerate();
-    let by_label = labelled
-        .flat_map(|(index, container)| labels(container).map(move |by| match_docker_label(index, container, by)));
-    for page in by_rule.chain(by_label) {
-        match page.and_then(|page| Ok((target(task, &page, ranges)?, page))) {
-            Ok((target, page)) => merge_target(&mut targets, target, &page),
-            Err(dropped) => targets.push(Err(dropped)),
+    let by_label = task.containers.iter().enumerate().flat_map(|(index, container)| {
+        label_names(container).map(move |names| match_docker_label(index, container, names))
+    });
+    for endpoint in by_rule.chain(by_label) {
+        match endpoint.and_then(|endpoint| Ok((target(task, &endpoint, ranges)?, endpoint))) {
+            Ok((target, endpoint)) => merge_target(&mut targets, target, endpoint.port),
+            Err(error) => targets.push(Err(error)),
         }
     }
     targets
 }
 
-/// Adds a page, unless it is known; that another container has claimed it is an error of the task definition.
-fn merge_target(
-    targets: &mut Vec<Result<PrometheusTarget, TargetError>>,
-    new: PrometheusTarget,
-    page: &DeclaredEndpoint,
-) {
-    let is_same = |known: &&PrometheusTarget| (known.address, &known.path) == (new.address, &new.path);
-    let Some(known) = targets.iter().flatten().find(is_same) else {
+/// Adds a target, unless it is in the list. If another container declares the same one, the task definition is wrong.
+fn merge_target(targets: &mut Vec<Result<PrometheusTarget, TargetError>>, new: PrometheusTarget, container_port: u16) {
+    let is_same = |target: &&PrometheusTarget| (target.address, &target.path) == (new.address, &new.path);
+    let Some(existing) = targets.iter().flatten().find(is_same) else {
         targets.push(Ok(new));
         return;
     };
-    if known.container != new.container {
+    if existing.container != new.container {
         let name = |target: &PrometheusTarget| {
             target.container().map_or_else(String::new, |container| container.name.to_string())
         };
-        let (first, container) = (name(known), name(&new));
-        targets.push(Err(TargetError::DuplicateEndpoint { container, first, port: page.port, path: new.path }));
+        let (first, container) = (name(existing), name(&new));
+        targets.push(Err(TargetError::DuplicateEndpoint { container, first, port: container_port, path: new.path }));
     }
 }
 
-/// A page as a rule or a label declares it.
+/// An endpoint declared by a rule or by labels.
 struct DeclaredEndpoint {
+    /// Index into the containers of the task.
     container: usize,
-    /// Of the container.
+    /// Container port.
     port: u16,
     path: Option<String>,
     job: Option<String>,
 }
 
 fn match_rule(task: &Task, rule: &ScrapeRule) -> Vec<DeclaredEndpoint> {
-    let pages = |&port: &u16| {
-        let page =
+    let endpoints = |&port: &u16| {
+        let endpoint =
             move |container| DeclaredEndpoint { container, port, path: rule.path.clone(), job: rule.job.clone() };
-        rule.containers(task, port).into_iter().map(page)
+        rule.containers(task, port).into_iter().map(endpoint)
     };
-    rule.ports.iter().flat_map(pages).collect()
+    rule.ports.iter().flat_map(endpoints).collect()
 }
 
-/// The labels, of port and path, under which a container declares pages.
-fn labels(container: &TaskContainer) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let observer = container.docker_label(EXPORTER_PORT).map(|_| (EXPORTER_PORT, METRICS_PATH));
+/// Names of the docker labels that declare one endpoint.
+#[derive(Clone, Copy)]
+struct LabelNames {
+    port: &'static str,
+    path: &'static str,
+}
+
+/// Returns the sets of labels with which a container declares endpoints.
+fn label_names(container: &TaskContainer) -> impl Iterator<Item = LabelNames> {
+    const OBSERVER: LabelNames = LabelNames { port: EXPORTER_PORT, path: METRICS_PATH };
+    const ANNOTATIONS: LabelNames = LabelNames { port: PORT, path: PATH };
+    let has_observer_labels = container.docker_label(EXPORTER_PORT).is_some();
     let is_annotated = container.docker_label(SCRAPE).is_some_and(|value| value.trim() == "true");
-    observer.into_iter().chain(is_annotated.then_some((PORT, PATH)))
+    has_observer_labels.then_some(OBSERVER).into_iter().chain(is_annotated.then_some(ANNOTATIONS))
 }
 
 fn match_docker_label(
     index: usize,
     container: &TaskContainer,
-    (port, path): (&'static str, &'static str),
+    names: LabelNames,
 ) -> Result<DeclaredEndpoint, TargetError> {
     let job = container.docker_label(JOB_NAME).filter(|job| !job.is_empty()).map(str::to_owned);
-    let (port, path) = (declared_port(container, port)?, declared_path(container, path)?);
+    let (port, path) = (declared_port(container, names.port)?, declared_path(container, names.path)?);
     Ok(DeclaredEndpoint { container: index, port, path: Some(path).filter(|path| !path.is_empty()), job })
 }
 
-fn target(task: &Arc<Task>, page: &DeclaredEndpoint, ranges: &[IpNet]) -> Result<PrometheusTarget, TargetError> {
+fn target(task: &Arc<Task>, endpoint: &DeclaredEndpoint, ranges: &[IpNet]) -> Result<PrometheusTarget, TargetError> {
     let address = allowed_address(task, ranges)?;
-    let port = match task.containers.get(page.container) {
-        Some(container) => reachable_port(task, container, page.port)?,
-        None => page.port,
+    let port = match task.containers.get(endpoint.container) {
+        Some(container) => reachable_port(task, container, endpoint.port)?,
+        None => endpoint.port,
     };
     Ok(PrometheusTarget {
         task: Arc::clone(task),
-        container: page.container,
+        container: endpoint.container,
         address: SocketAddr::new(address, port),
-        path: page.path.clone().unwrap_or_else(|| DEFAULT_PATH.into()),
-        job: page.job.as_deref().or(task.service.as_deref()).unwrap_or(&task.family).to_owned(),
+        path: endpoint.path.clone().unwrap_or_else(|| DEFAULT_PATH.into()),
+        job: endpoint.job.as_deref().or(task.service.as_deref()).unwrap_or(&task.family).to_owned(),
     })
 }
 
@@ -173,12 +179,12 @@ mod tests {
         let rules = ScrapeRule::parse_all(rules).unwrap();
         prometheus_targets(&Arc::new(task), &rules, &["10.0.0.0/8".parse().unwrap()])
             .into_iter()
-            .map(|target| target.map(shown).map_err(|dropped| dropped.to_string()))
+            .map(|target| target.map(shown).map_err(|error| error.to_string()))
             .collect()
     }
 
     #[test]
-    fn pages_are_found_by_either_way_of_declaring_them() {
+    fn both_sets_of_labels_declare_targets() {
         for (labels, expected) in [
             (&[&[(EXPORTER_PORT, "9404")][..]][..], vec!["cart 10.2.3.4:9404/metrics"]),
             (&[&[(EXPORTER_PORT, "9404"), (METRICS_PATH, "/m"), (JOB_NAME, "java")]], vec!["java 10.2.3.4:9404/m"]),
@@ -194,22 +200,29 @@ mod tests {
             (&[&[(EXPORTER_PORT, "9404"), (METRICS_PATH, "/m/")]], vec!["cart 10.2.3.4:9404/m/"]),
             (&[&[]], vec![]),
         ] {
-            let found: Vec<_> = targets(labels).into_iter().map(Result::unwrap).collect();
-            assert_eq!(found, expected, "{labels:?}");
+            let targets: Vec<_> = targets(labels).into_iter().map(Result::unwrap).collect();
+            assert_eq!(targets, expected, "{labels:?}");
         }
     }
 
     #[test]
-    fn one_wrong_label_costs_no_other_container() {
-        let found = targets(&[&[(EXPORTER_PORT, "abc")], &[(SCRAPE, "true"), (PORT, "8080")]]);
-        assert!(found[0].as_ref().unwrap_err().contains("ECS_PROMETHEUS_EXPORTER_PORT of container a is `abc`"));
-        assert_eq!(found[1].as_deref(), Ok("cart 10.2.3.4:8080/metrics"));
-        let found = targets(&[&[(SCRAPE, "true")]]);
-        assert!(found[0].as_ref().unwrap_err().contains("prometheus.io/port of container a is ``"));
+    fn invalid_label_affects_only_its_container() {
+        let results = targets(&[&[(EXPORTER_PORT, "abc")], &[(SCRAPE, "true"), (PORT, "8080")]]);
+        assert!(
+            results[0]
+                .as_ref()
+                .unwrap_err()
+                .contains("invalid port \"abc\" in label ECS_PROMETHEUS_EXPORTER_PORT of container a")
+        );
+        assert_eq!(results[1].as_deref(), Ok("cart 10.2.3.4:8080/metrics"));
+        let results = targets(&[&[(SCRAPE, "true")]]);
+        assert!(
+            results[0].as_ref().unwrap_err().contains("invalid port \"\" in label prometheus.io/port of container a")
+        );
     }
 
     #[test]
-    fn a_rule_needs_no_label_and_comes_before_them() {
+    fn rule_needs_no_label_and_precedes_labels() {
         let label: &[(&str, &str)] = &[(EXPORTER_PORT, "9404"), (JOB_NAME, "by-label")];
         for (mode, rules, expected) in [
             ("awsvpc", "service=cart port=9404 job=by-rule", "by-rule 10.2.3.4:9404/metrics"),
@@ -221,21 +234,21 @@ mod tests {
             assert_eq!(targets_of(mode, rules, &[label]), [Ok(expected.to_owned())], "{mode} {rules}");
         }
         let two = targets_of("awsvpc", "service=cart port=9404 path=/other", &[label]);
-        assert_eq!(two.len(), 2, "another path is another page: {two:?}");
+        assert_eq!(two.len(), 2, "another path is another target: {two:?}");
     }
 
     #[test]
-    fn ports_of_the_host_are_asked_under_bridge_networking() {
-        let found = targets_of("bridge", "", &[&[(EXPORTER_PORT, "9404")], &[(EXPORTER_PORT, "9999")]]);
-        assert_eq!(found[0].as_deref(), Ok("cart 10.2.3.4:32781/metrics"));
-        assert!(found[1].as_ref().unwrap_err().contains("port 9999 of container b is not bound"), "{found:?}");
+    fn bridge_mode_uses_the_host_port() {
+        let results = targets_of("bridge", "", &[&[(EXPORTER_PORT, "9404")], &[(EXPORTER_PORT, "9999")]]);
+        assert_eq!(results[0].as_deref(), Ok("cart 10.2.3.4:32781/metrics"));
+        assert!(results[1].as_ref().unwrap_err().contains("port 9999 of container b is not bound"), "{results:?}");
     }
 
     #[test]
-    fn two_containers_that_claim_one_page_are_named() {
-        let found = targets(&[&[(EXPORTER_PORT, "9404")], &[(EXPORTER_PORT, "9404")]]);
-        assert_eq!(found[0].as_deref(), Ok("cart 10.2.3.4:9404/metrics"));
-        let expected = "container b claims port 9404 with the path /metrics, as container a does";
-        assert_eq!(found[1].as_ref().unwrap_err(), expected);
+    fn two_containers_with_one_endpoint_are_an_error() {
+        let results = targets(&[&[(EXPORTER_PORT, "9404")], &[(EXPORTER_PORT, "9404")]]);
+        assert_eq!(results[0].as_deref(), Ok("cart 10.2.3.4:9404/metrics"));
+        let expected = "container b declares port 9404 and path /metrics, which container a already declares";
+        assert_eq!(results[1].as_ref().unwrap_err(), expected);
     }
 }

@@ -1,7 +1,7 @@
-//! Where a task can be scraped: the endpoints its docker labels declare, at the address ECS gives it.
+//! Stats targets of tasks, declared by docker labels, and the rules for addresses and ports of all targets. Makes no requests.
 //!
-//! Only what ECS says is a task is scraped, and only inside the allowed ranges: a label is written by whoever may register
-//! a task definition, and must not be able to point this function at anything else.
+//! The address always comes from ECS and must be within the allowed ranges. Any principal that can register a task definition
+//! can write docker labels, so a label must not be able to direct a request to anything but its own task.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::model::task::{NetworkBinding, Task, TaskContainer, is_plain_path};
 /// Docker label with the container port of a stats endpoint.
 pub const STATS_PORT: &str = "sidecarless.stats.port";
 
-/// Docker label with the path under which the endpoint serves `/task` and `/task/stats`; none: at the root.
+/// Docker label with the path prefix of `/task` and `/task/stats`. Without the label they are at the root.
 const STATS_PATH: &str = "sidecarless.stats.path";
 
-/// States in which a task can answer (Amazon ECS Developer Guide, "Task lifecycle").
+/// States in which the containers of a task run (Amazon ECS Developer Guide, "Task lifecycle").
 const SCRAPABLE_STATES: [TaskStatus; 3] = [TaskStatus::Running, TaskStatus::Deactivating, TaskStatus::Stopping];
 
 /// A stats endpoint inside a task.
@@ -30,29 +30,31 @@ pub struct StatsTarget {
     pub path: String,
 }
 
-/// Why a task that declares an endpoint is not scraped.
+/// Reason to skip a declared endpoint.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TargetError {
-    #[error("the label {label} of container {container} is `{value}`, which is no port")]
+    #[error("invalid port \"{value}\" in label {label} of container {container}: use a number from 1 to 65535")]
     InvalidPort { label: &'static str, container: String, value: String },
-    #[error("the label {label} of container {container} is `{value}`, which is no path: it must start with /")]
+    #[error("invalid path \"{value}\" in label {label} of container {container}: use a plain path that starts with /")]
     InvalidPath { label: &'static str, container: String, value: String },
-    #[error("ECS gives no address for a task with network mode `{network_mode}`")]
-    NoAddress { network_mode: String },
+    #[error("no address for a task with network mode \"{network_mode}\"")]
+    NoAddress { network_mode: NetworkMode },
     #[error("port {port} of container {container} is not bound on the host")]
     PortNotBound { container: String, port: u16 },
-    #[error("the address {0} is outside of SIDECARLESS_SCRAPE_CIDRS")]
+    #[error("address {0} is outside SIDECARLESS_SCRAPE_CIDRS")]
     OutOfRange(IpAddr),
-    #[error("the address {0} is link-local, where instance and task credentials are served")]
+    #[error("address {0} is link-local: such addresses serve instance and task credentials")]
     LinkLocal(IpAddr),
-    #[error("the address {0} is this function's own, which only a range within loopback allows")]
+    #[error(
+        "address {0} is a loopback address of the function: only a loopback range in SIDECARLESS_SCRAPE_CIDRS allows it"
+    )]
     Loopback(IpAddr),
-    #[error("container {container} claims port {port} with the path {path}, as container {first} does")]
+    #[error("container {container} declares port {port} and path {path}, which container {first} already declares")]
     DuplicateEndpoint { container: String, first: String, port: u16, path: String },
 }
 
 impl TargetError {
-    /// The name under which it is counted.
+    /// Returns the value of the `reason` label.
     pub fn reason(&self) -> &'static str {
         match self {
             TargetError::InvalidPort { .. } => "target_invalid_port",
@@ -67,7 +69,7 @@ impl TargetError {
     }
 }
 
-/// The stats endpoint of a task: `None` when it declares none or cannot answer yet.
+/// Returns the stats target of a task; `None` if it declares none or is not scrapable.
 pub fn stats_target(task: &Arc<Task>, ranges: &[IpNet]) -> Option<Result<StatsTarget, TargetError>> {
     let container = task.containers.iter().find(|container| container.docker_label(STATS_PORT).is_some())?;
     if !is_scrapable(task) {
@@ -82,7 +84,7 @@ pub fn stats_target(task: &Arc<Task>, ranges: &[IpNet]) -> Option<Result<StatsTa
     Some(target())
 }
 
-/// Where the stats endpoint of a task is, or was: ECS keeps the address of a task that has stopped.
+/// Returns the address of the stats endpoint of a task, also of a stopped one: ECS still reports its address.
 pub fn stats_address(task: &Task, ranges: &[IpNet]) -> Option<SocketAddr> {
     let container = task.containers.iter().find(|container| container.docker_label(STATS_PORT).is_some())?;
     stats_socket(task, container, ranges).ok()
@@ -95,11 +97,11 @@ fn stats_socket(task: &Task, container: &TaskContainer, ranges: &[IpNet]) -> Res
 
 pub(super) fn declared_port(container: &TaskContainer, label: &'static str) -> Result<u16, TargetError> {
     let value = container.docker_label(label).unwrap_or_default();
-    let wrong = || TargetError::InvalidPort { label, container: container.name.to_string(), value: truncate(value) };
-    value.trim().parse().ok().filter(|&port| port != 0).ok_or_else(wrong)
+    let invalid = || TargetError::InvalidPort { label, container: container.name.to_string(), value: truncate(value) };
+    value.trim().parse().ok().filter(|&port| port != 0).ok_or_else(invalid)
 }
 
-/// Empty when the label is not there.
+/// Returns the empty path without the label.
 pub(super) fn declared_path(container: &TaskContainer, label: &'static str) -> Result<String, TargetError> {
     let value = container.docker_label(label).unwrap_or_default().trim();
     if !(value.is_empty() || value.starts_with('/')) || !is_plain_path(value) {
@@ -108,29 +110,29 @@ pub(super) fn declared_path(container: &TaskContainer, label: &'static str) -> R
     Ok(value.to_owned())
 }
 
-/// Whether the task is in a state in which it can answer.
+/// Returns whether the containers of the task run.
 pub(super) fn is_scrapable(task: &Task) -> bool {
     SCRAPABLE_STATES.contains(&task.last_status)
 }
 
 pub(super) fn allowed_address(task: &Task, ranges: &[IpNet]) -> Result<IpAddr, TargetError> {
-    let address = task.address.ok_or_else(|| TargetError::NoAddress { network_mode: task.network_mode.to_string() })?;
+    let address = task.address.ok_or_else(|| TargetError::NoAddress { network_mode: task.network_mode.clone() })?;
     if is_link_local(address) {
         return Err(TargetError::LinkLocal(address));
     }
-    let mut allowing = ranges.iter().filter(|range| range.contains(&address)).peekable();
-    if allowing.peek().is_none() {
+    let mut matching = ranges.iter().filter(|range| range.contains(&address)).peekable();
+    if matching.peek().is_none() {
         return Err(TargetError::OutOfRange(address));
     }
-    if is_loopback(address) && !allowing.any(|range| is_loopback(range.network())) {
+    if is_loopback(address) && !matching.any(|range| is_loopback(range.network())) {
         return Err(TargetError::Loopback(address));
     }
     Ok(address)
 }
 
-/// 169.254.0.0/16 (RFC 3927), also behind an IPv6 mask; fe80::/10 (RFC 4291); and fd00:ec2::/32, where instance metadata,
-/// pod identities and the resolver are reached by IPv6 (Amazon EC2 User Guide, "Use the IMDS"). Addresses at which
-/// nothing but the machine's own secrets and services are had.
+/// 169.254.0.0/16 (RFC 3927), also mapped to IPv6; fe80::/10 (RFC 4291); and fd00:ec2::/32, which serves instance metadata,
+/// pod identities and DNS over IPv6 (Amazon EC2 User Guide, "Use the IMDS"). These addresses serve only secrets and
+/// services of the machine.
 fn is_link_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_link_local(),
@@ -138,21 +140,21 @@ fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// Loopback and the unspecified address, which connects to it: Lambda's Runtime API listens there.
+/// Loopback, where the Runtime API of Lambda listens, and the unspecified address, which connects to loopback.
 fn is_loopback(address: IpAddr) -> bool {
     let address = address.to_canonical();
     address.is_loopback() || address.is_unspecified()
 }
 
-/// The port at which a container port is reached: itself where the container has the address to itself, the host's port
-/// under bridge networking.
+/// Returns the port at which a container port is reachable: under bridge networking the host port that is bound to it,
+/// otherwise the container port.
 pub(super) fn reachable_port(task: &Task, container: &TaskContainer, port: u16) -> Result<u16, TargetError> {
     let is_mapped = task.network_location() == NetworkLocation::Host
         && matches!(task.network_mode, NetworkMode::Bridge | NetworkMode::Unspecified);
     if !is_mapped {
         return Ok(port);
     }
-    // What is scraped answers over TCP; one port may be bound for both.
+    // One container port may be bound for TCP and for UDP. Scrapes use TCP.
     let is_bound = |binding: &&NetworkBinding| binding.container_port == port && &*binding.protocol != "udp";
     let binding = container.network_bindings.iter().find(is_bound);
     let not_bound = || TargetError::PortNotBound { container: container.name.to_string(), port };
@@ -193,11 +195,11 @@ mod tests {
         let ranges =
             ["10.0.0.0/8", "fd00::/8", "169.254.0.0/16", "126.0.0.0/7"].map(|range| range.parse().expect("a range"));
         let target = stats_target(task, &ranges)?;
-        Some(target.map(|target| format!("{}{}", target.address, target.path)).map_err(|dropped| dropped.to_string()))
+        Some(target.map(|target| format!("{}{}", target.address, target.path)).map_err(|error| error.to_string()))
     }
 
     #[test]
-    fn a_declared_endpoint_is_found_at_the_tasks_address() {
+    fn declared_endpoint_has_the_address_of_its_task() {
         for (labels, address, mode, expected) in [
             (vec![(STATS_PORT, "9000")], "10.2.3.4", "awsvpc", "10.2.3.4:9000"),
             (vec![(STATS_PORT, " 9000 "), (STATS_PATH, "/v4/")], "10.2.3.4", "awsvpc", "10.2.3.4:9000/v4"),
@@ -210,19 +212,24 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_must_not_or_cannot_be_scraped_says_why() {
+    fn endpoint_that_cannot_be_scraped_is_an_error() {
         for (labels, address, mode, expected) in [
-            (vec![(STATS_PORT, "abc")], Some("10.2.3.4"), "awsvpc", "`abc`, which is no port"),
-            (vec![(STATS_PORT, "0")], Some("10.2.3.4"), "awsvpc", "`0`, which is no port"),
-            (vec![(STATS_PORT, "70000")], Some("10.2.3.4"), "awsvpc", "`70000`, which is no port"),
-            (vec![(STATS_PORT, "9000"), (STATS_PATH, "v4")], Some("10.2.3.4"), "awsvpc", "`v4`, which is no path"),
-            (vec![(STATS_PORT, "9000"), (STATS_PATH, "/@evil")], Some("10.2.3.4"), "awsvpc", "which is no path"),
-            (vec![(STATS_PORT, "9000")], Some("8.8.8.8"), "awsvpc", "outside of SIDECARLESS_SCRAPE_CIDRS"),
+            (
+                vec![(STATS_PORT, "abc")],
+                Some("10.2.3.4"),
+                "awsvpc",
+                "invalid port \"abc\" in label sidecarless.stats.port of container cart",
+            ),
+            (vec![(STATS_PORT, "0")], Some("10.2.3.4"), "awsvpc", "invalid port \"0\""),
+            (vec![(STATS_PORT, "70000")], Some("10.2.3.4"), "awsvpc", "invalid port \"70000\""),
+            (vec![(STATS_PORT, "9000"), (STATS_PATH, "v4")], Some("10.2.3.4"), "awsvpc", "invalid path \"v4\""),
+            (vec![(STATS_PORT, "9000"), (STATS_PATH, "/@evil")], Some("10.2.3.4"), "awsvpc", "invalid path \"/@evil\""),
+            (vec![(STATS_PORT, "9000")], Some("8.8.8.8"), "awsvpc", "outside SIDECARLESS_SCRAPE_CIDRS"),
             (vec![(STATS_PORT, "9000")], Some("169.254.170.2"), "awsvpc", "is link-local"),
             (vec![(STATS_PORT, "9000")], Some("::ffff:169.254.170.2"), "awsvpc", "is link-local"),
             (vec![(STATS_PORT, "9000")], Some("fd00:ec2::254"), "awsvpc", "is link-local"),
-            (vec![(STATS_PORT, "9000")], Some("127.0.0.1"), "awsvpc", "only a range within loopback allows"),
-            (vec![(STATS_PORT, "9000")], None, "none", "no address for a task with network mode `none`"),
+            (vec![(STATS_PORT, "9000")], Some("127.0.0.1"), "awsvpc", "only a loopback range"),
+            (vec![(STATS_PORT, "9000")], None, "none", "no address for a task with network mode \"none\""),
             (vec![(STATS_PORT, "9001")], Some("10.0.0.9"), "bridge", "port 9001 of container cart is not bound"),
         ] {
             match target(&task(&labels, address, mode)) {
@@ -233,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_without_the_label_or_not_running_yet_is_no_target() {
+    fn pending_or_unlabelled_task_has_no_target() {
         assert_eq!(target(&task(&[], Some("10.2.3.4"), "awsvpc")), None);
         let mut pending = task(&[(STATS_PORT, "9000")], Some("10.2.3.4"), "awsvpc");
         Arc::make_mut(&mut pending).last_status = "PENDING".into();

@@ -527,5 +527,5 @@ fn targets_names_every_task_and_the_rule_that_decided() {
     let output = stand.command(&[("SIDECARLESS_SCRAPE_CIDRS", "10.0.0.0/8")]).arg("targets").output().expect("it runs");
     assert_eq!(output.status.code(), Some(1));
     let table = String::from_utf8(output.stdout).expect("text");
-    assert!(table.contains("not scraped: the address 127.0.0.1 is outside of SIDECARLESS_SCRAPE_CIDRS"), "{table}");
+    assert!(table.contains("not scraped: address 127.0.0.1 is outside SIDECARLESS_SCRAPE_CIDRS"), "{table}");
 }
