@@ -29,8 +29,8 @@ impl ClusterTagCache {
         Self { enabled, by_arn: Cache::new(TTL_MS, UNBOUNDED) }
     }
 
-    /// Sets the cluster tags of tasks, and returns failed calls. Tasks of a cluster whose call failed get its previous tags, or
-    /// none.
+    /// Sets the cluster tags of tasks, and returns failed calls. Tasks of a cluster whose call failed get its previous
+    /// tags, or none.
     pub(super) async fn attach(&self, api: &EcsClient, tasks: &mut [Task], deadline: &Deadline) -> Vec<DiscoveryError> {
         if !self.enabled {
             return Vec::new();

@@ -23,8 +23,8 @@ impl ClusterSelector {
         }
     }
 
-    /// Returns the names or ARNs of the selected clusters, as ListTasks accepts them. If listing fails, clusters that were
-    /// listed before, and clusters that the setting names without a glob, are still included.
+    /// Returns the names or ARNs of the selected clusters, as ListTasks accepts them. If listing fails, clusters that
+    /// were listed before, and clusters that the setting names without a glob, are still included.
     pub(super) async fn resolve(&self, api: &EcsClient, deadline: &Deadline) -> Listed<String> {
         let patterns = match self {
             ClusterSelector::Names(names) => return Listed { items: names.clone(), error: None },

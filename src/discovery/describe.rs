@@ -95,8 +95,8 @@ fn text(text: Option<&str>) -> Arc<str> {
     text.unwrap_or_default().into()
 }
 
-/// ECS sends times as seconds with a fraction, which a float cannot represent exactly. The nearest millisecond equals the time
-/// in the state change event, which is text.
+/// ECS sends times as seconds with a fraction, which a float cannot represent exactly. The nearest millisecond equals
+/// the time in the state change event, which is text.
 fn millis(time: Option<&DateTime>) -> Option<i64> {
     i64::try_from((time?.as_nanos() + 500_000).div_euclid(1_000_000)).ok()
 }

@@ -1,5 +1,5 @@
-//! Private addresses of EC2 instances, from the Query API. The EC2 client of the SDK is larger than the rest of the function
-//! (docs/decisions/0007-ec2-without-its-sdk.md).
+//! Private addresses of EC2 instances, from the Query API. The EC2 client of the SDK is larger than the rest of the
+//! function (docs/decisions/0007-ec2-without-its-sdk.md).
 //!
 //! Shape: Amazon EC2 API Reference, "DescribeInstances" and "Making requests to the Amazon EC2 API".
 
@@ -38,8 +38,8 @@ impl Ec2Client {
         Self { endpoint, post }
     }
 
-    /// Returns the addresses of instances, and failed calls. Terminated instances have no address. A failed call affects only
-    /// the instances in it.
+    /// Returns the addresses of instances, and failed calls. Terminated instances have no address. A failed call
+    /// affects only the instances in it.
     pub(super) async fn private_addresses(
         &self,
         ids: &HashSet<&str>,
@@ -82,8 +82,8 @@ fn query(ids: &[&str]) -> Bytes {
     query.into()
 }
 
-/// Reads ids and addresses from `reservationSet/item/instancesSet/item`. The addresses of network interfaces are one level
-/// deeper.
+/// Reads ids and addresses from `reservationSet/item/instancesSet/item`. The addresses of network interfaces are one
+/// level deeper.
 fn addresses(body: &[u8]) -> Result<Vec<(String, IpAddr)>, AwsError> {
     let text = std::str::from_utf8(body).map_err(|error| invalid_response(&error))?;
     let mut document = Document::new(text);

@@ -9,9 +9,9 @@ use crate::aws::error::AwsError;
 use crate::aws::rate_limiter::RateLimiter;
 use crate::deadline::Deadline;
 
-/// Calls that read tasks and container instances share one token bucket per account and region: burst 100, 20 per second
-/// (Amazon ECS Developer Guide, "Request throttling for the Amazon ECS API"). Half of both lists or describes 10,000 tasks
-/// in five seconds, and leaves the rest to deployments.
+/// Calls that read tasks and container instances share one token bucket per account and region: burst 100, 20 per
+/// second (Amazon ECS Developer Guide, "Request throttling for the Amazon ECS API"). Half of both lists or describes
+/// 10,000 tasks in five seconds, and leaves the rest to deployments.
 const CALLS_PER_SECOND: u32 = 10;
 const BURST: u32 = 50;
 
@@ -57,7 +57,8 @@ impl EcsClient {
         Self { client, rate: RateLimiter::new(CALLS_PER_SECOND, BURST) }
     }
 
-    /// Makes a call. `subject` only appears in errors. The request is boxed, because a future of the SDK takes kilobytes.
+    /// Makes a call. `subject` only appears in errors. The request is boxed, because a future of the SDK takes
+    /// kilobytes.
     pub(super) fn call<'a, T, E: ProvideErrorMetadata + std::error::Error + 'static>(
         &'a self,
         call: &'static str,

@@ -113,8 +113,8 @@ impl HostCache {
     }
 }
 
-/// Returns whether the task has the address of its host. Without an address, a task with its own network interface or with
-/// no network stays without one: at the address of its host there are other tasks.
+/// Returns whether the task has the address of its host. Without an address, a task with its own network interface or
+/// with no network stays without one: at the address of its host there are other tasks.
 fn needs_host(task: &Task) -> bool {
     task.address.is_none() && task.network_location() == NetworkLocation::Host
 }

@@ -20,7 +20,8 @@ const NEGATIVE_TTL_MS: i64 = 60_000;
 /// More tasks than push to one environment within an hour.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Hex digits of a task id. Older ids are UUIDs with dashes (Amazon ECS Developer Guide, "Amazon Resource Names and IDs").
+/// Hex digits of a task id. Older ids are UUIDs with dashes (Amazon ECS Developer Guide, "Amazon Resource Names and
+/// IDs").
 const ID_DIGITS: usize = 32;
 
 /// Tasks by id; `None` for an id without a task.
@@ -43,8 +44,8 @@ impl Discovery {
         self.lookup_task(parsed.id, &clusters, deadline).await.filter(|task| *task.arn == *arn)
     }
 
-    /// Returns the task whose id is the role session name of a signed request. Any principal that can assume a role can choose
-    /// the session name, so the task must have that role.
+    /// Returns the task whose id is the role session name of a signed request. Any principal that can assume a role can
+    /// choose the session name, so the task must have that role.
     pub async fn task_by_session(
         &self,
         session: &str,
@@ -69,7 +70,8 @@ impl Discovery {
         if let Some(cached) = self.identities.get(id, now_ms) {
             return cached;
         }
-        // Cache the miss first: the caller may time out before ECS responds, and the next lookup must not repeat the call.
+        // Cache the miss first: the caller may time out before ECS responds, and the next lookup must not repeat the
+        // call.
         self.identities.insert(id, None, now_ms);
         let task = match self.recent.task(id, now_ms) {
             Some(task) => Some(task),

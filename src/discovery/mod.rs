@@ -1,9 +1,9 @@
 //! Task discovery through the ECS API: which tasks run, with their definition, host address and tags.
 //!
-//! A cluster of N tasks takes ceil(N/100) ListTasks and ceil(N/100) DescribeTasks calls, and one DescribeTaskDefinition call
-//! for each revision that is not cached; revisions never change. Services are not listed, because the group of a task
-//! contains the name of its service. A failed call affects only its own cluster or batch of tasks. After a retryable error,
-//! such as throttling, tasks described in the last minutes are used. (Amazon ECS API Reference.)
+//! A cluster of N tasks takes ceil(N/100) ListTasks and ceil(N/100) DescribeTasks calls, and one DescribeTaskDefinition
+//! call for each revision that is not cached; revisions never change. Services are not listed, because the group of a
+//! task contains the name of its service. A failed call affects only its own cluster or batch of tasks. After a
+//! retryable error, such as throttling, tasks described in the last minutes are used. (Amazon ECS API Reference.)
 //!
 //! This module does not choose targets or scrape them: see `scrape`.
 
@@ -192,7 +192,8 @@ impl Discovery {
         discovered
     }
 
-    /// Completes the task of a state change event. Returns `None` if its cluster is not selected or the filter excludes it.
+    /// Completes the task of a state change event. Returns `None` if its cluster is not selected or the filter excludes
+    /// it.
     pub async fn resolve_event_task(
         &self,
         mut task: Task,

@@ -1,7 +1,7 @@
 //! A cache with a maximum age and a maximum number of entries, shared by the invocations of an execution environment.
 //!
-//! The caller passes the time. There is no eviction order: a full cache drops its expired entries, or all of them if none has
-//! expired. For values that are bounded by their size, use another structure.
+//! The caller passes the time. There is no eviction order: a full cache drops its expired entries, or all of them if
+//! none has expired. For values that are bounded by their size, use another structure.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;

@@ -1,10 +1,10 @@
-//! Values of the Amazon ECS API that decisions depend on, parsed from their spelling in the API, and the network location
-//! that follows from two of them.
+//! Values of the Amazon ECS API that decisions depend on, parsed from their spelling in the API, and the network
+//! location that follows from two of them.
 //!
-//! A value that this version does not know is kept as `Other`, and a value that ECS did not send is `Unspecified`, spelled
-//! as the empty text. `as_str` returns the spelling of ECS: labels and filters depend on it. Source: Amazon ECS API Reference
-//! (`Task`, `Container`, `TaskDefinition`). DescribeTasks, state change events and the task metadata endpoint use the same
-//! values.
+//! A value that this version does not know is kept as `Other`, and a value that ECS did not send is `Unspecified`,
+//! spelled as the empty text. `as_str` returns the spelling of ECS: labels and filters depend on it. Source: Amazon ECS
+//! API Reference (`Task`, `Container`, `TaskDefinition`). DescribeTasks, state change events and the task metadata
+//! endpoint use the same values.
 
 use serde::{Deserialize, Deserializer};
 
@@ -132,8 +132,8 @@ pub enum NetworkLocation {
 
 impl NetworkLocation {
     /// Returns the network location of a task. Fargate supports only `awsvpc`, so the mode does not have to be known. A
-    /// definition without a mode uses `bridge` on Linux and the NAT network on Windows (Amazon ECS Developer Guide, "Task
-    /// definition parameters").
+    /// definition without a mode uses `bridge` on Linux and the NAT network on Windows (Amazon ECS Developer Guide,
+    /// "Task definition parameters").
     pub fn new(mode: &NetworkMode, launch_type: &LaunchType) -> Self {
         match (mode, launch_type) {
             (NetworkMode::Awsvpc, _) | (_, LaunchType::Fargate) => Self::Task,

@@ -18,7 +18,8 @@ use crate::model::arn::cluster_name;
 
 const MINUTE_MS: i64 = 60_000;
 
-/// The smaller regions allow 5 FilterLogEvents calls per second, and the quota cannot be raised (CloudWatch Logs quotas).
+/// The smaller regions allow 5 FilterLogEvents calls per second, and the quota cannot be raised (CloudWatch Logs
+/// quotas).
 const CALLS_PER_SECOND: u32 = 4;
 const BURST: u32 = 4;
 
@@ -92,8 +93,8 @@ impl InsightsClient {
         Self { logs, rate: RateLimiter::new(CALLS_PER_SECOND, BURST) }
     }
 
-    /// Reads at most one event, to test the permission. Returns `false` if the cluster has no log group, because Container
-    /// Insights is off.
+    /// Reads at most one event, to test the permission. Returns `false` if the cluster has no log group, because
+    /// Container Insights is off.
     pub async fn check_access(
         &self,
         cluster: &str,
@@ -104,8 +105,8 @@ impl InsightsClient {
         self.page(cluster, window, request, deadline).await.map(|page| page.is_some())
     }
 
-    /// Reads the events of one cluster, given as a name or ARN, and one minute. A cluster without a log group has no events:
-    /// this is not an error.
+    /// Reads the events of one cluster, given as a name or ARN, and one minute. A cluster without a log group has no
+    /// events: this is not an error.
     pub async fn events(&self, cluster: &str, window: MinuteWindow, deadline: &Deadline) -> PollResult {
         let (mut result, mut token) = (PollResult::default(), None);
         loop {

@@ -49,8 +49,8 @@ pub enum LogDataError {
 }
 
 impl LogData {
-    /// Decodes the `data` of an event: base64 of gzip of JSON (Amazon CloudWatch Logs User Guide, "Real-time processing of log
-    /// data with subscriptions").
+    /// Decodes the `data` of an event: base64 of gzip of JSON (Amazon CloudWatch Logs User Guide, "Real-time processing
+    /// of log data with subscriptions").
     pub fn decode(data: &str) -> Result<Self, LogDataError> {
         let compressed = STANDARD.decode(data)?;
         let json = read_capped(MultiGzDecoder::new(compressed.as_slice()), compressed.len(), MAX_DECOMPRESSED_BYTES)?;

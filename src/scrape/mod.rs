@@ -1,7 +1,7 @@
 //! HTTP scrapes of targets: one GET with a timeout, a size limit and no redirects.
 //!
-//! `stats_targets` and `prometheus_targets` choose the targets from task definitions; `insights` and `log_data` obtain log
-//! events instead. Nothing here parses what was scraped: see `translate`.
+//! `stats_targets` and `prometheus_targets` choose the targets from task definitions; `insights` and `log_data` obtain
+//! log events instead. Nothing here parses what was scraped: see `translate`.
 
 pub mod insights;
 pub mod log_data;
@@ -70,7 +70,8 @@ pub struct Scraper {
 }
 
 impl Scraper {
-    /// `timeout` applies to a full scrape. `body_limit` is the maximum size of an exposition, before and after decompression.
+    /// `timeout` applies to a full scrape. `body_limit` is the maximum size of an exposition, before and after
+    /// decompression.
     /// `http` must not follow redirects.
     pub fn new(http: reqwest::Client, timeout: Duration, body_limit: usize) -> Self {
         Self { http, timeout, body_limit, read_permits: Arc::new(Semaphore::new(READ_CONCURRENCY)) }

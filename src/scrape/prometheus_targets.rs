@@ -1,8 +1,9 @@
-//! Prometheus targets of tasks, declared by scrape rules of a setting or by docker labels of containers. Makes no requests.
+//! Prometheus targets of tasks, declared by scrape rules of a setting or by docker labels of containers. Makes no
+//! requests.
 //!
-//! Two sets of docker labels are supported, because both are in use: the labels of the ECS observer of the ADOT collector and
-//! of the CloudWatch agent, and labels with the names of the `prometheus.io/*` annotations. An endpoint that is declared
-//! several times is scraped once.
+//! Two sets of docker labels are supported, because both are in use: the labels of the ECS observer of the ADOT
+//! collector and of the CloudWatch agent, and labels with the names of the `prometheus.io/*` annotations. An endpoint
+//! that is declared several times is scraped once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,8 +55,8 @@ pub fn prometheus_targets(
     if is_scrapable(task) { declared_endpoints(task, rules, ranges) } else { Vec::new() }
 }
 
-/// Returns the endpoints that a task declares, whatever its status. If an endpoint is declared several times, the first declaration
-/// counts: rules in their order, then labels.
+/// Returns the endpoints that a task declares, whatever its status. If an endpoint is declared several times, the first
+/// declaration counts: rules in their order, then labels.
 pub fn declared_endpoints(
     task: &Arc<Task>,
     rules: &[ScrapeRule],

@@ -1,7 +1,8 @@
-//! Stats targets of tasks, declared by docker labels, and the rules for addresses and ports of all targets. Makes no requests.
+//! Stats targets of tasks, declared by docker labels, and the rules for addresses and ports of all targets. Makes no
+//! requests.
 //!
-//! The address always comes from ECS and must be within the allowed ranges. Any principal that can register a task definition
-//! can write docker labels, so a label must not be able to direct a request to anything but its own task.
+//! The address always comes from ECS and must be within the allowed ranges. Any principal that can register a task
+//! definition can write docker labels, so a label must not be able to direct a request to anything but its own task.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -130,9 +131,9 @@ pub(super) fn allowed_address(task: &Task, ranges: &[IpNet]) -> Result<IpAddr, T
     Ok(address)
 }
 
-/// 169.254.0.0/16 (RFC 3927), also mapped to IPv6; fe80::/10 (RFC 4291); and fd00:ec2::/32, which serves instance metadata,
-/// pod identities and DNS over IPv6 (Amazon EC2 User Guide, "Use the IMDS"). These addresses serve only secrets and
-/// services of the machine.
+/// 169.254.0.0/16 (RFC 3927), also mapped to IPv6; fe80::/10 (RFC 4291); and fd00:ec2::/32, which serves instance
+/// metadata, pod identities and DNS over IPv6 (Amazon EC2 User Guide, "Use the IMDS"). These addresses serve only
+/// secrets and services of the machine.
 fn is_link_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_link_local(),

@@ -1,5 +1,5 @@
-//! Ticks, shards, task changes and log events, from outside: the real binary, invoked through a stand-in for the Runtime
-//! API, against a stand-in for AWS that counts its calls.
+//! Ticks, shards, task changes and log events, from outside: the real binary, invoked through a stand-in for the
+//! Runtime API, against a stand-in for AWS that counts its calls.
 
 mod estimate;
 #[expect(dead_code, reason = "the benchmark of ticks uses more of it")]
