@@ -1,6 +1,7 @@
 //! Data types that several stages share. Pure: no I/O, no clock, no environment variables, no AWS calls.
 //!
-//! Input: `otlp` (pushed telemetry), `task_metadata` (documents of a task), `task` and `arn` (ECS descriptions). Output:
+//! Input: `otlp` (pushed telemetry), `task_metadata` (documents of a task), `task` and `arn` (ECS descriptions).
+//! Output:
 //! `series` and `segment`. Counts: `rejection` (rejected items by reason) and `item_counters` (all items by status).
 
 pub mod arn;
