@@ -3,35 +3,46 @@
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 TOOLS="$ROOT/.tools"
-# The package of the SAM CLI includes aws-lambda-rie.
-SAM_VERSION=1.170.0
-CARGO_LAMBDA_VERSION=1.9.2
 
 log() { printf '%s %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
 
 fail() { log "$*"; exit 1; }
 
+# Installs only files whose hash is in the requirements file. The file lists all dependencies, so that pip resolves none. Wheels
+# only, because a source package downloads its build tools without a hash.
+PIP_INSTALL=(install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --no-deps)
+
+# python_environment NAME PACKAGES: installs scripts/requirements-NAME.txt into the virtual environment VENV if the file changed.
+python_environment() {
+  local requirements="$ROOT/scripts/requirements-$1.txt"
+  VENV="$TOOLS/python-$1"
+  if ! cmp -s "$requirements" "$VENV/requirements.txt"; then
+    log "installing $2 into .tools/python-$1"
+    rm -rf "$VENV"
+    python3 -m venv "$VENV" || fail "cannot create a virtual environment: install the package python3-venv"
+    "$VENV/bin/pip" "${PIP_INSTALL[@]}" -r "$requirements" || fail "cannot install $requirements"
+    "$VENV/bin/pip" check --disable-pip-version-check >&2 || fail "$requirements does not list all dependencies"
+    cp "$requirements" "$VENV/requirements.txt"
+  fi
+}
+
 # Python with the test servers.
 python_tools() {
   command -v python3 > /dev/null || fail "python3 is needed"
-  local venv="$TOOLS/python" stamp="$TOOLS/python/requirements.txt"
-  if ! cmp -s "$ROOT/scripts/requirements.txt" "$stamp"; then
-    log "installing moto, the OpenTelemetry SDK and pytest into .tools/python"
-    rm -rf "$venv"
-    python3 -m venv "$venv" || fail "cannot create a virtual environment: install the package python3-venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$ROOT/scripts/requirements.txt"
-    cp "$ROOT/scripts/requirements.txt" "$stamp"
-  fi
-  PYTHON="$venv/bin/python"
+  python_environment tests "moto, the OpenTelemetry SDK and pytest"
+  PYTHON="$VENV/bin/python"
 }
 
-# Lambda runtime interface emulator.
+# Lambda runtime interface emulator. The package of the SAM CLI includes it and is installed without its dependencies.
 emulator() {
-  local folder="$TOOLS/emulator-$SAM_VERSION"
-  if [ ! -d "$folder" ]; then
-    log "installing the Lambda runtime interface emulator (from aws-sam-cli $SAM_VERSION) into .tools"
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps --target "$folder.new" "aws-sam-cli==$SAM_VERSION"
-    mv "$folder.new" "$folder"
+  local folder="$TOOLS/emulator" requirement
+  requirement="$(sed -n '/^aws-sam-cli==/,/[^\\]$/p' "$ROOT/scripts/requirements-sam.txt")"
+  if [ "$requirement" != "$(cat "$folder/requirements.txt" 2> /dev/null)" ]; then
+    log "installing the Lambda runtime interface emulator (from aws-sam-cli) into .tools/emulator"
+    rm -rf "$folder" && mkdir -p "$folder"
+    echo "$requirement" > "$folder/new.txt"
+    "$PYTHON" -m pip "${PIP_INSTALL[@]}" --target "$folder" -r "$folder/new.txt" || fail "cannot install aws-sam-cli"
+    mv "$folder/new.txt" "$folder/requirements.txt"
   fi
 }
 
@@ -43,41 +54,20 @@ rust_client() {
 
 # SAM CLI, to validate the template.
 sam_cli() {
-  local venv="$TOOLS/sam-$SAM_VERSION"
-  if [ ! -x "$venv/bin/sam" ]; then
-    log "installing the SAM CLI $SAM_VERSION into .tools"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "aws-sam-cli==$SAM_VERSION" pytest
-  fi
-  SAM="$venv/bin/sam"
+  python_environment sam "the SAM CLI"
+  SAM="$VENV/bin/sam"
 }
 
 # cargo-lambda, which includes a cross compiler. `sam build` uses it to build the function.
 cargo_lambda() {
-  local venv="$TOOLS/cargo-lambda-$CARGO_LAMBDA_VERSION"
-  if [ ! -x "$venv/bin/cargo-lambda" ]; then
-    log "installing cargo-lambda $CARGO_LAMBDA_VERSION into .tools"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "cargo-lambda==$CARGO_LAMBDA_VERSION"
-  fi
-  export PATH="$venv/bin:$PATH"
+  python_environment cargo-lambda "cargo-lambda"
+  export PATH="$VENV/bin:$PATH"
 }
 
 # MiniStack in a separate Python environment, because its pinned dependencies conflict with moto.
 ministack_tool() {
-  local version venv
-  version="$(sed -n 's/^ministack==//p' "$ROOT/scripts/requirements-ministack.txt")"
-  venv="$TOOLS/ministack-$version"
-  if ! cmp -s "$ROOT/scripts/requirements-ministack.txt" "$venv/requirements.txt"; then
-    log "installing MiniStack $version into .tools/ministack-$version"
-    rm -rf "$venv"
-    python3 -m venv "$venv" || fail "cannot create a virtual environment: install the package python3-venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$ROOT/scripts/requirements-ministack.txt"
-    cp "$ROOT/scripts/requirements-ministack.txt" "$venv/requirements.txt"
-  fi
-  MINISTACK="$venv/bin/ministack"
+  python_environment ministack "MiniStack"
+  MINISTACK="$VENV/bin/ministack"
 }
 
 # Prometheus from PATH, or from the Debian package. The package is unpacked only, because installing it would start a service.

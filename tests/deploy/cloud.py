@@ -31,7 +31,7 @@ BUCKET, KEY = "deployment", "sidecarless.zip"
 def ministack(peers: Peers) -> str:
     """Starts MiniStack and returns its address."""
     port = free_port()
-    program = os.environ.get("MINISTACK") or str(next((ROOT / ".tools").glob("ministack-*/bin/ministack")))
+    program = os.environ.get("MINISTACK") or str(next((ROOT / ".tools").glob("python-ministack/bin/ministack")))
     # Separate account, region and files, so that it does not affect a MiniStack of the developer.
     env = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "MINISTACK_REGION": REGION, "TMPDIR": str(peers.folder)}
     peers.start("ministack", [program], env)

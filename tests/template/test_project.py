@@ -80,6 +80,64 @@ def test_only_the_release_job_has_write_permission():
     assert writers == ["release"]
 
 
+def steps():
+    return [(name, step) for name, job in workflow()["jobs"].items() for step in job["steps"]]
+
+
+def test_every_action_is_pinned_by_commit():
+    used = re.findall(r"uses: *(.*)", (ROOT / ".github/workflows/ci.yml").read_text())
+    assert len(used) == sum("uses" in step for _, step in steps()) > 0
+    for action in used:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), f"not pinned by commit with its version: {action}"
+
+
+def test_checkouts_do_not_persist_credentials():
+    checkouts = [step for _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) >= len(workflow()["jobs"])
+    for step in checkouts:
+        assert step["with"]["persist-credentials"] is False
+
+
+def test_release_zip_files_are_attested():
+    release = workflow()["jobs"]["release"]
+    assert release["permissions"] == {"contents": "write", "id-token": "write", "attestations": "write"}
+    names = [step.get("uses", step.get("run", "")).split("@")[0].split(" ")[0] for step in release["steps"]]
+    attested = names.index("actions/attest-build-provenance")
+    assert release["steps"][attested]["with"] == {"subject-path": "sidecarless-*.zip\nsidecarless-cli-*.tar.gz\n"}
+    assert names.index("sha256sum") < attested < names.index("gh"), "attest the checked files before they are published"
+
+
+def test_workflow_checks_advisories_weekly():
+    # YAML 1.1 reads the key `on` as true.
+    assert workflow()[True]["schedule"]
+    (step,) = [step for _, step in steps() if step.get("uses", "").startswith("EmbarkStudios/cargo-deny-action@")]
+    assert step["with"]["command"] == "check"
+    assert set(step["with"]["command-arguments"].split()) == {"advisories", "bans", "licenses", "sources"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scripts").glob("requirements*.txt")), ids=lambda path: path.stem)
+def test_every_python_package_has_a_hash(path):
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    packages = "\n".join(lines).replace("\\\n", " ").splitlines()
+    for package in packages:
+        assert re.fullmatch(r"[\w.-]+==[\w.]+( +--hash=sha256:[0-9a-f]{64})+", package.split(" ;")[0]), package
+    named = re.findall(r"^[\w-]+", path.with_suffix(".in").read_text(), re.M)
+    assert {canonical(name) for name in named} <= {canonical(package.split("==")[0]) for package in packages}
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_scripts_install_only_packages_with_hashes():
+    text = (ROOT / "scripts/lib.sh").read_text()
+    assert re.search(r"^PIP_INSTALL=\(install .*--require-hashes --only-binary :all:", text, re.M)
+    files = [path for folder in ("scripts", ".github/workflows", "demo", "grafana") for path in (ROOT / folder).glob("*") if path.is_file()]
+    for path in files:
+        for line in path.read_text(errors="replace").splitlines():
+            assert not re.search(r"\bpip\w*\W+install\b", line), f"{path.name}: install with PIP_INSTALL: {line}"
+
+
 def test_scripts_named_in_pages_exist():
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for script in re.findall(r"\b((?:scripts|grafana)/[a-z-]+)(?=[`\s])", page.read_text()):
