@@ -28,7 +28,7 @@ def test_new_definition_registers_without_the_sidecar(stack: Stack) -> None:
         assert described and not [each for each in described if any(part in each["image"] for part in SIDECARS)]
         before += len(old.get("taskDefinition", old)["containerDefinitions"])
         after += len(described)
-        unsupported += len(done.stderr.partition("without equivalent, or to decide:\n")[2].splitlines())
+        unsupported += len(done.stderr.partition("Without equivalent, or decision required:\n")[2].splitlines())
     print(f"\nshow: migrate: {len(CASES)} definitions registered, {before} containers before, {after} after, {unsupported} items without equivalent reported", end="")
 
 
@@ -36,4 +36,4 @@ def test_definition_without_a_sidecar_is_an_error() -> None:
     definition = json.dumps({"family": "f", "containerDefinitions": [{"name": "app", "image": "nginx"}]})
     done = subprocess.run([CLI, "migrate", "/dev/stdin"], input=definition, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no container's image is a collector's" in done.stderr
+    assert "no container has the image of a collector" in done.stderr

@@ -1,11 +1,11 @@
-//! `sidecarless estimate` over the tasks that ECS tells of.
+//! `sidecarless estimate` for tasks of a fake account.
 
 use serde_json::{Value, json};
 
 use super::fake_aws::FakeAws;
 use super::{arn, definition, task};
 
-/// Of a Fargate task of the shop: 0.5 vCPU and 1 GB.
+/// Adds Fargate tasks with 0.5 vCPU and 1 GB, and a task on an instance.
 fn fleet(stand: &FakeAws) {
     let with = |id: &str, changes: Value| {
         let mut task = task("shop", id, "cart");
@@ -44,13 +44,13 @@ fn estimate(stand: &FakeAws, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn tasks_of_the_account_are_counted_as_ecs_describes_them() {
+fn tasks_of_the_account_are_counted() {
     let stand = FakeAws::new();
     fleet(&stand);
     let (code, json) = estimate(&stand, &["--json"]);
     assert_eq!(code, Some(0), "{json}");
-    let said: Value = serde_json::from_str(&json).expect("JSON");
-    let fleet = &said["fleet"];
+    let output: Value = serde_json::from_str(&json).expect("JSON");
+    let fleet = &output["fleet"];
     let counted = ["tasks", "containers", "with_sidecar", "clusters"].map(|name| fleet[name].as_u64());
     assert_eq!(counted, [6, 6, 1, 2].map(Some), "{fleet}");
     let groups = fleet["groups"].as_array().expect("groups").iter();
@@ -59,10 +59,10 @@ fn tasks_of_the_account_are_counted_as_ecs_describes_them() {
     let expected =
         [("fargate", "arm64", 2), ("fargate", "x86_64", 2), ("fargate_spot", "x86_64", 1), ("instances", "x86_64", 1)];
     assert_eq!(groups, expected.map(|(place, arch, tasks)| (Some(place), Some(arch), Some(tasks))));
-    // Two on arm64, two on x86_64, and one on x86_64 at 30 %; nothing for the one on an instance.
+    // Two on arm64, two on x86_64, one on x86_64 at 30 %. The task on an instance costs nothing.
     let expected = 2.0 * 7.208_75 + 2.3 * 9.010_025;
-    assert!((said["sidecars"]["total_usd"].as_f64().expect("a number") - expected).abs() < 1e-6, "{said:#}");
-    // 0.5 vCPU and 1 GB become 1 and 2, or 0.25 and 0.5 where the collector goes: 730 * (0.5 * 0.04048 + 0.004445) = 18.02.
+    assert!((output["sidecars"]["total_usd"].as_f64().expect("a number") - expected).abs() < 1e-6, "{output:#}");
+    // 0.5 vCPU and 1 GB become 1 and 2, or 0.25 and 0.5 without the existing collector: 730 * (0.5 * 0.04048 + 0.004445) = 18.02.
     let sizes: Vec<f64> =
         fleet["groups"].as_array().expect("groups").iter().filter_map(|group| group["sizes_usd"].as_f64()).collect();
     for (found, expected) in sizes.iter().zip([2.0 * 14.417_5, 18.020_05 + 9.010_025, 0.3 * 18.020_05, 0.0]) {
@@ -71,19 +71,19 @@ fn tasks_of_the_account_are_counted_as_ecs_describes_them() {
 
     let (code, text) = estimate(&stand, &[]);
     assert_eq!(code, Some(0), "{text}");
-    for said in [
+    for line in [
         "6 tasks with 6 containers: 2 on Fargate (arm64), 2 on Fargate (x86_64), 1 on Fargate Spot (x86_64), 1 on instances (x86_64)",
-        "Fargate sells sizes: 5 tasks of those that run, rounded up to them, differ by $",
-        "With a collector today: 1 task.",
-        "Without a stats endpoint: 6 tasks.",
-        "The tasks run in eu-west-1, where prices differ from those of us-east-1.",
+        "Fargate bills task sizes: for 5 tasks, rounded up to the next size, the price difference with and without sidecars is $",
+        "1 task with a collector or daemon: ",
+        "6 tasks without a stats endpoint: ",
+        "The tasks run in eu-west-1. Its prices differ from the prices of us-east-1.",
     ] {
-        assert!(text.replace("\n  ", " ").contains(said), "{said}: {text}");
+        assert!(text.replace("\n  ", " ").contains(line), "{line}: {text}");
     }
 }
 
 #[test]
-fn tasks_that_cannot_be_listed_are_told_and_end_with_one() {
+fn failed_calls_are_reported_with_exit_code_1() {
     let stand = FakeAws::new();
     fleet(&stand);
     stand.world(|world| {
@@ -96,7 +96,7 @@ fn tasks_that_cannot_be_listed_are_told_and_end_with_one() {
 }
 
 #[test]
-fn a_number_of_tasks_asks_nobody_and_a_bad_option_ends_with_two() {
+fn a_number_of_tasks_makes_no_api_calls() {
     let stand = FakeAws::new();
     let (code, text) = estimate(&stand, &["--tasks", "100"]);
     assert_eq!(code, Some(0), "{text}");

@@ -1,4 +1,4 @@
-//! The tasks that an estimate is about: so many of one kind, or those of the account.
+//! Tasks of an estimate: the running tasks of the account, or a number of tasks.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,21 @@ use super::sizes;
 use crate::sidecars::is_sidecar;
 use sidecarless::model::task::{Task, TaskContainer};
 
-/// Tasks, as far as money is concerned.
+/// Tasks by pricing class.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Fleet {
     pub(super) groups: BTreeMap<PricingClass, Group>,
-    /// Tasks of each cluster.
+    /// Number of tasks in each cluster.
     pub(super) clusters: Vec<u32>,
-    /// Containers of all tasks, sidecars left out.
+    /// Containers of all tasks, without sidecars.
     pub(super) containers: u32,
-    /// Tasks that have a sidecar already.
+    /// Tasks that have a sidecar.
     pub(super) with_sidecar: u32,
-    /// Of the first task that says so.
+    /// Region of the first task. Empty if it is unknown.
     pub(super) region: String,
 }
 
-/// Tasks that are paid for in the same way.
+/// Tasks with the same prices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct PricingClass {
     pub(super) launch_type: LaunchType,
@@ -36,33 +36,34 @@ pub(super) struct PricingClass {
 pub(super) enum LaunchType {
     Fargate,
     FargateSpot,
-    /// Instances that are paid for whether or not a sidecar takes room on them.
+    /// Instances, whose cost does not depend on sidecars.
     Instances,
 }
 
-/// The tasks of one kind.
+/// Tasks of one pricing class.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Group {
     pub(super) tasks: u32,
-    /// What all their sidecars reserve, or would.
+    /// Total reservation of their sidecars, existing or assumed.
     pub(super) sidecars: Reservation,
-    /// Tasks whose size is known, and by how many USD a month they differ with a sidecar and without.
+    /// Tasks with a known size.
     pub(super) sized: u32,
+    /// Monthly price difference of these tasks with and without a sidecar, by task size.
     pub(super) size_usd: f64,
 }
 
 impl Fleet {
-    /// So many tasks on Fargate, in one cluster.
+    /// Creates a fleet of Fargate tasks in one cluster.
     pub(super) fn hypothetical(tasks: u32, options: &Options) -> Self {
         let Reservation { cpu, mib } = options.sidecar;
         let all = f64::from(tasks);
         let group = Group { tasks, sidecars: Reservation { cpu: cpu * all, mib: mib * all }, ..Group::default() };
-        let kind = PricingClass { launch_type: LaunchType::Fargate, arch: options.task_arch() };
-        let groups = BTreeMap::from([(kind, group)]);
+        let class = PricingClass { launch_type: LaunchType::Fargate, arch: options.task_arch() };
+        let groups = BTreeMap::from([(class, group)]);
         Self { groups, clusters: vec![tasks], containers: options.containers * tasks, ..Self::default() }
     }
 
-    /// Tasks as ECS describes them.
+    /// Creates a fleet from tasks of the account.
     pub(super) fn from_tasks<'a>(tasks: impl Iterator<Item = &'a Task>, options: &Options) -> Self {
         let (mut fleet, mut clusters) = (Self::default(), BTreeMap::new());
         for task in tasks {
@@ -74,7 +75,7 @@ impl Fleet {
 
     fn add(&mut self, task: &Task, options: &Options) {
         let arch = Arch::from_ecs(&task.cpu_architecture).unwrap_or(options.task_arch());
-        let kind = PricingClass { launch_type: LaunchType::from_task(task), arch };
+        let class = PricingClass { launch_type: LaunchType::from_task(task), arch };
         let (sidecars, rest): (Vec<_>, Vec<_>) = task.containers.iter().partition(|one| is_sidecar(&one.image));
         let each = sidecars.iter().map(|sidecar| reservation(sidecar).unwrap_or(options.sidecar));
         let reserved = each.reduce(Reservation::plus).unwrap_or(options.sidecar);
@@ -84,17 +85,17 @@ impl Fleet {
         if self.region.is_empty() {
             self.region = task.region.to_string();
         }
-        let group = self.groups.entry(kind).or_default();
+        let group = self.groups.entry(class).or_default();
         group.tasks += 1;
         group.sidecars.cpu += reserved.cpu;
         group.sidecars.mib += reserved.mib;
-        if kind.launch_type == LaunchType::Instances {
+        if class.launch_type == LaunchType::Instances {
             return;
         }
         let sized = size(task).and_then(|size| sizes::difference(size, reserved, has_sidecar, arch));
         if let Some(usd) = sized {
             group.sized += 1;
-            group.size_usd += usd * kind.launch_type.share();
+            group.size_usd += usd * class.launch_type.share();
         }
     }
 
@@ -104,7 +105,7 @@ impl Fleet {
 }
 
 impl LaunchType {
-    /// What is paid of Fargate's price.
+    /// Returns the share of the Fargate price.
     pub(super) fn share(self) -> f64 {
         match self {
             Self::Fargate => 1.0,
@@ -113,7 +114,7 @@ impl LaunchType {
         }
     }
 
-    /// Under a capacity provider ECS may leave the launch type out.
+    /// ECS may omit the launch type of tasks with a capacity provider.
     fn from_task(task: &Task) -> Self {
         match (task.capacity_provider.as_deref(), task.launch_type.as_str()) {
             (Some("FARGATE_SPOT"), _) => Self::FargateSpot,
@@ -123,7 +124,7 @@ impl LaunchType {
     }
 }
 
-/// What a container reserves, if it says both.
+/// Returns the reservation of a container. `None` if CPU or memory is missing.
 fn reservation(container: &TaskContainer) -> Option<Reservation> {
     container.cpu.zip(container.memory_mib).and_then(|(cpu, mib)| exact(cpu, mib))
 }
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_are_told_apart_by_how_they_are_paid_for() {
+    fn tasks_are_grouped_by_pricing_class() {
         let arm = Task { cpu_architecture: "ARM64".into(), ..task("FARGATE", "", (256, 512)) };
         for (task, place, arch) in [
             (task("FARGATE", "", (256, 512)), LaunchType::Fargate, Arch::X86),
@@ -181,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_that_is_there_counts_with_what_it_reserves_and_is_no_container_of_the_app() {
+    fn existing_sidecars_count_with_their_reservation() {
         for (sidecar, expected, with_sidecar, size_usd) in [
             (None, (256.0, 512.0), 0, 9.010_025),
             (Some(collector(None, None)), (256.0, 512.0), 1, 9.010_025),
-            // 448 units and 768 MiB are left of 512 and 1,024, which is no smaller size.
+            // 448 of 512 units and 768 of 1,024 MiB remain, which do not fit a smaller size.
             (Some(collector(Some(64.0), Some(256))), (64.0, 256.0), 1, 0.0),
         ] {
             let size = if with_sidecar == 0 { (256, 512) } else { (512, 1024) };
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_collector_and_a_daemon_beside_it_both_count() {
+    fn collector_and_daemon_of_a_task_both_count() {
         let daemon = TaskContainer {
             image: "public.ecr.aws/xray/aws-xray-daemon:3".into(),
             cpu: Some(32.0),

@@ -81,18 +81,18 @@ impl Estimate {
 
     fn text(&self) -> String {
         let Options { memory_mb, spans, points, interval_s, .. } = self.options;
-        let pushed = format!("{} a second and {} a minute", plural(spans, "span"), plural(points, "data point"));
+        let sent = format!("{} per second and {} per minute", plural(spans, "span"), plural(points, "data point"));
         let head = [
             notes::fleet_summary(&self.fleet),
-            format!("Each pushes {pushed}, and is scraped every {interval_s} s"),
+            format!("Each task sends {sent}, and is scraped every {interval_s} s"),
             notes::prices(),
             String::new(),
         ];
         let mut rows: Vec<_> = head.map(|line| (line, String::new())).into();
         let arch = self.options.function_arch().as_str();
         rows.extend(section("A sidecar in each task", &self.sidecars));
-        rows.extend(section(&format!("sidecarless, a function of {memory_mb} MB on {arch}"), &self.sidecarless));
-        rows.extend(section("The same either way", &self.shared));
+        rows.extend(section(&format!("sidecarless, a function with {memory_mb} MB on {arch}"), &self.sidecarless));
+        rows.extend(section("Shared costs", &self.shared));
         rows.push((self.summary(), dollars(self.difference_usd().abs())));
         let mut text = text::columns(&rows) + "\n";
         for note in &self.notes {
@@ -107,9 +107,9 @@ impl Estimate {
     fn summary(&self) -> String {
         let (sidecars, ours) = (self.sidecars.total_usd, self.sidecarless.total_usd);
         if ours > sidecars {
-            return "sidecarless costs more a month, by".into();
+            return "sidecarless costs more per month".into();
         }
-        format!("sidecarless saves {} % a month", count((sidecars - ours) / sidecars * 100.0))
+        format!("sidecarless saves {} % per month", count((sidecars - ours) / sidecars * 100.0))
     }
 
     fn json(&self) -> String {
@@ -135,11 +135,11 @@ impl Estimate {
 }
 
 fn section(title: &str, section: &CostSection) -> Vec<(String, String)> {
-    let mut rows = vec![(title.to_owned(), "a month".to_owned())];
+    let mut rows = vec![(title.to_owned(), "per month".to_owned())];
     for line in &section.lines {
-        rows.push((format!("  {}", line.what), line.usd.map_or("-".into(), dollars)));
+        rows.push((format!("  {}", line.description), line.usd.map_or("-".into(), dollars)));
     }
-    rows.push(("  together".into(), dollars(section.total_usd)));
+    rows.push(("  total".into(), dollars(section.total_usd)));
     rows.push((String::new(), String::new()));
     rows
 }

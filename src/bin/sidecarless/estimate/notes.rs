@@ -1,4 +1,4 @@
-//! What the numbers rest on, and what is not in them.
+//! Assumptions of the estimate, and costs that it does not include.
 
 use super::fleet::{Fleet, LaunchType};
 use super::prices::{AMP_STORAGE, DATE, INSIGHTS, NAT_GB, NAT_HOUR, REGION, REGION_CODE};
@@ -7,46 +7,46 @@ use super::workload::{CALL_MS, SCRAPE_MS, TIMEOUT_MS, WRITE_MS, Workload};
 use super::{costs, prices};
 use sidecarless::handlers::TaskList;
 
-/// Whose costs these are.
+/// Returns a summary of the tasks.
 pub(super) fn fleet_summary(fleet: &Fleet) -> String {
-    let groups = fleet.groups.iter().map(|(kind, group)| {
-        let place = match kind.launch_type {
+    let groups = fleet.groups.iter().map(|(class, group)| {
+        let launch_type = match class.launch_type {
             LaunchType::Fargate => "Fargate",
             LaunchType::FargateSpot => "Fargate Spot",
             LaunchType::Instances => "instances",
         };
-        format!("{} on {place} ({})", count(group.tasks.into()), kind.arch.as_str())
+        format!("{} on {launch_type} ({})", count(group.tasks.into()), class.arch.as_str())
     });
     let groups: Vec<String> = groups.collect();
     let (tasks, containers) = (plural(fleet.tasks().into(), "task"), plural(fleet.containers.into(), "container"));
-    let of = if groups.is_empty() { "" } else { ": " };
-    format!("{tasks} with {containers}{of}{}", groups.join(", "))
+    let separator = if groups.is_empty() { "" } else { ": " };
+    format!("{tasks} with {containers}{separator}{}", groups.join(", "))
 }
 
-/// Where the prices are from.
+/// Returns the region and date of the prices.
 pub(super) fn prices() -> String {
     let hours = count(prices::HOURS);
     format!("List prices in USD of {REGION}, {DATE}, without free tiers; a month has {hours} hours")
 }
 
-/// What is to be known of any estimate.
-pub(super) fn general_notes(fleet: &Fleet, loads: &[Workload]) -> Vec<String> {
+/// Returns the notes of all estimates.
+pub(super) fn general_notes(fleet: &Fleet, workloads: &[Workload]) -> Vec<String> {
     let mut notes = vec![format!(
-        "Durations are CPU time as measured, at the speed that the memory brings, and assumed waits: {WRITE_MS} ms for AMP or \
-         X-Ray, {CALL_MS} ms for a call of ECS, {SCRAPE_MS} ms for a scrape; a trace has {} spans.",
+        "Durations are the sum of measured CPU time, scaled by the memory of the function, and assumed wait times: {WRITE_MS} ms \
+         for AMP or X-Ray, {CALL_MS} ms for an ECS API call, {SCRAPE_MS} ms for a scrape. A trace is assumed to have {} spans.",
         costs::SPANS_PER_TRACE
     )];
-    if loads.iter().any(|load| load.duration_ms >= TIMEOUT_MS) {
+    if workloads.iter().any(|workload| workload.duration_ms >= TIMEOUT_MS) {
         notes.push(
-            "A tick over so many tasks does not end in time: give each of several functions some of the clusters."
+            "A scheduled run over this number of tasks exceeds the timeout: split the clusters between several functions."
                 .into(),
         );
     }
     notes.extend(sizes(fleet));
     notes.push(format!(
-        "Not in here: a NAT gateway, where tasks have no way to the internet, as the function's URL is public ({} and {}); \
-         endpoints of a function inside a VPC; Container Insights, for tasks without a stats endpoint ({}); what AMP keeps \
-         ({}) and the samples that queries of rules and dashboards read.",
+        "Not included: a NAT gateway for tasks without internet access, because the Function URL is public ({} and {}); VPC \
+         endpoints of a function in a VPC; Container Insights, for tasks without a stats endpoint ({}); AMP storage ({}) and \
+         samples read by queries of rules and dashboards.",
         NAT_HOUR.text(),
         NAT_GB.text(),
         INSIGHTS.text(),
@@ -55,45 +55,45 @@ pub(super) fn general_notes(fleet: &Fleet, loads: &[Workload]) -> Vec<String> {
     notes
 }
 
-/// Fargate bills the size of a task, not what its containers reserve.
+/// Returns a note about task sizes. Fargate bills the size of a task, not the reservations of its containers.
 fn sizes(fleet: &Fleet) -> Option<String> {
-    let on_fargate = fleet.groups.iter().filter(|(kind, _)| kind.launch_type != LaunchType::Instances);
+    let on_fargate = fleet.groups.iter().filter(|(class, _)| class.launch_type != LaunchType::Instances);
     let (tasks, sized, usd) = on_fargate.fold((0, 0, 0.0), |(tasks, sized, usd), (_, group)| {
         (tasks + group.tasks, sized + group.sized, usd + group.size_usd)
     });
     if sized > 0 {
         return Some(format!(
-            "Fargate sells sizes: {} of those that run, rounded up to them, differ by {} a month with sidecars and without.",
+            "Fargate bills task sizes: for {}, rounded up to the next size, the price difference with and without sidecars is {} per month.",
             plural(sized.into(), "task"),
             dollars(usd)
         ));
     }
     (tasks > 0).then(|| {
-        "Fargate sells sizes: a task that stays in its size saves nothing without its sidecar, one that drops to the next saves \
-         more than the sidecar's share. Without --tasks the sizes of the account's tasks are compared."
+        "Fargate bills task sizes: removing the sidecar saves nothing if the task keeps its size, and more than the share of the \
+         sidecar if the task fits the next smaller size. Without --tasks, the command compares the sizes of the running tasks."
             .into()
     })
 }
 
-/// What is to be known of the account's tasks.
+/// Returns the notes about the running tasks.
 pub(super) fn account_notes(list: &TaskList, fleet: &Fleet) -> Vec<String> {
     let mut notes = Vec::new();
     if list.tasks.is_empty() {
-        notes.push("No task runs in the clusters that are looked at (SIDECARLESS_CLUSTERS).".into());
+        notes.push("No tasks run in the selected clusters (SIDECARLESS_CLUSTERS).".into());
     }
     if fleet.with_sidecar > 0 {
         let tasks = plural(fleet.with_sidecar.into(), "task");
-        notes.push(format!("With a collector today: {tasks}. It counts with what it reserves."));
+        notes.push(format!("{tasks} with a collector or daemon: its reservation is used."));
     }
     if list.from_insights > 0 {
         let tasks = plural(list.from_insights as f64, "task");
-        notes.push(format!("Without a stats endpoint: {tasks}. CPU and memory of such come from Container Insights."));
+        notes.push(format!("{tasks} without a stats endpoint: CPU and memory metrics come from Container Insights."));
     }
     if list.filtered > 0 {
-        notes.push(format!("Left out by SIDECARLESS_TASK_FILTER: {} more.", plural(list.filtered as f64, "task")));
+        notes.push(format!("{} excluded by SIDECARLESS_TASK_FILTER.", plural(list.filtered as f64, "task")));
     }
     if !matches!(&*fleet.region, "" | REGION_CODE) {
-        notes.push(format!("The tasks run in {}, where prices differ from those of {REGION_CODE}.", fleet.region));
+        notes.push(format!("The tasks run in {}. Its prices differ from the prices of {REGION_CODE}.", fleet.region));
     }
     notes
 }

@@ -1,4 +1,4 @@
-//! What AWS asks for, and nothing else: the one place where prices stand. docs/cost.md shows this table.
+//! Prices of AWS. docs/cost.md shows this table.
 //!
 //! List prices in USD for US East (N. Virginia), without free tiers and discounts.
 
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::options::Arch;
 
-/// Where the prices hold.
+/// Region of the prices.
 pub(super) const REGION: &str = "US East (N. Virginia)";
 pub(super) const REGION_CODE: &str = "us-east-1";
 
-/// When they were read.
+/// Date of the prices.
 pub(super) const DATE: &str = "2026-11-22";
 
-/// A month, as AWS' own calculator has it.
+/// Hours per month, as in the AWS Pricing Calculator.
 pub(super) const HOURS: f64 = 730.0;
 pub(super) const MINUTES: f64 = HOURS * 60.0;
 pub(super) const SECONDS: f64 = MINUTES * 60.0;
@@ -21,13 +21,13 @@ pub(super) const SECONDS: f64 = MINUTES * 60.0;
 /// One price.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Price {
-    /// What is sold.
+    /// Billed item.
     item: &'static str,
     pub(super) usd: f64,
-    /// For how many units that is.
+    /// Number of units.
     per: Per,
     unit: &'static str,
-    /// Where AWS says so.
+    /// Pricing page.
     page: &'static str,
 }
 
@@ -43,24 +43,24 @@ impl Price {
         Self { item, usd, per, unit, page }
     }
 
-    /// USD for so many units.
+    /// Returns the cost of units in USD.
     pub(super) fn cost(&self, units: f64) -> f64 {
         units / self.units() * self.usd
     }
 
-    /// `$0.20 per million requests`.
+    /// Returns text such as `$0.20 per million requests`.
     pub(super) fn text(&self) -> String {
         format!("{} {}", self.rate(), self.unit)
     }
 
-    /// `$0.20 per million`, where the unit stands before it.
+    /// Returns text such as `$0.20 per million`, without the unit.
     pub(super) fn rate(&self) -> String {
         let per = match self.per {
             Per::One => "",
             Per::Million => " million",
             Per::TenMillion => " 10 million",
         };
-        // Cents at the least, and no digit less than AWS has.
+        // At least two decimals, and all decimals of the price.
         let (plain, cents) = (self.usd.to_string(), format!("{:.2}", self.usd));
         let usd = if plain.len() > cents.len() { plain } else { cents };
         format!("${usd} per{per}")
@@ -94,14 +94,14 @@ const LAMBDA_X86: Price = Price::new("Lambda on x86_64", 0.000_016_666_7, Per::O
 pub(super) const LAMBDA_REQUEST: Price = Price::new("Lambda", 0.20, Per::Million, "requests", LAMBDA);
 pub(super) const SCHEDULER: Price = Price::new("EventBridge Scheduler", 1.00, Per::Million, "invocations", EVENTBRIDGE);
 pub(super) const SQS_REQUEST: Price = Price::new("SQS, standard queue", 0.40, Per::Million, "requests", SQS);
-pub(super) const LOGS: Price = Price::new("CloudWatch Logs", 0.50, Per::One, "GB taken in", CLOUDWATCH);
-pub(super) const ALARM: Price = Price::new("CloudWatch alarm", 0.10, Per::One, "alarm and month", CLOUDWATCH);
+pub(super) const LOGS: Price = Price::new("CloudWatch Logs", 0.50, Per::One, "GB ingested", CLOUDWATCH);
+pub(super) const ALARM: Price = Price::new("CloudWatch alarm", 0.10, Per::One, "alarm-month", CLOUDWATCH);
 pub(super) const INSIGHTS: Price =
-    Price::new("Container Insights, enhanced", 0.07, Per::One, "metric and month", CLOUDWATCH);
+    Price::new("Container Insights, enhanced", 0.07, Per::One, "metric-month", CLOUDWATCH);
 pub(super) const AMP_FIRST: Price = Price::new("AMP, first 2 billion", 0.90, Per::TenMillion, "samples", PROMETHEUS);
 const AMP_NEXT: Price = Price::new("AMP, next 250 billion", 0.35, Per::TenMillion, "samples", PROMETHEUS);
 const AMP_REST: Price = Price::new("AMP, beyond", 0.16, Per::TenMillion, "samples", PROMETHEUS);
-pub(super) const AMP_STORAGE: Price = Price::new("AMP, storage", 0.03, Per::One, "GB and month", PROMETHEUS);
+pub(super) const AMP_STORAGE: Price = Price::new("AMP, storage", 0.03, Per::One, "GB-month", PROMETHEUS);
 pub(super) const XRAY_TRACE: Price = Price::new("X-Ray", 5.00, Per::Million, "traces recorded", XRAY);
 const FARGATE_X86: Fargate = Fargate {
     vcpu: Price::new("Fargate, Linux x86_64", 0.040_48, Per::One, "vCPU-hour", FARGATE),
@@ -116,10 +116,10 @@ pub(super) const NAT_GB: Price = Price::new("NAT gateway", 0.045, Per::One, "GB"
 const ENDPOINT_HOUR: Price = Price::new("interface endpoint", 0.01, Per::One, "hour and zone", PRIVATELINK);
 const ENDPOINT_GB: Price = Price::new("interface endpoint", 0.01, Per::One, "GB", PRIVATELINK);
 
-/// "Up to 70 % off" (AWS Fargate Pricing): the least that a task on Spot can cost. Its price moves with supply and demand.
+/// Minimum price of a Spot task, from "Up to 70 % off" (AWS Fargate Pricing). The price depends on supply and demand.
 pub(super) const SPOT_SHARE: f64 = 0.3;
 
-/// Every price, as docs/cost.md lists them.
+/// All prices, in the order of docs/cost.md.
 pub(super) const ALL: [Price; 21] = [
     FARGATE_X86.vcpu,
     FARGATE_X86.gb,
@@ -144,7 +144,7 @@ pub(super) const ALL: [Price; 21] = [
     ENDPOINT_GB,
 ];
 
-/// The two prices of a task's size.
+/// Prices of a task size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fargate {
     pub(super) vcpu: Price,
@@ -159,7 +159,7 @@ impl Fargate {
         }
     }
 
-    /// USD a month for CPU units (1,024 are a vCPU) and MiB (1,024 are a GB).
+    /// Returns USD per month for CPU units (1,024 are one vCPU) and MiB (1,024 are one GB).
     pub(super) fn month(&self, cpu: f64, mib: f64) -> f64 {
         HOURS * (self.vcpu.cost(cpu / 1024.0) + self.gb.cost(mib / 1024.0))
     }
@@ -172,13 +172,13 @@ pub(super) fn lambda(arch: Arch) -> Price {
     }
 }
 
-/// USD a month for samples written to AMP, tier by tier.
+/// Returns USD for samples written to AMP in one month, by tier.
 pub(super) fn amp(samples: f64) -> f64 {
     let tiers = [(AMP_FIRST, 2e9), (AMP_NEXT, 250e9), (AMP_REST, f64::INFINITY)];
-    let (mut left, mut usd) = (samples, 0.0);
+    let (mut remaining, mut usd) = (samples, 0.0);
     for (price, size) in tiers {
-        usd += price.cost(left.min(size));
-        left = (left - size).max(0.0);
+        usd += price.cost(remaining.min(size));
+        remaining = (remaining - size).max(0.0);
     }
     usd
 }

@@ -1,9 +1,9 @@
-//! The sizes that Fargate sells: what a task needs is rounded up to one of them.
+//! Task sizes of Fargate.
 
 use super::options::{Arch, Reservation};
 use super::prices::Fargate;
 
-/// CPU units with the least and the most memory that goes with them, and its steps, in MiB (Amazon ECS Developer Guide,
+/// CPU units with their minimum memory, maximum memory and memory increment in MiB (Amazon ECS Developer Guide,
 /// "Task definition parameters for Fargate", "Task size").
 const SIZES: [(f64, f64, f64, f64); 7] = [
     (256.0, 512.0, 2_048.0, 1_024.0),
@@ -15,21 +15,20 @@ const SIZES: [(f64, f64, f64, f64); 7] = [
     (16_384.0, 32_768.0, 122_880.0, 8_192.0),
 ];
 
-/// The cheapest size that holds so much; `None`: no task is so large.
+/// Returns the cheapest size that fits the need. `None` if none does.
 pub(super) fn smallest_fitting(need: Reservation, arch: Arch) -> Option<Reservation> {
-    let sizes = SIZES.iter().filter(|(cpu, _, most, _)| *cpu >= need.cpu && *most >= need.mib);
-    let sizes = sizes.map(|&(cpu, least, most, step)| {
-        // 512 MiB is the only size that is no multiple of its step.
-        let mib = if need.mib <= least { least } else { (need.mib / step).ceil() * step };
-        Reservation { cpu, mib: mib.min(most) }
+    let sizes = SIZES.iter().filter(|(cpu, _, max, _)| *cpu >= need.cpu && *max >= need.mib);
+    let sizes = sizes.map(|&(cpu, min, max, step)| {
+        // 512 MiB is the only size that is not a multiple of the increment.
+        let mib = if need.mib <= min { min } else { (need.mib / step).ceil() * step };
+        Reservation { cpu, mib: mib.min(max) }
     });
     sizes.min_by(|a, b| price(*a, arch).total_cmp(&price(*b, arch)))
 }
 
-/// By how many USD a month a task of this size differs with a sidecar and without. `has`: the size includes one already.
-/// `None`: no task is so large.
-pub(super) fn difference(size: Reservation, sidecar: Reservation, has: bool, arch: Arch) -> Option<f64> {
-    if has {
+/// Returns the monthly price difference in USD of a task with and without a sidecar. `None` if no size fits.
+pub(super) fn difference(size: Reservation, sidecar: Reservation, includes_sidecar: bool, arch: Arch) -> Option<f64> {
+    if includes_sidecar {
         let rest = Reservation { cpu: (size.cpu - sidecar.cpu).max(0.0), mib: (size.mib - sidecar.mib).max(0.0) };
         return Some(price(size, arch) - price(smallest_fitting(rest, arch)?, arch));
     }
@@ -50,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_need_is_rounded_up_to_a_size_that_is_sold() {
+    fn needs_are_rounded_up_to_a_task_size() {
         for (need, expected) in [
             ((0, 0), Some((256, 512))),
             ((256, 512), Some((256, 512))),
@@ -71,27 +70,27 @@ mod tests {
     }
 
     #[test]
-    fn sizes_make_a_sidecar_cost_nothing_or_twice_as_much() {
-        for (size, has, expected) in [
+    fn task_sizes_determine_the_price_of_a_sidecar() {
+        for (size, includes_sidecar, expected) in [
             // 0.25 vCPU and 0.5 GB become 0.5 and 1: 730 * (0.25 * 0.04048 + 0.5 * 0.004445).
             ((256, 512), false, Some(9.010_025)),
             // 1 vCPU and 2 GB become 2 and 4: 730 * (1 * 0.04048 + 2 * 0.004445).
             ((1024, 2048), false, Some(36.040_1)),
-            // There is no smaller task to go back to.
+            // There is no smaller size.
             ((256, 512), true, Some(0.0)),
             ((512, 1024), true, Some(9.010_025)),
-            // What is left needs 0.75 vCPU and 1.5 GB, and gets 1 and 2 as before.
+            // The remaining 0.75 vCPU and 1.5 GB need 1 vCPU and 2 GB as before.
             ((1024, 2048), true, Some(0.0)),
-            // 256 units remain, and 1,536 MiB, which is sold as 2 GB: 730 * 0.25 * 0.04048.
+            // 256 units and 1,536 MiB remain, rounded up to 2 GB: 730 * 0.25 * 0.04048.
             ((512, 2048), true, Some(7.387_6)),
             ((16_384, 122_880), false, None),
         ] {
-            let found = difference(of(size), of((256, 512)), has, Arch::X86);
+            let found = difference(of(size), of((256, 512)), includes_sidecar, Arch::X86);
             let near = match (found, expected) {
                 (Some(found), Some(expected)) => (found - expected).abs() < 1e-9,
                 (found, expected) => found == expected,
             };
-            assert!(near, "{size:?} {has}: {found:?}");
+            assert!(near, "{size:?} {includes_sidecar}: {found:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The whole estimate: against sums by hand, against the template, and against the pages that quote it.
+//! Compares the estimate with manual calculations, the template and the documentation.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ fn estimate(words: &str) -> Estimate {
     Estimate::new(Fleet::hypothetical(options.tasks.unwrap(), &options), options)
 }
 
-fn load_of(words: &str, what: &str) -> Option<(f64, f64)> {
-    let load = estimate(words).workloads.into_iter().find(|load| load.what == what)?;
-    Some((load.invocations, load.duration_ms))
+fn workload(words: &str, trigger: &str) -> Option<(f64, f64)> {
+    let workload = estimate(words).workloads.into_iter().find(|workload| workload.trigger == trigger)?;
+    Some((workload.invocations, workload.duration_ms))
 }
 
 fn near(found: f64, expected: f64) -> bool {
@@ -26,7 +26,7 @@ fn near(found: f64, expected: f64) -> bool {
 }
 
 #[test]
-fn a_sidecar_costs_what_it_reserves() {
+fn a_sidecar_costs_its_reservation() {
     for (words, expected) in [
         // 730 h * (0.25 vCPU * 0.04048 + 0.5 GB * 0.004445).
         ("--tasks 1", 9.010_025),
@@ -42,7 +42,7 @@ fn a_sidecar_costs_what_it_reserves() {
 }
 
 #[test]
-fn spot_is_counted_at_its_least_and_instances_not_at_all() {
+fn spot_has_its_minimum_price_and_instances_none() {
     let group = |place| fleet::PricingClass { launch_type: place, arch: Arch::X86 };
     for (place, expected) in [
         (fleet::LaunchType::Fargate, Some(9.010_025)),
@@ -63,50 +63,50 @@ fn spot_is_counted_at_its_least_and_instances_not_at_all() {
 }
 
 #[test]
-fn the_durations_are_those_of_the_model() {
-    for (words, what, expected) in [
-        // Five calls of 100 ms, two rounds of scrapes of 50 ms, two writes of 30 ms; (2 + 100 * 0.36) ms of CPU at 512/1769.
-        ("--tasks 100", "ticks", Some((43_800.0, 500.0 + 100.0 + 60.0 + 38.0 * 1769.0 / 512.0))),
-        // With a whole vCPU and more, CPU time is what it is.
-        ("--tasks 100 --memory 3538", "ticks", Some((43_800.0, 698.0))),
-        // 102 calls of ECS and one of AMP of 100 ms, more than the rate asks for; nothing is scraped by the tick.
-        ("--tasks 10000", "ticks", Some((43_800.0, 10_300.0 + 60.0 + 2.0 * 1769.0 / 512.0))),
-        ("--tasks 1000000", "ticks", Some((43_800.0, 50_000.0))),
-        // A hundred messages a minute: DescribeTasks, and then as a tick of a hundred tasks.
+fn durations_follow_the_model() {
+    for (words, trigger, expected) in [
+        // Five calls of 100 ms, two rounds of concurrent scrapes of 50 ms, two writes of 30 ms; (2 + 100 * 0.36) ms of CPU at 512/1769.
+        ("--tasks 100", "scheduled runs", Some((43_800.0, 500.0 + 100.0 + 60.0 + 38.0 * 1769.0 / 512.0))),
+        // With at least one vCPU, CPU time is not scaled.
+        ("--tasks 100 --memory 3538", "scheduled runs", Some((43_800.0, 698.0))),
+        // 102 ECS API calls and one Container Insights call of 100 ms, longer than the rate limit; nothing is scraped inline.
+        ("--tasks 10000", "scheduled runs", Some((43_800.0, 10_300.0 + 60.0 + 2.0 * 1769.0 / 512.0))),
+        ("--tasks 1000000", "scheduled runs", Some((43_800.0, 50_000.0))),
+        // A hundred messages per minute: DescribeTasks, then the scrape of a hundred tasks.
         ("--tasks 10000", "shards of up to 100 tasks", Some((4_380_000.0, 260.0 + 38.0 * 1769.0 / 512.0))),
         ("--tasks 300", "shards of up to 100 tasks", None),
-        // The first of four rounds is the tick's.
+        // The first of four scrapes is inline.
         ("--tasks 100 --interval 15", "shards of up to 100 tasks", Some((131_400.0, 260.0 + 38.0 * 1769.0 / 512.0))),
         // Five spans every five seconds: (0.25 + 5 * 0.00998) ms.
-        ("--tasks 1", "pushes of spans", Some((525_600.0, 30.0 + 0.299_9 * 1769.0 / 512.0))),
-        // Less than one in five seconds.
-        ("--tasks 1 --spans 0.1", "pushes of spans", Some((262_800.0, 30.0 + 0.259_98 * 1769.0 / 512.0))),
-        // Two full batches of 512 a second.
-        ("--tasks 1 --spans 1024", "pushes of spans", Some((5_256_000.0, 30.0 + 5.359_76 * 1769.0 / 512.0))),
-        ("--tasks 1 --spans 0", "pushes of spans", None),
-        ("--tasks 2", "pushes of metrics", Some((87_600.0, 30.0 + 0.781 * 1769.0 / 512.0))),
-        ("--tasks 1 --points 0.5", "pushes of metrics", Some((21_900.0, 30.0 + 0.255_31 * 1769.0 / 512.0))),
-        ("--tasks 1 --points 0", "pushes of metrics", None),
+        ("--tasks 1", "trace requests", Some((525_600.0, 30.0 + 0.299_9 * 1769.0 / 512.0))),
+        // Less than one span in five seconds.
+        ("--tasks 1 --spans 0.1", "trace requests", Some((262_800.0, 30.0 + 0.259_98 * 1769.0 / 512.0))),
+        // Two full batches of 512 per second.
+        ("--tasks 1 --spans 1024", "trace requests", Some((5_256_000.0, 30.0 + 5.359_76 * 1769.0 / 512.0))),
+        ("--tasks 1 --spans 0", "trace requests", None),
+        ("--tasks 2", "metrics requests", Some((87_600.0, 30.0 + 0.781 * 1769.0 / 512.0))),
+        ("--tasks 1 --points 0.5", "metrics requests", Some((21_900.0, 30.0 + 0.255_31 * 1769.0 / 512.0))),
+        ("--tasks 1 --points 0", "metrics requests", None),
     ] {
-        let found = load_of(words, what);
+        let found = workload(words, trigger);
         let same = match (found, expected) {
             (Some(found), Some(expected)) => near(found.0, expected.0) && near(found.1, expected.1),
             (found, expected) => found == expected,
         };
-        assert!(same, "{words}, {what}: {found:?} instead of {expected:?}");
+        assert!(same, "{words}, {trigger}: {found:?} instead of {expected:?}");
     }
 }
 
 #[test]
-fn the_function_costs_the_sum_of_its_lines() {
+fn the_total_is_the_sum_of_the_lines() {
     for (words, expected) in [
-        // ticks 13,538.3 GB-s 0.18051; pushes of spans 8,156.3 GB-s 0.10875; of metrics 716.1 GB-s 0.00955; 613,200
-        // requests 0.12264; schedule 0.0438; polls 0.2628; log 0.24528 GB 0.12264; alarms 0.60; own metrics 0.09855.
+        // Scheduled runs 13,538.3 GB-s 0.18051; trace requests 8,156.3 GB-s 0.10875; metrics requests 716.1 GB-s 0.00955; 613,200
+        // requests 0.12264; schedule 0.0438; polls 0.2628; log 0.24528 GB 0.12264; alarms 0.60; self metrics 0.09855.
         ("--tasks 1", 1.549_231_162),
         ("--tasks 10", 4.667_033_627),
         // 0.23106 + 10.87511 + 0.95480 + 11.39676 + 0.0438 + 0.2628 + 11.39676 + 0.60 + 0.3942.
         ("--tasks 100", 36.155_308_346),
-        // Nothing is pushed: 0.23106 + 0.00876 + 0.0438 + 0.2628 + 0.00876 + 0.60 + 0.09855.
+        // Without OTLP requests: 0.23106 + 0.00876 + 0.0438 + 0.2628 + 0.00876 + 0.60 + 0.09855.
         ("--tasks 100 --spans 0 --points 0", 1.253_727),
     ] {
         let found = estimate(words).sidecarless.total_usd;
@@ -115,11 +115,11 @@ fn the_function_costs_the_sum_of_its_lines() {
 }
 
 #[test]
-fn samples_and_traces_cost_the_same_either_way() {
+fn samples_and_traces_are_shared_costs() {
     for (words, expected) in [
         // 12 samples scraped and 100 pushed, 43,800 times, at 0.90 per 10 million; 262,800 traces at 5.00 per million.
         ("--tasks 1", 0.441_504 + 1.314),
-        // Four scrapes a minute of a task and one container.
+        // Four scrapes per minute of a task and one container.
         ("--tasks 1 --containers 1 --interval 15 --spans 0 --points 0", 0.173_448),
     ] {
         let found = estimate(words).shared.total_usd;
@@ -128,7 +128,7 @@ fn samples_and_traces_cost_the_same_either_way() {
 }
 
 #[test]
-fn amp_is_cheaper_by_the_tier() {
+fn amp_prices_depend_on_the_tier() {
     for (samples, expected) in
         [(1e7, 0.9), (2e9, 180.0), (3e9, 180.0 + 35.0), (252e9, 180.0 + 8_750.0), (253e9, 8_930.0 + 16.0)]
     {
@@ -137,7 +137,7 @@ fn amp_is_cheaper_by_the_tier() {
 }
 
 #[test]
-fn prices_are_written_as_aws_writes_them() {
+fn prices_are_formatted_as_on_the_pricing_pages() {
     for (price, expected) in [
         (prices::LAMBDA_REQUEST, "$0.20 per million requests"),
         (prices::lambda(Arch::Arm64), "$0.0000133334 per GB-second"),
@@ -148,15 +148,15 @@ fn prices_are_written_as_aws_writes_them() {
 }
 
 #[test]
-fn no_tasks_are_no_reason_for_a_division_by_zero() {
+fn an_estimate_without_tasks_does_not_divide_by_zero() {
     let text = Estimate::new(Fleet::default(), Options::default()).text();
     assert!(text.starts_with("0 tasks with 0 containers\n"), "{text}");
-    assert!(text.contains("sidecarless costs more a month, by"), "{text}");
+    assert!(text.contains("sidecarless costs more per month"), "{text}");
     assert!(!["NaN", "inf", "$-"].iter().any(|nonsense| text.contains(nonsense)), "{text}");
 }
 
 #[test]
-fn the_json_has_what_the_text_says() {
+fn json_and_text_have_the_same_amounts() {
     let value: serde_json::Value = serde_json::from_str(&estimate("--tasks 100 --json").json()).unwrap();
     let usd = |section: &str| value[section]["total_usd"].as_f64().unwrap();
     assert!(near(usd("sidecars"), 901.002_5));
@@ -166,11 +166,11 @@ fn the_json_has_what_the_text_says() {
 }
 
 #[test]
-fn what_is_said_of_the_template_and_the_settings_is_so() {
+fn template_and_settings_match_the_model() {
     let template = std::fs::read_to_string(file("template.yaml")).unwrap();
     assert_eq!(template.matches("Type: AWS::CloudWatch::Alarm").count(), 6);
-    for said in ["Timeout: 50\n", "Default: arm64\n", "Default: 512\n", "ScheduleExpression: rate(1 minute)"] {
-        assert!(template.contains(said), "{said}");
+    for line in ["Timeout: 50\n", "Default: arm64\n", "Default: 512\n", "ScheduleExpression: rate(1 minute)"] {
+        assert!(template.contains(line), "{line}");
     }
     let settings = sidecarless::settings::Settings::read(Vec::new()).unwrap();
     assert_eq!((settings.inline_tasks, settings.scrape_interval.as_secs()), (300, 60));
@@ -180,7 +180,7 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Every price, for docs/cost.md.
+/// Returns the table of prices for docs/cost.md.
 fn price_table() -> String {
     let head =
         format!("{}, {}, without free tiers:\n\n| item | price | |\n|---|---|---|\n", prices::REGION, prices::DATE);
@@ -192,7 +192,7 @@ fn price_table() -> String {
     })
 }
 
-/// Some sizes of accounts, for docs/cost.md and README.md.
+/// Returns the cost by number of tasks for docs/cost.md and README.md.
 fn table_by_tasks() -> String {
     let head =
         "| tasks | sidecars, Fargate x86_64 | sidecars, Fargate arm64 | sidecarless |\n|---|---|---|---|\n".to_owned();
@@ -213,11 +213,11 @@ fn with_block(page: &str, name: &str, block: &str) -> String {
 }
 
 #[test]
-fn the_pages_say_what_the_command_says() {
+fn docs_contain_the_output_of_the_command() {
     let command = "estimate --tasks 100";
     let output = estimate("--tasks 100").text();
     let shown = format!("```sh\nsidecarless {command}\n```\n\n```text\n{output}```\n");
-    #[expect(clippy::disallowed_methods, reason = "who runs the tests says whether the pages are to be written")]
+    #[expect(clippy::disallowed_methods, reason = "UPDATE=1 writes the pages")]
     let is_update = std::env::var_os("UPDATE").is_some_and(|value| value == "1");
     let blocks = [("prices", price_table()), ("estimate", shown), ("cost-by-tasks", table_by_tasks())];
     for (page, blocks) in [("docs/cost.md", &blocks[..]), ("README.md", &blocks[2..])] {
@@ -229,7 +229,7 @@ fn the_pages_say_what_the_command_says() {
         }
         assert!(
             text == expected,
-            "{page} is behind src/bin/sidecarless/estimate: UPDATE=1 cargo test --bin sidecarless"
+            "{page} does not match src/bin/sidecarless/estimate: UPDATE=1 cargo test --bin sidecarless"
         );
     }
 }

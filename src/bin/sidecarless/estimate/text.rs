@@ -1,32 +1,32 @@
-//! Numbers and tables for people.
+//! Formats numbers and tables.
 
-/// Characters in a line.
+/// Maximum line length.
 const WIDTH: usize = 110;
 
-/// Whole, with commas: `43,800`.
+/// Formats an integer with commas, such as `43,800`.
 pub(super) fn count(number: f64) -> String {
     commas(&format!("{number:.0}"))
 }
 
-/// Up to two digits behind the point: `25`, `0.25`, `12.5`.
+/// Formats up to two decimals, such as `25`, `0.25` or `12.5`.
 pub(super) fn amount(number: f64) -> String {
     let text = format!("{number:.2}");
     commas(text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// `$1,234.50`.
+/// Formats an amount such as `$1,234.50`.
 pub(super) fn dollars(usd: f64) -> String {
     format!("${}", commas(&format!("{usd:.2}")))
 }
 
-/// `1 task`, `2,000 tasks`; `number` of `word`.
+/// Formats text such as `1 task` or `2,000 tasks`.
 pub(super) fn plural(number: f64, word: &str) -> String {
     let one = (number - 1.0).abs() < f64::EPSILON;
     let shown = if number.fract() == 0.0 { count(number) } else { number.to_string() };
     format!("{shown} {word}{}", if one { "" } else { "s" })
 }
 
-/// A point of a list, in lines that fit a terminal.
+/// Formats a list item, wrapped to the line length.
 pub(super) fn bullet(text: &str) -> String {
     let (mut lines, mut line) = (String::new(), "-".to_owned());
     for word in text.split(' ') {
@@ -42,10 +42,10 @@ pub(super) fn bullet(text: &str) -> String {
 }
 
 fn commas(number: &str) -> String {
-    let (whole, rest) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let (integer, rest) = number.split_at(number.find('.').unwrap_or(number.len()));
     let mut text = String::new();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+    for (at, digit) in integer.chars().enumerate() {
+        if at > 0 && (integer.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -53,11 +53,13 @@ fn commas(number: &str) -> String {
     text + rest
 }
 
-/// Two columns, the second to the right.
+/// Formats two columns, the second aligned to the right.
 pub(super) fn columns(rows: &[(String, String)]) -> String {
     let width = |of: fn(&(String, String)) -> &String| rows.iter().map(|row| of(row).chars().count()).max();
     let (left, right) = (width(|row| &row.0).unwrap_or_default(), width(|row| &row.1).unwrap_or_default());
-    rows.iter().map(|(what, usd)| format!("{what:left$}  {usd:>right$}").trim_end().to_owned() + "\n").collect()
+    rows.iter()
+        .map(|(description, usd)| format!("{description:left$}  {usd:>right$}").trim_end().to_owned() + "\n")
+        .collect()
 }
 
 #[cfg(test)]
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_with_commas() {
+    fn numbers_have_commas() {
         for (number, expected) in [(0.4, "0"), (999.0, "999"), (43_800.0, "43,800"), (2_628_000.4, "2,628,000")] {
             assert_eq!(count(number), expected);
         }
@@ -78,20 +80,20 @@ mod tests {
     }
 
     #[test]
-    fn amounts_stand_below_one_another() {
+    fn amounts_are_aligned() {
         let rows = [("a", "$10.00"), ("bcd", "$1.00"), ("e", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(columns(&rows), "a    $10.00\nbcd   $1.00\ne\n");
     }
 
     #[test]
-    fn words_follow_their_number() {
+    fn words_are_singular_or_plural() {
         for (number, expected) in [(0.0, "0 spans"), (0.5, "0.5 spans"), (1.0, "1 span"), (2_000.0, "2,000 spans")] {
             assert_eq!(plural(number, "span"), expected);
         }
     }
 
     #[test]
-    fn a_point_goes_on_below_its_beginning() {
+    fn wrapped_lines_are_indented() {
         assert_eq!(bullet("short"), "- short\n");
         let long = bullet(&["word"; 40].join(" "));
         let lines: Vec<&str> = long.lines().collect();

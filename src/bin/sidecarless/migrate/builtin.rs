@@ -1,9 +1,9 @@
-//! The configurations that the ADOT image brings in `/etc/ecs/`, as the pipelines they have.
+//! Pipelines of the configurations in the ADOT image (`/etc/ecs/`).
 //! <https://github.com/aws-observability/aws-otel-collector/tree/main/config/ecs>
 
 use serde_json::{Value, json};
 
-/// What the images' filter keeps of `awsecscontainermetrics`.
+/// Metrics of `awsecscontainermetrics` that the filter of the image keeps.
 pub(super) const ADOT_DEFAULT_METRICS: [&str; 9] = [
     "ecs.task.memory.reserved",
     "ecs.task.memory.utilized",
@@ -16,7 +16,7 @@ pub(super) const ADOT_DEFAULT_METRICS: [&str; 9] = [
     "container.duration",
 ];
 
-/// The pipelines of that file, if it is one of the image's.
+/// Returns the pipelines of a file in the image. `None` if the image has no such file.
 fn pipelines(path: &str) -> Option<Value> {
     let name = path.strip_prefix("/etc/ecs/")?.trim_end_matches(".yaml");
     let traces = json!({"receivers": ["otlp"], "processors": ["resourcedetection", "batch"], "exporters": ["awsxray"]});
@@ -50,15 +50,15 @@ fn pipelines(path: &str) -> Option<Value> {
     })
 }
 
-/// The configuration in that file, if it is one of the image's.
+/// Returns the configuration of a file in the image. `None` if the image has no such file.
 pub(super) fn configuration(path: &str) -> Option<Value> {
     let pipelines = pipelines(path)?;
     let is_used = |kind: &str, name: &str| {
-        let of_kind =
+        let uses =
             |pipeline: &Value| pipeline[kind].as_array().is_some_and(|list| list.iter().any(|item| item == name));
-        pipelines.as_object().is_some_and(|all| all.values().any(of_kind))
+        pipelines.as_object().is_some_and(|all| all.values().any(uses))
     };
-    let mut whole = json!({
+    let mut config = json!({
         "receivers": {"otlp": {}, "awsxray": {}, "awsecscontainermetrics": {}, "prometheus": {"config": {"scrape_configs": [
             {"job_name": "otel-collector", "static_configs": [{"targets": ["${env:AWS_PROMETHEUS_SCRAPING_ENDPOINT}"]}]},
         ]}}},
@@ -69,10 +69,10 @@ pub(super) fn configuration(path: &str) -> Option<Value> {
         }},
     });
     for kind in ["receivers", "processors", "exporters"] {
-        if let Some(components) = whole[kind].as_object_mut() {
+        if let Some(components) = config[kind].as_object_mut() {
             components.retain(|name, _| is_used(kind, name));
         }
     }
-    whole["service"] = json!({"pipelines": pipelines, "extensions": ["health_check"]});
-    Some(whole)
+    config["service"] = json!({"pipelines": pipelines, "extensions": ["health_check"]});
+    Some(config)
 }

@@ -1,24 +1,24 @@
-//! A collector's configuration as settings of the function.
+//! Translates a collector configuration to settings of the function.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::builtin;
-use super::components::{ComponentSupport, verdict};
+use super::components::{ComponentSupport, support};
 use super::definition::{Sidecar, items};
 use super::error::InputError;
 use super::report::MigrationReport;
 use super::yaml;
 
-/// What the containers need.
+/// Changes that the remaining containers need.
 #[derive(Debug, Default)]
 pub(super) struct Requirements {
-    /// Something pushes OTLP.
+    /// Whether containers send OTLP.
     pub(super) otlp: bool,
-    /// Something sends segments by UDP.
+    /// Whether containers send segments by UDP.
     pub(super) xray: bool,
-    pub(super) pages: Vec<PrometheusEndpoint>,
+    pub(super) prometheus: Vec<PrometheusEndpoint>,
 }
 
 /// A Prometheus endpoint.
@@ -29,64 +29,64 @@ pub(super) struct PrometheusEndpoint {
     pub(super) job: String,
 }
 
-/// What translates with one sidecar.
+/// Translation of one sidecar.
 pub(super) struct Translation<'a> {
     sidecar: &'a Sidecar,
     config: Value,
-    pub(super) asks: &'a mut Requirements,
+    pub(super) requirements: &'a mut Requirements,
     pub(super) report: &'a mut MigrationReport,
 }
 
-/// Reads the configuration that the sidecar runs with.
+/// Translates the configuration of a sidecar. `given` is the configuration from the second file.
 pub(super) fn translate(
     sidecar: &Sidecar,
     given: Option<&Value>,
-    asks: &mut Requirements,
+    requirements: &mut Requirements,
     report: &mut MigrationReport,
 ) -> Result<(), InputError> {
     let config = match given {
         Some(given) => Some(given.clone()),
-        None => found(sidecar, report)?,
+        None => configuration(sidecar, report)?,
     };
     for option in arguments(sidecar).1 {
         report.add_unsupported(
-            format!("not known: {}: {option}", sidecar.name),
-            "see `sidecarless --help` for a setting like it",
+            format!("unknown: {}: {option}", sidecar.name),
+            "see `sidecarless --help` for a similar setting",
         );
     }
     let Some(config) = config else {
-        // Nothing is known of what it takes: that applications push to it is why it is there.
-        asks.otlp = true;
+        // The receivers are unknown. Most collectors receive OTLP.
+        requirements.otlp = true;
         return Ok(());
     };
-    Translation { sidecar, config, asks, report }.pipelines();
+    Translation { sidecar, config, requirements, report }.pipelines();
     Ok(())
 }
 
-fn found(sidecar: &Sidecar, report: &mut MigrationReport) -> Result<Option<Value>, InputError> {
+fn configuration(sidecar: &Sidecar, report: &mut MigrationReport) -> Result<Option<Value>, InputError> {
     if let Some(content) = sidecar.variable("AOT_CONFIG_CONTENT") {
         return yaml::read(content)
             .map(Some)
             .map_err(|error| InputError::ConfigContent { container: sidecar.name.clone(), error: Box::new(error) });
     }
     if let Some(from) = sidecar.secret("AOT_CONFIG_CONTENT") {
-        let what = format!("AOT_CONFIG_CONTENT of {}", sidecar.name);
-        report.add_unsupported(what, &format!("it is in {from}, which is not read from here: save it (`aws ssm get-parameter --with-decryption --name ... --query Parameter.Value --output text`) and give the file as the second argument"));
+        let name = format!("AOT_CONFIG_CONTENT of {}", sidecar.name);
+        report.add_unsupported(name, &format!("it is stored in {from}, which is not read: save it to a file (`aws ssm get-parameter --with-decryption --name ... --query Parameter.Value --output text`) and pass the file as the second argument"));
         return Ok(None);
     }
     let (paths, _) = arguments(sidecar);
     let config = if let [path] = *paths { builtin::configuration(path) } else { None };
     if config.is_none() {
-        let path = if paths.is_empty() { "its image's default".to_owned() } else { paths.join(" with ") };
+        let path = if paths.is_empty() { "default of its image".to_owned() } else { paths.join(" with ") };
         report.add_unsupported(
             format!("configuration of {}: {path}", sidecar.name),
-            "not known from here: give the YAML as the second argument",
+            "its content is unknown: pass the YAML file as the second argument",
         );
     }
     Ok(config)
 }
 
-/// The configuration files that the sidecar is started with, and its other options.
+/// Returns the configuration files in the command of the sidecar, and its other options.
 fn arguments(sidecar: &Sidecar) -> (Vec<&str>, Vec<&str>) {
     let words = items(&sidecar.container, "entryPoint").chain(items(&sidecar.container, "command"));
     let mut words = words.filter_map(Value::as_str);
@@ -107,12 +107,15 @@ impl Translation<'_> {
         let config = self.config.clone();
         let pipelines = config["service"]["pipelines"].as_object();
         if pipelines.is_none_or(serde_json::Map::is_empty) {
-            self.report.add_unsupported("service.pipelines", "the configuration has none, so nothing was translated");
+            self.report.add_unsupported("service.pipelines", "the configuration has no pipelines");
         }
         let mut used = BTreeSet::new();
         for (name, pipeline) in pipelines.into_iter().flatten() {
             if !["traces", "metrics", "logs"].contains(&kind_of(name)) {
-                self.report.add_unsupported(format!("pipeline {name}"), "not known: traces, metrics and logs are");
+                self.report.add_unsupported(
+                    format!("pipeline {name}"),
+                    "unknown: only traces, metrics and logs are supported",
+                );
             }
             for kind in ["receivers", "processors", "exporters"] {
                 for component in items(pipeline, kind).map(yaml::plain) {
@@ -131,54 +134,55 @@ impl Translation<'_> {
         for kind in ["receivers", "processors", "exporters", "extensions", "connectors"] {
             for name in config[kind].as_object().into_iter().flat_map(serde_json::Map::keys) {
                 if !used.contains(&(kind, name.clone())) {
-                    self.report.note(format!("{kind} {name}: in no pipeline, left out"));
+                    self.report.note(format!("{kind} {name}: not used by a pipeline, ignored"));
                 }
             }
         }
     }
 
-    fn component(&mut self, kind: &str, name: &str, pipeline: &str, whole: &Value) {
-        let what = format!("{} {name}", kind.trim_end_matches('s'));
-        match verdict(kind, kind_of(name)) {
-            ComponentSupport::Equivalent(by) => self.report.note(format!("{what}: {by}")),
-            ComponentSupport::Unsupported(instead) => {
-                self.asks.xray |= (kind, kind_of(name)) == ("receivers", "awsxray");
-                self.report.add_unsupported(what, instead);
+    fn component(&mut self, kind: &str, name: &str, pipeline: &str, pipeline_config: &Value) {
+        let component = format!("{} {name}", kind.trim_end_matches('s'));
+        match support(kind, kind_of(name)) {
+            ComponentSupport::Equivalent(by) => self.report.note(format!("{component}: {by}")),
+            ComponentSupport::Unsupported(fix) => {
+                self.requirements.xray |= (kind, kind_of(name)) == ("receivers", "awsxray");
+                self.report.add_unsupported(component, fix);
             }
-            ComponentSupport::Unknown => self
-                .report
-                .add_unsupported(format!("not known: {what}"), "see whether an SDK or another service does it"),
-            ComponentSupport::Translated => self.translate_component(kind, name, pipeline, whole),
+            ComponentSupport::Unknown => self.report.add_unsupported(
+                format!("unknown: {component}"),
+                "check whether an SDK or another service provides it",
+            ),
+            ComponentSupport::Translated => self.translate_component(kind, name, pipeline, pipeline_config),
         }
     }
 
-    fn translate_component(&mut self, kind: &str, name: &str, pipeline: &str, whole: &Value) {
+    fn translate_component(&mut self, kind: &str, name: &str, pipeline: &str, pipeline_config: &Value) {
         let settings = self.config[kind][name].clone();
         match (kind, kind_of(name)) {
             ("receivers", "otlp") => self.otlp(name, &settings),
             ("receivers", "prometheus") => self.prometheus(name, &settings),
-            ("receivers", _) => self.stats(name, &settings, whole),
+            ("receivers", _) => self.stats(name, &settings, pipeline_config),
             ("extensions", _) => self.signing(&format!("extension {name}"), &settings),
-            ("processors", _) => self.filter(name, &settings, whole),
+            ("processors", _) => self.filter(name, &settings, pipeline_config),
             ("exporters", "awsxray") => self.xray(&settings),
             ("exporters", "awscloudwatchlogs") => self.logs(name, &settings, pipeline),
             _ => self.remote_write(name, &settings),
         }
     }
 
-    /// Names what was not looked at.
-    pub(super) fn report_unknown_options(&mut self, what: &str, settings: &Value, known: &[&str]) {
+    /// Reports options that are not translated.
+    pub(super) fn report_unknown_options(&mut self, component: &str, settings: &Value, known: &[&str]) {
         for option in settings.as_object().into_iter().flat_map(serde_json::Map::keys) {
             if !known.contains(&option.as_str()) {
                 self.report.add_unsupported(
-                    format!("not known: {what}: {option}"),
-                    "see `sidecarless --help` for a setting like it",
+                    format!("unknown: {component}: {option}"),
+                    "see `sidecarless --help` for a similar setting",
                 );
             }
         }
     }
 
-    /// With references to variables that the sidecar has put in; others stay text.
+    /// Replaces references to environment variables of the sidecar. Other references stay text.
     pub(super) fn resolved(&self, text: &str) -> String {
         let (mut done, mut rest) = (String::new(), text);
         while let Some((before, from)) = rest.split_once("${") {
@@ -196,7 +200,7 @@ impl Translation<'_> {
     }
 }
 
-/// The type in a name such as `batch/traces`.
+/// Returns the type in a name such as `batch/traces`.
 pub(super) fn kind_of(name: &str) -> &str {
     name.split('/').next().unwrap_or_default()
 }

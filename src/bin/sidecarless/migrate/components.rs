@@ -1,18 +1,19 @@
-//! What stands in for each component of a collector.
+//! Equivalents of collector components.
 
-/// Whether there is an equivalent.
+/// Support for a component.
 pub(super) enum ComponentSupport {
-    /// Nothing to set: the text says what does its work.
+    /// Replaced without configuration, the text names the replacement.
     Equivalent(&'static str),
-    /// Nothing does its work: the text says what to do instead.
+    /// Not replaced. The text is a workaround.
     Unsupported(&'static str),
-    /// Its configuration is read.
+    /// Its configuration is translated.
     Translated,
     Unknown,
 }
 
-/// By kind (`receivers`, `processors`, `exporters`, `extensions`, `connectors`) and type, the name before the `/`.
-pub(super) fn verdict(kind: &str, name: &str) -> ComponentSupport {
+/// Returns the support for a component by kind (`receivers`, `processors`, `exporters`, `extensions`, `connectors`) and type, the
+/// part of its name before the `/`.
+pub(super) fn support(kind: &str, name: &str) -> ComponentSupport {
     match kind {
         "receivers" => receiver(name),
         "processors" => processor(name),
@@ -27,23 +28,23 @@ fn receiver(name: &str) -> ComponentSupport {
     match name {
         "otlp" | "prometheus" | "awsecscontainermetrics" => ComponentSupport::Translated,
         "awsxray" => ComponentSupport::Unsupported(
-            "nothing listens on UDP: move X-Ray SDKs to OpenTelemetry's, or POST segments to /TraceSegments",
+            "UDP is not supported: replace X-Ray SDKs with OpenTelemetry SDKs, or POST segments to /TraceSegments",
         ),
-        "statsd" => ComponentSupport::Unsupported("nothing listens on UDP: use an OpenTelemetry SDK's metrics"),
+        "statsd" => ComponentSupport::Unsupported("UDP is not supported: use the metrics API of an OpenTelemetry SDK"),
         "awscontainerinsightreceiver" => {
-            ComponentSupport::Unsupported("it describes hosts, not tasks: use Container Insights of the cluster")
+            ComponentSupport::Unsupported("it collects host metrics: enable Container Insights for the cluster")
         }
-        "hostmetrics" => ComponentSupport::Unsupported("it describes the host: run node_exporter there and scrape it"),
+        "hostmetrics" => {
+            ComponentSupport::Unsupported("it collects host metrics: run and scrape node_exporter on the host")
+        }
         "jaeger" | "zipkin" | "opencensus" => {
-            ComponentSupport::Unsupported("only OTLP is taken: set the client's exporter to OTLP over HTTP")
+            ComponentSupport::Unsupported("only OTLP is supported: use the OTLP/HTTP exporter in the client")
         }
-        "filelog" | "fluentforward" | "tcplog" | "syslog" => {
-            ComponentSupport::Unsupported("logs of files and streams: use the awslogs or FireLens log driver")
-        }
+        "filelog" | "fluentforward" | "tcplog" | "syslog" => ComponentSupport::Unsupported(
+            "log files and streams are not supported: use the awslogs or FireLens log driver",
+        ),
         "kafka" | "awsfirehose" | "sqlquery" | "jmx" | "redis" | "nginx" | "postgresql" | "mysql" => {
-            ComponentSupport::Unsupported(
-                "it polls or consumes another system: use that system's Prometheus exporter, which is scraped",
-            )
+            ComponentSupport::Unsupported("it reads another system: scrape the Prometheus exporter of that system")
         }
         _ => ComponentSupport::Unknown,
     }
@@ -52,17 +53,19 @@ fn receiver(name: &str) -> ComponentSupport {
 fn processor(name: &str) -> ComponentSupport {
     match name {
         "filter" => ComponentSupport::Translated,
-        "batch" => ComponentSupport::Equivalent("the SDK's batches"),
-        "memory_limiter" => ComponentSupport::Equivalent("limits of the function"),
-        "resourcedetection" => {
-            ComponentSupport::Equivalent("the SDK's ECS resource detector, and the sender's task (docs/identity.md)")
+        "batch" => ComponentSupport::Equivalent("replaced by the batches of the SDK"),
+        "memory_limiter" => ComponentSupport::Equivalent("replaced by the limits of the function"),
+        "resourcedetection" => ComponentSupport::Equivalent(
+            "replaced by the ECS resource detector of the SDK and by task identity (docs/identity.md)",
+        ),
+        "cumulativetodelta" => {
+            ComponentSupport::Unsupported("not needed, because Prometheus uses cumulative metrics: remove it")
         }
-        "cumulativetodelta" => ComponentSupport::Unsupported("Prometheus wants cumulative metrics: leave it out"),
         "deltatocumulative" | "deltatorate" => {
             ComponentSupport::Unsupported("set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative")
         }
         "tail_sampling" | "groupbytrace" => ComponentSupport::Unsupported(
-            "no span waits for its trace: sample at the head, in the SDK or by X-Ray's rules",
+            "spans are not buffered by trace: use head sampling in the SDK or X-Ray sampling rules",
         ),
         "probabilistic_sampler" => {
             ComponentSupport::Unsupported("sample in the SDK: OTEL_TRACES_SAMPLER=parentbased_traceidratio")
@@ -71,10 +74,10 @@ fn processor(name: &str) -> ComponentSupport {
             "set OTEL_RESOURCE_ATTRIBUTES in the container, or rename labels with SIDECARLESS_RELABEL",
         ),
         "metricstransform" | "transform" | "metricsgeneration" => ComponentSupport::Unsupported(
-            "drop and rename labels with SIDECARLESS_RELABEL, compute with recording rules",
+            "drop and rename labels with SIDECARLESS_RELABEL, compute metrics with recording rules",
         ),
-        "span" | "redaction" => ComponentSupport::Unsupported("change spans in the SDK, by a span processor"),
-        "k8sattributes" => ComponentSupport::Unsupported("it is of no use on ECS: leave it out"),
+        "span" | "redaction" => ComponentSupport::Unsupported("change spans with a span processor in the SDK"),
+        "k8sattributes" => ComponentSupport::Unsupported("it has no effect on ECS: remove it"),
         "groupbyattrs" => ComponentSupport::Unsupported("aggregate with recording rules"),
         _ => ComponentSupport::Unknown,
     }
@@ -85,15 +88,17 @@ fn exporter(name: &str) -> ComponentSupport {
         "prometheusremotewrite" | "awsprometheusremotewrite" | "awsxray" | "awscloudwatchlogs" => {
             ComponentSupport::Translated
         }
-        "debug" | "logging" => ComponentSupport::Equivalent("SIDECARLESS_LOG"),
+        "debug" | "logging" => ComponentSupport::Equivalent("replaced by SIDECARLESS_LOG"),
         "awsemf" => ComponentSupport::Unsupported(
-            "metrics go to AMP only: Container Insights of the cluster gives CloudWatch the task's own",
+            "metrics go only to AMP: for task metrics in CloudWatch, enable Container Insights for the cluster",
         ),
-        "prometheus" => ComponentSupport::Unsupported("nothing is served for scraping: metrics are written to AMP"),
+        "prometheus" => ComponentSupport::Unsupported("the function cannot be scraped: metrics are written to AMP"),
         "otlp" | "otlphttp" | "loadbalancing" | "datadog" | "splunk_hec" | "signalfx" | "logzio" | "dynatrace"
-        | "sapm" => ComponentSupport::Unsupported("no other backend than AMP and X-Ray: push there from the SDK"),
+        | "sapm" => {
+            ComponentSupport::Unsupported("only AMP and X-Ray are supported: export to this destination from the SDK")
+        }
         "file" | "kafka" | "awss3" | "awskinesis" => {
-            ComponentSupport::Unsupported("no such destination: push there from the application")
+            ComponentSupport::Unsupported("not a supported destination: write to it from the application")
         }
         _ => ComponentSupport::Unknown,
     }
@@ -102,11 +107,11 @@ fn exporter(name: &str) -> ComponentSupport {
 fn connector(name: &str) -> ComponentSupport {
     match name {
         "spanmetrics" | "servicegraph" | "signaltometrics" => ComponentSupport::Unsupported(
-            "no metrics are made of spans: X-Ray has them by service, and SDKs write http.server.request.duration",
+            "span metrics are not supported: use the service metrics of X-Ray, or http.server.request.duration from the SDK",
         ),
-        "count" | "sum" => ComponentSupport::Unsupported("compute with recording rules"),
+        "count" | "sum" => ComponentSupport::Unsupported("compute metrics with recording rules"),
         "forward" | "routing" | "failover" | "roundrobin" => {
-            ComponentSupport::Unsupported("there is one pipeline: drop series with SIDECARLESS_RELABEL")
+            ComponentSupport::Unsupported("there is only one pipeline: drop series with SIDECARLESS_RELABEL")
         }
         _ => ComponentSupport::Unknown,
     }
@@ -114,16 +119,16 @@ fn connector(name: &str) -> ComponentSupport {
 
 fn extension(name: &str) -> ComponentSupport {
     match name {
-        "health_check" => ComponentSupport::Equivalent("alarms of the template"),
-        "pprof" | "zpages" | "memory_ballast" => {
-            ComponentSupport::Equivalent("nothing: it served the collector itself")
-        }
+        "health_check" => ComponentSupport::Equivalent("replaced by the alarms of the template"),
+        "pprof" | "zpages" | "memory_ballast" => ComponentSupport::Equivalent("not needed without a collector"),
         "sigv4auth" => ComponentSupport::Translated,
-        "awsproxy" => ComponentSupport::Equivalent("/GetSamplingRules and /SamplingTargets, with the bearer token"),
+        "awsproxy" => {
+            ComponentSupport::Equivalent("replaced by /GetSamplingRules and /SamplingTargets, with the bearer token")
+        }
         "ecs_observer" => ComponentSupport::Unsupported(
-            "put its rules into SIDECARLESS_SCRAPE_RULES; docker labels are found by themselves (docs/scraping.md)",
+            "move its rules to SIDECARLESS_SCRAPE_RULES; docker labels are discovered automatically (docs/scraping.md)",
         ),
-        "file_storage" => ComponentSupport::Equivalent("the spool"),
+        "file_storage" => ComponentSupport::Equivalent("replaced by the spool"),
         _ => ComponentSupport::Unknown,
     }
 }

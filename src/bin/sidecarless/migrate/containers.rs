@@ -1,4 +1,4 @@
-//! The containers that are left: where they push to, and which of their ports are scraped.
+//! Changes the remaining containers: OTLP variables and docker labels of scraped ports.
 
 use serde_json::{Value, json};
 
@@ -6,68 +6,73 @@ use super::collector::{PrometheusEndpoint, Requirements};
 use super::definition::{Sidecar, items, text};
 use super::report::MigrationReport;
 
-/// To be replaced by the stack's output.
+/// Placeholder for the stack output.
 const URL: &str = "https://FUNCTION_URL/";
 
-/// Where the docs keep the clients' header.
+/// SSM parameter of the client header, as in the documentation.
 const HEADERS: &str = "/otlp/headers";
 
 const DAEMON: &str = "AWS_XRAY_DAEMON_ADDRESS";
 
-/// Ports of OTLP: today's, and those of old images.
+/// OTLP ports, current and old.
 const OTLP_PORTS: [&str; 4] = [":4317", ":4318", ":55680", ":55681"];
 
-pub(super) fn rewrite(definition: &mut Value, sidecars: &[Sidecar], asks: &Requirements, report: &mut MigrationReport) {
+pub(super) fn rewrite(
+    definition: &mut Value,
+    sidecars: &[Sidecar],
+    requirements: &Requirements,
+    report: &mut MigrationReport,
+) {
     let family = text(definition, "family").to_owned();
     let has_role = definition["executionRoleArn"].is_string();
     let containers = definition["containerDefinitions"].as_array_mut();
     let containers = containers.map(Vec::as_mut_slice).unwrap_or_default();
     let is_only = containers.len() == 1;
-    let mut pushes = false;
+    let mut sends_otlp = false;
     for container in containers.iter_mut() {
-        pushes |= push(container, sidecars, asks.otlp && is_only, report);
+        sends_otlp |= configure_sdk(container, sidecars, requirements.otlp && is_only, report);
     }
-    if asks.otlp && !pushes {
+    if requirements.otlp && !sends_otlp {
         report.add_unsupported(
             "OTLP clients",
-            "no container says where it pushes to: set the variables of docs/quickstart.md in each that does",
+            "no container has OTEL_ variables: set the variables of docs/quickstart.md in each container that sends OTLP",
         );
     }
-    if pushes {
-        report.note(format!("{URL} stands for the stack's output Url, and {HEADERS} for the SSM parameter with `Authorization=Bearer%20TOKEN`"));
-        report.note("resource detectors: turn the SDK's ECS (and EC2) detector on, e.g. OTEL_NODE_RESOURCE_DETECTORS=env,host,os,aws (docs/identity.md)");
+    if sends_otlp {
+        report.note(format!("replace {URL} with the stack output Url, and {HEADERS} with the SSM parameter that contains `Authorization=Bearer%20TOKEN`"));
+        report.note("enable the ECS (and EC2) resource detector of the SDK, such as OTEL_NODE_RESOURCE_DETECTORS=env,host,os,aws (docs/identity.md)");
         if !has_role {
             report.add_unsupported(
                 "executionRoleArn",
-                "the definition has none, and ECS reads secrets with it: add a role that may read the parameter",
+                "missing, but ECS needs it to read secrets: add a role that can read the parameter",
             );
         }
     }
-    if asks.xray {
+    if requirements.xray {
         report.add_unsupported(
             "X-Ray SDKs (UDP 2000)",
-            "nothing listens on UDP: move them to OpenTelemetry's SDK, or POST segments to /TraceSegments",
+            "UDP is not supported: replace them with OpenTelemetry SDKs, or POST segments to /TraceSegments",
         );
     }
     let mut rules = Vec::new();
-    for page in &asks.pages {
-        label(containers, page, &family, &mut rules);
+    for endpoint in &requirements.prometheus {
+        add_labels(containers, endpoint, &family, &mut rules);
     }
     if !rules.is_empty() {
         report.set("SIDECARLESS_SCRAPE_RULES", rules.join("; "));
     }
 }
 
-/// Points a container's SDK at the function; whether it pushes.
-fn push(container: &mut Value, sidecars: &[Sidecar], always: bool, report: &mut MigrationReport) -> bool {
+/// Sets the OTLP variables of a container. Returns whether the container sends OTLP.
+fn configure_sdk(container: &mut Value, sidecars: &[Sidecar], always: bool, report: &mut MigrationReport) -> bool {
     let name = text(container, "name").to_owned();
     let lists = ["environment", "secrets"].into_iter();
-    let pushes = always || lists.flat_map(|list| items(container, list)).any(|entry| is_of(entry, "OTEL_"));
+    let sends_otlp = always || lists.flat_map(|list| items(container, list)).any(|entry| is_of(entry, "OTEL_"));
     let entries = items(container, "environment");
     let mut kept: Vec<Value> = entries.filter_map(|entry| variable(&name, entry, sidecars, report)).collect();
-    if pushes {
+    if sends_otlp {
         for (key, value) in [("OTEL_EXPORTER_OTLP_ENDPOINT", URL), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")] {
-            // ECS refuses a name that is both a variable and a secret.
+            // ECS rejects a name that is both a variable and a secret.
             let is_set = kept.iter().chain(items(container, "secrets")).any(|entry| text(entry, "name") == key);
             if !is_set {
                 kept.push(json!({"name": key, "value": value}));
@@ -79,47 +84,53 @@ fn push(container: &mut Value, sidecars: &[Sidecar], always: bool, report: &mut 
         report.variables.push((name.clone(), text(entry, "name").to_owned(), text(entry, "value").to_owned()));
     }
     if let Some(container) = container.as_object_mut()
-        && (pushes || container.contains_key("environment"))
+        && (sends_otlp || container.contains_key("environment"))
     {
         container.insert("environment".into(), Value::Array(kept));
     }
-    if pushes {
-        header(container, &name, report);
+    if sends_otlp {
+        add_header(container, &name, report);
     }
-    pushes
+    sends_otlp
 }
 
-/// What becomes of one variable of a container; none when it is taken out.
+/// Returns the new value of an environment variable. `None` if it is removed.
 fn variable(container: &str, entry: &Value, sidecars: &[Sidecar], report: &mut MigrationReport) -> Option<Value> {
     let (key, value) = (text(entry, "name"), text(entry, "value"));
-    let what = format!("{container}: {key}={value}");
+    let variable = format!("{container}: {key}={value}");
     let is_otlp = key.starts_with("OTEL_EXPORTER_OTLP");
-    let names = sidecars.iter().any(|sidecar| value.contains(&format!("{}:", sidecar.name)));
-    let is_theirs = names || ["localhost:", "127.0.0.1:", "0.0.0.0:"].iter().any(|host| value.contains(host));
-    let has_port = |ports: &[&str]| is_theirs && ports.iter().any(|port| value.contains(port));
+    let names_sidecar = sidecars.iter().any(|sidecar| value.contains(&format!("{}:", sidecar.name)));
+    let is_sidecar = names_sidecar || ["localhost:", "127.0.0.1:", "0.0.0.0:"].iter().any(|host| value.contains(host));
+    let has_port = |ports: &[&str]| is_sidecar && ports.iter().any(|port| value.contains(port));
     if key == DAEMON {
-        report.add_unsupported(what, "nothing listens on UDP; the variable is taken out: move to OpenTelemetry's SDK");
+        report.add_unsupported(variable, "UDP is not supported, so the variable was removed: use an OpenTelemetry SDK");
         return None;
     }
     if is_otlp && key.ends_with("_PROTOCOL") {
         if value == "grpc" {
-            report.add_unsupported(what, "there is no gRPC: http/protobuf is set, and the SDK needs its HTTP exporter");
+            report.add_unsupported(
+                variable,
+                "gRPC is not supported, so http/protobuf was set: the SDK needs its HTTP exporter",
+            );
         }
         return None;
     }
-    if is_otlp && is_theirs {
+    if is_otlp && is_sidecar {
         if has_port(&[":4317", ":55680"]) {
-            report.add_unsupported(what, "that is gRPC: http/protobuf is set, and the SDK needs its HTTP exporter");
+            report.add_unsupported(
+                variable,
+                "gRPC is not supported, so http/protobuf was set: the SDK needs its HTTP exporter",
+            );
         }
         return Some(json!({"name": key, "value": endpoint(key)}));
     }
-    if names || has_port(&OTLP_PORTS) || has_port(&[":2000"]) {
-        report.add_unsupported(what, "it names what is taken out: point it elsewhere");
+    if names_sidecar || has_port(&OTLP_PORTS) || has_port(&[":2000"]) {
+        report.add_unsupported(variable, "it refers to the removed container: change it");
     }
     Some(entry.clone())
 }
 
-/// Names settings of the exporter that are secrets: nobody knows from here what they say.
+/// Reports exporter variables that are secrets, because their values are unknown.
 fn secrets(container: &Value, name: &str, report: &mut MigrationReport) {
     for entry in items(container, "secrets").filter(|entry| is_of(entry, "OTEL_EXPORTER_OTLP")) {
         let key = text(entry, "name");
@@ -128,9 +139,8 @@ fn secrets(container: &Value, name: &str, report: &mut MigrationReport) {
             _ if key.ends_with("PROTOCOL") => "http/protobuf".to_owned(),
             _ => continue,
         };
-        let instead =
-            format!("it is in {}, which is not read from here: it has to say {expected}", text(entry, "valueFrom"));
-        report.add_unsupported(format!("{name}: {key}"), &instead);
+        let fix = format!("it is stored in {}, which is not read: set it to {expected}", text(entry, "valueFrom"));
+        report.add_unsupported(format!("{name}: {key}"), &fix);
     }
 }
 
@@ -143,14 +153,14 @@ fn endpoint(key: &str) -> String {
     signal.map_or_else(|| URL.to_owned(), |signal| format!("{URL}v1/{}", signal.to_lowercase()))
 }
 
-/// The bearer token, by reference.
-fn header(container: &mut Value, name: &str, report: &mut MigrationReport) {
+/// Adds the bearer token as a secret.
+fn add_header(container: &mut Value, name: &str, report: &mut MigrationReport) {
     const VARIABLE: &str = "OTEL_EXPORTER_OTLP_HEADERS";
     let is_set = |list: &str| items(container, list).any(|entry| text(entry, "name") == VARIABLE);
     if is_set("environment") || is_set("secrets") {
         return report.add_unsupported(
             format!("{name}: {VARIABLE}"),
-            "it is set already: add the function's Authorization header to it",
+            "already set: add the Authorization header of the function",
         );
     }
     let secret = json!({"name": VARIABLE, "valueFrom": HEADERS});
@@ -161,25 +171,25 @@ fn header(container: &mut Value, name: &str, report: &mut MigrationReport) {
     report.variables.push((name.to_owned(), VARIABLE.into(), format!("from {HEADERS}")));
 }
 
-/// A docker label where the container is known and has none yet; a rule otherwise.
-fn label(containers: &mut [Value], page: &PrometheusEndpoint, family: &str, rules: &mut Vec<String>) {
+/// Adds docker labels if the container is known and has none, or else a scrape rule.
+fn add_labels(containers: &mut [Value], endpoint: &PrometheusEndpoint, family: &str, rules: &mut Vec<String>) {
     const PORT: &str = "ECS_PROMETHEUS_EXPORTER_PORT";
     let maps =
-        |container: &Value| items(container, "portMappings").any(|mapping| mapping["containerPort"] == page.port);
+        |container: &Value| items(container, "portMappings").any(|mapping| mapping["containerPort"] == endpoint.port);
     let index = containers.iter().position(maps).or((containers.len() == 1).then_some(0));
     let free =
         index.and_then(|index| containers.get_mut(index)).filter(|container| container["dockerLabels"][PORT].is_null());
     let Some(container) = free.and_then(Value::as_object_mut) else {
-        let job = if page.job.is_empty() { String::new() } else { format!(" job={}", page.job) };
-        return rules.push(format!("family={family} port={} path={}{job}", page.port, page.path));
+        let job = if endpoint.job.is_empty() { String::new() } else { format!(" job={}", endpoint.job) };
+        return rules.push(format!("family={family} port={} path={}{job}", endpoint.port, endpoint.path));
     };
     let labels = container.entry("dockerLabels").or_insert_with(|| json!({}));
     if !labels.is_object() {
         *labels = json!({});
     }
-    labels[PORT] = page.port.to_string().into();
-    labels["ECS_PROMETHEUS_METRICS_PATH"] = page.path.as_str().into();
-    if !page.job.is_empty() {
-        labels["ECS_PROMETHEUS_JOB_NAME"] = page.job.as_str().into();
+    labels[PORT] = endpoint.port.to_string().into();
+    labels["ECS_PROMETHEUS_METRICS_PATH"] = endpoint.path.as_str().into();
+    if !endpoint.job.is_empty() {
+        labels["ECS_PROMETHEUS_JOB_NAME"] = endpoint.job.as_str().into();
     }
 }

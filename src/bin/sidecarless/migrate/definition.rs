@@ -1,4 +1,4 @@
-//! The task definition: what registers, and what goes with a sidecar.
+//! Task definition without its sidecars.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use super::error::InputError;
 use super::report::MigrationReport;
 use crate::sidecars::{is_collector, is_sidecar};
 
-/// Fields that DescribeTaskDefinition gives and RegisterTaskDefinition refuses.
+/// Fields that DescribeTaskDefinition returns and RegisterTaskDefinition rejects.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html>
 const READ_ONLY: [&str; 8] = [
     "taskDefinitionArn",
@@ -19,10 +19,10 @@ const READ_ONLY: [&str; 8] = [
     "deregisteredAt",
 ];
 
-/// A container that is taken out.
+/// A removed container.
 pub(super) struct Sidecar {
     pub(super) name: String,
-    /// Or else the X-Ray daemon.
+    /// False for the X-Ray daemon.
     pub(super) is_collector: bool,
     pub(super) container: Value,
 }
@@ -32,30 +32,30 @@ impl Sidecar {
         text(&self.container, "image")
     }
 
-    /// A plain environment variable.
+    /// Returns an environment variable.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        let found = items(&self.container, "environment").find(|entry| text(entry, "name") == name)?;
-        found["value"].as_str()
+        let entry = items(&self.container, "environment").find(|entry| text(entry, "name") == name)?;
+        entry["value"].as_str()
     }
 
-    /// Where a secret variable comes from.
+    /// Returns the source of a secret.
     pub(super) fn secret(&self, name: &str) -> Option<&str> {
-        let found = items(&self.container, "secrets").find(|entry| text(entry, "name") == name)?;
-        found["valueFrom"].as_str()
+        let entry = items(&self.container, "secrets").find(|entry| text(entry, "name") == name)?;
+        entry["valueFrom"].as_str()
     }
 }
 
-/// A text field; empty without it.
+/// Returns a text field, or an empty string if it is missing.
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
-/// The items of a list field; none without it.
+/// Returns the items of a list field, or none if it is missing.
 pub(super) fn items<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     value[key].as_array().into_iter().flatten()
 }
 
-/// The definition without its wrapper and without what cannot be registered.
+/// Returns the definition without its wrapper and without read-only fields.
 pub(super) fn registrable(parsed: Value) -> Result<Value, InputError> {
     let Value::Object(mut outer) = parsed else { return Err(InputError::Definition("not a JSON object".into())) };
     let tags = outer.get("tags").cloned();
@@ -80,44 +80,44 @@ pub(super) fn registrable(parsed: Value) -> Result<Value, InputError> {
     Ok(Value::Object(inner))
 }
 
-/// Takes the sidecars out; an error when there is none, or nothing else.
+/// Removes the sidecars. An error if there are no sidecars or no other containers.
 pub(super) fn without_sidecars(definition: &mut Value) -> Result<Vec<Sidecar>, InputError> {
     let Some(containers) = definition["containerDefinitions"].as_array_mut() else { return Ok(Vec::new()) };
-    let (mut found, mut rest) = (Vec::new(), Vec::new());
+    let (mut sidecars, mut rest) = (Vec::new(), Vec::new());
     for container in std::mem::take(containers) {
         let image = text(&container, "image");
         if is_sidecar(image) {
             let is_collector = is_collector(image);
-            found.push(Sidecar { name: text(&container, "name").to_owned(), is_collector, container });
+            sidecars.push(Sidecar { name: text(&container, "name").to_owned(), is_collector, container });
         } else {
             rest.push(container);
         }
     }
-    if found.is_empty() {
+    if sidecars.is_empty() {
         return Err(InputError::NoSidecar);
     }
     if rest.is_empty() {
         return Err(InputError::OnlySidecars);
     }
     *containers = rest;
-    Ok(found)
+    Ok(sidecars)
 }
 
-/// Takes out what names a sidecar: dependencies, links, volumes.
+/// Removes references to sidecars: dependencies, links and volumes.
 pub(super) fn remove_references(sidecars: &[Sidecar], definition: &mut Value, report: &mut MigrationReport) {
-    let is_gone = |name: &str| sidecars.iter().any(|sidecar| sidecar.name == name);
-    if let Some(name) = definition["proxyConfiguration"]["containerName"].as_str().filter(|name| is_gone(name)) {
+    let is_removed = |name: &str| sidecars.iter().any(|sidecar| sidecar.name == name);
+    if let Some(name) = definition["proxyConfiguration"]["containerName"].as_str().filter(|name| is_removed(name)) {
         report.add_unsupported(
             format!("proxyConfiguration.containerName={name}"),
-            "it names what is taken out: take the proxy out or name another",
+            "it refers to the removed container: remove the proxy or change it",
         );
     }
     for container in definition["containerDefinitions"].as_array_mut().into_iter().flatten() {
         let Some(container) = container.as_object_mut() else { continue };
-        retain(container, "dependsOn", |entry| !is_gone(text(entry, "containerName")));
-        retain(container, "volumesFrom", |entry| !is_gone(text(entry, "sourceContainer")));
+        retain(container, "dependsOn", |entry| !is_removed(text(entry, "containerName")));
+        retain(container, "volumesFrom", |entry| !is_removed(text(entry, "sourceContainer")));
         retain(container, "links", |entry| {
-            !is_gone(entry.as_str().unwrap_or_default().split(':').next().unwrap_or_default())
+            !is_removed(entry.as_str().unwrap_or_default().split(':').next().unwrap_or_default())
         });
     }
     let mounts = |container: &Value, volume: &str| {
@@ -127,18 +127,18 @@ pub(super) fn remove_references(sidecars: &[Sidecar], definition: &mut Value, re
     let Some(definition) = definition.as_object_mut() else { return };
     retain(definition, "volumes", |volume| {
         let name = text(volume, "name");
-        let was_theirs = sidecars.iter().any(|sidecar| mounts(&sidecar.container, name));
-        !was_theirs || rest.iter().any(|container| mounts(container, name))
+        let was_mounted = sidecars.iter().any(|sidecar| mounts(&sidecar.container, name));
+        !was_mounted || rest.iter().any(|container| mounts(container, name))
     });
     if !rest.iter().any(|container| container["essential"].as_bool().unwrap_or(true)) {
         report.add_unsupported(
             "essential",
-            "no container that is left is essential, and ECS wants one: set it on the application's",
+            "no remaining container is essential, but ECS requires one: set it on the container of the application",
         );
     }
 }
 
-/// Keeps some items of a list; a list that becomes empty is taken out.
+/// Removes items of a list, and the list if it becomes empty.
 fn retain(object: &mut Map<String, Value>, key: &str, keep: impl Fn(&Value) -> bool) {
     let Some(list) = object.get_mut(key).and_then(Value::as_array_mut) else { return };
     let before = list.len();

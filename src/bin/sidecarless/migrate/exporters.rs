@@ -1,4 +1,4 @@
-//! Exporters of a collector, as settings of the function.
+//! Translates exporters to settings of the function.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::collector::{Translation, kind_of};
 use super::definition::text;
 use super::yaml;
 
-/// Options of the remote write exporter that are looked at, and those whose work is the function's own: batches, repeats, connections.
+/// Options of the remote write exporter that are translated, or that the function replaces: batches, retries, connections.
 const REMOTE_WRITE: [&str; 14] = [
     "endpoint",
     "namespace",
@@ -24,9 +24,9 @@ const REMOTE_WRITE: [&str; 14] = [
     "compression",
 ];
 
-/// What the function does instead of taking a role on.
+/// Workaround for roles.
 const ROLE: &str =
-    "the function signs with its own role: name that in the workspace's resource policy, for aps:RemoteWrite";
+    "the function signs with its own role: allow that role aps:RemoteWrite in the resource policy of the workspace";
 
 impl Translation<'_> {
     pub(super) fn remote_write(&mut self, name: &str, settings: &Value) {
@@ -34,7 +34,7 @@ impl Translation<'_> {
         if endpoint.is_empty() || endpoint.contains("${") {
             self.report.add_unsupported(
                 format!("exporter {name}: endpoint"),
-                "its value is not in the task definition: set AWS_PROMETHEUS_ENDPOINT yourself",
+                "its value is not in the task definition: set AWS_PROMETHEUS_ENDPOINT",
             );
         }
         self.report.set("AWS_PROMETHEUS_ENDPOINT", endpoint);
@@ -58,8 +58,8 @@ impl Translation<'_> {
         for (label, value) in labels.as_object().into_iter().flatten() {
             let value = self.resolved(&yaml::plain(value));
             if value.contains(',') {
-                let what = format!("exporter {name}: external_labels: {label}={value}");
-                self.report.add_unsupported(what, "a value with a comma cannot be set: choose another");
+                let option = format!("exporter {name}: external_labels: {label}={value}");
+                self.report.add_unsupported(option, "values with a comma are not supported: use another value");
             } else {
                 kept.push(format!("{label}={value}"));
             }
@@ -69,14 +69,14 @@ impl Translation<'_> {
         }
     }
 
-    /// What requests are signed with.
-    pub(super) fn signing(&mut self, what: &str, settings: &Value) {
-        self.report.note("the function signs with its role, for the region of the URL");
+    /// Reports how requests are signed.
+    pub(super) fn signing(&mut self, component: &str, settings: &Value) {
+        self.report.note("the function signs with its role for the region of the URL");
         const ROLES: [&str; 2] = ["role_arn", "assume_role"];
         for option in ROLES.into_iter().filter(|option| !settings[option].is_null()) {
-            self.report.add_unsupported(format!("{what}: {option}"), ROLE);
+            self.report.add_unsupported(format!("{component}: {option}"), ROLE);
         }
-        self.report_unknown_options(what, settings, &[&ROLES[..], &["region", "service"]].concat());
+        self.report_unknown_options(component, settings, &[&ROLES[..], &["region", "service"]].concat());
     }
 
     pub(super) fn xray(&mut self, settings: &Value) {
@@ -91,7 +91,7 @@ impl Translation<'_> {
         }
         let known = ["index_all_attributes", "indexed_attributes", "aws_log_groups", "telemetry", "num_workers"];
         let known = [&known[..], &["request_timeout_seconds", "max_retries", "middleware"]].concat();
-        self.report.note("exporter awsxray: segments go to X-Ray of the function's account and region");
+        self.report.note("exporter awsxray: segments are sent to X-Ray in the account and region of the function");
         self.report_unknown_options("exporter awsxray", settings, &known);
     }
 
@@ -102,7 +102,7 @@ impl Translation<'_> {
             let stream = self.resolved(text(settings, "log_stream_name"));
             self.report.set("SIDECARLESS_LOG_STREAM", stream);
         } else {
-            self.report.add_unsupported(format!("exporter {name}"), "it needs a log group, and a pipeline of logs");
+            self.report.add_unsupported(format!("exporter {name}"), "requires a log group and a logs pipeline");
         }
         self.report_unknown_options(
             &format!("exporter {name}"),

@@ -1,17 +1,18 @@
-//! What a person reads beside the new definition.
+//! Report for the operator.
 
 use std::fmt;
 
+/// Result of a migration, except the definition.
 #[derive(Debug, Default)]
 pub(super) struct MigrationReport {
-    /// Name and image of what is taken out.
+    /// Names and images of the removed containers.
     pub(super) sidecars: Vec<String>,
     /// Setting, value.
     pub(super) settings: Vec<(&'static str, String)>,
     /// Container, variable, value.
     pub(super) variables: Vec<(String, String, String)>,
     pub(super) notes: Vec<String>,
-    /// What has no equivalent or needs a decision, and what to do.
+    /// Parts without an equivalent or that require a decision, each with a fix.
     pub(super) unsupported: Vec<(String, String)>,
 }
 
@@ -23,7 +24,7 @@ impl MigrationReport {
             Some((_, known)) if *known == value => {}
             Some(_) => self.add_unsupported(
                 name,
-                &format!("two values are asked for; the other is `{value}`: one function writes one way"),
+                &format!("two different values, the other is \"{value}\": a function has one value for all tasks"),
             ),
             None => self.settings.push((name, value)),
         }
@@ -36,15 +37,15 @@ impl MigrationReport {
         }
     }
 
-    pub(super) fn add_unsupported(&mut self, what: impl Into<String>, instead: &str) {
-        let gap = (what.into(), instead.to_owned());
-        if !self.unsupported.contains(&gap) {
-            self.unsupported.push(gap);
+    pub(super) fn add_unsupported(&mut self, part: impl Into<String>, fix: &str) {
+        let entry = (part.into(), fix.to_owned());
+        if !self.unsupported.contains(&entry) {
+            self.unsupported.push(entry);
         }
     }
 }
 
-/// The template's parameter for a setting, where it has one.
+/// Returns the template parameter of a setting. `None` if there is none.
 fn parameter(setting: &str) -> Option<&'static str> {
     Some(match setting {
         "AWS_PROMETHEUS_ENDPOINT" => "RemoteWriteUrl",
@@ -56,30 +57,30 @@ fn parameter(setting: &str) -> Option<&'static str> {
 
 impl fmt::Display for MigrationReport {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(to, "taken out: {}", self.sidecars.join(", "))?;
-        writeln!(to, "\nsettings of the function:")?;
+        writeln!(to, "Removed containers: {}", self.sidecars.join(", "))?;
+        writeln!(to, "\nFunction settings:")?;
         for (name, value) in &self.settings {
             let parameter = parameter(name).map(|name| format!("   (template: {name})")).unwrap_or_default();
             writeln!(to, "  {name}={value}{parameter}")?;
         }
         if self.settings.is_empty() {
-            writeln!(to, "  none but the defaults")?;
+            writeln!(to, "  defaults")?;
         }
-        writeln!(to, "\nvariables of the containers, as in the new definition:")?;
+        writeln!(to, "\nContainer variables in the new definition:")?;
         for (container, name, value) in &self.variables {
             writeln!(to, "  {container}: {name}={value}")?;
         }
         if self.variables.is_empty() {
             writeln!(to, "  none")?;
         }
-        writeln!(to, "\nto know:\n  the keys of the new definition are sorted by name")?;
+        writeln!(to, "\nNotes:\n  the keys of the new definition are sorted by name")?;
         for note in &self.notes {
             writeln!(to, "  {note}")?;
         }
         if self.unsupported.is_empty() {
-            return writeln!(to, "\neverything has an equivalent");
+            return writeln!(to, "\nEverything has an equivalent.");
         }
-        writeln!(to, "\nwithout equivalent, or to decide:")?;
-        self.unsupported.iter().try_for_each(|(what, instead)| writeln!(to, "  {what}: {instead}"))
+        writeln!(to, "\nWithout equivalent, or decision required:")?;
+        self.unsupported.iter().try_for_each(|(part, fix)| writeln!(to, "  {part}: {fix}"))
     }
 }

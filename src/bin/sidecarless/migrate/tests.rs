@@ -12,7 +12,7 @@ fn of(name: &str) -> MigrationResult {
 }
 
 fn gaps(migrated: &MigrationResult) -> Vec<&str> {
-    migrated.report.unsupported.iter().map(|(what, _)| what.as_str()).collect()
+    migrated.report.unsupported.iter().map(|(part, _)| part.as_str()).collect()
 }
 
 fn with_collector(config: &str) -> MigrationResult {
@@ -24,7 +24,7 @@ fn with_collector(config: &str) -> MigrationResult {
 }
 
 #[test]
-fn a_fargate_task_with_the_images_configuration_loses_the_sidecar_and_what_hangs_on_it() {
+fn fargate_task_loses_the_sidecar_and_its_references() {
     let migrated = of("fargate.json");
     let expected: Value =
         serde_json::from_str(&std::fs::read_to_string(data("fargate.expected.json")).unwrap()).unwrap();
@@ -40,11 +40,11 @@ fn a_fargate_task_with_the_images_configuration_loses_the_sidecar_and_what_hangs
     let report = migrated.report.to_string();
     assert!(report.contains("fit 256 and 512 on Fargate"), "{report}");
     assert!(report.contains("(template: RemoteWriteUrl)"), "{report}");
-    assert!(!report.contains("in no pipeline"), "{report}");
+    assert!(!report.contains("not used by a pipeline"), "{report}");
 }
 
 #[test]
-fn a_configuration_in_the_environment_becomes_settings_and_labels() {
+fn configuration_content_becomes_settings_and_labels() {
     let migrated = of("content.json");
     let settings: Vec<String> =
         migrated.report.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -71,12 +71,12 @@ fn a_configuration_in_the_environment_becomes_settings_and_labels() {
     gaps.sort_unstable();
     assert_eq!(
         gaps,
-        ["exporter prometheusremotewrite: endpoint", "not known: processor mystery", "processor tail_sampling"]
+        ["exporter prometheusremotewrite: endpoint", "processor tail_sampling", "unknown: processor mystery"]
     );
 }
 
 #[test]
-fn links_of_a_bridge_and_the_daemon_of_xray_are_taken_out_and_udp_and_grpc_are_named() {
+fn links_and_the_daemon_are_removed_and_udp_is_reported() {
     let bridge = of("bridge.json");
     let app = &bridge.definition["containerDefinitions"][0];
     assert_eq!(app["links"], json!(["redis"]));
@@ -98,15 +98,15 @@ fn links_of_a_bridge_and_the_daemon_of_xray_are_taken_out_and_udp_and_grpc_are_n
 }
 
 #[test]
-fn a_configuration_in_ssm_is_asked_for() {
+fn configuration_in_ssm_is_reported() {
     let migrated = of("ssm.json");
-    let (what, instead) = &migrated.report.unsupported[0];
-    assert_eq!(what, "AOT_CONFIG_CONTENT of aws-otel-collector");
-    assert!(instead.contains("otel-collector-config") && instead.contains("second argument"), "{instead}");
+    let (part, fix) = &migrated.report.unsupported[0];
+    assert_eq!(part, "AOT_CONFIG_CONTENT of aws-otel-collector");
+    assert!(fix.contains("otel-collector-config") && fix.contains("second argument"), "{fix}");
 }
 
 #[test]
-fn bad_input_is_named() {
+fn invalid_input_is_reported() {
     let image = r#"{"containerDefinitions": [{"name": "a", "image": "otelcol"}]}"#;
     let rows = [
         ("{", "invalid JSON"),
@@ -130,16 +130,16 @@ fn bad_input_is_named() {
     assert!(run("/no/such/file", None).unwrap_err().to_string().starts_with("/no/such/file: "));
 }
 
-/// A collector's configuration, and what of it has no equivalent.
+/// Collector configurations, each with its unsupported part.
 const GAPS: [(&str, &str); 14] = [
     ("receivers: {statsd: }\nservice: {pipelines: {metrics: {receivers: [statsd]}}}", "receiver statsd"),
     ("service: {pipelines: {traces: {exporters: [awsemf/x]}}}", "exporter awsemf/x"),
     ("service: {pipelines: {profiles: {}}}", "pipeline profiles"),
-    ("service: {extensions: [oidc]}", "not known: extension oidc"),
+    ("service: {extensions: [oidc]}", "unknown: extension oidc"),
     ("receivers: {}", "service.pipelines"),
     (
         "exporters: {awsxray: {role_arn: x}}\nservice: {pipelines: {traces: {exporters: [awsxray]}}}",
-        "not known: exporter awsxray: role_arn",
+        "unknown: exporter awsxray: role_arn",
     ),
     (
         "extensions: {sigv4auth: {region: eu-west-1, assume_role: {arn: x}}}\nservice: {extensions: [sigv4auth]}",
@@ -155,19 +155,19 @@ const GAPS: [(&str, &str); 14] = [
     ),
     (
         "receivers: {prometheus: {config: {global: {external_labels: {env: prod}}}}}\nservice: {pipelines: {metrics: {receivers: [prometheus]}}}",
-        "not known: receiver prometheus: config: global: external_labels",
+        "unknown: receiver prometheus: config: global: external_labels",
     ),
     (
         "receivers: {prometheus: {config: {scrape_configs: [{job_name: j, static_configs: [{targets: ['localhost:1'], labels: {env: prod}}]}]}}}\nservice: {pipelines: {metrics: {receivers: [prometheus]}}}",
-        "not known: receiver prometheus: job j: static_configs: labels",
+        "unknown: receiver prometheus: job j: static_configs: labels",
     ),
     (
         "receivers: {otlp: {protocols: {http: {cors: {allowed_origins: ['*']}}}}}\nservice: {pipelines: {traces: {receivers: [otlp]}}}",
-        "not known: receiver otlp: protocols: http: cors",
+        "unknown: receiver otlp: protocols: http: cors",
     ),
     (
         "receivers: {awsecscontainermetrics: {other: 1}}\nservice: {pipelines: {metrics: {receivers: [awsecscontainermetrics]}}}",
-        "not known: receiver awsecscontainermetrics: other",
+        "unknown: receiver awsecscontainermetrics: other",
     ),
     (
         "connectors: {spanmetrics: {}}\nservice: {pipelines: {traces: {exporters: [spanmetrics]}, metrics: {receivers: [spanmetrics]}}}",
@@ -176,7 +176,7 @@ const GAPS: [(&str, &str); 14] = [
 ];
 
 #[test]
-fn what_a_pipeline_uses_is_translated_or_named() {
+fn unsupported_components_are_reported() {
     for (config, expected) in GAPS {
         let migrated = with_collector(config);
         assert!(gaps(&migrated).contains(&expected), "{config}: {:?}", gaps(&migrated));
@@ -197,12 +197,12 @@ fn with_app(app: Value, command: Value) -> MigrationResult {
 }
 
 #[test]
-fn options_of_the_collector_beside_its_one_configuration_are_named() {
+fn other_collector_options_are_reported() {
     let xray = "--config=/etc/ecs/ecs-xray.yaml";
     for (command, expected) in [
         (json!([xray]), vec![]),
         (json!(["--config", "/etc/ecs/ecs-xray.yaml"]), vec![]),
-        (json!([xray, "--set=exporters.awsxray.region=x"]), vec!["not known: otel: --set=exporters.awsxray.region=x"]),
+        (json!([xray, "--set=exporters.awsxray.region=x"]), vec!["unknown: otel: --set=exporters.awsxray.region=x"]),
         (
             json!([xray, "--config=/etc/ecs/ecs-amp.yaml"]),
             vec!["configuration of otel: /etc/ecs/ecs-xray.yaml with /etc/ecs/ecs-amp.yaml"],
@@ -214,17 +214,17 @@ fn options_of_the_collector_beside_its_one_configuration_are_named() {
 }
 
 #[test]
-fn a_connector_in_use_is_not_said_to_be_left_out() {
+fn connectors_in_use_are_not_reported_as_unused() {
     let migrated = with_collector(
         "connectors: {spanmetrics: {}, count: {}}\nservice: {pipelines: {traces: {exporters: [spanmetrics]}, metrics: {receivers: [spanmetrics]}}}",
     );
     let report = migrated.report.to_string();
-    assert!(report.contains("connectors count: in no pipeline"), "{report}");
-    assert!(!report.contains("connectors spanmetrics: in no pipeline"), "{report}");
+    assert!(report.contains("connectors count: not used by a pipeline"), "{report}");
+    assert!(!report.contains("connectors spanmetrics: not used by a pipeline"), "{report}");
 }
 
 #[test]
-fn a_filter_s_names_that_no_metric_has_are_not_asked_for() {
+fn unknown_metrics_of_a_filter_are_ignored() {
     let filter = |names: &str| {
         with_collector(&format!(
             "receivers: {{awsecscontainermetrics: }}\nprocessors: {{filter: {{metrics: {{include: {{match_type: strict, metric_names: [{names}]}}}}}}}}\n\
@@ -233,13 +233,13 @@ fn a_filter_s_names_that_no_metric_has_are_not_asked_for() {
     };
     let some = filter("ecs.task.memory.utilized, ecs.task.bogus");
     assert_eq!(some.report.settings, [("SIDECARLESS_STATS_METRICS", "ecs.task.memory.utilized".to_owned())]);
-    assert!(some.report.to_string().contains("ecs.task.bogus is no metric"));
+    assert!(some.report.to_string().contains("ecs.task.bogus is not a metric"));
     let none = filter("ecs.task.bogus");
     assert_eq!((none.report.settings.as_slice(), gaps(&none)), (&[][..], vec!["processor filter"]));
 }
 
 #[test]
-fn every_signal_of_a_container_goes_to_the_function_and_no_name_is_twice_a_variable() {
+fn each_signal_is_sent_to_the_function_without_duplicates() {
     let names = |container: &Value, list: &str| -> Vec<String> {
         container[list]
             .as_array()
@@ -260,7 +260,7 @@ fn every_signal_of_a_container_goes_to_the_function_and_no_name_is_twice_a_varia
     let migrated = with_app(secret, command());
     let container = &migrated.definition["containerDefinitions"][0];
     assert_eq!(names(container, "environment"), Vec::<String>::new());
-    assert_eq!(names(container, "secrets").len(), 3, "with the header's");
+    assert_eq!(names(container, "secrets").len(), 3, "including the header");
     assert_eq!(gaps(&migrated), ["app: OTEL_EXPORTER_OTLP_ENDPOINT", "app: OTEL_EXPORTER_OTLP_PROTOCOL"]);
 }
 
@@ -295,7 +295,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_definition_and_no_configuration_makes_it_panic(container in any_json(), config in any_json(), whole in any_json()) {
+    fn no_input_causes_a_panic(container in any_json(), config in any_json(), whole in any_json()) {
         let mut definition = json!({"containerDefinitions": [
             {"name": "app", "image": "x"}, {"name": "o", "image": "otelcol"},
         ]});
