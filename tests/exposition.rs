@@ -1,4 +1,4 @@
-//! Scraped pages become series: what is read, what is an error, whose label wins, and what is written of a failed scrape.
+//! Parsing of expositions, their syntax errors, and their translation to series.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use sidecarless::translate::exposition::{
 
 const NOW: i64 = 1_800_000_000_000;
 
-fn read(page: &str, format: Format) -> Result<Vec<String>, String> {
-    read_bytes(page.as_bytes(), format)
+fn read(exposition: &str, format: Format) -> Result<Vec<String>, String> {
+    read_bytes(exposition.as_bytes(), format)
 }
 
 fn read_bytes(bytes: &[u8], format: Format) -> Result<Vec<String>, String> {
-    let mut page = Parser::new(bytes, format);
+    let mut parser = Parser::new(bytes, format);
     let mut lines = Vec::new();
-    while let Some(line) = page.line().map_err(|error| error.to_string())? {
-        lines.push(match line {
-            Entry::Metadata(about) => format!("{} {:?}", about.family, about.value),
+    while let Some(entry) = parser.next_entry().map_err(|error| error.to_string())? {
+        lines.push(match entry {
+            Entry::Metadata(metadata) => format!("{} {:?}", metadata.family, metadata.value),
             Entry::Sample(sample) => {
                 let labels: Vec<_> = sample.labels.iter().map(|l| format!("{}={:?}", l.name, l.value)).collect();
                 let mut text = format!("{}{{{}}} {:?}", sample.name, labels.join(","), sample.value);
@@ -38,7 +38,7 @@ fn read_bytes(bytes: &[u8], format: Format) -> Result<Vec<String>, String> {
     Ok(lines)
 }
 
-/// A page and the lines that it holds.
+/// An exposition and its entries.
 const TEXT: &[(&str, &[&str])] = &[
     ("", &[]),
     ("\n \n\t\n", &[]),
@@ -62,73 +62,73 @@ const TEXT: &[(&str, &[&str])] = &[
     (" # HELP foo a \\\\ \\n \\\" z\n", &["foo Help(\"a \\\\ \\n \\\\\\\" z\")"]),
     ("# HELP foo\n# HELP bar", &["foo Help(\"\")", "bar Help(\"\")"]),
     ("# HELP foo{x} y\n", &["foo Help(\"x} y\")"]),
-    ("#\tTYPE\tfoo\tcounter\n", &["foo Kind(Counter)"]),
-    ("# TYPE \"a.b\" gauge\n", &["a.b Kind(Gauge)"]),
+    ("#\tTYPE\tfoo\tcounter\n", &["foo Type(Counter)"]),
+    ("# TYPE \"a.b\" gauge\n", &["a.b Type(Gauge)"]),
     (
         "# TYPE a histogram\n# TYPE b summary\n# TYPE c untyped",
-        &["a Kind(Histogram)", "b Kind(Summary)", "c Kind(Unknown)"],
+        &["a Type(Histogram)", "b Type(Summary)", "c Type(Unknown)"],
     ),
 ];
 
 #[test]
-fn text_pages_are_read_as_prometheus_reads_them() {
-    for (page, expected) in TEXT {
-        assert_eq!(read(page, Format::Text).unwrap(), *expected, "{page:?}");
+fn text_is_parsed_like_in_prometheus() {
+    for (exposition, expected) in TEXT {
+        assert_eq!(read(exposition, Format::Text).unwrap(), *expected, "{exposition:?}");
     }
 }
 
-/// A page and its error.
-const BROKEN_TEXT: &[(&str, &str)] = &[
-    ("ok 1\n\n5foo 1\n", r#"line 3: a metric name expected, "5foo 1" found"#),
-    ("foo\n", "line 1: a value expected, the end of the line found"),
-    ("foo", "line 1: a value expected, the end of the page found"),
-    ("foo x\n", r#"line 1: the value "x" is no number"#),
-    ("foo 1\r\n", r#"line 1: the value "1\r" is no number"#),
-    ("foo.bar 1\n", r#"line 1: the value ".bar" is no number"#),
-    ("foo 1e999\n", r#"line 1: the value "1e999" is out of range"#),
-    ("foo 0x1p3\n", r#"line 1: the value "0x1p3" is no number"#),
-    ("foo 1 -5\n", r#"line 1: a timestamp in digits or the end of the line expected, "-5" found"#),
-    ("foo 1 5 6\n", r#"line 1: a timestamp in digits or the end of the line expected, "5 6" found"#),
-    ("foo 1 1.5\n", r#"line 1: a timestamp in digits or the end of the line expected, "1.5" found"#),
+/// An exposition and its error.
+const INVALID_TEXT: &[(&str, &str)] = &[
+    ("ok 1\n\n5foo 1\n", r#"line 3: expected a metric name, found "5foo 1""#),
+    ("foo\n", "line 1: expected a value, found the end of the line"),
+    ("foo", "line 1: expected a value, found the end of the exposition"),
+    ("foo x\n", r#"line 1: invalid value "x": not a number"#),
+    ("foo 1\r\n", r#"line 1: invalid value "1\r": not a number"#),
+    ("foo.bar 1\n", r#"line 1: invalid value ".bar": not a number"#),
+    ("foo 1e999\n", r#"line 1: invalid value "1e999": out of range"#),
+    ("foo 0x1p3\n", r#"line 1: invalid value "0x1p3": not a number"#),
+    ("foo 1 -5\n", r#"line 1: expected a timestamp in digits or the end of the line, found "-5""#),
+    ("foo 1 5 6\n", r#"line 1: expected a timestamp in digits or the end of the line, found "5 6""#),
+    ("foo 1 1.5\n", r#"line 1: expected a timestamp in digits or the end of the line, found "1.5""#),
     (
         "foo 1 # {a=\"b\"} 1\n",
-        r##"line 1: a timestamp in digits or the end of the line expected, "# {a=\"b\"} 1" found"##,
+        r##"line 1: expected a timestamp in digits or the end of the line, found "# {a=\"b\"} 1""##,
     ),
-    ("foo 1 99999999999999999999\n", r#"line 1: the timestamp "99999999999999999999" is out of range"#),
-    ("foo{a} 1\n", r#"line 1: an equals sign expected, "} 1" found"#),
-    ("foo{a=b} 1\n", r#"line 1: a label value in quotes expected, "b} 1" found"#),
-    ("foo{5=\"b\"} 1\n", r#"line 1: a label name expected, "5=\"b\"} 1" found"#),
-    ("foo{a:b=\"c\"} 1\n", r#"line 1: an equals sign expected, ":b=\"c\"} 1" found"#),
-    ("foo{,} 1\n", r#"line 1: a label name expected, ",} 1" found"#),
-    ("foo{a=\"b\",,} 1\n", r#"line 1: a label name expected, ",} 1" found"#),
-    ("foo{\na=\"b\"} 1\n", "line 1: a label name expected, the end of the line found"),
-    ("foo 1\nfoo{a=\"b} 1\nbar 1\n", "line 2: a string without its closing quote"),
-    ("foo{a=\"b\\", "line 1: a string without its closing quote"),
-    ("foo{a=\"b\\\nc\"} 1\n", "line 1: a string without its closing quote"),
-    ("foo{a=\"b\"", "line 1: a label name expected, the end of the page found"),
-    ("foo{\"bar\"} 1\n", r#"line 1: a second metric name, "bar""#),
-    ("{\"foo\",\"bar\"} 1\n", r#"line 1: a second metric name, "bar""#),
-    ("{a=\"b\"} 1\n", "line 1: a sample without a metric name"),
-    ("{\"\"} 1\n", "line 1: a sample without a metric name"),
-    ("{} 1\n", "line 1: a sample without a metric name"),
-    ("foo 1\n\0bar 1\n", r#"line 2: a metric name expected, "\0bar 1" found"#),
-    ("# HELP 5foo x\n", r#"line 1: a metric name behind HELP expected, "5foo x" found"#),
-    ("# TYPE\t\n", "line 1: a metric name behind TYPE expected, the end of the line found"),
-    ("foo 1\n# TYPE foo\n", r#"line 2: "" is no metric type"#),
-    ("# TYPE foo unknown\n", r#"line 1: "unknown" is no metric type"#),
-    ("# TYPE foo counter \n", r#"line 1: "counter " is no metric type"#),
-    ("# TYPE foo  counter\n", r#"line 1: " counter" is no metric type"#),
-    ("# TYPE foo counter\r\n", r#"line 1: "counter\r" is no metric type"#),
+    ("foo 1 99999999999999999999\n", r#"line 1: invalid timestamp "99999999999999999999": out of range"#),
+    ("foo{a} 1\n", r#"line 1: expected an equals sign, found "} 1""#),
+    ("foo{a=b} 1\n", r#"line 1: expected a label value in quotes, found "b} 1""#),
+    ("foo{5=\"b\"} 1\n", r#"line 1: expected a label name, found "5=\"b\"} 1""#),
+    ("foo{a:b=\"c\"} 1\n", r#"line 1: expected an equals sign, found ":b=\"c\"} 1""#),
+    ("foo{,} 1\n", r#"line 1: expected a label name, found ",} 1""#),
+    ("foo{a=\"b\",,} 1\n", r#"line 1: expected a label name, found ",} 1""#),
+    ("foo{\na=\"b\"} 1\n", "line 1: expected a label name, found the end of the line"),
+    ("foo 1\nfoo{a=\"b} 1\nbar 1\n", "line 2: string without a closing quote"),
+    ("foo{a=\"b\\", "line 1: string without a closing quote"),
+    ("foo{a=\"b\\\nc\"} 1\n", "line 1: string without a closing quote"),
+    ("foo{a=\"b\"", "line 1: expected a label name, found the end of the exposition"),
+    ("foo{\"bar\"} 1\n", r#"line 1: second metric name "bar""#),
+    ("{\"foo\",\"bar\"} 1\n", r#"line 1: second metric name "bar""#),
+    ("{a=\"b\"} 1\n", "line 1: sample without a metric name"),
+    ("{\"\"} 1\n", "line 1: sample without a metric name"),
+    ("{} 1\n", "line 1: sample without a metric name"),
+    ("foo 1\n\0bar 1\n", r#"line 2: expected a metric name, found "\0bar 1""#),
+    ("# HELP 5foo x\n", r#"line 1: expected a metric name after HELP, found "5foo x""#),
+    ("# TYPE\t\n", "line 1: expected a metric name after TYPE, found the end of the line"),
+    ("foo 1\n# TYPE foo\n", r#"line 2: invalid metric type """#),
+    ("# TYPE foo unknown\n", r#"line 1: invalid metric type "unknown""#),
+    ("# TYPE foo counter \n", r#"line 1: invalid metric type "counter ""#),
+    ("# TYPE foo  counter\n", r#"line 1: invalid metric type " counter""#),
+    ("# TYPE foo counter\r\n", r#"line 1: invalid metric type "counter\r""#),
 ];
 
 #[test]
-fn text_pages_with_one_broken_line_name_it() {
-    for (page, expected) in BROKEN_TEXT {
-        assert_eq!(read(page, Format::Text).unwrap_err(), *expected, "{page:?}");
+fn text_errors_name_the_line() {
+    for (exposition, expected) in INVALID_TEXT {
+        assert_eq!(read(exposition, Format::Text).unwrap_err(), *expected, "{exposition:?}");
     }
 }
 
-/// A page and the lines that it holds.
+/// An exposition and its entries.
 const OPEN_METRICS: &[(&str, &[&str])] = &[
     ("# EOF", &[]),
     ("# EOF\n", &[]),
@@ -144,70 +144,67 @@ const OPEN_METRICS: &[(&str, &[&str])] = &[
     ("# UNIT foo_seconds seconds\n# UNIT bar \n# EOF\n", &["foo_seconds Unit(\"seconds\")", "bar Unit(\"\")"]),
     (
         "# TYPE a unknown\n# TYPE b gaugehistogram\n# TYPE c info\n# TYPE d stateset\n# EOF\n",
-        &["a Kind(Unknown)", "b Kind(GaugeHistogram)", "c Kind(Info)", "d Kind(StateSet)"],
+        &["a Type(Unknown)", "b Type(GaugeHistogram)", "c Type(Info)", "d Type(StateSet)"],
     ),
 ];
 
 #[test]
-fn openmetrics_pages_are_read_as_prometheus_reads_them() {
-    for (page, expected) in OPEN_METRICS {
-        assert_eq!(read(page, Format::OpenMetrics).unwrap(), *expected, "{page:?}");
+fn openmetrics_is_parsed_like_in_prometheus() {
+    for (exposition, expected) in OPEN_METRICS {
+        assert_eq!(read(exposition, Format::OpenMetrics).unwrap(), *expected, "{exposition:?}");
     }
 }
 
-/// A page and its error.
-const BROKEN_OPEN_METRICS: &[(&str, &str)] = &[
-    ("", "line 1: the page does not end with # EOF"),
-    ("foo 1\n", "line 2: the page does not end with # EOF"),
-    ("foo 1", "line 1: the page does not end with # EOF"),
-    ("foo 1 # {a=\"b\"} 1", "line 1: the page does not end with # EOF"),
-    ("# TYPE foo counter", "line 1: the page does not end with # EOF"),
-    ("# EOF\n\n", "line 2: something behind # EOF"),
-    ("# EOF\nfoo 1\n", "line 2: something behind # EOF"),
-    ("# EOF \n", "line 1: something behind # EOF"),
-    ("foo 1\n\n# EOF\n", "line 2: a metric name expected, the end of the line found"),
-    (" foo 1\n# EOF\n", r#"line 1: a metric name expected, " foo 1" found"#),
-    ("# a comment\n# EOF\n", r##"line 1: # HELP, # TYPE, # UNIT or # EOF expected, "# a comment" found"##),
-    ("#HELP foo x\n# EOF\n", r##"line 1: # HELP, # TYPE, # UNIT or # EOF expected, "#HELP foo x" found"##),
-    ("# HELP  foo x\n# EOF\n", r#"line 1: a metric name behind HELP expected, " foo x" found"#),
-    ("# HELP foo\n# EOF\n", "line 1: a space and a text expected, the end of the line found"),
-    ("# TYPE foo untyped\n# EOF\n", r#"line 1: "untyped" is no metric type"#),
-    ("# UNIT foo seconds\n# EOF\n", r#"line 1: the unit "seconds" is no suffix of the metric name "foo""#),
-    (
-        "# UNIT fooseconds seconds\n# EOF\n",
-        r#"line 1: the unit "seconds" is no suffix of the metric name "fooseconds""#,
-    ),
-    ("foo  1\n# EOF\n", r#"line 1: the value behind one space expected, " 1" found"#),
-    ("foo\t1\n# EOF\n", r#"line 1: a space and the value expected, "\t1" found"#),
-    ("foo {a=\"b\"} 1\n# EOF\n", r#"line 1: the value "{a=\"b\"}" is no number"#),
-    ("foo{ a=\"b\"} 1\n# EOF\n", r#"line 1: a label name expected, " a=\"b\"} 1" found"#),
-    ("foo{a=\"b\"c=\"d\"} 1\n# EOF\n", r#"line 1: a comma or a closing brace expected, "c=\"d\"} 1" found"#),
-    ("foo{a=\"b\nc\"} 1\n# EOF\n", "line 1: a string without its closing quote"),
-    ("foo 1 \n# EOF\n", "line 1: the timestamp behind one space expected, the end of the line found"),
-    ("foo 1\r\n# EOF\n", r#"line 1: the value "1\r" is no number"#),
-    ("foo 1 NaN\n# EOF\n", r#"line 1: the timestamp "NaN" is no time"#),
-    ("foo 1 1 1\n# EOF\n", r#"line 1: the end of the line expected, " 1" found"#),
-    ("foo 1 # {a=\"b\"}\n# EOF\n", "line 1: a space and the exemplar value expected, the end of the line found"),
-    ("foo 1 # {\"a\"} 1\n# EOF\n", r#"line 1: an equals sign expected, "} 1" found"#),
-    ("foo 1 # {a=\"b\"} 1 Inf\n# EOF\n", r#"line 1: the exemplar timestamp "Inf" is no time"#),
-    ("foo 1 # {a=\"b\"} 1 1 1\n# EOF\n", r#"line 1: the end of the line expected, " 1" found"#),
+/// An exposition and its error.
+const INVALID_OPEN_METRICS: &[(&str, &str)] = &[
+    ("", "line 1: missing # EOF at the end of the exposition"),
+    ("foo 1\n", "line 2: missing # EOF at the end of the exposition"),
+    ("foo 1", "line 1: missing # EOF at the end of the exposition"),
+    ("foo 1 # {a=\"b\"} 1", "line 1: missing # EOF at the end of the exposition"),
+    ("# TYPE foo counter", "line 1: missing # EOF at the end of the exposition"),
+    ("# EOF\n\n", "line 2: content after # EOF"),
+    ("# EOF\nfoo 1\n", "line 2: content after # EOF"),
+    ("# EOF \n", "line 1: content after # EOF"),
+    ("foo 1\n\n# EOF\n", "line 2: expected a metric name, found the end of the line"),
+    (" foo 1\n# EOF\n", r#"line 1: expected a metric name, found " foo 1""#),
+    ("# a comment\n# EOF\n", r##"line 1: expected # HELP, # TYPE, # UNIT or # EOF, found "# a comment""##),
+    ("#HELP foo x\n# EOF\n", r##"line 1: expected # HELP, # TYPE, # UNIT or # EOF, found "#HELP foo x""##),
+    ("# HELP  foo x\n# EOF\n", r#"line 1: expected a metric name after HELP, found " foo x""#),
+    ("# HELP foo\n# EOF\n", "line 1: expected a space and text, found the end of the line"),
+    ("# TYPE foo untyped\n# EOF\n", r#"line 1: invalid metric type "untyped""#),
+    ("# UNIT foo seconds\n# EOF\n", r#"line 1: unit "seconds" is not a suffix of the metric name "foo""#),
+    ("# UNIT fooseconds seconds\n# EOF\n", r#"line 1: unit "seconds" is not a suffix of the metric name "fooseconds""#),
+    ("foo  1\n# EOF\n", r#"line 1: expected the value after one space, found " 1""#),
+    ("foo\t1\n# EOF\n", r#"line 1: expected a space and the value, found "\t1""#),
+    ("foo {a=\"b\"} 1\n# EOF\n", r#"line 1: invalid value "{a=\"b\"}": not a number"#),
+    ("foo{ a=\"b\"} 1\n# EOF\n", r#"line 1: expected a label name, found " a=\"b\"} 1""#),
+    ("foo{a=\"b\"c=\"d\"} 1\n# EOF\n", r#"line 1: expected a comma or a closing brace, found "c=\"d\"} 1""#),
+    ("foo{a=\"b\nc\"} 1\n# EOF\n", "line 1: string without a closing quote"),
+    ("foo 1 \n# EOF\n", "line 1: expected the timestamp after one space, found the end of the line"),
+    ("foo 1\r\n# EOF\n", r#"line 1: invalid value "1\r": not a number"#),
+    ("foo 1 NaN\n# EOF\n", r#"line 1: invalid timestamp "NaN": not a time"#),
+    ("foo 1 1 1\n# EOF\n", r#"line 1: expected the end of the line, found " 1""#),
+    ("foo 1 # {a=\"b\"}\n# EOF\n", "line 1: expected a space and the exemplar value, found the end of the line"),
+    ("foo 1 # {\"a\"} 1\n# EOF\n", r#"line 1: expected an equals sign, found "} 1""#),
+    ("foo 1 # {a=\"b\"} 1 Inf\n# EOF\n", r#"line 1: invalid exemplar timestamp "Inf": not a time"#),
+    ("foo 1 # {a=\"b\"} 1 1 1\n# EOF\n", r#"line 1: expected the end of the line, found " 1""#),
 ];
 
 #[test]
-fn openmetrics_pages_with_one_broken_line_name_it() {
-    for (page, expected) in BROKEN_OPEN_METRICS {
-        assert_eq!(read(page, Format::OpenMetrics).unwrap_err(), *expected, "{page:?}");
+fn openmetrics_errors_name_the_line() {
+    for (exposition, expected) in INVALID_OPEN_METRICS {
+        assert_eq!(read(exposition, Format::OpenMetrics).unwrap_err(), *expected, "{exposition:?}");
     }
 }
 
 #[test]
-fn text_that_is_no_utf8_is_an_error_except_in_comments() {
-    for (page, expected) in [
-        (&b"foo{a=\"\xff\"} 1\n"[..], Err("line 1: \"\u{fffd}\" is no UTF-8".to_owned())),
-        (b"# HELP foo \xff\n", Err("line 1: the text \"\u{fffd}\" is no UTF-8".to_owned())),
+fn invalid_utf8_is_an_error_except_in_comments() {
+    for (exposition, expected) in [
+        (&b"foo{a=\"\xff\"} 1\n"[..], Err("line 1: invalid UTF-8 in \"\u{fffd}\"".to_owned())),
+        (b"# HELP foo \xff\n", Err("line 1: invalid UTF-8 in \"\u{fffd}\"".to_owned())),
         (b"# \xff\nfoo 1\n", Ok(vec!["foo{} 1.0".to_owned()])),
     ] {
-        assert_eq!(read_bytes(page, Format::Text), expected);
+        assert_eq!(read_bytes(exposition, Format::Text), expected);
     }
 }
 
@@ -217,6 +214,14 @@ fn target() -> Labels {
 
 fn scrape(target_labels: &Labels) -> ScrapeOptions<'_> {
     ScrapeOptions { target_labels, honor_labels: false, honor_timestamps: true, sample_limit: None, at_ms: NOW }
+}
+
+/// Converts a valid exposition.
+fn written_series(body: &[u8], format: Format, options: &ScrapeOptions) -> SeriesBatch {
+    let mut out = SeriesBatch::default();
+    let counts = series(body, format, options, &mut out).unwrap();
+    assert_eq!(out.point_count(), counts.samples - counts.duplicates - counts.out_of_bounds);
+    out
 }
 
 fn written(out: &SeriesBatch) -> Vec<String> {
@@ -234,9 +239,9 @@ fn written(out: &SeriesBatch) -> Vec<String> {
 }
 
 #[test]
-fn the_target_s_labels_win_and_the_page_s_are_renamed() {
+fn conflicting_labels_get_the_prefix_exported() {
     let target = target();
-    for (page, expected) in [
+    for (exposition, expected) in [
         ("foo 1", "__name__=foo,instance=10.0.0.1:80,job=shop 1@0"),
         ("foo{a=\"b\",z=\"\"} 1", "__name__=foo,a=b,instance=10.0.0.1:80,job=shop 1@0"),
         ("foo{job=\"x\"} 1", "__name__=foo,exported_job=x,instance=10.0.0.1:80,job=shop 1@0"),
@@ -250,100 +255,95 @@ fn the_target_s_labels_win_and_the_page_s_are_renamed() {
             "Zone=z,__name__=foo,exported_instance=i,exported_job=x,instance=10.0.0.1:80,job=shop 1@0",
         ),
     ] {
-        let mut out = SeriesBatch::default();
-        series(page.as_bytes(), Format::Text, &scrape(&target), &mut out).unwrap();
-        assert_eq!(written(&out), [expected], "{page}");
+        let out = written_series(exposition.as_bytes(), Format::Text, &scrape(&target));
+        assert_eq!(written(&out), [expected], "{exposition}");
     }
 }
 
 #[test]
-fn with_honor_labels_the_page_s_labels_win_even_when_empty() {
+fn honor_labels_keeps_conflicting_and_empty_labels() {
     let target = target();
-    for (page, expected) in [
+    for (exposition, expected) in [
         ("foo{job=\"x\",a=\"b\"} 1", "__name__=foo,a=b,instance=10.0.0.1:80,job=x 1@0"),
         ("foo{job=\"\",instance=\"\"} 1", "__name__=foo 1@0"),
         ("foo{zone=\"z\"} 1", "__name__=foo,instance=10.0.0.1:80,job=shop,zone=z 1@0"),
     ] {
-        let mut out = SeriesBatch::default();
         let scrape = ScrapeOptions { honor_labels: true, ..scrape(&target) };
-        series(page.as_bytes(), Format::Text, &scrape, &mut out).unwrap();
-        assert_eq!(written(&out), [expected], "{page}");
+        let out = written_series(exposition.as_bytes(), Format::Text, &scrape);
+        assert_eq!(written(&out), [expected], "{exposition}");
     }
 }
 
 #[test]
-fn names_in_quotes_are_written_in_the_classic_character_set() {
+fn quoted_names_are_converted_to_the_legacy_character_set() {
     let target = Labels::default();
-    for (page, expected) in [
+    for (exposition, expected) in [
         ("{\"http.requests\",\"http.method\"=\"GET\"} 1", "__name__=http_requests,http_method=GET 1@0"),
         ("{\"5xx:é\",\"9\"=\"a\",\"a:b\"=\"c\"} 1", "_9=a,__name__=_5xx:_,a_b=c 1@0"),
         ("{\"m\",\"a.b\"=\"1\",a_b=\"2\"} 1", "__name__=m,a_b=1;2 1@0"),
     ] {
-        let mut out = SeriesBatch::default();
-        series(page.as_bytes(), Format::Text, &scrape(&target), &mut out).unwrap();
-        assert_eq!(written(&out), [expected], "{page}");
+        let out = written_series(exposition.as_bytes(), Format::Text, &scrape(&target));
+        assert_eq!(written(&out), [expected], "{exposition}");
     }
 }
 
 #[test]
-fn timestamps_count_only_when_they_are_honored_and_credible() {
+fn timestamps_are_used_if_honored_and_within_bounds() {
     let target = Labels::default();
-    let page = format!("a 1 {}\nb 2\nc 3 {}\nd 4 {}\n", NOW - 5, NOW + 600_000, NOW + 600_001);
+    let exposition = format!("a 1 {}\nb 2\nc 3 {}\nd 4 {}\n", NOW - 5, NOW + 600_000, NOW + 600_001);
     let mut out = SeriesBatch::default();
-    let scraped = series(page.as_bytes(), Format::Text, &scrape(&target), &mut out).unwrap();
+    let counts = series(exposition.as_bytes(), Format::Text, &scrape(&target), &mut out).unwrap();
     assert_eq!(written(&out), ["__name__=a 1@-5", "__name__=b 2@0", "__name__=c 3@600000"]);
     assert_eq!(
-        scraped,
+        counts,
         ScrapeCounts { samples: 4, post_relabel: 4, series: 3, out_of_bounds: 1, ..ScrapeCounts::default() }
     );
 
-    let mut out = SeriesBatch::default();
     let scrape = ScrapeOptions { honor_timestamps: false, ..scrape(&target) };
-    series(page.as_bytes(), Format::Text, &scrape, &mut out).unwrap();
+    let out = written_series(exposition.as_bytes(), Format::Text, &scrape);
     assert_eq!(written(&out), ["__name__=a 1@0", "__name__=b 2@0", "__name__=c 3@0", "__name__=d 4@0"]);
 }
 
 #[test]
-fn of_two_samples_of_one_series_and_time_the_first_stays() {
+fn first_sample_of_a_series_and_time_is_kept() {
     let target = Labels::default();
     let mut out = SeriesBatch::default();
-    let page = b"a{x=\"1\",y=\"2\"} 1\nb 9\na{y=\"2\",x=\"1\"} 2\na{x=\"1\",y=\"2\"} 3\n";
-    let scraped = series(page, Format::Text, &scrape(&target), &mut out).unwrap();
+    let exposition = b"a{x=\"1\",y=\"2\"} 1\nb 9\na{y=\"2\",x=\"1\"} 2\na{x=\"1\",y=\"2\"} 3\n";
+    let counts = series(exposition, Format::Text, &scrape(&target), &mut out).unwrap();
     assert_eq!(written(&out), ["__name__=a,x=1,y=2 1@0", "__name__=b 9@0"]);
-    assert_eq!((scraped.samples, scraped.series, scraped.duplicates), (4, 2, 2));
+    assert_eq!((counts.samples, counts.series, counts.duplicates), (4, 2, 2));
 }
 
 #[test]
-fn a_failed_scrape_writes_nothing_and_says_how_far_it_came() {
+fn failed_scrape_writes_nothing_and_counts_samples() {
     let target = target();
     let many: String = (0..40).map(|n| format!("l{n}=\"\",")).collect();
-    for (page, limit, expected, samples) in [
-        ("a 1\nb 2\nc x\nd 4\n".to_owned(), None, r#"line 3: the value "x" is no number"#, 2),
-        ("a 1\nb{x=\"1\",x=\"1\"} 2\n".to_owned(), None, r#"line 2: the label "x" comes twice"#, 2),
-        (format!("b{{{many}l7=\"\"}} 2\n"), None, r#"line 1: the label "l7" comes twice"#, 1),
-        ("b{__name__=\"x\"} 2\n".to_owned(), None, r#"line 1: the label "__name__" comes twice"#, 1),
-        ("a 1\nb 2\nc 3\n".to_owned(), Some(2), "3 samples, and the limit is 2", 3),
+    for (exposition, limit, expected, samples) in [
+        ("a 1\nb 2\nc x\nd 4\n".to_owned(), None, r#"line 3: invalid value "x": not a number"#, 2),
+        ("a 1\nb{x=\"1\",x=\"1\"} 2\n".to_owned(), None, r#"line 2: duplicate label "x""#, 2),
+        (format!("b{{{many}l7=\"\"}} 2\n"), None, r#"line 1: duplicate label "l7""#, 1),
+        ("b{__name__=\"x\"} 2\n".to_owned(), None, r#"line 1: duplicate label "__name__""#, 1),
+        ("a 1\nb 2\nc 3\n".to_owned(), Some(2), "3 samples exceed the limit of 2", 3),
     ] {
         let mut out = SeriesBatch::default();
         let scrape = ScrapeOptions { sample_limit: limit, ..scrape(&target) };
-        let failed: ExpositionError = series(page.as_bytes(), Format::Text, &scrape, &mut out).unwrap_err();
+        let failed: ExpositionError = series(exposition.as_bytes(), Format::Text, &scrape, &mut out).unwrap_err();
         assert_eq!((failed.to_string().as_str(), failed.counts.samples), (expected, samples));
-        assert!(out.is_empty() && out.metadata().is_empty(), "{page:?}");
+        assert!(out.is_empty() && out.metadata().is_empty(), "{exposition:?}");
         assert_eq!(matches!(failed.kind, ExpositionErrorKind::SampleLimit { .. }), limit.is_some());
     }
 }
 
 #[test]
-fn as_many_samples_as_the_limit_are_fine() {
+fn sample_limit_is_inclusive() {
     let target = target();
-    let mut out = SeriesBatch::default();
     let scrape = ScrapeOptions { sample_limit: Some(2), ..scrape(&target) };
-    series(b"a 1\nb 2\n", Format::Text, &scrape, &mut out).unwrap();
+    let out = written_series(b"a 1\nb 2\n", Format::Text, &scrape);
     assert_eq!(out.point_count(), 2);
 }
 
 #[test]
-fn exemplars_are_written_when_no_receiver_can_mind_them() {
+fn only_exemplars_that_receivers_accept_are_written() {
     let target = target();
     let (long, too_long) = ("é".repeat(127), "é".repeat(128));
     for (exemplar, expected) in [
@@ -358,12 +358,12 @@ fn exemplars_are_written_when_no_receiver_can_mind_them() {
         ("{a=\"1\"} 0.5 0".to_owned(), None),
         ("{a=\"1\"} 0.5 -3".to_owned(), None),
     ] {
-        let page = format!("foo_total 1 # {exemplar}\n# EOF\n");
+        let exposition = format!("foo_total 1 # {exemplar}\n# EOF\n");
         let mut out = SeriesBatch::default();
-        let scraped = series(page.as_bytes(), Format::OpenMetrics, &scrape(&target), &mut out).unwrap();
+        let counts = series(exposition.as_bytes(), Format::OpenMetrics, &scrape(&target), &mut out).unwrap();
         let exemplars: Vec<_> = out.iter().flat_map(|series| series.exemplars()).collect();
-        assert_eq!(out.point_count(), 1, "the sample stays: {exemplar}");
-        assert_eq!((scraped.exemplars, scraped.exemplars_rejected), if expected.is_some() { (1, 0) } else { (0, 1) });
+        assert_eq!(out.point_count(), 1, "the sample is written: {exemplar}");
+        assert_eq!((counts.exemplars, counts.exemplars_rejected), if expected.is_some() { (1, 0) } else { (0, 1) });
         let Some((labels, timestamp_ms)) = expected else {
             assert!(exemplars.is_empty(), "{exemplar}");
             continue;
@@ -375,13 +375,12 @@ fn exemplars_are_written_when_no_receiver_can_mind_them() {
 }
 
 #[test]
-fn bounds_and_quantiles_stay_as_the_page_spells_them_and_created_lines_are_series() {
+fn bounds_and_quantiles_keep_their_spelling() {
     let target = Labels::default();
-    let mut out = SeriesBatch::default();
-    let page =
+    let exposition =
         b"# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1.0\"} 2\nh_bucket{le=\"1e6\"} 3\nh_created 1.5e9\n\
                  # TYPE s summary\ns{quantile=\"0.50\"} 4\n# EOF\n";
-    series(page, Format::OpenMetrics, &scrape(&target), &mut out).unwrap();
+    let out = written_series(exposition, Format::OpenMetrics, &scrape(&target));
     let expected = [
         "__name__=h_bucket,le=1 1@0",
         "__name__=h_bucket,le=1.0 2@0",
@@ -393,30 +392,28 @@ fn bounds_and_quantiles_stay_as_the_page_spells_them_and_created_lines_are_serie
 }
 
 #[test]
-fn metadata_is_gathered_per_family_and_the_last_word_counts() {
+fn last_metadata_of_a_family_is_used() {
     let target = Labels::default();
-    let mut out = SeriesBatch::default();
-    let page = b"# HELP b_seconds first\n# TYPE a gauge\n# TYPE b_seconds gauge\n# UNIT b_seconds seconds\n\
+    let exposition = b"# HELP b_seconds first\n# TYPE a gauge\n# TYPE b_seconds gauge\n# UNIT b_seconds seconds\n\
                  # HELP b_seconds last\n# TYPE b_seconds counter\n# EOF\n";
-    series(page, Format::OpenMetrics, &scrape(&target), &mut out).unwrap();
+    let out = written_series(exposition, Format::OpenMetrics, &scrape(&target));
     let metadata: Vec<_> =
         out.metadata().iter().map(|m| format!("{} {:?} {:?} {:?}", m.family, m.kind, m.help, m.unit)).collect();
     assert_eq!(metadata, ["a Gauge \"\" \"\"", "b_seconds Counter \"last\" \"seconds\""]);
 }
 
 #[test]
-fn a_page_of_nothing_but_families_is_described_in_part_and_read_in_full() {
+fn metadata_is_limited_but_samples_are_not() {
     let target = Labels::default();
-    let mut out = SeriesBatch::default();
-    let page: String = (0..3000).map(|n| format!("# HELP foo{n} x\nfoo{n} 1\n")).collect();
-    series(page.as_bytes(), Format::Text, &scrape(&target), &mut out).unwrap();
+    let exposition: String = (0..3000).map(|n| format!("# HELP foo{n} x\nfoo{n} 1\n")).collect();
+    let out = written_series(exposition.as_bytes(), Format::Text, &scrape(&target));
     assert_eq!((out.metadata().len(), out.len()), (2000, 3000));
 }
 
 #[test]
-fn every_scrape_is_reported() {
+fn scrape_report_is_written_as_series() {
     let target = target();
-    let went = ScrapeReport {
+    let success = ScrapeReport {
         is_up: true,
         duration: Duration::from_millis(250),
         samples_scraped: 12,
@@ -425,7 +422,7 @@ fn every_scrape_is_reported() {
     };
     let labels = "instance=10.0.0.1:80,job=shop";
     let mut out = SeriesBatch::default();
-    report(&went, &target, NOW, &mut out);
+    report(&success, &target, NOW, &mut out);
     let expected = [
         format!("__name__=scrape_duration_seconds,{labels} 0.25@0"),
         format!("__name__=scrape_samples_post_metric_relabeling,{labels} 11@0"),
@@ -436,8 +433,8 @@ fn every_scrape_is_reported() {
     assert_eq!(written(&out), expected);
 
     let mut out = SeriesBatch::default();
-    report(&ScrapeReport { is_up: false, series_added: None, ..went }, &target, NOW, &mut out);
-    assert_eq!(out.len(), 4, "what is not known is not written");
+    report(&ScrapeReport { is_up: false, series_added: None, ..success }, &target, NOW, &mut out);
+    assert_eq!(out.len(), 4, "unknown values are not written");
     assert!(written(&out).contains(&format!("__name__=up,{labels} 0@0")));
 }
 
@@ -455,27 +452,27 @@ mod properties {
         exemplar: Option<(Vec<(String, String)>, f64)>,
     }
 
-    fn classic(name: &str) -> bool {
+    fn is_legacy(name: &str) -> bool {
         let starts = |first: char| first.is_ascii_alphabetic() || first == '_';
         name.starts_with(starts) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     }
 
-    fn in_quotes(text: &str) -> String {
+    fn quoted(text: &str) -> String {
         format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
     }
 
     fn label(name: &str, value: &str) -> String {
-        let name = if classic(name) { name.to_owned() } else { in_quotes(name) };
-        format!("{name}={}", in_quotes(value))
+        let name = if is_legacy(name) { name.to_owned() } else { quoted(name) };
+        format!("{name}={}", quoted(value))
     }
 
     fn print(sample: &Written, format: Format) -> String {
         let mut inside: Vec<_> = sample.labels.iter().map(|(name, value)| label(name, value)).collect();
         let mut line = String::new();
-        if classic(&sample.name) {
+        if is_legacy(&sample.name) {
             line += &sample.name;
         } else {
-            inside.insert(0, in_quotes(&sample.name));
+            inside.insert(0, quoted(&sample.name));
         }
         if !inside.is_empty() {
             line += &format!("{{{}}}", inside.join(","));
@@ -516,10 +513,10 @@ mod properties {
     }
 
     fn reread(text: &str, format: Format) -> Result<Vec<Written>, SyntaxError> {
-        let mut page = Parser::new(text.as_bytes(), format);
+        let mut parser = Parser::new(text.as_bytes(), format);
         let mut samples = Vec::new();
-        while let Some(line) = page.line()? {
-            let Entry::Sample(sample) = line else { continue };
+        while let Some(entry) = parser.next_entry()? {
+            let Entry::Sample(sample) = entry else { continue };
             samples.push(Written {
                 name: sample.name.to_string(),
                 labels: owned(sample.labels),
@@ -533,21 +530,21 @@ mod properties {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_back_from_text(mut samples in samples()) {
+        fn text_round_trip(mut samples in samples()) {
             samples.iter_mut().for_each(|sample| sample.exemplar = None);
             let text: String = samples.iter().map(|sample| print(sample, Format::Text)).collect();
             prop_assert_eq!(reread(&text, Format::Text), Ok(samples));
         }
 
         #[test]
-        fn what_is_printed_is_read_back_from_openmetrics(samples in samples()) {
+        fn openmetrics_round_trip(samples in samples()) {
             let mut text: String = samples.iter().map(|sample| print(sample, Format::OpenMetrics)).collect();
             text += "# EOF\n";
             prop_assert_eq!(reread(&text, Format::OpenMetrics), Ok(samples));
         }
 
         #[test]
-        fn no_bytes_make_it_panic_or_write_half_a_page(
+        fn arbitrary_bytes_do_not_panic_or_write_partial_series(
             bytes in prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..200),
                 "[ab#{}\"=,\\\\ \t\n019.eE+NaInf_:TYPEHLUO]{0,60}".prop_map(String::into_bytes),
@@ -559,8 +556,8 @@ mod properties {
                 let mut out = SeriesBatch::default();
                 let scrape = ScrapeOptions { honor_labels, ..scrape(&target) };
                 match series(&bytes, format, &scrape, &mut out) {
-                    Ok(scraped) => {
-                        prop_assert_eq!(scraped.samples, out.point_count() + scraped.duplicates + scraped.out_of_bounds);
+                    Ok(counts) => {
+                        prop_assert_eq!(counts.samples, out.point_count() + counts.duplicates + counts.out_of_bounds);
                     }
                     Err(_) => prop_assert!(out.is_empty()),
                 }

@@ -69,7 +69,8 @@ fn series_of_page(page: &str) -> SeriesBatch {
         at_ms: payload::NOW_MS,
     };
     let mut batch = SeriesBatch::default();
-    exposition::series(page.as_bytes(), Format::Text, &scrape, &mut batch).expect("a sound page");
+    let counts = exposition::series(page.as_bytes(), Format::Text, &scrape, &mut batch).expect("a valid exposition");
+    assert_eq!(counts.duplicates + counts.out_of_bounds, 0);
     batch
 }
 

@@ -1,102 +1,102 @@
-//! A place in a page, the bytes ahead of it, and errors that name the line.
+//! Position in an exposition, and errors that name the line.
 
 use std::borrow::Cow;
 
-/// As much of a page as an error quotes, in bytes.
+/// Maximum bytes of the exposition that an error quotes.
 const MAX_QUOTED_BYTES: usize = 32;
 
-/// What is wrong with a page, and where.
+/// Syntax error of an exposition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct SyntaxError {
-    /// Counted from 1.
+    /// Starts at 1.
     pub line: usize,
     pub message: String,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
-    page: &'a [u8],
+    body: &'a [u8],
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(page: &'a [u8]) -> Self {
-        Self { page, at: 0 }
+    pub(super) fn new(body: &'a [u8]) -> Self {
+        Self { body, at: 0 }
     }
 
     pub(super) fn rest(&self) -> &'a [u8] {
-        self.page.get(self.at..).unwrap_or_default()
+        self.body.get(self.at..).unwrap_or_default()
     }
 
     pub(super) fn peek(&self) -> Option<u8> {
-        self.page.get(self.at).copied()
+        self.body.get(self.at).copied()
     }
 
     pub(super) fn is_at_end(&self) -> bool {
-        self.at >= self.page.len()
+        self.at >= self.body.len()
     }
 
     pub(super) fn skip(&mut self, bytes: usize) {
-        self.at = self.page.len().min(self.at.saturating_add(bytes));
+        self.at = self.body.len().min(self.at.saturating_add(bytes));
     }
 
-    /// Goes past `expected` when it comes next.
+    /// Skips `expected` if it comes next. Returns whether it did.
     pub(super) fn consume(&mut self, expected: &[u8]) -> bool {
-        let comes_next = self.rest().starts_with(expected);
-        if comes_next {
+        let is_next = self.rest().starts_with(expected);
+        if is_next {
             self.skip(expected.len());
         }
-        comes_next
+        is_next
     }
 
-    /// The longest run of bytes that `belongs`.
-    pub(super) fn take_while(&mut self, belongs: impl Fn(u8) -> bool) -> &'a [u8] {
+    /// Takes the longest run of bytes for which `is_part` is true.
+    pub(super) fn take_while(&mut self, is_part: impl Fn(u8) -> bool) -> &'a [u8] {
         let rest = self.rest();
-        let length = rest.iter().position(|&byte| !belongs(byte)).unwrap_or(rest.len());
+        let length = rest.iter().position(|&byte| !is_part(byte)).unwrap_or(rest.len());
         self.skip(length);
         rest.get(..length).unwrap_or_default()
     }
 
-    /// Spaces and tabs.
+    /// Takes spaces and tabs.
     pub(super) fn skip_whitespace(&mut self) -> &'a [u8] {
         self.take_while(|byte| matches!(byte, b' ' | b'\t'))
     }
 
-    /// The rest of the line, without its end.
+    /// Takes the rest of the line, without the line break.
     pub(super) fn line(&mut self) -> &'a [u8] {
         self.take_while(|byte| byte != b'\n')
     }
 
-    /// A metric or label name of the classic character set; empty when none comes next.
+    /// Takes a metric or label name of the legacy character set. Empty if the next byte is not part of a name.
     pub(super) fn name(&mut self, with_colons: bool) -> Cow<'a, str> {
-        let belongs = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || (with_colons && byte == b':');
-        if !self.peek().is_some_and(belongs) {
+        let is_start = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || (with_colons && byte == b':');
+        if !self.peek().is_some_and(is_start) {
             return Cow::Borrowed("");
         }
-        // ASCII only, so that nothing is lost here.
-        String::from_utf8_lossy(self.take_while(|byte| belongs(byte) || byte.is_ascii_digit()))
+        // The bytes are ASCII, so the conversion is lossless.
+        String::from_utf8_lossy(self.take_while(|byte| is_start(byte) || byte.is_ascii_digit()))
     }
 
-    /// A syntax error at this place.
+    /// Returns a syntax error at this position.
     pub(super) fn error(&self, message: impl Into<String>) -> SyntaxError {
-        let before = self.page.get(..self.at).unwrap_or_default();
+        let before = self.body.get(..self.at).unwrap_or_default();
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
         SyntaxError { line, message: message.into() }
     }
 
-    /// A syntax error that tells what should stand here, and what does.
-    pub(super) fn expected(&self, what: &str) -> SyntaxError {
-        let found = match self.peek() {
-            None => "the end of the page".to_owned(),
+    /// Returns a syntax error with the expected and the actual input at this position.
+    pub(super) fn expected(&self, expected: &str) -> SyntaxError {
+        let actual = match self.peek() {
+            None => "the end of the exposition".to_owned(),
             Some(b'\n') => "the end of the line".to_owned(),
             Some(_) => quoted(self.clone().line()),
         };
-        self.error(format!("{what} expected, {found} found"))
+        self.error(format!("expected {expected}, found {actual}"))
     }
 }
 
-/// Bytes of a page as an error message shows them, cut to a bearable length.
+/// Quotes bytes of the exposition for an error message, up to a maximum length.
 pub(super) fn quoted(bytes: &[u8]) -> String {
     match bytes.get(..MAX_QUOTED_BYTES) {
         Some(cut) if bytes.len() > MAX_QUOTED_BYTES => format!("{:?}...", String::from_utf8_lossy(cut)),

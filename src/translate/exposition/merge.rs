@@ -1,4 +1,4 @@
-//! Whose label wins: the page's and the target's become the labels of one series.
+//! Merge of the labels of a sample and of its target.
 
 use std::borrow::Cow;
 use std::iter::Peekable;
@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use super::parser::Label;
 use crate::model::series::Labels;
 
-/// The labels of a sample's series, in order: the page's with the metric's name, and the target's.
+/// Returns the sorted labels of a series: those of the sample, the metric name, and those of the target.
 pub(super) fn merge_labels<'s, 'a: 's>(
     name: Cow<'a, str>,
     labels: &'s mut Vec<Label<'a>>,
@@ -23,19 +23,20 @@ pub(super) fn merge_labels<'s, 'a: 's>(
         resolve_conflicting_labels(labels, target);
         labels.retain(|label| !label.value.is_empty());
     }
-    MergedLabels { page: labels.iter().peekable(), target: target.iter().peekable() }
+    MergedLabels { sample: labels.iter().peekable(), target: target.iter().peekable() }
 }
 
-/// Gives every label whose name the target claims the prefix `exported_`, as often as it takes to find a free name;
-/// shorter names first (`scrape/scrape.go`, `resolveConflictingExposedLabels`). The labels stay sorted.
+/// Adds the prefix `exported_` to every label that the target has too, repeatedly until the name is unique; shorter names
+/// first (`scrape/scrape.go`, `resolveConflictingExposedLabels`). The labels stay sorted.
 fn resolve_conflicting_labels(labels: &mut [Label], target: &Labels) {
-    let is_clashing = |label: &Label| !label.value.is_empty() && target.get(&label.name).is_some();
-    let mut clashing: Vec<usize> = (0..labels.len()).filter(|&at| labels.get(at).is_some_and(is_clashing)).collect();
-    if clashing.is_empty() {
+    let is_conflicting = |label: &Label| !label.value.is_empty() && target.get(&label.name).is_some();
+    let mut conflicting: Vec<usize> =
+        (0..labels.len()).filter(|&at| labels.get(at).is_some_and(is_conflicting)).collect();
+    if conflicting.is_empty() {
         return;
     }
-    clashing.sort_by_key(|&at| labels.get(at).map_or(0, |label| label.name.len()));
-    for at in clashing {
+    conflicting.sort_by_key(|&at| labels.get(at).map_or(0, |label| label.name.len()));
+    for at in conflicting {
         let Some(label) = labels.get(at) else { continue };
         let mut name = format!("exported_{}", label.name);
         while target.get(&name).is_some() || labels.iter().any(|label| label.name == name) {
@@ -48,8 +49,8 @@ fn resolve_conflicting_labels(labels: &mut [Label], target: &Labels) {
     labels.sort_by(|one, other| one.name.cmp(&other.name));
 }
 
-/// Different names in quotes may become one in the classic character set: their values are joined with `;`, as
-/// OpenTelemetry's translation of attributes does it ("Prometheus and OpenMetrics Compatibility", "Resource Attributes").
+/// Joins the values of labels whose quoted names are equal in the legacy character set with `;`, as OpenTelemetry does for
+/// attributes ("Prometheus and OpenMetrics Compatibility", "Resource Attributes").
 fn join_equal_names(labels: &mut Vec<Label>) {
     labels.dedup_by(|later, first| {
         let is_equal = later.name == first.name;
@@ -64,7 +65,7 @@ fn join_equal_names(labels: &mut Vec<Label>) {
     });
 }
 
-/// A name of the character set that every Prometheus has understood: any other character is `_`.
+/// Replaces the characters outside the legacy character set with `_`.
 pub(super) fn legacy_name(name: Cow<'_, str>, with_colons: bool) -> Cow<'_, str> {
     let is_allowed =
         |character: char| character.is_ascii_alphanumeric() || character == '_' || (with_colons && character == ':');
@@ -72,18 +73,18 @@ pub(super) fn legacy_name(name: Cow<'_, str>, with_colons: bool) -> Cow<'_, str>
     if !name.is_empty() && !has_digit_first && name.chars().all(is_allowed) {
         return name;
     }
-    let mut classic: String =
+    let mut legacy: String =
         name.chars().map(|character| if is_allowed(character) { character } else { '_' }).collect();
-    if has_digit_first || classic.is_empty() {
-        classic.insert(0, '_');
+    if has_digit_first || legacy.is_empty() {
+        legacy.insert(0, '_');
     }
-    Cow::Owned(classic)
+    Cow::Owned(legacy)
 }
 
-/// Page's and target's labels in one order; of one name, the page's. Empty values are left out, after they have taken
-/// the target's away.
+/// Sorted labels of sample and target. The label of the sample replaces that of the target. An empty value removes the
+/// target's label.
 struct MergedLabels<P: Iterator, T: Iterator> {
-    page: Peekable<P>,
+    sample: Peekable<P>,
     target: Peekable<T>,
 }
 
@@ -96,12 +97,12 @@ where
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let Some(label) = self.page.peek() else { return self.target.next() };
+            let Some(label) = self.sample.peek() else { return self.target.next() };
             if let Some(target) = self.target.next_if(|(name, _)| *name < label.name.as_ref()) {
                 return Some(target);
             }
             self.target.next_if(|(name, _)| *name == label.name.as_ref());
-            let label = self.page.next()?;
+            let label = self.sample.next()?;
             if !label.value.is_empty() {
                 return Some((&label.name, &label.value));
             }

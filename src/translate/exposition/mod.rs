@@ -1,12 +1,13 @@
-//! A scraped page (Prometheus text 0.0.4 or OpenMetrics 1.0) becomes series.
+//! Translation of expositions (Prometheus text 0.0.4 or OpenMetrics 1.0) to series.
 //!
-//! [`page`] reads lines, [`series`] gives them the target's labels and writes them, [`report`] writes what Prometheus
-//! says of every scrape (`up` and its companions), [`previous`] ends what a page no longer has. The goal is that a target scraped here and by Prometheus 2.42, the
-//! release that Debian carries, gives the same series with the same values: so `le` and `quantile` stay as the page
-//! spells them, `_created` lines are series like any other, and one broken line fails the whole scrape.
+//! [`parser`] reads entries, [`series`] adds the labels of the target and writes the samples, [`report`] writes the series
+//! that Prometheus adds for every scrape (`up` and `scrape_*`), and [`SeriesSet`] writes staleness markers. The goal is that
+//! a scrape has the same series and values as a scrape by Prometheus 2.42, the release in Debian. Therefore `le` and
+//! `quantile` keep the spelling of the exposition, `_created` lines are ordinary series, and one invalid line fails the full
+//! scrape.
 //!
-//! Beyond that release, names in quotes are read (Prometheus 3, "UTF-8 in Prometheus"). Amazon Managed Service for
-//! Prometheus takes only the classic character set, so that such names are written with `_` for every other character.
+//! Unlike that release, quoted names are supported (Prometheus 3, "UTF-8 in Prometheus"). Amazon Managed Service for
+//! Prometheus supports only the legacy character set, so other characters of such names are replaced with `_`.
 
 mod cursor;
 mod labels;

@@ -1,37 +1,47 @@
-//! Numbers as Go writes them (`strconv.ParseFloat` and `ParseInt`, as the reference parser restricts them).
+//! Numbers in Go syntax (`strconv.ParseFloat` and `ParseInt`, with the restrictions of the reference parser).
 
-/// The one NaN that Prometheus stores (`model/value`, `NormalNaN`): every other one would read as something else, above
-/// all as the marker of a series' end.
+/// The NaN that Prometheus stores for values (`model/value`, `NormalNaN`). Other NaNs have other meanings, such as the
+/// staleness marker.
 const NORMAL_NAN: u64 = 0x7ff8_0000_0000_0001;
 
-/// A decimal number, with or without exponent, `Inf`, `Infinity` or `NaN` in any case, infinities with a sign. Not a
-/// hexadecimal number, not one with underscores, and not one too large for a float.
-pub(super) fn float(text: &[u8]) -> Result<f64, &'static str> {
-    const INVALID: &str = "is no number";
-    let text = str::from_utf8(text).map_err(|_| INVALID)?;
-    let value: f64 = text.parse().map_err(|_| INVALID)?;
+/// Invalid number or time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NumberError {
+    #[error("not a number")]
+    Syntax,
+    #[error("out of range")]
+    OutOfRange,
+    #[error("not a time")]
+    NotFinite,
+}
+
+/// Parses a decimal number with an optional exponent, or `Inf`, `Infinity` or `NaN` in any case. `Inf` and `Infinity` can
+/// have a sign. Hexadecimal numbers, underscores, and numbers out of the range of an f64 are errors.
+pub(super) fn float(text: &[u8]) -> Result<f64, NumberError> {
+    let text = str::from_utf8(text).map_err(|_| NumberError::Syntax)?;
+    let value: f64 = text.parse().map_err(|_| NumberError::Syntax)?;
     if value.is_nan() {
-        return if text.starts_with(['+', '-']) { Err(INVALID) } else { Ok(f64::from_bits(NORMAL_NAN)) };
+        return if text.starts_with(['+', '-']) { Err(NumberError::Syntax) } else { Ok(f64::from_bits(NORMAL_NAN)) };
     }
     if value.is_infinite() && !text.contains(['i', 'I']) {
-        return Err("is out of range");
+        return Err(NumberError::OutOfRange);
     }
     Ok(value)
 }
 
-/// OpenMetrics: seconds since the epoch, as a float, to whole milliseconds towards zero.
-pub(super) fn seconds_to_ms(text: &[u8]) -> Result<i64, &'static str> {
+/// Parses an OpenMetrics timestamp (seconds since the epoch) to milliseconds, truncated.
+pub(super) fn seconds_to_ms(text: &[u8]) -> Result<i64, NumberError> {
     let seconds = float(text)?;
     if !seconds.is_finite() {
-        return Err("is no time");
+        return Err(NumberError::NotFinite);
     }
-    // The cast saturates: a time beyond the range of i64 is beyond what is written, too.
+    // The cast saturates. Such times are out of bounds and not written.
     Ok((seconds * 1000.0) as i64)
 }
 
-/// Text 0.0.4: milliseconds since the epoch, digits only.
-pub(super) fn milliseconds(digits: &[u8]) -> Result<i64, &'static str> {
-    str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or("is out of range")
+/// Parses a timestamp of text 0.0.4 (milliseconds since the epoch, digits only).
+pub(super) fn milliseconds(digits: &[u8]) -> Result<i64, NumberError> {
+    str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(NumberError::OutOfRange)
 }
 
 #[cfg(test)]
@@ -39,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn floats_are_those_that_go_reads() {
+    fn floats_have_go_syntax() {
         for (text, expected) in [
             ("0", Some(0.0)),
             ("-0", Some(-0.0)),
@@ -75,25 +85,25 @@ mod tests {
     }
 
     #[test]
-    fn every_nan_is_the_normal_one() {
+    fn nan_is_the_normal_nan() {
         for text in ["NaN", "nan", "NAN"] {
             assert_eq!(float(text.as_bytes()).map(f64::to_bits), Ok(NORMAL_NAN));
         }
     }
 
     #[test]
-    fn times_are_whole_milliseconds() {
+    fn times_are_truncated_to_milliseconds() {
         for (text, expected) in [
             ("1700000000.1239", Ok(1_700_000_000_123)),
             ("-1.5", Ok(-1500)),
             ("1e300", Ok(i64::MAX)),
-            ("NaN", Err("is no time")),
-            ("+Inf", Err("is no time")),
-            ("x", Err("is no number")),
+            ("NaN", Err(NumberError::NotFinite)),
+            ("+Inf", Err(NumberError::NotFinite)),
+            ("x", Err(NumberError::Syntax)),
         ] {
             assert_eq!(seconds_to_ms(text.as_bytes()), expected, "{text:?}");
         }
         assert_eq!(milliseconds(b"1700000000123"), Ok(1_700_000_000_123));
-        assert_eq!(milliseconds(b"9223372036854775808"), Err("is out of range"));
+        assert_eq!(milliseconds(b"9223372036854775808"), Err(NumberError::OutOfRange));
     }
 }

@@ -1,9 +1,9 @@
-//! The lines of a page, one after the other.
+//! Parser of expositions.
 //!
-//! One reader serves both formats, because they share their tokens. They differ in what may stand between them: text
-//! 0.0.4 takes any number of blanks, OpenMetrics exactly one space; and OpenMetrics knows no comments and ends with
-//! `# EOF`. Rules: "Exposition formats" of the Prometheus documentation and the OpenMetrics 1.0 specification, as
-//! Prometheus' parser (`model/textparse`) applies them; where it is laxer or stricter than they are, it is followed.
+//! One parser handles both formats, because their tokens are the same. The whitespace between tokens differs: text 0.0.4
+//! allows any amount, OpenMetrics exactly one space. OpenMetrics has no comments and ends with `# EOF`. Sources: "Exposition
+//! formats" of the Prometheus documentation and the OpenMetrics 1.0 specification. Where Prometheus' own parser
+//! (`model/textparse`) is laxer or stricter, its behaviour is used.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,33 +12,33 @@ pub use super::cursor::SyntaxError;
 use super::cursor::{Cursor, quoted};
 pub use super::labels::Label;
 use super::labels::{braces, string, unescaped};
-use super::number;
+use super::number::{self, NumberError};
 use crate::model::exposition::Format;
 use crate::model::series::MetadataKind;
 
-/// Up to this many labels are compared each with each, which takes no memory.
+/// Up to this number of labels, duplicates are found by comparing all pairs, which allocates no memory.
 const FEW_LABELS: usize = 16;
 
-/// Reads a page. After an error, nothing more is to be had from it.
+/// Parser of an exposition. It cannot continue after an error.
 pub struct Parser<'a> {
     cursor: Cursor<'a>,
     format: Format,
     sample_start: Cursor<'a>,
-    /// Whether blanks stand before the sample read last.
+    /// Whether whitespace precedes the last sample.
     is_indented: bool,
-    /// Kept from line to line for their room.
+    /// Kept between lines to reuse the memory.
     labels: Vec<Label<'a>>,
     exemplar_labels: Vec<Label<'a>>,
 }
 
-/// A line that says something. Comments and blank lines do not.
+/// A line that is neither empty nor a comment.
 #[derive(Debug, PartialEq)]
 pub enum Entry<'a, 'p> {
     Metadata(MetadataEntry<'a>),
     Sample(ParsedSample<'a, 'p>),
 }
 
-/// What a line says of a metric family.
+/// Metadata line of a metric family.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetadataEntry<'a> {
     pub family: Cow<'a, str>,
@@ -56,7 +56,7 @@ pub enum MetadataValue<'a> {
 #[derive(Debug, PartialEq)]
 pub struct ParsedSample<'a, 'p> {
     pub name: Cow<'a, str>,
-    /// In the page's order; names may come twice, see [`Page::unsound`].
+    /// In the order of the exposition. Names are not necessarily unique, see [`Parser::validate_sample`].
     pub labels: &'p mut Vec<Label<'a>>,
     pub value: f64,
     pub timestamp_ms: Option<i64>,
@@ -64,7 +64,7 @@ pub struct ParsedSample<'a, 'p> {
     pub exemplar: Option<ParsedExemplar<'a, 'p>>,
 }
 
-/// The exemplar of a sample.
+/// Exemplar of a sample.
 #[derive(Debug, PartialEq)]
 pub struct ParsedExemplar<'a, 'p> {
     pub labels: &'p mut Vec<Label<'a>>,
@@ -72,12 +72,12 @@ pub struct ParsedExemplar<'a, 'p> {
     pub timestamp_ms: Option<i64>,
 }
 
-/// Value and time of an exemplar, before it is joined with its labels.
+/// Value and time of an exemplar.
 type ValueAndTime = (f64, Option<i64>);
 
 impl<'a> Parser<'a> {
-    pub fn new(page: &'a [u8], format: Format) -> Self {
-        let cursor = Cursor::new(page);
+    pub fn new(body: &'a [u8], format: Format) -> Self {
+        let cursor = Cursor::new(body);
         Self {
             cursor,
             format,
@@ -88,42 +88,42 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The next line that says something; `None` at the end of the page.
-    pub fn line(&mut self) -> Result<Option<Entry<'a, '_>>, SyntaxError> {
+    /// Returns the next entry, or `None` at the end of the exposition.
+    pub fn next_entry(&mut self) -> Result<Option<Entry<'a, '_>>, SyntaxError> {
         match self.format {
-            Format::Text => self.text_line(),
-            Format::OpenMetrics => self.open_metrics_line(),
+            Format::Text => self.next_text_entry(),
+            Format::OpenMetrics => self.next_open_metrics_entry(),
         }
     }
 
-    /// The error of the sample read last, when it can be read and nobody can have it: one of its labels comes twice (the
-    /// metric's name is the label `__name__`), or blanks stand before its name, which Prometheus takes for a part of it.
+    /// Returns the error of the last sample if it is syntactically valid but unusable: it has a duplicate label (the metric
+    /// name is the label `__name__`), or whitespace before its name, which Prometheus reads as a part of the name.
     pub fn validate_sample(&self) -> Option<SyntaxError> {
         if self.is_indented {
-            return Some(self.sample_start.error("blanks before the metric name"));
+            return Some(self.sample_start.error("whitespace before the metric name"));
         }
-        let is_taken = |(at, label): (usize, &Label)| {
+        let is_duplicate = |(at, label): (usize, &Label)| {
             label.name == "__name__" || self.labels.iter().take(at).any(|before| before.name == label.name)
         };
         let repeated = if self.labels.len() <= FEW_LABELS {
-            self.labels.iter().enumerate().find(|&label| is_taken(label)).map(|(_, label)| label)
+            self.labels.iter().enumerate().find(|&label| is_duplicate(label)).map(|(_, label)| label)
         } else {
             let mut names = BTreeSet::from(["__name__"]);
             self.labels.iter().find(|label| !names.insert(label.name.as_ref()))
         };
         let name = &repeated?.name;
-        Some(self.sample_start.error(format!("the label {} comes twice", quoted(name.as_bytes()))))
+        Some(self.sample_start.error(format!("duplicate label {}", quoted(name.as_bytes()))))
     }
 
-    fn text_line(&mut self) -> Result<Option<Entry<'a, '_>>, SyntaxError> {
+    fn next_text_entry(&mut self) -> Result<Option<Entry<'a, '_>>, SyntaxError> {
         loop {
             self.is_indented = !self.cursor.skip_whitespace().is_empty();
             match self.cursor.peek() {
                 None => return Ok(None),
                 Some(b'\n') => self.cursor.skip(1),
                 Some(b'#') => {
-                    if let Some(about) = self.text_metadata()? {
-                        return Ok(Some(Entry::Metadata(about)));
+                    if let Some(metadata) = self.text_metadata()? {
+                        return Ok(Some(Entry::Metadata(metadata)));
                     }
                 }
                 Some(_) => return self.sample().map(Some),
@@ -131,58 +131,58 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A line that starts with `#`: `None` for a comment.
+    /// Parses a line that starts with `#`. Returns `None` for a comment.
     fn text_metadata(&mut self) -> Result<Option<MetadataEntry<'a>>, SyntaxError> {
         let cursor = &mut self.cursor;
         cursor.skip(1);
-        let is_apart = !cursor.skip_whitespace().is_empty();
+        let has_gap = !cursor.skip_whitespace().is_empty();
         let keyword = *[&b"HELP"[..], b"TYPE"]
             .iter()
-            .find(|word| is_apart && cursor.rest().starts_with(word))
+            .find(|word| has_gap && cursor.rest().starts_with(word))
             .unwrap_or(&&b""[..]);
-        let mut behind = *cursor;
-        behind.skip(keyword.len());
-        if keyword.is_empty() || behind.skip_whitespace().is_empty() {
+        let mut next = *cursor;
+        next.skip(keyword.len());
+        if keyword.is_empty() || next.skip_whitespace().is_empty() {
             cursor.line();
             return Ok(None);
         }
-        *cursor = behind;
+        *cursor = next;
         let family = self.family(keyword)?;
-        // Whatever stands between the name and the text, it is one byte.
+        // Like Prometheus, skip one byte between name and text, whichever it is.
         let text = self.cursor.line().get(1..).unwrap_or_default();
-        self.about(keyword, family, text).map(Some)
+        self.metadata(keyword, family, text).map(Some)
     }
 
-    fn open_metrics_line(&mut self) -> Result<Option<Entry<'a, '_>>, SyntaxError> {
+    fn next_open_metrics_entry(&mut self) -> Result<Option<Entry<'a, '_>>, SyntaxError> {
         if self.cursor.peek() != Some(b'#') {
             return if self.cursor.is_at_end() { Err(self.unfinished()) } else { self.sample().map(Some) };
         }
         if self.cursor.consume(b"# EOF") {
             self.cursor.consume(b"\n");
-            return if self.cursor.is_at_end() { Ok(None) } else { Err(self.cursor.error("something behind # EOF")) };
+            return if self.cursor.is_at_end() { Ok(None) } else { Err(self.cursor.error("content after # EOF")) };
         }
         let Some(keyword) = [&b"HELP"[..], b"TYPE", b"UNIT"].into_iter().find(|word| self.keyword(word)) else {
             return Err(self.cursor.expected("# HELP, # TYPE, # UNIT or # EOF"));
         };
         let family = self.family(keyword)?;
         if !self.cursor.consume(b" ") {
-            return Err(self.cursor.expected("a space and a text"));
+            return Err(self.cursor.expected("a space and text"));
         }
         let text = self.cursor.line();
         if self.cursor.is_at_end() {
             return Err(self.unfinished());
         }
-        Ok(Some(Entry::Metadata(self.about(keyword, family, text)?)))
+        Ok(Some(Entry::Metadata(self.metadata(keyword, family, text)?)))
     }
 
-    /// Goes past `# WORD ` when it comes next.
+    /// Skips `# WORD ` if it comes next. Returns whether it did.
     fn keyword(&mut self, word: &[u8]) -> bool {
         let mut ahead = self.cursor;
-        let comes_next = ahead.consume(b"# ") && ahead.consume(word) && ahead.consume(b" ");
-        if comes_next {
+        let is_next = ahead.consume(b"# ") && ahead.consume(word) && ahead.consume(b" ");
+        if is_next {
             self.cursor = ahead;
         }
-        comes_next
+        is_next
     }
 
     fn family(&mut self, keyword: &[u8]) -> Result<Cow<'a, str>, SyntaxError> {
@@ -191,36 +191,36 @@ impl<'a> Parser<'a> {
         }
         let name = self.cursor.name(true);
         if name.is_empty() {
-            let what = format!("a metric name behind {}", String::from_utf8_lossy(keyword));
-            return Err(self.cursor.expected(&what));
+            let expected = format!("a metric name after {}", String::from_utf8_lossy(keyword));
+            return Err(self.cursor.expected(&expected));
         }
         Ok(name)
     }
 
-    /// What `# HELP`, `# TYPE` and `# UNIT` say; the cursor stands at the end of the line.
-    fn about(
+    /// Parses the text after `# HELP`, `# TYPE` or `# UNIT`. The cursor is at the end of the line.
+    fn metadata(
         &mut self,
         keyword: &[u8],
         family: Cow<'a, str>,
         text: &'a [u8],
     ) -> Result<MetadataEntry<'a>, SyntaxError> {
         let Ok(text) = str::from_utf8(text) else {
-            return Err(self.cursor.error(format!("the text {} is no UTF-8", quoted(text))));
+            return Err(self.cursor.error(format!("invalid UTF-8 in {}", quoted(text))));
         };
-        let fact = match keyword {
+        let value = match keyword {
             b"HELP" => MetadataValue::Help(unescaped(text, self.format == Format::OpenMetrics)),
-            b"TYPE" => match kind(text, self.format) {
+            b"TYPE" => match metric_type(text, self.format) {
                 Some(kind) => MetadataValue::Type(kind),
-                None => return Err(self.cursor.error(format!("{} is no metric type", quoted(text.as_bytes())))),
+                None => return Err(self.cursor.error(format!("invalid metric type {}", quoted(text.as_bytes())))),
             },
             _ if is_unit_of(text, &family) => MetadataValue::Unit(Cow::Borrowed(text)),
             _ => {
                 let (unit, family) = (quoted(text.as_bytes()), quoted(family.as_bytes()));
-                return Err(self.cursor.error(format!("the unit {unit} is no suffix of the metric name {family}")));
+                return Err(self.cursor.error(format!("unit {unit} is not a suffix of the metric name {family}")));
             }
         };
         self.cursor.skip(1);
-        Ok(MetadataEntry { family, value: fact })
+        Ok(MetadataEntry { family, value })
     }
 
     fn sample(&mut self) -> Result<Entry<'a, '_>, SyntaxError> {
@@ -238,7 +238,7 @@ impl<'a> Parser<'a> {
             braces(&mut self.cursor, self.format, &mut self.labels, Some(&mut name))?;
         }
         if name.is_empty() {
-            return Err(self.sample_start.error("a sample without a metric name"));
+            return Err(self.sample_start.error("sample without a metric name"));
         }
         let (value, timestamp_ms, exemplar) = match self.format {
             Format::Text => {
@@ -260,7 +260,8 @@ impl<'a> Parser<'a> {
         if text.is_empty() {
             return Err(cursor.expected("a value"));
         }
-        let value = number::float(text).map_err(|why| start.error(format!("the value {} {why}", quoted(text))))?;
+        let value =
+            number::float(text).map_err(|error| start.error(format!("invalid value {}: {error}", quoted(text))))?;
         cursor.skip_whitespace();
         let start = *cursor;
         let digits = cursor.take_while(|byte| byte.is_ascii_digit());
@@ -273,7 +274,8 @@ impl<'a> Parser<'a> {
             return Ok((value, None));
         }
         let timestamp = number::milliseconds(digits);
-        let timestamp = timestamp.map_err(|why| start.error(format!("the timestamp {} {why}", quoted(digits))))?;
+        let timestamp =
+            timestamp.map_err(|error| start.error(format!("invalid timestamp {}: {error}", quoted(digits))))?;
         Ok((value, Some(timestamp)))
     }
 
@@ -300,26 +302,26 @@ impl<'a> Parser<'a> {
         Ok((value, timestamp_ms, exemplar))
     }
 
-    /// One space and a number.
-    fn token<T>(&mut self, what: &str, read: impl Fn(&[u8]) -> Result<T, &'static str>) -> Result<T, SyntaxError> {
+    /// Parses one space and a number.
+    fn token<T>(&mut self, noun: &str, parse: impl Fn(&[u8]) -> Result<T, NumberError>) -> Result<T, SyntaxError> {
         let cursor = &mut self.cursor;
         if !cursor.consume(b" ") {
-            return Err(cursor.expected(&format!("a space and the {what}")));
+            return Err(cursor.expected(&format!("a space and the {noun}")));
         }
         let start = *cursor;
         let text = cursor.take_while(|byte| !matches!(byte, b' ' | b'\n'));
         if text.is_empty() {
-            return Err(cursor.expected(&format!("the {what} behind one space")));
+            return Err(cursor.expected(&format!("the {noun} after one space")));
         }
-        read(text).map_err(|why| start.error(format!("the {what} {} {why}", quoted(text))))
+        parse(text).map_err(|error| start.error(format!("invalid {noun} {}: {error}", quoted(text))))
     }
 
     fn unfinished(&self) -> SyntaxError {
-        self.cursor.error("the page does not end with # EOF")
+        self.cursor.error("missing # EOF at the end of the exposition")
     }
 }
 
-fn kind(word: &str, format: Format) -> Option<MetadataKind> {
+fn metric_type(word: &str, format: Format) -> Option<MetadataKind> {
     let is_open_metrics = format == Format::OpenMetrics;
     Some(match word {
         "counter" => MetadataKind::Counter,
@@ -335,7 +337,7 @@ fn kind(word: &str, format: Format) -> Option<MetadataKind> {
     })
 }
 
-/// No unit at all is the unit of every family.
+/// Returns whether a unit is the last word of a family name. An empty unit is valid for every family.
 fn is_unit_of(unit: &str, family: &str) -> bool {
     unit.is_empty() || family.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'))
 }

@@ -1,21 +1,21 @@
-//! What is said of every scrape, whether it went well or not.
+//! Series that report the result of every scrape.
 
 use std::time::Duration;
 
 use crate::model::series::{Labels, STALE_NAN, SeriesBatch};
 
-/// How a scrape went ("Jobs and instances" of the Prometheus documentation, "Automatically generated labels and time
+/// Result of a scrape ("Jobs and instances" of the Prometheus documentation, "Automatically generated labels and time
 /// series").
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScrapeReport {
-    /// Whether the page was had, read and written.
+    /// Whether the exposition was received, parsed and written.
     pub is_up: bool,
     pub duration: Duration,
-    /// 0 when there was no page.
+    /// 0 if there was no exposition.
     pub samples_scraped: u64,
-    /// 0 when there was no page.
+    /// 0 if there was no exposition.
     pub samples_post_relabel: u64,
-    /// Series that the scrape before did not have; `None` where that is not known, and then the series is not written.
+    /// Series that the previous scrape did not have. `None` if unknown; then `scrape_series_added` is not written.
     pub series_added: Option<u64>,
 }
 
@@ -39,7 +39,7 @@ pub fn report(report: &ScrapeReport, target_labels: &Labels, at_ms: i64, out: &m
     write(values, target_labels, at_ms, out);
 }
 
-/// Ends what [`report`] wrote of a target that has gone.
+/// Writes staleness markers for the series that [`report`] wrote for a removed target.
 pub fn report_stale(target_labels: &Labels, at_ms: i64, out: &mut SeriesBatch) {
     write([Some(f64::from_bits(STALE_NAN)); NAMES.len()], target_labels, at_ms, out);
 }
@@ -50,7 +50,7 @@ fn write(values: [Option<f64>; NAMES.len()], target_labels: &Labels, at_ms: i64,
         let Some(value) = value else { continue };
         labels.set("__name__", name);
         let id = out.series(labels.iter());
-        // Where a page has such a series itself, its sample is the first, and stands.
+        // If the exposition contains such a series, its sample is kept.
         if !out.has_sample_at(id, at_ms) {
             out.add_sample(id, at_ms, value);
         }
