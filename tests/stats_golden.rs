@@ -1,4 +1,4 @@
-//! The series of a task against recordings of the collector's own receiver and exporter: `tests/golden/README-stats.md`.
+//! Compares the series of a task with recordings of the receiver and exporter of the collector: `tests/golden/README-stats.md`.
 
 use std::collections::BTreeMap;
 use std::io::Read;

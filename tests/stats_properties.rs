@@ -210,7 +210,8 @@ fn write_report(task: &[u8], stats: &[u8], options: &Options) -> Option<SeriesBa
     let report =
         TaskScrape { task: &task, stats: &stats, at_ms: 1, network_mode: &NetworkMode::Unspecified, service: None };
     let mut batch = SeriesBatch::default();
-    series(&report, &Labels::default(), options, &mut batch);
+    let result = series(&report, &Labels::default(), options, &mut batch);
+    assert_eq!(result.written, batch.point_count());
     Some(batch)
 }
 
@@ -226,22 +227,23 @@ fn write_event(event: &[u8], task: Option<&Task>, options: &Options) -> SeriesBa
         extra_labels: &|_| Labels::default(),
         options,
     };
-    let outcome = event_series(event, &context, &mut batch);
-    assert_eq!(outcome.written, batch.point_count());
+    let result = event_series(event, &context, &mut batch);
+    assert_eq!(result.written, batch.point_count());
     batch
 }
 
 fn write_stop(task: &Task, options: &Options) -> SeriesBatch {
     let mut batch = SeriesBatch::default();
     let stop = StoppedTask { task, at_ms: 1 };
-    stopped_series(&stop, &Labels::default(), options, &mut batch);
-    stale_markers(&stop, StatsSource::Endpoint, &Labels::default(), options, &mut batch);
+    let stopped = stopped_series(&stop, &Labels::default(), options, &mut batch);
+    let stale = stale_markers(&stop, StatsSource::Endpoint, &Labels::default(), options, &mut batch);
+    assert_eq!(stopped.written + stale.written, batch.point_count());
     batch
 }
 
 proptest! {
     #[test]
-    fn any_numbers_of_a_task_give_well_formed_series_and_the_same_ones_again((task, stats) in report(), options in options()) {
+    fn any_stats_result_in_well_formed_and_repeatable_series((task, stats) in report(), options in options()) {
         let (task, stats) = (task.to_string(), stats.to_string());
         let once = write_report(task.as_bytes(), stats.as_bytes(), &options);
         let again = write_report(task.as_bytes(), stats.as_bytes(), &options);
@@ -250,13 +252,13 @@ proptest! {
     }
 
     #[test]
-    fn any_json_is_a_report_or_an_error((task, stats) in (document(), document()), options in options()) {
+    fn any_json_is_a_document_or_an_error((task, stats) in (document(), document()), options in options()) {
         let batch = write_report(task.to_string().as_bytes(), stats.to_string().as_bytes(), &options);
         prop_assert!(batch.is_none_or(|batch| is_well_formed(&batch)));
     }
 
     #[test]
-    fn any_json_is_an_event_or_refused(event in document(), kind in 0..4_usize, stopped in document(), options in options()) {
+    fn any_json_is_an_event_or_rejected(event in document(), kind in 0..4_usize, stopped in document(), options in options()) {
         let mut event = event;
         event["Type"] = json!(["Task", "Container", "Service", "Cluster"][kind]);
         let task = task_event::parse_detail(stopped.to_string().as_bytes()).ok();
@@ -265,7 +267,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_refused_without_a_panic(bytes in vec(any::<u8>(), 0..64)) {
+    fn any_bytes_are_rejected_without_a_panic(bytes in vec(any::<u8>(), 0..64)) {
         let _ = write_report(&bytes, &bytes, &Options::default());
         let _ = write_event(&bytes, None, &Options::default());
         let _ = task_event::parse_detail(&bytes);

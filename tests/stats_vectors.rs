@@ -1,5 +1,5 @@
-//! One thing of a task changed at a time, and what becomes of its series: under the receiver's names as the receiver has
-//! it, under the bare names as it should be.
+//! Test vectors for task stats: one change of the documents each, with the expected values of both variants. The ADOT names
+//! have the values of the receiver, the default names have the correct values.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,10 @@ const STATS: &str = include_str!("golden/task-stats.json");
 const CART: &str = "5f0e6c1d2b3a49788e7d6c5b4a392817-3071244590";
 const MIGRATE: &str = "5f0e6c1d2b3a49788e7d6c5b4a392817-1900000001";
 const MIB: u64 = 1 << 20;
-/// What a container without a limit of its own reports: 2^63 - 4096.
+/// Memory limit that a container without a limit reports: 2^63 - 4096.
 const UNLIMITED: u64 = 9_223_372_036_854_771_712;
 
-/// Series of a batch with a name, and the value of one label.
+/// Series of a batch, searchable by name.
 struct Written(SeriesBatch);
 
 impl Written {
@@ -38,7 +38,7 @@ impl Written {
         rows
     }
 
-    /// Of a series by its name; of a container's by `name{container}`.
+    /// Returns the value of a series, given as `name` or `name{container}`.
     fn value(&self, series: &str) -> Option<f64> {
         let (name, container) = series.trim_end_matches('}').split_once('{').unwrap_or((series, ""));
         let mut rows = self.rows(name).into_iter();
@@ -59,7 +59,8 @@ fn write(task: &Value, stats: &Value, options: &Options) -> Written {
     let report =
         TaskScrape { task: &task, stats: &stats, at_ms: 1_000, network_mode: &NetworkMode::Unspecified, service: None };
     let mut batch = SeriesBatch::default();
-    series(&report, &Labels::default(), options, &mut batch);
+    let result = series(&report, &Labels::default(), options, &mut batch);
+    assert_eq!(result.written, batch.point_count());
     Written(batch)
 }
 
@@ -69,7 +70,7 @@ fn changed(change: fn(&mut Value, &mut Value), names: NamingMode) -> Written {
     write(&task, &stats, &Options { names, metrics: MetricSelection::all(), ..Options::default() })
 }
 
-/// A second running container, the twin of the first.
+/// Adds a copy of the running container.
 fn add_twin(task: &mut Value, stats: &mut Value) {
     let (mut container, mut numbers) = (task["Containers"][0].clone(), stats[CART].clone());
     container["DockerId"] = json!("twin");
@@ -79,17 +80,17 @@ fn add_twin(task: &mut Value, stats: &mut Value) {
     stats["twin"] = numbers;
 }
 
-/// The receiver's value and ours.
+/// Values of the ADOT and of the default name.
 type Pair = (Option<f64>, Option<f64>);
 
 struct Vector {
     name: &'static str,
     change: fn(&mut Value, &mut Value),
-    /// Series, and what it is.
+    /// Series with their values.
     expected: &'static [(&'static str, Pair)],
 }
 
-/// In neither edition.
+/// In neither variant.
 const ABSENT: Pair = (None, None);
 
 const fn same(value: f64) -> Pair {
@@ -139,7 +140,7 @@ const VECTORS: &[Vector] = vectors! {
     } => {
         "ecs_task_network_rate_rx": same(201.0);
     }
-    "a task without limits has those of its containers", |task, stats| {
+    "a task without limits has the sum of its containers", |task, stats| {
         task["Limits"] = json!(null);
         task["Containers"][0]["Limits"] = json!({"CPU": 128, "Memory": 256});
         add_twin(task, stats);
@@ -157,7 +158,7 @@ const VECTORS: &[Vector] = vectors! {
         "ecs_task_cpu_usage_vcpu": same(0.2);
         "container_cpu_utilized{cart}": same(20.0);
     }
-    "docker's first sample has no earlier one", |_, stats| {
+    "first sample of docker", |_, stats| {
         stats[CART]["preread"] = json!("0001-01-01T00:00:00Z");
         stats[CART]["cpu_stats"]["cpu_usage"]["total_usage"] = json!(5_000_000_000_u64);
         stats[CART]["precpu_stats"]["cpu_usage"]["total_usage"] = json!(0);
@@ -168,13 +169,13 @@ const VECTORS: &[Vector] = vectors! {
         "container_cpu_usage_vcpu{cart}": same(0.0);
         "container_cpu_usage_total{cart}": same(9e9);
     }
-    "no earlier CPU sample", |_, stats| stats[CART]["precpu_stats"] = json!(null) => {
+    "no previous CPU sample", |_, stats| stats[CART]["precpu_stats"] = json!(null) => {
         "container_cpu_usage_vcpu{cart}": same(0.0);
         "container_cpu_usage_total{cart}": same(0.0);
         "container_cpu_cores{cart}": same(0.0);
         "container_cpu_onlines{cart}": same(0.0);
     }
-    "a CPU counter that went back", |_, stats| {
+    "CPU counter reset", |_, stats| {
         stats[CART]["preread"] = json!("2026-03-04T08:30:09Z");
         stats[CART]["cpu_stats"]["cpu_usage"]["total_usage"] = json!(1_000_000_000_u64);
         stats[CART]["precpu_stats"]["cpu_usage"]["total_usage"] = json!(2_000_000_000_u64);
@@ -200,7 +201,7 @@ const VECTORS: &[Vector] = vectors! {
     } => {
         "container_memory_utilized{cart}": (Some(17_592_186_044_406.0), Some(0.0));
     }
-    "two containers without a memory limit of their own", |task, stats| {
+    "two containers without a memory limit", |task, stats| {
         stats[CART]["memory_stats"]["limit"] = json!(UNLIMITED);
         add_twin(task, stats);
     } => {
@@ -216,20 +217,20 @@ const VECTORS: &[Vector] = vectors! {
         "ecs_task_memory_usage": same(0.0);
         "ecs_task_cpu_reserved": same(512.0);
     }
-    "a pause container is none of the user's", |task, stats| {
+    "pause container", |task, stats| {
         add_twin(task, stats);
         task["Containers"][2]["Type"] = json!("CNI_PAUSE");
     } => {
         "ecs_task_memory_usage": (Some(629_145_600.0), Some(314_572_800.0));
         "container_memory_usage{twin}": (Some(314_572_800.0), None);
     }
-    "EC2 knows no ephemeral storage", |task, _| task["EphemeralStorageMetrics"] = json!(null) => {
+    "no ephemeral storage on EC2", |task, _| task["EphemeralStorageMetrics"] = json!(null) => {
         "ecs_task_ephemeral_storage_reserved": (Some(0.0), None);
     }
-    "a time that is none", |task, _| task["Containers"][1]["FinishedAt"] = json!("soon") => {
+    "invalid time", |task, _| task["Containers"][1]["FinishedAt"] = json!("soon") => {
         "container_duration{migrate}": (Some(0.0), None);
     }
-    "nulls and nothing", |task, stats| {
+    "null and missing values", |task, stats| {
         task["ServiceName"] = json!(null);
         task["Unknown"] = json!([{"a": {}}]);
         stats[CART] = json!({"id": CART, "memory_stats": null, "networks": {"eth0": null}, "blkio_stats": {
@@ -247,27 +248,28 @@ const VECTORS: &[Vector] = vectors! {
     }
 };
 
-/// The receiver's name of a series given by its bare one.
+/// Returns the ADOT name of a series.
 fn adot(series: &str) -> String {
-    let (bare, container) = series.split_once('{').map_or((series, ""), |(name, rest)| (name, rest));
+    let (name, container) = series.split_once('{').map_or((series, ""), |(name, rest)| (name, rest));
     let metrics = sidecarless::translate::stats::METRICS;
-    let metric = metrics.iter().find(|metric| metric.default_name == bare).unwrap();
+    let metric = metrics.iter().find(|metric| metric.default_name == name).unwrap();
     if container.is_empty() { metric.adot_name.to_owned() } else { format!("{}{{{container}", metric.adot_name) }
 }
 
 #[test]
-fn each_change_of_a_task_has_the_receivers_numbers_under_its_names_and_the_right_ones_under_the_bare() {
+fn adot_names_have_receiver_values_default_names_correct_ones() {
     for vector in VECTORS {
-        let [compat, bare] = [NamingMode::Adot, NamingMode::Default].map(|names| changed(vector.change, names));
-        for (series, (of_adot, of_ours)) in vector.expected {
-            assert_eq!(compat.value(&adot(series)), *of_adot, "{}: {series} of the receiver", vector.name);
-            assert_eq!(bare.value(series), *of_ours, "{}: {series}", vector.name);
+        let [adot_series, default_series] =
+            [NamingMode::Adot, NamingMode::Default].map(|names| changed(vector.change, names));
+        for (series, (adot_value, default_value)) in vector.expected {
+            assert_eq!(adot_series.value(&adot(series)), *adot_value, "{}: {series} of the receiver", vector.name);
+            assert_eq!(default_series.value(series), *default_value, "{}: {series}", vector.name);
         }
     }
 }
 
 #[test]
-fn a_stopped_container_keeps_what_is_known_of_its_end() {
+fn stopped_container_has_exit_code_and_finish_time() {
     let written = changed(|_, _| {}, NamingMode::Adot);
     let label = |label| written.label("container_duration_Seconds", label);
     assert_eq!(label("aws_ecs_container_exit_code").as_deref(), Some("0"));
@@ -276,7 +278,7 @@ fn a_stopped_container_keeps_what_is_known_of_its_end() {
 }
 
 #[test]
-fn labels_that_change_are_written_only_when_asked_for() {
+fn changing_labels_are_written_only_if_selected() {
     let (task, stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
     let changing = ["aws_ecs_task_pull_started_at", "aws_ecs_task_known_status"];
     for (labels, expected) in [(LabelSelection::Stable, false), (LabelSelection::All, true)] {
@@ -288,11 +290,11 @@ fn labels_that_change_are_written_only_when_asked_for() {
     }
     let bare = write(&task, &stats, &Options::default());
     assert_eq!(bare.label("ecs_task_cpu_utilized", "aws_ecs_service_name").as_deref(), Some("cart-svc"));
-    assert_eq!(bare.0.len(), 11, "ten of the task, one of the stopped container");
+    assert_eq!(bare.0.len(), 11, "ten task series and one of the stopped container");
 }
 
 #[test]
-fn a_task_is_known_by_its_arn_in_every_partition() {
+fn default_labels_parse_arns_of_any_partition() {
     let label = |change, names, label| changed(change, names).label(cores(names), label);
     let china = |task: &mut Value, _: &mut Value| task["TaskARN"] = json!("arn:aws-cn:ecs:cn-north-1:1:task/shop/5f0e");
     let old = |task: &mut Value, _: &mut Value| task["TaskARN"] = json!("arn:aws:ecs:eu-west-1:1:task/5f0e");
@@ -312,7 +314,7 @@ fn cores(names: NamingMode) -> &'static str {
 }
 
 #[test]
-fn any_launch_type_is_a_label_where_the_receiver_knows_two() {
+fn receiver_has_two_launch_types_default_labels_have_all() {
     let external = |task: &mut Value, _: &mut Value| task["LaunchType"] = json!("EXTERNAL");
     let label = |names| changed(external, names).label(cores(names), "aws_ecs_launchtype");
     assert_eq!(label(NamingMode::Adot), None);
@@ -320,7 +322,7 @@ fn any_launch_type_is_a_label_where_the_receiver_knows_two() {
 }
 
 #[test]
-fn an_image_that_does_not_parse_has_neither_name_nor_tag() {
+fn invalid_image_has_neither_name_nor_tag() {
     let broken = |task: &mut Value, _: &mut Value| task["Containers"][0]["Image"] = json!("UPPER:bad:ref");
     let written = changed(broken, NamingMode::Default);
     assert_eq!(written.label("container_cpu_cores", "container_image_name"), None);
@@ -328,13 +330,13 @@ fn an_image_that_does_not_parse_has_neither_name_nor_tag() {
 }
 
 #[test]
-fn a_standalone_task_has_no_service() {
+fn standalone_task_has_no_service() {
     let standalone = |task: &mut Value, _: &mut Value| task["ServiceName"] = json!("");
     assert_eq!(changed(standalone, NamingMode::Default).label("ecs_task_cpu_cores", "aws_ecs_service_name"), None);
 }
 
 #[test]
-fn of_two_containers_with_one_name_the_first_stands_and_the_second_is_counted() {
+fn second_container_with_the_same_name_is_rejected() {
     let (mut task, mut stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
     add_twin(&mut task, &mut stats);
     task["Containers"][2]["Name"] = json!("cart");
@@ -343,12 +345,12 @@ fn of_two_containers_with_one_name_the_first_stands_and_the_second_is_counted() 
     let stats = TaskStats::parse(stats.as_bytes()).unwrap();
     let report =
         TaskScrape { task: &task, stats: &stats, at_ms: 1, network_mode: &NetworkMode::Unspecified, service: None };
-    let outcome = series(&report, &Labels::default(), &Options::default(), &mut SeriesBatch::default());
-    assert_eq!(outcome.rejected.to_string(), "1 duplicate_container: a second container named \"cart\" in one task");
+    let result = series(&report, &Labels::default(), &Options::default(), &mut SeriesBatch::default());
+    assert_eq!(result.rejected.to_string(), "1 duplicate_container: a second container named \"cart\" in one task");
 }
 
 #[test]
-fn the_default_names_under_adot_are_those_of_the_sidecars_filter_and_two_more() {
+fn adot_defaults_are_the_sidecar_filter_and_two_more() {
     let (task, stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
     let written = write(&task, &stats, &Options { names: NamingMode::Adot, ..Options::default() });
     let mut names = Vec::new();
@@ -375,7 +377,7 @@ fn the_default_names_under_adot_are_those_of_the_sidecars_filter_and_two_more() 
 }
 
 #[test]
-fn a_document_that_is_none_is_an_error_that_says_where() {
+fn invalid_document_is_an_error_with_position() {
     for (body, expected) in [
         ("", "not a /task document: EOF while parsing a value at line 1 column 0"),
         ("{\"Cluster\":\n{}}", "not a /task document: invalid type: map, expected a text at line 2 column 2"),
@@ -389,7 +391,7 @@ fn a_document_that_is_none_is_an_error_that_says_where() {
 }
 
 #[test]
-fn the_endpoint_and_container_insights_write_a_task_under_the_same_labels() {
+fn endpoint_and_insights_series_have_the_same_labels() {
     let (task, stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
     let options = Options::default();
     let endpoint = write(&task, &stats, &options);
@@ -408,7 +410,8 @@ fn the_endpoint_and_container_insights_write_a_task_under_the_same_labels() {
         extra_labels: &|_| Labels::default(),
         options: &options,
     };
-    event_series(event.to_string().as_bytes(), &context, &mut batch);
+    let result = event_series(event.to_string().as_bytes(), &context, &mut batch);
+    assert!(result.rejected.is_empty());
     let insights = Written(batch);
     for name in ["ecs_task_cpu_utilized", "ecs_task_memory_utilized", "ecs_task_cpu_usage_vcpu"] {
         assert_eq!(insights.rows(name), endpoint.rows(name), "{name}");
@@ -416,7 +419,7 @@ fn the_endpoint_and_container_insights_write_a_task_under_the_same_labels() {
 }
 
 #[test]
-fn the_end_of_a_task_ends_every_series_that_its_endpoint_had() {
+fn stop_marks_all_series_of_the_endpoint_stale() {
     let (task, stats) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
     let detail = json!({"taskArn": "arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e6c1d2b3a49788e7d6c5b4a392817",
         "clusterArn": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop", "group": "service:cart-svc", "launchType": "FARGATE",
@@ -429,7 +432,8 @@ fn the_end_of_a_task_ends_every_series_that_its_endpoint_had() {
         let options = Options { metrics, ..Options::default() };
         let mut ended = SeriesBatch::default();
         let stop = StoppedTask { task: &stopped, at_ms: 2_000 };
-        stale_markers(&stop, StatsSource::Endpoint, &Labels::default(), &options, &mut ended);
+        let result = stale_markers(&stop, StatsSource::Endpoint, &Labels::default(), &options, &mut ended);
+        assert_eq!(result.written, ended.point_count());
         let ended: BTreeSet<_> = ended.iter().map(|series| series.encoded_labels()).collect();
         for series in write(&task, &stats, &options).0.iter() {
             assert!(ended.contains(&series.encoded_labels()), "{:?}", series.labels().collect::<Vec<_>>());
@@ -438,7 +442,7 @@ fn the_end_of_a_task_ends_every_series_that_its_endpoint_had() {
 }
 
 #[test]
-fn the_interface_of_an_event_and_of_the_api_give_the_same_address() {
+fn both_attachment_types_have_the_same_address() {
     for kind in ["eni", "ElasticNetworkInterface"] {
         let detail = json!({"version": 5, "attachments": [{"type": kind, "details": [
             {"name": "privateIPv4Address", "value": "10.2.3.4"}]}]});

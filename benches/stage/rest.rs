@@ -39,7 +39,7 @@ pub(super) fn translate_stats(containers: usize) -> Work {
             network_mode: &NetworkMode::Awsvpc,
             service: None,
         };
-        stats::series(&report, &Labels::default(), &options, &mut batch);
+        let _ = stats::series(&report, &Labels::default(), &options, &mut batch);
         batch
     })
 }

@@ -1,10 +1,10 @@
-//! Amazon resource names, of any partition, as far as ECS needs them: clusters, tasks, task definitions.
+//! Parses the ARNs of clusters, tasks and task definitions, in any partition.
 //!
-//! Shape: `arn:<partition>:<service>:<region>:<account>:<resource>` (AWS General Reference, "Amazon Resource Names").
-//! Task ARNs have two forms: `task/<id>` of old and `task/<cluster>/<id>` (Amazon ECS Developer Guide, "Amazon Resource
-//! Names and IDs").
+//! Format: `arn:<partition>:<service>:<region>:<account>:<resource>` (AWS General Reference, "Amazon Resource Names").
+//! Task ARNs have two formats: `task/<id>`, which is older, and `task/<cluster>/<id>` (Amazon ECS Developer Guide,
+//! "Amazon Resource Names and IDs").
 
-/// A resource name cut into its six parts.
+/// The parts of an ARN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arn<'a> {
     /// `aws`, `aws-cn`, `aws-us-gov`, ...
@@ -12,12 +12,12 @@ pub struct Arn<'a> {
     pub service: &'a str,
     pub region: &'a str,
     pub account: &'a str,
-    /// What stands behind the fifth colon, colons included: `task/shop/5f0e`.
+    /// The text after the fifth colon, which may contain colons: `task/shop/5f0e`.
     pub resource: &'a str,
 }
 
 impl<'a> Arn<'a> {
-    /// `None` when the text is no ARN: fewer than six parts, another scheme, or nothing behind the last colon.
+    /// Returns `None` if the text is not an ARN: it has fewer than six parts, another scheme, or an empty resource.
     pub fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.splitn(6, ':');
         if parts.next()? != "arn" {
@@ -33,17 +33,17 @@ impl<'a> Arn<'a> {
         (!arn.partition.is_empty() && !arn.resource.is_empty()).then_some(arn)
     }
 
-    /// What the resource is called behind its type: `shop/5f0e` of `task/shop/5f0e`.
+    /// Returns the name after the resource type, such as `shop/5f0e` in `task/shop/5f0e`.
     pub fn resource_of(&self, kind: &str) -> Option<&'a str> {
         self.resource.strip_prefix(kind)?.strip_prefix('/').filter(|name| !name.is_empty())
     }
 }
 
-/// What a task's ARN says.
+/// The parts of a task ARN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskArn<'a> {
     pub arn: Arn<'a>,
-    /// Short name; absent from old ARNs.
+    /// Short name; `None` in the older format.
     pub cluster: Option<&'a str>,
     pub id: &'a str,
 }
@@ -60,7 +60,7 @@ impl<'a> TaskArn<'a> {
     }
 }
 
-/// The short name of a cluster that is given by name or by ARN.
+/// Returns the short name of a cluster from a name or ARN.
 pub fn cluster_name(name_or_arn: &str) -> &str {
     match Arn::parse(name_or_arn) {
         Some(arn) => arn.resource_of("cluster").unwrap_or(name_or_arn),
@@ -68,7 +68,7 @@ pub fn cluster_name(name_or_arn: &str) -> &str {
     }
 }
 
-/// Family and revision of a task definition's ARN, or of the short form `family:revision`.
+/// Returns family and revision from a task definition ARN or from `family:revision`.
 pub fn family_and_revision(definition: &str) -> Option<(&str, &str)> {
     let name = match Arn::parse(definition) {
         Some(arn) => arn.resource_of("task-definition")?,
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_and_new_task_arns_of_any_partition_name_the_task() {
+    fn task_arns_of_both_formats_and_any_partition_are_parsed() {
         for (text, partition, cluster) in [
             ("arn:aws:ecs:eu-west-1:111122223333:task/5f0e", "aws", None),
             ("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e", "aws", Some("shop")),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_task_arn_is_none() {
+    fn other_text_is_not_a_task_arn() {
         for text in [
             "",
             "5f0e",
@@ -115,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_goes_by_its_short_name() {
+    fn cluster_name_is_read_from_names_and_arns() {
         assert_eq!(cluster_name("shop"), "shop");
         assert_eq!(cluster_name("arn:aws:ecs:eu-west-1:111122223333:cluster/shop"), "shop");
         assert_eq!(cluster_name("arn:aws:ecs:eu-west-1"), "arn:aws:ecs:eu-west-1");
     }
 
     #[test]
-    fn a_definition_has_a_family_and_a_revision() {
+    fn family_and_revision_are_read_from_definitions() {
         let arn = "arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:12";
         assert_eq!(family_and_revision(arn), Some(("cart", "12")));
         assert_eq!(family_and_revision("cart:12"), Some(("cart", "12")));

@@ -1,7 +1,8 @@
-//! What ECS says of a task, whichever way it said so: DescribeTasks with its task definition, or a state change event.
+//! A task of Amazon ECS, from DescribeTasks with its task definition or from a state change event. Parsing is in
+//! `discovery::describe` and `model::task_event`.
 //!
-//! Times are milliseconds since 1970; sizes are as ECS counts them: CPU units (1024 are one vCPU) and MiB. What ECS did
-//! not say is `None` or empty, never a guess.
+//! Times are in milliseconds since 1970, CPU in CPU units (1024 are one vCPU), memory in MiB. Values that ECS did not
+//! send are `None`, empty or unspecified.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::model::ecs::{ContainerStatus, HealthStatus, LaunchType, NetworkLocati
 /// Name and value of a tag.
 pub type Tag = (Arc<str>, Arc<str>);
 
-/// One task. `Default` is a task nothing is known of.
+/// One task. All values of `Default` are unknown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Task {
     pub arn: Arc<str>,
@@ -27,24 +28,24 @@ pub struct Task {
     pub family: Arc<str>,
     pub revision: Arc<str>,
     pub definition_arn: Arc<str>,
-    /// `service:<name>` for the tasks of a service, `family:<name>` for tasks on their own, or what RunTask was given.
+    /// `service:<name>` for tasks of a service, `family:<name>` for standalone tasks, or the group passed to RunTask.
     pub group: Arc<str>,
-    /// Name of the service that keeps the task, from its group.
+    /// Service name, from the group.
     pub service: Option<Arc<str>>,
     pub launch_type: LaunchType,
     pub capacity_provider: Option<Arc<str>>,
     pub availability_zone: Arc<str>,
     pub last_status: TaskStatus,
     pub desired_status: TaskStatus,
-    /// A deployment's id (`ecs-svc/...`) for the tasks of a service.
+    /// Deployment id (`ecs-svc/...`) for tasks of a service.
     pub started_by: Arc<str>,
-    /// CPU units of the whole task.
+    /// CPU units of the full task.
     pub cpu: Option<f64>,
-    /// MiB of the whole task.
+    /// MiB of the full task.
     pub memory_mib: Option<u64>,
     /// GiB, Fargate only.
     pub ephemeral_storage_gib: Option<u64>,
-    /// The task's own address under awsvpc, its host's otherwise.
+    /// Address of the task's network interface or of its host, see [`Task::network_location`].
     pub address: Option<IpAddr>,
     pub private_dns_name: Option<Arc<str>>,
     /// Unspecified when the task definition has none.
@@ -52,9 +53,9 @@ pub struct Task {
     pub container_instance_arn: Option<Arc<str>>,
     pub ec2_instance_id: Option<Arc<str>>,
     pub platform_family: Arc<str>,
-    /// `x86_64` or `arm64` as the task says it, `X86_64` or `ARM64` as its definition does; may be empty.
+    /// `x86_64` or `arm64` from the task, `X86_64` or `ARM64` from its definition; may be empty.
     pub cpu_architecture: Arc<str>,
-    /// Of the definition, or of the overrides of this very task.
+    /// From the overrides of the task or else from its definition.
     pub task_role_arn: Option<Arc<str>>,
     pub created_at_ms: Option<i64>,
     pub pull_started_at_ms: Option<i64>,
@@ -63,15 +64,15 @@ pub struct Task {
     pub stopping_at_ms: Option<i64>,
     pub execution_stopped_at_ms: Option<i64>,
     pub stopped_at_ms: Option<i64>,
-    /// When ECS made the state change event.
+    /// Time of the state change event.
     pub updated_at_ms: Option<i64>,
-    /// `EssentialContainerExited`, `TaskFailedToStart`, ... of a task that stopped or is stopping.
+    /// `EssentialContainerExited`, `TaskFailedToStart`, ... of a stopped or stopping task.
     pub stop_code: Option<Arc<str>>,
     pub stopped_reason: Option<Arc<str>>,
-    /// Grows with each change of the task: of two views, the higher is the newer.
+    /// Increases with each change of the task.
     pub version: u64,
     pub tags: Vec<Tag>,
-    /// Only asked for where a setting wants them.
+    /// Only present if a setting uses them.
     pub cluster_tags: Arc<[Tag]>,
     pub containers: Vec<TaskContainer>,
 }
@@ -82,12 +83,12 @@ pub struct TaskContainer {
     pub name: Arc<str>,
     pub image: Arc<str>,
     pub image_digest: Arc<str>,
-    /// The runtime's own id: what the task metadata endpoint calls `DockerId`.
+    /// Id in the container runtime, `DockerId` in the task metadata endpoint.
     pub runtime_id: Arc<str>,
     pub last_status: ContainerStatus,
     pub exit_code: Option<i32>,
     pub reason: Option<Arc<str>>,
-    /// Only the task definition tells.
+    /// From the task definition.
     pub essential: Option<bool>,
     pub health: HealthStatus,
     /// CPU units.
@@ -95,23 +96,23 @@ pub struct TaskContainer {
     /// Hard limit in MiB.
     pub memory_mib: Option<u64>,
     pub docker_labels: Vec<(Arc<str>, Arc<str>)>,
-    /// Of the `awslogs` driver.
+    /// Option of the `awslogs` log driver.
     pub log_group: Option<Arc<str>>,
     pub log_stream_prefix: Option<Arc<str>>,
     pub port_mappings: Vec<PortMapping>,
     pub network_bindings: Vec<NetworkBinding>,
 }
 
-/// A port as the task definition maps it.
+/// A port mapping of a task definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PortMapping {
     pub container_port: u16,
-    /// 0 asks for a port of the host's choice.
+    /// 0 requests a dynamic port.
     pub host_port: u16,
     pub protocol: Arc<str>,
 }
 
-/// A port as it is bound on the host.
+/// A container port that is bound on the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkBinding {
     pub container_port: u16,
@@ -120,7 +121,7 @@ pub struct NetworkBinding {
 }
 
 impl Task {
-    /// A task that knows what its ARN says: id, partition, region, account and, unless the ARN is of the old form, its
+    /// Returns a task with the values of its ARN: id, partition, region, account and, in the new ARN format, the
     /// cluster.
     pub fn from_arn(arn: &str) -> Self {
         let mut task = Task { arn: arn.into(), ..Task::default() };
@@ -134,13 +135,13 @@ impl Task {
         task
     }
 
-    /// Sets the cluster, by name or ARN.
+    /// Sets the cluster from a name or ARN.
     pub fn set_cluster(&mut self, cluster: &str) {
         self.cluster_arn = cluster.into();
         self.cluster = arn::cluster_name(cluster).into();
     }
 
-    /// Sets the definition, and family and revision from it.
+    /// Sets the task definition, its family and its revision.
     pub fn set_definition(&mut self, definition_arn: &str) {
         self.definition_arn = definition_arn.into();
         if let Some((family, revision)) = arn::family_and_revision(definition_arn) {
@@ -149,7 +150,7 @@ impl Task {
         }
     }
 
-    /// Sets the group, and the service from it: ListServices need not be asked.
+    /// Sets the group and the service in it, which makes ListServices calls unnecessary.
     pub fn set_group(&mut self, group: &str) {
         self.group = group.into();
         self.service = group.strip_prefix("service:").filter(|name| !name.is_empty()).map(Into::into);
@@ -164,10 +165,10 @@ impl Task {
         self.containers.iter().find(|container| *container.name == *name)
     }
 
-    /// Whether this view of the task is to replace `known`. State change events repeat and overtake one another, so only
-    /// a higher version is news (Amazon ECS Developer Guide, "Amazon ECS events").
-    pub fn is_newer_than(&self, known: &Task) -> bool {
-        self.version > known.version
+    /// Returns whether this state of the task is newer. State change events may be repeated and may arrive out of
+    /// order, so only a higher version is newer (Amazon ECS Developer Guide, "Amazon ECS events").
+    pub fn is_newer_than(&self, other: &Task) -> bool {
+        self.version > other.version
     }
 }
 
@@ -177,7 +178,7 @@ impl TaskContainer {
     }
 }
 
-/// Whether a path can stand in a URL as it is written, without query, escapes or user names.
+/// Returns whether a path can be used in a URL unchanged, without query, escapes or user names.
 pub fn is_plain_path(path: &str) -> bool {
     path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.~".contains(c))
 }
@@ -187,21 +188,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_knows_what_its_names_say() {
+    fn task_fields_come_from_its_names() {
         let mut task = Task::from_arn("arn:aws-cn:ecs:cn-north-1:111122223333:task/shop/5f0e");
         task.set_cluster("arn:aws-cn:ecs:cn-north-1:111122223333:cluster/shop");
         task.set_definition("arn:aws-cn:ecs:cn-north-1:111122223333:task-definition/cart:12");
         task.set_group("service:cart-svc");
-        let words =
+        let values =
             [&task.id, &task.partition, &task.region, &task.account, &task.cluster, &task.family, &task.revision];
-        assert_eq!(words.map(|word| &**word), ["5f0e", "aws-cn", "cn-north-1", "111122223333", "shop", "cart", "12"]);
+        assert_eq!(
+            values.map(|value| &**value),
+            ["5f0e", "aws-cn", "cn-north-1", "111122223333", "shop", "cart", "12"]
+        );
         assert_eq!(task.service.as_deref(), Some("cart-svc"));
         task.set_group("family:cart");
         assert_eq!(task.service, None);
     }
 
     #[test]
-    fn only_a_higher_version_is_news() {
+    fn only_a_higher_version_is_newer() {
         let at = |version| Task { version, ..Task::default() };
         assert!(at(7).is_newer_than(&at(5)));
         assert!(!at(5).is_newer_than(&at(7)));

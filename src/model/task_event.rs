@@ -1,7 +1,7 @@
-//! EventBridge's "ECS Task State Change": the task as it is after a change, in the event's `detail`.
+//! Parses the `detail` of the EventBridge event "ECS Task State Change", which contains the task after the change.
 //!
-//! Shape: Amazon ECS Developer Guide, "Amazon ECS task state change events". It is that of DescribeTasks but for times,
-//! which are texts here, and for the attachment of the network interface, whose type is `eni`.
+//! Format: Amazon ECS Developer Guide, "Amazon ECS task state change events". It differs from DescribeTasks in two
+//! points: times are text, and the type of a network interface attachment is `eni`.
 
 use serde::Deserialize;
 
@@ -9,7 +9,7 @@ use crate::model::ecs::{ContainerStatus, HealthStatus, LaunchType, NetworkMode, 
 use crate::model::json::{self, DocumentError, JsonStr, LenientNumber};
 use crate::model::task::{NetworkBinding, Task, TaskContainer};
 
-/// Reads the `detail` of an event. Fields may be missing; the error says what is no task at all, and where.
+/// Parses the `detail` of an event. All fields are optional. The error contains the position.
 pub fn parse_detail(detail: &[u8]) -> Result<Task, DocumentError> {
     json::parse::<Detail<'_>>("the detail of a task state change", detail).map(|detail| detail.task())
 }
@@ -145,10 +145,12 @@ impl Detail<'_> {
         task.updated_at_ms = milliseconds(&self.updated_at);
     }
 
-    /// A task with a network interface of its own is in `awsvpc` mode; the event does not name the mode.
+    /// The event does not contain the network mode. A task with a network interface attachment uses `awsvpc`.
     fn set_interface(&self, task: &mut Task) {
         let mut attachments = self.attachments.iter().flatten();
-        let Some(interface) = attachments.find(|one| matches!(&*one.kind, "eni" | "ElasticNetworkInterface")) else {
+        let Some(interface) =
+            attachments.find(|attachment| matches!(&*attachment.kind, "eni" | "ElasticNetworkInterface"))
+        else {
             return;
         };
         task.network_mode = NetworkMode::Awsvpc;
@@ -214,7 +216,7 @@ mod tests {
         "networkBindings":[{"containerPort":80,"hostPort":32768,"protocol":"tcp"},{"containerPort":"x"}]}],"new":{}}"#;
 
     #[test]
-    fn a_state_change_is_a_task() {
+    fn state_change_is_parsed_into_a_task() {
         let task = parse_detail(STOPPED.as_bytes()).unwrap();
         assert_eq!((&*task.id, &*task.cluster, task.service.as_deref()), ("5f0e", "shop", Some("cart-svc")));
         assert_eq!((&*task.family, &*task.revision, task.version), ("cart", "12", 7));
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_event_is_no_news_to_a_newer_one() {
+    fn older_event_is_not_newer() {
         let newer = parse_detail(STOPPED.as_bytes()).unwrap();
         let older = parse_detail(STOPPED.replace("\"version\":7", "\"version\":5").as_bytes()).unwrap();
         assert!(newer.is_newer_than(&older));
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_null_is_not_known_and_what_is_no_object_is_an_error() {
+    fn missing_and_null_fields_are_unknown_other_json_is_an_error() {
         let task = parse_detail(br#"{"taskArn":null,"containers":null,"cpu":{},"attachments":[{}]}"#).unwrap();
         assert_eq!(task, Task::default());
         assert!(parse_detail(b"[]").is_err() || parse_detail(b"[]").unwrap() == Task::default());

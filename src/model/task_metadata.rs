@@ -1,9 +1,10 @@
-//! What a task says of itself: the task metadata endpoint v4 documents `/task` and `/task/stats`.
+//! The documents `/task` and `/task/stats` of the task metadata endpoint v4. Only parsing: `translate::stats` computes
+//! values.
 //!
-//! Shapes: Amazon ECS Developer Guide, "Amazon ECS task metadata endpoint version 4", and Docker's `ContainerStats` (Engine
-//! API 1.30) with `network_rate_stats` added by the ECS agent. The agent leaves out what it does not know, writes `null`
-//! or `{}` for a container it could not read, and may add fields at any time: so every field is optional here and a null
-//! is an absence. Counters are `u64`: some exceed what an f64 holds exactly. Texts borrow from the body.
+//! Format: Amazon ECS Developer Guide, "Amazon ECS task metadata endpoint version 4", and `ContainerStats` of Docker
+//! (Engine API 1.30) with `network_rate_stats`, which the ECS agent adds. The agent omits unknown fields, writes `null`
+//! or `{}` for a container that it could not read, and may add fields at any time. So all fields are optional, and null
+//! means absent. Counters are `u64`, because some are too large for an f64. Strings borrow from the body.
 
 use std::collections::BTreeMap;
 
@@ -29,18 +30,18 @@ pub struct TaskMetadata<'a> {
     pub pull_stopped_at: JsonStr<'a>,
     pub availability_zone: JsonStr<'a>,
     pub launch_type: LaunchType,
-    /// Only tasks of a service have one.
+    /// Empty for tasks without a service.
     pub service_name: JsonStr<'a>,
     pub containers: Option<Vec<ContainerMetadata<'a>>>,
-    /// Fargate on Linux, platform 1.4 and later.
+    /// Only on Fargate, on Linux with platform version 1.4 or later.
     pub ephemeral_storage_metrics: Option<EphemeralStorage>,
 }
 
-/// One of the `Containers` of `/task`.
+/// An element of `Containers` in `/task`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ContainerMetadata<'a> {
-    /// The key of the container in `/task/stats`.
+    /// Key of the container in `/task/stats`.
     #[serde(borrow)]
     pub docker_id: JsonStr<'a>,
     pub name: JsonStr<'a>,
@@ -84,7 +85,7 @@ pub struct Network {
     pub network_mode: NetworkMode,
 }
 
-/// The `/task/stats` document: by container id, null where the agent has nothing.
+/// The `/task/stats` document: stats by container id, or null.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub struct TaskStats<'a> {
@@ -92,11 +93,11 @@ pub struct TaskStats<'a> {
     pub containers: BTreeMap<JsonStr<'a>, Option<ContainerStats<'a>>>,
 }
 
-/// Docker's statistics of one container.
+/// Docker stats of one container.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ContainerStats<'a> {
-    /// Empty when the agent failed to read the container.
+    /// Empty if the agent failed to read the container.
     #[serde(borrow)]
     pub id: JsonStr<'a>,
     pub read: JsonStr<'a>,
@@ -105,7 +106,7 @@ pub struct ContainerStats<'a> {
     pub precpu_stats: Option<CpuStats>,
     pub memory_stats: Option<MemoryStats>,
     pub blkio_stats: Option<BlkioStats<'a>>,
-    /// By interface.
+    /// Keys are interface names.
     pub networks: Option<BTreeMap<JsonStr<'a>, Option<InterfaceStats>>>,
     pub network_rate_stats: Option<NetworkRateStats>,
 }
@@ -140,7 +141,7 @@ pub struct MemoryStats {
     pub stats: Option<MemoryBreakdown>,
 }
 
-/// What of the memory can be had back. `cache` tells cgroup v1 from v2.
+/// Reclaimable memory in bytes. Only cgroup v1 has `cache`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct MemoryBreakdown {
@@ -185,7 +186,7 @@ pub struct NetworkRateStats {
 }
 
 impl<'a> TaskMetadata<'a> {
-    /// The error says what is wrong, at which line and column.
+    /// Parses the document. The error contains line and column.
     pub fn parse(body: &'a [u8]) -> Result<Self, DocumentError> {
         json::parse("a /task document", body)
     }
@@ -196,12 +197,12 @@ impl<'a> TaskMetadata<'a> {
 }
 
 impl<'a> TaskStats<'a> {
-    /// The error says what is wrong, at which line and column.
+    /// Parses the document. The error contains line and column.
     pub fn parse(body: &'a [u8]) -> Result<Self, DocumentError> {
         json::parse::<Option<Self>>("a /task/stats document", body).map(Option::unwrap_or_default)
     }
 
-    /// The statistics of a container, unless the agent failed to read it.
+    /// Returns the stats of a container; `None` if the agent failed to read it.
     pub fn container(&self, docker_id: &str) -> Option<&ContainerStats<'a>> {
         self.containers.get(docker_id)?.as_ref().filter(|stats| !stats.id.is_empty())
     }

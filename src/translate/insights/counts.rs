@@ -1,74 +1,75 @@
-//! How many tasks a service or cluster wants and has. No receiver names these: the names are CloudWatch's own words.
+//! Counts of services and clusters, such as desired and running tasks. The receiver has no such metrics: the names
+//! follow those of CloudWatch.
 
 use super::event::{Counts, PerformanceEvent};
 use super::{EventContext, EventType};
 use crate::model::json::LenientNumber;
 use crate::model::series::{InsertOutcome, Labels, SeriesBatch};
-use crate::translate::stats::{Label, add_extra};
+use crate::translate::stats::{Label, add_extra_labels};
 
 /// A count of a service or of a cluster.
 #[derive(Debug)]
 pub struct ResourceCount {
     pub name: &'static str,
-    /// The field of the event.
+    /// Field of the event.
     pub field: &'static str,
-    pub(super) of: EventType,
+    pub(super) event_type: EventType,
     pub(super) value: fn(&Counts) -> LenientNumber,
 }
 
-/// Every count, in the unit Count, a gauge each.
+/// All counts. Each is a gauge.
 pub const COUNTS: &[ResourceCount] = &[
     ResourceCount {
         name: "ecs_service_desired_task_count",
         field: "DesiredTaskCount",
-        of: EventType::Service,
+        event_type: EventType::Service,
         value: |counts| counts.desired_task_count,
     },
     ResourceCount {
         name: "ecs_service_running_task_count",
         field: "RunningTaskCount",
-        of: EventType::Service,
+        event_type: EventType::Service,
         value: |counts| counts.running_task_count,
     },
     ResourceCount {
         name: "ecs_service_pending_task_count",
         field: "PendingTaskCount",
-        of: EventType::Service,
+        event_type: EventType::Service,
         value: |counts| counts.pending_task_count,
     },
     ResourceCount {
         name: "ecs_service_deployment_count",
         field: "DeploymentCount",
-        of: EventType::Service,
+        event_type: EventType::Service,
         value: |counts| counts.deployment_count,
     },
     ResourceCount {
         name: "ecs_service_task_set_count",
         field: "TaskSetCount",
-        of: EventType::Service,
+        event_type: EventType::Service,
         value: |counts| counts.task_set_count,
     },
     ResourceCount {
         name: "ecs_cluster_task_count",
         field: "TaskCount",
-        of: EventType::Cluster,
+        event_type: EventType::Cluster,
         value: |counts| counts.task_count,
     },
     ResourceCount {
         name: "ecs_cluster_service_count",
         field: "ServiceCount",
-        of: EventType::Cluster,
+        event_type: EventType::Cluster,
         value: |counts| counts.service_count,
     },
     ResourceCount {
         name: "ecs_cluster_container_instance_count",
         field: "ContainerInstanceCount",
-        of: EventType::Cluster,
+        event_type: EventType::Cluster,
         value: |counts| counts.container_instance_count,
     },
 ];
 
-/// Returns how many samples were written, and how many were there already.
+/// Returns the number of new and of duplicate samples.
 pub(super) fn write(
     event: &PerformanceEvent<'_>,
     kind: EventType,
@@ -77,17 +78,17 @@ pub(super) fn write(
     out: &mut SeriesBatch,
 ) -> (u64, u64) {
     let mut labels = labels(event, kind, context);
-    let (mut written, mut again) = (0, 0);
-    for count in COUNTS.iter().filter(|count| count.of == kind) {
+    let (mut written, mut duplicates) = (0, 0);
+    for count in COUNTS.iter().filter(|count| count.event_type == kind) {
         let Some(value) = (count.value)(&event.counts).0 else { continue };
         labels.set("__name__", count.name);
         let id = out.series(labels.iter());
         match out.add_sample(id, at_ms, value) {
             InsertOutcome::New => written += 1,
-            InsertOutcome::Replaced => again += 1,
+            InsertOutcome::Replaced => duplicates += 1,
         }
     }
-    (written, again)
+    (written, duplicates)
 }
 
 fn labels(event: &PerformanceEvent<'_>, kind: EventType, context: &EventContext<'_>) -> Labels {
@@ -96,9 +97,9 @@ fn labels(event: &PerformanceEvent<'_>, kind: EventType, context: &EventContext<
     if kind == EventType::Service {
         labels.set(Label::ServiceName.name(), &event.service_name);
     }
-    let (region, account) = context.place(event);
+    let (region, account) = context.region_and_account(event);
     labels.set(Label::Region.name(), region);
     labels.set(Label::AccountId.name(), account);
-    add_extra(&mut labels, &(context.extra_labels)(None));
+    add_extra_labels(&mut labels, &(context.extra_labels)(None));
     labels
 }

@@ -1,7 +1,8 @@
-//! One performance log event as it comes: every field but the type may be missing, and a number may be anything.
+//! Format of a performance log event. All fields except the type are optional, and a number may have any JSON type.
 //!
-//! Fields: Amazon CloudWatch User Guide, "Container Insights performance log events for Amazon ECS". Under enhanced
-//! observability some may come under a second name, with the level in front: the plain one is preferred.
+//! Fields: Amazon CloudWatch User Guide, "Container Insights performance log events for Amazon ECS". With enhanced
+//! observability, some fields may have a second name with the level as prefix. The name without prefix takes
+//! precedence.
 
 use serde::Deserialize;
 
@@ -36,7 +37,8 @@ pub(super) struct PerformanceEvent<'a> {
     pub(super) counts: Counts,
 }
 
-/// CPU in units, memory in MiB, network bytes as rates, everything else on network and storage since the start.
+/// CPU is in CPU units and memory in MiB. Network bytes are rates; other network and storage values are sums since the
+/// start.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Usage {
@@ -81,9 +83,9 @@ pub(super) struct Counts {
 }
 
 impl Usage {
-    /// Takes the second name of a container's number where the first is missing.
+    /// Uses the value with the second name if the first is missing.
     pub(super) fn apply_container_fallbacks(&mut self) {
-        for (number, twin) in [
+        for (number, fallback) in [
             (&mut self.cpu_utilized, self.container_cpu_utilized),
             (&mut self.cpu_reserved, self.container_cpu_reserved),
             (&mut self.memory_utilized, self.container_memory_utilized),
@@ -93,7 +95,7 @@ impl Usage {
             (&mut self.network_rx_bytes, self.container_network_rx_bytes),
             (&mut self.network_tx_bytes, self.container_network_tx_bytes),
         ] {
-            number.0 = number.0.or(twin.0);
+            number.0 = number.0.or(fallback.0);
         }
     }
 }

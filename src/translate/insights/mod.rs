@@ -1,9 +1,11 @@
-//! Container Insights performance log events become the series of the tasks that serve no stats themselves.
+//! Container Insights performance log events to series, for tasks without a stats endpoint, and for services and
+//! clusters.
 //!
-//! CloudWatch writes one event per task, container, service and cluster and minute into
-//! `/aws/ecs/containerinsights/<cluster>/performance`. `event` is its shape, `usage` puts its numbers into the units of the
-//! receiver, `counts` are those of services and clusters. A sample has its event's own time, so that reading an event
-//! twice writes the same sample twice.
+//! CloudWatch writes one event per minute for each task, container, service and cluster to
+//! `/aws/ecs/containerinsights/<cluster>/performance`. `event` is the format, `usage` converts values of tasks and
+//! containers to the units of the receiver, `counts` converts counts of services and clusters. A sample has the time of
+//! its event, so reading an event twice writes the same sample twice. Reading events is in `scrape::insights` and
+//! `scrape::log_data`.
 
 mod counts;
 mod event;
@@ -15,42 +17,44 @@ use crate::model::json;
 use crate::model::rejection::Rejections;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::task::Task;
-use crate::translate::stats::{Level, MetricWriter, Options, StatsResult, add_container, add_extra, of_task};
+use crate::translate::stats::{
+    Level, MetricWriter, Options, StatsResult, add_container_labels, add_extra_labels, task_labels,
+};
 use event::PerformanceEvent;
 
-/// An event further ahead than this is from the future: clocks of AWS are closer than that to one another.
+/// Maximum time of an event after the current time. Clocks of AWS differ less.
 const MAX_AHEAD_MS: i64 = 60_000;
 
-/// What the events of one log group are read against.
+/// Context of the events of one log group.
 #[derive(Clone, Copy)]
 pub struct EventContext<'a> {
-    /// What ECS says of a task, by its id; `None` for tasks it was not asked for.
+    /// Returns a task by id; `None` if it was not described.
     pub task: &'a dyn Fn(&str) -> Option<&'a Task>,
-    /// Whether a better source covers the task of this id, so that its events are passed over.
+    /// Returns whether a task has a better source, so that its events are ignored.
     pub has_better_source: &'a dyn Fn(&str) -> bool,
-    /// Of the log group: not every event says where it is from.
+    /// Partition, region and account of the log group, because some events do not contain them.
     pub partition: &'a str,
     pub region: &'a str,
     pub account: &'a str,
-    /// Events after this time, but for a minute, are refused.
+    /// Current time. Events that are more than a minute ahead are rejected.
     pub now_ms: i64,
-    /// Labels for every series of a task, or of no task; never in place of one that the event gives.
+    /// Returns additional labels for the series of a task, or of no task. They never replace a label from the event.
     pub extra_labels: &'a dyn Fn(Option<&Task>) -> Labels,
     pub options: &'a Options,
 }
 
 impl<'a> EventContext<'a> {
-    /// Region and account of an event.
-    fn place<'b>(&self, event: &'b PerformanceEvent<'_>) -> (&'b str, &'b str)
+    /// Returns region and account of an event.
+    fn region_and_account<'b>(&self, event: &'b PerformanceEvent<'_>) -> (&'b str, &'b str)
     where
         'a: 'b,
     {
-        let or = |said: &'b str, known: &'b str| if said.is_empty() { known } else { said };
+        let or = |value: &'b str, default: &'b str| if value.is_empty() { default } else { value };
         (or(&event.region, self.region), or(&event.account_id, self.account))
     }
 }
 
-/// The kinds of event that have series.
+/// Event types that have series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventType {
     Task,
@@ -59,59 +63,59 @@ pub(crate) enum EventType {
     Cluster,
 }
 
-/// Writes the series of one log event. An event that has none stands in the outcome's refusals:
-/// `malformed_event`, `event_type`, `incomplete_event`, `event_in_future`, `duplicate_event`. One of a task that a
-/// better source covers is neither written nor refused.
+/// Writes the series of one log event. Events without series are rejected with a reason: `malformed_event`,
+/// `unsupported_event_type`, `incomplete_event`, `event_in_future` or `duplicate_event`. Events of a task with a better
+/// source are neither written nor rejected.
 pub fn event_series(event: &[u8], context: &EventContext<'_>, out: &mut SeriesBatch) -> StatsResult {
-    let mut outcome = StatsResult::default();
+    let mut result = StatsResult::default();
     let mut event = match json::parse::<PerformanceEvent<'_>>("a performance log event", event) {
         Ok(event) => event,
         Err(error) => {
-            outcome.rejected.add("malformed_event", 1, || error.to_string());
-            return outcome;
+            result.rejected.add("malformed_event", 1, || error.to_string());
+            return result;
         }
     };
-    let Some((kind, at_ms)) = validate(&event, context.now_ms, &mut outcome.rejected) else { return outcome };
+    let Some((kind, at_ms)) = validate(&event, context.now_ms, &mut result.rejected) else { return result };
     if kind == EventType::Container {
         event.usage.apply_container_fallbacks();
     }
-    let (written, again) = match kind {
+    let (written, duplicates) = match kind {
         EventType::Service | EventType::Cluster => counts::write(&event, kind, at_ms, context, out),
         EventType::Task | EventType::Container if (context.has_better_source)(&event.task_id) => (0, 0),
         EventType::Task | EventType::Container => usage_series(&event, kind, at_ms, context, out),
     };
-    if written == 0 && again > 0 {
-        outcome.rejected.add("duplicate_event", 1, || format!("a second {} event of one minute", &*event.kind));
+    if written == 0 && duplicates > 0 {
+        result.rejected.add("duplicate_event", 1, || format!("second {} event of one minute", &*event.kind));
     }
-    outcome.written = written;
-    outcome
+    result.written = written;
+    result
 }
 
-/// The id of the task that an event is about, of whatever kind; `None` when it is about none, or cannot be read.
+/// Returns the task id of an event; `None` if it has none or is malformed.
 pub fn task_id(event: &[u8]) -> Option<String> {
     let event = json::parse::<PerformanceEvent<'_>>("a performance log event", event).ok()?;
     (!event.task_id.is_empty()).then(|| event.task_id.to_string())
 }
 
-/// Kind and time of an event that can be written.
-fn validate(event: &PerformanceEvent<'_>, now_ms: i64, refused: &mut Rejections) -> Option<(EventType, i64)> {
-    let (kind, named) = match &*event.kind {
+/// Returns type and time of a valid event.
+fn validate(event: &PerformanceEvent<'_>, now_ms: i64, rejected: &mut Rejections) -> Option<(EventType, i64)> {
+    let (kind, has_name) = match &*event.kind {
         "Task" => (EventType::Task, !event.task_id.is_empty()),
         "Container" => (EventType::Container, !event.task_id.is_empty() && !event.container_name.is_empty()),
         "Service" => (EventType::Service, !event.service_name.is_empty()),
         "Cluster" => (EventType::Cluster, true),
         other => {
-            refused.add("unsupported_event_type", 1, || format!("an event of the type {other:?}"));
+            rejected.add("unsupported_event_type", 1, || format!("event type {other:?}"));
             return None;
         }
     };
     let at_ms = event.timestamp.as_u64().and_then(|at_ms| i64::try_from(at_ms).ok()).filter(|at_ms| *at_ms > 0);
-    let (true, false, Some(at_ms)) = (named, event.cluster_name.is_empty(), at_ms) else {
-        refused.add("incomplete_event", 1, || format!("a {} event without time, cluster or name", &*event.kind));
+    let (true, false, Some(at_ms)) = (has_name, event.cluster_name.is_empty(), at_ms) else {
+        rejected.add("incomplete_event", 1, || format!("{} event without time, cluster or name", &*event.kind));
         return None;
     };
     if at_ms > now_ms.saturating_add(MAX_AHEAD_MS) {
-        refused.add("event_in_future", 1, || format!("a {} event of {at_ms} read at {now_ms}", &*event.kind));
+        rejected.add("event_in_future", 1, || format!("{} event with time {at_ms}, read at {now_ms}", &*event.kind));
         return None;
     }
     Some((kind, at_ms))
@@ -126,26 +130,26 @@ fn usage_series<'a>(
 ) -> (u64, u64) {
     let task = (context.task)(&event.task_id);
     let container = task.and_then(|task| task.container(&event.container_name));
-    let (mut written, mut again) = (0, 0);
-    for &numbers in context.options.names.variants() {
-        let writer = MetricWriter { numbers, options: context.options, at_ms };
+    let (mut written, mut duplicates) = (0, 0);
+    for &compat in context.options.names.variants() {
+        let writer = MetricWriter { compat, options: context.options, at_ms };
         let identity = usage::task_identity(event, task, context);
-        let mut labels = of_task(&identity, numbers, context.options);
-        add_extra(&mut labels, &(context.extra_labels)(task));
-        let (level, readings) = match kind {
+        let mut labels = task_labels(&identity, compat, context.options.labels);
+        add_extra_labels(&mut labels, &(context.extra_labels)(task));
+        let (level, values) = match kind {
             EventType::Container => {
                 let identity = usage::container_identity(event, container);
-                add_container(&mut labels, &identity, numbers, context.options);
-                let readings = usage::of_container(&event.usage, container, context.options.approximate_memory_usage);
-                (Level::Container, readings)
+                add_container_labels(&mut labels, &identity, compat, context.options.labels);
+                let values = usage::container_values(&event.usage, container, context.options.approximate_memory_usage);
+                (Level::Container, values)
             }
-            _ => (Level::Task, usage::of_task(event, task, context.options.approximate_memory_usage, numbers)),
+            _ => (Level::Task, usage::task_values(event, task, context.options.approximate_memory_usage, compat)),
         };
-        let samples = writer.write(level, &readings, &mut labels, out);
+        let samples = writer.write(level, &values, &mut labels, out);
         written += samples;
-        again += writer.selected(level, &readings) - samples;
+        duplicates += writer.selected(level, &values) - samples;
     }
-    (written, again)
+    (written, duplicates)
 }
 
 #[cfg(test)]

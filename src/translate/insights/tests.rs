@@ -20,7 +20,7 @@ const SERVICE: &str = r#"{"Type":"Service","ServiceName":"cart-svc","ClusterName
 const CLUSTER: &str = r#"{"Type":"Cluster","ClusterName":"shop","Timestamp":1772613000000,"TaskCount":5,
     "ContainerInstanceCount":0,"ServiceCount":2}"#;
 
-/// The task as ECS knows it.
+/// The task as described by ECS.
 fn described() -> Task {
     let mut task = Task::from_arn("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e");
     task.set_cluster("shop");
@@ -37,7 +37,7 @@ fn described() -> Task {
 
 struct Read {
     batch: SeriesBatch,
-    outcome: StatsResult,
+    result: StatsResult,
 }
 
 impl Read {
@@ -52,12 +52,12 @@ impl Read {
     }
 
     fn reasons(&self) -> Vec<(&str, u64)> {
-        self.outcome.rejected.iter().map(|refusal| (refusal.reason, refusal.count)).collect()
+        self.result.rejected.iter().map(|rejection| (rejection.reason, rejection.count)).collect()
     }
 }
 
 fn read_with(events: &[&str], task: Option<&Task>, covered: &str, options: &Options) -> Read {
-    let (mut batch, mut outcome) = (SeriesBatch::default(), StatsResult::default());
+    let (mut batch, mut result) = (SeriesBatch::default(), StatsResult::default());
     let extra = |_: Option<&Task>| [("stage", "test")].into_iter().collect();
     let context = EventContext {
         task: &|id| task.filter(|task| *task.id == *id),
@@ -71,11 +71,11 @@ fn read_with(events: &[&str], task: Option<&Task>, covered: &str, options: &Opti
     };
     for event in events {
         let one = event_series(event.as_bytes(), &context, &mut batch);
-        outcome.written += one.written;
-        outcome.rejected.merge(one.rejected);
+        result.written += one.written;
+        result.rejected.merge(one.rejected);
     }
-    assert_eq!(outcome.written, batch.point_count());
-    Read { batch, outcome }
+    assert_eq!(result.written, batch.point_count());
+    Read { batch, result }
 }
 
 fn read(events: &[&str], task: Option<&Task>) -> Read {
@@ -84,7 +84,7 @@ fn read(events: &[&str], task: Option<&Task>) -> Read {
 }
 
 #[test]
-fn a_task_event_is_written_in_the_units_of_the_receiver() {
+fn task_event_is_written_in_the_units_of_the_receiver() {
     let written = read(&[TASK], None);
     for (name, expected) in [
         ("ecs_task_cpu_usage_vcpu", Some(0.1)),
@@ -109,7 +109,7 @@ fn a_task_event_is_written_in_the_units_of_the_receiver() {
     let sample = written.batch.iter().next().map(|series| series.samples()[0].timestamp_ms);
     assert_eq!(sample, Some(AT_MS));
     for (label, expected) in [
-        // The event's own region and account stand before those of the log group.
+        // Region and account of the event take precedence over the log group.
         ("aws_ecs_task_arn", Some("arn:aws-cn:ecs:eu-west-1:111122223333:task/shop/5f0e")),
         ("aws_ecs_task_id", Some("5f0e")),
         ("aws_ecs_service_name", Some("cart-svc")),
@@ -124,14 +124,14 @@ fn a_task_event_is_written_in_the_units_of_the_receiver() {
 }
 
 #[test]
-fn memory_usage_is_approximated_only_when_asked_for() {
+fn memory_usage_is_approximated_only_if_enabled() {
     let options = Options { approximate_memory_usage: true, ..Options::default() };
     let written = read_with(&[TASK], None, "", &options);
     assert_eq!(written.value("ecs_task_memory_usage"), Some(209_715_200.0));
 }
 
 #[test]
-fn what_ecs_knows_of_a_task_completes_its_event() {
+fn described_task_completes_its_event() {
     let bare = TASK.replace("\"CpuReserved\":512.0", "\"CpuReserved\":0").replace("\"MemoryReserved\":1024,", "");
     let task = described();
     let written = read(&[&bare], Some(&task));
@@ -147,7 +147,7 @@ fn what_ecs_knows_of_a_task_completes_its_event() {
 }
 
 #[test]
-fn under_adot_names_the_network_counts_once_per_container_as_the_receiver_counts_it() {
+fn adot_variant_counts_network_once_per_container() {
     let options = Options { names: "both".parse().unwrap(), ..Options::default() };
     let task = described();
     let written = read_with(&[TASK], Some(&task), "", &options);
@@ -156,7 +156,7 @@ fn under_adot_names_the_network_counts_once_per_container_as_the_receiver_counts
 }
 
 #[test]
-fn a_container_without_reservation_has_that_of_its_definition_or_none() {
+fn missing_reservation_comes_from_the_definition() {
     let task = described();
     for (task, memory) in [(None, None), (Some(&task), Some(512.0))] {
         let written = read(&[CONTAINER], task);
@@ -170,18 +170,18 @@ fn a_container_without_reservation_has_that_of_its_definition_or_none() {
 }
 
 #[test]
-fn an_enhanced_event_falls_back_on_the_second_name_of_a_number() {
-    let twin = r#"{"Type":"Container","ContainerName":"cart","TaskId":"5f0e","ClusterName":"shop","RestartCount":0,
+fn enhanced_event_falls_back_to_the_second_name() {
+    let event = r#"{"Type":"Container","ContainerName":"cart","TaskId":"5f0e","ClusterName":"shop","RestartCount":0,
         "Timestamp":1772613000000,"CpuUtilized":51.2,"ContainerCpuUtilized":1,"ContainerMemoryUtilized":"200",
         "ContainerMemoryReserved":null,"UnHealthyContainerHealthStatus":0,"New":[{"a":[]}]}"#;
-    let written = read(&[twin], None);
+    let written = read(&[event], None);
     assert_eq!(written.value("container_cpu_usage_vcpu"), Some(0.05));
     assert_eq!(written.value("container_memory_utilized"), Some(200.0));
     assert_eq!(written.value("container_memory_reserved"), None);
 }
 
 #[test]
-fn services_and_clusters_have_counts() {
+fn service_and_cluster_events_have_counts() {
     let written = read(&[SERVICE, CLUSTER], None);
     for (name, expected) in [
         ("ecs_service_desired_task_count", 2.0),
@@ -200,7 +200,7 @@ fn services_and_clusters_have_counts() {
 }
 
 #[test]
-fn an_event_that_cannot_be_written_is_counted_by_its_reason() {
+fn rejected_event_is_counted_by_reason() {
     let future = TASK.replace("1772613000000", "1772613240001");
     for (event, reason) in [
         ("not json", "malformed_event"),
@@ -216,21 +216,21 @@ fn an_event_that_cannot_be_written_is_counted_by_its_reason() {
     ] {
         let written = read(&[event, TASK], None);
         assert_eq!(written.reasons(), [(reason, 1)], "{event}");
-        assert_eq!(written.value("ecs_task_cpu_utilized"), Some(102.4), "the good event stands: {event}");
+        assert_eq!(written.value("ecs_task_cpu_utilized"), Some(102.4), "the valid event is written: {event}");
     }
 }
 
 #[test]
-fn an_event_read_twice_is_written_once() {
+fn event_read_twice_is_written_once() {
     let written = read(&[TASK, SERVICE, TASK, SERVICE], None);
     assert_eq!(written.reasons(), [("duplicate_event", 2)]);
     assert!(written.batch.iter().all(|series| series.samples().len() == 1));
 }
 
 #[test]
-fn the_events_of_a_task_with_a_better_source_are_passed_over() {
+fn events_of_a_task_with_a_better_source_are_ignored() {
     let written = read_with(&[TASK, CONTAINER, SERVICE], None, "5f0e", &Options::default());
-    assert!(written.outcome.rejected.is_empty());
+    assert!(written.result.rejected.is_empty());
     assert_eq!(written.value("ecs_task_cpu_utilized"), None);
     assert_eq!(written.value("ecs_service_desired_task_count"), Some(2.0));
 }

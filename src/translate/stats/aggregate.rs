@@ -1,116 +1,116 @@
-//! The numbers of a task: the sum of its containers', as far as its own limits do not settle them.
+//! Values of a task: sums over its containers, replaced by the limits of the task where it has them.
 
+use super::TaskScrape;
 use super::container_stats::{MIB, StatValues, UNITS};
-use super::metrics::StatKind;
-use super::{StatsCompat, TaskScrape};
+use super::metrics::{StatKind, StatsCompat};
 use crate::model::ecs::{NetworkLocation, NetworkMode};
 
-/// The readings of a task, added up container by container.
+/// Sums the values of a task's containers.
 pub(crate) struct TaskAggregate<'a> {
-    report: &'a TaskScrape<'a>,
-    numbers: StatsCompat,
+    scrape: &'a TaskScrape<'a>,
+    compat: StatsCompat,
     network: NetworkScope,
-    readings: StatValues,
+    values: StatValues,
 }
 
-/// Whose numbers a container's network statistics are.
+/// Meaning of the network stats of a container.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NetworkScope {
-    /// Each container's own: they add up.
+    /// The container's traffic, which is summed.
     Container,
-    /// Every container reports the whole task's: they count once.
+    /// The traffic of the full task, which each container reports: it counts once.
     Task,
 }
 
 impl<'a> TaskAggregate<'a> {
-    pub(crate) fn new(report: &'a TaskScrape<'a>, numbers: StatsCompat) -> Self {
-        let network = if numbers == StatsCompat::Corrected { network_scope(report) } else { NetworkScope::Container };
-        let mut readings = StatValues::default();
-        // The task's series stand even when it has no container to add.
-        for reading in StatKind::ALL {
-            match reading {
+    pub(crate) fn new(scrape: &'a TaskScrape<'a>, compat: StatsCompat) -> Self {
+        let network = if compat == StatsCompat::Corrected { network_scope(scrape) } else { NetworkScope::Container };
+        let mut values = StatValues::default();
+        // A task has all series, even without containers.
+        for stat in StatKind::ALL {
+            match stat {
                 StatKind::Duration | StatKind::EphemeralUtilized | StatKind::EphemeralReserved => {}
-                StatKind::MemoryUsageMax if numbers == StatsCompat::Corrected => {}
+                StatKind::MemoryUsageMax if compat == StatsCompat::Corrected => {}
                 StatKind::CpuUsageVcpu
                 | StatKind::CpuUtilized
                 | StatKind::CpuReserved
                 | StatKind::RateRx
                 | StatKind::RateTx => {
-                    readings.float(*reading, 0.0);
+                    values.float(*stat, 0.0);
                 }
-                _ => readings.integer(*reading, 0),
+                _ => values.integer(*stat, 0),
             }
         }
-        TaskAggregate { report, numbers, network, readings }
+        TaskAggregate { scrape, compat, network, values }
     }
 
     pub(crate) fn add(&mut self, container: &StatValues) {
-        for &reading in StatKind::ALL {
-            let Some(value) = container.at(reading) else { continue };
-            let sum = match self.readings.at(reading) {
-                Some(sum) if self.is_shared(reading) => sum.larger(value),
-                Some(sum) => sum.plus(value, self.numbers),
+        for &stat in StatKind::ALL {
+            let Some(value) = container.get(stat) else { continue };
+            let sum = match self.values.get(stat) {
+                Some(sum) if self.is_shared(stat) => sum.larger(value),
+                Some(sum) => sum.plus(value, self.compat),
                 None => value,
             };
-            self.readings.set(reading, sum);
+            self.values.set(stat, sum);
         }
     }
 
-    /// Whether every container reports one and the same number, of the task or of its host, which then counts once. The
-    /// largest is taken: the containers were read a moment apart, and a counter must not go back.
-    fn is_shared(&self, reading: StatKind) -> bool {
+    /// Returns whether all containers report the same value, of the task or of its host, so that it counts once. The
+    /// maximum is used: containers are read at slightly different times, and a counter must not decrease.
+    fn is_shared(&self, stat: StatKind) -> bool {
         use StatKind::{
             CpuCores, CpuOnlines, CpuUsageSystem, RateRx, RateTx, RxBytes, RxDropped, RxErrors, RxPackets, TxBytes,
             TxDropped, TxErrors, TxPackets,
         };
-        match reading {
-            CpuUsageSystem | CpuCores | CpuOnlines => self.numbers == StatsCompat::Corrected,
+        match stat {
+            CpuUsageSystem | CpuCores | CpuOnlines => self.compat == StatsCompat::Corrected,
             RateRx | RateTx | RxBytes | RxPackets | RxErrors | RxDropped | TxBytes | TxPackets | TxErrors
             | TxDropped => self.network == NetworkScope::Task,
             _ => false,
         }
     }
 
-    /// What the task's own limits settle, and what follows from the sums.
+    /// Applies the limits of the task and computes values from the sums.
     pub(crate) fn finish(mut self) -> StatValues {
-        let limits = self.report.task.limits.unwrap_or_default();
+        let limits = self.scrape.task.limits.unwrap_or_default();
         if let Some(memory) = limits.memory {
-            self.readings.integer(StatKind::MemoryReserved, memory);
-            if self.numbers == StatsCompat::Corrected {
-                // A container without a limit of its own reports 2^63-4096: two of them would wrap to -8192.
-                self.readings.integer(StatKind::MemoryUsageLimit, memory.saturating_mul(MIB));
+            self.values.integer(StatKind::MemoryReserved, memory);
+            if self.compat == StatsCompat::Corrected {
+                // A container without a limit reports 2^63-4096. Two of them would wrap to -8192.
+                self.values.integer(StatKind::MemoryUsageLimit, memory.saturating_mul(MIB));
             }
         }
         if let Some(cpu) = limits.cpu {
-            self.readings.float(StatKind::CpuReserved, cpu * UNITS);
+            self.values.float(StatKind::CpuReserved, cpu * UNITS);
         }
-        let of = |reading| self.readings.at(reading).map_or(0.0, |value| value.as_f64(self.numbers));
-        let (vcpu, reserved) = (of(StatKind::CpuUsageVcpu), of(StatKind::CpuReserved));
-        self.readings.float(StatKind::CpuUtilized, if reserved > 0.0 { vcpu * UNITS } else { 0.0 });
+        let value = |stat| self.values.get(stat).map_or(0.0, |value| value.as_f64(self.compat));
+        let (vcpu, reserved) = (value(StatKind::CpuUsageVcpu), value(StatKind::CpuReserved));
+        self.values.float(StatKind::CpuUtilized, if reserved > 0.0 { vcpu * UNITS } else { 0.0 });
         self.ephemeral_storage();
-        self.readings
+        self.values
     }
 
-    /// Only Fargate tells; elsewhere the receiver writes 0, which is not so.
+    /// Only Fargate reports ephemeral storage. Elsewhere the receiver writes 0, which is wrong.
     fn ephemeral_storage(&mut self) {
-        let storage = self.report.task.ephemeral_storage_metrics.unwrap_or_default();
-        let guess = (self.numbers == StatsCompat::Adot).then_some(0);
-        if let Some(utilized) = storage.utilized.or(guess) {
-            self.readings.integer(StatKind::EphemeralUtilized, utilized);
+        let storage = self.scrape.task.ephemeral_storage_metrics.unwrap_or_default();
+        let default = (self.compat == StatsCompat::Adot).then_some(0);
+        if let Some(utilized) = storage.utilized.or(default) {
+            self.values.integer(StatKind::EphemeralUtilized, utilized);
         }
-        if let Some(reserved) = storage.reserved.or(guess) {
-            self.readings.integer(StatKind::EphemeralReserved, reserved);
+        if let Some(reserved) = storage.reserved.or(default) {
+            self.values.integer(StatKind::EphemeralReserved, reserved);
         }
     }
 }
 
 /// The agent reports the network of a task that has its own interface on each container (amazon-ecs-agent
 /// `agent/stats/engine.go`). The mode comes from the task definition or from any container of the document.
-fn network_scope(report: &TaskScrape<'_>) -> NetworkScope {
-    let task = report.task;
+fn network_scope(scrape: &TaskScrape<'_>) -> NetworkScope {
+    let task = scrape.task;
     let is_own = |mode: &NetworkMode| NetworkLocation::new(mode, &task.launch_type) == NetworkLocation::Task;
     let mut networks = task.containers().iter().flat_map(|container| container.networks.iter().flatten());
-    if is_own(report.network_mode) || networks.any(|network| is_own(&network.network_mode)) {
+    if is_own(scrape.network_mode) || networks.any(|network| is_own(&network.network_mode)) {
         NetworkScope::Task
     } else {
         NetworkScope::Container

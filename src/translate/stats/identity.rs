@@ -1,17 +1,17 @@
-//! Who a task and a container are, whichever source says so.
+//! Identity of tasks and containers, converted from each source. `labels` decides which of it is written.
 
 use std::borrow::Cow;
 
 use crate::model::task::{Task, TaskContainer};
 use crate::model::task_metadata::{ContainerMetadata, TaskMetadata};
 
-/// What any source says of a task.
+/// Identity of a task.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TaskIdentity<'a> {
     /// Short name or ARN.
     pub(crate) cluster: &'a str,
     pub(crate) arn: Cow<'a, str>,
-    /// These three are asked only when there is no ARN.
+    /// Id, region and account are used only without an ARN.
     pub(crate) id: &'a str,
     pub(crate) region: &'a str,
     pub(crate) account: &'a str,
@@ -63,12 +63,12 @@ impl<'a> From<&'a Task> for TaskIdentity<'a> {
     }
 }
 
-/// A time in the form that the metadata documents give it; empty when there is none.
+/// Formats a time like the metadata documents; empty without a time.
 pub(crate) fn rfc3339(at_ms: Option<i64>) -> String {
     at_ms.and_then(|at_ms| jiff::Timestamp::from_millisecond(at_ms).ok()).map(|at| at.to_string()).unwrap_or_default()
 }
 
-/// What any source says of a container.
+/// Identity of a container.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ContainerIdentity<'a> {
     pub(crate) name: &'a str,

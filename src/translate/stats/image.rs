@@ -1,17 +1,17 @@
-//! Image references, by the grammar of the distribution project (`github.com/distribution/reference`, `reference.go`):
+//! Image references. Grammar: the distribution project (`github.com/distribution/reference`, `reference.go`),
 //! `[domain/]path[:tag][@digest]`.
 
-/// Longest name and longest tag of a reference.
-const NAME_BYTES: usize = 255;
-const TAG_BYTES: usize = 128;
+/// Maximum length of a name and of a tag.
+const MAX_NAME_BYTES: usize = 255;
+const MAX_TAG_BYTES: usize = 128;
 
-/// Name and tag of an image, with `latest` for a reference without tag. `None` when it is no reference.
+/// Returns name and tag of an image; the tag defaults to `latest`. Returns `None` for an invalid reference.
 pub(crate) fn name_and_tag(reference: &str) -> Option<(&str, &str)> {
     let (rest, digest) = match reference.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
         None => (reference, None),
     };
-    // A colon before the last slash parts the registry's port, not the tag.
+    // A colon before the last slash precedes the port of the registry.
     let path_start = rest.rfind('/').map_or(0, |slash| slash + 1);
     let (name, tag) = match rest[path_start..].find(':') {
         Some(colon) => (&rest[..path_start + colon], Some(&rest[path_start + colon + 1..])),
@@ -22,7 +22,7 @@ pub(crate) fn name_and_tag(reference: &str) -> Option<(&str, &str)> {
 }
 
 fn is_name(name: &str) -> bool {
-    if name.len() > NAME_BYTES {
+    if name.len() > MAX_NAME_BYTES {
         return false;
     }
     if name.split('/').all(is_path_component) {
@@ -31,7 +31,7 @@ fn is_name(name: &str) -> bool {
     name.split_once('/').is_some_and(|(domain, path)| is_domain(domain) && path.split('/').all(is_path_component))
 }
 
-/// Lower-case words with one `.`, one or two `_`, or any number of `-` between them.
+/// Lower-case words separated by one `.`, one or two `_`, or any number of `-`.
 fn is_path_component(component: &str) -> bool {
     let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = component.as_bytes();
@@ -66,12 +66,12 @@ fn is_domain_component(component: &str) -> bool {
 
 fn is_tag(tag: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    tag.len() <= TAG_BYTES
+    tag.len() <= MAX_TAG_BYTES
         && tag.bytes().next().is_some_and(is_word)
         && tag.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }
 
-/// The algorithms that the project registers, each with the length of its digests.
+/// Accepts the registered algorithms, each with its digest length.
 fn is_digest(digest: &str) -> bool {
     let Some((algorithm, hex)) = digest.split_once(':') else { return false };
     let length = match algorithm {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_has_a_name_and_a_tag() {
+    fn reference_is_split_into_name_and_tag() {
         let digest = format!("@sha256:{}", "1".repeat(64));
         for (reference, expected) in [
             ("nginx", Some(("nginx", "latest"))),

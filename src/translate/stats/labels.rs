@@ -1,11 +1,17 @@
-//! Who a series belongs to: the receiver's resource attributes as labels.
+//! Labels of task and container series: the resource attributes of the receiver. Does not know where the values come
+//! from: see
+//! `identity`.
 //!
-//! Keys: opentelemetry-collector-contrib v0.156.0, `receiver/awsecscontainermetricsreceiver/internal/awsecscontainermetrics/
-//! resource.go`, with dots made underscores as the remote write exporter does. By default only labels that stay the same
-//! for as long as the task lives are written: each change of a label begins a new series.
+//! Names: opentelemetry-collector-contrib v0.156.0,
+//! `receiver/awsecscontainermetricsreceiver/internal/awsecscontainermetrics/ resource.go`, with underscores for dots as
+//! in the remote write exporter. By default only labels that do not change during the life of a task are written,
+//! because each change starts a new series.
+
+use thiserror::Error;
 
 use super::identity::{ContainerIdentity, TaskIdentity};
-use super::{Options, StatsCompat, image};
+use super::image;
+use super::metrics::StatsCompat;
 use crate::model::arn::{self, TaskArn};
 use crate::model::series::Labels;
 
@@ -22,7 +28,7 @@ macro_rules! labels {
                 match self { $(Label::$label => $name,)* }
             }
 
-            /// Whether it stays the same over the life of the task, so that it is written by default.
+            /// Returns whether the label does not change during the life of a task, so that it is written by default.
             pub fn is_stable(self) -> bool {
                 match self { $(Label::$label => labels!(@ $stability),)* }
             }
@@ -58,14 +64,14 @@ labels! {
     CreatedAt "aws_ecs_container_created_at" changes;
     StartedAt "aws_ecs_container_started_at" changes;
     FinishedAt "aws_ecs_container_finished_at" changes;
-    // So spelt by the receiver.
+    // The spelling of the receiver.
     ContainerStatus "aws_ecs_container_know_status" changes;
 }
 
-/// Which labels are written.
+/// The labels to write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LabelSelection {
-    /// Those that do not change; under the receiver's names, all.
+    /// Labels that do not change; with the names of the receiver, all labels.
     #[default]
     Stable,
     All,
@@ -74,26 +80,36 @@ pub enum LabelSelection {
 }
 
 impl LabelSelection {
-    fn has(self, label: Label, numbers: StatsCompat) -> bool {
+    fn has(self, label: Label, compat: StatsCompat) -> bool {
         match self {
-            LabelSelection::Stable => numbers == StatsCompat::Adot || label.is_stable(),
+            LabelSelection::Stable => compat == StatsCompat::Adot || label.is_stable(),
             LabelSelection::All => true,
             LabelSelection::List(bits) => bits & (1 << label as u32) != 0,
         }
     }
 
-    /// Whether the labels written stay the same over a task's life, so that all sources of it write the same.
-    pub(crate) fn is_stable(self, numbers: StatsCompat) -> bool {
-        Label::ALL.iter().all(|label| label.is_stable() || !self.has(*label, numbers))
+    /// Returns whether no selected label changes during the life of a task, so that all sources write the same labels.
+    pub(crate) fn is_stable(self, compat: StatsCompat) -> bool {
+        Label::ALL.iter().all(|label| label.is_stable() || !self.has(*label, compat))
     }
 }
 
-/// `stable`, `all`, or a comma-separated list. A list must tell the tasks and containers apart, or their series would
-/// fall together.
-impl std::str::FromStr for LabelSelection {
-    type Err = String;
+/// Error of an invalid label selection.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum LabelSelectionError {
+    #[error("unknown label {0:?}: use labels of task or container metrics (docs/metrics.md)")]
+    UnknownLabel(String),
+    #[error(
+        "invalid list of labels: include aws_ecs_task_id and container_name, so that series of tasks and containers differ"
+    )]
+    NotUnique,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+/// `stable`, `all`, or a comma-separated list. A list must distinguish tasks and containers.
+impl std::str::FromStr for LabelSelection {
+    type Err = LabelSelectionError;
+
+    fn from_str(text: &str) -> Result<Self, LabelSelectionError> {
         match text {
             "stable" => return Ok(LabelSelection::Stable),
             "all" => return Ok(LabelSelection::All),
@@ -102,33 +118,31 @@ impl std::str::FromStr for LabelSelection {
         let mut bits = 0;
         for name in text.split(',').map(str::trim) {
             let label = Label::ALL.iter().find(|label| label.name() == name);
-            let label = label.ok_or_else(|| format!("{name:?} is no label of a task or container"))?;
+            let label = label.ok_or_else(|| LabelSelectionError::UnknownLabel(name.to_owned()))?;
             bits |= 1 << *label as u32;
         }
         let list = LabelSelection::List(bits);
         let has = |label| list.has(label, StatsCompat::Corrected);
         if !(has(Label::TaskArn) || has(Label::TaskId)) || !(has(Label::ContainerName) || has(Label::ContainerId)) {
-            return Err(
-                "without aws_ecs_task_id and container_name, series of different tasks would fall together".into()
-            );
+            return Err(LabelSelectionError::NotUnique);
         }
         Ok(list)
     }
 }
 
-/// The labels that all series of a task share.
-pub(crate) fn of_task(task: &TaskIdentity<'_>, numbers: StatsCompat, options: &Options) -> Labels {
+/// Returns the labels of all series of a task.
+pub(crate) fn task_labels(task: &TaskIdentity<'_>, compat: StatsCompat, selection: LabelSelection) -> Labels {
     let mut labels = Labels::default();
     let mut put = |label: Label, value: &str| {
-        if options.labels.has(label, numbers) {
+        if selection.has(label, compat) {
             labels.set(label.name(), value);
         }
     };
     let (id, region, account) = match &*task.arn {
         "" => (task.id, task.region, task.account),
-        arn => task_arn(arn, numbers),
+        arn => task_arn(arn, compat),
     };
-    put(Label::ClusterName, cluster_name(task.cluster, numbers));
+    put(Label::ClusterName, cluster_name(task.cluster, compat));
     put(Label::TaskArn, &task.arn);
     put(Label::TaskId, id);
     put(Label::TaskFamily, task.family);
@@ -139,22 +153,22 @@ pub(crate) fn of_task(task: &TaskIdentity<'_>, numbers: StatsCompat, options: &O
     put(Label::Region, region);
     put(Label::AccountId, account);
     put(Label::TaskLaunchType, task.launch_type);
-    put(Label::LaunchType, &launch_type(task.launch_type, numbers));
+    put(Label::LaunchType, &launch_type(task.launch_type, compat));
     put(Label::PullStartedAt, &task.pull_started_at);
     put(Label::PullStoppedAt, &task.pull_stopped_at);
     put(Label::TaskStatus, task.status);
     labels
 }
 
-/// Adds what tells a container from the others of its task.
-pub(crate) fn add_container(
+/// Adds the labels of a container to the labels of its task.
+pub(crate) fn add_container_labels(
     labels: &mut Labels,
     container: &ContainerIdentity<'_>,
-    numbers: StatsCompat,
-    options: &Options,
+    compat: StatsCompat,
+    selection: LabelSelection,
 ) {
     let mut put = |label: Label, value: &str| {
-        if options.labels.has(label, numbers) {
+        if selection.has(label, compat) {
             labels.set(label.name(), value);
         }
     };
@@ -174,26 +188,26 @@ pub(crate) fn add_container(
     }
 }
 
-/// Id, region and account of a task's ARN. The receiver knows the partition `aws` alone.
-fn task_arn(text: &str, numbers: StatsCompat) -> (&str, &str, &str) {
-    if numbers == StatsCompat::Adot && !text.starts_with("arn:aws:ecs") {
+/// Returns id, region and account of a task ARN. The receiver supports only the partition `aws`.
+fn task_arn(text: &str, compat: StatsCompat) -> (&str, &str, &str) {
+    if compat == StatsCompat::Adot && !text.starts_with("arn:aws:ecs") {
         return ("", "", "");
     }
     TaskArn::parse(text).map(|task| (task.id, task.arn.region, task.arn.account)).unwrap_or_default()
 }
 
-/// The receiver takes the last part of whatever begins like an ARN.
-fn cluster_name(name_or_arn: &str, numbers: StatsCompat) -> &str {
-    if numbers == StatsCompat::Adot && name_or_arn.starts_with("arn:aws") {
+/// The receiver uses the last part of any text that starts like an ARN.
+fn cluster_name(name_or_arn: &str, compat: StatsCompat) -> &str {
+    if compat == StatsCompat::Adot && name_or_arn.starts_with("arn:aws") {
         return name_or_arn.rsplit('/').next().unwrap_or_default();
     }
     arn::cluster_name(name_or_arn)
 }
 
-/// The launch type in lower case. The receiver knows two of the four.
-fn launch_type(launch_type: &str, numbers: StatsCompat) -> String {
+/// Returns the launch type in lower case. The receiver supports two of the four types.
+fn launch_type(launch_type: &str, compat: StatsCompat) -> String {
     let lower = launch_type.to_ascii_lowercase();
-    if numbers == StatsCompat::Adot && !matches!(lower.as_str(), "fargate" | "ec2") {
+    if compat == StatsCompat::Adot && !matches!(lower.as_str(), "fargate" | "ec2") {
         return String::new();
     }
     lower
@@ -204,10 +218,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_labels_must_tell_tasks_and_containers_apart() {
+    fn label_list_must_distinguish_tasks_and_containers() {
         assert!("aws_ecs_task_id,container_name,cloud_region".parse::<LabelSelection>().is_ok());
         assert!("cloud_region,container_name".parse::<LabelSelection>().is_err());
         assert!("aws_ecs_task_id".parse::<LabelSelection>().is_err());
-        assert_eq!("colour".parse::<LabelSelection>().unwrap_err(), "\"colour\" is no label of a task or container");
+        let error = "colour".parse::<LabelSelection>().unwrap_err().to_string();
+        assert!(error.starts_with("unknown label \"colour\""), "{error}");
     }
 }

@@ -1,15 +1,23 @@
-//! The table of task and container metrics: the only place where their names stand.
+//! The table of task and container metrics, the only place that contains their names.
 
-use super::StatsCompat;
+/// Variant of formulas, names and labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatsCompat {
+    /// The receiver with its faults corrected.
+    Corrected,
+    /// Exactly like the receiver.
+    Adot,
+}
 
-/// Gauge, or sum since the container started (which the receiver does not call monotonic: no `_total`).
+/// Gauge, or sum since the start of the container. The receiver does not mark sums as monotonic, so they have no
+/// `_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricType {
     Gauge,
     Sum,
 }
 
-/// Whose number it is.
+/// Whether a metric belongs to a task or to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     Task,
@@ -19,38 +27,39 @@ pub enum Level {
 /// One metric under each of its names.
 #[derive(Debug)]
 pub struct StatsMetric {
-    /// OpenTelemetry's: `ecs.task.memory.usage`.
+    /// OpenTelemetry name: `ecs.task.memory.usage`.
     pub name: &'static str,
     /// `ecs_task_memory_usage`.
     pub default_name: &'static str,
-    /// As the sidecar writes it today, with the receiver's own word for the unit: `ecs_task_memory_usage_Bytes`.
+    /// Name that the ADOT sidecar writes, with the unit of the receiver: `ecs_task_memory_usage_Bytes`.
     pub adot_name: &'static str,
-    /// The receiver's word.
+    /// Unit in the receiver.
     pub unit: &'static str,
     pub kind: MetricType,
     pub level: Level,
-    pub(crate) reading: StatKind,
+    pub(crate) stat: StatKind,
 }
 
 impl StatsMetric {
-    pub fn name_for(&self, numbers: StatsCompat) -> &'static str {
-        match numbers {
+    pub fn name_for(&self, compat: StatsCompat) -> &'static str {
+        match compat {
             StatsCompat::Corrected => self.default_name,
             StatsCompat::Adot => self.adot_name,
         }
     }
 
-    /// Whether it is written when nothing else is asked for: what the sidecar's own filter keeps
-    /// (aws-otel-collector v0.49.0, `config/ecs/ecs-amp-xray.yaml`) and the two more that the published dashboard queries.
+    /// Returns whether the metric is written by default: the metrics of the sidecar's filter (aws-otel-collector
+    /// v0.49.0,
+    /// `config/ecs/ecs-amp-xray.yaml`) and two more that the published dashboard queries.
     pub fn is_default(&self) -> bool {
         use StatKind::{
             CpuReserved, CpuUsageVcpu, CpuUtilized, Duration, MemoryReserved, MemoryUsage, MemoryUtilized, RateRx,
             RateTx, StorageReadBytes, StorageWriteBytes,
         };
         match self.level {
-            Level::Container => self.reading == Duration,
+            Level::Container => self.stat == Duration,
             Level::Task => matches!(
-                self.reading,
+                self.stat,
                 MemoryReserved
                     | MemoryUtilized
                     | MemoryUsage
@@ -67,7 +76,7 @@ impl StatsMetric {
 }
 
 macro_rules! metric {
-    ($level:ident, $prefix:literal, $_prefix:literal, $reading:ident $name:literal $bare:literal $unit:literal $suffix:literal $kind:ident) => {
+    ($level:ident, $prefix:literal, $_prefix:literal, $stat:ident $name:literal $bare:literal $unit:literal $suffix:literal $kind:ident) => {
         StatsMetric {
             name: concat!($prefix, $name),
             default_name: concat!($_prefix, $bare),
@@ -75,30 +84,30 @@ macro_rules! metric {
             unit: $unit,
             kind: MetricType::$kind,
             level: Level::$level,
-            reading: StatKind::$reading,
+            stat: StatKind::$stat,
         }
     };
 }
 
-/// `shared` rows are metrics of the task and of the container, the others of one of them.
+/// `shared` rows are metrics of tasks and of containers.
 macro_rules! table {
-    (shared { $($reading:ident $name:literal $bare:literal $unit:literal $suffix:literal $kind:ident;)* }
+    (shared { $($stat:ident $name:literal $bare:literal $unit:literal $suffix:literal $kind:ident;)* }
      task { $($of_task:ident $task_name:literal $task_bare:literal $task_unit:literal $task_suffix:literal $task_kind:ident;)* }
      container { $($own:ident $own_name:literal $own_bare:literal $own_unit:literal $own_suffix:literal $own_kind:ident;)* }
     ) => {
-        /// What can be known of a task or a container.
+        /// A statistic of a task or container.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum StatKind { $($reading,)* $($of_task,)* $($own,)* }
+        pub(crate) enum StatKind { $($stat,)* $($of_task,)* $($own,)* }
 
         impl StatKind {
-            pub(crate) const ALL: &[StatKind] = &[$(StatKind::$reading,)* $(StatKind::$of_task,)* $(StatKind::$own,)*];
+            pub(crate) const ALL: &[StatKind] = &[$(StatKind::$stat,)* $(StatKind::$of_task,)* $(StatKind::$own,)*];
         }
 
-        /// Every metric, those of the task first.
+        /// All metrics, task metrics first.
         pub const METRICS: &[StatsMetric] = &[
-            $(metric!(Task, "ecs.task.", "ecs_task_", $reading $name $bare $unit $suffix $kind),)*
+            $(metric!(Task, "ecs.task.", "ecs_task_", $stat $name $bare $unit $suffix $kind),)*
             $(metric!(Task, "ecs.task.", "ecs_task_", $of_task $task_name $task_bare $task_unit $task_suffix $task_kind),)*
-            $(metric!(Container, "container.", "container_", $reading $name $bare $unit $suffix $kind),)*
+            $(metric!(Container, "container.", "container_", $stat $name $bare $unit $suffix $kind),)*
             $(metric!(Container, "container.", "container_", $own $own_name $own_bare $own_unit $own_suffix $own_kind),)*
         ];
     };
@@ -146,13 +155,13 @@ table! {
 mod tests {
     use super::*;
 
-    /// How the remote write exporter makes a name: what is no letter or digit parts the words, and the unit follows.
+    /// The remote write exporter splits names at characters that are not letters or digits, and appends the unit.
     fn words(text: &str) -> String {
         text.replace(['.', '_'], "_")
     }
 
     #[test]
-    fn there_are_55_metrics_and_their_names_follow_from_name_and_unit() {
+    fn there_are_55_metrics_named_after_name_and_unit() {
         assert_eq!(METRICS.len(), 55);
         for metric in METRICS {
             assert_eq!(metric.default_name, words(metric.name));

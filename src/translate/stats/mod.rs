@@ -1,9 +1,11 @@
-//! Task stats become series: the 55 metrics of OpenTelemetry's awsecscontainermetrics receiver.
+//! Task stats to series: the 55 metrics of OpenTelemetry's awsecscontainermetrics receiver.
 //!
-//! `metrics` is the table of what can be written and `options` which of it, under which names; `readings` holds the
-//! numbers, `labels` who they belong to. The names are the receiver's (opentelemetry-collector-contrib v0.156.0,
-//! `receiver/awsecscontainermetricsreceiver`), so that dashboards made for the sidecar keep working. Its numbers come in
-//! two editions, [`Numbers`]: as the receiver reckons them, or with its faults mended.
+//! `metrics` is the table of all metrics, `options` selects some of them and their names, `container_stats` and
+//! `aggregate` compute the values, and `labels` the labels. Names are those of the receiver
+//! (opentelemetry-collector-contrib v0.156.0,
+//! `receiver/awsecscontainermetricsreceiver`), so that dashboards for the sidecar still work. Values are computed in
+//! one of two ways ([`StatsCompat`]). Series from Container Insights events are in `translate::insights`, which uses
+//! the same table.
 
 mod aggregate;
 mod container_stats;
@@ -17,14 +19,14 @@ mod source;
 use std::collections::BTreeSet;
 
 pub use labels::{Label, LabelSelection};
-pub use metrics::{Level, METRICS, MetricType, StatsMetric};
+pub use metrics::{Level, METRICS, MetricType, StatsCompat, StatsMetric};
 pub use options::{MetricSelection, NamingMode, Options};
 
 pub use source::{EnabledSources, StatsSource, source_of};
 
 pub(crate) use container_stats::{MIB, StatValues, UNITS, container_utilized};
 pub(crate) use identity::{ContainerIdentity, TaskIdentity, rfc3339};
-pub(crate) use labels::{add_container, of_task};
+pub(crate) use labels::{add_container_labels, task_labels};
 pub(crate) use metrics::StatKind;
 
 use crate::model::ecs::NetworkMode;
@@ -33,116 +35,108 @@ use crate::model::series::{InsertOutcome, Labels, SeriesBatch};
 use crate::model::task::{Task, TaskContainer};
 use crate::model::task_metadata::{ContainerMetadata, ContainerStats, TaskMetadata, TaskStats};
 
-/// What a task said of itself at one time.
+/// The documents of a task from one scrape.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskScrape<'a> {
     pub task: &'a TaskMetadata<'a>,
     pub stats: &'a TaskStats<'a>,
-    /// When it was asked: the time of every sample.
+    /// Time of the scrape and of all samples.
     pub at_ms: i64,
-    /// Network mode of the task definition; unspecified when the definition is not known.
+    /// Network mode of the task definition; unspecified if there is no definition.
     pub network_mode: &'a NetworkMode,
-    /// Of the task's group, for where the task does not say: agents of ECS before 1.63.1 on EC2, and agents of Anywhere.
+    /// Service from the task's group, because some agents omit it: on EC2 before 1.63.1, and on ECS Anywhere.
     pub service: Option<&'a str>,
 }
 
-/// What became of a report.
+/// Number of written samples, and rejected items.
+#[must_use]
 #[derive(Debug, Default)]
 pub struct StatsResult {
     /// Samples.
     pub written: u64,
-    /// Containers and values that were set aside.
+    /// Rejected containers and values.
     pub rejected: Rejections,
-}
-
-/// Whose arithmetic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StatsCompat {
-    /// Faults of the receiver mended.
-    Corrected,
-    /// As the receiver reckons, faults included.
-    Adot,
 }
 
 /// Writes the series of a task and of its containers.
 ///
-/// `extra` labels go onto every series, but never in place of one that ECS gives. A container without statistics has no
-/// series, or, once it has stopped, `container.duration` alone; the task's own series are always written.
-pub fn series(report: &TaskScrape<'_>, extra: &Labels, options: &Options, out: &mut SeriesBatch) -> StatsResult {
-    let mut outcome = StatsResult::default();
-    for &numbers in options.names.variants() {
-        write_variant(report, extra, &MetricWriter { numbers, options, at_ms: report.at_ms }, out, &mut outcome);
+/// `extra` labels are added to all series and never replace a label from ECS. A container without stats has no series,
+/// except for `container.duration` after it has stopped. Task series are always written.
+pub fn series(scrape: &TaskScrape<'_>, extra: &Labels, options: &Options, out: &mut SeriesBatch) -> StatsResult {
+    let mut result = StatsResult::default();
+    for &compat in options.names.variants() {
+        write_variant(scrape, extra, &MetricWriter { compat, options, at_ms: scrape.at_ms }, out, &mut result);
     }
-    outcome
+    result
 }
 
-/// The labels that a task's series have, and with `container` those of the container's: for what else is known of them,
-/// such as whether a scrape went well.
+/// Returns the labels of a task's series, and with `container` also the labels of the container, for other series about
+/// them, such as `up`.
 pub fn labels_of(task: &Task, container: Option<&TaskContainer>, options: &Options) -> Labels {
-    let mut labels = of_task(&TaskIdentity::from(task), StatsCompat::Corrected, options);
+    let mut labels = task_labels(&TaskIdentity::from(task), StatsCompat::Corrected, options.labels);
     if let Some(container) = container {
-        add_container(&mut labels, &ContainerIdentity::from(container), StatsCompat::Corrected, options);
+        add_container_labels(&mut labels, &ContainerIdentity::from(container), StatsCompat::Corrected, options.labels);
     }
     labels
 }
 
 fn write_variant(
-    report: &TaskScrape<'_>,
+    scrape: &TaskScrape<'_>,
     extra: &Labels,
     writer: &MetricWriter<'_>,
     out: &mut SeriesBatch,
-    outcome: &mut StatsResult,
+    result: &mut StatsResult,
 ) {
-    let numbers = writer.numbers;
-    let mut identity = TaskIdentity::from(report.task);
+    let (compat, selection) = (writer.compat, writer.options.labels);
+    let mut identity = TaskIdentity::from(scrape.task);
     if identity.service.is_empty() {
-        identity.service = report.service.unwrap_or_default();
+        identity.service = scrape.service.unwrap_or_default();
     }
-    let mut task_labels = of_task(&identity, numbers, writer.options);
-    add_extra(&mut task_labels, extra);
-    let mut total = aggregate::TaskAggregate::new(report, numbers);
+    let mut labels_of_task = task_labels(&identity, compat, selection);
+    add_extra_labels(&mut labels_of_task, extra);
+    let mut aggregate = aggregate::TaskAggregate::new(scrape, compat);
     let mut seen = BTreeSet::new();
-    for container in report.task.containers() {
-        let stats = report.stats.container(&container.docker_id);
-        if !is_counted(container, stats, &mut seen, numbers, &mut outcome.rejected) {
+    for container in scrape.task.containers() {
+        let stats = scrape.stats.container(&container.docker_id);
+        if !is_counted(container, stats, &mut seen, compat, &mut result.rejected) {
             continue;
         }
-        let readings = match stats {
+        let values = match stats {
             Some(stats) => {
-                let readings = container_stats::of_running(container, stats, numbers);
-                total.add(&readings);
-                readings
+                let values = container_stats::running_values(container, stats, compat);
+                aggregate.add(&values);
+                values
             }
-            None => container_stats::of_stopped(container, numbers, &mut outcome.rejected),
+            None => container_stats::stopped_values(container, compat, &mut result.rejected),
         };
-        if writer.selected(Level::Container, &readings) == 0 {
+        if writer.selected(Level::Container, &values) == 0 {
             continue;
         }
-        let mut labels = task_labels.clone();
-        add_container(&mut labels, &ContainerIdentity::from(container), numbers, writer.options);
-        outcome.written += writer.write(Level::Container, &readings, &mut labels, out);
+        let mut labels = labels_of_task.clone();
+        add_container_labels(&mut labels, &ContainerIdentity::from(container), compat, selection);
+        result.written += writer.write(Level::Container, &values, &mut labels, out);
     }
-    outcome.written += writer.write(Level::Task, &total.finish(), &mut task_labels, out);
+    result.written += writer.write(Level::Task, &aggregate.finish(), &mut labels_of_task, out);
 }
 
-/// Labels that say more, but never in place of what ECS says.
-pub(crate) fn add_extra(labels: &mut Labels, extra: &Labels) {
+/// Adds labels without replacing existing ones.
+pub(crate) fn add_extra_labels(labels: &mut Labels, extra: &Labels) {
     for (name, value) in extra.iter() {
         labels.set_default(name, value);
     }
 }
 
-/// Whether a container has series of its own. The receiver takes every one; here the pause container, which ECS puts
-/// beside the user's under awsvpc on EC2, is none, and of two with one name the first stands, as their series could not
-/// be told apart.
+/// Returns whether a container has series. The receiver counts all containers. Corrected, two kinds are excluded: the
+/// pause container, which ECS adds under awsvpc on EC2, and a second container with the same name, whose series would
+/// be the same.
 fn is_counted<'a>(
     container: &'a ContainerMetadata<'_>,
     stats: Option<&ContainerStats<'_>>,
     seen: &mut BTreeSet<(&'a str, bool)>,
-    numbers: StatsCompat,
-    refused: &mut Rejections,
+    compat: StatsCompat,
+    rejected: &mut Rejections,
 ) -> bool {
-    if numbers == StatsCompat::Adot {
+    if compat == StatsCompat::Adot {
         return true;
     }
     if matches!(&*container.kind, "CNI_PAUSE" | "NAMESPACE_PAUSE") {
@@ -150,35 +144,35 @@ fn is_counted<'a>(
     }
     let first = seen.insert((&*container.name, stats.is_some()));
     if !first {
-        refused
+        rejected
             .add("duplicate_container", 1, || format!("a second container named {:?} in one task", &*container.name));
     }
     first
 }
 
-/// Writes readings under the names of one edition.
+/// Writes values with the names of one variant.
 pub(crate) struct MetricWriter<'a> {
-    pub(crate) numbers: StatsCompat,
+    pub(crate) compat: StatsCompat,
     pub(crate) options: &'a Options,
     pub(crate) at_ms: i64,
 }
 
 impl MetricWriter<'_> {
-    /// How many of the readings are both known and asked for.
-    pub(crate) fn selected(&self, level: Level, readings: &StatValues) -> u64 {
-        self.options.metrics.metrics(level).filter(|metric| readings.at(metric.reading).is_some()).count() as u64
+    /// Returns the number of values that are selected.
+    pub(crate) fn selected(&self, level: Level, values: &StatValues) -> u64 {
+        self.options.metrics.metrics(level).filter(|metric| values.get(metric.stat).is_some()).count() as u64
     }
 
-    /// Writes what is selected and known of one task or container; `labels` come back with a name that is not theirs.
-    /// Returns how many samples were written; one that was there already does not count.
-    pub(crate) fn write(&self, level: Level, readings: &StatValues, labels: &mut Labels, out: &mut SeriesBatch) -> u64 {
+    /// Writes the selected values of one task or container, and returns the number of new samples. `__name__` of
+    /// `labels` is overwritten.
+    pub(crate) fn write(&self, level: Level, values: &StatValues, labels: &mut Labels, out: &mut SeriesBatch) -> u64 {
         let mut written = 0;
         for metric in self.options.metrics.metrics(level) {
-            let Some(value) = readings.at(metric.reading) else { continue };
-            labels.set("__name__", metric.name_for(self.numbers));
+            let Some(value) = values.get(metric.stat) else { continue };
+            labels.set("__name__", metric.name_for(self.compat));
             let id = out.series(labels.iter());
-            let pushed = out.add_sample(id, self.at_ms, value.as_f64(self.numbers));
-            written += u64::from(pushed == InsertOutcome::New);
+            let outcome = out.add_sample(id, self.at_ms, value.as_f64(self.compat));
+            written += u64::from(outcome == InsertOutcome::New);
         }
         written
     }

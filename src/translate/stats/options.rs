@@ -1,27 +1,30 @@
-//! Which metrics of a task are written, and under which names.
+//! Options for task stats: which metrics and labels are written, and with which names.
 
-use super::metrics::{Level, METRICS, StatsMetric};
-use super::{LabelSelection, StatsCompat};
+use thiserror::Error;
 
-/// How task stats are written.
+use super::labels::LabelSelection;
+use super::metrics::{Level, METRICS, StatsCompat, StatsMetric};
+
+/// Options for task stats.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub names: NamingMode,
     pub metrics: MetricSelection,
     pub labels: LabelSelection,
-    /// Whether `memory.usage` is written from Container Insights' `MemoryUtilized`, which lacks the page cache.
+    /// Whether `memory.usage` is written from `MemoryUtilized` of Container Insights, which does not include the page
+    /// cache.
     pub approximate_memory_usage: bool,
 }
 
-/// Which names, and with them whose arithmetic.
+/// Which names are written, and with them which formulas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NamingMode {
     /// `ecs_task_cpu_utilized`, corrected.
     #[default]
     Default,
-    /// `ecs_task_cpu_utilized_None`, with the receiver's numbers and all of its labels.
+    /// `ecs_task_cpu_utilized_None`, with the values and all labels of the receiver.
     Adot,
-    /// Each metric twice, once in each way.
+    /// Both.
     Both,
 }
 
@@ -35,20 +38,25 @@ impl NamingMode {
     }
 }
 
-impl std::str::FromStr for NamingMode {
-    type Err = String;
+/// Error of an unknown naming mode.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("unknown value {0:?}: use default, adot or both")]
+pub struct UnknownNamingMode(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl std::str::FromStr for NamingMode {
+    type Err = UnknownNamingMode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownNamingMode> {
         match text {
             "default" => Ok(NamingMode::Default),
             "adot" => Ok(NamingMode::Adot),
             "both" => Ok(NamingMode::Both),
-            other => Err(format!("{other:?} is none of bare, adot, both")),
+            other => Err(UnknownNamingMode(other.to_owned())),
         }
     }
 }
 
-/// A choice among [`METRICS`]: a bit for each.
+/// A set of metrics: one bit for each of [`METRICS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricSelection(u64);
 
@@ -77,11 +85,16 @@ impl MetricSelection {
     }
 }
 
-/// `default`, `all`, or a comma-separated list of metrics by any of their names.
-impl std::str::FromStr for MetricSelection {
-    type Err = String;
+/// Error of a metric selection with a name that no metric has.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("unknown metric {0:?}: use names of task or container metrics (docs/metrics.md), default or all")]
+pub struct UnknownMetric(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+/// `default`, `all`, or a comma-separated list of metrics with any of their names.
+impl std::str::FromStr for MetricSelection {
+    type Err = UnknownMetric;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMetric> {
         match text {
             "default" => return Ok(MetricSelection::default()),
             "all" => return Ok(MetricSelection::all()),
@@ -92,7 +105,7 @@ impl std::str::FromStr for MetricSelection {
             let known =
                 MetricSelection::select(|metric| [metric.name, metric.default_name, metric.adot_name].contains(&name));
             if known.0 == 0 {
-                return Err(format!("{name:?} is no metric of a task or container"));
+                return Err(UnknownMetric(name.to_owned()));
             }
             selection.0 |= known.0;
         }
@@ -105,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metrics_are_chosen_by_any_of_their_names() {
+    fn metrics_are_selected_with_any_of_their_names() {
         let chosen: MetricSelection =
             "ecs.task.cpu.cores, container_duration,ecs_task_cpu_utilized_None".parse().unwrap();
         let names: Vec<_> =
@@ -115,18 +128,16 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_that_does_not_exist_is_named() {
+    fn unknown_metric_is_an_error() {
         for text in ["ecs_task_cpu", "", "all,default"] {
             assert!(text.parse::<MetricSelection>().is_err(), "{text:?}");
         }
-        assert_eq!(
-            "ecs_task_cpu".parse::<MetricSelection>().unwrap_err(),
-            "\"ecs_task_cpu\" is no metric of a task or container"
-        );
+        let error = "ecs_task_cpu".parse::<MetricSelection>().unwrap_err().to_string();
+        assert!(error.starts_with("unknown metric \"ecs_task_cpu\""), "{error}");
     }
 
     #[test]
-    fn names_are_bare_unless_told() {
+    fn default_naming_mode_has_no_unit_suffix() {
         assert_eq!(NamingMode::default(), NamingMode::Default);
         assert_eq!("both".parse(), Ok(NamingMode::Both));
         assert!("suffixed".parse::<NamingMode>().is_err());

@@ -1,7 +1,7 @@
-//! Which source a task's stats come from: one of them, the best it has, for as long as it lives.
+//! The source of a task's stats: the best one that it has, for its full life.
 //!
-//! The choice follows from what the task declares, not from whether a scrape went well: Container Insights events are
-//! minutes behind, so a source that stepped in for another would write a series' past a second time, with other numbers.
+//! The choice depends on what the task declares, not on the result of a scrape. Container Insights events are minutes
+//! late, so a fallback source would write a second set of past samples with different values.
 
 use super::metrics::{Level, StatKind, StatsMetric};
 use super::options::Options;
@@ -10,21 +10,21 @@ use crate::model::task::Task;
 /// A source of task stats, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StatsSource {
-    /// The task serves its metadata documents itself.
+    /// A stats endpoint in the task.
     Endpoint,
     /// Container Insights performance log events.
     Insights,
 }
 
 impl StatsSource {
-    /// Whether the source has this metric at all. Log events know no cumulative CPU and network bytes, no cores and no
-    /// maximum, and of a container no memory limit.
+    /// Returns whether the source has this metric. Log events contain no cumulative CPU and network bytes, no cores and
+    /// no maximum, and no memory limit of containers.
     pub fn provides(self, metric: &StatsMetric, options: &Options) -> bool {
         use StatKind::{
             CpuCores, CpuOnlines, CpuUsageKernelmode, CpuUsageSystem, CpuUsageTotal, CpuUsageUsermode, Duration,
             MemoryUsage, MemoryUsageLimit, MemoryUsageMax, RxBytes, TxBytes,
         };
-        match (self, metric.reading) {
+        match (self, metric.stat) {
             (StatsSource::Endpoint, _) => true,
             (StatsSource::Insights, MemoryUsage) => options.approximate_memory_usage,
             (StatsSource::Insights, MemoryUsageLimit) => metric.level == Level::Task,
@@ -38,15 +38,15 @@ impl StatsSource {
     }
 }
 
-/// The sources in use.
+/// The enabled sources.
 #[derive(Clone, Copy, Debug)]
 pub struct EnabledSources<'a> {
-    /// The docker label that declares the endpoint's port; `None` when that source is not in use.
+    /// Docker label that declares the port of a stats endpoint; `None` if the source is disabled.
     pub endpoint_label: Option<&'a str>,
     pub insights: bool,
 }
 
-/// The one source of this task's stats; `None` when no source in use has any.
+/// Returns the source of a task's stats; `None` if no enabled source has them.
 pub fn source_of(task: &Task, sources: &EnabledSources<'_>) -> Option<StatsSource> {
     let declares = |label| task.containers.iter().any(|container| container.docker_label(label).is_some());
     if sources.endpoint_label.is_some_and(declares) {
@@ -61,7 +61,7 @@ mod tests {
     use crate::model::task::TaskContainer;
 
     #[test]
-    fn a_declared_endpoint_is_better_than_container_insights() {
+    fn declared_endpoint_precedes_container_insights() {
         let labels = vec![("stats.port".into(), "9000".into())];
         let declaring = TaskContainer { docker_labels: labels, ..TaskContainer::default() };
         let declaring = Task { containers: vec![TaskContainer::default(), declaring], ..Task::default() };

@@ -1,7 +1,7 @@
-//! A task that stopped: why, as series, and an end to the series that it had.
+//! Series about stopped tasks, and staleness markers for the series that a task had.
 //!
-//! Field words: Amazon ECS Developer Guide, "Amazon ECS stopped tasks error messages". ECS writes its reasons as sentences
-//! with names and ids in them; `reason` maps them onto a closed set of words, so that labels stay few.
+//! Source: Amazon ECS Developer Guide, "Amazon ECS stopped tasks error messages". ECS reports reasons as sentences that
+//! contain names and ids; `reason` maps them to a fixed set of label values. Finding stopped tasks is in `discovery`.
 
 mod reason;
 
@@ -11,33 +11,33 @@ use crate::model::series::{InsertOutcome, Labels, STALE_NAN, SeriesBatch};
 use crate::model::task::{Task, TaskContainer};
 use crate::translate::stats::{
     ContainerIdentity, Level, Options, StatKind, StatsCompat, StatsMetric, StatsResult, StatsSource, TaskIdentity,
-    add_container, add_extra, of_task,
+    add_container_labels, add_extra_labels, task_labels,
 };
 
-/// A metric of a task's end, a gauge each.
+/// A metric about a stopped task. Each is a gauge.
 #[derive(Debug)]
 pub struct StoppedMetric {
     pub name: &'static str,
     pub level: Level,
-    /// Labels beside those of the task or container.
+    /// Labels in addition to the labels of the task or container.
     pub labels: &'static [&'static str],
 }
 
-/// Why a task stopped: always 1.
+/// Stop code and reason of a task. The value is always 1.
 pub const TASK_STOPPED_INFO: StoppedMetric = StoppedMetric {
     name: "ecs_task_stopped_info",
     level: Level::Task,
     labels: &["stop_code", "reason", "essential_container", "deployment"],
 };
-/// How a container ended; 128 and more are signals.
+/// Exit code of a container. Codes from 128 are signals.
 pub const CONTAINER_EXIT_CODE: StoppedMetric =
     StoppedMetric { name: "ecs_container_exit_code", level: Level::Container, labels: &["reason", "essential"] };
-/// Whether a container was killed for want of memory.
+/// 1 if a container was killed because it ran out of memory, 0 otherwise.
 pub const CONTAINER_OOM_KILLED: StoppedMetric =
     StoppedMetric { name: "ecs_container_oom_killed", level: Level::Container, labels: &["essential"] };
 pub const STOPPED_METRICS: &[&StoppedMetric] = &[&TASK_STOPPED_INFO, &CONTAINER_EXIT_CODE, &CONTAINER_OOM_KILLED];
 
-/// A task's end.
+/// A task that stopped, or in which a container stopped.
 #[derive(Clone, Copy, Debug)]
 pub struct StoppedTask<'a> {
     pub task: &'a Task,
@@ -45,53 +45,51 @@ pub struct StoppedTask<'a> {
     pub at_ms: i64,
 }
 
-/// Writes why a task stopped, and how each of its containers did. Of a task that still runs, only containers that have
-/// ended have series. Safe to repeat: the same stop at the same time is the same samples.
+/// Writes the reason that a task stopped, and the result of each container that stopped. Writing the same stop at the
+/// same time again results in the same samples.
 pub fn stopped_series(stop: &StoppedTask<'_>, extra: &Labels, options: &Options, out: &mut SeriesBatch) -> StatsResult {
-    let mut outcome = StatsResult::default();
     let task = stop.task;
-    // The receiver has no such metrics, so their labels are never in its edition.
-    let mut labels = of_task(&TaskIdentity::from(task), StatsCompat::Corrected, options);
-    add_extra(&mut labels, extra);
+    // The receiver has no such metrics, so there is no ADOT variant of their labels.
+    let mut labels = task_labels(&TaskIdentity::from(task), StatsCompat::Corrected, options.labels);
+    add_extra_labels(&mut labels, extra);
     let mut writer = StoppedMetricWriter { at_ms: stop.at_ms, out, written: 0 };
-    for container in task.containers.iter().filter(|container| has_ended(container)) {
+    for container in task.containers.iter().filter(|container| has_stopped(container)) {
         let mut labels = labels.clone();
-        add_container(&mut labels, &ContainerIdentity::from(container), StatsCompat::Corrected, options);
-        // The code is the value: as a label it would begin a new series with each.
+        add_container_labels(&mut labels, &ContainerIdentity::from(container), StatsCompat::Corrected, options.labels);
+        // The exit code is the value. As a label, each code would start a new series.
         labels.remove("aws_ecs_container_exit_code");
         labels.set("essential", container.essential.map_or("", |essential| if essential { "true" } else { "false" }));
         writer.write(&CONTAINER_OOM_KILLED, &mut labels, f64::from(u8::from(reason::is_oom(task, container))));
-        labels.set("reason", container.reason.as_deref().map_or("", reason::of_container));
+        labels.set("reason", container.reason.as_deref().map_or("", reason::container_reason));
         if let Some(code) = container.exit_code {
             writer.write(&CONTAINER_EXIT_CODE, &mut labels, f64::from(code));
         }
     }
     if task.last_status == TaskStatus::Stopped {
         labels.set("stop_code", task.stop_code.as_deref().map_or("", reason::stop_code));
-        labels.set("reason", task.stopped_reason.as_deref().map_or("", reason::of_task));
+        labels.set("reason", task.stopped_reason.as_deref().map_or("", reason::task_reason));
         labels.set("essential_container", failed_container(task).map_or("", |container| &container.name));
         labels.set("deployment", deployment(task));
         writer.write(&TASK_STOPPED_INFO, &mut labels, 1.0);
     }
-    outcome.written = writer.written;
-    outcome
+    StatsResult { written: writer.written, ..StatsResult::default() }
 }
 
-fn has_ended(container: &TaskContainer) -> bool {
+fn has_stopped(container: &TaskContainer) -> bool {
     container.exit_code.is_some() || container.last_status == ContainerStatus::Stopped
 }
 
-/// The essential container whose end was the end of the task: one killed for memory before one that failed, and that
-/// before one that was told to stop.
+/// Returns the essential container that stopped the task. Containers that ran out of memory take precedence over failed
+/// ones, and these over containers that received a signal to stop.
 fn failed_container(task: &Task) -> Option<&TaskContainer> {
     if task.stop_code.as_deref() != Some("EssentialContainerExited") {
         return None;
     }
     let essential =
-        task.containers.iter().filter(|container| container.essential != Some(false) && has_ended(container));
+        task.containers.iter().filter(|container| container.essential != Some(false) && has_stopped(container));
     essential.min_by_key(|container| match container.exit_code {
         _ if reason::is_oom(task, container) => 0,
-        // SIGKILL and SIGTERM: ECS sends them to the others once an essential container has gone.
+        // SIGKILL and SIGTERM: ECS sends them to all other containers after an essential container stopped.
         Some(137 | 143) => 2,
         Some(0) => 3,
         Some(_) => 1,
@@ -99,7 +97,7 @@ fn failed_container(task: &Task) -> Option<&TaskContainer> {
     })
 }
 
-/// The deployment of a service that started the task.
+/// Returns the deployment that started the task; empty for a task without a service.
 fn deployment(task: &Task) -> &str {
     if task.started_by.starts_with("ecs-svc/") { &task.started_by } else { "" }
 }
@@ -112,22 +110,23 @@ struct StoppedMetricWriter<'a> {
 
 impl StoppedMetricWriter<'_> {
     fn write(&mut self, metric: &StoppedMetric, labels: &mut Labels, value: f64) {
-        self.named(metric.name, labels, value);
+        self.write_named(metric.name, labels, value);
     }
 
-    fn named(&mut self, name: &str, labels: &mut Labels, value: f64) {
+    fn write_named(&mut self, name: &str, labels: &mut Labels, value: f64) {
         labels.set("__name__", name);
         let id = self.out.series(labels.iter());
         self.written += u64::from(self.out.add_sample(id, self.at_ms, value) == InsertOutcome::New);
     }
 }
 
-/// Ends the series that a task had from its source of stats, so that no query shows a stopped task for another five
-/// minutes. Only labels that stay the same can be told from outside the task: where others are written, such as under
-/// the receiver's names, the series end by themselves, and the outcome says `unstable_labels`.
+/// Writes staleness markers for the series that a task had from its stats source, so that queries do not return a
+/// stopped task for another five minutes. This needs labels that can be derived outside of the task. With labels that
+/// change during its life, such as with the names of the receiver, there are no markers, and the result contains
+/// `unstable_labels`.
 ///
-/// The marker must be the last of a series: Container Insights events are minutes late, so theirs is to be written once
-/// the last event of the task can have been read.
+/// A marker must be the last sample of its series. Container Insights events are minutes late, so write their markers
+/// after the last event of the task may have arrived.
 pub fn stale_markers(
     stop: &StoppedTask<'_>,
     source: StatsSource,
@@ -135,52 +134,53 @@ pub fn stale_markers(
     options: &Options,
     out: &mut SeriesBatch,
 ) -> StatsResult {
-    let mut refused = Rejections::default();
+    let mut rejected = Rejections::default();
     let mut writer = StoppedMetricWriter { at_ms: stop.at_ms, out, written: 0 };
-    for &numbers in options.names.variants() {
-        if !options.labels.is_stable(numbers) {
-            refused
-                .add("unstable_labels", 1, || "labels that change over a task's life are not known outside it".into());
+    for &compat in options.names.variants() {
+        if !options.labels.is_stable(compat) {
+            rejected.add("unstable_labels", 1, || {
+                "labels that change during the life of a task cannot be derived outside of it".into()
+            });
             continue;
         }
-        write_stale(&mut writer, &StaleContext { task: stop.task, source, numbers, options }, extra);
+        write_stale(&mut writer, &StaleSeries { task: stop.task, source, compat, options }, extra);
     }
-    StatsResult { written: writer.written, rejected: refused }
+    StatsResult { written: writer.written, rejected: rejected }
 }
 
-struct StaleContext<'a> {
+struct StaleSeries<'a> {
     task: &'a Task,
     source: StatsSource,
-    numbers: StatsCompat,
+    compat: StatsCompat,
     options: &'a Options,
 }
 
-fn write_stale(writer: &mut StoppedMetricWriter<'_>, ending: &StaleContext<'_>, extra: &Labels) {
-    let (task, numbers, options) = (ending.task, ending.numbers, ending.options);
-    let stale = f64::from_bits(STALE_NAN);
-    let mut labels = of_task(&TaskIdentity::from(task), numbers, options);
-    add_extra(&mut labels, extra);
+fn write_stale(writer: &mut StoppedMetricWriter<'_>, stale: &StaleSeries<'_>, extra: &Labels) {
+    let (task, compat, options) = (stale.task, stale.compat, stale.options);
+    let marker = f64::from_bits(STALE_NAN);
+    let mut labels = task_labels(&TaskIdentity::from(task), compat, options.labels);
+    add_extra_labels(&mut labels, extra);
     for container in &task.containers {
         let mut identity = ContainerIdentity::from(container);
-        for metric in options.metrics.metrics(Level::Container).filter(|metric| had_series(ending, metric, container)) {
-            // While it ran it had no exit code; a duration it has only since it stopped.
-            identity.exit_code = container.exit_code.map(i64::from).filter(|_| metric.reading == StatKind::Duration);
+        for metric in options.metrics.metrics(Level::Container).filter(|metric| had_series(stale, metric, container)) {
+            // A running container has no exit code, and only a stopped container has a duration.
+            identity.exit_code = container.exit_code.map(i64::from).filter(|_| metric.stat == StatKind::Duration);
             let mut labels = labels.clone();
-            add_container(&mut labels, &identity, numbers, options);
-            writer.named(metric.name_for(numbers), &mut labels, stale);
+            add_container_labels(&mut labels, &identity, compat, options.labels);
+            writer.write_named(metric.name_for(compat), &mut labels, marker);
         }
     }
-    for metric in options.metrics.metrics(Level::Task).filter(|metric| ending.source.provides(metric, options)) {
-        writer.named(metric.name_for(numbers), &mut labels, stale);
+    for metric in options.metrics.metrics(Level::Task).filter(|metric| stale.source.provides(metric, options)) {
+        writer.write_named(metric.name_for(compat), &mut labels, marker);
     }
 }
 
-/// Whether a container had this series. A duration is only seen of a container that ends before its task, as an essential
-/// one never does.
-fn had_series(ending: &StaleContext<'_>, metric: &StatsMetric, container: &TaskContainer) -> bool {
-    let seen =
-        metric.reading != StatKind::Duration || (container.essential != Some(true) && container.exit_code.is_some());
-    seen && ending.source.provides(metric, ending.options)
+/// Returns whether a container had this series. A duration is only written for containers that stop before their task,
+/// which is never the case for essential ones.
+fn had_series(stale: &StaleSeries<'_>, metric: &StatsMetric, container: &TaskContainer) -> bool {
+    let is_possible =
+        metric.stat != StatKind::Duration || (container.essential != Some(true) && container.exit_code.is_some());
+    is_possible && stale.source.provides(metric, stale.options)
 }
 
 #[cfg(test)]

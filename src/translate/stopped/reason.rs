@@ -1,10 +1,10 @@
-//! The sentences of ECS as words of a closed set: what is in none of the tables is `other`.
+//! Stop reasons: maps the sentences of ECS to a fixed set of label values. A sentence that is in no table is `other`.
 
 use crate::model::task::{Task, TaskContainer};
 
-/// Exit code of a process that SIGKILL ended.
+/// Exit code after SIGKILL.
 const SIGKILL_EXIT: i32 = 137;
-/// How ECS begins the reason of a container that ran out of memory.
+/// Prefix of the reason of a container that ran out of memory.
 const OUT_OF_MEMORY: &str = "OutOfMemory";
 
 /// Stop codes (Amazon ECS API Reference, `Task.stopCode`).
@@ -17,7 +17,7 @@ const STOP_CODES: &[&str] = &[
     "TerminationNotice",
 ];
 
-/// Errors that stand at the head of a reason (Amazon ECS Developer Guide, "Amazon ECS stopped tasks error messages").
+/// Errors at the start of a reason (Amazon ECS Developer Guide, "Amazon ECS stopped tasks error messages").
 const ERRORS: &[&str] = &[
     "OutOfMemoryError",
     "OutOfMemory",
@@ -48,7 +48,7 @@ const ERRORS: &[&str] = &[
     "OTHER",
 ];
 
-/// Pieces of the sentences that ECS writes of a task, in lower case, and the word for each; the first that fits stands.
+/// Parts of the sentences of ECS in lower case, each with its label value. The first match counts.
 const REASON_PATTERNS: &[(&str, &str)] = &[
     ("essential container in task exited", "essential_container_exited"),
     ("failed elb health checks", "elb_health_check"),
@@ -68,39 +68,39 @@ const REASON_PATTERNS: &[(&str, &str)] = &[
     ("circuit breaker", "deployment"),
 ];
 
-/// The stop code, unless ECS has learnt another.
+/// Returns the stop code; `other` if it is unknown.
 pub(super) fn stop_code(code: &str) -> &'static str {
     STOP_CODES.iter().find(|known| **known == code).copied().unwrap_or("other")
 }
 
-/// Why the task stopped, in one word.
-pub(super) fn of_task(reason: &str) -> &'static str {
+/// Returns the label value for the reason of a task.
+pub(super) fn task_reason(reason: &str) -> &'static str {
     let lower = reason.to_ascii_lowercase();
-    let sentence = || REASON_PATTERNS.iter().find(|(piece, _)| lower.contains(piece)).map(|(_, word)| *word);
-    error(reason).or_else(sentence).unwrap_or("other")
+    let sentence = || REASON_PATTERNS.iter().find(|(part, _)| lower.contains(part)).map(|(_, value)| *value);
+    error_name(reason).or_else(sentence).unwrap_or("other")
 }
 
-/// Why the container stopped, in one word.
-pub(super) fn of_container(reason: &str) -> &'static str {
-    error(reason).unwrap_or("other")
+/// Returns the label value for the reason of a container.
+pub(super) fn container_reason(reason: &str) -> &'static str {
+    error_name(reason).unwrap_or("other")
 }
 
-fn error(reason: &str) -> Option<&'static str> {
+fn error_name(reason: &str) -> Option<&'static str> {
     let head = reason.split([':', ' ']).next()?;
     ERRORS.iter().find(|known| **known == head).copied()
 }
 
-/// Whether a container was killed for want of memory. ECS says so in the reason of the container; where no container of
-/// the task has such a reason, SIGKILL tells, unless it came from ECS, which sends it to a container that does not stop
-/// when it is told to.
+/// Returns whether a container was killed because it ran out of memory. ECS reports this in the reason of the
+/// container. If no container of the task has such a reason, SIGKILL counts, unless ECS sent it, which it does to
+/// containers that do not stop on request.
 pub(super) fn is_oom(task: &Task, container: &TaskContainer) -> bool {
-    let says_so =
+    let is_reported =
         |container: &TaskContainer| container.reason.as_deref().is_some_and(|reason| reason.starts_with(OUT_OF_MEMORY));
-    if task.containers.iter().any(says_so) {
-        return says_so(container);
+    if task.containers.iter().any(is_reported) {
+        return is_reported(container);
     }
-    let told_to_stop = task.stop_code.as_deref().is_some_and(|code| code != "EssentialContainerExited");
-    container.exit_code == Some(SIGKILL_EXIT) && !told_to_stop
+    let is_requested = task.stop_code.as_deref().is_some_and(|code| code != "EssentialContainerExited");
+    container.exit_code == Some(SIGKILL_EXIT) && !is_requested
 }
 
 #[cfg(test)]
@@ -108,8 +108,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sentence_of_ecs_is_one_word() {
-        for (reason, word) in [
+    fn sentence_is_mapped_to_one_value() {
+        for (reason, value) in [
             ("Essential container in task exited", "essential_container_exited"),
             ("Scaling activity initiated by (deployment ecs-svc/0123456789)", "scaling_activity"),
             ("Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:x)", "elb_health_check"),
@@ -122,7 +122,7 @@ mod tests {
             ("Whatever7fError: 5f0e", "other"),
             ("", "other"),
         ] {
-            assert_eq!(of_task(reason), word, "{reason}");
+            assert_eq!(task_reason(reason), value, "{reason}");
         }
         assert_eq!(stop_code("SpotInterruption"), "SpotInterruption");
         assert_eq!(stop_code("5f0e"), "other");

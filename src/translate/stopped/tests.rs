@@ -27,31 +27,32 @@ fn task(stop_code: &str, reason: &str, containers: Vec<TaskContainer>) -> Task {
     task
 }
 
-/// Name and the labels asked for, with the value.
+/// Returns the name and the labels in `shown` of each series, with its value.
 fn rows(batch: &SeriesBatch, shown: &[&str]) -> Vec<Row> {
     let row = |labels: Vec<(&str, &str)>, value| {
-        let of = |wanted: &&str| labels.iter().find(|(name, _)| name == wanted).map_or("-", |(_, value)| value);
-        let text: Vec<_> = std::iter::once(&"__name__").chain(shown).map(of).collect();
+        let value_of = |wanted: &&str| labels.iter().find(|(name, _)| name == wanted).map_or("-", |(_, value)| value);
+        let text: Vec<_> = std::iter::once(&"__name__").chain(shown).map(value_of).collect();
         (text.join(" "), value)
     };
     batch.iter().map(|series| row(series.labels().collect(), series.samples()[0].value)).collect()
 }
 
-fn why(task: &Task, shown: &[&str]) -> Vec<Row> {
+fn stop_rows(task: &Task, shown: &[&str]) -> Vec<Row> {
     let mut batch = SeriesBatch::default();
     let stop = StoppedTask { task, at_ms: 1_000 };
-    let outcome = stopped_series(&stop, &Labels::default(), &Options::default(), &mut batch);
-    assert_eq!(outcome.written, batch.point_count());
+    let result = stopped_series(&stop, &Labels::default(), &Options::default(), &mut batch);
+    assert_eq!(result.written, batch.point_count());
     rows(&batch, shown)
 }
 
 #[test]
-fn a_task_killed_for_memory_says_so() {
+fn task_out_of_memory_has_oom_killed_and_reason() {
     let mut cart = container("cart", Some(137), Some("OutOfMemoryError: Container killed due to memory usage"));
     cart.essential = Some(true);
     let sidecar = container("log", Some(137), None);
     let task = task("EssentialContainerExited", "Essential container in task exited", vec![sidecar, cart]);
-    let rows = why(&task, &["container_name", "essential", "stop_code", "reason", "essential_container", "deployment"]);
+    let rows =
+        stop_rows(&task, &["container_name", "essential", "stop_code", "reason", "essential_container", "deployment"]);
     let row = |text: &str, value| (text.to_owned(), value);
     assert_eq!(
         rows,
@@ -66,42 +67,42 @@ fn a_task_killed_for_memory_says_so() {
 }
 
 #[test]
-fn a_kill_without_a_reason_is_for_memory_unless_ecs_sent_it() {
+fn sigkill_without_reason_is_oom_unless_ecs_sent_it() {
     for (stop_code, expected) in
         [("EssentialContainerExited", 1.0), ("ServiceSchedulerInitiated", 0.0), ("UserInitiated", 0.0)]
     {
-        let rows = why(&task(stop_code, "", vec![container("cart", Some(137), None)]), &[]);
+        let rows = stop_rows(&task(stop_code, "", vec![container("cart", Some(137), None)]), &[]);
         assert_eq!(rows[0], ("ecs_container_oom_killed".into(), expected), "{stop_code}");
     }
 }
 
 #[test]
-fn a_container_that_ends_while_its_task_runs_has_an_exit_code_and_the_task_no_stop() {
+fn container_that_stops_in_a_running_task_has_an_exit_code() {
     let mut running = task("", "", vec![container("migrate", Some(3), None), container("cart", None, None)]);
     running.last_status = "RUNNING".into();
     running.stop_code = None;
-    let rows = why(&running, &["container_name"]);
+    let rows = stop_rows(&running, &["container_name"]);
     let row = |text: &str, value| (text.to_owned(), value);
     assert_eq!(rows, [row("ecs_container_oom_killed migrate", 0.0), row("ecs_container_exit_code migrate", 3.0)]);
 }
 
 #[test]
-fn a_task_that_never_started_names_the_error_and_no_container() {
+fn task_that_failed_to_start_has_an_error_and_no_container() {
     let failed =
         task("TaskFailedToStart", "CannotPullContainerError: no such image", vec![container("cart", None, None)]);
-    let rows = why(&failed, &["stop_code", "reason", "essential_container"]);
+    let rows = stop_rows(&failed, &["stop_code", "reason", "essential_container"]);
     assert_eq!(rows, [("ecs_task_stopped_info TaskFailedToStart CannotPullContainerError -".to_owned(), 1.0)]);
 }
 
 fn stale(task: &Task, source: StatsSource, options: &Options) -> (SeriesBatch, StatsResult) {
     let mut batch = SeriesBatch::default();
-    let outcome = stale_markers(&StoppedTask { task, at_ms: 1_000 }, source, &Labels::default(), options, &mut batch);
-    assert_eq!(outcome.written, batch.point_count());
-    (batch, outcome)
+    let result = stale_markers(&StoppedTask { task, at_ms: 1_000 }, source, &Labels::default(), options, &mut batch);
+    assert_eq!(result.written, batch.point_count());
+    (batch, result)
 }
 
 #[test]
-fn the_series_of_a_stopped_task_end_with_the_staleness_marker() {
+fn series_of_a_stopped_task_end_with_staleness_markers() {
     let stopped = task("UserInitiated", "", vec![container("cart", Some(0), None)]);
     for (source, expected) in [(StatsSource::Endpoint, 11), (StatsSource::Insights, 9)] {
         let (batch, _) = stale(&stopped, source, &Options::default());
@@ -111,7 +112,7 @@ fn the_series_of_a_stopped_task_end_with_the_staleness_marker() {
 }
 
 #[test]
-fn a_running_container_is_ended_without_the_exit_code_that_its_series_never_had() {
+fn markers_of_running_series_have_no_exit_code() {
     let stopped = task("UserInitiated", "", vec![container("cart", Some(0), None)]);
     let options =
         Options { metrics: "container_cpu_utilized,container_duration".parse().unwrap(), ..Options::default() };
@@ -121,11 +122,11 @@ fn a_running_container_is_ended_without_the_exit_code_that_its_series_never_had(
 }
 
 #[test]
-fn series_whose_labels_are_not_known_outside_the_task_are_left_to_end_by_themselves() {
+fn series_with_unstable_labels_have_no_markers() {
     let stopped = task("UserInitiated", "", vec![container("cart", Some(0), None)]);
     let adot = Options { names: "both".parse().unwrap(), metrics: MetricSelection::all(), ..Options::default() };
-    let (batch, outcome) = stale(&stopped, StatsSource::Endpoint, &adot);
-    assert_eq!((batch.len(), outcome.rejected.total()), (55, 1));
+    let (batch, result) = stale(&stopped, StatsSource::Endpoint, &adot);
+    assert_eq!((batch.len(), result.rejected.total()), (55, 1));
     let all = Options { labels: LabelSelection::All, ..Options::default() };
     assert_eq!(stale(&stopped, StatsSource::Endpoint, &all).0.len(), 0);
 }
