@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use sidecarless::deadline::Deadline;
-use sidecarless::handlers::Pipeline;
+use sidecarless::handlers::Handlers;
 use sidecarless::lambda::Event;
 use sidecarless::log;
 use sidecarless::settings::Settings;
@@ -41,12 +41,12 @@ async fn main() -> ExitCode {
 async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
     log::init(&variables, log::LogOutput::Stdout);
     let settings = Settings::read(variables)?;
-    let pipeline = Arc::new(Pipeline::from_environment(settings).await?);
+    let handlers = Arc::new(Handlers::from_environment(settings).await?);
     let handler = |event: LambdaEvent<Event>| {
-        let pipeline = Arc::clone(&pipeline);
+        let handlers = Arc::clone(&handlers);
         async move {
             let deadline = Deadline::from_epoch_ms(event.context.deadline);
-            let reply = pipeline.handle(event.payload, &deadline).await?;
+            let reply = handlers.handle(event.payload, &deadline).await?;
             Ok::<_, Error>(reply.into_json())
         }
     };

@@ -247,7 +247,7 @@ impl Cell {
 
     /// The accounts, and whether they say what happened.
     fn audit(&self, fate: Option<ItemStatus>) -> Result<(), String> {
-        let ledger = self.sandbox.pipeline.ledger();
+        let ledger = self.sandbox.pipeline.counters();
         let unbalanced = ledger.unbalanced();
         if !unbalanced.is_empty() {
             return Err(format!("{unbalanced:?} are out of balance"));
@@ -349,7 +349,7 @@ async fn outcome(peer: Peer, ill: FaultKind, trigger: Trigger, port: u16) -> Res
     let cell = Cell::prepare(peer, ill, trigger, port).await;
     let (told, expected) = (cell.run().await?, expected(peer, ill, trigger));
     if told != expected {
-        return Err(format!("{told} instead of {expected}: {:?}", cell.sandbox.pipeline.ledger()));
+        return Err(format!("{told} instead of {expected}: {:?}", cell.sandbox.pipeline.counters()));
     }
     cell.audit(expected_fate(peer, ill, trigger)).map(|()| told)
 }
@@ -456,6 +456,6 @@ async fn spans_for_the_otlp_endpoint_are_spooled_and_come_back() {
     assert_eq!(done, json!({"batchItemFailures": []}));
     let arrived = ExportTraceServiceRequest::decode(fresh.aws.xray().otlp[0].as_slice()).unwrap();
     assert_eq!(arrived.spans(), 3);
-    assert_eq!(fresh.pipeline.ledger().total(ItemStatus::Redelivered, ItemKind::Spans), 3);
-    assert!(sandbox.pipeline.ledger().unbalanced().is_empty());
+    assert_eq!(fresh.pipeline.counters().total(ItemStatus::Redelivered, ItemKind::Spans), 3);
+    assert!(sandbox.pipeline.counters().unbalanced().is_empty());
 }

@@ -201,7 +201,7 @@ async fn the_last_words_of_a_task_are_scraped_and_its_series_end_with_it() {
 
     sandbox.aws.ecs().set_status(&id, "STOPPED");
     let summary = sandbox.tick().await.unwrap();
-    assert_eq!((&summary["targets_up"], &summary["stopped"]), (&0.into(), &1.into()), "{summary}");
+    assert_eq!((&summary["targets_up"], &summary["stopped_tasks"]), (&0.into(), &1.into()), "{summary}");
     for name in ["a", "up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"] {
         assert_eq!(values(&sandbox, name).last().map(String::as_str), Some("ended"), "{name}");
     }
@@ -245,7 +245,7 @@ async fn every_target_that_is_dropped_says_why() {
     }
 
     let summary = sandbox.tick().await.unwrap();
-    assert_eq!((&summary["targets_up"], &summary["refused"]), (&1.into(), &4.into()), "{summary}");
+    assert_eq!((&summary["targets_up"], &summary["rejected"]), (&1.into(), &4.into()), "{summary}");
 
     let list = sandbox.pipeline.targets(&Deadline::after(Duration::from_secs(20))).await;
     let problems: Vec<(String, usize)> =

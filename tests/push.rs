@@ -192,7 +192,7 @@ async fn a_workspace_that_stays_down_sends_the_client_away_for_a_while() {
         let reply = sandbox.push(&Push { time: Duration::from_secs(1), ..Push::new("/v1/metrics", &body) }).await;
         let (code, message) = status(&reply);
         assert_eq!((reply.status, code), (503, 14), "{case}: {message}");
-        assert!(message.starts_with("AMP cannot take it now"), "{case}: {message}");
+        assert!(message.starts_with("AMP unavailable: "), "{case}: {message}");
         assert!(header(&reply, "retry-after").is_some(), "{case}");
         assert_eq!(sandbox.amp.requests(), 0, "{case}");
     }
@@ -244,7 +244,7 @@ async fn a_document_for_which_xray_refuses_a_whole_call_costs_the_others_nothing
         sandbox.aws.fail_always(is_poisoned, Fault::status(status, "no"));
         let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
         assert_eq!(partial.rejected, refused, "{status}");
-        assert!(partial.error_message.contains(&format!("X-Ray answered {status}")), "{}", partial.error_message);
+        assert!(partial.error_message.contains(&format!("X-Ray returned {status}")), "{}", partial.error_message);
         let mut calls = sandbox.aws.xray().calls.clone();
         calls.sort_unstable_by(|a, b| b.cmp(a));
         assert_eq!(calls, taken, "{status}");
@@ -369,9 +369,9 @@ async fn a_push_that_there_is_no_time_for_is_sent_back_before_any_work() {
     assert_eq!(reply.status, 503);
     assert!(reply.headers.iter().any(|(name, _)| *name == "retry-after"));
     let reason = RpcStatus::decode(reply.body.as_slice()).unwrap().message;
-    assert!(reason.starts_with("3000 spans take some 3.0 s, and this invocation has 1.5 s left"), "{reason}");
+    assert!(reason.starts_with("3000 spans need about 3.0 s, but the invocation has 1.5 s left"), "{reason}");
     assert!(sandbox.aws.xray().calls.is_empty(), "nothing was begun");
-    assert!(sandbox.pipeline.ledger().unbalanced().is_empty());
+    assert!(sandbox.pipeline.counters().unbalanced().is_empty());
 }
 
 #[tokio::test]

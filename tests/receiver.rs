@@ -45,9 +45,24 @@ async fn what_cloudwatch_logs_does_not_take_goes_back_to_the_client() {
     let busy =
         StubResponse::Reply { status: 429, headers: vec![("retry-after", "7".into())], body: b"slow down".to_vec() };
     for (answer, status, said, retry_after) in [
-        (StubResponse::of(400, "text/plain", "no such log group"), 400, "CloudWatch Logs: no such log group", None),
-        (StubResponse::of(403, "text/plain", "not authorized"), 403, "CloudWatch Logs: not authorized", None),
-        (StubResponse::of(413, "text/plain", "too large"), 413, "CloudWatch Logs: too large", None),
+        (
+            StubResponse::of(400, "text/plain", "no such log group"),
+            400,
+            "CloudWatch Logs: 400 Bad Request: no such log group",
+            None,
+        ),
+        (
+            StubResponse::of(403, "text/plain", "not authorized"),
+            403,
+            "CloudWatch Logs: 403 Forbidden: not authorized",
+            None,
+        ),
+        (
+            StubResponse::of(413, "text/plain", "too large"),
+            413,
+            "CloudWatch Logs: 413 Payload Too Large: too large",
+            None,
+        ),
         (StubResponse::of(500, "text/plain", "sick"), 503, "sick", Some("1")),
         (busy, 503, "slow down", Some("7")),
         (StubResponse::Reset, 503, "CloudWatch Logs", Some("1")),

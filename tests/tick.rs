@@ -142,9 +142,9 @@ async fn a_target_that_there_is_no_time_for_is_not_called_down() {
     let deadline = Deadline::after(Duration::from_secs(4));
     let tick = Event::parse(r#"{"sidecarless":"scrape"}"#);
     let summary = sandbox.pipeline.handle(tick, &deadline).await.unwrap().into_json();
-    let (down, refused) = (summary["targets_down"].as_u64().unwrap(), summary["refused"].as_u64().unwrap());
+    let (down, rejected) = (summary["targets_down"].as_u64().unwrap(), summary["rejected"].as_u64().unwrap());
     assert_eq!(sandbox.amp.named("up").len() as u64, down, "{summary}");
-    assert!(down >= 64 && refused >= 64 && down + refused == 200, "{summary}");
+    assert!(down >= 64 && rejected >= 64 && down + rejected == 200, "{summary}");
 }
 
 #[tokio::test]

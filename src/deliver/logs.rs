@@ -1,13 +1,14 @@
-//! OTLP logs, passed on to the OTLP endpoint of CloudWatch Logs as they came.
+//! OTLP logs, forwarded unchanged to the OTLP endpoint of CloudWatch Logs.
 //!
-//! Nothing is read of them: the endpoint takes both encodings, and its answer is an export response of OTLP (Amazon
-//! CloudWatch Logs User Guide, "Sending logs using the OTLP endpoint"). What it cannot take now is not spooled: the client
-//! is told to send it again.
+//! The endpoint accepts both OTLP encodings and responds with an OTLP export response, so nothing is decoded (Amazon CloudWatch
+//! Logs User Guide, "Sending logs using the OTLP endpoint"). Logs are not spooled: the client retries them.
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use super::destination::Destination;
+use super::outcome::{DeliveryError, Outcome};
 use crate::aws::client::{PostResult, SigV4Client};
 use crate::deadline::Deadline;
 
@@ -17,7 +18,7 @@ const SERVICE: &str = "logs";
 const LOG_GROUP: HeaderName = HeaderName::from_static("x-aws-log-group");
 const LOG_STREAM: HeaderName = HeaderName::from_static("x-aws-log-stream");
 
-/// A log stream that takes OTLP. Group and stream have to exist.
+/// Log stream that receives OTLP logs. Its group and the stream must exist.
 #[derive(Debug)]
 pub struct OtlpLogsClient {
     url: Url,
@@ -25,8 +26,15 @@ pub struct OtlpLogsClient {
     names: HeaderMap,
 }
 
+/// Export request, which is not decoded. It counts as one item.
+#[derive(Debug)]
+pub struct LogsRequest {
+    pub body: Bytes,
+    pub content_type: &'static str,
+}
+
 impl OtlpLogsClient {
-    /// `base` is the endpoint of the region. `None`: the names cannot stand in a header.
+    /// `base` is the endpoint of the region. Returns `None` if the names are not valid in a header.
     pub fn new(mut base: Url, post: SigV4Client, group: &str, stream: &str) -> Option<Self> {
         base.set_path("/v1/logs");
         let mut names = HeaderMap::with_capacity(8);
@@ -34,11 +42,28 @@ impl OtlpLogsClient {
         names.insert(LOG_STREAM, HeaderValue::from_str(stream).ok()?);
         Some(Self { url: base, post, names })
     }
+}
 
-    /// Sends an export request, until it is taken, refused, or out of time.
-    pub async fn export(&self, body: &Bytes, content_type: &'static str, deadline: &Deadline) -> PostResult {
+impl Destination for OtlpLogsClient {
+    type Request = LogsRequest;
+
+    const NAME: &'static str = "CloudWatch Logs";
+
+    /// A push is one request.
+    const CONCURRENCY: usize = 1;
+
+    async fn send(&self, request: LogsRequest, deadline: &Deadline) -> Outcome<LogsRequest> {
         let mut headers = self.names.clone();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        self.post.post_with_retry(SERVICE, &self.url, &headers, body, deadline).await
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
+        match self.post.post_with_retry(SERVICE, &self.url, &headers, &request.body, deadline).await {
+            PostResult::Success { body, .. } => Outcome { delivered: 1, response: body, ..Outcome::default() },
+            PostResult::Retryable { error, retry_after } => Outcome::retryable(request, error, retry_after),
+            PostResult::Rejected { status, error, .. } => {
+                let mut outcome = Outcome::default();
+                outcome.rejected.add("rejected_by_logs", 1, || format!("CloudWatch Logs returned {error}"));
+                outcome.error = Some(DeliveryError::Rejected { status, error });
+                outcome
+            }
+        }
     }
 }

@@ -1,7 +1,13 @@
-//! What goes out: remote write to AMP, segments to X-Ray. I/O only; what is sent was made by translate/.
+//! Delivery of encoded requests to AMP, X-Ray and CloudWatch Logs, and the SQS queues of the spool and of shards.
+//!
+//! Every destination implements [`Destination`], and a [`Delivery`] adds what they have in common: the circuit breaker, the
+//! time limit, concurrency, and one [`Outcome`].
 
 pub mod circuit_breaker;
+mod delivery;
+mod destination;
 pub mod logs;
+mod outcome;
 pub mod redrive;
 pub mod remote_write;
 pub mod remote_write_error;
@@ -9,3 +15,7 @@ pub mod shards;
 pub mod spool;
 pub mod xray;
 pub mod xray_otlp;
+
+pub use delivery::Delivery;
+pub use destination::Destination;
+pub use outcome::{DeliveryError, Outcome, Spoolable};

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::aws::sdk_error::describe_sdk_error;
 use crate::deadline::Deadline;
-use crate::model::spool::SpoolMessage;
+use crate::model::spool::{Payload, SpoolMessage};
 
 /// Messages sent side by side.
 const CONCURRENCY: usize = 8;
@@ -149,6 +149,15 @@ impl Spool {
 
 fn is_invalid_handle(error: &ChangeMessageVisibilityError) -> bool {
     error.is_receipt_handle_is_invalid() || error.is_message_not_inflight()
+}
+
+impl BackoffClass {
+    pub fn for_payload(payload: &Payload) -> Self {
+        match payload {
+            Payload::RemoteWrite { .. } => Self::Samples,
+            Payload::Segments(_) | Payload::OtlpTraces(_) => Self::Spans,
+        }
+    }
 }
 
 impl EnqueueResult {

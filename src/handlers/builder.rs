@@ -1,17 +1,34 @@
-//! A pipeline from settings and from what Lambda sets: region, credentials, endpoints.
+//! Builds the handlers from the settings and from what Lambda sets: region, credentials and endpoints.
+
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use thiserror::Error;
 use url::Url;
 
-use super::Pipeline;
-use super::scrape_cache::ScrapeCache;
-use super::self_metrics::SelfMetricsWriter;
+use super::Handlers;
+use super::check::CheckHandler;
+use super::delivery::DeliveryTracker;
+use super::http::{HttpHandler, LoadShedder, MetricsHandler, ProxyHandler, TaskIdentifier, TraceHandler};
+use super::log_events::LogEventsHandler;
+use super::queue::{QueueHandler, RedeliveryHandler, ShardHandler};
+use super::run::exposition::ExpositionScraper;
+use super::run::insights::EventWriter;
+use super::run::scrape::TaskScraper;
+use super::run::series_writer::SeriesWriter;
+use super::run::stopped::StoppedTaskWriter;
+use super::run::task_series::TaskSeries;
+use super::schedule::ScheduleHandler;
+use super::self_metrics::{SelfMetrics, SelfMetricsWriter};
+use super::shard_plan::ShardPlanner;
+use super::targets::TargetLister;
+use super::task_events::TaskEventsHandler;
 use crate::aws::client::SigV4Client;
 use crate::aws::clients::{self, ClientError};
 use crate::aws::sign::Signer;
 use crate::aws::sts::StsClient;
+use crate::deliver::Delivery;
 use crate::deliver::circuit_breaker::CircuitBreaker;
 use crate::deliver::logs::OtlpLogsClient;
 use crate::deliver::remote_write::RemoteWriteClient;
@@ -21,62 +38,232 @@ use crate::deliver::xray::XRayClient;
 use crate::deliver::xray_otlp::XRayOtlpClient;
 use crate::discovery::{Discovery, Ec2Client, TagRequirements};
 use crate::receiver::Authenticator;
+use crate::rules::relabel::Rules;
 use crate::scrape::Scraper;
 use crate::scrape::insights::InsightsClient;
-use crate::settings::{Auth, Settings};
+use crate::settings::{Auth, Settings, TraceDestination};
 
-/// The pipeline cannot be made.
+/// The handlers cannot be built.
 #[derive(Debug, Error)]
 pub enum BuildError {
     #[error("AWS_REGION is not set")]
     NoRegion,
-    #[error("there is no source of AWS credentials")]
+    #[error("no source of AWS credentials found")]
     NoCredentials,
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
-impl Pipeline {
-    /// A pipeline with the region, credentials and endpoints of the environment that Lambda sets.
+impl Handlers {
+    /// Builds the handlers with the region, credentials and endpoints of the environment.
     pub async fn from_environment(settings: Settings) -> Result<Self, BuildError> {
         Self::new(settings, &clients::aws().await)
     }
 
-    /// Makes every client once; none connects before it is used.
+    /// Creates every client once. None of them connects before its first request.
     pub fn new(settings: Settings, aws: &SdkConfig) -> Result<Self, BuildError> {
         warn_about_disabled_features(&settings);
         let region = aws.region().ok_or(BuildError::NoRegion)?.as_ref().to_owned();
         let credentials: SharedCredentialsProvider = aws.credentials_provider().ok_or(BuildError::NoCredentials)?;
         let http = clients::http()?;
         let post = SigV4Client::new(http.clone(), Signer::new(credentials, region.clone()));
-        let endpoints = &settings.endpoints;
-        let or_of_region = |set: &Option<Url>, of: fn(&str) -> _| set.clone().map_or_else(|| of(&region), Ok);
-        let xray = or_of_region(&endpoints.xray, clients::xray_endpoint)?;
-        let ec2 = Ec2Client::new(or_of_region(&endpoints.ec2, clients::ec2_endpoint)?, post.clone());
-        let sts = StsClient::new(aws);
-        let log_stream = log_stream(&settings, &region, post.clone())?;
+        let delivery = DeliveryParts::new(&settings, aws, &region, &post)?;
+        let runs = RunParts::new(&settings, aws, &region, &post, http)?;
+        let targets =
+            Arc::new(TargetLister { discovery: Arc::clone(&runs.discovery), series: Arc::clone(&runs.series) });
         Ok(Self {
-            authenticator: Authenticator::new(settings.auth, settings.tokens.clone())
-                .with_callers(settings.iam_callers.clone())
-                .with_memory_limit(settings.memory_mb),
-            discovery: discovery(&settings, aws, ec2),
-            scraper: Scraper::new(http, settings.scrape_timeout, settings.prometheus_scrape.body_limit),
-            scrape_cache: ScrapeCache::default(),
-            insights: InsightsClient::new(clients::logs(aws)),
-            shard_queue: settings.shard_queue.as_ref().map(|url| ShardQueue::new(clients::sqs(aws), url)),
-            region,
-            remote_write: remote_write(&settings, &post),
-            xray: XRayClient::new(&xray, post.clone()),
-            xray_http: XRayOtlpClient::new(xray, post),
-            log_stream,
-            sts,
-            spool: settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url)),
-            amp_circuit: CircuitBreaker::default(),
-            xray_circuit: CircuitBreaker::default(),
-            self_metrics: SelfMetricsWriter::new(&settings),
-            settings,
+            schedule: runs.schedule(&settings, aws, &delivery),
+            http: http_handler(&settings, &delivery, &runs),
+            queue: queue_handler(&settings, &delivery, &runs),
+            log_events: LogEventsHandler {
+                discovery: Arc::clone(&runs.discovery),
+                events: Arc::clone(&runs.events),
+                writer: delivery.writer.clone(),
+            },
+            task_events: TaskEventsHandler {
+                discovery: Arc::clone(&runs.discovery),
+                stopped: Arc::clone(&runs.stopped),
+                writer: delivery.writer.clone(),
+            },
+            self_metrics: Arc::clone(&delivery.self_metrics),
+            self_metrics_writer: SelfMetricsWriter {
+                self_metrics: Arc::clone(&delivery.self_metrics),
+                relabel: Arc::clone(&delivery.relabel),
+                amp: delivery.amp.clone(),
+            },
+            check: CheckHandler {
+                region,
+                sts: StsClient::new(aws),
+                discovery: runs.discovery,
+                insights: InsightsClient::new(clients::logs(aws)),
+                targets: Arc::clone(&targets),
+                amp: delivery.amp,
+                xray: delivery.xray,
+                xray_otlp: delivery.xray_otlp,
+                logs: delivery.logs,
+                spool: delivery.spool,
+                self_metrics: delivery.self_metrics,
+                settings,
+            },
+            targets,
         })
     }
+}
+
+/// Destinations and what every delivery uses.
+struct DeliveryParts {
+    amp: Option<Arc<Delivery<RemoteWriteClient>>>,
+    xray: Arc<Delivery<XRayClient>>,
+    xray_otlp: Arc<Delivery<XRayOtlpClient>>,
+    logs: Option<Arc<Delivery<OtlpLogsClient>>>,
+    spool: Option<Spool>,
+    self_metrics: Arc<SelfMetrics>,
+    tracker: Arc<DeliveryTracker>,
+    relabel: Arc<Rules>,
+    writer: Option<Arc<SeriesWriter>>,
+}
+
+impl DeliveryParts {
+    fn new(settings: &Settings, aws: &SdkConfig, region: &str, post: &SigV4Client) -> Result<Self, ClientError> {
+        let has_spool = settings.spool_queue.is_some();
+        let spool = settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url));
+        let amp = settings.prometheus_endpoint.clone().map(|endpoint| {
+            let client = RemoteWriteClient::new(endpoint, post.clone());
+            Arc::new(Delivery::new(client, Arc::default(), has_spool))
+        });
+        let xray_url = endpoint(settings.endpoints.xray.as_ref(), region, clients::xray_endpoint)?;
+        let circuit = Arc::<CircuitBreaker>::default();
+        let xray = Delivery::new(XRayClient::new(&xray_url, post.clone()), Arc::clone(&circuit), has_spool);
+        let xray_otlp = Delivery::new(XRayOtlpClient::new(xray_url, post.clone()), circuit, has_spool);
+        // Logs are never spooled.
+        let logs = logs_client(settings, region, post)?.map(|client| Delivery::new(client, Arc::default(), false));
+        let self_metrics = Arc::new(SelfMetrics::new(settings));
+        let tracker = DeliveryTracker { spool: spool.clone(), self_metrics: Arc::clone(&self_metrics) };
+        let (tracker, relabel) = (Arc::new(tracker), Arc::new(settings.relabel.clone()));
+        let writer = amp.as_ref().map(|amp| SeriesWriter {
+            relabel: Arc::clone(&relabel),
+            amp: Arc::clone(amp),
+            tracker: Arc::clone(&tracker),
+            self_metrics: Arc::clone(&self_metrics),
+        });
+        let (xray, xray_otlp) = (Arc::new(xray), Arc::new(xray_otlp));
+        let (logs, writer) = (logs.map(Arc::new), writer.map(Arc::new));
+        Ok(Self { amp, xray, xray_otlp, logs, spool, self_metrics, tracker, relabel, writer })
+    }
+}
+
+/// What runs use to collect series.
+struct RunParts {
+    discovery: Arc<Discovery>,
+    series: Arc<TaskSeries>,
+    scraper: Arc<TaskScraper>,
+    events: Arc<EventWriter>,
+    stopped: Arc<StoppedTaskWriter>,
+}
+
+impl RunParts {
+    fn new(
+        settings: &Settings,
+        aws: &SdkConfig,
+        region: &str,
+        post: &SigV4Client,
+        http: reqwest::Client,
+    ) -> Result<Self, ClientError> {
+        let ec2 = endpoint(settings.endpoints.ec2.as_ref(), region, clients::ec2_endpoint)?;
+        let discovery = Arc::new(discovery(settings, aws, Ec2Client::new(ec2, post.clone())));
+        let series = Arc::new(TaskSeries::new(settings));
+        let expositions = Arc::new(ExpositionScraper::new(Arc::clone(&series), settings.scrape_interval));
+        let scraper = TaskScraper {
+            series: Arc::clone(&series),
+            scraper: Scraper::new(http, settings.scrape_timeout, settings.prometheus_scrape.body_limit),
+            timeout: settings.scrape_timeout,
+            expositions: Arc::clone(&expositions),
+        };
+        let events = EventWriter {
+            series: Arc::clone(&series),
+            discovery: Arc::clone(&discovery),
+            region: region.to_owned(),
+            has_task_filter: !settings.tasks.is_empty(),
+        };
+        let stopped = StoppedTaskWriter { series: Arc::clone(&series), expositions };
+        let (scraper, events, stopped) = (Arc::new(scraper), Arc::new(events), Arc::new(stopped));
+        Ok(Self { discovery, series, scraper, events, stopped })
+    }
+
+    fn schedule(&self, settings: &Settings, aws: &SdkConfig, delivery: &DeliveryParts) -> ScheduleHandler {
+        let scrapes = settings.sources.endpoint || settings.sources.prometheus;
+        let queue = settings.shard_queue.as_ref().filter(|_| scrapes);
+        ScheduleHandler {
+            discovery: Arc::clone(&self.discovery),
+            shards: ShardPlanner {
+                queue: queue.map(|url| ShardQueue::new(clients::sqs(aws), url)),
+                max_inline_tasks: settings.inline_tasks,
+                scrape_interval: settings.scrape_interval,
+            },
+            scraper: Arc::clone(&self.scraper),
+            insights: InsightsClient::new(clients::logs(aws)),
+            insights_lag: settings.insights_lag.filter(|_| settings.sources.insights),
+            events: Arc::clone(&self.events),
+            stopped: Arc::clone(&self.stopped),
+            lists_stopped: settings.stopped_tasks,
+            writer: delivery.writer.clone(),
+        }
+    }
+}
+
+fn http_handler(settings: &Settings, delivery: &DeliveryParts, runs: &RunParts) -> HttpHandler {
+    let load = LoadShedder { has_spool: delivery.spool.is_some(), self_metrics: Arc::clone(&delivery.self_metrics) };
+    let load = Arc::new(load);
+    let xray_otlp = Some(&delivery.xray_otlp).filter(|_| settings.trace_destination == TraceDestination::XRayOtlp);
+    HttpHandler {
+        authenticator: Authenticator::new(settings.auth, settings.tokens.clone())
+            .with_callers(settings.iam_callers.clone())
+            .with_memory_limit(settings.memory_mb),
+        identifier: settings.identity.then(|| TaskIdentifier { discovery: Arc::clone(&runs.discovery) }),
+        traces: TraceHandler {
+            options: settings.spans.clone(),
+            xray: Arc::clone(&delivery.xray),
+            xray_otlp: xray_otlp.cloned(),
+            load: Arc::clone(&load),
+            tracker: Arc::clone(&delivery.tracker),
+        },
+        metrics: MetricsHandler {
+            options: settings.metrics.clone(),
+            writer: delivery.writer.clone(),
+            load,
+            self_metrics: Arc::clone(&delivery.self_metrics),
+        },
+        proxy: ProxyHandler { xray: Arc::clone(&delivery.xray_otlp), logs: delivery.logs.clone() },
+        self_metrics: Arc::clone(&delivery.self_metrics),
+    }
+}
+
+fn queue_handler(settings: &Settings, delivery: &DeliveryParts, runs: &RunParts) -> QueueHandler {
+    QueueHandler {
+        shards: ShardHandler {
+            discovery: Arc::clone(&runs.discovery),
+            scraper: Arc::clone(&runs.scraper),
+            writer: delivery.writer.clone(),
+            spool: delivery.spool.clone(),
+        },
+        redelivery: RedeliveryHandler {
+            amp: delivery.amp.clone(),
+            xray: Arc::clone(&delivery.xray),
+            xray_otlp: Arc::clone(&delivery.xray_otlp),
+            spool: delivery.spool.clone(),
+            max_sample_age_ms: settings.metrics.max_age_ms,
+            self_metrics: Arc::clone(&delivery.self_metrics),
+        },
+    }
+}
+
+/// Returns the configured endpoint, or the endpoint of the region.
+fn endpoint(
+    configured: Option<&Url>,
+    region: &str,
+    of_region: fn(&str) -> Result<Url, ClientError>,
+) -> Result<Url, ClientError> {
+    configured.cloned().map_or_else(|| of_region(region), Ok)
 }
 
 fn discovery(settings: &Settings, aws: &SdkConfig, ec2: Ec2Client) -> Discovery {
@@ -87,25 +274,21 @@ fn discovery(settings: &Settings, aws: &SdkConfig, ec2: Ec2Client) -> Discovery 
     Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone(), tags)
 }
 
-fn remote_write(settings: &Settings, post: &SigV4Client) -> Option<RemoteWriteClient> {
-    settings.prometheus_endpoint.clone().map(|endpoint| RemoteWriteClient::new(endpoint, post.clone()))
-}
-
-fn log_stream(settings: &Settings, region: &str, post: SigV4Client) -> Result<Option<OtlpLogsClient>, BuildError> {
+fn logs_client(settings: &Settings, region: &str, post: &SigV4Client) -> Result<Option<OtlpLogsClient>, ClientError> {
     let Some((group, stream)) = settings.otlp_logs() else { return Ok(None) };
-    let base = settings.endpoints.logs.clone().map_or_else(|| clients::logs_endpoint(region), Ok)?;
-    Ok(OtlpLogsClient::new(base, post, group, stream))
+    let base = endpoint(settings.endpoints.logs.as_ref(), region, clients::logs_endpoint)?;
+    Ok(OtlpLogsClient::new(base, post.clone(), group, stream))
 }
 
 fn warn_about_disabled_features(settings: &Settings) {
     if settings.prometheus_endpoint.is_none() {
-        tracing::warn!("AWS_PROMETHEUS_ENDPOINT is not set: ticks do nothing, and pushed metrics are refused");
+        tracing::warn!("AWS_PROMETHEUS_ENDPOINT is not set: no metrics are collected, and pushed metrics are rejected");
     }
     match settings.auth {
         Auth::Token if settings.tokens.is_empty() => {
-            tracing::warn!("SIDECARLESS_TOKENS_SHA256 is not set: every push is refused with 401");
+            tracing::warn!("SIDECARLESS_TOKENS_SHA256 is not set: every push is answered with 401");
         }
-        Auth::Disabled => tracing::warn!("SIDECARLESS_AUTH is none: whoever knows the URL may push"),
+        Auth::Disabled => tracing::warn!("SIDECARLESS_AUTH is none: everyone who knows the URL can push"),
         Auth::Token | Auth::Iam => {}
     }
 }

@@ -1,22 +1,22 @@
-//! What a tick would do with every task, and why: for `sidecarless targets`.
+//! What a scheduled run does with every task, and the reason: for `sidecarless targets`, `check` and `estimate`.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Pipeline;
+use super::run::task_series::TaskSeries;
 use crate::deadline::Deadline;
-use crate::discovery::DiscoveryResult;
+use crate::discovery::{Discovery, DiscoveryResult};
 use crate::model::task::Task;
 use crate::scrape::prometheus_targets::prometheus_targets;
 use crate::scrape::stats_targets::stats_target;
 use crate::translate::stats::StatsSource;
 
-/// Every task that was found.
+/// Running tasks of the configured clusters.
 #[derive(Debug, Serialize)]
 pub struct TargetList {
     pub targets: Vec<TargetRow>,
-    /// What could not be asked.
+    /// Failed ECS calls.
     pub errors: Vec<String>,
 }
 
@@ -31,67 +31,74 @@ pub struct TargetRow {
     pub network_mode: String,
     pub status: String,
     pub included: bool,
-    /// The rule that kept or dropped it.
+    /// Rule that includes or excludes the task.
     pub rule: String,
     /// `endpoint`, `insights`, or empty.
     pub source: &'static str,
-    /// Where it is scraped.
+    /// Address of the stats target.
     pub address: Option<String>,
     pub port: Option<u16>,
     pub path: Option<String>,
-    /// Its Prometheus endpoints that are scraped as well.
+    /// Prometheus targets of the task.
     pub prometheus_endpoints: Vec<String>,
-    /// Why endpoints that the task declares are not scraped.
+    /// Reasons why declared endpoints are not scraped.
     pub errors: Vec<String>,
 }
 
 impl TargetList {
-    /// Whether everything could be asked, and everything that declares an endpoint can be scraped.
+    /// Returns whether all calls succeeded and all declared endpoints can be scraped.
     pub fn is_ok(&self) -> bool {
         self.errors.is_empty() && self.targets.iter().all(|target| target.errors.is_empty())
     }
 }
 
-/// The tasks that are looked at, as far as they are known.
+/// Tasks that the settings include.
 #[derive(Debug)]
 pub struct TaskList {
     pub tasks: Vec<Arc<Task>>,
-    /// How many SIDECARLESS_TASK_FILTER leaves out.
+    /// Number of tasks that SIDECARLESS_TASK_FILTER excludes.
     pub filtered: usize,
-    /// How many of the tasks Container Insights is read for.
+    /// Number of tasks whose stats come from Container Insights.
     pub from_insights: usize,
-    /// What could not be asked.
+    /// Failed ECS calls.
     pub errors: Vec<String>,
 }
 
-impl Pipeline {
-    /// The tasks of which `targets` says that they are kept, and those whose definition cannot be read.
-    pub async fn tasks(&self, deadline: &Deadline) -> TaskList {
+/// Lists the tasks of the account with what a scheduled run does with them.
+#[derive(Debug)]
+pub(super) struct TargetLister {
+    pub(super) discovery: Arc<Discovery>,
+    pub(super) series: Arc<TaskSeries>,
+}
+
+impl TargetLister {
+    /// Returns the tasks that the settings include, and the tasks whose definition cannot be read.
+    pub(super) async fn tasks(&self, deadline: &Deadline) -> TaskList {
         let listing = self.discovery.list(deadline).await;
         let discovered = self.discovery.describe_all(&listing, deadline).await;
-        let insights = discovered.tasks.iter().filter(|task| self.source(task) == Some(StatsSource::Insights));
+        let from_insights = |task: &&Arc<Task>| self.series.source(task) == Some(StatsSource::Insights);
         TaskList {
-            from_insights: insights.count(),
+            from_insights: discovered.tasks.iter().filter(from_insights).count(),
             filtered: discovered.filtered.len(),
             errors: discovered.failures.iter().map(ToString::to_string).collect(),
             tasks: discovered.tasks.into_iter().chain(discovered.without_definition).collect(),
         }
     }
 
-    /// Every running task of the wanted clusters, by cluster, family and id.
-    pub async fn targets(&self, deadline: &Deadline) -> TargetList {
+    /// Lists every running task of the configured clusters, by cluster, family and ID.
+    pub(super) async fn list(&self, deadline: &Deadline) -> TargetList {
         let listing = self.discovery.list(deadline).await;
         self.rows(&self.discovery.describe_all(&listing, deadline).await)
     }
 
-    /// The list of what was discovered.
+    /// Lists the tasks that were discovered.
     pub(super) fn rows(&self, discovered: &DiscoveryResult) -> TargetList {
         let known = discovered.tasks.iter().chain(&discovered.filtered).map(|task| self.row(task));
-        let undefined = discovered
+        let without_definition = discovered
             .without_definition
             .iter()
-            .map(|task| TargetRow { errors: vec!["its task definition cannot be read".into()], ..identity(task) });
-        let mut targets: Vec<TargetRow> = known.chain(undefined).collect();
+            .map(|task| TargetRow { errors: vec!["the task definition cannot be read".into()], ..identity(task) });
+        let mut targets: Vec<TargetRow> = known.chain(without_definition).collect();
         targets.sort_by(|a, b| (&a.cluster, &a.family, &a.task).cmp(&(&b.cluster, &b.family, &b.task)));
         TargetList { targets, errors: discovered.failures.iter().map(ToString::to_string).collect() }
     }
@@ -103,39 +110,47 @@ impl Pipeline {
                 row.included = true;
                 row.rule = rule.unwrap_or("all tasks").to_owned();
             }
-            Err("") => row.rule = "no rule of SIDECARLESS_TASK_FILTER keeps it".into(),
+            Err("") => row.rule = "no rule of SIDECARLESS_TASK_FILTER matches".into(),
             Err(rule) => row.rule = rule.to_owned(),
         }
         if !row.included {
             return row;
         }
-        let source = self.source(task);
+        let source = self.series.source(task);
         row.source = match source {
             Some(StatsSource::Endpoint) => "endpoint",
             Some(StatsSource::Insights) => "insights",
             None => "",
         };
-        if self.settings.sources.prometheus {
-            for page in prometheus_targets(task, &self.settings.prometheus_scrape.rules, &self.settings.scrape_ranges) {
-                match page {
-                    Ok(page) => row.prometheus_endpoints.push(format!("{}{}", page.address, page.path)),
-                    Err(dropped) => row.errors.push(dropped.to_string()),
-                }
+        self.add_prometheus_targets(task, &mut row);
+        if source == Some(StatsSource::Endpoint) {
+            self.add_stats_target(task, &mut row);
+        }
+        row
+    }
+
+    fn add_prometheus_targets(&self, task: &Arc<Task>, row: &mut TargetRow) {
+        if !self.series.sources.prometheus {
+            return;
+        }
+        for target in prometheus_targets(task, &self.series.prometheus.rules, &self.series.scrape_ranges) {
+            match target {
+                Ok(target) => row.prometheus_endpoints.push(format!("{}{}", target.address, target.path)),
+                Err(error) => row.errors.push(error.to_string()),
             }
         }
-        if source != Some(StatsSource::Endpoint) {
-            return row;
-        }
-        match stats_target(task, &self.settings.scrape_ranges) {
+    }
+
+    fn add_stats_target(&self, task: &Arc<Task>, row: &mut TargetRow) {
+        match stats_target(task, &self.series.scrape_ranges) {
             Some(Ok(target)) => {
                 row.address = Some(target.address.ip().to_string());
                 row.port = Some(target.address.port());
                 row.path = Some(target.path);
             }
-            Some(Err(dropped)) => row.errors.push(dropped.to_string()),
+            Some(Err(error)) => row.errors.push(error.to_string()),
             None => {}
         }
-        row
     }
 }
 

@@ -36,6 +36,8 @@ pub enum ItemStatus {
     Rejected,
     /// Returned to the sender with 503. The sender retries.
     Refused,
+    /// Stored otherwise than it was received. Counted in addition to another status.
+    Modified,
     /// Neither delivered nor stored, and not retried.
     Dropped,
     /// Delivered after it was spooled.

@@ -103,15 +103,25 @@ impl ErrorResponse {
     }
 }
 
-/// 200, with what was refused of the request as `partial_success`.
-pub fn partial_success(encoding: Encoding, rejected: RejectedItems, refused: &Rejections) -> HttpResponse {
-    let count = i64::try_from(refused.total()).unwrap_or(i64::MAX);
-    let partial_success =
-        (!refused.is_empty()).then(|| PartialSuccess { rejected: count, error_message: refused.to_string() });
+/// 200, with `partial_success` if items were rejected or modified. Without rejected items it is a warning (OpenTelemetry Protocol
+/// Specification, "Partial Success").
+pub fn partial_success(
+    encoding: Encoding,
+    items: RejectedItems,
+    rejected: &Rejections,
+    modified: &Rejections,
+) -> HttpResponse {
+    let error_message = match (rejected.is_empty(), modified.is_empty()) {
+        (_, true) => rejected.to_string(),
+        (true, false) => format!("modified: {modified}"),
+        (false, false) => format!("{rejected}; modified: {modified}"),
+    };
+    let count = i64::try_from(rejected.total()).unwrap_or(i64::MAX);
+    let partial_success = (!error_message.is_empty()).then_some(PartialSuccess { rejected: count, error_message });
     let response = ExportResponse { partial_success };
     let body = match encoding {
         Encoding::Protobuf => response.encode_to_vec(),
-        Encoding::Json => json::export_response(&response, rejected),
+        Encoding::Json => json::export_response(&response, items),
     };
     export_response(encoding, body.into())
 }

@@ -26,7 +26,7 @@ pub struct SelfMetric {
 }
 
 /// Every metric that [`Snapshot::write`] writes.
-pub const METRICS: [SelfMetric; 14] = [
+pub const METRICS: [SelfMetric; 15] = [
     counter("sidecarless_received_total", "`item`", "items received"),
     counter(
         "sidecarless_translated_total",
@@ -44,6 +44,11 @@ pub const METRICS: [SelfMetric; 14] = [
         "sidecarless_refused_total",
         "`item`, `destination`",
         "items returned to the sender with 503; the sender retries them",
+    ),
+    counter(
+        "sidecarless_modified_total",
+        "`item`, `reason`",
+        "items stored otherwise than they were received; the sender is notified. They are also counted by another metric",
     ),
     counter(
         "sidecarless_dropped_total",
@@ -182,13 +187,14 @@ fn name(status: ItemStatus) -> &'static str {
         ItemStatus::Spooled => "sidecarless_spooled_total",
         ItemStatus::Rejected => "sidecarless_rejected_total",
         ItemStatus::Refused => "sidecarless_refused_total",
+        ItemStatus::Modified => "sidecarless_modified_total",
         ItemStatus::Dropped | ItemStatus::DroppedFromSpool => "sidecarless_dropped_total",
         ItemStatus::Redelivered => "sidecarless_redelivered_total",
     }
 }
 
 fn counter_labels(key: CounterKey) -> [(&'static str, &'static str); 3] {
-    let has_destination = !matches!(key.status, ItemStatus::Received | ItemStatus::Translated);
+    let has_destination = !matches!(key.status, ItemStatus::Received | ItemStatus::Translated | ItemStatus::Modified);
     let destination = if has_destination { key.item.destination() } else { "" };
     [("item", key.item.as_str()), ("destination", destination), ("reason", key.reason)]
 }
@@ -224,13 +230,14 @@ pub fn emf(counters: &ItemCounters, function: &str, trigger: &str, seconds: f64,
 }
 
 /// Prefixes of the metric names in the log line.
-const EMF_PREFIXES: [(ItemStatus, &str); 9] = [
+const EMF_PREFIXES: [(ItemStatus, &str); 10] = [
     (ItemStatus::Received, "received"),
     (ItemStatus::Translated, "translated"),
     (ItemStatus::Delivered, "delivered"),
     (ItemStatus::Spooled, "spooled"),
     (ItemStatus::Rejected, "rejected"),
     (ItemStatus::Refused, "refused"),
+    (ItemStatus::Modified, "modified"),
     (ItemStatus::Dropped, "dropped"),
     (ItemStatus::Redelivered, "redelivered"),
     (ItemStatus::DroppedFromSpool, "dropped_from_spool"),

@@ -87,7 +87,7 @@ def test_queue_redelivers_data_after_an_outage(deployed: Deployed, task: ecs.Tas
     wait_for("a message with spans and one with samples in the spool", lambda: message_count(deployed, "SpoolQueue") >= 2)
     assert not ecs.trace_documents(deployed.moto, trace_id)
     # Wait until the first redelivery has failed. The next one is delayed by the function.
-    wait_for("a failed redelivery", lambda: "comes again" in function_log(deployed))
+    wait_for("a failed redelivery", lambda: "message will be retried" in function_log(deployed))
     outage_end = time.time()
     deployed.amp_proxy.outage.clear()
     deployed.xray_proxy.outage.clear()
@@ -165,7 +165,7 @@ def stop_clients(deployed: Deployed) -> None:
     """
     for process in deployed.processes:
         stop(process)
-    wait_for("the log of the scheduled run", lambda: "tick: " in function_log(deployed))
+    wait_for("the log of the scheduled run", lambda: "scheduled run completed" in function_log(deployed))
     quiet_since, before = time.monotonic(), ""
     while time.monotonic() - quiet_since < QUIET_S:
         log = function_log(deployed)

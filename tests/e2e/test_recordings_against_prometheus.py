@@ -50,7 +50,7 @@ def test_prometheus_accepts_all_translated_series(stack: Stack) -> None:
             status, _, response = stack.push("/v1/metrics", move_to_present(request, recording["case"]))
             assert status == 200, (recording["case"], response)
             message = ExportMetricsServiceResponse.FromString(response).partial_success.error_message
-            assert "AMP answered" not in message, (recording["case"], message)
+            assert "AMP returned" not in message, (recording["case"], message)
             sent += 1
             if message:
                 rejected[recording["case"]] = message

@@ -246,7 +246,7 @@ fn a_sweep_says_why_a_task_died_and_ends_its_series_once_per_task() {
     });
     stand.start(&[]);
     let reply = stand.invoke(&tick(this_minute()));
-    assert_eq!(reply["stopped"], 1, "{reply}");
+    assert_eq!(reply["stopped_tasks"], 1, "{reply}");
     let series = stand.take_series();
     assert_eq!(named(&series, "ecs_container_oom_killed", "dead")[0].samples, [(now - 5_000, 1.0)]);
     assert_eq!(named(&series, "ecs_task_stopped_info", "dead")[0].label("stop_code"), "EssentialContainerExited");
@@ -291,7 +291,7 @@ fn a_stopped_task_that_is_filtered_out_is_described_once_and_never_written() {
     });
     stand.start(&[("SIDECARLESS_TASK_FILTER", "!family=qa")]);
     let reply = stand.invoke(&tick(this_minute()));
-    assert_eq!((reply["stopped"].as_u64(), reply["delivered"].as_u64()), (Some(0), Some(0)), "{reply}");
+    assert_eq!((reply["stopped_tasks"].as_u64(), reply["delivered"].as_u64()), (Some(0), Some(0)), "{reply}");
     stand.counted();
     stand.invoke(&tick(this_minute()));
     assert_eq!(stand.counted().get("DescribeTasks"), Some(&1));
@@ -323,15 +323,15 @@ fn a_state_change_event_writes_what_the_sweep_writes() {
     detail["stoppedAt"] = json!(at);
     let event = json!({"detail-type": "ECS Task State Change", "source": "aws.ecs", "time": at, "detail": detail});
     let reply = stand.invoke(&event);
-    assert_eq!(reply["stopped"], 1, "{reply}");
+    assert_eq!(reply["stopped_tasks"], 1, "{reply}");
     assert_eq!(stand.counted(), counts(&[("DescribeTaskDefinition", 1)]));
     let series = stand.take_series();
     assert_eq!(named(&series, "ecs_container_exit_code", "dead")[0].samples, [(now - 2_000, 137.0)]);
     assert_eq!(named(&series, "ecs_task_cpu_utilized", "dead")[0].samples[0].1.to_bits(), STALE_NAN);
     for (key, value, why) in [
-        ("version", json!(5), "a later state is known"),
-        ("clusterArn", json!(arn("cluster", "bank")), "the task is none of those looked at"),
-        ("lastStatus", json!("RUNNING"), "nothing has stopped"),
+        ("version", json!(5), "a later version of the task is known"),
+        ("clusterArn", json!(arn("cluster", "bank")), "the settings exclude the task"),
+        ("lastStatus", json!("RUNNING"), "neither the task nor a container has stopped"),
     ] {
         let mut other = event.clone();
         other["detail"][key] = value;
@@ -362,7 +362,7 @@ fn an_event_in_a_fresh_environment_asks_for_the_tags_that_it_does_not_tell() {
     detail["stoppedAt"] = json!(at);
     let reply = stand
         .invoke(&json!({"detail-type": "ECS Task State Change", "source": "aws.ecs", "time": at, "detail": detail}));
-    assert_eq!(reply["stopped"], 1, "{reply}");
+    assert_eq!(reply["stopped_tasks"], 1, "{reply}");
     assert_eq!(stand.counted(), counts(&[("DescribeTaskDefinition", 1), ("DescribeTasks", 1)]));
     assert_eq!(named(&stand.take_series(), "ecs_task_stopped_info", "dead")[0].label("tag_team"), "checkout");
 }

@@ -19,7 +19,7 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use base64::Engine as _;
 use serde_json::{Value, json};
 use sidecarless::deadline::Deadline;
-use sidecarless::handlers::{HandleError, Pipeline};
+use sidecarless::handlers::{HandleError, Handlers};
 use sidecarless::lambda::{Event, HttpResponse, Response};
 use sidecarless::settings::Settings;
 
@@ -137,7 +137,7 @@ impl Aws {
 pub(crate) struct Sandbox {
     pub(crate) aws: Aws,
     pub(crate) amp: Amp,
-    pub(crate) pipeline: Pipeline,
+    pub(crate) pipeline: Handlers,
 }
 
 impl Sandbox {
@@ -163,7 +163,7 @@ impl Sandbox {
         ];
         let all = settings.iter().chain(&needed).map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::read(all).unwrap();
-        let pipeline = Pipeline::new(settings, &aws.config().await).unwrap();
+        let pipeline = Handlers::new(settings, &aws.config().await).unwrap();
         Self { aws, amp, pipeline }
     }
 

@@ -1,7 +1,7 @@
 //! Runs the code of the function in this process.
 
 use sidecarless::deadline::Deadline;
-use sidecarless::handlers::Pipeline;
+use sidecarless::handlers::Handlers;
 use sidecarless::lambda::Event;
 use sidecarless::log::{self, LogOutput};
 use sidecarless::settings::Settings;
@@ -20,9 +20,9 @@ pub(crate) fn settings(variables: Vec<(String, String)>) -> Result<Settings, Com
 }
 
 /// Creates the function as Lambda does.
-pub(crate) async fn pipeline(variables: Vec<(String, String)>) -> Result<Pipeline, CommandError> {
+pub(crate) async fn pipeline(variables: Vec<(String, String)>) -> Result<Handlers, CommandError> {
     let settings = settings(variables)?;
-    Pipeline::from_environment(settings).await.map_err(|error| CommandError::Function(error.into()))
+    Handlers::from_environment(settings).await.map_err(|error| CommandError::Function(error.into()))
 }
 
 /// Processes one event and prints the response.

@@ -2,6 +2,7 @@
 
 use prost::Message as _;
 
+use crate::deliver::outcome::Spoolable;
 use crate::model::remote_write::{WriteRequest, encode_metadata, encode_series};
 use crate::model::series::{SeriesBatch, SeriesView};
 use crate::model::spool::Payload;
@@ -68,18 +69,18 @@ impl Compressor {
     }
 }
 
+impl Spoolable for EncodedRequest {
+    fn into_payloads(requests: Vec<Self>) -> Vec<Payload> {
+        requests.into_iter().map(|Self { snappy, points }| Payload::RemoteWrite { snappy, points }).collect()
+    }
+}
+
 impl EncodedRequest {
     fn compress(body: &[u8], points: u64) -> Self {
         Compressor::new().write_body(body, points)
     }
 
-    /// As it goes to the spool.
-    pub fn into_payload(self) -> Payload {
-        let Self { snappy, points } = self;
-        Payload::RemoteWrite { snappy, points }
-    }
-
-    /// As it comes from the spool.
+    /// Returns a request that was spooled.
     pub fn from_payload(snappy: bytes::Bytes, points: u64) -> Self {
         Self { snappy, points }
     }

@@ -5,11 +5,17 @@ use serde_json::json;
 use url::Url;
 
 use super::caller::ArnBuilder;
+use super::handler::CheckHandler;
 use super::remedy::{remedy, unreachable_remedy};
 use super::report::CheckResult;
 use crate::aws::client::PostResult;
 use crate::deadline::Deadline;
-use crate::handlers::{Pipeline, REMOTE_WRITE_DISABLED};
+use crate::deliver::logs::LogsRequest;
+use crate::deliver::remote_write::requests;
+use crate::deliver::xray;
+use crate::deliver::xray_otlp::{self, SplitTraces};
+use crate::deliver::{DeliveryError, Destination, Outcome};
+use crate::handlers::run::series_writer::REMOTE_WRITE_DISABLED;
 use crate::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 use crate::model::rejection::Rejections;
 use crate::model::sampling::SamplingCall;
@@ -23,7 +29,7 @@ const NAME: &str = "sidecarless-check";
 /// The series that is really written.
 const SERIES: &str = "sidecarless_check";
 
-impl Pipeline {
+impl CheckHandler {
     pub(super) async fn check_writes(&self, place: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
         vec![
             self.check_amp(place, deadline).await,
@@ -36,7 +42,7 @@ impl Pipeline {
 
     async fn check_amp(&self, place: &ArnBuilder, deadline: &Deadline) -> CheckResult {
         const ACTION: &str = "aps:RemoteWrite";
-        let (Some(remote_write), Some(url)) = (&self.remote_write, &self.settings.prometheus_endpoint) else {
+        let (Some(amp), Some(url)) = (&self.amp, &self.settings.prometheus_endpoint) else {
             return CheckResult::skip(
                 ACTION,
                 format!("{REMOTE_WRITE_DISABLED}: ticks do nothing, pushed metrics are refused"),
@@ -47,56 +53,71 @@ impl Pipeline {
         let mut batch = SeriesBatch::default();
         let series = batch.series(labels.iter());
         batch.add_sample(series, deadline.now_ms(), 1.0);
-        let written = remote_write.write(&batch, deadline).await;
-        let reason = match (written.rejected.iter().next(), written.undelivered.first()) {
-            (None, None) => return CheckResult::ok(ACTION, format!("{SERIES} 1 was written")),
-            (Some(refusal), _) => refusal.example.clone(),
-            (None, Some(undelivered)) => undelivered.error.clone(),
-        };
-        let fix = amp_advice(&reason, url, place);
+        let Some(request) = requests(&batch).next() else { return CheckResult::skip(ACTION, "nothing to write") };
+        let outcome = amp.destination().send(request, deadline).await;
+        let Some(error) = &outcome.error else { return CheckResult::ok(ACTION, format!("{SERIES} 1 was written")) };
+        let reason = first_of(&outcome.rejected).unwrap_or_else(|| error.to_string());
+        let fix = amp_advice(error, &reason, url, place);
         CheckResult::fail(ACTION, reason, fix)
     }
 
     async fn check_traces(&self, deadline: &Deadline) -> CheckResult {
-        let (action, what, rejected, why) = match self.settings.trace_destination {
+        match self.settings.trace_destination {
             TraceDestination::XRay => {
-                let sent = self.xray.send(vec![segment(deadline.now_ms())], deadline).await;
-                ("xray:PutTraceSegments", "segment", sent.rejected, sent.error.filter(|_| !sent.undelivered.is_empty()))
+                let requests = xray::requests(vec![segment(deadline.now_ms())]);
+                let message = format!("the segment {NAME} was written");
+                from_delivery("xray:PutTraceSegments", "*", &message, self.xray.destination(), requests, deadline).await
             }
             TraceDestination::XRayOtlp => {
-                let sent = self.xray_http.export(span(deadline.now_ms()), deadline).await;
-                ("xray:PutSpans", "span", sent.rejected, sent.error)
-            }
-        };
-        match first_of(&rejected).or(why) {
-            None => CheckResult::ok(action, format!("the {what} {NAME} was written")),
-            Some(reason) => {
-                let fix = remedy(action, "*", &reason);
-                CheckResult::fail(action, reason, fix)
+                let SplitTraces { requests, rejected: _ } =
+                    xray_otlp::requests(span(deadline.now_ms()), deadline.now_ms());
+                let message = format!("the span {NAME} was written");
+                from_delivery("xray:PutSpans", "*", &message, self.xray_otlp.destination(), requests, deadline).await
             }
         }
     }
 
     async fn check_sampling(&self, deadline: &Deadline) -> CheckResult {
-        let posted = self.xray_http.sampling(SamplingCall::Rules, Bytes::from_static(b"{}"), deadline).await;
+        let posted =
+            self.xray_otlp.destination().sampling(SamplingCall::Rules, Bytes::from_static(b"{}"), deadline).await;
         from_response("xray:GetSamplingRules", "*", ("X-Ray", "remote samplers get their rules"), posted)
     }
 
     async fn check_targets(&self, deadline: &Deadline) -> CheckResult {
         let nothing = Bytes::from_static(br#"{"SamplingStatisticsDocuments":[]}"#);
-        let posted = self.xray_http.sampling(SamplingCall::Targets, nothing, deadline).await;
+        let posted = self.xray_otlp.destination().sampling(SamplingCall::Targets, nothing, deadline).await;
         from_response("xray:GetSamplingTargets", "*", ("X-Ray", "remote samplers get their targets"), posted)
     }
 
     async fn check_logs(&self, place: &ArnBuilder, deadline: &Deadline) -> CheckResult {
         const ACTION: &str = "logs:PutLogEvents";
-        let (Some(stream), Some((group, _))) = (&self.log_stream, self.settings.otlp_logs()) else {
+        let (Some(logs), Some((group, _))) = (&self.logs, self.settings.otlp_logs()) else {
             return CheckResult::skip(ACTION, "SIDECARLESS_LOG_GROUP is not set: pushed logs are refused");
         };
-        let posted = stream.export(&log_record(deadline.now_ms()), "application/json", deadline).await;
+        let request = LogsRequest { body: log_record(deadline.now_ms()), content_type: "application/json" };
         let group = place.arn("logs", &format!("log-group:{group}:*"));
-        from_response(ACTION, &group, ("CloudWatch Logs", "the record sidecarless-check was written"), posted)
+        let message = "the record sidecarless-check was written";
+        from_delivery(ACTION, &group, message, logs.destination(), [request], deadline).await
     }
+}
+
+/// Sends requests once, whether or not the circuit breaker of the destination is open.
+async fn from_delivery<D: Destination>(
+    action: &'static str,
+    resource: &str,
+    message: &str,
+    destination: &D,
+    requests: impl IntoIterator<Item = D::Request>,
+    deadline: &Deadline,
+) -> CheckResult {
+    let mut outcome = Outcome::default();
+    for request in requests {
+        outcome = outcome.merge(destination.send(request, deadline).await);
+    }
+    let error = outcome.error.map(|error| error.to_string());
+    let Some(reason) = first_of(&outcome.rejected).or(error) else { return CheckResult::ok(action, message) };
+    let fix = remedy(action, resource, &reason);
+    CheckResult::fail(action, reason, fix)
 }
 
 /// `well`: who answers, and what it means when all is well.
@@ -111,17 +132,17 @@ fn from_response(action: &'static str, resource: &str, (who, well): (&str, &str)
 }
 
 /// AMP's answers are about the URL as often as about the permission.
-fn amp_advice(reason: &str, url: &Url, place: &ArnBuilder) -> String {
-    let answered = |status: &str| reason.starts_with(&format!("AMP answered {status}"));
+fn amp_advice(error: &DeliveryError, reason: &str, url: &Url, place: &ArnBuilder) -> String {
+    let status = if let DeliveryError::Rejected { status, .. } = error { status.as_u16() } else { 0 };
     let workspace = url.path_segments().and_then(|mut parts| parts.find(|part| part.starts_with("ws-"))).unwrap_or("*");
-    if answered("404") || answered("405") {
+    if matches!(status, 404 | 405) {
         return format!(
             "there is no remote write at AWS_PROMETHEUS_ENDPOINT: it is \
              https://aps-workspaces.{}.amazonaws.com/workspaces/<id>/api/v1/remote_write",
             place.region()
         );
     }
-    if answered("401") || answered("403") {
+    if matches!(status, 401 | 403) {
         let advised = remedy("aps:RemoteWrite", &place.arn("aps", &format!("workspace/{workspace}")), "AccessDenied");
         let of_clock = remedy("aps:RemoteWrite", "*", reason);
         let is_clock = of_clock == super::remedy::CLOCK;

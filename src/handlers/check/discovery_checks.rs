@@ -2,11 +2,11 @@
 
 use super::caller::ArnBuilder;
 use super::connectivity;
+use super::handler::CheckHandler;
 use super::remedy::remedy;
 use super::report::CheckResult;
 use crate::deadline::Deadline;
 use crate::discovery::{DiscoveryResult, TaskBatch, TaskListing};
-use crate::handlers::Pipeline;
 use crate::model::ecs::NetworkLocation;
 use crate::model::task::Task;
 use crate::rules::glob;
@@ -24,7 +24,7 @@ struct ApiCheck {
     result: Result<String, &'static str>,
 }
 
-impl Pipeline {
+impl CheckHandler {
     pub(super) async fn check_reads(&self, place: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
         let listing = self.discovery.list(deadline).await;
         let mut discovered = self.discovery.describe_all(&listing, deadline).await;
@@ -35,7 +35,7 @@ impl Pipeline {
         let calls = self.calls(&listing, &discovered, place);
         let mut findings: Vec<CheckResult> = calls.into_iter().map(|call| call.finding(&discovered)).collect();
         findings.push(self.check_insights(listing.clusters.first(), place, deadline).await);
-        findings.push(connectivity::check(&self.rows(&discovered), deadline).await);
+        findings.push(connectivity::check(&self.targets.rows(&discovered), deadline).await);
         findings
     }
 

@@ -4,17 +4,17 @@ use url::Url;
 
 use super::caller::ArnBuilder;
 use super::delivery_checks::segment;
+use super::handler::CheckHandler;
 use super::remedy::remedy;
 use super::report::CheckResult;
 use crate::deadline::Deadline;
 use crate::deliver::spool::Spool;
-use crate::handlers::Pipeline;
 use crate::model::spool::{Payload, SpoolMessage};
 
 /// What only the event source mapping does; Lambda made none if it were not allowed (CreateEventSourceMapping).
 const POLLER_ACTION: &str = "sqs:ReceiveMessage";
 
-impl Pipeline {
+impl CheckHandler {
     pub(super) async fn check_spool(&self, place: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
         const NO_QUEUE: &str = "SIDECARLESS_SPOOL_QUEUE_URL is not set: what AMP or X-Ray cannot take is not kept";
         let (Some(spool), Some(url)) = (&self.spool, &self.settings.spool_queue) else {

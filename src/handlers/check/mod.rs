@@ -7,23 +7,24 @@ mod caller;
 mod connectivity;
 mod delivery_checks;
 mod discovery_checks;
+mod handler;
 mod queue;
 mod remedy;
 mod report;
 
 use futures_util::future::join;
 
+pub(super) use handler::CheckHandler;
 pub use report::{CheckReport, CheckResult, CheckStatus};
 
-use super::Pipeline;
 use crate::aws::error::AwsErrorKind;
 use crate::deadline::Deadline;
 use crate::settings::{Auth, Settings};
 use caller::ArnBuilder;
 
-impl Pipeline {
+impl CheckHandler {
     /// Everything that can be checked from here, in the order in which it is best mended.
-    pub async fn check(&self, deadline: &Deadline) -> CheckReport {
+    pub(super) async fn run(&self, deadline: &Deadline) -> CheckReport {
         let deadline = &deadline.single_attempt();
         let mut findings = vec![settings(&self.settings, &self.region), pushes(&self.settings)];
         let caller = self.sts.get_caller_identity(deadline).await;

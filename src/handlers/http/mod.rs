@@ -1,0 +1,83 @@
+//! HTTP requests: OTLP pushes, X-Ray SDK segments, sampling calls and health checks.
+
+mod identity;
+mod load_shed;
+mod metrics;
+mod proxy;
+mod traces;
+
+use std::sync::Arc;
+
+pub(super) use identity::TaskIdentifier;
+pub(super) use load_shed::LoadShedder;
+pub(super) use metrics::MetricsHandler;
+pub(super) use proxy::ProxyHandler;
+pub(super) use traces::TraceHandler;
+
+use super::self_metrics::SelfMetrics;
+use crate::deadline::Deadline;
+use crate::lambda::{HttpResponse, Request};
+use crate::model::signal::Signal;
+use crate::receiver::{self, Authenticator, DecodedRequest, EnabledSignals, ErrorResponse};
+use crate::translate::metrics::ClientIdentity;
+
+/// Handles HTTP requests.
+#[derive(Debug)]
+pub(super) struct HttpHandler {
+    pub(super) authenticator: Authenticator,
+    /// `None`: pushed telemetry is not looked up in ECS.
+    pub(super) identifier: Option<TaskIdentifier>,
+    pub(super) traces: TraceHandler,
+    pub(super) metrics: MetricsHandler,
+    pub(super) proxy: ProxyHandler,
+    pub(super) self_metrics: Arc<SelfMetrics>,
+}
+
+impl HttpHandler {
+    /// Authenticates, decodes and handles a request.
+    pub(super) async fn handle(&self, request: &Request, deadline: &Deadline) -> HttpResponse {
+        let decoded = receiver::decode_request(request, &self.authenticator, self.proxy.accepts_logs());
+        let response = match decoded {
+            Ok(decoded) => self.respond(request, decoded, deadline).await,
+            Err(error) => Err(error),
+        };
+        response.unwrap_or_else(|error| {
+            let status = error.status();
+            tracing::warn!(status, path = request.path, error = error.message(), "request failed");
+            self.self_metrics.record(|counters| counters.record_http_error(status));
+            error.into_reply()
+        })
+    }
+
+    async fn respond(
+        &self,
+        request: &Request,
+        decoded: DecodedRequest,
+        deadline: &Deadline,
+    ) -> Result<HttpResponse, ErrorResponse> {
+        match decoded {
+            DecodedRequest::Traces(mut traces, encoding) => {
+                if let Some(identifier) = &self.identifier {
+                    let resources = traces.resource_spans.iter_mut().map(|spans| &mut spans.resource);
+                    identifier.attach(resources, Signal::Traces, request.caller.as_ref(), deadline).await;
+                }
+                self.traces.push(traces, encoding, deadline).await
+            }
+            DecodedRequest::Metrics { mut metrics, encoding, sender } => {
+                if let Some(identifier) = &self.identifier {
+                    let resources = metrics.resource_metrics.iter_mut().map(|metrics| &mut metrics.resource);
+                    identifier.attach(resources, Signal::Metrics, request.caller.as_ref(), deadline).await;
+                }
+                self.metrics.push(metrics, encoding, &ClientIdentity { instance: sender }, deadline).await
+            }
+            DecodedRequest::Logs(logs, encoding) => self.proxy.forward_logs(logs, encoding, deadline).await,
+            DecodedRequest::SdkSegments(body) => self.traces.push_segments(&body, deadline).await,
+            DecodedRequest::Sampling(call, body) => Ok(self.proxy.sampling_call(call, body, deadline).await),
+            DecodedRequest::HealthCheck => Ok(receiver::health_response(request, self.signals())),
+        }
+    }
+
+    fn signals(&self) -> EnabledSignals {
+        EnabledSignals { metrics: self.metrics.is_enabled(), logs: self.proxy.accepts_logs() }
+    }
+}

@@ -1,0 +1,97 @@
+//! Pushed spans and X-Ray SDK segments.
+
+use std::sync::Arc;
+
+use super::load_shed::LoadShedder;
+use crate::deadline::Deadline;
+use crate::deliver::Delivery;
+use crate::deliver::xray::{self, XRayClient};
+use crate::deliver::xray_otlp::{self, XRayOtlpClient};
+use crate::handlers::delivery::{DeliveryResult, DeliveryTracker, ItemCounts};
+use crate::lambda::HttpResponse;
+use crate::model::item_counters::ItemKind;
+use crate::model::otlp::ExportTraceServiceRequest;
+use crate::model::otlp::json::RejectedItems;
+use crate::model::rejection::Rejections;
+use crate::model::segment::SegmentDocument;
+use crate::receiver::{self, Encoding, ErrorResponse};
+use crate::translate::{sdk_segments, spans};
+
+/// Delivers pushed spans and segments to X-Ray.
+#[derive(Debug)]
+pub(in crate::handlers) struct TraceHandler {
+    pub(in crate::handlers) options: spans::Options,
+    pub(in crate::handlers) xray: Arc<Delivery<XRayClient>>,
+    /// `None`: spans are converted to segments.
+    pub(in crate::handlers) xray_otlp: Option<Arc<Delivery<XRayOtlpClient>>>,
+    pub(in crate::handlers) load: Arc<LoadShedder>,
+    pub(in crate::handlers) tracker: Arc<DeliveryTracker>,
+}
+
+impl TraceHandler {
+    /// Delivers pushed spans.
+    pub(super) async fn push(
+        &self,
+        traces: ExportTraceServiceRequest,
+        encoding: Encoding,
+        deadline: &Deadline,
+    ) -> Result<HttpResponse, ErrorResponse> {
+        let with_encoding = |error: ErrorResponse| error.with_encoding(encoding);
+        self.load.check(ItemKind::Spans, traces.spans(), deadline).map_err(with_encoding)?;
+        let result = match &self.xray_otlp {
+            Some(xray_otlp) => deliver_otlp(xray_otlp, traces, deadline).await,
+            None => self.deliver_spans(traces, deadline).await,
+        };
+        let reported = self.tracker.complete(result, deadline).await.into_result().map_err(with_encoding)?;
+        Ok(receiver::partial_success(encoding, RejectedItems::Spans, &reported.rejected, &reported.modified))
+    }
+
+    /// Delivers segments of X-Ray SDKs unchanged.
+    pub(super) async fn push_segments(&self, body: &[u8], deadline: &Deadline) -> Result<HttpResponse, ErrorResponse> {
+        let sdk_segments::SdkSegments { documents, received, rejected } =
+            sdk_segments::validate_body(body).map_err(|error| ErrorResponse::malformed(error.to_string()))?;
+        self.load.check(ItemKind::Segments, received, deadline)?;
+        let output =
+            ItemCounts { kind: ItemKind::Segments, count: received, rejected, modified: Rejections::default() };
+        let result = self.deliver_segments(documents, None, output, deadline).await;
+        let reported = self.tracker.complete(result, deadline).await.into_result()?;
+        Ok(receiver::put_trace_segments_response(&reported.rejected))
+    }
+
+    /// Converts spans to segments and delivers those.
+    async fn deliver_spans(&self, traces: ExportTraceServiceRequest, deadline: &Deadline) -> DeliveryResult {
+        let spans::Segments { documents, received, rejected, truncated } = spans::segments(&traces, &self.options);
+        // Frees the memory for the delivery.
+        drop(traces);
+        let mut modified = Rejections::default();
+        modified.add("segment_truncated", truncated, || "a segment document was larger than 64 KB".into());
+        let input = ItemCounts { kind: ItemKind::Spans, count: received, rejected, modified: Rejections::default() };
+        let count = documents.len() as u64;
+        let output = ItemCounts { kind: ItemKind::Segments, count, rejected: Rejections::default(), modified };
+        self.deliver_segments(documents, Some(input), output, deadline).await
+    }
+
+    async fn deliver_segments(
+        &self,
+        documents: Vec<SegmentDocument>,
+        input: Option<ItemCounts>,
+        output: ItemCounts,
+        deadline: &Deadline,
+    ) -> DeliveryResult {
+        let outcome = self.xray.deliver(xray::requests(documents), deadline).await.into_payloads();
+        DeliveryResult::new(input, output, outcome)
+    }
+}
+
+/// Delivers spans as OTLP.
+async fn deliver_otlp(
+    xray_otlp: &Delivery<XRayOtlpClient>,
+    traces: ExportTraceServiceRequest,
+    deadline: &Deadline,
+) -> DeliveryResult {
+    let count = traces.spans();
+    let xray_otlp::SplitTraces { requests, rejected } = xray_otlp::requests(traces, deadline.now_ms());
+    let outcome = xray_otlp.deliver(requests, deadline).await.into_payloads();
+    let output = ItemCounts { kind: ItemKind::Spans, count, rejected, modified: Rejections::default() };
+    DeliveryResult::new(None, output, outcome)
+}

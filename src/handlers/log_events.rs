@@ -1,0 +1,61 @@
+//! Container Insights events from a subscription filter.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::error::HandleError;
+use super::run::context::RunContext;
+use super::run::insights::{EventSource, EventWriter};
+use super::run::report::finish_event;
+use super::run::series_writer::{REMOTE_WRITE_DISABLED, SeriesWriter};
+use super::run::stats::log_discovery;
+use crate::deadline::Deadline;
+use crate::discovery::{Discovery, DiscoveryResult, TaskBatch};
+use crate::lambda::Response;
+use crate::scrape::log_data::LogData;
+use crate::translate::insights::task_id;
+
+/// Tasks of one DescribeTasks call, the limit of the service.
+const TASKS_PER_BATCH: usize = 100;
+
+/// Handles log events.
+#[derive(Debug)]
+pub(super) struct LogEventsHandler {
+    pub(super) discovery: Arc<Discovery>,
+    pub(super) events: Arc<EventWriter>,
+    /// `None` if `AWS_PROMETHEUS_ENDPOINT` is not set.
+    pub(super) writer: Option<Arc<SeriesWriter>>,
+}
+
+impl LogEventsHandler {
+    /// Writes the series of log events. Lambda retries the event after an error.
+    pub(super) async fn handle(&self, data: &str, deadline: &Deadline) -> Result<Response, HandleError> {
+        let skipped = |reason: &str| Ok(Response::Json(json!({"skipped": reason})));
+        let data = LogData::decode(data)?;
+        let (Some(writer), Some(cluster)) = (&self.writer, data.cluster()) else {
+            return skipped(if data.is_control_message() { "a control message" } else { REMOTE_WRITE_DISABLED });
+        };
+        if !self.events.series.sources.insights {
+            return skipped("SIDECARLESS_SOURCES does not include insights");
+        }
+        let discovered = self.describe_tasks(cluster, &data, deadline).await;
+        log_discovery(&discovered);
+        let mut run = RunContext::for_event(deadline);
+        let tasks = self.events.index(std::iter::empty(), &discovered);
+        let source = EventSource { cluster, owner: Some(&data.owner), tasks: &tasks };
+        self.events.append(&source, data.messages(), &mut run);
+        let summary = writer.deliver_run(&mut run).await;
+        finish_event("log_events", &run, &summary).map(Response::Json)
+    }
+
+    /// Describes the tasks of the events, from the cache as far as it has them.
+    async fn describe_tasks(&self, cluster: &str, data: &LogData, deadline: &Deadline) -> DiscoveryResult {
+        let mut ids: Vec<String> = data.messages().filter_map(|event| task_id(event.as_bytes())).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let batches =
+            ids.chunks(TASKS_PER_BATCH).map(|tasks| TaskBatch { cluster: cluster.to_owned(), tasks: tasks.to_vec() });
+        self.discovery.describe_uncached(&batches.collect::<Vec<_>>(), deadline).await
+    }
+}

@@ -1,0 +1,137 @@
+//! Redelivery of spooled messages: one attempt each time a message is received, and none while the circuit breaker of its
+//! destination is open. A message that fails stays in the queue and is deferred for longer each time; it is not sent anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::deliver::remote_write::{EncodedRequest, RemoteWriteClient};
+use crate::deliver::spool::{BackoffClass, Spool};
+use crate::deliver::xray::{self, XRayClient};
+use crate::deliver::xray_otlp::XRayOtlpClient;
+use crate::deliver::{Delivery, Outcome};
+use crate::handlers::delivery::MAX_LOGGED_NAMES;
+use crate::handlers::run::series_writer::REMOTE_WRITE_DISABLED;
+use crate::handlers::self_metrics::SelfMetrics;
+use crate::lambda::SqsMessage;
+use crate::model::item_counters::{ItemKind, ItemStatus};
+use crate::model::rejection::join;
+use crate::model::spool::{Payload, SpoolDecodeError, SpoolMessage};
+
+/// With less time than this, no attempt is made: its failure would say nothing about the destination.
+const MIN_TIME: Duration = Duration::from_millis(500);
+
+/// Delivers spooled messages.
+#[derive(Debug)]
+pub(in crate::handlers) struct RedeliveryHandler {
+    /// `None` if `AWS_PROMETHEUS_ENDPOINT` is not set.
+    pub(in crate::handlers) amp: Option<Arc<Delivery<RemoteWriteClient>>>,
+    pub(in crate::handlers) xray: Arc<Delivery<XRayClient>>,
+    pub(in crate::handlers) xray_otlp: Arc<Delivery<XRayOtlpClient>>,
+    /// Queue of the messages. `None`: they are retried after the visibility timeout of the queue.
+    pub(in crate::handlers) spool: Option<Spool>,
+    /// Age from which samples are not sent to AMP; `None`: no limit.
+    pub(in crate::handlers) max_sample_age_ms: Option<i64>,
+    pub(in crate::handlers) self_metrics: Arc<SelfMetrics>,
+}
+
+/// Reason why a message stays in the queue.
+enum RedeliveryError {
+    /// The message is deferred.
+    Retryable { backoff: BackoffClass, error: String },
+    /// The message can never be delivered. It fails until SQS moves it to the dead-letter queue.
+    Permanent(SpoolDecodeError),
+}
+
+impl RedeliveryHandler {
+    /// Delivers spooled messages. Returns the IDs of the messages that have to be retried.
+    pub(super) async fn handle(&self, messages: Vec<SqsMessage>, deadline: &Deadline) -> Vec<String> {
+        let mut failed = Vec::new();
+        for message in messages {
+            let Err(error) = self.redeliver(&message, deadline).await else { continue };
+            match error {
+                RedeliveryError::Retryable { backoff, error } => {
+                    tracing::warn!(message_id = message.id, error, "message will be retried");
+                    if let Some(spool) = &self.spool {
+                        spool.defer(&message.receipt_handle, message.receive_count, backoff, deadline).await;
+                    }
+                }
+                RedeliveryError::Permanent(error) => {
+                    tracing::error!(message_id = message.id, error = error.to_string(), "message cannot be delivered");
+                }
+            }
+            failed.push(message.id);
+        }
+        failed
+    }
+
+    async fn redeliver(&self, message: &SqsMessage, deadline: &Deadline) -> Result<(), RedeliveryError> {
+        let spooled = SpoolMessage::parse(&message.body).map_err(RedeliveryError::Permanent)?;
+        let backoff = BackoffClass::for_payload(&spooled.payload);
+        let retryable = |error: String| RedeliveryError::Retryable { backoff, error };
+        if deadline.remaining() < MIN_TIME {
+            return Err(retryable("the invocation has no time left".into()));
+        }
+        let queued_seconds = (deadline.now_ms() - spooled.first_attempt_ms) / 1_000;
+        self.self_metrics.observe(|gauges| gauges.observe_spool_age(queued_seconds));
+        let (items, kind) = (spooled.payload.items(), kind(&spooled.payload));
+        let Some(outcome) = self.deliver(spooled.payload, deadline).await else {
+            return Err(retryable(format!("AMP: {REMOTE_WRITE_DISABLED}")));
+        };
+        let Outcome { delivered, rejected, undelivered, error, retry_after: _, response: _ } = outcome;
+        if !undelivered.is_empty() {
+            let destination = if kind.destination() == "amp" { "AMP" } else { "X-Ray" };
+            let error = error.map(|error| error.to_string()).unwrap_or_default();
+            return Err(retryable(format!("{destination}: {error}")));
+        }
+        self.self_metrics.record(|counters| {
+            counters.add(ItemStatus::Redelivered, kind, delivered);
+            counters.add_all(ItemStatus::DroppedFromSpool, kind, &rejected);
+        });
+        if rejected.is_empty() {
+            tracing::info!(items, delivered, queued_seconds, "spooled items delivered");
+            return Ok(());
+        }
+        // The message is parsed a second time here because rejections are rare.
+        let examples = SpoolMessage::parse(&message.body)
+            .map(|spooled| spooled.payload.item_names(MAX_LOGGED_NAMES))
+            .unwrap_or_default();
+        tracing::error!(
+            items,
+            delivered,
+            queued_seconds,
+            rejected_by_destination = rejected.total(),
+            destination_rejections = rejected.to_string(),
+            examples = join(examples),
+            "destination rejected spooled items"
+        );
+        Ok(())
+    }
+
+    /// Makes one attempt. Returns `None` if there is no destination for the payload.
+    async fn deliver(&self, payload: Payload, deadline: &Deadline) -> Option<Outcome<Payload>> {
+        Some(match payload {
+            Payload::RemoteWrite { snappy, points } => {
+                let request = EncodedRequest::from_payload(snappy, points);
+                let max_age_ms = self.max_sample_age_ms.unwrap_or(i64::MAX);
+                let (request, too_old) = request.drop_samples_before(deadline.now_ms().saturating_sub(max_age_ms));
+                let request = Some(request).filter(|request| request.points > 0);
+                let mut outcome = self.amp.as_ref()?.deliver_once(request, deadline).await;
+                outcome.rejected.add("too_old", too_old, || "older than the samples that AMP accepts".into());
+                outcome.into_payloads()
+            }
+            Payload::Segments(documents) => {
+                self.xray.deliver_once(xray::requests(documents), deadline).await.into_payloads()
+            }
+            Payload::OtlpTraces(parts) => self.xray_otlp.deliver_once(parts, deadline).await.into_payloads(),
+        })
+    }
+}
+
+fn kind(payload: &Payload) -> ItemKind {
+    match payload {
+        Payload::RemoteWrite { .. } => ItemKind::Samples,
+        Payload::Segments(_) => ItemKind::Segments,
+        Payload::OtlpTraces(_) => ItemKind::Spans,
+    }
+}

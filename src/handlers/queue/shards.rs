@@ -1,0 +1,88 @@
+//! Shards: messages with up to 100 tasks of one cluster to scrape.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::deadline::Deadline;
+use crate::deliver::spool::{BackoffClass, Spool};
+use crate::discovery::{Discovery, DiscoveryError, TaskBatch};
+use crate::handlers::run::context::RunContext;
+use crate::handlers::run::report::finish_event;
+use crate::handlers::run::scrape::TaskScraper;
+use crate::handlers::run::series_writer::SeriesWriter;
+use crate::handlers::run::stats::log_discovery;
+use crate::lambda::SqsMessage;
+use crate::model::shard::{Shard, ShardDecodeError};
+
+/// Scrapes the tasks of shards.
+#[derive(Debug)]
+pub(in crate::handlers) struct ShardHandler {
+    pub(in crate::handlers) discovery: Arc<Discovery>,
+    pub(in crate::handlers) scraper: Arc<TaskScraper>,
+    /// `None` if `AWS_PROMETHEUS_ENDPOINT` is not set.
+    pub(in crate::handlers) writer: Option<Arc<SeriesWriter>>,
+    /// Queue of the messages. `None`: they are retried after the visibility timeout of the queue.
+    pub(in crate::handlers) spool: Option<Spool>,
+}
+
+/// Reason why a shard is retried.
+#[derive(Debug, Error)]
+enum ShardError {
+    #[error(transparent)]
+    Decode(#[from] ShardDecodeError),
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+}
+
+impl ShardHandler {
+    /// Scrapes the tasks of messages. Returns the IDs of the messages that have to be retried.
+    pub(super) async fn handle(&self, messages: Vec<SqsMessage>, deadline: &Deadline) -> Vec<String> {
+        let Some(writer) = &self.writer else { return Vec::new() };
+        let (mut failed, mut scraped) = (Vec::new(), Vec::new());
+        let mut run = RunContext::for_event(deadline);
+        for message in messages {
+            match self.scrape(&message, &mut run).await {
+                Ok(()) => scraped.push(message),
+                Err(error) => {
+                    tracing::warn!(message_id = message.id, error = error.to_string(), "shard will be retried");
+                    failed.push(message);
+                }
+            }
+        }
+        if !scraped.is_empty() {
+            let summary = writer.deliver_run(&mut run).await;
+            if let Err(error) = finish_event("sqs", &run, &summary) {
+                tracing::warn!(count = scraped.len(), error = error.to_string(), "shards will be retried");
+                failed.extend(scraped);
+            }
+        }
+        for message in &failed {
+            self.retry_soon(message, deadline).await;
+        }
+        failed.into_iter().map(|message| message.id).collect()
+    }
+
+    /// Retries a shard before its scrapes are outdated, which is long before the visibility timeout of the queue.
+    async fn retry_soon(&self, message: &SqsMessage, deadline: &Deadline) {
+        if let Some(spool) = &self.spool {
+            spool.defer(&message.receipt_handle, 1, BackoffClass::Samples, deadline).await;
+        }
+    }
+
+    async fn scrape(&self, message: &SqsMessage, run: &mut RunContext<'_>) -> Result<(), ShardError> {
+        let shard = Shard::parse(&message.body)?;
+        if shard.is_late(run.deadline.now_ms()) {
+            run.stats.record_late_shard(&shard);
+            return Ok(());
+        }
+        let batch = TaskBatch { cluster: shard.cluster, tasks: shard.tasks };
+        let discovered = self.discovery.describe(&[batch], run.deadline).await;
+        log_discovery(&discovered);
+        if let (true, Some(failure)) = (discovered.tasks.is_empty(), discovered.failures.first()) {
+            return Err(failure.clone().into());
+        }
+        self.scraper.scrape(&discovered.tasks, run).await;
+        Ok(())
+    }
+}

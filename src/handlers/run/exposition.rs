@@ -1,0 +1,165 @@
+//! Prometheus targets of tasks: scrapes, the identity of their series, and staleness markers for series that ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::scrape_cache::ScrapeCache;
+use super::stats::RunStats;
+use super::target_down::TargetDown;
+use super::task_series::TaskSeries;
+use crate::deadline::Deadline;
+use crate::model::rejection::Rejections;
+use crate::model::series::{Labels, SeriesBatch};
+use crate::model::task::Task;
+use crate::scrape::prometheus_targets::{PrometheusTarget, declared_endpoints, prometheus_targets};
+use crate::scrape::{Exposition, ScrapeError, Scraper};
+use crate::translate::exposition::{self, ExpositionError, ScrapeCounts, ScrapeOptions, ScrapeReport, SeriesSet};
+use crate::translate::stats::labels_of;
+
+/// Scrapes Prometheus targets, and remembers the series of each scrape for the next one.
+#[derive(Debug)]
+pub(in crate::handlers) struct ExpositionScraper {
+    series: Arc<TaskSeries>,
+    interval: Duration,
+    cache: ScrapeCache,
+}
+
+/// Scrape of a Prometheus target.
+pub(in crate::handlers) struct ExpositionScrape<'a> {
+    pub(in crate::handlers) target: &'a PrometheusTarget,
+    at_ms: i64,
+    duration: Duration,
+    result: Result<Exposition, ScrapeError>,
+}
+
+impl ExpositionScraper {
+    pub(in crate::handlers) fn new(series: Arc<TaskSeries>, interval: Duration) -> Self {
+        Self { series, interval, cache: ScrapeCache::default() }
+    }
+
+    /// Returns every Prometheus target of the tasks. Targets that cannot be scraped are counted.
+    pub(super) fn targets(&self, tasks: &[Arc<Task>], stats: &mut RunStats) -> Vec<PrometheusTarget> {
+        let (rules, ranges) = (&self.series.prometheus.rules, &self.series.scrape_ranges);
+        let tasks = tasks.iter().filter(|_| self.series.sources.prometheus);
+        tasks
+            .flat_map(|task| prometheus_targets(task, rules, ranges))
+            .filter_map(|target| stats.record_target(target))
+            .collect()
+    }
+
+    pub(super) async fn scrape<'a>(
+        &self,
+        scraper: &Scraper,
+        target: &'a PrometheusTarget,
+        deadline: &Deadline,
+    ) -> ExpositionScrape<'a> {
+        let (at_ms, started) = (deadline.now_ms(), deadline.elapsed());
+        let result = scraper.scrape_exposition(target, deadline).await;
+        ExpositionScrape { target, at_ms, duration: deadline.elapsed() - started, result }
+    }
+
+    /// Writes the series of a scrape, and the series that Prometheus adds to every scrape.
+    pub(super) fn append(&self, scrape: ExpositionScrape<'_>, out: &mut SeriesBatch) -> Result<Rejections, TargetDown> {
+        let ExpositionScrape { target, at_ms, duration, result } = scrape;
+        let (labels, from) = (self.target_labels(target), out.len());
+        let (counts, result) = match result.map(|exposition| self.translate(&exposition, &labels, at_ms, out)) {
+            Ok(Ok(counts)) => (counts, Ok(rejections(&counts))),
+            Ok(Err(ExpositionError { kind, counts })) => (counts, Err(kind.into())),
+            Err(error) => (ScrapeCounts::default(), Err(error.into())),
+        };
+        let report = ScrapeReport {
+            is_up: result.is_ok(),
+            duration,
+            samples_scraped: counts.samples,
+            samples_post_relabel: counts.post_relabel,
+            series_added: self.append_stale_markers(target, at_ms, from, out),
+        };
+        exposition::report(&report, &labels, at_ms, out);
+        result
+    }
+
+    fn translate(
+        &self,
+        exposition: &Exposition,
+        labels: &Labels,
+        at_ms: i64,
+        out: &mut SeriesBatch,
+    ) -> Result<ScrapeCounts, ExpositionError> {
+        let settings = &self.series.prometheus;
+        let options = ScrapeOptions {
+            target_labels: labels,
+            honor_labels: settings.honor_labels,
+            honor_timestamps: settings.honor_timestamps,
+            sample_limit: settings.sample_limit,
+            at_ms,
+        };
+        exposition::series(&exposition.body, exposition.format, &options, out)
+    }
+
+    /// Ends the series of the previous scrape that this one, which starts at `from`, does not have. Returns the number of
+    /// new series; `None` if the previous scrape is unknown.
+    fn append_stale_markers(
+        &self,
+        target: &PrometheusTarget,
+        at_ms: i64,
+        from: usize,
+        out: &mut SeriesBatch,
+    ) -> Option<u64> {
+        let series = SeriesSet::from_batch(out, from, at_ms);
+        let scraped = out.len() - from;
+        let previous = self.cache.take(target, at_ms);
+        let still_present =
+            previous.as_ref().map(|previous| (previous.series.mark_missing_stale(at_ms, out), previous.at_ms));
+        if scraped > 0 {
+            self.cache.insert(target, series, at_ms);
+        }
+        // Another execution environment may have made the scrapes in between.
+        let interval_ms = i64::try_from(self.interval.as_millis()).unwrap_or(i64::MAX);
+        let (still_present, _) = still_present.filter(|(_, previous_ms)| at_ms - previous_ms < interval_ms * 3 / 2)?;
+        Some((scraped as u64).saturating_sub(still_present))
+    }
+
+    /// Ends all series that were scraped from a stopped task.
+    pub(super) fn mark_targets_stale(&self, task: &Arc<Task>, at_ms: i64, out: &mut SeriesBatch) {
+        if !self.series.sources.prometheus {
+            return;
+        }
+        let endpoints = declared_endpoints(task, &self.series.prometheus.rules, &self.series.scrape_ranges);
+        for target in endpoints.iter().flatten() {
+            exposition::report_stale(&self.target_labels(target), at_ms, out);
+            if let Some(previous) = self.cache.take(target, at_ms) {
+                previous.series.mark_missing_stale(at_ms, out);
+            }
+        }
+    }
+
+    fn target_labels(&self, target: &PrometheusTarget) -> Labels {
+        let mut labels = labels_of(&target.task, target.container(), &self.series.stats);
+        labels.set("job", &target.job);
+        labels.set("instance", &target.address.to_string());
+        self.series.add_labels(&target.task, labels)
+    }
+}
+
+/// Returns the samples and exemplars of an exposition that were not written.
+fn rejections(counts: &ScrapeCounts) -> Rejections {
+    // The other counts are in the series that Prometheus adds to a scrape, or are counted with the batch.
+    let ScrapeCounts {
+        samples: _,
+        post_relabel: _,
+        series: _,
+        exemplars: _,
+        duplicates,
+        out_of_bounds,
+        exemplars_rejected,
+    } = *counts;
+    let mut rejected = Rejections::default();
+    rejected.add("duplicate_sample", duplicates, || "an exposition has two samples of one series and time".into());
+    rejected.add("out_of_bounds", out_of_bounds, || {
+        "the timestamp of a scraped sample is before 1970 or more than ten minutes ahead".into()
+    });
+    rejected.add("exemplar_dropped", exemplars_rejected, || {
+        "a scraped exemplar has no label, a duplicate label, labels that are too long, or time 0".into()
+    });
+    rejected
+}

@@ -1,0 +1,16 @@
+//! Parts of runs that collect series: scrapes, Container Insights events and stopped tasks.
+//!
+//! A scheduled run uses all of them; a shard, a batch of log events and a task state change use one each. Every run
+//! accumulates its series and counts in a `RunContext`, and the `SeriesWriter` delivers them.
+
+pub(super) mod context;
+pub(super) mod exposition;
+pub(super) mod insights;
+pub(super) mod report;
+pub(super) mod scrape;
+mod scrape_cache;
+pub(super) mod series_writer;
+pub(super) mod stats;
+pub(super) mod stopped;
+mod target_down;
+pub(super) mod task_series;

@@ -1,0 +1,50 @@
+//! Settings that decide which series a task has, shared by all sources of series.
+
+use ipnet::IpNet;
+
+use crate::model::series::Labels;
+use crate::model::task::Task;
+use crate::rules::tags::TagLabels;
+use crate::scrape::stats_targets::STATS_PORT;
+use crate::settings::{PrometheusScrapeSettings, Settings, StatsSources};
+use crate::translate::stats::{self, EnabledSources, StatsSource, source_of};
+
+/// Settings that decide which series a task has.
+#[derive(Debug)]
+pub(in crate::handlers) struct TaskSeries {
+    pub(in crate::handlers) sources: StatsSources,
+    pub(in crate::handlers) stats: stats::Options,
+    pub(in crate::handlers) prometheus: PrometheusScrapeSettings,
+    /// CIDRs of the addresses that may be scraped.
+    pub(in crate::handlers) scrape_ranges: Vec<IpNet>,
+    tag_labels: TagLabels,
+    external_labels: Vec<(String, String)>,
+}
+
+impl TaskSeries {
+    pub(in crate::handlers) fn new(settings: &Settings) -> Self {
+        Self {
+            sources: settings.sources,
+            stats: settings.stats.clone(),
+            prometheus: settings.prometheus_scrape.clone(),
+            scrape_ranges: settings.scrape_ranges.clone(),
+            tag_labels: settings.tag_labels.clone(),
+            external_labels: settings.external_labels.clone(),
+        }
+    }
+
+    /// Returns where the stats of a task come from.
+    pub(in crate::handlers) fn source(&self, task: &Task) -> Option<StatsSource> {
+        let endpoint_label = self.sources.endpoint.then_some(STATS_PORT);
+        source_of(task, &EnabledSources { endpoint_label, insights: self.sources.insights })
+    }
+
+    /// Adds the labels that every series of a task has.
+    pub(in crate::handlers) fn add_labels(&self, task: &Task, mut labels: Labels) -> Labels {
+        self.tag_labels.add(task, &mut labels);
+        for (name, value) in &self.external_labels {
+            labels.set_default(name, value);
+        }
+        labels
+    }
+}

@@ -1,0 +1,191 @@
+//! The scheduled run: discovers tasks, scrapes them or has them scraped, and writes their series.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use serde_json::{Value, json};
+
+use super::delivery::DeliverySummary;
+use super::error::HandleError;
+use super::run::context::{RunContext, Step};
+use super::run::insights::{EventSource, EventWriter, TaskIndex};
+use super::run::scrape::TaskScraper;
+use super::run::series_writer::{REMOTE_WRITE_DISABLED, SeriesWriter};
+use super::run::stats::{duration_ms, log_discovery};
+use super::run::stopped::{StoppedTaskWriter, stopped_ms};
+use super::shard_plan::{ShardPlan, ShardPlanner};
+use crate::deadline::Deadline;
+use crate::discovery::{Discovery, DiscoveryResult, StoppedListing, TaskListing};
+use crate::lambda::{Response, ScheduledRun};
+use crate::model::ecs::TaskStatus;
+use crate::model::task::Task;
+use crate::scrape::insights::{InsightsClient, MinuteWindow};
+use crate::translate::stats::StatsSource;
+use crate::translate::stopped::StoppedTask;
+
+/// How long ago a task may have stopped: within the minute since the previous run, and the one before it in case that run
+/// failed. Samples that are written twice are equal.
+const LOOKBACK_MS: i64 = 120_000;
+
+/// Time between the last Container Insights event of a task, which is at the start of a minute, and the end of its series.
+const INSIGHTS_GRACE_MS: i64 = 30_000;
+
+/// Clusters that are polled at the same time. FilterLogEvents has a low request rate limit.
+const POLL_CONCURRENCY: usize = 4;
+
+/// Handles scheduled runs.
+#[derive(Debug)]
+pub(super) struct ScheduleHandler {
+    pub(super) discovery: Arc<Discovery>,
+    pub(super) shards: ShardPlanner,
+    pub(super) scraper: Arc<TaskScraper>,
+    pub(super) insights: InsightsClient,
+    /// `None`: Container Insights is not polled.
+    pub(super) insights_lag: Option<Duration>,
+    pub(super) events: Arc<EventWriter>,
+    pub(super) stopped: Arc<StoppedTaskWriter>,
+    /// Whether ECS is asked for stopped tasks. State change events report them as well.
+    pub(super) lists_stopped: bool,
+    /// `None` if `AWS_PROMETHEUS_ENDPOINT` is not set: scheduled runs do nothing.
+    pub(super) writer: Option<Arc<SeriesWriter>>,
+}
+
+/// Tasks at the end of their lifetime, which ECS no longer lists as running.
+#[derive(Debug, Default)]
+struct EndingTasks {
+    stopped: Vec<Arc<Task>>,
+    /// Tasks that may still be scraped.
+    stopping: Vec<Arc<Task>>,
+}
+
+impl ScheduleHandler {
+    pub(super) async fn handle(&self, event: ScheduledRun, deadline: &Deadline) -> Result<Response, HandleError> {
+        let Some(writer) = &self.writer else {
+            return Ok(Response::Json(json!({"skipped": REMOTE_WRITE_DISABLED})));
+        };
+        let scheduled_ms = event.scheduled_ms.unwrap_or(deadline.started_ms());
+        let mut run = RunContext::scheduled(deadline);
+        let listing = self.discovery.list(deadline).await;
+        let plan = self.shards.send(&self.discovery, &listing, deadline).await;
+        let discovered = check_discovery(self.describe(&listing, &plan, deadline).await)?;
+        let ending = self.ending_tasks(&listing, &run.step_deadline(Step::StoppedTasks)).await;
+        let running = if plan.scrape_inline { discovered.tasks.as_slice() } else { &[] };
+        self.scraper.scrape(&[running, &ending.stopping].concat(), &mut run).await;
+        if let Some(lag) = self.insights_lag {
+            let cached = self.discovery.cached_tasks(deadline);
+            let tasks = self.events.index(cached.iter().chain(&ending.stopped), &discovered);
+            self.poll_insights(MinuteWindow::for_run(scheduled_ms, lag), &listing, &tasks, &mut run).await;
+        }
+        self.append_stopped_tasks(scheduled_ms, &ending.stopped, &mut run);
+        let summary = writer.deliver_run(&mut run).await;
+        Ok(Response::Json(finish(&run, event, listing.task_count(), &plan, &summary)))
+    }
+
+    /// Describes the listed tasks. If shards scrape them, the run only needs to know which tasks Container Insights is the
+    /// source of, and cached descriptions suffice for that.
+    async fn describe(&self, listing: &TaskListing, plan: &ShardPlan, deadline: &Deadline) -> DiscoveryResult {
+        if plan.scrape_inline {
+            return self.discovery.describe_all(listing, deadline).await;
+        }
+        let mut discovered = DiscoveryResult::default();
+        if self.insights_lag.is_some() {
+            discovered = self.discovery.describe_uncached(&listing.batches, deadline).await;
+        }
+        discovered.failures.extend(listing.failures.iter().cloned());
+        discovered
+    }
+
+    /// Returns the tasks that ECS lists as stopped, or else the stopped tasks of state change events.
+    async fn ending_tasks(&self, listing: &TaskListing, deadline: &Deadline) -> EndingTasks {
+        if !self.lists_stopped {
+            let cached = self.discovery.cached_tasks(deadline).into_iter();
+            let stopped = cached.filter(|task| task.last_status == TaskStatus::Stopped).collect();
+            return EndingTasks { stopped, stopping: Vec::new() };
+        }
+        let StoppedListing { stopped, stopping, failures } =
+            self.discovery.list_stopped(&listing.clusters, deadline).await;
+        for failure in failures {
+            tracing::warn!(error = failure.to_string(), "stopped tasks could not be listed");
+        }
+        EndingTasks { stopped, stopping }
+    }
+
+    /// Reads one minute of Container Insights events of every cluster. A cluster that fails does not affect the others.
+    async fn poll_insights(
+        &self,
+        window: MinuteWindow,
+        listing: &TaskListing,
+        tasks: &TaskIndex<'_>,
+        run: &mut RunContext<'_>,
+    ) {
+        let deadline = &run.step_deadline(Step::Insights);
+        let mut polls = stream::iter(&listing.clusters)
+            .map(|cluster| async move { (cluster, self.insights.events(cluster, window, deadline).await) })
+            .buffer_unordered(POLL_CONCURRENCY);
+        while let Some((cluster, polled)) = polls.next().await {
+            if let Some(error) = polled.error {
+                tracing::error!(error = error.to_string(), "Container Insights events could not be read");
+            }
+            let source = EventSource { cluster, owner: None, tasks };
+            self.events.append(&source, polled.events.iter().map(String::as_str), run);
+        }
+    }
+
+    /// Writes why tasks stopped since the previous run, and ends the series whose last sample is written.
+    fn append_stopped_tasks(&self, scheduled_ms: i64, stopped: &[Arc<Task>], run: &mut RunContext<'_>) {
+        let since_ms = MinuteWindow::containing(scheduled_ms).start_ms.saturating_sub(LOOKBACK_MS);
+        let polled = self.insights_lag.map(|lag| MinuteWindow::for_run(scheduled_ms, lag));
+        for task in stopped.iter().filter(|task| self.discovery.matching_rule(task).is_ok()) {
+            let Some(stopped_ms) = stopped_ms(task) else { continue };
+            if (since_ms..=run.deadline.now_ms()).contains(&stopped_ms) {
+                self.stopped.append(task, stopped_ms, run);
+            }
+            // Events may follow for the minute in which the task stopped, and for the next one.
+            let last = MinuteWindow::containing(stopped_ms).next();
+            if polled == Some(last) && self.events.series.source(task) == Some(StatsSource::Insights) {
+                let ended = StoppedTask { task, at_ms: last.start_ms + INSIGHTS_GRACE_MS };
+                self.stopped.append_stale_markers(&ended, StatsSource::Insights, run);
+            }
+        }
+    }
+}
+
+/// Logs failures of the discovery. Returns an error if no task was found because of them.
+fn check_discovery(discovered: DiscoveryResult) -> Result<DiscoveryResult, HandleError> {
+    log_discovery(&discovered);
+    match discovered.failures.first() {
+        Some(failure) if discovered.is_empty() => Err(HandleError::Discovery(failure.clone())),
+        _ => Ok(discovered),
+    }
+}
+
+/// Logs a scheduled run, and returns its summary.
+fn finish(
+    run: &RunContext<'_>,
+    event: ScheduledRun,
+    tasks: usize,
+    plan: &ShardPlan,
+    summary: &DeliverySummary,
+) -> Value {
+    let (stats, targets) = (&run.stats, run.stats.targets);
+    tracing::info!(
+        tasks,
+        targets_up = targets.up,
+        targets_down = targets.down,
+        targets_skipped = targets.skipped,
+        insights_events = stats.events,
+        stopped_tasks = stats.stopped_tasks,
+        shards_sent = plan.sent,
+        duration_ms = duration_ms(run.deadline),
+        scheduled_ms = event.scheduled_ms,
+        "scheduled run completed"
+    );
+    json!({
+        "tasks": tasks, "targets_up": targets.up, "targets_down": targets.down, "insights_events": stats.events,
+        "stopped_tasks": stats.stopped_tasks, "shards_sent": plan.sent, "shards_failed": plan.failed,
+        "delivered": summary.delivered, "spooled": summary.spooled, "rejected": summary.reported.rejected.total(),
+        "undelivered": summary.undelivered,
+    })
+}
