@@ -1,4 +1,5 @@
-//! Compares the series of a task with recordings of the receiver and exporter of the collector: `tests/golden/README-stats.md`.
+//! Compares the series of a task with recordings of the receiver and exporter of the collector:
+//! `tests/golden/README-stats.md`.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -44,7 +45,7 @@ fn written(task: &str, stats: &str, names: NamingMode) -> Series {
 }
 
 #[test]
-fn under_adot_names_every_recording_is_equal_in_names_labels_and_values() {
+fn adot_series_equal_every_recording() {
     let recordings = recordings();
     let (mut equal, mut compared) = (0, 0);
     for case in &recordings {
@@ -62,7 +63,7 @@ fn under_adot_names_every_recording_is_equal_in_names_labels_and_values() {
 }
 
 #[test]
-fn both_writes_what_adot_writes_and_the_bare_names_beside_it() {
+fn both_writes_adot_names_and_default_names() {
     for case in &recordings() {
         let (task, stats) = (case["task"].to_string(), case["stats"].to_string());
         let [bare, adot, both] =

@@ -1,4 +1,4 @@
-//! What holds of task stats whatever comes in: no panic, no empty label, the same out for the same in.
+//! Properties of task stats for any input: no panic, no empty label, and the same output for the same input.
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use sidecarless::translate::stats::{
 };
 use sidecarless::translate::stopped::{StoppedTask, stale_markers, stopped_series};
 
-/// The field names that the documents and events have, so that generated JSON is understood.
+/// Field names of documents and events, so that generated JSON reaches the parsers.
 const FIELDS: &[&str] = &[
     "Cluster",
     "TaskARN",
@@ -88,7 +88,7 @@ const FIELDS: &[&str] = &[
     "stoppedAt",
 ];
 
-/// Texts that mean something somewhere.
+/// Texts with a meaning in some field.
 const TEXTS: &[&str] = &[
     "",
     "a",
@@ -147,7 +147,7 @@ fn document() -> impl Strategy<Value = Value> {
     object(inner)
 }
 
-/// Documents of the right shape with any values in it.
+/// Documents with valid structure and any values.
 fn report() -> impl Strategy<Value = (Value, Value)> {
     let numbers = vec(any::<u64>(), 12);
     let container = (text(), text(), text(), text(), text(), any::<Option<i32>>(), numbers, any::<f64>());
@@ -189,7 +189,7 @@ fn options() -> impl Strategy<Value = Options> {
 /// Encoded labels, and each sample's time and bits.
 type Content = Vec<(Vec<u8>, Vec<(i64, u64)>)>;
 
-/// Everything that is in a batch, bit for bit.
+/// Content of a batch, bit for bit.
 fn content(batch: &SeriesBatch) -> Content {
     let samples = |samples: &[sidecarless::model::series::Sample]| {
         samples.iter().map(|sample| (sample.timestamp_ms, sample.value.to_bits())).collect()

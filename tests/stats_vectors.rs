@@ -1,5 +1,5 @@
-//! Test vectors for task stats: one change of the documents each, with the expected values of both variants. The ADOT names
-//! have the values of the receiver, the default names have the correct values.
+//! Test vectors for task stats: one change of the documents each, with the expected values of both variants. The ADOT
+//! names have the values of the receiver, the default names have the correct values.
 
 use std::collections::BTreeSet;
 

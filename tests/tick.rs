@@ -97,7 +97,7 @@ async fn tasks_that_declare_no_endpoint_or_are_gone_are_no_targets() {
     let kept = sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
     let gone = sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
     sandbox.aws.ecs().add_task("shop", "silent", None);
-    sandbox.aws.ecs().gone.push(gone);
+    sandbox.aws.ecs().missing.push(gone);
 
     let summary = sandbox.tick().await.unwrap();
 

@@ -62,7 +62,8 @@ fn tasks_of_the_account_are_counted() {
     // Two on arm64, two on x86_64, one on x86_64 at 30 %. The task on an instance costs nothing.
     let expected = 2.0 * 7.208_75 + 2.3 * 9.010_025;
     assert!((output["sidecars"]["total_usd"].as_f64().expect("a number") - expected).abs() < 1e-6, "{output:#}");
-    // 0.5 vCPU and 1 GB become 1 and 2, or 0.25 and 0.5 without the existing collector: 730 * (0.5 * 0.04048 + 0.004445) = 18.02.
+    // 0.5 vCPU and 1 GB become 1 and 2, or 0.25 and 0.5 without the existing collector: 730 * (0.5 * 0.04048 +
+    // 0.004445) = 18.02.
     let sizes: Vec<f64> =
         fleet["groups"].as_array().expect("groups").iter().filter_map(|group| group["sizes_usd"].as_f64()).collect();
     for (found, expected) in sizes.iter().zip([2.0 * 14.417_5, 18.020_05 + 9.010_025, 0.3 * 18.020_05, 0.0]) {

@@ -1,7 +1,7 @@
-//! A stand-in for the AWS that ticks talk to, on one loopback port: ECS, CloudWatch Logs, EC2, SQS and AMP, the Runtime
-//! API that hands events to the function, and the stats endpoint of every task.
+//! Stub of AWS for scheduled runs, on one loopback port: ECS, CloudWatch Logs, EC2, SQS and AMP, the Runtime API that
+//! sends events to the function, and the stats endpoint of each task.
 //!
-//! The function is the real binary, one process over all invocations of a test: what it keeps, it keeps.
+//! The function is the real binary. One process handles all invocations of a test, so its caches persist.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -14,40 +14,40 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use sidecarless::model::remote_write::WriteRequest;
 
-/// What AWS knows, what it was asked, and what was written.
+/// Resources, recorded calls and written series.
 #[derive(Default)]
 pub(crate) struct FakeAwsState {
-    /// Running tasks, as DescribeTasks has them, by cluster.
+    /// Running tasks in the format of DescribeTasks, by cluster.
     pub(crate) tasks: BTreeMap<String, Vec<Value>>,
-    /// Tasks that ListTasks has under STOPPED.
+    /// Tasks that ListTasks returns for STOPPED.
     pub(crate) stopped: BTreeMap<String, Vec<Value>>,
     /// Task definitions by ARN.
     pub(crate) definitions: BTreeMap<String, Value>,
-    /// Container instances by ARN: EC2 instance id and its address.
+    /// EC2 instance id and address by container instance ARN.
     pub(crate) hosts: BTreeMap<String, (String, String)>,
-    /// Log events by log group: time and message.
+    /// Time and message of log events by log group.
     pub(crate) logs: BTreeMap<String, Vec<(i64, String)>>,
     /// Events per page of FilterLogEvents; 0 is all.
     pub(crate) log_page: usize,
     /// Error codes by operation and cluster.
     pub(crate) faults: BTreeMap<(String, String), String>,
-    /// Operations in the order in which they came, with their bodies.
+    /// Operations and bodies of all calls, in order.
     pub(crate) calls: Vec<(String, Value)>,
-    /// What was written.
+    /// Written series.
     pub(crate) series: Vec<Series>,
     events: VecDeque<(String, String)>,
     replies: BTreeMap<String, Value>,
     invocations: usize,
 }
 
-/// One series as it was written.
+/// One written series.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) samples: Vec<(i64, f64)>,
 }
 
-/// The stand-in and the function.
+/// The stub and the processes of the function.
 pub(crate) struct FakeAws {
     shared: Arc<(Mutex<FakeAwsState>, Condvar)>,
     pub(crate) port: u16,
@@ -56,7 +56,7 @@ pub(crate) struct FakeAws {
 
 impl FakeAws {
     pub(crate) fn new() -> Self {
-        // Tasks may be anywhere in 127.0.0.0/8.
+        // Tasks have addresses in 127.0.0.0/8.
         let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
         let shared = Arc::new((Mutex::new(FakeAwsState::default()), Condvar::new()));
@@ -70,7 +70,7 @@ impl FakeAws {
         Self { shared, port, functions: Vec::new() }
     }
 
-    /// The world, to be set up and looked at.
+    /// Returns the state, for setup and assertions.
     pub(crate) fn world<T>(&self, look: impl FnOnce(&mut FakeAwsState) -> T) -> T {
         look(&mut self.shared.0.lock().expect("no panic"))
     }
@@ -95,7 +95,7 @@ impl FakeAws {
         command
     }
 
-    /// Starts an environment of the function; events go to one that has nothing to do. It stays until the stand-in is dropped.
+    /// Starts an execution environment. It runs until the stub is dropped. An event goes to any idle environment.
     #[expect(clippy::disallowed_methods, reason = "a benchmark sets the release binary in SIDECARLESS_BINARY_PATH")]
     pub(crate) fn start(&mut self, settings: &[(&str, &str)]) {
         let function = [
@@ -113,7 +113,7 @@ impl FakeAws {
         self.functions.push(function);
     }
 
-    /// Hands an event over and waits for the reply.
+    /// Sends an event and waits for the response.
     pub(crate) fn invoke(&self, event: &Value) -> Value {
         let mut world = self.shared.0.lock().expect("no panic");
         world.invocations += 1;
@@ -127,7 +127,7 @@ impl FakeAws {
         world.replies.remove(&id).expect("a reply")
     }
 
-    /// The calls since the last time, by operation.
+    /// Returns the calls since the last call of this method, by operation.
     pub(crate) fn counted(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for (operation, _) in self.world(|world| std::mem::take(&mut world.calls)) {
@@ -136,7 +136,7 @@ impl FakeAws {
         counts
     }
 
-    /// User and system time of all environments, in hundredths of a second as the kernel counts it (proc(5), `/proc/pid/stat`).
+    /// Returns user and system time of all environments in hundredths of a second (proc(5), `/proc/pid/stat`).
     pub(crate) fn processor_ms(&self) -> u64 {
         let ticks = |function: &Child| {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", function.id())).unwrap_or_default();
@@ -146,7 +146,7 @@ impl FakeAws {
         self.functions.iter().map(ticks).sum::<u64>() * 10
     }
 
-    /// The most memory that the function has held, as the kernel says it.
+    /// Returns the peak memory of the function, from the kernel.
     pub(crate) fn peak_memory(&self) -> String {
         let peaks = self.functions.iter().filter_map(|function| {
             let status = std::fs::read_to_string(format!("/proc/{}/status", function.id())).unwrap_or_default();
@@ -156,7 +156,7 @@ impl FakeAws {
         peaks.max().unwrap_or_else(|| "unknown".to_owned())
     }
 
-    /// Series that were written since the last time this was asked.
+    /// Returns the series written since the last call of this method.
     pub(crate) fn take_series(&self) -> Vec<Series> {
         self.world(|world| std::mem::take(&mut world.series))
     }
@@ -200,7 +200,7 @@ fn serve(connection: TcpStream, shared: &(Mutex<FakeAwsState>, Condvar)) {
     while let Some(request) = read(&mut reader) {
         let (status, headers, body) = answer(&request, shared);
         let mut reply = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n", body.len()).into_bytes();
-        // One write: the second of two would wait for the first to be acknowledged, which takes the peer 40 ms.
+        // One write, because a second one would wait 40 ms for the acknowledgement of the first.
         reply.extend(body);
         if writer.write_all(&reply).is_err() {
             return;
@@ -275,7 +275,7 @@ fn written(body: &[u8], world: &mut FakeAwsState) {
     }
 }
 
-/// What the endpoint of a task says, which is known by its address; who has none is reached at its host's.
+/// Returns the response of a task's stats endpoint. The task is identified by its address or the address of its host.
 fn stats(request: &Request, world: &FakeAwsState) -> Answer {
     let host = request.host.split(':').next().unwrap_or_default();
     let address = |task: &Value| task["attachments"][0]["details"][0]["value"].as_str().map(str::to_owned);

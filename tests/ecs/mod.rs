@@ -1,5 +1,5 @@
-//! Ticks, shards, task changes and log events, from outside: the real binary, invoked through a stand-in for the
-//! Runtime API, against a stand-in for AWS that counts its calls.
+//! End-to-end tests of scheduled runs, shards, task state changes and log events: the real binary with a stub of the
+//! Runtime API and a stub of AWS that counts its calls.
 
 mod estimate;
 #[expect(dead_code, reason = "the benchmark of ticks uses more of it")]
@@ -17,7 +17,7 @@ fn arn(kind: &str, name: &str) -> String {
     format!("arn:aws:ecs:eu-west-1:111122223333:{kind}/{name}")
 }
 
-/// A running Fargate task at a loopback address, which is made of the number in its id.
+/// Returns a running Fargate task. Its loopback address contains the number in its id.
 fn task(cluster: &str, id: &str, family: &str) -> Value {
     let number: u8 = id[1..].parse().unwrap_or_default();
     let address = format!("127.0.0.{}", number.max(1));
@@ -32,7 +32,7 @@ fn task(cluster: &str, id: &str, family: &str) -> Value {
     })
 }
 
-/// A definition of one container; `port` declares a stats endpoint.
+/// Returns a task definition with one container; `port` declares a stats endpoint.
 fn definition(family: &str, mode: &str, port: Option<u16>) -> (String, Value) {
     let labels = port.map_or(json!({}), |port| json!({"sidecarless.stats.port": port.to_string()}));
     let arn = arn("task-definition", &format!("{family}:1"));
@@ -54,7 +54,7 @@ fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
     expected.iter().map(|&(name, count)| (name.to_owned(), count)).collect()
 }
 
-/// A cluster of so many tasks of the family `cart`, which serve no stats themselves.
+/// Adds a cluster with a number of tasks of the family `cart` without stats endpoints.
 fn shop_of(stand: &FakeAws, tasks: usize) {
     stand.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", None)]);
@@ -76,7 +76,7 @@ fn named<'a>(series: &'a [Series], name: &str, task: &str) -> Vec<&'a Series> {
 }
 
 #[test]
-fn a_tick_asks_ecs_once_per_hundred_tasks_and_for_each_definition_once_ever() {
+fn ecs_is_called_per_100_tasks_and_once_per_definition() {
     let mut stand = FakeAws::new();
     shop_of(&stand, 250);
     stand.start(&[]);
@@ -90,7 +90,7 @@ fn a_tick_asks_ecs_once_per_hundred_tasks_and_for_each_definition_once_ever() {
 }
 
 #[test]
-fn a_cluster_that_is_refused_costs_no_other_anything() {
+fn denied_cluster_does_not_affect_other_clusters() {
     let mut stand = FakeAws::new();
     shop_of(&stand, 2);
     stand.world(|world| {
@@ -103,7 +103,7 @@ fn a_cluster_that_is_refused_costs_no_other_anything() {
 }
 
 #[test]
-fn a_throttled_cluster_is_taken_as_it_was() {
+fn throttled_cluster_uses_recent_tasks() {
     let mut stand = FakeAws::new();
     let port = stand.port;
     stand.world(|world| {
@@ -123,7 +123,7 @@ fn a_throttled_cluster_is_taken_as_it_was() {
 }
 
 #[test]
-fn a_tick_reads_exactly_one_minute_of_insights_however_many_pages_it_has() {
+fn run_reads_one_minute_of_insights_events_in_all_pages() {
     let mut stand = FakeAws::new();
     let (at, port) = (this_minute() - 3 * MINUTE, stand.port);
     shop_of(&stand, 1);
@@ -132,7 +132,8 @@ fn a_tick_reads_exactly_one_minute_of_insights_however_many_pages_it_has() {
         world.tasks.get_mut("shop").expect("a cluster").push(task("shop", "t9", "web"));
         let mut events = vec![event("Task", "t0", at - MINUTE), event("Task", "t0", at + MINUTE)];
         events.extend([event("Task", "t0", at), event("Container", "t0", at), event("Service", "", at)]);
-        // The second of these has an endpoint of its own; the third is broken; the fourth nobody knows.
+        // The second event is of a task with a stats endpoint, the third is malformed, and the fourth is of an unknown
+        // task.
         events.extend([event("Task", "t9", at), (at, "{".into()), event("Task", "gone", at)]);
         world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), events);
         world.log_page = 4;
@@ -152,7 +153,7 @@ fn a_tick_reads_exactly_one_minute_of_insights_however_many_pages_it_has() {
 }
 
 #[test]
-fn a_tick_that_comes_again_writes_the_same_samples_of_insights() {
+fn repeated_run_writes_the_same_insights_samples() {
     let mut stand = FakeAws::new();
     let at = this_minute() - 3 * MINUTE;
     shop_of(&stand, 1);
@@ -174,7 +175,7 @@ fn a_tick_that_comes_again_writes_the_same_samples_of_insights() {
 }
 
 #[test]
-fn a_cluster_without_insights_and_an_insights_less_setting_are_quiet() {
+fn missing_or_disabled_insights_are_not_an_error() {
     let mut stand = FakeAws::new();
     shop_of(&stand, 1);
     stand.start(&[("SIDECARLESS_SOURCES", "endpoint"), ("SIDECARLESS_STOPPED_TASKS", "off")]);
@@ -212,7 +213,7 @@ fn gzip_base64(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(encoder.finish().expect("memory"))
 }
 
-/// A task that was killed for memory.
+/// Returns a task that ran out of memory.
 fn killed(id: &str, family: &str, stopped_ms: i64) -> Value {
     let mut task = task("shop", id, family);
     let seconds = stopped_ms as f64 / 1_000.0;
@@ -235,7 +236,7 @@ fn killed(id: &str, family: &str, stopped_ms: i64) -> Value {
 }
 
 #[test]
-fn a_sweep_says_why_a_task_died_and_ends_its_series_once_per_task() {
+fn stopped_task_is_reported_and_its_series_end_once() {
     let mut stand = FakeAws::new();
     let (now, port) = (now_ms(), stand.port);
     shop_of(&stand, 1);
@@ -259,7 +260,7 @@ fn a_sweep_says_why_a_task_died_and_ends_its_series_once_per_task() {
 }
 
 #[test]
-fn a_task_that_is_about_to_stop_keeps_its_source() {
+fn stopping_task_keeps_its_source() {
     let mut stand = FakeAws::new();
     let (at, port) = (this_minute() - 3 * MINUTE, stand.port);
     shop_of(&stand, 1);
@@ -280,7 +281,7 @@ fn a_task_that_is_about_to_stop_keeps_its_source() {
 }
 
 #[test]
-fn a_stopped_task_that_is_filtered_out_is_described_once_and_never_written() {
+fn filtered_stopped_task_is_described_once_and_not_written() {
     let mut stand = FakeAws::new();
     shop_of(&stand, 1);
     stand.world(|world| {
@@ -298,7 +299,7 @@ fn a_stopped_task_that_is_filtered_out_is_described_once_and_never_written() {
 }
 
 #[test]
-fn a_task_of_insights_gets_its_markers_once_its_last_event_has_been_read() {
+fn insights_series_end_after_the_last_event() {
     let mut stand = FakeAws::new();
     let tick_ms = this_minute();
     let stopped_ms = tick_ms - 4 * MINUTE + 2_000;
@@ -313,7 +314,7 @@ fn a_task_of_insights_gets_its_markers_once_its_last_event_has_been_read() {
 }
 
 #[test]
-fn a_state_change_event_writes_what_the_sweep_writes() {
+fn state_change_event_writes_the_same_as_a_run() {
     let mut stand = FakeAws::new();
     let (now, port) = (now_ms(), stand.port);
     stand.world(|world| world.definitions.extend([definition("web", "awsvpc", Some(port))]));
@@ -346,7 +347,7 @@ fn a_state_change_event_writes_what_the_sweep_writes() {
 }
 
 #[test]
-fn an_event_in_a_fresh_environment_asks_for_the_tags_that_it_does_not_tell() {
+fn event_in_a_new_environment_fetches_tags() {
     let mut stand = FakeAws::new();
     let now = now_ms();
     let detail = killed("dead", "cart", now);
@@ -368,7 +369,7 @@ fn an_event_in_a_fresh_environment_asks_for_the_tags_that_it_does_not_tell() {
 }
 
 #[test]
-fn a_task_without_an_address_of_its_own_is_at_its_hosts_only_if_it_shares_its_network() {
+fn task_has_its_host_address_only_in_the_host_network() {
     for (mode, machine, expected) in [("none", "i-0a", 0), ("awsvpc", "i-0a", 0), ("bridge", "mi-0a", 1)] {
         let mut stand = FakeAws::new();
         let port = stand.port;
@@ -392,7 +393,7 @@ fn a_task_without_an_address_of_its_own_is_at_its_hosts_only_if_it_shares_its_ne
 }
 
 #[test]
-fn a_bridge_task_is_scraped_at_its_hosts_port() {
+fn bridge_task_is_scraped_at_its_host_port() {
     let mut stand = FakeAws::new();
     let port = stand.port;
     let host = arn("container-instance", "shop/c1");
@@ -419,7 +420,7 @@ fn a_bridge_task_is_scraped_at_its_hosts_port() {
 const QUEUE: (&str, &str) = ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards");
 
 #[test]
-fn many_tasks_become_a_message_per_page_and_round_and_come_back() {
+fn many_tasks_become_shard_messages_that_are_scraped() {
     let mut stand = FakeAws::new();
     let port = stand.port;
     stand.world(|world| {
@@ -470,7 +471,7 @@ fn pages_of_many_tasks_are_scraped_by_shards_as_well() {
 }
 
 #[test]
-fn a_shard_that_failed_comes_again_while_its_scrapes_are_worth_something() {
+fn failed_shard_is_retried_until_it_expires() {
     let mut stand = FakeAws::new();
     stand.world(|world| world.faults.insert(("DescribeTasks".into(), "shop".into()), "AccessDeniedException".into()));
     stand.start(&[QUEUE, ("SIDECARLESS_SPOOL_QUEUE_URL", QUEUE.1)]);
@@ -483,7 +484,7 @@ fn a_shard_that_failed_comes_again_while_its_scrapes_are_worth_something() {
 }
 
 #[test]
-fn few_tasks_are_scraped_inline_and_only_their_later_rounds_are_sent() {
+fn few_tasks_are_scraped_inline_except_later_offsets() {
     let mut stand = FakeAws::new();
     let port = stand.port;
     stand.world(|world| {

@@ -1,4 +1,4 @@
-//! ECS: clusters, tasks and task definitions over AWS JSON 1.1, with real pages.
+//! Stub of the ECS API: clusters, tasks and task definitions over AWS JSON 1.1, with pagination.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
@@ -8,24 +8,24 @@ use serde_json::{Value, json};
 
 use super::http::{RecordedRequest, StubResponse};
 
-/// The most that ListTasks returns and DescribeTasks takes (Amazon ECS API Reference).
+/// Maximum of ListTasks and DescribeTasks (Amazon ECS API Reference).
 const PAGE: usize = 100;
 
 #[derive(Default)]
 pub(crate) struct State {
     /// Tasks by cluster name.
     clusters: BTreeMap<String, Vec<Running>>,
-    /// Docker labels of each definition's container, by the definition's ARN.
+    /// Docker labels of the container in each task definition, by ARN.
     definitions: HashMap<String, Value>,
-    /// Calls, by operation.
+    /// Number of calls by operation.
     pub(crate) calls: BTreeMap<String, usize>,
-    /// Clusters that must not be looked at.
+    /// Clusters for which calls are denied.
     pub(crate) denied: Vec<String>,
-    /// Calls that are still throttled.
+    /// Number of calls that will be throttled.
     pub(crate) throttles: u32,
-    /// Tasks that are listed and gone when they are asked for.
-    pub(crate) gone: Vec<String>,
-    /// Tags of every cluster.
+    /// Tasks that are listed but no longer exist.
+    pub(crate) missing: Vec<String>,
+    /// Tags of each cluster.
     pub(crate) cluster_tags: Vec<(&'static str, &'static str)>,
 }
 
@@ -37,9 +37,9 @@ struct Running {
     tags: Vec<(&'static str, &'static str)>,
 }
 
-/// A task that does not exist yet.
+/// A task to add.
 pub(crate) struct NewTask<'a> {
-    /// Its service is called the same.
+    /// Also the name of the service.
     pub(crate) family: &'a str,
     /// Docker labels of its only container, `cart`.
     pub(crate) labels: Vec<(&'a str, String)>,
@@ -47,7 +47,7 @@ pub(crate) struct NewTask<'a> {
 }
 
 impl NewTask<'_> {
-    /// `lastStatus` of a task that is not listed among the running ones.
+    /// Returns whether ListTasks excludes a task with this `lastStatus` from the running tasks.
     fn is_ending(status: &str) -> bool {
         status != "RUNNING"
     }
@@ -57,11 +57,11 @@ pub(crate) fn cluster_arn(name: &str) -> String {
     format!("arn:aws:ecs:eu-west-1:111122223333:cluster/{name}")
 }
 
-/// ECS's answer; `None`: the request is not meant for ECS.
-pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
-    let (_, operation) = heard.header("x-amz-target").split_once("AmazonEC2ContainerServiceV20141113.")?;
-    let input: Value = serde_json::from_slice(&heard.body).unwrap();
-    Some(state.lock().unwrap().answer(operation, &input))
+/// Returns the response; `None` if the request is not for ECS.
+pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Option<StubResponse> {
+    let (_, operation) = request.header("x-amz-target").split_once("AmazonEC2ContainerServiceV20141113.")?;
+    let input: Value = serde_json::from_slice(&request.body).unwrap();
+    Some(state.lock().unwrap().respond(operation, &input))
 }
 
 impl State {
@@ -69,13 +69,13 @@ impl State {
         self.clusters.entry(name.to_owned()).or_default();
     }
 
-    /// Adds a running task of a service called like its family; gives its id. `None`: it declares no endpoint.
+    /// Adds a running task, and returns its id. Without a port it declares no stats endpoint.
     pub(crate) fn add_task(&mut self, cluster: &str, family: &str, stats_port: Option<u16>) -> String {
         let labels = stats_port.map(|port| ("sidecarless.stats.port", port.to_string()));
         self.add(cluster, NewTask { family, labels: labels.into_iter().collect(), tags: Vec::new() })
     }
 
-    /// Adds a running task; gives its id.
+    /// Adds a running task, and returns its id.
     pub(crate) fn add(&mut self, cluster: &str, task: NewTask<'_>) -> String {
         let tasks = self.clusters.entry(cluster.to_owned()).or_default();
         let id = format!("{:032x}", tasks.len() + 1);
@@ -87,7 +87,7 @@ impl State {
         id
     }
 
-    /// Moves a task on in its life: ECS lists it with the stopped ones from `DEACTIVATING` on.
+    /// Sets the status of a task. From `DEACTIVATING` on, ECS lists it with the stopped tasks.
     pub(crate) fn set_status(&mut self, id: &str, status: &'static str) {
         let mut tasks = self.clusters.values_mut().flatten();
         tasks.find(|task| task.arn.ends_with(id)).unwrap().status = status;
@@ -97,7 +97,7 @@ impl State {
         self.calls.get(operation).copied().unwrap_or_default()
     }
 
-    fn answer(&mut self, operation: &str, input: &Value) -> StubResponse {
+    fn respond(&mut self, operation: &str, input: &Value) -> StubResponse {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
         if self.throttles > 0 {
             self.throttles -= 1;
@@ -115,9 +115,9 @@ impl State {
             }
             "ListTasks" => match self.clusters.get(&cluster) {
                 Some(tasks) => {
-                    let is_wanted =
+                    let is_listed =
                         |task: &&Running| NewTask::is_ending(task.status) == (input["desiredStatus"] == "STOPPED");
-                    let arns: Vec<_> = tasks.iter().filter(is_wanted).map(|task| task.arn.clone()).collect();
+                    let arns: Vec<_> = tasks.iter().filter(is_listed).map(|task| task.arn.clone()).collect();
                     page("taskArns", &arns, input)
                 }
                 None => error("ClusterNotFoundException", "Cluster not found."),
@@ -132,32 +132,32 @@ impl State {
     fn describe_clusters(&self, input: &Value) -> StubResponse {
         let tags = tags(&self.cluster_tags);
         let cluster = |arn: &Value| json!({"clusterArn": arn, "tags": tags});
-        answer(&json!({"clusters": input["clusters"].as_array().unwrap().iter().map(cluster).collect::<Vec<_>>()}))
+        ok(&json!({"clusters": input["clusters"].as_array().unwrap().iter().map(cluster).collect::<Vec<_>>()}))
     }
 
     fn describe_tasks(&self, cluster: &str, input: &Value) -> StubResponse {
-        let asked = input["tasks"].as_array().unwrap();
-        if asked.is_empty() || asked.len() > PAGE {
+        let requested = input["tasks"].as_array().unwrap();
+        if requested.is_empty() || requested.len() > PAGE {
             return error("InvalidParameterException", "Tasks cannot be empty, or more than 100.");
         }
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
-        for arn in asked.iter().map(|arn| arn.as_str().unwrap()) {
+        for arn in requested.iter().map(|arn| arn.as_str().unwrap()) {
             match self.clusters[cluster].iter().find(|task| {
                 (task.arn == arn || task.arn.ends_with(&format!("/{arn}")))
-                    && !self.gone.iter().any(|id| arn.ends_with(id))
+                    && !self.missing.iter().any(|id| arn.ends_with(id))
             }) {
                 Some(task) => tasks.push(described(cluster, task)),
                 None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
             }
         }
-        answer(&json!({"tasks": tasks, "failures": failures}))
+        ok(&json!({"tasks": tasks, "failures": failures}))
     }
 
     fn describe_definition(&self, arn: &str) -> StubResponse {
         let Some(labels) = self.definitions.get(arn) else {
             return error("ClientException", "Unable to describe task definition.");
         };
-        answer(&json!({"taskDefinition": {
+        ok(&json!({"taskDefinition": {
             "taskDefinitionArn": arn, "networkMode": "awsvpc", "revision": 12, "status": "ACTIVE",
             "taskRoleArn": format!("arn:aws:iam::111122223333:role/{}", family(arn)),
             "containerDefinitions": [{"name": "cart", "image": "cart:2.7.1", "essential": true, "cpu": 256,
@@ -167,7 +167,7 @@ impl State {
     }
 }
 
-/// Of a task definition, by its ARN.
+/// Returns the family in a task definition ARN.
 fn family(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap().split(':').next().unwrap()
 }
@@ -204,10 +204,10 @@ fn page(name: &str, all: &[String], input: &Value) -> StubResponse {
     if to < all.len() {
         page["nextToken"] = json!(to.to_string());
     }
-    answer(&page)
+    ok(&page)
 }
 
-fn answer(body: &Value) -> StubResponse {
+fn ok(body: &Value) -> StubResponse {
     StubResponse::of(200, "application/x-amz-json-1.1", body.to_string())
 }
 

@@ -1,4 +1,4 @@
-//! A stats endpoint inside a task, well or ill.
+//! Stub of a stats endpoint in a task, working or failing.
 
 use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex};
@@ -16,25 +16,24 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// One that serves its documents.
+    /// Starts an endpoint that serves the task metadata documents.
     pub(crate) async fn start() -> Self {
         Self { server: StubServer::start(documents).await }
     }
 
-    /// One that answers everything with the same.
-    pub(crate) async fn failing(answer: StubResponse) -> Self {
-        Self { server: StubServer::start(move |_| answer.clone()).await }
+    /// Starts an endpoint with one response for all requests.
+    pub(crate) async fn failing(response: StubResponse) -> Self {
+        Self { server: StubServer::start(move |_| response.clone()).await }
     }
 
-    /// One whose answer to everything is what stands in a cell at that time, with the headers of the request for the test
-    /// to look at.
+    /// Starts an endpoint whose response the test can change, and which records the requests.
     pub(crate) async fn with_documents(
-        answer: Arc<Mutex<StubResponse>>,
-        heard: Arc<Mutex<Vec<RecordedRequest>>>,
+        response: Arc<Mutex<StubResponse>>,
+        requests: Arc<Mutex<Vec<RecordedRequest>>>,
     ) -> Self {
         let serve = move |request: &RecordedRequest| {
-            heard.lock().unwrap().push(request.clone());
-            answer.lock().unwrap().clone()
+            requests.lock().unwrap().push(request.clone());
+            response.lock().unwrap().clone()
         };
         Self { server: StubServer::start(serve).await }
     }
@@ -44,11 +43,11 @@ impl Task {
     }
 }
 
-/// The documents of the task whose address was asked: the stand-in of ECS gives the n-th task 127.0.0.n.
-fn documents(heard: &RecordedRequest) -> StubResponse {
-    match heard.path.as_str() {
+/// Returns the documents of the task with the requested address. In the ECS stub, task n has the address 127.0.0.n.
+fn documents(request: &RecordedRequest) -> StubResponse {
+    match request.path.as_str() {
         "/task" => {
-            let address: SocketAddrV4 = heard.header("host").parse().unwrap();
+            let address: SocketAddrV4 = request.header("host").parse().unwrap();
             let number = address.ip().to_bits() & 0xffff;
             let mut task: Value = serde_json::from_str(TASK).unwrap();
             task["TaskARN"] = json!(format!("arn:aws:ecs:eu-west-1:111122223333:task/shop/{number:032x}"));
@@ -59,7 +58,7 @@ fn documents(heard: &RecordedRequest) -> StubResponse {
     }
 }
 
-/// A port at which nobody listens.
+/// Returns a port without a listener.
 pub(crate) async fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }

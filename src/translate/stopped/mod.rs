@@ -145,7 +145,7 @@ pub fn stale_markers(
         }
         write_stale(&mut writer, &StaleSeries { task: stop.task, source, compat, options }, extra);
     }
-    StatsResult { written: writer.written, rejected: rejected }
+    StatsResult { written: writer.written, rejected }
 }
 
 struct StaleSeries<'a> {
