@@ -1,4 +1,4 @@
-//! `check`: what is well is `ok`, and each thing that is wrong makes its own line fail, with what mends it.
+//! `check`: working parts are `ok`, and each problem is one failed check with a fix.
 
 use std::time::Duration;
 
@@ -16,33 +16,33 @@ async fn check(sandbox: &Sandbox) -> CheckReport {
     sandbox.pipeline.check(&Deadline::after(Duration::from_secs(20))).await
 }
 
-/// A cluster with a task that serves its stats.
+/// Starts a cluster with a task that serves its stats.
 async fn healthy(settings: &[(&str, &str)]) -> (Sandbox, Task) {
     let (sandbox, task) = (Sandbox::start(settings).await, Task::start().await);
     sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
     (sandbox, task)
 }
 
-/// The event with which the queue hands it over.
+/// Returns the SQS event for a message of the queue.
 fn message(body: &str) -> String {
     let record =
         serde_json::json!({"messageId": "m-1", "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs"});
     serde_json::json!({"Records": [record]}).to_string()
 }
 
-fn of<'a>(checked: &'a CheckReport, check: &str) -> &'a CheckResult {
-    checked.checks.iter().find(|finding| finding.name == check).unwrap_or_else(|| panic!("{check}: {checked:#?}"))
+fn result<'a>(report: &'a CheckReport, name: &str) -> &'a CheckResult {
+    report.checks.iter().find(|check| check.name == name).unwrap_or_else(|| panic!("{name}: {report:#?}"))
 }
 
-/// The only finding that failed: which check, what it says, and what mends it.
-fn failed(checked: &CheckReport) -> (&'static str, &str, &str) {
-    let failed: Vec<_> = checked.checks.iter().filter(|finding| finding.status == CheckStatus::Failed).collect();
-    let [one] = failed.as_slice() else { panic!("not one failed, but {failed:#?}") };
+/// Returns name, message and fix of the only failed check.
+fn failed(report: &CheckReport) -> (&'static str, &str, &str) {
+    let failed: Vec<_> = report.checks.iter().filter(|check| check.status == CheckStatus::Failed).collect();
+    let [one] = failed.as_slice() else { panic!("expected one failure: {failed:#?}") };
     (one.name, &one.message, one.fix.as_deref().unwrap())
 }
 
-fn asks_for(heard: &RecordedRequest, operation: &str) -> bool {
-    heard.header("x-amz-target").ends_with(&format!(".{operation}"))
+fn is_operation(request: &RecordedRequest, operation: &str) -> bool {
+    request.header("x-amz-target").ends_with(&format!(".{operation}"))
 }
 
 fn denied(action: &str) -> Fault {
@@ -52,10 +52,10 @@ fn denied(action: &str) -> Fault {
 }
 
 #[tokio::test]
-async fn everything_is_well() {
+async fn all_checks_succeed() {
     let (sandbox, task) = healthy(&[SPOOL]).await;
-    let checked = check(&sandbox).await;
-    let outcomes: Vec<_> = checked.checks.iter().map(|finding| (finding.name, finding.status)).collect();
+    let report = check(&sandbox).await;
+    let outcomes: Vec<_> = report.checks.iter().map(|check| (check.name, check.status)).collect();
     assert_eq!(
         outcomes,
         [
@@ -83,9 +83,9 @@ async fn everything_is_well() {
             ("sqs:ReceiveMessage", CheckStatus::Skipped),
         ]
     );
-    assert!(checked.is_ok());
-    assert_eq!(of(&checked, "credentials").message, "arn:aws:sts::111122223333:assumed-role/sidecarless/check");
-    assert!(of(&checked, "reach a target").message.contains(&format!("127.0.0.1:{}", task.port())));
+    assert!(report.is_ok());
+    assert_eq!(result(&report, "credentials").message, "arn:aws:sts::111122223333:assumed-role/sidecarless/check");
+    assert!(result(&report, "reach a target").message.contains(&format!("127.0.0.1:{}", task.port())));
 
     assert_eq!(sandbox.amp.named("sidecarless_check").iter().map(|(_, value)| *value).collect::<Vec<_>>(), [1.0]);
     let segments = sandbox.aws.xray().documents.clone();
@@ -94,11 +94,11 @@ async fn everything_is_well() {
     let redelivered =
         sandbox.pipeline.handle(Event::parse(&message(&spooled)), &Deadline::after(Duration::from_secs(20))).await;
     assert_eq!(redelivered.unwrap().into_json(), serde_json::json!({"batchItemFailures": []}));
-    assert_eq!(sandbox.aws.xray().documents.len(), 2, "the one of the queue is not there");
+    assert_eq!(sandbox.aws.xray().documents.len(), 2, "the spooled segment was not delivered");
 }
 
 #[tokio::test]
-async fn the_event_says_the_same() {
+async fn check_event_returns_the_same_results() {
     let (sandbox, _task) = healthy(&[SPOOL]).await;
     let deadline = Deadline::after(Duration::from_secs(20));
     let reply =
@@ -109,17 +109,17 @@ async fn the_event_says_the_same() {
 }
 
 #[tokio::test]
-async fn a_permission_that_is_missing_is_named_with_its_resource() {
+async fn missing_permission_is_reported_with_its_resource() {
     type Kind = fn(&RecordedRequest) -> bool;
-    let describe: Kind = |heard| asks_for(heard, "DescribeTasks");
-    let list: Kind = |heard| asks_for(heard, "ListTasks");
-    let put: Kind = |heard| heard.path == "/TraceSegments";
-    let rules: Kind = |heard| heard.path == "/GetSamplingRules";
-    let targets: Kind = |heard| heard.path == "/SamplingTargets";
-    let send: Kind = |heard| asks_for(heard, "SendMessage");
-    let put_off: Kind = |heard| asks_for(heard, "ChangeMessageVisibility");
-    let logs: Kind = |heard| asks_for(heard, "FilterLogEvents");
-    let queue: Kind = |heard| asks_for(heard, "GetQueueAttributes");
+    let describe: Kind = |request| is_operation(request, "DescribeTasks");
+    let list: Kind = |request| is_operation(request, "ListTasks");
+    let put: Kind = |request| request.path == "/TraceSegments";
+    let rules: Kind = |request| request.path == "/GetSamplingRules";
+    let targets: Kind = |request| request.path == "/SamplingTargets";
+    let send: Kind = |request| is_operation(request, "SendMessage");
+    let defer: Kind = |request| is_operation(request, "ChangeMessageVisibility");
+    let logs: Kind = |request| is_operation(request, "FilterLogEvents");
+    let queue: Kind = |request| is_operation(request, "GetQueueAttributes");
     for (kind, action, resource) in [
         (describe, "ecs:DescribeTasks", "arn:aws:ecs:eu-west-1:111122223333:task/*"),
         (list, "ecs:ListTasks", "*"),
@@ -127,36 +127,36 @@ async fn a_permission_that_is_missing_is_named_with_its_resource() {
         (rules, "xray:GetSamplingRules", "*"),
         (targets, "xray:GetSamplingTargets", "*"),
         (send, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:spool"),
-        (put_off, "sqs:ChangeMessageVisibility", "arn:aws:sqs:eu-west-1:111122223333:spool"),
+        (defer, "sqs:ChangeMessageVisibility", "arn:aws:sqs:eu-west-1:111122223333:spool"),
         (logs, "logs:FilterLogEvents", "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/ecs/containerinsights/*"),
         (queue, "sqs:GetQueueAttributes", "arn:aws:sqs:eu-west-1:111122223333:spool"),
     ] {
         let (sandbox, _task) = healthy(&[SPOOL]).await;
         sandbox.aws.fail_always(kind, denied(action));
-        let checked = check(&sandbox).await;
-        let (which, says, fix) = failed(&checked);
-        assert_eq!(which, action);
-        assert!(says.contains("not authorized to perform"), "{action}: {says}");
+        let report = check(&sandbox).await;
+        let (name, message, fix) = failed(&report);
+        assert_eq!(name, action);
+        assert!(message.contains("not authorized to perform"), "{action}: {message}");
         assert_eq!(fix, format!("allow {action} on {resource} in the policy of the role"));
     }
 }
 
 #[tokio::test]
-async fn without_a_cluster_nothing_that_needs_one_is_said_to_fail() {
+async fn checks_that_need_a_cluster_are_skipped_without_one() {
     let sandbox = Sandbox::start(&[]).await;
-    let checked = check(&sandbox).await;
-    assert!(checked.is_ok(), "{checked:#?}");
+    let report = check(&sandbox).await;
+    assert!(report.is_ok(), "{report:#?}");
     for skipped in ["ecs:ListTasks", "ecs:DescribeTasks", "logs:FilterLogEvents", "reach a target"] {
-        assert_eq!(of(&checked, skipped).status, CheckStatus::Skipped, "{skipped}");
+        assert_eq!(result(&report, skipped).status, CheckStatus::Skipped, "{skipped}");
     }
     sandbox.aws.ecs().add_cluster("empty");
-    let checked = check(&sandbox).await;
-    assert_eq!(of(&checked, "ecs:DescribeTasks").status, CheckStatus::Ok, "{checked:#?}");
-    assert_eq!(sandbox.aws.ecs().count("DescribeTasks"), 1, "a task that is none was asked for");
+    let report = check(&sandbox).await;
+    assert_eq!(result(&report, "ecs:DescribeTasks").status, CheckStatus::Ok, "{report:#?}");
+    assert_eq!(sandbox.aws.ecs().count("DescribeTasks"), 1, "a nonexistent task must be described");
 }
 
 #[tokio::test]
-async fn a_wrong_address_of_the_workspace_is_told_from_a_missing_permission() {
+async fn wrong_workspace_url_and_missing_permission_differ() {
     let nobody = format!("http://127.0.0.1:{}/workspaces/ws-1/api/v1/remote_write", closed_port().await);
     for (setting, answer, expected) in [
         (
@@ -172,7 +172,7 @@ async fn a_wrong_address_of_the_workspace_is_told_from_a_missing_permission() {
         (
             Some(nobody.as_str()),
             None,
-            "has to be the address of a workspace; if it is, give the subnets a way to aps-workspaces",
+            "to the remote write URL of a workspace; if it is correct, give the subnets a route to aps-workspaces",
         ),
     ] {
         let settings: Vec<_> = setting.map(|url| ("AWS_PROMETHEUS_ENDPOINT", url)).into_iter().collect();
@@ -180,103 +180,109 @@ async fn a_wrong_address_of_the_workspace_is_told_from_a_missing_permission() {
         if let Some((status, body)) = answer {
             sandbox.amp.fail_always(Fault::status(status, body));
         }
-        let checked = check(&sandbox).await;
-        let (which, _, fix) = failed(&checked);
-        assert_eq!(which, "aps:RemoteWrite");
+        let report = check(&sandbox).await;
+        let (name, _, fix) = failed(&report);
+        assert_eq!(name, "aps:RemoteWrite");
         assert!(fix.contains(expected), "{fix}");
     }
 }
 
 #[tokio::test]
-async fn a_clock_that_is_ten_minutes_off_fails_and_one_minute_does_not() {
+async fn clock_skew_of_ten_minutes_fails_one_minute_does_not() {
     for (ahead_s, expected) in [(600, "behind AWS"), (-600, "ahead of AWS")] {
         let (sandbox, _task) = healthy(&[]).await;
         sandbox.aws.sts().ahead_s = ahead_s;
-        let checked = check(&sandbox).await;
-        let (which, says, fix) = failed(&checked);
-        assert_eq!(which, "clock");
-        assert!(says.ends_with(expected), "{says}");
+        let report = check(&sandbox).await;
+        let (name, message, fix) = failed(&report);
+        assert_eq!(name, "clock");
+        assert!(message.ends_with(expected), "{message}");
         assert!(fix.starts_with("set this machine's clock"), "{fix}");
     }
     let (sandbox, _task) = healthy(&[]).await;
     sandbox.aws.sts().ahead_s = 60;
-    let checked = check(&sandbox).await;
-    let clock = of(&checked, "clock");
-    assert!(checked.is_ok() && clock.message.contains("behind AWS, of the 300 s"), "{clock:?}");
+    let report = check(&sandbox).await;
+    let clock = result(&report, "clock");
+    assert!(report.is_ok() && clock.message.contains("behind AWS; signatures allow 300 s"), "{clock:?}");
 }
 
 #[tokio::test]
-async fn a_target_at_which_nobody_listens_fails_by_its_address() {
+async fn target_that_refuses_connections_is_named_with_address() {
     let sandbox = Sandbox::start(&[]).await;
     let port = closed_port().await;
     sandbox.aws.ecs().add_task("shop", "cart", Some(port));
-    let checked = check(&sandbox).await;
-    let (which, says, fix) = failed(&checked);
-    assert_eq!(which, "reach a target");
-    assert!(says.starts_with(&format!("127.0.0.1:{port} of task ")) && says.ends_with("refuses connections"), "{says}");
+    let report = check(&sandbox).await;
+    let (name, message, fix) = failed(&report);
+    assert_eq!(name, "reach a target");
+    assert!(
+        message.starts_with(&format!("127.0.0.1:{port} of task ")) && message.ends_with("refuses connections"),
+        "{message}"
+    );
     for word in [format!("listen on 0.0.0.0:{port}"), "route".into(), "security group".into()] {
         assert!(fix.contains(&word), "{word}: {fix}");
     }
 }
 
 #[tokio::test]
-async fn a_service_that_cannot_be_reached_fails_beside_one_that_can() {
+async fn unreachable_service_fails_if_another_is_reachable() {
     let (sandbox, _task) = healthy(&[]).await;
     let port = closed_port().await;
     let other = sandbox.aws.ecs().add_task("shop", "pricing", Some(port));
-    let checked = check(&sandbox).await;
-    let (which, says, _) = failed(&checked);
+    let report = check(&sandbox).await;
+    let (name, message, _) = failed(&report);
     let id = other.rsplit('/').next().unwrap().to_owned();
-    assert!(which == "reach a target" && says.contains(&id) && says.ends_with("refuses connections"), "{says}");
+    assert!(name == "reach a target" && message.contains(&id) && message.ends_with("refuses connections"), "{message}");
 }
 
 #[tokio::test]
-async fn credentials_that_nobody_knows_fail() {
+async fn unknown_credentials_fail() {
     let (sandbox, _task) = healthy(&[]).await;
     sandbox.aws.sts().rejects_credentials = true;
-    let checked = check(&sandbox).await;
-    let (which, says, fix) = failed(&checked);
-    assert_eq!(which, "credentials");
-    assert!(says.contains("InvalidClientTokenId") && fix.contains("aws sts get-caller-identity"), "{says}: {fix}");
+    let report = check(&sandbox).await;
+    let (name, message, fix) = failed(&report);
+    assert_eq!(name, "credentials");
+    assert!(
+        message.contains("InvalidClientTokenId") && fix.contains("aws sts get-caller-identity"),
+        "{message}: {fix}"
+    );
 }
 
 #[tokio::test]
-async fn what_the_settings_leave_out_is_skipped() {
+async fn checks_of_disabled_features_are_skipped() {
     let settings =
         [("AWS_PROMETHEUS_ENDPOINT", ""), ("SIDECARLESS_SOURCES", "endpoint"), ("SIDECARLESS_AUTH", "token")];
     let (sandbox, _task) = healthy(&settings).await;
-    let checked = check(&sandbox).await;
-    assert!(checked.is_ok(), "{checked:#?}");
+    let report = check(&sandbox).await;
+    assert!(report.is_ok(), "{report:#?}");
     for skipped in ["pushes", "logs:FilterLogEvents", "aps:RemoteWrite", "sqs:SendMessage"] {
-        assert_eq!(of(&checked, skipped).status, CheckStatus::Skipped, "{skipped}");
+        assert_eq!(result(&report, skipped).status, CheckStatus::Skipped, "{skipped}");
     }
 }
 
 #[tokio::test]
-async fn logs_are_tried_where_they_go() {
+async fn log_record_is_written_to_the_log_group() {
     let logs = [("SIDECARLESS_LOG_GROUP", "/shop/otlp"), ("SIDECARLESS_LOG_STREAM", "tasks")];
     let (sandbox, _task) = healthy(&logs).await;
-    let checked = check(&sandbox).await;
-    assert_eq!(of(&checked, "logs:PutLogEvents").status, CheckStatus::Ok, "{checked:#?}");
+    let report = check(&sandbox).await;
+    assert_eq!(result(&report, "logs:PutLogEvents").status, CheckStatus::Ok, "{report:#?}");
     let request: serde_json::Value = serde_json::from_slice(&sandbox.aws.otlp_logs().taken[0].body).unwrap();
     let record = request.pointer("/resourceLogs/0/scopeLogs/0/logRecords/0/body/stringValue");
     assert_eq!(record, Some(&"sidecarless-check".into()), "{request}");
 
-    sandbox.aws.fail_always(|heard| heard.path == "/v1/logs", denied("logs:PutLogEvents"));
-    let checked = check(&sandbox).await;
-    let (which, _, fix) = failed(&checked);
+    sandbox.aws.fail_always(|request| request.path == "/v1/logs", denied("logs:PutLogEvents"));
+    let report = check(&sandbox).await;
+    let (name, _, fix) = failed(&report);
     let resource = "arn:aws:logs:eu-west-1:111122223333:log-group:/shop/otlp:*";
     assert_eq!(
-        (which, fix),
+        (name, fix),
         ("logs:PutLogEvents", &*format!("allow logs:PutLogEvents on {resource} in the policy of the role"))
     );
 }
 
 #[tokio::test]
-async fn spans_by_otlp_are_tried_by_otlp() {
+async fn otlp_destination_is_checked_with_an_otlp_span() {
     let (sandbox, _task) = healthy(&[("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
-    let checked = check(&sandbox).await;
-    assert_eq!(of(&checked, "xray:PutSpans").status, CheckStatus::Ok, "{checked:#?}");
+    let report = check(&sandbox).await;
+    assert_eq!(result(&report, "xray:PutSpans").status, CheckStatus::Ok, "{report:#?}");
     let xray = sandbox.aws.xray();
     assert_eq!((xray.otlp.len(), xray.documents.len()), (1, 0));
 }

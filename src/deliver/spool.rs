@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use url::Url;
 
-use crate::aws::sdk_error::describe_sdk_error;
+use crate::aws::error::AwsError;
 use crate::deadline::Deadline;
 use crate::model::spool::{Payload, SpoolMessage};
 
@@ -60,12 +60,12 @@ pub struct EnqueueResult {
     pub failed: u64,
     /// Trace ids or names of metrics of some of these.
     pub failed_names: Vec<String>,
-    pub error: Option<String>,
+    pub error: Option<AwsError>,
 }
 
 /// A message that the queue did not take.
 struct EnqueueError {
-    error: String,
+    error: AwsError,
     names: Vec<String>,
 }
 
@@ -90,39 +90,36 @@ impl Spool {
         outcomes.fold(EnqueueResult::default(), async |kept, (outcome, items)| kept.merge(outcome, items)).await
     }
 
-    /// Reads an attribute of the queue, to see whether it is there and may be looked at.
-    pub async fn check_access(&self, deadline: &Deadline) -> Result<(), String> {
-        let waiting = QueueAttributeName::ApproximateNumberOfMessages;
-        let call = self.sqs.get_queue_attributes().queue_url(&self.queue_url).attribute_names(waiting).send();
-        match deadline.timeout(deadline.remaining(), call).await {
-            Some(answer) => answer.map(|_| ()).map_err(|error| describe_sdk_error(&error)),
-            None => Err("no answer in time".into()),
-        }
+    /// Checks whether the queue exists and its attributes can be read.
+    pub async fn check_access(&self, deadline: &Deadline) -> Result<(), AwsError> {
+        let attribute = QueueAttributeName::ApproximateNumberOfMessages;
+        let call = self.sqs.get_queue_attributes().queue_url(&self.queue_url).attribute_names(attribute).send();
+        let response = deadline.timeout(deadline.remaining(), call).await.ok_or_else(AwsError::out_of_time)?;
+        response.map(|_| ()).map_err(|error| AwsError::from(&error))
     }
 
-    /// Puts off a message that is none, to see whether that may be done: SQS looks at the permission before the handle.
-    pub async fn check_defer_permission(&self, deadline: &Deadline) -> Result<(), String> {
+    /// Checks whether messages can be deferred, with an invalid receipt handle: SQS verifies the permission first.
+    pub async fn check_defer_permission(&self, deadline: &Deadline) -> Result<(), AwsError> {
         let call = self.sqs.change_message_visibility().queue_url(&self.queue_url).receipt_handle("none");
-        let why = match deadline.timeout(deadline.remaining(), call.visibility_timeout(0).send()).await {
-            Some(Ok(_)) => return Ok(()),
-            Some(Err(error)) if error.as_service_error().is_some_and(is_invalid_handle) => return Ok(()),
-            Some(Err(error)) => describe_sdk_error(&error),
-            None => "no answer in time".into(),
-        };
-        Err(why)
+        let call = call.visibility_timeout(0).send();
+        match deadline.timeout(deadline.remaining(), call).await.ok_or_else(AwsError::out_of_time)? {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(is_invalid_handle) => Ok(()),
+            Err(error) => Err(AwsError::from(&error)),
+        }
     }
 
     async fn send(&self, message: String, deadline: &Deadline) -> Result<(), EnqueueError> {
         let call = self.sqs.send_message().queue_url(&self.queue_url).message_body(&message).send();
-        let why = match tokio::time::timeout(deadline.remaining_for_spool(), call).await {
+        let error = match tokio::time::timeout(deadline.remaining_for_spool(), call).await {
             Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => describe_sdk_error(&error),
-            Err(_) => "the invocation ran out of time".into(),
+            Ok(Err(error)) => AwsError::from(&error),
+            Err(_) => AwsError::out_of_time(),
         };
         let names = SpoolMessage::parse(&message)
             .map(|spooled| spooled.payload.item_names(MAX_LOGGED_NAMES))
             .unwrap_or_default();
-        Err(EnqueueError { error: why, names })
+        Err(EnqueueError { error, names })
     }
 
     /// Lets a message come back later the more often it has come already. A failure to say so is no harm: it then comes
@@ -136,14 +133,12 @@ impl Spool {
             .receipt_handle(receipt_handle)
             .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX))
             .send();
-        match tokio::time::timeout(deadline.remaining_for_spool().min(DEFER_CALL_TIMEOUT), call).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                let why = describe_sdk_error(&error);
-                tracing::warn!(reason = why, "a message cannot be backed off: {why}");
-            }
-            Err(_) => tracing::warn!("a message cannot be backed off: the invocation ran out of time"),
-        }
+        let error = match tokio::time::timeout(deadline.remaining_for_spool().min(DEFER_CALL_TIMEOUT), call).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => AwsError::from(&error),
+            Err(_) => AwsError::out_of_time(),
+        };
+        tracing::warn!(error = error.detail, "message could not be deferred");
     }
 }
 

@@ -73,8 +73,8 @@ def test_all_checks_pass_and_write_a_sample_and_a_segment(account: Account) -> N
 
 def test_wrong_workspace_url_fails(account: Account) -> None:
     for url, fix in [
-        (f"{account.amp}/api/v1/nothing", "there is no remote write at AWS_PROMETHEUS_ENDPOINT"),
-        ("http://127.0.0.1:9/api/v1/write", "AWS_PROMETHEUS_ENDPOINT has to be the address of a workspace"),
+        (f"{account.amp}/api/v1/nothing", "AWS_PROMETHEUS_ENDPOINT is not a remote write URL: use https://aps-workspaces."),
+        ("http://127.0.0.1:9/api/v1/write", "set AWS_PROMETHEUS_ENDPOINT to the remote write URL of a workspace"),
     ]:
         failures = failed(account.check(AWS_PROMETHEUS_ENDPOINT=url))
         assert list(failures) == ["aps:RemoteWrite"] and fix in failures["aps:RemoteWrite"], failures

@@ -1,4 +1,4 @@
-//! Whether targets can be reached over the network: one of each service, since each has security groups of its own.
+//! Check of the network connection to targets: one for each service, because services have different security groups.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -13,24 +13,24 @@ use super::report::CheckResult;
 use crate::deadline::Deadline;
 use crate::handlers::{TargetList, TargetRow};
 
-const CHECK: &str = "reach a target";
+const NAME: &str = "reach a target";
 
-/// Time to connect to a target. Within a region it takes milliseconds; without a route it takes for ever.
+/// Timeout of connecting to a target. It takes milliseconds within a region, and never ends without a route.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Connections at once: of so many services that are all silent, each still has its time in a check of a minute.
-const CONNECTIONS: usize = 64;
+/// Maximum number of concurrent connections: a check of one minute then has time for hundreds of targets that do not respond.
+const CONCURRENCY: usize = 64;
 
-/// Targets that are named when several cannot be reached.
+/// Maximum number of unreachable targets in the message.
 const MAX_LISTED: usize = 5;
 
-/// A task, and where it is scraped.
+/// Task and its scraped address.
 struct ProbeTarget<'a> {
     task: &'a str,
     address: SocketAddr,
 }
 
-/// Why a target cannot be reached.
+/// Error of a connection to a target.
 enum ConnectError {
     Refused,
     TimedOut,
@@ -41,20 +41,23 @@ enum ConnectError {
 pub(super) async fn check(list: &TargetList, deadline: &Deadline) -> CheckResult {
     let targets = one_per_service(list);
     let Some(first) = targets.first() else {
-        return CheckResult::skip(CHECK, "no task has an endpoint that can be scraped: `sidecarless targets` says why");
+        return CheckResult::skip(NAME, "no task has an endpoint to scrape: run `sidecarless targets` for the reasons");
     };
-    let tried = stream::iter(&targets).map(|target| async move { (target, connect(target.address, deadline).await) });
-    let tried: Vec<_> = tried.buffered(CONNECTIONS).collect().await;
-    let failed: Vec<_> = tried.iter().filter_map(|(target, tried)| Some((*target, tried.as_ref().err()?))).collect();
-    let Some((target, why)) = failed.first() else {
-        let others = targets.len() - 1;
-        let others = if others == 0 { String::new() } else { format!(", and one of each of {others} services more") };
-        return CheckResult::ok(CHECK, format!("{} of task {} takes connections{others}", first.address, first.task));
+    let results = stream::iter(&targets).map(|target| async move { (target, connect(target.address, deadline).await) });
+    let results: Vec<_> = results.buffered(CONCURRENCY).collect().await;
+    let errors: Vec<_> =
+        results.iter().filter_map(|(target, result)| Some((*target, result.as_ref().err()?))).collect();
+    let Some((target, error)) = errors.first() else {
+        let others = match targets.len() - 1 {
+            0 => String::new(),
+            others => format!(", as does one target of each of {others} other services"),
+        };
+        return CheckResult::ok(NAME, format!("{} of task {} accepts connections{others}", first.address, first.task));
     };
-    let said: Vec<String> = failed.iter().take(MAX_LISTED).map(|(target, why)| why.message(target)).collect();
-    let more = failed.len().saturating_sub(MAX_LISTED);
+    let messages: Vec<String> = errors.iter().take(MAX_LISTED).map(|(target, error)| error.message(target)).collect();
+    let more = errors.len().saturating_sub(MAX_LISTED);
     let more = if more == 0 { String::new() } else { format!("; and {more} more") };
-    CheckResult::fail(CHECK, said.join("; ") + &more, why.fix(target.address.port()))
+    CheckResult::fail(NAME, messages.join("; ") + &more, error.fix(target.address.port()))
 }
 
 async fn connect(address: SocketAddr, deadline: &Deadline) -> Result<(), ConnectError> {
@@ -69,22 +72,22 @@ async fn connect(address: SocketAddr, deadline: &Deadline) -> Result<(), Connect
 fn one_per_service(list: &TargetList) -> Vec<ProbeTarget<'_>> {
     let mut seen = BTreeSet::new();
     let rows = list.targets.iter().filter_map(|row| Some((row, address(row)?)));
-    // A task without a service is of its family.
-    let new = rows.filter(|(row, _)| seen.insert((&row.cluster, &row.service, &row.family)));
-    new.map(|(row, address)| ProbeTarget { task: &row.task, address }).collect()
+    // Tasks without a service are grouped by family.
+    let first = rows.filter(|(row, _)| seen.insert((&row.cluster, &row.service, &row.family)));
+    first.map(|(row, address)| ProbeTarget { task: &row.task, address }).collect()
 }
 
 fn address(row: &TargetRow) -> Option<SocketAddr> {
     let stats = || Some(SocketAddr::new(row.address.as_ref()?.parse().ok()?, row.port?));
-    let page = || row.prometheus_endpoints.first()?.split('/').next()?.parse().ok();
-    stats().or_else(page)
+    let prometheus = || row.prometheus_endpoints.first()?.split('/').next()?.parse().ok();
+    stats().or_else(prometheus)
 }
 
 impl ConnectError {
     fn message(&self, ProbeTarget { task, address }: &ProbeTarget<'_>) -> String {
         match self {
             Self::Refused => format!("{address} of task {task} refuses connections"),
-            Self::TimedOut => format!("{address} of task {task} does not answer"),
+            Self::TimedOut => format!("{address} of task {task} does not respond"),
             Self::Other(error) => format!("{address} of task {task}: {error}"),
         }
     }
@@ -92,12 +95,12 @@ impl ConnectError {
     fn fix(&self, port: u16) -> String {
         match self {
             Self::Refused => format!(
-                "the way is there, but nothing listens: a container has to listen on 0.0.0.0:{port}, not on 127.0.0.1. A route \
-                 or a security group that is missing shows as no answer instead"
+                "let a container listen on 0.0.0.0:{port}, not on 127.0.0.1; the network path works, because a missing route or \
+                 security group rule would result in a timeout"
             ),
             Self::TimedOut | Self::Other(_) => format!(
-                "there has to be a route from the function's subnets to the task's, and the task's security group has to let \
-                 in port {port} from the security group of the function; elsewhere than in that VPC this is no surprise"
+                "add a route from the function's subnets to the subnets of the task, and allow port {port} from the function's \
+                 security group in the security group of the task; outside that VPC, this failure is expected"
             ),
         }
     }

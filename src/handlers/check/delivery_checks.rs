@@ -1,6 +1,7 @@
-//! Where things go: AMP, X-Ray and CloudWatch Logs, each written to or asked once.
+//! Checks of the destinations AMP, X-Ray and CloudWatch Logs. Each check sends one request.
 
 use bytes::Bytes;
+use reqwest::StatusCode;
 use serde_json::json;
 use url::Url;
 
@@ -9,6 +10,7 @@ use super::handler::CheckHandler;
 use super::remedy::{remedy, unreachable_remedy};
 use super::report::CheckResult;
 use crate::aws::client::PostResult;
+use crate::aws::error::{AwsError, AwsErrorKind};
 use crate::deadline::Deadline;
 use crate::deliver::logs::LogsRequest;
 use crate::deliver::remote_write::requests;
@@ -17,155 +19,161 @@ use crate::deliver::xray_otlp::{self, SplitTraces};
 use crate::deliver::{DeliveryError, Destination, Outcome};
 use crate::handlers::run::series_writer::REMOTE_WRITE_DISABLED;
 use crate::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
-use crate::model::rejection::Rejections;
 use crate::model::sampling::SamplingCall;
 use crate::model::segment::SegmentDocument;
 use crate::model::series::SeriesBatch;
 use crate::settings::TraceDestination;
 
-/// The name of the segment or span that is really written.
+/// Name of the segment, span or log record that is written.
 const NAME: &str = "sidecarless-check";
 
-/// The series that is really written.
+/// Name of the series that is written.
 const SERIES: &str = "sidecarless_check";
 
+const REMOTE_WRITE: &str = "aps:RemoteWrite";
+
 impl CheckHandler {
-    pub(super) async fn check_writes(&self, place: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
+    pub(super) async fn check_writes(&self, arns: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
         vec![
-            self.check_amp(place, deadline).await,
+            self.check_amp(arns, deadline).await,
             self.check_traces(deadline).await,
-            self.check_sampling(deadline).await,
-            self.check_targets(deadline).await,
-            self.check_logs(place, deadline).await,
+            self.check_sampling_rules(deadline).await,
+            self.check_sampling_targets(deadline).await,
+            self.check_logs(arns, deadline).await,
         ]
     }
 
-    async fn check_amp(&self, place: &ArnBuilder, deadline: &Deadline) -> CheckResult {
-        const ACTION: &str = "aps:RemoteWrite";
+    async fn check_amp(&self, arns: &ArnBuilder, deadline: &Deadline) -> CheckResult {
         let (Some(amp), Some(url)) = (&self.amp, &self.settings.prometheus_endpoint) else {
-            return CheckResult::skip(
-                ACTION,
-                format!("{REMOTE_WRITE_DISABLED}: ticks do nothing, pushed metrics are refused"),
-            );
+            let message =
+                format!("{REMOTE_WRITE_DISABLED}: scheduled runs do nothing, and pushed metrics are rejected");
+            return CheckResult::skip(REMOTE_WRITE, message);
         };
         let mut labels = self.self_metrics.labels().clone();
         labels.set("__name__", SERIES);
         let mut batch = SeriesBatch::default();
         let series = batch.series(labels.iter());
         batch.add_sample(series, deadline.now_ms(), 1.0);
-        let Some(request) = requests(&batch).next() else { return CheckResult::skip(ACTION, "nothing to write") };
-        let outcome = amp.destination().send(request, deadline).await;
-        let Some(error) = &outcome.error else { return CheckResult::ok(ACTION, format!("{SERIES} 1 was written")) };
-        let reason = first_of(&outcome.rejected).unwrap_or_else(|| error.to_string());
-        let fix = amp_advice(error, &reason, url, place);
-        CheckResult::fail(ACTION, reason, fix)
-    }
-
-    async fn check_traces(&self, deadline: &Deadline) -> CheckResult {
-        match self.settings.trace_destination {
-            TraceDestination::XRay => {
-                let requests = xray::requests(vec![segment(deadline.now_ms())]);
-                let message = format!("the segment {NAME} was written");
-                from_delivery("xray:PutTraceSegments", "*", &message, self.xray.destination(), requests, deadline).await
-            }
-            TraceDestination::XRayOtlp => {
-                let SplitTraces { requests, rejected: _ } =
-                    xray_otlp::requests(span(deadline.now_ms()), deadline.now_ms());
-                let message = format!("the span {NAME} was written");
-                from_delivery("xray:PutSpans", "*", &message, self.xray_otlp.destination(), requests, deadline).await
+        match send(amp.destination(), requests(&batch), deadline).await {
+            Ok(()) => CheckResult::ok(REMOTE_WRITE, format!("the sample {SERIES} 1 was written")),
+            Err(failure) => {
+                let fix = amp_remedy(&failure, url, arns);
+                CheckResult::fail(REMOTE_WRITE, failure.message, fix)
             }
         }
     }
 
-    async fn check_sampling(&self, deadline: &Deadline) -> CheckResult {
-        let posted =
-            self.xray_otlp.destination().sampling(SamplingCall::Rules, Bytes::from_static(b"{}"), deadline).await;
-        from_response("xray:GetSamplingRules", "*", ("X-Ray", "remote samplers get their rules"), posted)
+    async fn check_traces(&self, deadline: &Deadline) -> CheckResult {
+        let now_ms = deadline.now_ms();
+        match self.settings.trace_destination {
+            TraceDestination::XRay => {
+                let sent = send(self.xray.destination(), xray::requests(vec![segment(now_ms)]), deadline).await;
+                result_of("xray:PutTraceSegments", "*", &format!("the segment {NAME} was written"), sent)
+            }
+            TraceDestination::XRayOtlp => {
+                let SplitTraces { requests, rejected: _ } = xray_otlp::requests(span(now_ms), now_ms);
+                let sent = send(self.xray_otlp.destination(), requests, deadline).await;
+                result_of("xray:PutSpans", "*", &format!("the span {NAME} was written"), sent)
+            }
+        }
     }
 
-    async fn check_targets(&self, deadline: &Deadline) -> CheckResult {
-        let nothing = Bytes::from_static(br#"{"SamplingStatisticsDocuments":[]}"#);
-        let posted = self.xray_otlp.destination().sampling(SamplingCall::Targets, nothing, deadline).await;
-        from_response("xray:GetSamplingTargets", "*", ("X-Ray", "remote samplers get their targets"), posted)
+    async fn check_sampling_rules(&self, deadline: &Deadline) -> CheckResult {
+        let body = Bytes::from_static(b"{}");
+        let response = self.xray_otlp.destination().sampling(SamplingCall::Rules, body, deadline).await;
+        sampling_result("xray:GetSamplingRules", "remote samplers can read their rules", response)
     }
 
-    async fn check_logs(&self, place: &ArnBuilder, deadline: &Deadline) -> CheckResult {
+    async fn check_sampling_targets(&self, deadline: &Deadline) -> CheckResult {
+        let body = Bytes::from_static(br#"{"SamplingStatisticsDocuments":[]}"#);
+        let response = self.xray_otlp.destination().sampling(SamplingCall::Targets, body, deadline).await;
+        sampling_result("xray:GetSamplingTargets", "remote samplers can read their targets", response)
+    }
+
+    async fn check_logs(&self, arns: &ArnBuilder, deadline: &Deadline) -> CheckResult {
         const ACTION: &str = "logs:PutLogEvents";
         let (Some(logs), Some((group, _))) = (&self.logs, self.settings.otlp_logs()) else {
-            return CheckResult::skip(ACTION, "SIDECARLESS_LOG_GROUP is not set: pushed logs are refused");
+            return CheckResult::skip(ACTION, "SIDECARLESS_LOG_GROUP is not set: pushed logs are rejected");
         };
         let request = LogsRequest { body: log_record(deadline.now_ms()), content_type: "application/json" };
-        let group = place.arn("logs", &format!("log-group:{group}:*"));
-        let message = "the record sidecarless-check was written";
-        from_delivery(ACTION, &group, message, logs.destination(), [request], deadline).await
+        let sent = send(logs.destination(), [request], deadline).await;
+        let group = arns.arn("logs", &format!("log-group:{group}:*"));
+        result_of(ACTION, &group, &format!("the log record {NAME} was written"), sent)
     }
 }
 
+/// Cause of a failed delivery.
+struct Failure {
+    message: String,
+    /// HTTP status of a rejection. `None` if the destination did not respond or rejected a single item.
+    status: Option<StatusCode>,
+    error: AwsError,
+}
+
 /// Sends requests once, whether or not the circuit breaker of the destination is open.
-async fn from_delivery<D: Destination>(
-    action: &'static str,
-    resource: &str,
-    message: &str,
+async fn send<D: Destination>(
     destination: &D,
     requests: impl IntoIterator<Item = D::Request>,
     deadline: &Deadline,
-) -> CheckResult {
+) -> Result<(), Failure> {
     let mut outcome = Outcome::default();
     for request in requests {
         outcome = outcome.merge(destination.send(request, deadline).await);
     }
-    let error = outcome.error.map(|error| error.to_string());
-    let Some(reason) = first_of(&outcome.rejected).or(error) else { return CheckResult::ok(action, message) };
-    let fix = remedy(action, resource, &reason);
-    CheckResult::fail(action, reason, fix)
-}
-
-/// `well`: who answers, and what it means when all is well.
-fn from_response(action: &'static str, resource: &str, (who, well): (&str, &str), posted: PostResult) -> CheckResult {
-    let reason = match posted {
-        PostResult::Success { .. } => return CheckResult::ok(action, well),
-        PostResult::Rejected { error, .. } => format!("{who} answered {error}"),
-        PostResult::Retryable { error, .. } => error.detail,
+    let rejection = outcome.rejected.iter().next().map(|rejection| rejection.example.clone());
+    let (status, error) = match outcome.error {
+        Some(DeliveryError::Rejected { status, error }) => (Some(status), error),
+        Some(DeliveryError::Retryable { error }) => (None, error),
+        Some(DeliveryError::CircuitOpen) => {
+            (None, AwsError::new(AwsErrorKind::Unreachable, "the circuit breaker is open"))
+        }
+        None => match &rejection {
+            Some(example) => (None, AwsError::new(AwsErrorKind::Rejected, example.as_str())),
+            None => return Ok(()),
+        },
     };
-    let fix = remedy(action, resource, &reason);
-    CheckResult::fail(action, reason, fix)
+    Err(Failure { message: rejection.unwrap_or_else(|| error.to_string()), status, error })
 }
 
-/// AMP's answers are about the URL as often as about the permission.
-fn amp_advice(error: &DeliveryError, reason: &str, url: &Url, place: &ArnBuilder) -> String {
-    let status = if let DeliveryError::Rejected { status, .. } = error { status.as_u16() } else { 0 };
-    let workspace = url.path_segments().and_then(|mut parts| parts.find(|part| part.starts_with("ws-"))).unwrap_or("*");
-    if matches!(status, 404 | 405) {
+fn result_of(action: &'static str, resource: &str, message: &str, sent: Result<(), Failure>) -> CheckResult {
+    match sent {
+        Ok(()) => CheckResult::ok(action, message),
+        Err(Failure { message, error, status: _ }) => CheckResult::from_error(action, resource, message, &error),
+    }
+}
+
+fn sampling_result(action: &'static str, message: &str, response: PostResult) -> CheckResult {
+    match response {
+        PostResult::Success { .. } => CheckResult::ok(action, message),
+        PostResult::Rejected { error, .. } => {
+            CheckResult::from_error(action, "*", format!("X-Ray responded with {error}"), &error)
+        }
+        PostResult::Retryable { error, .. } => CheckResult::from_error(action, "*", error.detail.as_str(), &error),
+    }
+}
+
+/// Returns how to fix a failed write to AMP. Its cause is often the URL.
+fn amp_remedy(Failure { status, error, .. }: &Failure, url: &Url, arns: &ArnBuilder) -> String {
+    if matches!(*status, Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)) {
         return format!(
-            "there is no remote write at AWS_PROMETHEUS_ENDPOINT: it is \
+            "AWS_PROMETHEUS_ENDPOINT is not a remote write URL: use \
              https://aps-workspaces.{}.amazonaws.com/workspaces/<id>/api/v1/remote_write",
-            place.region()
+            arns.region()
         );
     }
-    if matches!(status, 401 | 403) {
-        let advised = remedy("aps:RemoteWrite", &place.arn("aps", &format!("workspace/{workspace}")), "AccessDenied");
-        let of_clock = remedy("aps:RemoteWrite", "*", reason);
-        let is_clock = of_clock == super::remedy::CLOCK;
-        return if is_clock {
-            of_clock
-        } else {
-            format!("{advised}; region and workspace of the URL have to be right")
-        };
-    }
-    if reason.contains("dns") || reason.contains("connect") || reason.contains("no answer") {
-        return format!(
-            "AWS_PROMETHEUS_ENDPOINT has to be the address of a workspace; if it is, {}",
+    let workspace = url.path_segments().and_then(|mut parts| parts.find(|part| part.starts_with("ws-"))).unwrap_or("*");
+    let fix = remedy(REMOTE_WRITE, &arns.arn("aps", &format!("workspace/{workspace}")), error);
+    match error.kind {
+        AwsErrorKind::AccessDenied => format!("{fix}; verify the region and the workspace in AWS_PROMETHEUS_ENDPOINT"),
+        AwsErrorKind::Unreachable | AwsErrorKind::Timeout | AwsErrorKind::OutOfTime => format!(
+            "set AWS_PROMETHEUS_ENDPOINT to the remote write URL of a workspace; if it is correct, {}",
             unreachable_remedy("aps-workspaces")
-        );
+        ),
+        _ => fix,
     }
-    remedy("aps:RemoteWrite", "*", reason)
 }
 
-fn first_of(refusals: &Rejections) -> Option<String> {
-    refusals.iter().next().map(|refusal| refusal.example.clone())
-}
-
-/// A millisecond of work, on a trace of its own.
+/// Returns a segment of one millisecond in a new trace.
 pub(super) fn segment(now_ms: i64) -> SegmentDocument {
     let id = format!("{now_ms:016x}");
     let trace_id = format!("1-{:08x}-{now_ms:024x}", now_ms / 1_000);
@@ -175,12 +183,13 @@ pub(super) fn segment(now_ms: i64) -> SegmentDocument {
     SegmentDocument::new(&json.to_string())
 }
 
-/// An export request of one record (OTLP/HTTP, "JSON Protobuf Encoding").
+/// Returns an export request with one log record (OTLP/HTTP, "JSON Protobuf Encoding").
 fn log_record(now_ms: i64) -> Bytes {
     let record = json!({"timeUnixNano": format!("{now_ms}000000"), "body": {"stringValue": NAME}});
     json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).to_string().into()
 }
 
+/// Returns an export request with one span of one millisecond.
 fn span(now_ms: i64) -> ExportTraceServiceRequest {
     let now = now_ms.unsigned_abs();
     let trace_id = u128::from(now / 1_000) << 96 | u128::from(now);

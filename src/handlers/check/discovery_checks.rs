@@ -1,9 +1,8 @@
-//! What a tick reads: tasks in ECS, events of Container Insights, and a target over the network.
+//! Checks of the input of a scheduled run: tasks in ECS, Container Insights events, and targets.
 
 use super::caller::ArnBuilder;
 use super::connectivity;
 use super::handler::CheckHandler;
-use super::remedy::remedy;
 use super::report::CheckResult;
 use crate::deadline::Deadline;
 use crate::discovery::{DiscoveryResult, TaskBatch, TaskListing};
@@ -12,116 +11,141 @@ use crate::model::task::Task;
 use crate::rules::glob;
 use crate::scrape::insights::MinuteWindow;
 
-/// Asked for where no task runs: ECS answers that it is missing, or that nobody may ask.
+/// Task that is described if no task is running: ECS reports it as missing, or denies access.
 const NO_TASK: &str = "00000000000000000000000000000000";
 
-/// A call of ECS or EC2: its operation, its action, on what it has to be allowed, and whether it was made.
+/// An API operation of a scheduled run.
 struct ApiCheck {
     operation: &'static str,
     action: &'static str,
+    /// Resource in the policy.
     resource: String,
-    /// What came of it, or why it was not made.
+    /// Message of success. An error if the operation was not called.
     result: Result<String, &'static str>,
 }
 
 impl CheckHandler {
-    pub(super) async fn check_reads(&self, place: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
+    pub(super) async fn check_reads(&self, arns: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
         let listing = self.discovery.list(deadline).await;
         let mut discovered = self.discovery.describe_all(&listing, deadline).await;
         if let (Some(cluster), []) = (listing.clusters.first(), listing.batches.as_slice()) {
-            let nobody = TaskBatch { cluster: cluster.clone(), tasks: vec![NO_TASK.into()] };
-            discovered.failures.extend(self.discovery.describe(&[nobody], deadline).await.failures);
+            let missing = TaskBatch { cluster: cluster.clone(), tasks: vec![NO_TASK.into()] };
+            discovered.failures.extend(self.discovery.describe(&[missing], deadline).await.failures);
         }
-        let calls = self.calls(&listing, &discovered, place);
-        let mut findings: Vec<CheckResult> = calls.into_iter().map(|call| call.finding(&discovered)).collect();
-        findings.push(self.check_insights(listing.clusters.first(), place, deadline).await);
-        findings.push(connectivity::check(&self.targets.rows(&discovered), deadline).await);
-        findings
+        let checks = self.task_checks(&listing, &discovered, arns).into_iter();
+        let checks = checks.chain(host_checks(&discovered, arns));
+        let mut results: Vec<CheckResult> = checks.map(|check| check.into_result(&discovered)).collect();
+        results.push(self.check_insights(listing.clusters.first(), arns, deadline).await);
+        results.push(connectivity::check(&self.targets.rows(&discovered), deadline).await);
+        results
     }
 
-    fn calls(&self, listing: &TaskListing, discovered: &DiscoveryResult, place: &ArnBuilder) -> Vec<ApiCheck> {
+    fn task_checks(&self, listing: &TaskListing, discovered: &DiscoveryResult, arns: &ArnBuilder) -> Vec<ApiCheck> {
         let (clusters, tasks) = (listing.clusters.len(), listing.task_count());
-        let lists = self.settings.clusters.iter().any(|pattern| glob::is_glob(pattern));
-        let known = || discovered.tasks.iter().chain(&discovered.filtered);
-        let on_hosts = known().filter(|task| is_on_host(task)).count();
-        let any = "*".to_owned();
-        let made = |was: bool, came: String, otherwise: &'static str| if was { Ok(came) } else { Err(otherwise) };
-        let call = |operation, action, resource, made| ApiCheck { operation, action, resource, result: made };
-        let named = "SIDECARLESS_CLUSTERS names the clusters: it is not called";
-        let no_cluster = "no cluster of SIDECARLESS_CLUSTERS is known";
-        let no_tags = "SIDECARLESS_TAG_LABELS asks for no tags of clusters";
-        let wants_clusters = self.settings.tag_labels.uses_cluster_tags();
-        let no_host = "no task shares its host's network";
-        let containers = place.arn("ecs", "container-instance/*");
+        let is_listed = self.settings.clusters.iter().any(|pattern| glob::is_glob(pattern));
+        let has_cluster =
+            |message| if clusters > 0 { Ok(message) } else { Err("no cluster matches SIDECARLESS_CLUSTERS") };
+        let has_task = !discovered.tasks.is_empty() || !discovered.filtered.is_empty();
+        let needs_tags = self.settings.tag_labels.uses_cluster_tags();
         vec![
-            call("ListClusters", "ecs:ListClusters", any.clone(), made(lists, format!("{clusters} clusters"), named)),
-            call("ListTasks", "ecs:ListTasks", any.clone(), made(clusters > 0, format!("{tasks} tasks"), no_cluster)),
-            call(
-                "DescribeTasks",
-                "ecs:DescribeTasks",
-                place.arn("ecs", "task/*"),
-                made(clusters > 0, format!("{} tasks", discovered.len()), no_cluster),
-            ),
-            call(
-                "DescribeTaskDefinition",
-                "ecs:DescribeTaskDefinition",
-                any.clone(),
-                made(known().count() > 0, "read for every task".into(), "no task runs"),
-            ),
-            call(
-                "DescribeClusters",
-                "ecs:DescribeClusters",
-                place.arn("ecs", "cluster/*"),
-                made(wants_clusters && clusters > 0, "tags of clusters are read".into(), no_tags),
-            ),
-            call(
-                "DescribeContainerInstances",
-                "ecs:DescribeContainerInstances",
-                containers,
-                made(on_hosts > 0, format!("tasks on hosts: {on_hosts}"), no_host),
-            ),
-            call(
-                "DescribeInstances",
-                "ec2:DescribeInstances",
-                any,
-                made(on_hosts > 0, format!("tasks on hosts: {on_hosts}"), no_host),
-            ),
+            ApiCheck {
+                operation: "ListClusters",
+                action: "ecs:ListClusters",
+                resource: "*".into(),
+                result: if is_listed {
+                    Ok(format!("{clusters} clusters"))
+                } else {
+                    Err("not called, because SIDECARLESS_CLUSTERS contains no glob")
+                },
+            },
+            ApiCheck {
+                operation: "ListTasks",
+                action: "ecs:ListTasks",
+                resource: "*".into(),
+                result: has_cluster(format!("{tasks} tasks")),
+            },
+            ApiCheck {
+                operation: "DescribeTasks",
+                action: "ecs:DescribeTasks",
+                resource: arns.arn("ecs", "task/*"),
+                result: has_cluster(format!("{} tasks", discovered.len())),
+            },
+            ApiCheck {
+                operation: "DescribeTaskDefinition",
+                action: "ecs:DescribeTaskDefinition",
+                resource: "*".into(),
+                result: if has_task { Ok("read for each task".into()) } else { Err("no task is running") },
+            },
+            ApiCheck {
+                operation: "DescribeClusters",
+                action: "ecs:DescribeClusters",
+                resource: arns.arn("ecs", "cluster/*"),
+                result: if needs_tags {
+                    has_cluster("cluster tags are read".into())
+                } else {
+                    Err("not called, because SIDECARLESS_TAG_LABELS uses no cluster tags")
+                },
+            },
         ]
     }
 
-    async fn check_insights(&self, cluster: Option<&String>, place: &ArnBuilder, deadline: &Deadline) -> CheckResult {
+    async fn check_insights(&self, cluster: Option<&String>, arns: &ArnBuilder, deadline: &Deadline) -> CheckResult {
         const ACTION: &str = "logs:FilterLogEvents";
-        let (true, Some(lag)) = (self.settings.sources.insights, self.settings.insights_lag) else {
-            return CheckResult::skip(ACTION, "the settings leave out Container Insights, or have its events pushed");
+        let (true, Some(delay)) = (self.settings.sources.insights, self.settings.insights_lag) else {
+            let message = "the settings disable Container Insights, or a subscription filter pushes its events";
+            return CheckResult::skip(ACTION, message);
         };
-        let Some(cluster) = cluster else { return CheckResult::skip(ACTION, "no cluster is known") };
-        match self.insights.check_access(cluster, MinuteWindow::for_run(deadline.started_ms(), lag), deadline).await {
-            Ok(true) => CheckResult::ok(ACTION, format!("events of {cluster} may be read")),
+        let Some(cluster) = cluster else {
+            return CheckResult::skip(ACTION, "no cluster matches SIDECARLESS_CLUSTERS");
+        };
+        let minute = MinuteWindow::for_run(deadline.started_ms(), delay);
+        match self.insights.check_access(cluster, minute, deadline).await {
+            Ok(true) => CheckResult::ok(ACTION, format!("the events of {cluster} can be read")),
             Ok(false) => {
-                let says = format!("{cluster} has no Container Insights: only tasks with an endpoint have stats");
-                CheckResult::ok(ACTION, says)
+                let message =
+                    format!("{cluster} has no Container Insights: tasks need a stats endpoint for their stats");
+                CheckResult::ok(ACTION, message)
             }
-            Err(error) => {
-                let group = place.arn("logs", "log-group:/aws/ecs/containerinsights/*");
-                let reason = error.to_string();
-                let fix = remedy(ACTION, &group, &reason);
-                CheckResult::fail(ACTION, reason, fix)
+            Err(failure) => {
+                let group = arns.arn("logs", "log-group:/aws/ecs/containerinsights/*");
+                CheckResult::from_error(ACTION, &group, failure.to_string(), &failure.error)
             }
         }
     }
 }
 
+/// Checks of the operations that find the addresses of tasks on EC2 instances.
+fn host_checks(discovered: &DiscoveryResult, arns: &ArnBuilder) -> [ApiCheck; 2] {
+    let tasks = discovered.tasks.iter().chain(&discovered.filtered).filter(|task| is_on_host(task)).count();
+    let result = || match tasks {
+        0 => Err("not called, because no task uses the address of its container instance"),
+        _ => Ok(format!("tasks with the address of their container instance: {tasks}")),
+    };
+    [
+        ApiCheck {
+            operation: "DescribeContainerInstances",
+            action: "ecs:DescribeContainerInstances",
+            resource: arns.arn("ecs", "container-instance/*"),
+            result: result(),
+        },
+        ApiCheck {
+            operation: "DescribeInstances",
+            action: "ec2:DescribeInstances",
+            resource: "*".into(),
+            result: result(),
+        },
+    ]
+}
+
 impl ApiCheck {
-    fn finding(self, discovered: &DiscoveryResult) -> CheckResult {
+    fn into_result(self, discovered: &DiscoveryResult) -> CheckResult {
         let failure = discovered.failures.iter().find(|failure| failure.call() == self.operation);
         match (failure, self.result) {
             (Some(failure), _) => {
-                let reason = failure.to_string();
-                let fix = remedy(self.action, &self.resource, &reason);
-                CheckResult::fail(self.action, reason, fix)
+                CheckResult::from_error(self.action, &self.resource, failure.to_string(), &failure.error)
             }
-            (None, Ok(came)) => CheckResult::ok(self.action, came),
-            (None, Err(otherwise)) => CheckResult::skip(self.action, otherwise),
+            (None, Ok(message)) => CheckResult::ok(self.action, message),
+            (None, Err(message)) => CheckResult::skip(self.action, message),
         }
     }
 }

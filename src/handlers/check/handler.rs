@@ -1,4 +1,4 @@
-//! Clients that the checks use.
+//! Settings and clients of the checks.
 
 use std::sync::Arc;
 

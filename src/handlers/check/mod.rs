@@ -1,7 +1,7 @@
-//! Is everything as it has to be: for `sidecarless check`, and for the event of that name.
+//! Checks of settings, credentials, permissions and connectivity, for `sidecarless check` and for the check event.
 //!
-//! Each permission is tried by the call that needs it, in its cheapest harmless form, and each answer that is no success
-//! comes with what to do about it. What cannot be known from here is skipped by name, never passed over.
+//! Each permission is tested with the API call that needs it, in a cheap and harmless form, and each failure has a fix. Checks
+//! that are impossible from here are listed as skipped.
 
 mod caller;
 mod connectivity;
@@ -23,24 +23,27 @@ use crate::settings::{Auth, Settings};
 use caller::ArnBuilder;
 
 impl CheckHandler {
-    /// Everything that can be checked from here, in the order in which it is best mended.
+    /// Runs all checks, in the order in which failures should be fixed.
     pub(super) async fn run(&self, deadline: &Deadline) -> CheckReport {
         let deadline = &deadline.single_attempt();
-        let mut findings = vec![settings(&self.settings, &self.region), pushes(&self.settings)];
         let caller = self.sts.get_caller_identity(deadline).await;
-        findings.push(caller::credentials(&caller.arn));
-        findings.push(caller::clock(caller.date_ms, deadline.now_ms()));
+        let mut checks = vec![
+            settings(&self.settings, &self.region),
+            pushes(&self.settings),
+            caller::credentials(&caller.arn),
+            caller::clock(caller.date_ms, deadline.now_ms()),
+        ];
         if matches!(&caller.arn, Err(error) if error.kind == AwsErrorKind::MissingCredentials) {
-            findings.push(CheckResult::skip(report::REMAINING_CHECKS, "not tried without credentials"));
-            return CheckReport { checks: findings };
+            checks.push(CheckResult::skip(report::REMAINING_CHECKS, "not tried without credentials"));
+            return CheckReport { checks };
         }
-        let place = ArnBuilder::for_identity(&caller.arn, &self.region);
+        let arns = ArnBuilder::for_identity(&caller.arn, &self.region);
         let (reads, writes) =
-            join(Box::pin(self.check_reads(&place, deadline)), Box::pin(self.check_writes(&place, deadline))).await;
-        findings.extend(reads);
-        findings.extend(writes);
-        findings.extend(self.check_spool(&place, deadline).await);
-        CheckReport { checks: findings }
+            join(Box::pin(self.check_reads(&arns, deadline)), Box::pin(self.check_writes(&arns, deadline))).await;
+        checks.extend(reads);
+        checks.extend(writes);
+        checks.extend(self.check_spool(&arns, deadline).await);
+        CheckReport { checks }
     }
 }
 
@@ -49,18 +52,19 @@ fn settings(settings: &Settings, region: &str) -> CheckResult {
     CheckResult::ok("settings", format!("region {region}, clusters {clusters}"))
 }
 
-/// Who may push.
+/// Reports who can push.
 fn pushes(settings: &Settings) -> CheckResult {
-    const CHECK: &str = "pushes";
+    const NAME: &str = "pushes";
     match settings.auth {
         Auth::Token if settings.tokens.is_empty() => {
-            let why = "SIDECARLESS_TOKENS_SHA256 is not set: every push is refused with 401";
-            CheckResult::skip(CHECK, why).fix("`sidecarless token` makes a token and its hash, if there are to be any")
+            let message = "SIDECARLESS_TOKENS_SHA256 is not set: every push is rejected with 401";
+            CheckResult::skip(NAME, message)
+                .with_fix("to accept pushes, create a token and its hash with `sidecarless token`")
         }
         Auth::Token => {
-            CheckResult::ok(CHECK, format!("taken with a bearer token; hashes known: {}", settings.tokens.len()))
+            CheckResult::ok(NAME, format!("accepted with a bearer token; configured hashes: {}", settings.tokens.len()))
         }
-        Auth::Iam => CheckResult::ok(CHECK, "taken from callers that IAM has authenticated"),
-        Auth::Disabled => CheckResult::ok(CHECK, "taken from whoever knows the URL: SIDECARLESS_AUTH is none"),
+        Auth::Iam => CheckResult::ok(NAME, "accepted from callers that IAM has authenticated"),
+        Auth::Disabled => CheckResult::ok(NAME, "accepted from any client, because SIDECARLESS_AUTH is none"),
     }
 }

@@ -1,59 +1,57 @@
-//! The spool: a segment goes the whole way, into the queue and, by the function that serves it, to X-Ray.
+//! Checks of the spool. A segment is spooled, and the function that reads the queue delivers it to X-Ray.
 
 use url::Url;
 
 use super::caller::ArnBuilder;
 use super::delivery_checks::segment;
 use super::handler::CheckHandler;
-use super::remedy::remedy;
 use super::report::CheckResult;
+use crate::aws::error::AwsError;
 use crate::deadline::Deadline;
 use crate::deliver::spool::Spool;
 use crate::model::spool::{Payload, SpoolMessage};
 
-/// What only the event source mapping does; Lambda made none if it were not allowed (CreateEventSourceMapping).
+/// Action of the event source mapping only. Lambda verifies the permission when the mapping is created
+/// (CreateEventSourceMapping).
 const POLLER_ACTION: &str = "sqs:ReceiveMessage";
 
 impl CheckHandler {
-    pub(super) async fn check_spool(&self, place: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
-        const NO_QUEUE: &str = "SIDECARLESS_SPOOL_QUEUE_URL is not set: what AMP or X-Ray cannot take is not kept";
+    /// Sends a message only if the other checks of the queue succeed.
+    pub(super) async fn check_spool(&self, arns: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
+        const NO_QUEUE: &str =
+            "SIDECARLESS_SPOOL_QUEUE_URL is not set: items that AMP or X-Ray do not accept are not stored";
         let (Some(spool), Some(url)) = (&self.spool, &self.settings.spool_queue) else {
             return vec![CheckResult::skip("sqs:SendMessage", NO_QUEUE)];
         };
-        let arn = place.arn("sqs", queue_name(url));
-        let found = |action, outcome: Result<&str, String>| match outcome {
-            Ok(says) => CheckResult::ok(action, says),
-            Err(reason) => {
-                let fix = remedy(action, &arn, &reason);
-                CheckResult::fail(action, reason, fix)
-            }
+        let arn = arns.arn("sqs", queue_name(url));
+        let check = |action, result: Result<(), AwsError>, message: &str| match result {
+            Ok(()) => CheckResult::ok(action, message),
+            Err(error) => CheckResult::from_error(action, &arn, error.detail.as_str(), &error),
         };
-        let there = spool.check_access(deadline).await.map(|()| "the queue is there");
-        let backed_off = spool.check_defer_permission(deadline).await.map(|()| "redelivery may be put off");
-        let mut findings =
-            vec![found("sqs:GetQueueAttributes", there), found("sqs:ChangeMessageVisibility", backed_off)];
-        if findings.iter().all(CheckResult::is_ok) {
-            let sent = send(spool, deadline).await;
-            let says = "a segment sidecarless-check goes to X-Ray by the queue: it is there in a minute";
-            findings.push(found("sqs:SendMessage", sent.map(|()| says)));
+        let (access, deferral) = (spool.check_access(deadline).await, spool.check_defer_permission(deadline).await);
+        let mut results = vec![
+            check("sqs:GetQueueAttributes", access, "the queue exists"),
+            check("sqs:ChangeMessageVisibility", deferral, "redelivery can be deferred"),
+        ];
+        if results.iter().all(CheckResult::is_ok) {
+            let message = "the segment sidecarless-check was spooled: it appears in X-Ray within a minute";
+            results.push(check("sqs:SendMessage", send(spool, deadline).await, message));
         } else {
-            findings.push(CheckResult::skip("sqs:SendMessage", "not tried while the others fail"));
+            results.push(CheckResult::skip("sqs:SendMessage", "not tried while another check of the queue fails"));
         }
-        findings.push(CheckResult::skip(
+        results.push(CheckResult::skip(
             POLLER_ACTION,
-            "done by Lambda, as is sqs:DeleteMessage: its event source mapping checks both",
+            "done by Lambda, as is sqs:DeleteMessage: the event source mapping verifies both permissions",
         ));
-        findings
+        results
     }
 }
 
-async fn send(spool: &Spool, deadline: &Deadline) -> Result<(), String> {
-    // A segment of its own, one millisecond older than the one that is written at once.
-    let cargo = Payload::Segments(vec![segment(deadline.now_ms() - 1)]);
-    let spooled =
-        SpoolMessage { payload: cargo, error: "sidecarless check".into(), first_attempt_ms: deadline.now_ms() };
-    let kept = spool.enqueue(vec![spooled], deadline).await;
-    kept.error.map_or(Ok(()), Err)
+async fn send(spool: &Spool, deadline: &Deadline) -> Result<(), AwsError> {
+    // One millisecond older, so that its ID differs from the ID of the segment that is written directly.
+    let payload = Payload::Segments(vec![segment(deadline.now_ms() - 1)]);
+    let message = SpoolMessage { payload, error: "sidecarless check".into(), first_attempt_ms: deadline.now_ms() };
+    spool.enqueue(vec![message], deadline).await.error.map_or(Ok(()), Err)
 }
 
 fn queue_name(url: &Url) -> &str {

@@ -1,64 +1,45 @@
-//! From the words of a refusal to what to do about it. The texts of services are no contract: what is not known is left to
-//! the reader, with the operation to look up.
+//! Fixes for failed AWS calls, by the kind of the error.
 
-/// Codes and words of AWS when a permission is missing (IAM User Guide, "Troubleshoot access denied error messages").
-const ACCESS_DENIED: [&str; 4] = ["AccessDenied", "not authorized", "UnauthorizedOperation", "AuthorizationError"];
+use crate::aws::error::{AwsError, AwsErrorKind};
 
-/// Of a signature whose time is too far from the server's.
-const CLOCK_SKEW: [&str; 4] =
-    ["Signature expired", "Signature not yet current", "RequestTimeTooSkewed", "RequestExpired"];
+/// Fix for a wrong clock.
+pub(super) const CLOCK: &str =
+    "set this machine's clock (timedatectl, chrony): AWS rejects signatures that are more than 5 minutes off";
 
-/// Of credentials that nobody knows, or not any more.
-const INVALID_CREDENTIALS: [&str; 5] =
-    ["UnrecognizedClient", "InvalidClientTokenId", "ExpiredToken", "InvalidAccessKeyId", "security token included"];
-
-const THROTTLED: [&str; 4] = ["Throttl", "Rate exceeded", "TooManyRequests", "RequestLimitExceeded"];
-
-/// Of our own clients when nobody answers.
-const UNREACHABLE: [&str; 7] =
-    ["no answer", "no response", "connect", "timed out", "dns", "could not be sent", "ran out of time"];
-
-/// What to do when a call for `action` on `resource` failed with `reason`.
-pub(super) fn remedy(action: &str, resource: &str, reason: &str) -> String {
-    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+/// Returns how to fix a failed call that needs `action` on `resource`.
+pub(super) fn remedy(action: &str, resource: &str, error: &AwsError) -> String {
     let (service, operation) = action.split_once(':').unwrap_or((action, action));
-    if says(&CLOCK_SKEW) {
-        return CLOCK.into();
+    match error.kind {
+        AwsErrorKind::AccessDenied => format!("allow {action} on {resource} in the policy of the role"),
+        AwsErrorKind::ClockSkewed => CLOCK.into(),
+        AwsErrorKind::InvalidCredentials | AwsErrorKind::ExpiredCredentials => {
+            "sign in again: `aws sts get-caller-identity` must succeed with the same AWS_PROFILE or AWS_ACCESS_KEY_ID"
+                .into()
+        }
+        AwsErrorKind::MissingCredentials => "sign in (`aws sso login`, `aws configure`), or set AWS_PROFILE".into(),
+        AwsErrorKind::Throttled => "other callers use up the API quota of this account: run the check again".into(),
+        AwsErrorKind::Unavailable => format!("{service} is unavailable: run the check again"),
+        AwsErrorKind::Unreachable | AwsErrorKind::Timeout | AwsErrorKind::OutOfTime => unreachable_remedy(service),
+        AwsErrorKind::InvalidResponse => {
+            format!("the response is not from {service}: check AWS_ENDPOINT_URL and the proxies on the way")
+        }
+        AwsErrorKind::Rejected | AwsErrorKind::InvalidRequest => match error.code.as_deref() {
+            Some("ClusterNotFoundException") => {
+                "set SIDECARLESS_CLUSTERS to clusters of this account and region".into()
+            }
+            Some(code) if code.ends_with("QueueDoesNotExist") || code.ends_with("NonExistentQueue") => {
+                "set SIDECARLESS_SPOOL_QUEUE_URL to the URL of a queue in this region".into()
+            }
+            _ => format!("look up the error of {operation} in the API reference of {service}"),
+        },
     }
-    if says(&ACCESS_DENIED) {
-        return format!("allow {action} on {resource} in the policy of the role");
-    }
-    if says(&INVALID_CREDENTIALS) {
-        return CREDENTIALS.into();
-    }
-    if says(&["ClusterNotFound"]) {
-        return "name clusters of this account and region in SIDECARLESS_CLUSTERS".into();
-    }
-    if says(&["NonExistentQueue", "QueueDoesNotExist"]) {
-        return "SIDECARLESS_SPOOL_QUEUE_URL has to be the URL of a queue that exists in this region".into();
-    }
-    if says(&THROTTLED) {
-        return "others use up the account's calls just now: check again".into();
-    }
-    if says(&UNREACHABLE) {
-        return unreachable_remedy(service);
-    }
-    format!("that is the service's own answer: its API reference has it under {operation}")
 }
 
-/// When a clock is off.
-pub(super) const CLOCK: &str =
-    "set this machine's clock (timedatectl, chrony): AWS refuses signatures more than 5 minutes off";
-
-/// When credentials are unknown.
-pub(super) const CREDENTIALS: &str =
-    "`aws sts get-caller-identity` has to work with the same AWS_PROFILE or AWS_ACCESS_KEY_ID: sign in again";
-
-/// When a service of AWS cannot be reached.
+/// Returns how to make a service reachable.
 pub(super) fn unreachable_remedy(service: &str) -> String {
     format!(
-        "give the subnets a way to {service}: a route to a NAT gateway or an interface endpoint, and let the security group \
-         of the function out on port 443 (docs/networking.md)"
+        "give the subnets a route to {service} (a NAT gateway or an interface endpoint), and allow outbound traffic on port \
+         443 in the security group of the function (docs/networking.md)"
     )
 }
 
@@ -67,19 +48,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_refusal_has_its_advice() {
-        for (reason, expected) in [
-            ("AccessDeniedException: User: a is not authorized to perform", "allow ecs:ListTasks on * in the policy"),
-            ("InvalidSignatureException: Signature expired: 2026", "set this machine's clock"),
-            ("UnrecognizedClientException: The security token included in the request is invalid", "sign in again"),
-            ("ClusterNotFoundException: Cluster not found.", "SIDECARLESS_CLUSTERS"),
-            ("ThrottlingException: Rate exceeded", "check again"),
-            ("error sending request: connection refused", "a way to ecs: a route to a NAT gateway"),
-            ("no answer in time", "interface endpoint"),
-            ("ServerException: oops", "API reference has it under ListTasks"),
+    fn each_kind_of_error_has_a_fix() {
+        for (kind, expected) in [
+            (AwsErrorKind::AccessDenied, "allow ecs:ListTasks on * in the policy"),
+            (AwsErrorKind::ClockSkewed, "set this machine's clock"),
+            (AwsErrorKind::InvalidCredentials, "sign in again"),
+            (AwsErrorKind::ExpiredCredentials, "sign in again"),
+            (AwsErrorKind::MissingCredentials, "AWS_PROFILE"),
+            (AwsErrorKind::Throttled, "run the check again"),
+            (AwsErrorKind::Unavailable, "ecs is unavailable"),
+            (AwsErrorKind::Unreachable, "a route to ecs (a NAT gateway"),
+            (AwsErrorKind::Timeout, "interface endpoint"),
+            (AwsErrorKind::OutOfTime, "docs/networking.md"),
+            (AwsErrorKind::Rejected, "the error of ListTasks in the API reference of ecs"),
+            (AwsErrorKind::InvalidRequest, "API reference"),
+            (AwsErrorKind::InvalidResponse, "AWS_ENDPOINT_URL"),
         ] {
-            let advised = remedy("ecs:ListTasks", "*", reason);
-            assert!(advised.contains(expected), "{reason}: {advised}");
+            let fix = remedy("ecs:ListTasks", "*", &AwsError::new(kind, ""));
+            assert!(fix.contains(expected), "{kind:?}: {fix}");
+        }
+    }
+
+    #[test]
+    fn rejections_with_a_known_code_name_the_setting() {
+        for (code, setting) in [
+            ("ClusterNotFoundException", "SIDECARLESS_CLUSTERS"),
+            ("QueueDoesNotExist", "SIDECARLESS_SPOOL_QUEUE_URL"),
+            ("AWS.SimpleQueueService.NonExistentQueue", "SIDECARLESS_SPOOL_QUEUE_URL"),
+        ] {
+            let error = AwsError { code: Some(code.into()), ..AwsError::new(AwsErrorKind::Rejected, "") };
+            assert!(remedy("ecs:ListTasks", "*", &error).contains(setting), "{code}");
         }
     }
 }

@@ -1,38 +1,42 @@
-//! What a check came to.
+//! Results of the checks.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// What stands for all checks that were not tried.
+use super::remedy::remedy;
+use crate::aws::error::AwsError;
+
+/// Name of the result that replaces all checks that were not tried.
 pub(super) const REMAINING_CHECKS: &str = "everything else";
 
-/// All findings of one check.
+/// Results of all checks.
 #[derive(Debug, Serialize)]
+#[must_use]
 pub struct CheckReport {
     pub checks: Vec<CheckResult>,
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckResult {
-    /// An IAM action, or a word.
+    /// IAM action, or the topic of a check without one.
     pub name: &'static str,
     pub status: CheckStatus,
-    /// What was seen, on one line.
+    /// One line.
     pub message: String,
-    /// What to do about it.
+    /// How to fix a failure. `None` unless there is something to fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
 }
 
-/// How it is.
+/// Status of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum CheckStatus {
     #[serde(rename = "ok")]
     Ok,
     #[serde(rename = "FAIL")]
     Failed,
-    /// Not wanted by the settings, or nothing can be said from here.
+    /// Disabled by the settings, or impossible to test from here.
     #[serde(rename = "skip")]
     Skipped,
 }
@@ -48,43 +52,53 @@ impl CheckStatus {
 }
 
 impl CheckReport {
-    /// When the settings cannot even be read, a finding for each mistake.
-    pub fn from_config_errors(mistakes: &[String]) -> Self {
+    /// Returns a report with one failure for each configuration error.
+    pub fn from_config_errors(errors: &[String]) -> Self {
         let fix = "`sidecarless --help` lists every setting with its values";
-        let mistakes = mistakes.iter().map(|mistake| CheckResult::fail("settings", mistake.as_str(), fix));
+        let failures = errors.iter().map(|error| CheckResult::fail("settings", error.as_str(), fix));
         let rest = CheckResult::skip(REMAINING_CHECKS, "not tried without settings");
-        Self { checks: mistakes.chain([rest]).collect() }
+        Self { checks: failures.chain([rest]).collect() }
     }
 
-    /// Whether nothing failed.
+    /// Returns whether no check failed.
     pub fn is_ok(&self) -> bool {
         self.checks.iter().all(CheckResult::is_ok)
     }
 
-    /// For whoever invoked by hand.
+    /// Returns the response to a check event, and the output of `sidecarless check --json`.
     pub fn into_json(self) -> Value {
         json!({"ok": self.is_ok(), "checks": self.checks})
     }
 }
 
 impl CheckResult {
-    pub(super) fn ok(check: &'static str, says: impl Into<String>) -> Self {
-        Self { name: check, status: CheckStatus::Ok, message: says.into(), fix: None }
+    pub(super) fn ok(name: &'static str, message: impl Into<String>) -> Self {
+        Self { name, status: CheckStatus::Ok, message: message.into(), fix: None }
     }
 
-    pub(super) fn skip(check: &'static str, says: impl Into<String>) -> Self {
-        Self { name: check, status: CheckStatus::Skipped, message: says.into(), fix: None }
+    pub(super) fn skip(name: &'static str, message: impl Into<String>) -> Self {
+        Self { name, status: CheckStatus::Skipped, message: message.into(), fix: None }
     }
 
-    pub(super) fn fail(check: &'static str, says: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name: check, status: CheckStatus::Failed, message: says.into(), fix: Some(fix.into()) }
+    pub(super) fn fail(name: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, status: CheckStatus::Failed, message: message.into(), fix: Some(fix.into()) }
+    }
+
+    /// Returns the result of a failed call that needs `action` on `resource`.
+    pub(super) fn from_error(
+        action: &'static str,
+        resource: &str,
+        message: impl Into<String>,
+        error: &AwsError,
+    ) -> Self {
+        Self::fail(action, message, remedy(action, resource, error))
     }
 
     pub(super) fn is_ok(&self) -> bool {
         self.status != CheckStatus::Failed
     }
 
-    pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
+    pub(super) fn with_fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
     }
