@@ -93,6 +93,12 @@ impl AwsError {
         Self::new(AwsErrorKind::MissingCredentials, format!("no AWS credentials found: {}", error_chain(error)))
     }
 
+    /// Returns the error of one entry in the response to a batch request.
+    pub fn from_batch_entry(code: &str, message: Option<&str>) -> Self {
+        let detail = message.unwrap_or(code).to_owned();
+        Self { kind: kind(None, Some(code), &detail), code: Some(code.to_owned()), detail }
+    }
+
     /// Returns the error of a response that is not 2xx. `body` is on one line.
     pub(super) fn from_response(status: StatusCode, headers: &HeaderMap, body: &str) -> Self {
         let code = error_code(headers, body);

@@ -8,6 +8,6 @@ pub mod client;
 pub mod clients;
 pub mod error;
 pub mod rate_limiter;
-pub mod sdk_error;
+mod sdk_error;
 pub mod sign;
 pub mod sts;

@@ -27,13 +27,6 @@ impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<&SdkError<E, Ht
     }
 }
 
-/// Returns the error as text.
-pub fn describe_sdk_error<E: ProvideErrorMetadata + std::error::Error + 'static>(
-    error: &SdkError<E, HttpResponse>,
-) -> String {
-    AwsError::from(error).detail
-}
-
 fn from_service<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &E, status: u16) -> AwsError {
     let detail = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),

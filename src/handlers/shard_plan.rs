@@ -47,7 +47,7 @@ impl ShardPlanner {
         });
         let result = queue.send(shards.collect(), deadline).await;
         if let Some(error) = result.error {
-            tracing::error!(count = result.failed, error, "shards could not be sent");
+            tracing::error!(count = result.failed, error = error.detail, "shards could not be sent");
         }
         ShardPlan { scrape_inline, sent: result.sent, failed: result.failed }
     }
