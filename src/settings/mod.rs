@@ -87,7 +87,7 @@ pub enum Auth {
 }
 
 /// Endpoints from `AWS_ENDPOINT_URL_<SERVICE>`, or `AWS_ENDPOINT_URL` for all services (AWS SDKs and Tools Reference Guide,
-/// "Service-specific endpoints"). SDK clients read them by themselves; requests without an SDK client use these.
+/// "Service-specific endpoints"). SDK clients read these variables; requests without an SDK client use this struct.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
     pub ec2: Option<Url>,
@@ -106,7 +106,7 @@ pub struct StatsSources {
     pub prometheus: bool,
 }
 
-/// Destinations of the function's own metrics, and their labels from variables that Lambda sets (AWS Lambda Developer Guide,
+/// Destinations of the `sidecarless_*` metrics, and their labels from variables that Lambda sets (AWS Lambda Developer Guide,
 /// "Defined runtime environment variables").
 #[derive(Clone, Debug, Default)]
 pub struct SelfMetricsSettings {

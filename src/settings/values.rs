@@ -11,7 +11,7 @@ use crate::rules::InvalidValue;
 /// Maximum length of the name of a log group or log stream (CloudWatch Logs API Reference, CreateLogGroup).
 const MAX_LOG_NAME_LENGTH: usize = 512;
 
-/// Destinations of the function's own metrics.
+/// Destinations of the `sidecarless_*` metrics.
 pub struct SelfMetricsDestinations {
     pub amp: bool,
     pub emf: bool,

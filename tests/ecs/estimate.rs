@@ -59,7 +59,7 @@ fn tasks_of_the_account_are_counted() {
     let expected =
         [("fargate", "arm64", 2), ("fargate", "x86_64", 2), ("fargate_spot", "x86_64", 1), ("instances", "x86_64", 1)];
     assert_eq!(groups, expected.map(|(place, arch, tasks)| (Some(place), Some(arch), Some(tasks))));
-    // Two on arm64, two on x86_64, one on x86_64 at 30 %. The task on an instance costs nothing.
+    // Two on arm64, two on x86_64, one on x86_64 at 30 %. The task on an instance adds no cost.
     let expected = 2.0 * 7.208_75 + 2.3 * 9.010_025;
     assert!((output["sidecars"]["total_usd"].as_f64().expect("a number") - expected).abs() < 1e-6, "{output:#}");
     // 0.5 vCPU and 1 GB become 1 and 2, or 0.25 and 0.5 without the existing collector: 730 * (0.5 * 0.04048 +

@@ -31,7 +31,7 @@ pub(crate) enum CommandError {
     Usage(#[from] UsageError),
     #[error(transparent)]
     Settings(#[from] ConfigErrors),
-    /// Error of the function's own code.
+    /// Error in the code shared with the function.
     #[error(transparent)]
     Function(#[from] Box<dyn std::error::Error + Send + Sync>),
     #[error("cannot read {path}: {error}")]

@@ -16,8 +16,8 @@
 //! `_sum` series of that histogram or summary. A label rule that ends with `on PATTERN, ...` applies only to these metrics.
 //! `__name__`, `le` and `quantile` cannot be changed, because they identify the series.
 //!
-//! If label rules merge several series, only one value for each timestamp remains: [`RelabelResult::warnings`] counts the
-//! others. The limits of AMP are checked after the rules.
+//! If label rules merge several series, only one value for each timestamp remains. [`RelabelResult::warnings`] counts the
+//! dropped values. The limits of AMP are checked after the rules.
 
 mod apply;
 mod parse;

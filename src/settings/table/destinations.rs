@@ -1,4 +1,4 @@
-//! Settings of AMP, X-Ray, CloudWatch Logs, the spool and the function's own telemetry.
+//! Settings of AMP, X-Ray, CloudWatch Logs, the spool, internal metrics and the log.
 
 use super::{Setting, store, store_some};
 use crate::settings::{TraceDestination, values};

@@ -26,7 +26,7 @@ fn near(found: f64, expected: f64) -> bool {
 }
 
 #[test]
-fn a_sidecar_costs_its_reservation() {
+fn sidecar_cost_is_the_price_of_its_reservation() {
     for (words, expected) in [
         // 730 h * (0.25 vCPU * 0.04048 + 0.5 GB * 0.004445).
         ("--tasks 1", 9.010_025),

@@ -36,7 +36,7 @@ const TASKS_PER_BATCH: u32 = 100;
 /// Default of `SIDECARLESS_MAX_INLINE_TASKS`.
 const INLINE_TASKS: u32 = 300;
 
-/// Scrapes side by side (`STATS_AT_ONCE` in src/pipeline/scrape.rs).
+/// Maximum number of concurrent scrapes (src/handlers/scrape.rs).
 const CONCURRENT_SCRAPES: u32 = 64;
 
 /// Burst and rate of ECS API calls of one environment (src/discovery/ecs_client.rs).

@@ -171,7 +171,7 @@ fn add_header(container: &mut Value, name: &str, report: &mut MigrationReport) {
     report.variables.push((name.to_owned(), VARIABLE.into(), format!("from {HEADERS}")));
 }
 
-/// Adds docker labels if the container is known and has none, or else a scrape rule.
+/// Adds docker labels if one container maps the port and has no labels, or else a scrape rule.
 fn add_labels(containers: &mut [Value], endpoint: &PrometheusEndpoint, family: &str, rules: &mut Vec<String>) {
     const PORT: &str = "ECS_PROMETHEUS_EXPORTER_PORT";
     let maps =

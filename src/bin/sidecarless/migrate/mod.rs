@@ -1,6 +1,6 @@
 //! `sidecarless migrate`: removes the collector from a task definition and reports the settings that replace it.
 //!
-//! The new definition goes to standard output, so that it can be registered as it is. The report goes to standard error.
+//! The new definition goes to standard output, so that it can be registered without changes. The report goes to standard error.
 
 mod builtin;
 mod collector;
