@@ -1,4 +1,4 @@
-//! The sample events are what they say they are.
+//! Tests of the sample events in events/.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,10 +7,10 @@ use sidecarless::lambda::{Invocation, RequestOrigin, ScheduledRun};
 use sidecarless::receiver::{Authenticator, DecodedRequest, Encoding, decode_request};
 use sidecarless::settings::{Auth, values};
 
-/// Of `demo-token`, as events/README.md says.
+/// Hash of `demo-token`, see events/README.md.
 const TOKEN_SHA256: &str = "7c43ef5ae21d43ce2743f770c68e24def1a43ee2f416d2438410c8af7af2ff2c";
 
-/// What a file stands for.
+/// Expected content of a file.
 enum Expected {
     Tick,
     Check,
@@ -37,7 +37,7 @@ fn folder() -> std::path::PathBuf {
 }
 
 #[test]
-fn every_event_is_known() {
+fn every_event_file_has_an_expectation() {
     let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let files: BTreeSet<String> =
         files.filter(|name| Path::new(name).extension().is_some_and(|e| e == "json")).collect();
@@ -45,7 +45,7 @@ fn every_event_is_known() {
 }
 
 #[test]
-fn each_event_is_what_its_name_says() {
+fn events_are_parsed_as_expected() {
     let gate = Authenticator::new(Auth::Token, vec![values::sha256(TOKEN_SHA256).unwrap()]);
     for (name, expected) in EVENTS {
         let event = std::fs::read_to_string(folder().join(name)).unwrap();

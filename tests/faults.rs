@@ -1,5 +1,5 @@
-//! The fault matrix: each thing the function depends on, ill in each way, under each trigger; for each cell who is told
-//! what, and whether the accounts balance. docs/architecture.md, "Who hears of a failure", in the large.
+//! Fault matrix: each dependency with each fault for each trigger. Each cell checks the response and the item counters
+//! (docs/architecture.md, "Failure handling").
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,14 +22,14 @@ use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
 use crate::sandbox::task::{Task, closed_port};
 use crate::sandbox::{Push, Sandbox};
 
-/// Time of an invocation: a hanging peer costs a cell this long.
+/// Timeout of an invocation. A cell with a hanging dependency takes this long.
 const INVOCATION: Duration = Duration::from_secs(4);
 
-/// Cells that run side by side: most of them wait. Those that go wrong run again with fewer beside them, since time-outs
-/// say nothing on a machine that is too busy to keep them; what goes wrong alone is wrong.
+/// Concurrent cells: most of them wait. A failed cell runs again with fewer concurrent cells, because a busy machine causes
+/// timeouts. A cell that fails alone fails the test.
 const AT_ONCE: [usize; 3] = [32, 8, 1];
 
-/// The one that the cluster has.
+/// The task of the cluster.
 const TASK_ARN: &str = "arn:aws:ecs:eu-west-1:111122223333:task/shop/00000000000000000000000000000001";
 
 const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "http://sqs.invalid/123456789012/spool");
@@ -81,7 +81,7 @@ const ILLS: [FaultKind; 10] = [
 const TRIGGERS: [Trigger; 4] = [Trigger::Tick, Trigger::Push, Trigger::Shard, Trigger::Spool];
 
 impl Peer {
-    /// The id that the SDK has for it, if it is asked by one of the SDK's clients.
+    /// Returns the SDK's id of the service, if an SDK client calls it.
     fn id(self) -> Option<&'static str> {
         match self {
             Peer::Amp | Peer::XRay => None,
@@ -101,7 +101,7 @@ impl Peer {
         }
     }
 
-    /// How an answer of this peer looks that says nothing but its status.
+    /// Returns the fault in the format of this dependency.
     fn fault(self, ill: FaultKind) -> Option<Fault> {
         let status = |status: u16| {
             let kind = if self == Peer::Amp { "text/plain" } else { "application/x-amz-json-1.1" };
@@ -128,24 +128,24 @@ impl Peer {
 }
 
 impl FaultKind {
-    /// Whether the same request would be refused again.
-    fn is_for_good(self) -> bool {
+    /// Returns whether a retry of the request fails, too.
+    fn is_permanent(self) -> bool {
         matches!(self, FaultKind::S400 | FaultKind::S413)
     }
 }
 
-/// What is told to whoever invoked, in a word or two.
+/// Returns the expected response:
 ///
-/// - push: the status, and whether it names something that was refused;
-/// - tick: `done`, or `error` when Lambda counts one;
-/// - shard, spool: `done`, or `again` when the message comes back.
+/// - push: the status, and `partial` for a partial success;
+/// - scheduled run: `done`, or `error` if the invocation fails;
+/// - shard, spool: `done`, or `again` if SQS delivers the message again.
 fn expected(peer: Peer, ill: FaultKind, trigger: Trigger) -> &'static str {
-    // Any answer of 2xx is AMP's word that it has written the request; its body means nothing.
+    // A 2xx response of AMP means that the request was written. Its body is ignored.
     let is_taken = peer == Peer::Amp && ill == FaultKind::Garbage;
     match (peer, trigger) {
-        (Peer::Amp | Peer::XRay, Trigger::Push) if ill.is_for_good() => "200 partial",
+        (Peer::Amp | Peer::XRay, Trigger::Push) if ill.is_permanent() => "200 partial",
         (Peer::Amp | Peer::XRay, Trigger::Push) => "200",
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if ill.is_for_good() || is_taken => "done",
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if ill.is_permanent() || is_taken => "done",
         (Peer::Amp | Peer::XRay, Trigger::Spool) => "again",
         (Peer::Ecs, Trigger::Tick) => "error",
         (Peer::Ecs, Trigger::Shard) => "again",
@@ -156,9 +156,9 @@ fn expected(peer: Peer, ill: FaultKind, trigger: Trigger) -> &'static str {
     }
 }
 
-/// Where the items of a cell must be in the end, as far as they came in at all.
+/// Returns the expected status of the items, or `None` if no item was received.
 fn expected_fate(peer: Peer, ill: FaultKind, trigger: Trigger) -> Option<ItemStatus> {
-    let is_ill = |fate: ItemStatus| match (ill.is_for_good(), peer, ill) {
+    let is_ill = |fate: ItemStatus| match (ill.is_permanent(), peer, ill) {
         (true, ..) => ItemStatus::Rejected,
         (false, Peer::Amp, FaultKind::Garbage) => ItemStatus::Delivered,
         _ => fate,
@@ -168,7 +168,7 @@ fn expected_fate(peer: Peer, ill: FaultKind, trigger: Trigger) -> Option<ItemSta
         (Peer::Amp, Trigger::Tick | Trigger::Shard | Trigger::Push) | (Peer::XRay, Trigger::Push) => {
             Some(is_ill(ItemStatus::Spooled))
         }
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if ill.is_for_good() => Some(ItemStatus::DroppedFromSpool),
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if ill.is_permanent() => Some(ItemStatus::DroppedFromSpool),
         (Peer::Amp, Trigger::Spool) if ill == FaultKind::Garbage => Some(ItemStatus::Redelivered),
         (Peer::Amp | Peer::XRay, Trigger::Spool) => None,
         (Peer::Sqs, Trigger::Tick) => Some(ItemStatus::Dropped),
@@ -178,7 +178,7 @@ fn expected_fate(peer: Peer, ill: FaultKind, trigger: Trigger) -> Option<ItemSta
     }
 }
 
-/// One cell, prepared.
+/// A cell that is ready to run.
 struct Cell {
     sandbox: Sandbox,
     peer: Peer,
@@ -203,13 +203,13 @@ impl Cell {
             None => {}
         }
         if peer == Peer::Sqs {
-            // Otherwise nobody would ask SQS for anything.
+            // Otherwise the function would not call SQS.
             sandbox.amp.fail_always(Fault::status(503, "busy"));
         }
         Self { sandbox, peer, trigger }
     }
 
-    /// The event, and how many items are in it.
+    /// Returns the event.
     fn event(&self) -> String {
         let is_for_xray = self.peer == Peer::XRay;
         match self.trigger {
@@ -220,12 +220,12 @@ impl Cell {
                 let now_ms = Deadline::after(INVOCATION).started_ms();
                 message(Shard::new("shop".into(), vec![TASK_ARN.into()], now_ms).into_message())
             }
-            Trigger::Spool if is_for_xray => message(spooled(Payload::Segments(documents()))),
-            Trigger::Spool => message(spooled(write_request())),
+            Trigger::Spool if is_for_xray => message(spool_message(Payload::Segments(documents()))),
+            Trigger::Spool => message(spool_message(write_request())),
         }
     }
 
-    /// What whoever invoked is told.
+    /// Returns the response in one or two words.
     async fn run(&self) -> Result<&'static str, String> {
         let deadline = Deadline::after(INVOCATION);
         let reply = self.sandbox.pipeline.handle(Event::parse(&self.event()), &deadline).await;
@@ -245,7 +245,7 @@ impl Cell {
         }
     }
 
-    /// The accounts, and whether they say what happened.
+    /// Checks the item counters.
     fn audit(&self, fate: Option<ItemStatus>) -> Result<(), String> {
         let ledger = self.sandbox.pipeline.counters();
         let unbalanced = ledger.unbalanced();
@@ -330,10 +330,8 @@ fn write_request() -> Payload {
     Payload::RemoteWrite { snappy, points: 2 }
 }
 
-fn spooled(cargo: Payload) -> String {
-    SpoolMessage { payload: cargo, error: "503: busy".into(), first_attempt_ms: 1_795_389_900_000 }
-        .into_messages()
-        .remove(0)
+fn spool_message(payload: Payload) -> String {
+    SpoolMessage { payload, error: "503: busy".into(), first_attempt_ms: 1_795_389_900_000 }.into_messages().remove(0)
 }
 
 fn message(body: String) -> String {
@@ -344,7 +342,7 @@ fn message(body: String) -> String {
     .to_string()
 }
 
-/// What is told in one cell, if that and the accounts are as they should be.
+/// Runs a cell. Returns its response, or an error if the response or the item counters are unexpected.
 async fn outcome(peer: Peer, ill: FaultKind, trigger: Trigger, port: u16) -> Result<&'static str, String> {
     let cell = Cell::prepare(peer, ill, trigger, port).await;
     let (told, expected) = (cell.run().await?, expected(peer, ill, trigger));
@@ -355,7 +353,7 @@ async fn outcome(peer: Peer, ill: FaultKind, trigger: Trigger, port: u16) -> Res
 }
 
 #[tokio::test]
-async fn everyone_is_told_the_truth_whatever_is_ill() {
+async fn outcome_of_each_fault_is_reported_and_counted() {
     let task = Task::start().await;
     let port = task.port();
     let mut outcomes: BTreeMap<_, Result<&str, String>> = BTreeMap::new();
@@ -390,7 +388,7 @@ async fn everyone_is_told_the_truth_whatever_is_ill() {
 }
 
 #[tokio::test]
-async fn no_destination_is_asked_more_at_a_time_than_it_is_meant_to_be() {
+async fn concurrency_limits_of_destinations_are_kept() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_MAX_SAMPLE_AGE", "off"), ("SIDECARLESS_TARGET_INFO", "off")]).await;
     // Each call takes long enough that all that are allowed are under way.
     sandbox.amp.fail_always(Fault::Slow(Duration::from_millis(50)));
@@ -408,7 +406,7 @@ async fn no_destination_is_asked_more_at_a_time_than_it_is_meant_to_be() {
 }
 
 #[tokio::test]
-async fn a_connection_that_died_while_the_function_was_frozen_costs_nothing() {
+async fn connection_closed_while_frozen_is_replaced() {
     let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_MAX_SAMPLE_AGE", "off")]).await;
     // One attempt is all that a message has, and a failure would keep it away for half a minute.
     sandbox.amp.fail([Fault::Answer(StubResponse::Reset)]);
@@ -423,7 +421,7 @@ async fn a_connection_that_died_while_the_function_was_frozen_costs_nothing() {
 }
 
 #[tokio::test]
-async fn spans_for_the_otlp_endpoint_are_spooled_and_come_back() {
+async fn spans_for_the_otlp_endpoint_are_spooled_and_redelivered() {
     let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
     sandbox.aws.fail_always(|heard| heard.path == "/v1/traces", Fault::status(503, "busy"));
     let now_ns = u64::try_from(Deadline::after(INVOCATION).started_ms()).unwrap() * 1_000_000;

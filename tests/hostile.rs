@@ -1,4 +1,4 @@
-//! Pushes that mean ill, into the real binary: each is answered, none makes it fall, and the next good one is taken.
+//! Hostile requests to the real binary: each gets a response, and the next valid request succeeds.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -15,13 +15,13 @@ use crate::ecs::fake_aws::FakeAws;
 use crate::otlp_builder::{self, attributes, gauge, number, request, resource};
 
 const TOKEN: &str = "right";
-/// SHA-256 of it.
+/// SHA-256 of the token.
 const HASH: &str = "27042f4e6eca7d0b2a7ee4026df2ecfa51d3339e6d122aa099118ecd8563bad9";
 
-/// What the function may hold at its peak, in kilobytes, whatever is sent to it. It says that it has 256 MB.
+/// Maximum peak memory of the function in kilobytes. Its configured memory size is 256 MB.
 const PEAK_KB: u64 = 192 << 10;
 
-/// What Lambda passes on at the most, base64 included (AWS Lambda Developer Guide, "Lambda quotas").
+/// Maximum size of an event, with base64 (AWS Lambda Developer Guide, "Lambda quotas").
 const EVENT_BYTES: usize = 6 << 20;
 
 /// A request to the Function URL.
@@ -73,7 +73,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A zstd frame of so many blocks, each of which stands for 128 KB of one byte (RFC 8878, section 3.1.1.2).
+/// Returns a zstd frame of `blocks` blocks that each decompress to 128 KB of one byte (RFC 8878, section 3.1.1.2).
 fn zstd_bomb(blocks: usize) -> Vec<u8> {
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
     for number in 1..=blocks {
@@ -84,12 +84,12 @@ fn zstd_bomb(blocks: usize) -> Vec<u8> {
     frame
 }
 
-/// A zstd frame with one empty raw block.
-fn zstd_of_nothing() -> Vec<u8> {
+/// Returns a zstd frame with one empty raw block.
+fn empty_zstd_frame() -> Vec<u8> {
     vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38, 0x01, 0x00, 0x00]
 }
 
-/// Length-delimited fields around one another, the innermost first.
+/// Returns nested length-delimited fields. The first tag is the innermost.
 fn nested(tags: impl Iterator<Item = u8>) -> Vec<u8> {
     // Written from its end, so that a million of them take no longer than they are.
     let mut reversed: Vec<u8> = Vec::new();
@@ -102,7 +102,7 @@ fn nested(tags: impl Iterator<Item = u8>) -> Vec<u8> {
     reversed
 }
 
-/// A resource with an attribute that is a list in a list and so on.
+/// Returns a resource with an attribute of nested lists.
 fn lists(depth: usize) -> Vec<u8> {
     // Tags of ArrayValue.values and AnyValue.array_value; then of KeyValue.value, Resource.attributes,
     // ResourceMetrics.resource and ExportMetricsServiceRequest.resource_metrics.
@@ -123,7 +123,7 @@ fn number_of(number: usize) -> otlp_builder::Point {
     otlp_builder::number(f64::from(u32::try_from(number).unwrap()), &[])
 }
 
-/// Garbage that is the same every time.
+/// Returns pseudo-random bytes, which are the same in every run.
 fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
@@ -135,12 +135,12 @@ fn noise(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|_| next()).collect()
 }
 
-/// Everything that is tried, with the status that it gets.
+/// Returns all hostile requests with their name and expected status.
 fn hostile_requests() -> Vec<(String, HostileRequest, u64)> {
     let good = one_gauge().encode_to_vec();
     let largest = EVENT_BYTES / 4 * 3 - 4096;
-    let mut knocks: Vec<(String, HostileRequest, u64)> = Vec::new();
-    let mut knock = |case: &str, knock: HostileRequest, status: u64| knocks.push((case.to_owned(), knock, status));
+    let mut requests: Vec<(String, HostileRequest, u64)> = Vec::new();
+    let mut knock = |case: &str, knock: HostileRequest, status: u64| requests.push((case.to_owned(), knock, status));
 
     for cut in [1, 2, 3, good.len() / 2, good.len() - 1] {
         knock(&format!("cut after {cut} bytes"), HostileRequest::metrics(&good[..cut]), 400);
@@ -184,7 +184,7 @@ fn hostile_requests() -> Vec<(String, HostileRequest, u64)> {
     knock("a zstd bomb in a hundred frames", HostileRequest::metrics(&zstd_bomb(2).repeat(100)), 413);
     knock(
         "zstd frames of nothing, by the hundred thousand",
-        HostileRequest::metrics(&zstd_of_nothing().repeat(100_000)),
+        HostileRequest::metrics(&empty_zstd_frame().repeat(100_000)),
         400,
     );
     knock("a zstd window of two terabytes", HostileRequest::metrics(&[0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 1, 0, 0]), 400);
@@ -246,14 +246,14 @@ fn hostile_requests() -> Vec<(String, HostileRequest, u64)> {
         knock(&format!("the path {path:?}"), HostileRequest::new(path, &good), status);
     }
     knock("a path of a megabyte", HostileRequest::new(&format!("/{}", "a".repeat(1 << 20)), &good), 404);
-    knocks
+    requests
 }
 
 fn one_metric() -> Vec<sidecarless::model::otlp::Metric> {
     vec![gauge("queue.length", "", vec![number(7.0, &[])])]
 }
 
-/// One gauge of so many points, each two bytes long.
+/// Returns a gauge of `count` points of two bytes each.
 fn nested_points(count: usize) -> Vec<u8> {
     // Tags of ResourceMetrics, ScopeMetrics, Metric, Gauge and NumberDataPoint.
     let mut inner = [0x0a, 0x00].repeat(count);
@@ -267,16 +267,16 @@ fn nested_points(count: usize) -> Vec<u8> {
 }
 
 #[test]
-fn whatever_is_sent_is_answered_and_the_next_good_push_is_taken() {
+fn hostile_requests_do_not_affect_the_next_request() {
     let mut stand = FakeAws::new();
     let limits =
         [("SIDECARLESS_TOKENS_SHA256", HASH), ("SIDECARLESS_MAX_SAMPLE_AGE", "off"), ("SIDECARLESS_LOG", "error")];
     stand.start(&limits);
     let good = HostileRequest::metrics(&one_gauge().encode_to_vec()).event();
     let mut statuses: BTreeMap<u64, usize> = BTreeMap::new();
-    let knocks = hostile_requests();
+    let requests = hostile_requests();
     let mut surprises: Vec<String> = Vec::new();
-    for (case, knock, expected) in &knocks {
+    for (case, knock, expected) in &requests {
         let reply = stand.invoke(&knock.event());
         let status = reply["statusCode"].as_u64().unwrap_or_else(|| panic!("{case}: {reply}"));
         if status != *expected {
@@ -291,7 +291,7 @@ fn whatever_is_sent_is_answered_and_the_next_good_push_is_taken() {
     }
     let peak = stand.peak_memory();
     let kilobytes: u64 = peak.split_whitespace().find_map(|word| word.parse().ok()).expect("Linux says it");
-    println!("show: hostile pushes: {}, statuses {statuses:?}, peak memory {} MB", knocks.len(), kilobytes >> 10);
+    println!("show: hostile pushes: {}, statuses {statuses:?}, peak memory {} MB", requests.len(), kilobytes >> 10);
     assert!(surprises.is_empty(), "{surprises:#?}");
     assert!(kilobytes < PEAK_KB, "{peak}");
 }

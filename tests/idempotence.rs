@@ -1,8 +1,7 @@
-//! Everything may happen twice: a tick, a shard, a push, a message. AMP and X-Ray are left as one of each would have left
-//! them.
+//! Any scheduled run, shard, push or message may be processed twice. The second time must not change AMP or X-Ray.
 //!
-//! AMP keeps one value per series and time and refuses another one; X-Ray keeps one document per id. So what is compared
-//! is what a second time adds to those: nothing that is new, and nothing that says otherwise.
+//! AMP stores one value for each series and time and rejects a different one; X-Ray stores one document for each id. The tests
+//! check that the second time adds no new and no different value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,7 +22,7 @@ const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");
 const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "http://sqs.invalid/123456789012/spool");
 const SHOP: (&str, &str) = ("SIDECARLESS_CLUSTERS", "shop");
 
-/// What AMP and X-Ray would hold: a value for each series and time, a document for each id.
+/// Data that AMP and X-Ray would store: a value for each series and time, and a document for each id.
 #[derive(Debug, Default, PartialEq)]
 struct StoredData {
     samples: BTreeMap<(String, i64), u64>,
@@ -31,7 +30,7 @@ struct StoredData {
 }
 
 impl StoredData {
-    /// Panics where something is said twice in different ways.
+    /// Panics if two values or documents conflict.
     fn of(sandbox: &Sandbox) -> Self {
         let mut kept = Self::default();
         for (labels, value, at_ms) in sandbox.amp.samples() {
@@ -55,7 +54,7 @@ fn metrics() -> Vec<u8> {
     request(resource(), None, metrics).encode_to_vec()
 }
 
-/// Spans of every kind: some become two documents, of which one has an id that is made here.
+/// Returns spans of every kind. Some become two documents, one of which has a generated id.
 fn spans() -> Vec<u8> {
     let span = |number: u8| {
         let local_root = attributes(&[("aws.span.kind", "LOCAL_ROOT".into())]);
@@ -79,14 +78,14 @@ async fn invoke(sandbox: &Sandbox, event: &str) {
     sandbox.pipeline.handle(Event::parse(event), &Deadline::after(Duration::from_secs(20))).await.unwrap();
 }
 
-/// The messages that wait, as the queue would hand them over.
+/// Returns the SQS event with these messages.
 fn messages(bodies: &[String]) -> String {
     let record = |(n, body): (usize, &String)| json!({"messageId": format!("m-{n}"), "receiptHandle": "h", "body": body, "eventSource": "aws:sqs"});
     json!({"Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>()}).to_string()
 }
 
 #[tokio::test]
-async fn a_push_that_is_sent_again_changes_nothing() {
+async fn repeated_push_changes_nothing() {
     for (path, body) in [("/v1/metrics", metrics()), ("/v1/traces", spans())] {
         let event = Sandbox::event(&Push::new(path, &body));
         let sandbox = Sandbox::start(&[ANY_AGE]).await;
@@ -101,7 +100,7 @@ async fn a_push_that_is_sent_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_push_that_half_of_was_taken_is_completed_by_the_next() {
+async fn retry_completes_a_partly_delivered_push() {
     let body = spans();
     let event = Sandbox::event(&Push::new("/v1/traces", &body));
     let whole = Sandbox::start(&[]).await;
@@ -121,7 +120,7 @@ async fn a_push_that_half_of_was_taken_is_completed_by_the_next() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_delivered_again_changes_nothing() {
+async fn repeated_message_changes_nothing() {
     let events = [("/v1/metrics", metrics()), ("/v1/traces", spans())];
     let events = events.map(|(path, body)| Sandbox::event(&Push::new(path, &body)));
     let direct = Sandbox::start(&[ANY_AGE]).await;
@@ -143,7 +142,7 @@ async fn a_message_that_is_delivered_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn scrapes_carry_their_own_times_so_that_a_tick_or_shard_that_comes_again_never_says_otherwise() {
+async fn repeated_scrape_writes_no_conflicting_value() {
     let task = Task::start().await;
     // From one task on a tick sends messages; with all inline it scrapes itself.
     for inline in ["300", "0"] {

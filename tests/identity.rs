@@ -1,4 +1,4 @@
-//! Whose telemetry it is: a push by a task, from what it says of itself to what is written of it.
+//! Identity of the task that pushes: from its resource attributes and signature to series and segments.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +21,12 @@ fn session(role: &str, id: &str) -> String {
     format!("arn:aws:sts::111122223333:assumed-role/{role}/{id}")
 }
 
-fn said(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
+fn string_attributes(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
     attributes(&pairs.iter().map(|&(key, value)| (key, value.into())).collect::<Vec<_>>())
 }
 
 fn metrics(pairs: &[(&str, &str)]) -> Vec<u8> {
-    request(said(pairs), None, vec![gauge("queue.length", "", vec![number(7.0, &[])])]).encode_to_vec()
+    request(string_attributes(pairs), None, vec![gauge("queue.length", "", vec![number(7.0, &[])])]).encode_to_vec()
 }
 
 fn traces(pairs: &[(&str, &str)]) -> Vec<u8> {
@@ -40,7 +40,7 @@ fn traces(pairs: &[(&str, &str)]) -> Vec<u8> {
         ..Span::default()
     };
     let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
-    let resource = Some(Resource { attributes: said(pairs), ..Resource::default() });
+    let resource = Some(Resource { attributes: string_attributes(pairs), ..Resource::default() });
     let of_resource = ResourceSpans { resource, scope_spans, ..ResourceSpans::default() };
     ExportTraceServiceRequest { resource_spans: vec![of_resource] }.encode_to_vec()
 }
@@ -52,7 +52,7 @@ async fn labels_of(sandbox: &Sandbox, body: &[u8], caller: Option<&str>) -> BTre
 }
 
 #[tokio::test]
-async fn a_push_that_claims_another_task_arrives_as_the_task_that_signed_it() {
+async fn signing_task_overrides_the_claimed_task() {
     let sandbox = Sandbox::start(&[IAM, ANY_AGE]).await;
     let a = sandbox.aws.ecs().add_task("shop", "cart", None);
     let b = sandbox.aws.ecs().add_task("shop", "bank", None);
@@ -86,7 +86,7 @@ async fn a_push_that_claims_another_task_arrives_as_the_task_that_signed_it() {
 }
 
 #[tokio::test]
-async fn only_a_session_that_is_proven_to_be_a_task_is_one() {
+async fn session_is_a_task_only_if_ecs_confirms_it() {
     let sandbox = Sandbox::start(&[IAM, ANY_AGE]).await;
     let a = sandbox.aws.ecs().add_task("shop", "cart", None);
     for (case, caller) in [
@@ -102,7 +102,7 @@ async fn only_a_session_that_is_proven_to_be_a_task_is_one() {
 }
 
 #[tokio::test]
-async fn a_resource_that_names_its_task_is_completed_and_not_corrected() {
+async fn resource_with_task_arn_is_completed() {
     let sandbox = Sandbox::start(&[ANY_AGE]).await;
     let a = sandbox.aws.ecs().add_task("shop", "cart", None);
     let labels = labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &arn(&a)), ("cloud.region", "mars")]), None).await;
@@ -115,7 +115,7 @@ async fn a_resource_that_names_its_task_is_completed_and_not_corrected() {
 }
 
 #[tokio::test]
-async fn ecs_is_asked_once_for_a_task_and_once_a_minute_for_what_is_none() {
+async fn lookups_are_cached_and_misses_expire_after_a_minute() {
     let sandbox = Sandbox::start(&[IAM, ANY_AGE, ("SIDECARLESS_CLUSTERS", "shop")]).await;
     let a = sandbox.aws.ecs().add_task("shop", "cart", None);
     for caller in [session("cart", &a), session("cart", &"f".repeat(32))] {
@@ -128,7 +128,7 @@ async fn ecs_is_asked_once_for_a_task_and_once_a_minute_for_what_is_none() {
 }
 
 #[tokio::test]
-async fn an_ecs_that_does_not_answer_costs_no_telemetry() {
+async fn telemetry_is_delivered_while_ecs_is_unavailable() {
     for denied in [true, false] {
         let sandbox = Sandbox::start(&[IAM, ANY_AGE, ("SIDECARLESS_CLUSTERS", "shop")]).await;
         let a = sandbox.aws.ecs().add_task("shop", "cart", None);
@@ -146,7 +146,7 @@ async fn an_ecs_that_does_not_answer_costs_no_telemetry() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_when_that_is_switched_off() {
+async fn disabled_identity_makes_no_ecs_calls() {
     let sandbox = Sandbox::start(&[IAM, ANY_AGE, ("SIDECARLESS_IDENTITY", "off")]).await;
     let a = sandbox.aws.ecs().add_task("shop", "cart", None);
     let labels = labels_of(&sandbox, &metrics(&[]), Some(&session("cart", &a))).await;

@@ -1,4 +1,4 @@
-//! Pushes from end to end: what a client is answered, and what arrives at the workspace and at X-Ray.
+//! End-to-end tests of pushes: the response to the client, and the data in the workspace and in X-Ray.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -54,7 +54,7 @@ fn header<'a>(reply: &'a HttpResponse, name: &str) -> Option<&'a str> {
     reply.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
 }
 
-/// Code and message of an answer that is no success, whichever encoding it came in.
+/// Returns code and message of an error response in either encoding.
 fn status(reply: &HttpResponse) -> (i32, String) {
     if header(reply, "content-type") == Some("application/json") {
         let status: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -71,7 +71,7 @@ fn partial(reply: &HttpResponse) -> Option<PartialSuccess> {
 }
 
 #[tokio::test]
-async fn a_broken_request_is_refused_by_name_and_the_next_good_one_arrives() {
+async fn invalid_request_gets_a_reason_and_the_next_succeeds() {
     let sandbox = Sandbox::start(&[ANY_AGE]).await;
     let good = traces(vec![span(1)]);
     let (garbage, truncated) = (vec![0xff; 64], &good[..good.len() - 3]);
@@ -91,17 +91,23 @@ async fn a_broken_request_is_refused_by_name_and_the_next_good_one_arrives() {
     let new = Push::new;
     let json = |body| new("/v1/traces", body).with("content-type", "application/json");
     let cases = [
-        ("garbage", new("/v1/traces", &garbage), 400, 3, "no OTLP protobuf"),
-        ("garbage as metrics", new("/v1/metrics", &garbage), 400, 3, "no OTLP protobuf"),
-        ("cut short", new("/v1/traces", truncated), 400, 3, "no OTLP protobuf"),
-        ("a number where a message belongs", new("/v1/traces", &[8, 1]), 400, 3, "no OTLP protobuf"),
-        ("JSON that says it is protobuf", new("/v1/traces", br#"{"resourceSpans":[]}"#), 400, 3, "no OTLP protobuf"),
-        ("protobuf that says it is JSON", json(&good), 400, 3, "no OTLP JSON"),
-        ("JSON cut short", json(br#"{"resourceSpans":[{"#), 400, 3, "no OTLP JSON"),
-        ("JSON of another shape", json(br#"{"resourceSpans":7}"#), 400, 3, "no OTLP JSON"),
-        ("JSON too deep", json(deep.as_bytes()), 400, 3, "no OTLP JSON"),
-        ("gzip cut short", new("/v1/traces", &zipped[..zipped.len() - 12]), 400, 3, "starts as gzip and is broken"),
-        ("a bomb", new("/v1/traces", &bomb), 413, 8, "inflates to more than"),
+        ("garbage", new("/v1/traces", &garbage), 400, 3, "invalid OTLP protobuf"),
+        ("garbage as metrics", new("/v1/metrics", &garbage), 400, 3, "invalid OTLP protobuf"),
+        ("cut short", new("/v1/traces", truncated), 400, 3, "invalid OTLP protobuf"),
+        ("a number where a message belongs", new("/v1/traces", &[8, 1]), 400, 3, "invalid OTLP protobuf"),
+        (
+            "JSON that says it is protobuf",
+            new("/v1/traces", br#"{"resourceSpans":[]}"#),
+            400,
+            3,
+            "invalid OTLP protobuf",
+        ),
+        ("protobuf that says it is JSON", json(&good), 400, 3, "invalid OTLP JSON"),
+        ("JSON cut short", json(br#"{"resourceSpans":[{"#), 400, 3, "invalid OTLP JSON"),
+        ("JSON of another shape", json(br#"{"resourceSpans":7}"#), 400, 3, "invalid OTLP JSON"),
+        ("JSON too deep", json(deep.as_bytes()), 400, 3, "invalid OTLP JSON"),
+        ("gzip cut short", new("/v1/traces", &zipped[..zipped.len() - 12]), 400, 3, "invalid gzip body"),
+        ("a bomb", new("/v1/traces", &bomb), 413, 8, "decompressed body is larger than"),
         ("600,000 empty spans", new("/v1/traces", &crowd), 413, 8, "send smaller batches"),
         ("zstd cut short", new("/v1/traces", &[0x28, 0xb5, 0x2f, 0xfd, 0]), 400, 3, "starts as zstd and is broken"),
         (
@@ -111,11 +117,17 @@ async fn a_broken_request_is_refused_by_name_and_the_next_good_one_arrives() {
             3,
             "starts as zstd",
         ),
-        ("brotli", new("/v1/traces", &good).with("content-encoding", "br"), 415, 3, "`br` is not taken"),
+        (
+            "brotli",
+            new("/v1/traces", &good).with("content-encoding", "br"),
+            415,
+            3,
+            "unsupported content-encoding `br`",
+        ),
         ("no base64", Push { raw: Some("%%%"), ..new("/v1/traces", &[]) }, 400, 3, "no base64"),
         ("raw segments that are none", new("/TraceSegments", b"hello"), 400, 3, "TraceSegmentDocuments"),
         ("logs", new("/v1/logs", &[]), 404, 5, "OTEL_LOGS_EXPORTER=none"),
-        ("an unknown path", new("/v2/traces", &good), 404, 5, "traces go to /v1/traces"),
+        ("an unknown path", new("/v2/traces", &good), 404, 5, "send traces to /v1/traces"),
         ("a GET", Push { method: "GET", ..new("/v1/traces", &[]) }, 405, 12, "GET is not allowed"),
     ];
     for (number, (case, push, expected_status, code, reason)) in cases.into_iter().enumerate() {
@@ -130,16 +142,16 @@ async fn a_broken_request_is_refused_by_name_and_the_next_good_one_arrives() {
 }
 
 #[tokio::test]
-async fn only_the_right_token_opens() {
+async fn only_the_right_token_is_accepted() {
     let hash = ring::digest::digest(&ring::digest::SHA256, b"right");
-    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex::encode(hash);
     let sandbox = Sandbox::start(&[("SIDECARLESS_AUTH", "token"), ("SIDECARLESS_TOKENS_SHA256", &hash)]).await;
     let body = traces(vec![span(1)]);
     let push = Push::new("/v1/traces", &body);
     for (case, push, reason) in [
-        ("no token", push.clone(), "a bearer token is missing"),
-        ("a wrong token", push.clone().with("authorization", "Bearer wrong"), "not one of those accepted"),
-        ("another scheme", push.clone().with("authorization", "Basic right"), "not of the form"),
+        ("no token", push.clone(), "missing bearer token"),
+        ("a wrong token", push.clone().with("authorization", "Bearer wrong"), "unknown bearer token"),
+        ("another scheme", push.clone().with("authorization", "Basic right"), "use `Bearer <token>`"),
     ] {
         let reply = sandbox.push(&push).await;
         let (code, message) = status(&reply);
@@ -153,7 +165,7 @@ async fn only_the_right_token_opens() {
 }
 
 #[tokio::test]
-async fn metrics_without_a_workspace_are_refused_by_name() {
+async fn metrics_without_a_workspace_are_rejected() {
     let sandbox = Sandbox::start(&[ANY_AGE, ("AWS_PROMETHEUS_ENDPOINT", "")]).await;
     let partial = partial(&sandbox.push(&Push::new("/v1/metrics", &one_gauge())).await).unwrap();
     assert_eq!(partial.rejected, 1);
@@ -161,7 +173,7 @@ async fn metrics_without_a_workspace_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn metrics_arrive_once_after_failures_that_pass() {
+async fn metrics_are_written_once_after_retryable_errors() {
     let again = |status: u16, times: usize| vec![Fault::status(status, "later"); times];
     let retry_after = StubResponse::Reply { status: 429, headers: vec![("retry-after", "1".into())], body: Vec::new() };
     for (case, faults) in [
@@ -184,7 +196,7 @@ async fn metrics_arrive_once_after_failures_that_pass() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_stays_down_sends_the_client_away_for_a_while() {
+async fn unavailable_workspace_results_in_retry_after() {
     for (case, fault) in [("503", Fault::status(503, "sick")), ("no answer", Fault::Answer(StubResponse::Hang))] {
         let sandbox = Sandbox::start(&[ANY_AGE]).await;
         sandbox.amp.fail(vec![fault; 100]);
@@ -199,7 +211,7 @@ async fn a_workspace_that_stays_down_sends_the_client_away_for_a_while() {
 }
 
 #[tokio::test]
-async fn what_the_workspace_refuses_is_told_and_not_sent_again() {
+async fn rejected_samples_are_reported_and_not_retried() {
     let sandbox = Sandbox::start(&[ANY_AGE]).await;
     let said = "user=1: err: out of order sample. timestamp=2023-11-14T22:13:20Z, series={__name__=\"queue_length\"}";
     sandbox.amp.fail([Fault::status(400, said)]);
@@ -210,7 +222,7 @@ async fn what_the_workspace_refuses_is_told_and_not_sent_again() {
 }
 
 #[tokio::test]
-async fn only_the_documents_that_xray_was_too_busy_for_are_sent_again() {
+async fn only_throttled_documents_are_sent_again() {
     let sandbox = Sandbox::start(&[]).await;
     let id = |number: u64| format!("{number:016x}");
     {
@@ -232,7 +244,7 @@ async fn only_the_documents_that_xray_was_too_busy_for_are_sent_again() {
 }
 
 #[tokio::test]
-async fn a_document_for_which_xray_refuses_a_whole_call_costs_the_others_nothing() {
+async fn one_invalid_segment_does_not_fail_the_batch() {
     // Refused are 50, 25, 13, 6, 3, 2 and 1. Who may not write at all may not write less either.
     for (status, refused, taken) in
         [(400, 1, vec![25, 12, 7, 3, 1, 1]), (413, 1, vec![25, 12, 7, 3, 1, 1]), (403, 50, vec![])]
@@ -252,7 +264,7 @@ async fn a_document_for_which_xray_refuses_a_whole_call_costs_the_others_nothing
 }
 
 #[tokio::test]
-async fn an_xray_that_refuses_every_call_is_not_asked_for_each_document() {
+async fn batch_is_not_split_when_every_call_is_rejected() {
     let sandbox = Sandbox::start(&[]).await;
     sandbox.aws.fail_always(|_| true, Fault::status(400, "no"));
     let body = traces((1..=500).map(span).collect());
@@ -263,7 +275,7 @@ async fn an_xray_that_refuses_every_call_is_not_asked_for_each_document() {
 }
 
 #[tokio::test]
-async fn spans_go_in_calls_of_fifty() {
+async fn segments_are_sent_in_calls_of_fifty() {
     let sandbox = Sandbox::start(&[]).await;
     let body = traces((1..=120).map(span).collect());
     assert_eq!(partial(&sandbox.push(&Push::new("/v1/traces", &body)).await), None);
@@ -273,7 +285,7 @@ async fn spans_go_in_calls_of_fifty() {
 }
 
 #[tokio::test]
-async fn spans_arrive_once_after_failures_that_pass_and_are_refused_while_they_last() {
+async fn spans_are_sent_once_and_refused_during_an_outage() {
     let sandbox = Sandbox::start(&[]).await;
     let body = traces(vec![span(1)]);
     sandbox.aws.fail([Fault::status(503, "{}"), Fault::Answer(StubResponse::Reset), Fault::status(429, "{}")]);
@@ -287,7 +299,7 @@ async fn spans_arrive_once_after_failures_that_pass_and_are_refused_while_they_l
 }
 
 #[tokio::test]
-async fn of_ten_thousand_spans_the_hundred_malformed_ones_are_counted_and_the_others_arrive() {
+async fn invalid_spans_are_counted_and_all_others_delivered() {
     let ways: [fn(&mut Span); 10] = [
         |span| span.trace_id = Bytes::new(),
         |span| span.trace_id = Bytes::from_static(&[1; 15]),
@@ -322,7 +334,7 @@ async fn of_ten_thousand_spans_the_hundred_malformed_ones_are_counted_and_the_ot
 }
 
 #[tokio::test]
-async fn segments_of_xray_sdks_arrive_as_they_are() {
+async fn segments_of_xray_sdks_are_unchanged() {
     let sandbox = Sandbox::start(&[]).await;
     let document = json!({"id": "0123456789abcdef", "trace_id": "1-65630000-0123456789abcdef01234567", "name": "cart",
         "start_time": 1.5, "end_time": 2.5});
@@ -333,7 +345,7 @@ async fn segments_of_xray_sdks_arrive_as_they_are() {
 }
 
 #[tokio::test]
-async fn samplers_ask_xray_and_rules_are_kept_for_the_next() {
+async fn sampling_calls_are_forwarded_and_rules_are_cached() {
     let sandbox = Sandbox::start(&[]).await;
     for _ in 0..2 {
         let reply = sandbox.push(&Push::new("/GetSamplingRules", b"{}")).await;
@@ -346,7 +358,7 @@ async fn samplers_ask_xray_and_rules_are_kept_for_the_next() {
 }
 
 #[tokio::test]
-async fn spans_can_go_to_the_otlp_endpoint_of_xray() {
+async fn spans_are_sent_to_the_otlp_endpoint_of_xray() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
     // The endpoint takes no spans of more than fourteen days ago: one of these is.
     let now_ns = u64::try_from(Deadline::after(Duration::ZERO).started_ms()).unwrap() * 1_000_000;
@@ -361,7 +373,7 @@ async fn spans_can_go_to_the_otlp_endpoint_of_xray() {
 }
 
 #[tokio::test]
-async fn a_push_that_there_is_no_time_for_is_sent_back_before_any_work() {
+async fn push_is_refused_without_enough_time() {
     let sandbox = Sandbox::start(&[]).await;
     let body = traces((1..=3_000).map(span).collect());
     let push = Push { time: Duration::from_millis(2_000), ..Push::new("/v1/traces", &body) };
@@ -375,7 +387,7 @@ async fn a_push_that_there_is_no_time_for_is_sent_back_before_any_work() {
 }
 
 #[tokio::test]
-async fn little_memory_takes_smaller_requests() {
+async fn request_limit_depends_on_memory_size() {
     let body = traces(vec![Span::default(); 200_000]);
     for (memory, expected) in [("128", 413), ("1024", 200)] {
         let settings = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory)];

@@ -1,4 +1,4 @@
-//! Who comes in at the front door, and what passes through it unread.
+//! Authentication by IAM, and requests that are forwarded unparsed.
 
 use prost::Message as _;
 use sidecarless::lambda::HttpResponse;
@@ -20,7 +20,7 @@ fn header<'a>(reply: &'a HttpResponse, name: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn logs_go_to_cloudwatch_logs_as_they_came_and_its_answer_comes_back() {
+async fn logs_and_the_response_are_forwarded_unchanged() {
     let sandbox = Sandbox::start(&[LOG_GROUP, ("SIDECARLESS_LOG_STREAM", "tasks")]).await;
     for (content_type, body) in
         [("application/x-protobuf", &b"\x0a\x00"[..]), ("application/json", b"{\"resourceLogs\":[]}")]
@@ -39,7 +39,7 @@ async fn logs_go_to_cloudwatch_logs_as_they_came_and_its_answer_comes_back() {
 }
 
 #[tokio::test]
-async fn what_cloudwatch_logs_does_not_take_goes_back_to_the_client() {
+async fn errors_of_cloudwatch_logs_are_returned_to_the_client() {
     let sandbox = Sandbox::start(&[LOG_GROUP]).await;
     let push = Push { time: std::time::Duration::from_secs(2), ..Push::new("/v1/logs", b"\x0a\x00") };
     let busy =
@@ -79,16 +79,16 @@ async fn what_cloudwatch_logs_does_not_take_goes_back_to_the_client() {
 }
 
 #[tokio::test]
-async fn signed_callers_that_are_not_named_are_turned_away_before_anything_is_decoded() {
+async fn unlisted_callers_are_rejected_before_decoding() {
     let named = "arn:aws:iam::111122223333:role/cart";
     let sandbox = Sandbox::start(&[("SIDECARLESS_AUTH", "iam"), ("SIDECARLESS_IAM_CALLERS", named)]).await;
     let garbage = [0xff, 0xfe];
     for (caller, status, said) in [
-        (None, 401, "not signed with SigV4"),
-        (Some("arn:aws:sts::111122223333:assumed-role/bank/5f0e"), 403, "none of SIDECARLESS_IAM_CALLERS"),
-        (Some("arn:aws:sts::444455556666:assumed-role/cart/5f0e"), 403, "none of SIDECARLESS_IAM_CALLERS"),
-        (Some("arn:aws:iam::111122223333:user/cart"), 403, "none of SIDECARLESS_IAM_CALLERS"),
-        (Some("arn:aws:sts::111122223333:assumed-role/cart/5f0e"), 400, "no OTLP protobuf"),
+        (None, 401, "missing SigV4 signature"),
+        (Some("arn:aws:sts::111122223333:assumed-role/bank/5f0e"), 403, "not in SIDECARLESS_IAM_CALLERS"),
+        (Some("arn:aws:sts::444455556666:assumed-role/cart/5f0e"), 403, "not in SIDECARLESS_IAM_CALLERS"),
+        (Some("arn:aws:iam::111122223333:user/cart"), 403, "not in SIDECARLESS_IAM_CALLERS"),
+        (Some("arn:aws:sts::111122223333:assumed-role/cart/5f0e"), 400, "invalid OTLP protobuf"),
     ] {
         let reply = sandbox.push(&Push { caller, ..Push::new("/v1/traces", &garbage) }).await;
         assert_eq!(reply.status, status, "{caller:?}: {}", message(&reply));

@@ -379,9 +379,9 @@ fn adot_defaults_are_the_sidecar_filter_and_two_more() {
 #[test]
 fn invalid_document_is_an_error_with_position() {
     for (body, expected) in [
-        ("", "not a /task document: EOF while parsing a value at line 1 column 0"),
-        ("{\"Cluster\":\n{}}", "not a /task document: invalid type: map, expected a text at line 2 column 2"),
-        ("<html>", "not a /task document: expected value at line 1 column 1"),
+        ("", "invalid /task document: EOF while parsing a value at line 1 column 0"),
+        ("{\"Cluster\":\n{}}", "invalid /task document: invalid type: map, expected a string at line 2 column 2"),
+        ("<html>", "invalid /task document: expected value at line 1 column 1"),
     ] {
         assert_eq!(TaskMetadata::parse(body.as_bytes()).unwrap_err().to_string(), expected);
     }

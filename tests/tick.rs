@@ -1,4 +1,4 @@
-//! Ticks from end to end: what is asked of ECS, what is scraped, and what arrives at the workspace.
+//! End-to-end tests of scheduled runs: ECS API calls, scrapes, and the series in the workspace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
 use crate::sandbox::task::{Task, closed_port};
 
 #[tokio::test]
-async fn two_hundred_and_fifty_tasks_take_six_calls_and_each_definition_one_once() {
+async fn api_calls_for_250_tasks_are_batched_and_cached() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "shop")]).await;
     let task = Task::start().await;
     for number in 0..250 {
@@ -33,7 +33,7 @@ async fn two_hundred_and_fifty_tasks_take_six_calls_and_each_definition_one_once
 }
 
 #[tokio::test]
-async fn clusters_are_wanted_by_name_arn_glob_or_all() {
+async fn clusters_are_selected_by_name_arn_glob_or_all() {
     for (wanted, expected) in [
         ("shop", "shop"),
         ("arn:aws:ecs:eu-west-1:111122223333:cluster/bank", "bank"),
@@ -58,7 +58,7 @@ async fn clusters_are_wanted_by_name_arn_glob_or_all() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_must_not_be_seen_costs_no_other() {
+async fn denied_cluster_does_not_affect_the_others() {
     let sandbox = Sandbox::start(&[]).await;
     let task = Task::start().await;
     for cluster in ["bank", "shop", "vault"] {
@@ -72,7 +72,7 @@ async fn a_cluster_that_must_not_be_seen_costs_no_other() {
 }
 
 #[tokio::test]
-async fn a_tick_that_may_see_nothing_at_all_fails() {
+async fn scheduled_run_fails_if_every_cluster_is_denied() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "vault")]).await;
     sandbox.aws.ecs().denied.push("vault".into());
     let error = sandbox.tick().await.unwrap_err().to_string();
@@ -80,7 +80,7 @@ async fn a_tick_that_may_see_nothing_at_all_fails() {
 }
 
 #[tokio::test]
-async fn throttled_calls_are_made_again() {
+async fn throttled_calls_are_retried() {
     let sandbox = Sandbox::start(&[]).await;
     let task = Task::start().await;
     sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
@@ -91,7 +91,7 @@ async fn throttled_calls_are_made_again() {
 }
 
 #[tokio::test]
-async fn tasks_that_declare_no_endpoint_or_are_gone_are_no_targets() {
+async fn stopped_tasks_and_tasks_without_endpoint_are_skipped() {
     let sandbox = Sandbox::start(&[]).await;
     let task = Task::start().await;
     let kept = sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
@@ -112,7 +112,7 @@ fn lists_clusters(heard: &RecordedRequest) -> bool {
 }
 
 #[tokio::test]
-async fn clusters_that_cannot_be_listed_cost_none_that_are_named() {
+async fn named_clusters_do_not_need_list_clusters() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "shop,bank-*")]).await;
     let task = Task::start().await;
     sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
@@ -122,7 +122,7 @@ async fn clusters_that_cannot_be_listed_cost_none_that_are_named() {
 }
 
 #[tokio::test]
-async fn clusters_stay_known_while_their_list_is_throttled() {
+async fn cluster_list_is_cached_during_throttling() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "sh*")]).await;
     let task = Task::start().await;
     sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
@@ -133,7 +133,7 @@ async fn clusters_stay_known_while_their_list_is_throttled() {
 }
 
 #[tokio::test]
-async fn a_target_that_there_is_no_time_for_is_not_called_down() {
+async fn target_is_not_down_without_enough_time() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "1s")]).await;
     let hanging = Task::failing(StubResponse::Hang).await;
     for _ in 0..200 {
@@ -148,7 +148,7 @@ async fn a_target_that_there_is_no_time_for_is_not_called_down() {
 }
 
 #[tokio::test]
-async fn an_ill_endpoint_is_down_and_costs_no_other() {
+async fn failing_target_is_down_and_others_are_scraped() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
     let well = Task::start().await;
     let redirect =
@@ -184,7 +184,7 @@ async fn an_ill_endpoint_is_down_and_costs_no_other() {
 }
 
 #[tokio::test]
-async fn external_labels_are_on_every_series() {
+async fn every_series_has_the_external_labels() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_EXTERNAL_LABELS", "env=prod,job=mine")]).await;
     let task = Task::start().await;
     sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
@@ -197,16 +197,16 @@ async fn external_labels_are_on_every_series() {
 }
 
 #[tokio::test]
-async fn without_an_endpoint_to_write_to_a_tick_does_nothing() {
+async fn scheduled_run_is_skipped_without_a_workspace() {
     let sandbox = Sandbox::start(&[("AWS_PROMETHEUS_ENDPOINT", "")]).await;
     let summary = sandbox.tick().await.unwrap();
     assert_eq!(summary["skipped"], "AWS_PROMETHEUS_ENDPOINT is not set");
     assert!(sandbox.aws.ecs().calls.is_empty());
 }
 
-/// The numbers follow by hand from tests/golden/task.json and task-stats.json.
+/// The expected values were calculated by hand from tests/golden/task.json and task-stats.json.
 #[tokio::test]
-async fn a_task_gets_its_default_series() {
+async fn default_series_of_a_task() {
     let sandbox = Sandbox::start(&[]).await;
     let task = Task::start().await;
     sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));

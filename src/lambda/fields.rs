@@ -1,4 +1,4 @@
-//! The top level of an event, each field untouched until it is known what the event is.
+//! The top level of an event. Fields stay unparsed until the type of the event is known.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::http::RequestOrigin;
 use crate::model::rejection::join;
 
-/// Keys kept for the error that says what an unknown event looked like.
-const KEYS_SHOWN: usize = 8;
+/// Number of keys in the error about an unknown event.
+const MAX_LISTED_KEYS: usize = 8;
 
-/// A field that is missing or `null` is `None`.
+/// JSON of a field, or `None` if it is missing or `null`.
 type Field<'a> = Option<&'a RawValue>;
 
+/// Fields of all event types.
 #[derive(Default)]
 pub(super) struct Fields<'a> {
     /// The first keys of the event.
@@ -35,17 +35,6 @@ pub(super) struct Fields<'a> {
     pub(super) request_context: Field<'a>,
     pub(super) sidecarless: Field<'a>,
     pub(super) time: Field<'a>,
-}
-
-/// The parts of a `requestContext` that tell one door from the other.
-#[derive(Deserialize)]
-struct RequestContextProbe {
-    #[serde(default)]
-    http: Option<IgnoredAny>,
-    #[serde(default)]
-    elb: Option<IgnoredAny>,
-    #[serde(default, rename = "serviceNetworkArn")]
-    service_network_arn: Option<IgnoredAny>,
 }
 
 impl<'a> Fields<'a> {
@@ -71,24 +60,8 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The door that the event came through; `None`: it is no HTTP request.
-    pub(super) fn request_origin(&self) -> Option<RequestOrigin> {
-        let probe: RequestContextProbe = serde_json::from_str(self.request_context?.get()).ok()?;
-        if probe.http.is_some() {
-            Some(RequestOrigin::HttpApi)
-        } else if probe.elb.is_some() {
-            Some(RequestOrigin::Alb)
-        } else if probe.service_network_arn.is_some() {
-            Some(RequestOrigin::VpcLattice)
-        } else if self.http_method.is_some() {
-            Some(RequestOrigin::RestApi)
-        } else {
-            None
-        }
-    }
-
-    /// The first keys, for the error that says what the event looked like.
-    pub(super) fn listed(&self) -> String {
+    /// Returns the first keys, for the error about an unknown event.
+    pub(super) fn listed_keys(&self) -> String {
         let keys = join(self.keys.iter().map(|key| format!("`{}`", key.escape_debug())));
         if keys.is_empty() { "(none)".into() } else { keys }
     }
@@ -116,7 +89,7 @@ impl<'de> Visitor<'de> for Members {
                 Some(field) => *field = map.next_value()?,
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
-            if fields.keys.len() < KEYS_SHOWN {
+            if fields.keys.len() < MAX_LISTED_KEYS {
                 fields.keys.push(key);
             }
         }
@@ -124,18 +97,18 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-/// The text of a field; `None` where it is none.
+/// Returns the text of a field, or `None` if it is not a string.
 pub(super) fn text(field: Field<'_>) -> Option<String> {
     serde_json::from_str(field?.get()).ok()
 }
 
-/// An RFC 3339 time in milliseconds; anything else, such as a placeholder that nothing has filled in, is no time.
+/// Returns an RFC 3339 time in milliseconds, or `None` for anything else, such as a placeholder that was not replaced.
 pub(super) fn time(field: Field<'_>) -> Option<i64> {
     let time: jiff::Timestamp = text(field)?.parse().ok()?;
     Some(time.as_millisecond())
 }
 
-/// A field as its type; what it is without one where it is missing.
+/// Parses a field, or returns the default if it is missing.
 pub(super) fn typed<'a, T: Deserialize<'a> + Default>(field: Field<'a>) -> Result<T, serde_json::Error> {
     field.map_or_else(|| Ok(T::default()), |field| serde_json::from_str(field.get()))
 }

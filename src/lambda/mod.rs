@@ -1,11 +1,12 @@
-//! What Lambda hands over and takes back: the only place that knows those JSON shapes.
+//! Lambda events and responses. No other module contains their JSON formats.
 //!
-//! One function serves every trigger, so an event is told apart by its fields. The order of the questions matters: the
-//! emulator of `cargo lambda` puts a bogus `httpMethod` on every Function URL event, so `requestContext.http` is asked for
-//! first. Everything but the fields that decide may be missing, null or unknown.
+//! One function serves every trigger, so the fields of an event determine its type. The order of the checks matters:
+//! `requestContext.http` comes first, because the emulator of `cargo lambda` sets a wrong `httpMethod` on every Function URL
+//! event. All other fields may be missing, null or unknown.
 
 mod fields;
-mod http;
+mod origin;
+mod request;
 mod response;
 mod sqs;
 
@@ -14,87 +15,88 @@ use thiserror::Error;
 
 use fields::Fields;
 
-pub use http::{Body, Caller, Request, RequestOrigin};
+pub use origin::RequestOrigin;
+pub use request::{Body, Caller, InvalidBody, Request};
 pub use response::{HttpResponse, Response};
 pub use sqs::SqsMessage;
 
-/// An event as it arrived. It is read while the Lambda runtime takes it apart, once, and keeps nothing of its text: a body of
-/// megabytes is in memory as the client sent it, and not in the event's base64 as well.
+/// An event, parsed while the Lambda runtime deserializes it. The text of the event is not kept, so that a body of megabytes
+/// is in memory only once, without base64.
 #[derive(Debug)]
 pub struct Event(pub(crate) Result<Invocation, UnknownEvent>);
 
-/// What this invocation is asked to do.
+/// Parsed event, by trigger.
 #[derive(Debug)]
 pub enum Invocation {
     ScheduledRun(ScheduledRun),
-    /// Is everything as it has to be: asked by a person.
+    /// Test of credentials, permissions and connectivity, invoked by an operator.
     Check,
     HttpRequest(Box<Request>),
-    /// From a queue: shards and what was spooled.
+    /// Shards and spooled items.
     SqsMessages(Vec<SqsMessage>),
-    /// Log events that a subscription filter pushes: base64 of gzip.
+    /// Log events of a subscription filter: base64 of gzip.
     LogEvents(String),
     TaskStateChange(TaskStateChange),
 }
 
-/// A task has changed its state: EventBridge's "ECS Task State Change".
+/// EventBridge event "ECS Task State Change".
 #[derive(Clone, Debug)]
 pub struct TaskStateChange {
-    /// The task as it is now, as JSON.
+    /// JSON of the task in its new state.
     pub detail: String,
-    /// When the event was made, in milliseconds since the epoch.
+    /// Time of the event in milliseconds since the epoch.
     pub at_ms: Option<i64>,
 }
 
-/// Scrape all tasks now.
+/// A scheduled run: discover, scrape and write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScheduledRun {
-    /// The time the schedule meant, in milliseconds since the epoch; `None` when the event does not say.
+    /// Scheduled time in milliseconds since the epoch, or `None` if the event has none.
     pub scheduled_ms: Option<i64>,
 }
 
-/// The event is none of those this function is made for.
+/// Error for an event that has an unknown type or cannot be parsed.
 #[derive(Debug, Error)]
 pub enum UnknownEvent {
-    #[error("the event is no JSON object: {0}")]
+    #[error("invalid event, not a JSON object: {0}")]
     NotJson(#[source] serde_json::Error),
-    #[error("the event looks like {looks_like}: {source}")]
-    Malformed { looks_like: &'static str, source: serde_json::Error },
+    #[error("invalid {event_type} event: {source}")]
+    Malformed { event_type: &'static str, source: serde_json::Error },
     #[error(
-        "unknown event with the keys {keys}: expected a scheduler tick ({{\"sidecarless\":\"tick\"}}), \
+        "unknown event with keys {keys}: expected a scheduled run ({{\"sidecarless\":\"scrape\"}}), \
          an EventBridge scheduled event or ECS Task State Change, SQS Records, awslogs.data, or an HTTP request with a \
          requestContext"
     )]
     Unknown { keys: String },
 }
 
-/// What CloudWatch Logs hands over.
+/// Event of a CloudWatch Logs subscription filter.
 #[derive(Deserialize)]
 struct AwsLogs {
     data: String,
 }
 
 impl Event {
-    /// Reads the text of an event.
+    /// Parses the JSON of an event.
     pub fn parse(event: &str) -> Self {
         serde_json::from_str(event).unwrap_or_else(|error| Self(Err(UnknownEvent::NotJson(error))))
     }
 }
 
 impl<'de> Deserialize<'de> for Event {
-    /// Fails only where the text is no JSON object: what an object is not understood for is the event's own error.
+    /// Fails only if the text is not a JSON object. Any other error is stored in the event.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Fields::deserialize(deserializer).map(|fields| Self(Invocation::from_fields(fields)))
     }
 }
 
 impl Invocation {
-    /// Reads the text of an event.
+    /// Parses the JSON of an event.
     pub fn parse(event: &str) -> Result<Self, UnknownEvent> {
         Event::parse(event).0
     }
 
-    /// What invoked, in a word.
+    /// Returns the value of the label `trigger`.
     pub fn trigger(&self) -> &'static str {
         match self {
             Invocation::ScheduledRun(_) => "schedule",
@@ -107,9 +109,11 @@ impl Invocation {
     }
 
     fn from_fields(fields: Fields<'_>) -> Result<Self, UnknownEvent> {
-        if let Some(door) = fields.request_origin() {
-            let malformed = |source| UnknownEvent::Malformed { looks_like: door.name(), source };
-            return Request::read(&fields, door).map(|request| Self::HttpRequest(Box::new(request))).map_err(malformed);
+        if let Some(origin) = RequestOrigin::from_fields(&fields) {
+            let malformed = |source| UnknownEvent::Malformed { event_type: origin.name(), source };
+            return Request::parse(&fields, origin)
+                .map(|request| Self::HttpRequest(Box::new(request)))
+                .map_err(malformed);
         }
         match (fields::text(fields.sidecarless).as_deref(), fields::text(fields.detail_type).as_deref(), fields.detail)
         {
@@ -127,15 +131,15 @@ impl Invocation {
             _ => {}
         }
         if let Some(records) = fields.records.filter(|records| sqs::is_sqs(records)) {
-            let malformed = |source| UnknownEvent::Malformed { looks_like: "an SQS event", source };
+            let malformed = |source| UnknownEvent::Malformed { event_type: "SQS", source };
             return SqsMessage::from_records(records).map(Self::SqsMessages).map_err(malformed);
         }
         if let Some(logs) = fields.awslogs {
-            let malformed = |source| UnknownEvent::Malformed { looks_like: "pushed log events", source };
+            let malformed = |source| UnknownEvent::Malformed { event_type: "CloudWatch Logs", source };
             let logs: AwsLogs = serde_json::from_str(logs.get()).map_err(malformed)?;
             return Ok(Self::LogEvents(logs.data));
         }
-        Err(UnknownEvent::Unknown { keys: fields.listed() })
+        Err(UnknownEvent::Unknown { keys: fields.listed_keys() })
     }
 }
 
@@ -144,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_known_by_our_marker_or_by_the_detail_type() {
+    fn scheduled_run_is_detected_by_marker_or_detail_type() {
         for (event, scheduled_ms) in [
             (r#"{"sidecarless":"scrape","at":"2026-11-22T23:25:00Z"}"#, Some(1_795_389_900_000)),
             (r#"{"sidecarless":"scrape","at":"<aws.scheduler.scheduled-time>"}"#, None),
@@ -154,20 +158,20 @@ mod tests {
             (r#"{"detail-type":"Scheduled Event","source":"aws.scheduler","time":7,"new-field":[{}]}"#, None),
         ] {
             match Invocation::parse(event) {
-                Ok(Invocation::ScheduledRun(tick)) => assert_eq!(tick.scheduled_ms, scheduled_ms, "{event}"),
+                Ok(Invocation::ScheduledRun(run)) => assert_eq!(run.scheduled_ms, scheduled_ms, "{event}"),
                 other => panic!("{event}: {other:?}"),
             }
         }
     }
 
     #[test]
-    fn messages_log_events_and_task_changes_are_known_by_their_fields() {
+    fn other_triggers_are_detected_by_their_fields() {
         let queue = r#"{"Records":[{"messageId":"m1","receiptHandle":"h","body":"{\"sidecarless\":\"shard\"}",
             "attributes":{"ApproximateReceiveCount":"3"},"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:r:1:q"},
             {"messageId":"m2","body":"text","eventSource":"aws:sqs"}]}"#;
         let Ok(Invocation::SqsMessages(messages)) = Invocation::parse(queue) else { panic!("{queue}") };
-        let seen: Vec<_> = messages.iter().map(|one| (&*one.id, one.receive_count, one.message_type())).collect();
-        assert_eq!(seen, [("m1", 3, Some("shard".to_owned())), ("m2", 1, None)]);
+        let parsed: Vec<_> = messages.iter().map(|one| (&*one.id, one.receive_count, one.message_type())).collect();
+        assert_eq!(parsed, [("m1", 3, Some("shard".to_owned())), ("m2", 1, None)]);
         match Invocation::parse(r#"{"awslogs":{"data":"H4sI"}}"#) {
             Ok(Invocation::LogEvents(data)) => assert_eq!(data, "H4sI"),
             other => panic!("{other:?}"),
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_events_are_what_they_are_named_for() {
+    fn sample_events_match_their_file_names() {
         let shards = Invocation::parse(include_str!("../../events/shards.json"));
         assert!(matches!(&shards, Ok(Invocation::SqsMessages(messages)) if messages.len() == 1), "{shards:?}");
         let stopped = Invocation::parse(include_str!("../../events/task-stopped.json"));
@@ -193,18 +197,18 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_event_is_named_by_what_it_looked_like() {
+    fn error_for_unknown_event_lists_its_keys() {
         for (event, expected) in [
-            ("", "no JSON object"),
-            ("[]", "no JSON object"),
-            ("\"tick\"", "no JSON object"),
+            ("", "not a JSON object"),
+            ("[]", "not a JSON object"),
+            ("\"tick\"", "not a JSON object"),
             ("{}", "keys (none)"),
             (r#"{"sidecarless":"tock"}"#, "keys `sidecarless`"),
             (r#"{"detail-type":"Something Else","source":"aws.ec2"}"#, "keys `detail-type`, `source`"),
-            (r#"{"requestContext":{"http":7}}"#, "a Function URL or HTTP API request"),
+            (r#"{"requestContext":{"http":7}}"#, "invalid Function URL or HTTP API event"),
             (r#"{"Records":[{"eventSource":"aws:s3"}]}"#, "keys `Records`"),
-            (r#"{"Records":[{"eventSource":"aws:sqs"}]}"#, "looks like an SQS event"),
-            (r#"{"awslogs":{}}"#, "looks like pushed log events"),
+            (r#"{"Records":[{"eventSource":"aws:sqs"}]}"#, "invalid SQS event"),
+            (r#"{"awslogs":{}}"#, "invalid CloudWatch Logs event"),
             (r#"{"requestContext":{}}"#, "keys `requestContext`"),
         ] {
             match Invocation::parse(event) {

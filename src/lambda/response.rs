@@ -1,26 +1,27 @@
-//! Answers, in the shape that the trigger expects.
+//! Responses in the format of each trigger.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Request, RequestOrigin};
 
-/// The answer to an invocation.
+/// Response to an invocation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
-    /// To a schedule, which reads nothing of it: what was done, for people who invoke by hand.
+    /// Summary of a scheduled run. The scheduler ignores it; it is for operators who invoke the function.
     Json(Value),
-    /// To a queue: the ids of the messages that are to come again. All others are done with.
+    /// Ids of the SQS messages that SQS must deliver again. All others are deleted from the queue.
     BatchItemFailures(Vec<String>),
     Http {
         reply: HttpResponse,
-        door: RequestOrigin,
+        origin: RequestOrigin,
         multi_value_headers: bool,
     },
 }
 
-/// The answer to an HTTP request.
+/// Response to an HTTP request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpResponse {
     pub status: u16,
@@ -29,14 +30,14 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// The reply by the door the request came through.
+    /// Converts to the format of the request's origin.
     pub fn into_response(self, request: &Request) -> Response {
-        Response::Http { reply: self, door: request.origin, multi_value_headers: request.multi_value_headers }
+        Response::Http { reply: self, origin: request.origin, multi_value_headers: request.multi_value_headers }
     }
 }
 
 impl Response {
-    /// What Lambda takes back.
+    /// Returns the JSON that Lambda expects.
     pub fn into_json(self) -> Value {
         match self {
             Response::Json(summary) => summary,
@@ -44,16 +45,16 @@ impl Response {
                 let failures: Vec<Value> = ids.into_iter().map(|id| json!({"itemIdentifier": id})).collect();
                 json!({"batchItemFailures": failures})
             }
-            Response::Http { reply, door, multi_value_headers } => reply.into_json(door, multi_value_headers),
+            Response::Http { reply, origin, multi_value_headers } => reply.into_json(origin, multi_value_headers),
         }
     }
 }
 
 impl HttpResponse {
-    fn into_json(self, door: RequestOrigin, multi_value_headers: bool) -> Value {
+    fn into_json(self, origin: RequestOrigin, multi_value_headers: bool) -> Value {
         let (body, is_base64) = match String::from_utf8(self.body) {
-            // Binary bodies of a few bytes may be UTF-8 by chance, and still must reach the client byte by byte: they do,
-            // because a JSON string carries any character.
+            // A short binary body may be valid UTF-8. It still reaches the client unchanged, because a JSON string can contain
+            // any character.
             Ok(text) => (text, false),
             Err(error) => (STANDARD.encode(error.as_bytes()), true),
         };
@@ -66,8 +67,8 @@ impl HttpResponse {
             ("headers", texts.collect())
         };
         json[key] = Value::Object(headers);
-        match door {
-            // The emulator of `cargo lambda` answers 500 when this is missing.
+        match origin {
+            // Without this field, the emulator of `cargo lambda` responds with 500.
             RequestOrigin::HttpApi => json["cookies"] = json!([]),
             RequestOrigin::Alb => {
                 json["statusDescription"] = json!(format!("{} {}", self.status, reason_phrase(self.status)))
@@ -78,21 +79,8 @@ impl HttpResponse {
     }
 }
 
-/// The reason phrases of the statuses this function answers with (RFC 9110, section 15).
 fn reason_phrase(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        413 => "Content Too Large",
-        415 => "Unsupported Media Type",
-        429 => "Too Many Requests",
-        503 => "Service Unavailable",
-        _ => "Error",
-    }
+    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
 }
 
 #[cfg(test)]
@@ -100,10 +88,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_door_gets_the_shape_it_knows() {
+    fn each_origin_gets_its_format() {
         let reply =
             HttpResponse { status: 200, headers: vec![("content-type", "text/plain".into())], body: b"ok".to_vec() };
-        for (door, multi, expected) in [
+        for (origin, multi, expected) in [
             (
                 RequestOrigin::HttpApi,
                 false,
@@ -121,20 +109,20 @@ mod tests {
                     "isBase64Encoded":false,"statusDescription":"200 OK"}),
             ),
         ] {
-            let reply = Response::Http { reply: reply.clone(), door, multi_value_headers: multi };
-            assert_eq!(reply.into_json(), expected, "{door:?}");
+            let reply = Response::Http { reply: reply.clone(), origin, multi_value_headers: multi };
+            assert_eq!(reply.into_json(), expected, "{origin:?}");
         }
     }
 
     #[test]
-    fn messages_that_are_to_come_again_are_named() {
+    fn failed_messages_are_listed() {
         let json = Response::BatchItemFailures(vec!["m2".into()]).into_json();
         assert_eq!(json, json!({"batchItemFailures": [{"itemIdentifier": "m2"}]}));
         assert_eq!(Response::BatchItemFailures(Vec::new()).into_json(), json!({"batchItemFailures": []}));
     }
 
     #[test]
-    fn a_body_that_is_no_text_goes_as_base64() {
+    fn binary_body_is_encoded_as_base64() {
         let reply = HttpResponse { status: 400, headers: Vec::new(), body: vec![0xff, 0xfe] };
         let json = reply.into_json(RequestOrigin::VpcLattice, false);
         assert_eq!((json["body"].as_str(), json["isBase64Encoded"].as_bool()), (Some("//4="), Some(true)));

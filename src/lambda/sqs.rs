@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// One message.
+/// An SQS message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SqsMessage {
     pub id: String,
     pub receipt_handle: String,
     pub body: String,
-    /// How often it has been received, this time included; 1 when the event does not say.
+    /// Number of times the message was received, including this one. 1 if the event has no count.
     pub receive_count: u32,
     pub queue_arn: String,
 }
@@ -37,7 +37,7 @@ struct Attributes<'a> {
     receive_count: Cow<'a, str>,
 }
 
-/// The marker of a body: this function's own messages carry it.
+/// Marker in the body of messages that this function sent.
 #[derive(Deserialize)]
 struct Marker<'a> {
     #[serde(borrow)]
@@ -45,13 +45,13 @@ struct Marker<'a> {
 }
 
 impl SqsMessage {
-    /// The messages of an event's `Records`; the error says what of it is no SQS event.
+    /// Parses the `Records` of an event.
     pub(super) fn from_records(records: &RawValue) -> Result<Vec<Self>, serde_json::Error> {
         let records: Vec<Record<'_>> = serde_json::from_str(records.get())?;
         Ok(records.into_iter().map(Record::message).collect())
     }
 
-    /// What the message is, by the key `sidecarless` of its body; `None` when it is not this function's.
+    /// Returns the value of the key `sidecarless` in the body, or `None` if this function did not send the message.
     pub fn message_type(&self) -> Option<String> {
         serde_json::from_str(&self.body).ok().map(|marker: Marker<'_>| marker.sidecarless.into_owned())
     }
@@ -70,7 +70,7 @@ impl Record<'_> {
     }
 }
 
-/// Whether the records of an event come from SQS.
+/// Returns whether all records of an event are from SQS.
 pub(super) fn is_sqs(records: &RawValue) -> bool {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

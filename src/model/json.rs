@@ -1,4 +1,4 @@
-//! JSON of AWS as it comes: null where nothing is known, texts borrowed from the body, errors that say where.
+//! Lenient types for JSON of AWS, where values may be null or numbers in strings.
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -6,21 +6,21 @@ use std::ops::Deref;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A document that is not what it should be, and where.
+/// Parse error of a document.
 #[derive(Debug, thiserror::Error)]
-#[error("not {document}: {error}")]
+#[error("invalid {document}: {error}")]
 pub struct DocumentError {
     document: &'static str,
-    /// Names line and column; may quote the value it stumbled over.
+    /// Contains line and column, and possibly the invalid value.
     error: serde_json::Error,
 }
 
-/// Reads `document`, named as it is to stand in the error.
+/// Parses JSON. `document` is a noun for the error, such as `task metadata`.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(document: &'static str, body: &'a [u8]) -> Result<T, DocumentError> {
     serde_json::from_slice(body).map_err(|error| DocumentError { document, error })
 }
 
-/// A text of the body, borrowed from it unless it has escapes. Null is the empty text.
+/// A string, borrowed from the body unless it contains escapes. Null is the empty string.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JsonStr<'a>(pub Cow<'a, str>);
 
@@ -50,7 +50,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     type Value = JsonStr<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
+        f.write_str("a string")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<JsonStr<'de>, E> {
@@ -66,13 +66,13 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// A number, or a text that is one, as ECS writes `cpu` and `memory`. Anything else is no number, and no error: one field
-/// does not cost its document.
+/// A number, or a string with a number, as in the fields `cpu` and `memory` of ECS. Any other value is `None`, so that one
+/// field does not invalidate its document.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LenientNumber(pub Option<f64>);
 
 impl LenientNumber {
-    /// The whole number, when it is one that can count something.
+    /// Returns the value if it is an integer and not negative.
     pub fn as_u64(self) -> Option<u64> {
         self.0.filter(|value| *value >= 0.0 && value.fract() == 0.0).map(|value| value as u64)
     }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_a_number_in_whatever_dress() {
+    fn lenient_number_accepts_any_json() {
         for (json, expected) in [
             ("1", Some(1.0)),
             ("-1", Some(-1.0)),
@@ -146,13 +146,13 @@ mod tests {
             ("[1]", None),
             ("{\"a\":[1]}", None),
         ] {
-            assert_eq!(parse::<LenientNumber>("a number", json.as_bytes()).unwrap(), LenientNumber(expected), "{json}");
+            assert_eq!(parse::<LenientNumber>("number", json.as_bytes()).unwrap(), LenientNumber(expected), "{json}");
         }
     }
 
     #[test]
-    fn an_error_says_where() {
-        let error = parse::<Vec<JsonStr<'_>>>("a list", b"[\"a\",\n 1]").unwrap_err();
-        assert_eq!(error.to_string(), "not a list: invalid type: integer `1`, expected a text at line 2 column 2");
+    fn error_contains_line_and_column() {
+        let error = parse::<Vec<JsonStr<'_>>>("list", b"[\"a\",\n 1]").unwrap_err();
+        assert_eq!(error.to_string(), "invalid list: invalid type: integer `1`, expected a string at line 2 column 2");
     }
 }

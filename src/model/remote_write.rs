@@ -1,7 +1,7 @@
-//! Prometheus remote write 1.0 on the wire: package `prometheus`, `WriteRequest`.
+//! Messages of Prometheus remote write 1.0: package `prometheus`, `WriteRequest`.
 //!
-//! The hot path writes with [`encode_series`] straight from a [`SeriesBatch`](super::series::SeriesBatch); the prost
-//! messages read it back: in tests, and where a spooled request has to be looked into.
+//! The hot path encodes a [`SeriesBatch`](super::series::SeriesBatch) directly with [`encode_series`]. The prost messages are
+//! used for decoding: in tests, and for spooled requests.
 
 use prost::encoding::{encode_varint, encoded_len_varint};
 
@@ -55,7 +55,7 @@ pub struct ExemplarMessage {
     pub timestamp: i64,
 }
 
-/// Integer native histograms; the float fields (2, 7, 10, 13) are never written.
+/// Integer native histogram. The float fields (2, 7, 10, 13) are never written.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct HistogramMessage {
     #[prost(uint64, optional, tag = "1")]
@@ -123,8 +123,8 @@ const EXEMPLAR_VALUE_TAG: u8 = 0x11;
 /// `Exemplar.timestamp`: field 3, varint.
 const EXEMPLAR_TIMESTAMP_TAG: u8 = 0x18;
 
-/// Appends one series to a `WriteRequest` under way. A `WriteRequest` is nothing but its series one after the other, so a
-/// request may be cut between any two calls.
+/// Appends one series to an encoded `WriteRequest`. The encoding is a concatenation of series, so a request can be split
+/// between any two calls.
 pub fn encode_series(series: SeriesView<'_>, out: &mut Vec<u8>) {
     let histograms: Vec<HistogramMessage> = series.histograms().iter().map(histogram_message).collect();
     out.push(TIMESERIES_TAG);
@@ -143,7 +143,7 @@ pub fn encode_series(series: SeriesView<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends what is known of a metric family to a `WriteRequest` under way.
+/// Appends the metadata of a metric family to an encoded `WriteRequest`.
 pub fn encode_metadata(metadata: &Metadata, out: &mut Vec<u8>) {
     let message = MetricMetadata {
         kind: metadata.kind as i32,
@@ -156,7 +156,7 @@ pub fn encode_metadata(metadata: &Metadata, out: &mut Vec<u8>) {
     message.encode_raw(out);
 }
 
-/// Length of a `TimeSeries` without its own tag and length.
+/// Returns the length of a `TimeSeries` without its own tag and length.
 fn body_len(series: SeriesView<'_>, histograms: &[HistogramMessage]) -> usize {
     let samples: usize = series.samples().iter().map(|sample| 2 + sample_len(sample.timestamp_ms)).sum();
     let exemplars: usize = series.exemplars().iter().map(|exemplar| delimited_len(exemplar_len(exemplar))).sum();
@@ -164,12 +164,12 @@ fn body_len(series: SeriesView<'_>, histograms: &[HistogramMessage]) -> usize {
     series.labels_len() + samples + exemplars + histograms
 }
 
-/// Length of a field with a tag of one byte and a content of `len` bytes.
+/// Returns the length of a field with a tag of one byte and a content of `len` bytes.
 fn delimited_len(len: usize) -> usize {
     1 + encoded_len_varint(len as u64) + len
 }
 
-/// Length of a `Sample` without its own tag and length, which take two bytes: it is always below 128.
+/// Returns the length of a `Sample` without its own tag and length. It is below 128, so tag and length take two bytes.
 fn sample_len(timestamp_ms: i64) -> usize {
     1 + 8 + 1 + encoded_len_varint(timestamp_ms.cast_unsigned())
 }
@@ -185,7 +185,7 @@ fn encode_sample(sample: &series::Sample, out: &mut Vec<u8>) {
     encode_varint(sample.timestamp_ms.cast_unsigned(), out);
 }
 
-/// Length of an `Exemplar` without its own tag and length.
+/// Returns the length of an `Exemplar` without its own tag and length.
 fn exemplar_len(exemplar: &Exemplar) -> usize {
     let labels: usize = exemplar.labels.iter().map(|(name, value)| encoded_label_len(name, value)).sum();
     labels + 9 + 1 + encoded_len_varint(exemplar.timestamp_ms.cast_unsigned())
@@ -227,7 +227,7 @@ mod tests {
     use crate::model::series::{NativeBuckets, STALE_NAN, SeriesBatch};
 
     #[test]
-    fn what_is_encoded_by_hand_is_decoded_by_prost() {
+    fn prost_decodes_encoded_series() {
         let mut batch = SeriesBatch::default();
         let id = batch.series([("__name__", "requests_total"), ("job", "shop")]);
         batch.add_sample(id, -5, -1.5);
@@ -251,7 +251,7 @@ mod tests {
         for series in batch.iter() {
             encode_series(series, &mut body);
         }
-        let request = WriteRequest::decode(body.as_slice()).expect("prost reads it");
+        let request = WriteRequest::decode(body.as_slice()).expect("prost decodes it");
 
         let [requests, native] = request.timeseries.as_slice() else { panic!("two series: {request:?}") };
         assert_eq!(requests.labels[1].value, "shop");

@@ -1,6 +1,6 @@
-//! The calls of X-Ray's remote samplers, which are passed on to X-Ray (AWS X-Ray API Reference).
+//! API calls of X-Ray remote samplers, which are forwarded to X-Ray (AWS X-Ray API Reference).
 
-/// One of the two calls that samplers make.
+/// API call of a remote sampler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SamplingCall {
     /// GetSamplingRules.
@@ -10,7 +10,7 @@ pub enum SamplingCall {
 }
 
 impl SamplingCall {
-    /// Its path at X-Ray, and so here.
+    /// Returns the path, which is the same in X-Ray and in this function.
     pub const fn path(self) -> &'static str {
         match self {
             SamplingCall::Rules => "/GetSamplingRules",

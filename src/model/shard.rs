@@ -1,36 +1,36 @@
-//! A shard: up to 100 tasks of one cluster that a message asks this function to scrape.
+//! Shards: SQS messages with up to 100 tasks of one cluster to scrape.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The value of the key `sidecarless` of these messages.
+/// Value of the key `sidecarless` in shard messages.
 pub const MESSAGE_TYPE: &str = "shard";
 
-/// The version that is written, and the only one that is read: a shard lives for a minute.
+/// Version of the format. No other version is read, because a shard is used for a minute only.
 const VERSION: u32 = 1;
 
-/// How long after its time a shard is still worth its scrapes. Later, the next tick's shards are under way.
+/// Time until a shard expires. After that, the shards of the next scheduled run have been sent.
 const MAX_DELAY_MS: i64 = 60_000;
 
-/// One message.
+/// A shard message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
     sidecarless: String,
     v: u32,
-    /// By name or ARN.
+    /// Name or ARN.
     pub cluster: String,
-    /// ARNs or ids, 100 at the most: what one call of DescribeTasks takes.
+    /// ARNs or ids, at most 100, the limit of one DescribeTasks call.
     pub tasks: Vec<String>,
-    /// When the scrape is to be, in milliseconds since the epoch.
+    /// Time of the scrape in milliseconds since the epoch.
     pub due_ms: i64,
 }
 
-/// The message is no shard that this version can read.
+/// Error for a message that is not a shard of this version.
 #[derive(Debug, Error)]
 pub enum ShardDecodeError {
-    #[error("the shard is no JSON of this function's making: {0}")]
+    #[error("invalid shard message: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("the shard is of version {0}, and this function reads version {VERSION}")]
+    #[error("unsupported version {0} of a shard message: this function reads version {VERSION}")]
     Version(u32),
 }
 
@@ -39,9 +39,9 @@ impl Shard {
         Self { sidecarless: MESSAGE_TYPE.into(), v: VERSION, cluster, tasks, due_ms }
     }
 
-    /// The body of its message.
+    /// Returns the body of the message.
     pub fn into_message(self) -> String {
-        // A struct of texts and numbers has no way to fail.
+        // Serialization of strings and numbers cannot fail.
         serde_json::to_string(&self).unwrap_or_default()
     }
 
@@ -50,7 +50,7 @@ impl Shard {
         if shard.v == VERSION { Ok(shard) } else { Err(ShardDecodeError::Version(shard.v)) }
     }
 
-    /// Whether it has waited for so long that its scrapes are no longer wanted.
+    /// Returns whether the shard has expired.
     pub fn is_late(&self, now_ms: i64) -> bool {
         now_ms.saturating_sub(self.due_ms) > MAX_DELAY_MS
     }
@@ -61,22 +61,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shard_comes_back_as_it_went() {
+    fn shard_is_read_as_it_was_written() {
         let shard = Shard::new("shop".into(), vec!["5f0e".into()], 1_000);
         let message = shard.clone().into_message();
         assert_eq!(message, r#"{"sidecarless":"shard","v":1,"cluster":"shop","tasks":["5f0e"],"due_ms":1000}"#);
-        assert_eq!(Shard::parse(&message).expect("it is ours"), shard);
+        assert_eq!(Shard::parse(&message).expect("valid"), shard);
         assert!(!shard.is_late(61_000));
         assert!(shard.is_late(61_001));
     }
 
     #[test]
-    fn what_is_no_shard_of_this_version_says_so() {
+    fn invalid_shard_is_an_error() {
         for (body, expected) in [
-            ("{}", "no JSON of this function's making"),
-            (r#"{"sidecarless":"shard","v":2,"cluster":"c","tasks":[],"due_ms":0}"#, "of version 2"),
+            ("{}", "invalid shard message"),
+            (r#"{"sidecarless":"shard","v":2,"cluster":"c","tasks":[],"due_ms":0}"#, "unsupported version 2"),
         ] {
-            let error = Shard::parse(body).expect_err("it is none").to_string();
+            let error = Shard::parse(body).expect_err("invalid").to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -1,10 +1,10 @@
-//! What waits in the queue: a message that says what is in it, why it waits, and since when.
+//! Spool messages: undelivered items with their destination, the error and the time of the first attempt.
 //!
-//! The body of an SQS message is text of at most 1 MiB (Amazon SQS Developer Guide, "Amazon SQS message quotas"), so what
-//! is to be delivered stands in it as base64 of snappy.
+//! The body of an SQS message is text of at most 1 MiB (Amazon SQS Developer Guide, "Amazon SQS message quotas"), so the items
+//! are encoded as base64 of snappy.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt::Display;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,53 +18,53 @@ use super::otlp::split::{EncodedTraces, RequestLimits, split};
 use super::remote_write::WriteRequest;
 use super::segment::SegmentDocument;
 
-/// The value of the key `sidecarless` of these messages.
+/// Value of the key `sidecarless` in spool messages.
 pub const MESSAGE_TYPE: &str = "spool";
 
-/// The version that is written. Readers take this one only: a queue holds messages for hours, so a new version has to be
-/// read one release before it is written.
+/// Version of the format. No other version is read. A queue stores messages for hours, so a release must be able to read a new
+/// version before the next release writes it.
 const VERSION: u32 = 1;
 
-/// The most that data may weigh before base64: with it and the envelope the message stays under 1 MiB.
+/// Maximum size of the data before base64. With base64 and the envelope, the message is smaller than 1 MiB.
 pub const MAX_DATA_BYTES: usize = 780_000;
 
-/// The most that data may inflate to. What is written inflates to 64 KB times 50 at the most.
+/// Maximum size of the data after decompression. Data that is written decompresses to at most 50 times 64 KB.
 const MAX_DECOMPRESSED_BYTES: usize = 8 << 20;
 
-/// Why a message waits, in characters.
+/// Maximum length of the error in characters.
 const MAX_ERROR_CHARS: usize = 300;
 
-/// Something that could not be delivered, and its history.
+/// Undelivered items and the error of their delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpoolMessage {
     pub payload: Payload,
-    /// What the first attempt failed with.
+    /// Error of the first attempt.
     pub error: String,
-    /// When that was, in milliseconds since the epoch.
+    /// Time of the first attempt in milliseconds since the epoch.
     pub first_attempt_ms: i64,
 }
 
-/// What is to be delivered, and so where to.
+/// Undelivered items, by destination.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
-    /// A snappy-compressed remote write request with so many points, for AMP.
+    /// A remote write request for AMP, compressed with snappy.
     RemoteWrite { snappy: Bytes, points: u64 },
-    /// For X-Ray.
+    /// Segment documents for X-Ray.
     Segments(Vec<SegmentDocument>),
-    /// For X-Ray's OTLP endpoint: requests as they are sent there.
+    /// Requests for the OTLP endpoint of X-Ray.
     OtlpTraces(Vec<EncodedTraces>),
 }
 
-/// A message that nobody can deliver. It belongs into the dead-letter queue.
+/// Error for a poison message, which SQS moves to the dead-letter queue.
 #[derive(Debug, Error)]
 pub enum SpoolDecodeError {
-    #[error("the message is no JSON of this function's making: {0}")]
+    #[error("invalid spool message: {0}")]
     Envelope(#[from] serde_json::Error),
-    #[error("the message is of version {0}, and this function reads version {VERSION}")]
+    #[error("unsupported version {0} of a spool message: this function reads version {VERSION}")]
     Version(u32),
-    #[error("the message is for `{0}`, which is no destination")]
+    #[error("unknown destination \"{0}\" in a spool message")]
     Destination(String),
-    #[error("the message's data is broken: {0}")]
+    #[error("invalid data in a spool message: {0}")]
     Data(String),
 }
 
@@ -81,50 +81,50 @@ struct Envelope {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct SegmentList {
-    /// Their JSON.
+    /// JSON of the segment documents.
     #[prost(string, repeated, tag = "1")]
     documents: Vec<String>,
 }
 
 impl SpoolMessage {
-    /// Bodies of messages: one, or several when the documents are too large for one.
+    /// Returns the bodies of messages. There are several if the items are too large for one message.
     pub fn into_messages(self) -> Vec<String> {
-        let SpoolMessage { payload: cargo, error: why, first_attempt_ms: first_ms } = self;
-        let envelope = |to: &str, items: u64, data: &[u8]| {
-            let why = why.chars().take(MAX_ERROR_CHARS).collect();
+        let SpoolMessage { payload, error, first_attempt_ms } = self;
+        let envelope = |destination: &str, items: u64, data: &[u8]| {
+            let error = error.chars().take(MAX_ERROR_CHARS).collect();
             let data = STANDARD.encode(data);
             let envelope = Envelope {
                 sidecarless: MESSAGE_TYPE.into(),
                 v: VERSION,
-                destination: to.into(),
-                error: why,
-                first_attempt_ms: first_ms,
+                destination: destination.into(),
+                error,
+                first_attempt_ms,
                 items,
                 data,
             };
-            // A struct of texts and numbers has no way to fail.
+            // Serialization of strings and numbers cannot fail.
             serde_json::to_string(&envelope).unwrap_or_default()
         };
-        match cargo {
+        match payload {
             Payload::RemoteWrite { snappy, points } => vec![envelope("amp", points, &snappy)],
             Payload::Segments(documents) => {
                 compress_segments(documents).iter().map(|(count, data)| envelope("xray", *count, data)).collect()
             }
             Payload::OtlpTraces(parts) => {
-                let packed = parts.into_iter().flat_map(split_to_fit);
-                packed.map(|(spans, data)| envelope("xray-otlp", spans, &data)).collect()
+                let compressed = parts.into_iter().flat_map(split_to_fit);
+                compressed.map(|(spans, data)| envelope("xray-otlp", spans, &data)).collect()
             }
         }
     }
 
-    /// Reads the body of a message.
+    /// Parses the body of a message.
     pub fn parse(body: &str) -> Result<Self, SpoolDecodeError> {
         let envelope: Envelope = serde_json::from_str(body)?;
         if envelope.v != VERSION {
             return Err(SpoolDecodeError::Version(envelope.v));
         }
-        let data = STANDARD.decode(&envelope.data).map_err(|error| SpoolDecodeError::Data(error.to_string()))?;
-        let cargo = match envelope.destination.as_str() {
+        let data = STANDARD.decode(&envelope.data).map_err(invalid_data)?;
+        let payload = match envelope.destination.as_str() {
             "amp" => Payload::RemoteWrite { snappy: data.into(), points: envelope.items },
             "xray" => Payload::Segments(decode_segments(&data)?),
             "xray-otlp" => {
@@ -132,12 +132,12 @@ impl SpoolMessage {
             }
             other => return Err(SpoolDecodeError::Destination(other.chars().take(40).collect())),
         };
-        Ok(Self { payload: cargo, error: envelope.error, first_attempt_ms: envelope.first_attempt_ms })
+        Ok(Self { payload, error: envelope.error, first_attempt_ms: envelope.first_attempt_ms })
     }
 }
 
 impl Payload {
-    /// Samples, documents or spans.
+    /// Returns the number of samples, documents or spans.
     pub fn items(&self) -> u64 {
         match self {
             Payload::RemoteWrite { points, .. } => *points,
@@ -146,14 +146,14 @@ impl Payload {
         }
     }
 
-    /// Trace ids, or names of metrics: up to `most`, to be told to somebody who looks for what was lost.
-    pub fn item_names(&self, most: usize) -> Vec<String> {
+    /// Returns up to `max` trace ids or metric names, for logs about dropped items.
+    pub fn item_names(&self, max: usize) -> Vec<String> {
         let names: BTreeSet<String> = match self {
             Payload::RemoteWrite { snappy, .. } => metric_names(snappy),
             Payload::Segments(documents) => documents.iter().map(|document| document.ids().trace_id).collect(),
             Payload::OtlpTraces(parts) => parts.iter().flat_map(|part| trace_ids(&part.body)).collect(),
         };
-        names.into_iter().take(most).collect()
+        names.into_iter().take(max).collect()
     }
 }
 
@@ -166,21 +166,14 @@ fn metric_names(snappy: &[u8]) -> BTreeSet<String> {
 fn trace_ids(body: &Bytes) -> BTreeSet<String> {
     let request = ExportTraceServiceRequest::decode(body.clone()).unwrap_or_default();
     let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-    scopes.flat_map(|scope| scope.spans).map(|span| hex(&span.trace_id)).collect()
+    scopes.flat_map(|scope| scope.spans).map(|span| hex::encode(&span.trace_id)).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Compressed documents with their number, halved until each fits. One document, 64 KB at most, always does.
+/// Compresses documents, and halves them until each part fits. One document fits, because it has at most 64 KB. Returns the
+/// number of documents and the data of each part.
 fn compress_segments(documents: Vec<SegmentDocument>) -> Vec<(u64, Vec<u8>)> {
     let encoded = SegmentList { documents: documents.iter().map(SegmentDocument::text).collect() }.encode_to_vec();
-    // Only input of 4 GiB and more makes the encoder fail.
+    // The encoder fails only for input of 4 GiB and more.
     let data = snap::raw::Encoder::new().compress_vec(&encoded).unwrap_or_default();
     if documents.len() < 2 || (data.len() <= MAX_DATA_BYTES && encoded.len() <= MAX_DECOMPRESSED_BYTES) {
         return vec![(documents.len() as u64, data)];
@@ -190,7 +183,8 @@ fn compress_segments(documents: Vec<SegmentDocument>) -> Vec<(u64, Vec<u8>)> {
     [first, second].into_iter().flat_map(compress_segments).collect()
 }
 
-/// A compressed request, cut in two until each fits. One span, 200 kB at most, does.
+/// Compresses a request, and halves it until each part fits. One span fits, because it has at most 200 kB. Returns the number of
+/// spans and the data of each part.
 fn split_to_fit(part: EncodedTraces) -> Vec<(u64, Vec<u8>)> {
     let data = snap::raw::Encoder::new().compress_vec(&part.body).unwrap_or_default();
     if part.spans < 2 || data.len() <= MAX_DATA_BYTES {
@@ -199,23 +193,26 @@ fn split_to_fit(part: EncodedTraces) -> Vec<(u64, Vec<u8>)> {
     let limits = RequestLimits { spans: usize::try_from(part.spans.div_ceil(2)).unwrap_or(1), bytes: part.body.len() };
     match ExportTraceServiceRequest::decode(part.body) {
         Ok(request) => split(request, limits).into_iter().flat_map(split_to_fit).collect(),
-        // It was encoded here.
+        // Cannot fail, because this function encoded the request.
         Err(_) => vec![(part.spans, data)],
     }
 }
 
+fn invalid_data(error: impl Display) -> SpoolDecodeError {
+    SpoolDecodeError::Data(error.to_string())
+}
+
 fn decompress(data: &[u8]) -> Result<Vec<u8>, SpoolDecodeError> {
-    let broken = |reason: String| SpoolDecodeError::Data(reason);
-    let length = snap::raw::decompress_len(data).map_err(|error| broken(error.to_string()))?;
+    let length = snap::raw::decompress_len(data).map_err(invalid_data)?;
     if length > MAX_DECOMPRESSED_BYTES {
-        return Err(broken(format!("it inflates to {length} bytes")));
+        return Err(SpoolDecodeError::Data(format!("decompressed size of {length} bytes")));
     }
-    snap::raw::Decoder::new().decompress_vec(data).map_err(|error| broken(error.to_string()))
+    snap::raw::Decoder::new().decompress_vec(data).map_err(invalid_data)
 }
 
 fn decode_segments(data: &[u8]) -> Result<Vec<SegmentDocument>, SpoolDecodeError> {
     let encoded = decompress(data)?;
-    let decoded = SegmentList::decode(encoded.as_slice()).map_err(|error| SpoolDecodeError::Data(error.to_string()))?;
+    let decoded = SegmentList::decode(encoded.as_slice()).map_err(invalid_data)?;
     Ok(decoded.documents.iter().map(|text| SegmentDocument::new(text)).collect())
 }
 
@@ -225,18 +222,17 @@ mod tests {
     use crate::model::otlp::{ResourceSpans, ScopeSpans, Span};
     use crate::model::remote_write::{Label, TimeSeries};
 
-    /// SQS' limit.
-    const MESSAGE_BYTES: usize = 1 << 20;
+    /// Limit of SQS.
+    const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
     #[test]
-    fn what_is_written_is_read_again() {
-        for cargo in [
+    fn message_is_read_as_it_was_written() {
+        for payload in [
             Payload::RemoteWrite { snappy: vec![1, 2, 3].into(), points: 7 },
             Payload::Segments(["{\"name\":\"a\\nb\"}", "{}\n"].map(SegmentDocument::new).into()),
             Payload::OtlpTraces(vec![EncodedTraces { body: vec![1, 2, 3].into(), spans: 2 }]),
         ] {
-            let spooled =
-                SpoolMessage { payload: cargo, error: "503: \"busy\"".into(), first_attempt_ms: 1_795_389_900_000 };
+            let spooled = SpoolMessage { payload, error: "503: \"busy\"".into(), first_attempt_ms: 1_795_389_900_000 };
             let messages = spooled.clone().into_messages();
             assert_eq!(messages.len(), 1);
             assert_eq!(SpoolMessage::parse(&messages[0]).unwrap(), spooled);
@@ -244,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_compress_is_split_until_it_fits() {
+    fn incompressible_documents_are_split_until_they_fit() {
         let mut random = 1_u64;
         let mut noise = || {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -252,23 +248,23 @@ mod tests {
         };
         let documents: Vec<_> =
             (0..50).map(|_| SegmentDocument::new(&(0..64_000).map(|_| noise()).collect::<String>())).collect();
-        let whole =
+        let message =
             SpoolMessage { payload: Payload::Segments(documents.clone()), error: String::new(), first_attempt_ms: 0 };
-        let messages = whole.into_messages();
+        let messages = message.into_messages();
         assert!(messages.len() > 1);
         let mut read = Vec::new();
         for message in &messages {
-            assert!(message.len() <= MESSAGE_BYTES, "{}", message.len());
+            assert!(message.len() <= MAX_MESSAGE_BYTES, "{}", message.len());
             match SpoolMessage::parse(message).unwrap().payload {
                 Payload::Segments(documents) => read.extend(documents),
-                other => panic!("documents were written: {other:?}"),
+                other => panic!("not documents: {other:?}"),
             }
         }
         assert_eq!(read, documents);
     }
 
     #[test]
-    fn spans_are_split_until_they_fit_and_each_is_there_once() {
+    fn spans_are_split_until_they_fit_and_none_is_repeated() {
         let mut random = 7_u64;
         let mut noise = |length: usize| {
             let byte = std::iter::repeat_with(|| {
@@ -281,14 +277,12 @@ mod tests {
         let scope_spans = vec![ScopeSpans { spans: (0..20).map(span).collect(), ..ScopeSpans::default() }];
         let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
         let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec().into();
-        let cargo = Payload::OtlpTraces(vec![EncodedTraces { body, spans: 20 }]);
-        let messages = SpoolMessage { payload: cargo, error: String::new(), first_attempt_ms: 0 }.into_messages();
+        let payload = Payload::OtlpTraces(vec![EncodedTraces { body, spans: 20 }]);
+        let messages = SpoolMessage { payload, error: String::new(), first_attempt_ms: 0 }.into_messages();
         let mut ids = Vec::new();
         for message in &messages {
-            assert!(message.len() <= MESSAGE_BYTES, "{}", message.len());
-            let Payload::OtlpTraces(parts) = SpoolMessage::parse(message).unwrap().payload else {
-                panic!("spans were written")
-            };
+            assert!(message.len() <= MAX_MESSAGE_BYTES, "{}", message.len());
+            let Payload::OtlpTraces(parts) = SpoolMessage::parse(message).unwrap().payload else { panic!("not spans") };
             let request = ExportTraceServiceRequest::decode(parts[0].body.clone()).unwrap();
             let spans = &request.resource_spans[0].scope_spans[0].spans;
             assert_eq!(parts[0].spans, spans.len() as u64);
@@ -298,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_has_names() {
+    fn payload_has_trace_ids_or_metric_names() {
         let document = |n: u64| SegmentDocument::new(&format!("{{\"trace_id\":\"1-{n:08x}-{n:024x}\"}}"));
         let names = ["1-00000000-000000000000000000000000", "1-00000001-000000000000000000000001"];
         assert_eq!(Payload::Segments((1..=9).map(|n| document(n % 3)).collect()).item_names(2), names);
@@ -311,16 +305,25 @@ mod tests {
     }
 
     #[test]
-    fn poison_says_what_is_wrong_with_it() {
+    fn invalid_message_is_an_error() {
         for (body, expected) in [
-            ("", "no JSON"),
-            ("{}", "no JSON"),
-            (r#"{"sidecarless":"spool","v":2,"to":"amp","why":"","first_ms":0,"items":0,"data":""}"#, "of version 2"),
-            (r#"{"sidecarless":"spool","v":1,"to":"s3","why":"","first_ms":0,"items":0,"data":""}"#, "for `s3`"),
-            (r#"{"sidecarless":"spool","v":1,"to":"amp","why":"","first_ms":0,"items":0,"data":"%"}"#, "broken"),
+            ("", "invalid spool message"),
+            ("{}", "invalid spool message"),
             (
-                r#"{"sidecarless":"spool","v":1,"to":"xray","why":"","first_ms":0,"items":0,"data":"////////"}"#,
-                "broken",
+                r#"{"sidecarless":"spool","v":2,"destination":"amp","error":"","first_attempt_ms":0,"items":0,"data":""}"#,
+                "unsupported version 2",
+            ),
+            (
+                r#"{"sidecarless":"spool","v":1,"destination":"s3","error":"","first_attempt_ms":0,"items":0,"data":""}"#,
+                "unknown destination \"s3\"",
+            ),
+            (
+                r#"{"sidecarless":"spool","v":1,"destination":"amp","error":"","first_attempt_ms":0,"items":0,"data":"%"}"#,
+                "invalid data",
+            ),
+            (
+                r#"{"sidecarless":"spool","v":1,"destination":"xray","error":"","first_attempt_ms":0,"items":0,"data":"////////"}"#,
+                "invalid data",
             ),
         ] {
             let error = SpoolMessage::parse(body).unwrap_err().to_string();

@@ -11,7 +11,7 @@ use crate::model::task::{NetworkBinding, Task, TaskContainer};
 
 /// Parses the `detail` of an event. All fields are optional. The error contains the position.
 pub fn parse_detail(detail: &[u8]) -> Result<Task, DocumentError> {
-    json::parse::<Detail<'_>>("the detail of a task state change", detail).map(|detail| detail.task())
+    json::parse::<Detail<'_>>("detail of a task state change", detail).map(|detail| detail.task())
 }
 
 #[derive(Default, Deserialize)]

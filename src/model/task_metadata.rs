@@ -188,7 +188,7 @@ pub struct NetworkRateStats {
 impl<'a> TaskMetadata<'a> {
     /// Parses the document. The error contains line and column.
     pub fn parse(body: &'a [u8]) -> Result<Self, DocumentError> {
-        json::parse("a /task document", body)
+        json::parse("/task document", body)
     }
 
     pub fn containers(&self) -> &[ContainerMetadata<'a>] {
@@ -199,7 +199,7 @@ impl<'a> TaskMetadata<'a> {
 impl<'a> TaskStats<'a> {
     /// Parses the document. The error contains line and column.
     pub fn parse(body: &'a [u8]) -> Result<Self, DocumentError> {
-        json::parse::<Option<Self>>("a /task/stats document", body).map(Option::unwrap_or_default)
+        json::parse::<Option<Self>>("/task/stats document", body).map(Option::unwrap_or_default)
     }
 
     /// Returns the stats of a container; `None` if the agent failed to read it.

@@ -1,12 +1,13 @@
-//! Who may push: holders of a bearer token, callers authenticated by IAM, or anyone.
+//! Authentication of clients by bearer token or by IAM, or none.
 //!
-//! The function knows the tokens only by their SHA-256 hashes, and compares in constant time.
+//! The function stores only the SHA-256 hashes of tokens and compares them in constant time.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
+use subtle::{Choice, ConstantTimeEq as _};
 
 use super::ErrorResponse;
 use crate::lambda::Request;
@@ -14,22 +15,22 @@ use crate::model::arn::Arn;
 use crate::rules::glob;
 use crate::settings::Auth;
 
-/// A presented token longer than this is none of ours: `sidecarless token` makes 43 characters.
+/// Maximum length of a presented token. `sidecarless token` generates 43 characters.
 const MAX_TOKEN_BYTES: usize = 1_024;
 
-/// What is shown of a caller's ARN: role names have up to 64 characters, session names too.
+/// Maximum length of an ARN in an error. Role and session names have up to 64 characters each.
 const MAX_LOGGED_ARN: usize = 256;
 
-/// The most that decoded telemetry may take, strings left out: a request of Lambda's 6 MB with real telemetry takes less
-/// than 40 MB, and twice that fits into the smallest memory size that is recommended.
+/// Maximum memory for a decoded request, without strings. A request of 6 MB, Lambda's limit, with real telemetry takes less
+/// than 40 MB, and twice that fits into the smallest recommended memory size.
 const DECODED_LIMIT: usize = 96 << 20;
 
-/// Lets callers in or turns them away.
+/// Authenticates requests.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     auth: Auth,
     tokens: Vec<[u8; 32]>,
-    /// Globs of those whom IAM has authenticated.
+    /// Globs of IAM callers.
     allowed_callers: Vec<String>,
     pub(super) decoded_limit: usize,
 }
@@ -39,15 +40,15 @@ impl Authenticator {
         Self { auth, tokens, allowed_callers: vec!["*".into()], decoded_limit: DECODED_LIMIT }
     }
 
-    /// Of the callers that IAM has authenticated only these, as globs of what they are called: the ARN of the session, the
-    /// ARN of its role as `arn:aws:iam::<account>:role/<name>`, or the role's name.
+    /// Allows only the IAM callers that match a glob. A glob matches the ARN of the session, the ARN of its role as
+    /// `arn:aws:iam::<account>:role/<name>`, or the name of the role.
     #[must_use]
     pub fn with_callers(self, callers: Vec<String>) -> Self {
         Self { allowed_callers: callers, ..self }
     }
 
-    /// With less room for what is decoded where the function has little memory: a quarter of it, since the event, the body
-    /// and what is made of them stand beside it.
+    /// Limits decoded requests to a quarter of the function's memory, because the event, the body and the translated data are
+    /// in memory at the same time.
     #[must_use]
     pub fn with_memory_limit(self, memory_mb: Option<u64>) -> Self {
         let quarter = memory_mb.and_then(|mb| usize::try_from(mb << 18).ok()).unwrap_or(DECODED_LIMIT);
@@ -60,7 +61,7 @@ impl Authenticator {
             Auth::Iam => match &request.caller {
                 Some(caller) => self.authorize_caller(&caller.arn),
                 None => Err(ErrorResponse::unauthenticated(
-                    "the request was not signed with SigV4, which this function asks for",
+                    "missing SigV4 signature: this function accepts only signed requests",
                 )),
             },
             Auth::Token => self.verify_bearer_token(request.header("authorization")),
@@ -69,41 +70,41 @@ impl Authenticator {
 
     fn authorize_caller(&self, arn: &str) -> Result<(), ErrorResponse> {
         let role = role_of(arn);
-        let is_one = |pattern: &String| {
+        let is_match = |pattern: &String| {
             glob::matches(pattern, arn)
                 || role
                     .as_ref()
                     .is_some_and(|(role_arn, name)| glob::matches(pattern, role_arn) || glob::matches(pattern, name))
         };
-        if self.allowed_callers.iter().any(is_one) {
+        if self.allowed_callers.iter().any(is_match) {
             return Ok(());
         }
         let shown: String = arn.chars().take(MAX_LOGGED_ARN).collect();
-        Err(ErrorResponse::forbidden(format!("{} is none of SIDECARLESS_IAM_CALLERS", shown.escape_debug())))
+        Err(ErrorResponse::forbidden(format!("{} is not in SIDECARLESS_IAM_CALLERS", shown.escape_debug())))
     }
 
     fn verify_bearer_token(&self, header: Option<&str>) -> Result<(), ErrorResponse> {
         let Some(header) = header else {
             return Err(ErrorResponse::unauthenticated(
-                "a bearer token is missing: set OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20<token>",
+                "missing bearer token: set OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20<token>",
             ));
         };
         let Some(token) = presented_token(header) else {
-            return Err(ErrorResponse::unauthenticated("the authorization header is not of the form `Bearer <token>`"));
+            return Err(ErrorResponse::unauthenticated("invalid authorization header: use `Bearer <token>`"));
         };
         let presented = digest(&SHA256, token.as_bytes());
-        // Every accepted token is looked at, whatever the ones before it gave.
-        let known = self.tokens.iter().fold(false, |known, token| known | constant_time_eq(token, presented.as_ref()));
-        if known {
+        // All tokens are compared, so that the time does not depend on which one matches.
+        let is_known = self.tokens.iter().fold(Choice::from(0), |known, token| known | token.ct_eq(presented.as_ref()));
+        if is_known.into() {
             Ok(())
         } else {
-            Err(ErrorResponse::unauthenticated("the bearer token is not one of those accepted here"))
+            Err(ErrorResponse::unauthenticated("unknown bearer token: its hash is not in SIDECARLESS_TOKENS_SHA256"))
         }
     }
 }
 
-/// The token of `Bearer <token>`; or the password of `Basic`, which clients that can send no header of their own take from a
-/// URL (RFC 7617): X-Ray's remote samplers.
+/// Returns the token of `Bearer <token>`, or the password of `Basic` (RFC 7617). X-Ray remote samplers cannot set headers, but
+/// take user and password from a URL.
 fn presented_token(header: &str) -> Option<Cow<'_, str>> {
     let (scheme, credentials) = header.trim().split_once(' ')?;
     let credentials = Some(credentials.trim()).filter(|text| !text.is_empty() && text.len() <= MAX_TOKEN_BYTES)?;
@@ -115,16 +116,12 @@ fn presented_token(header: &str) -> Option<Cow<'_, str>> {
     (!password.is_empty()).then(|| Cow::Owned(password.to_owned()))
 }
 
-/// ARN and name of the role that a session is of. Its path is not part of a session's ARN (IAM User Guide, "IAM identifiers").
+/// Returns ARN and name of the role of a session. The ARN of a session does not contain the path of the role (IAM User Guide,
+/// "IAM identifiers").
 fn role_of(session_arn: &str) -> Option<(String, &str)> {
     let arn = Arn::parse(session_arn)?;
     let (role, _) = arn.resource_of("assumed-role")?.rsplit_once('/')?;
     Some((format!("arn:{}:iam::{}:role/{role}", arn.partition, arn.account), role))
-}
-
-/// Equality in a time that does not depend on where the difference is.
-fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && std::hint::black_box(a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y))) == 0
 }
 
 #[cfg(test)]
@@ -132,7 +129,7 @@ mod tests {
     use super::*;
     use crate::lambda::Invocation;
 
-    fn admitted(gate: &Authenticator, authorization: Option<&str>, signed: bool) -> bool {
+    fn is_allowed(authenticator: &Authenticator, authorization: Option<&str>, signed: bool) -> bool {
         let headers = authorization.map_or("{}".into(), |value| format!(r#"{{"authorization":"{value}"}}"#));
         let authorizer =
             if signed { r#"{"iam":{"accountId":"1","userArn":"arn:aws:sts::1:assumed-role/r/s"}}"# } else { "null" };
@@ -140,15 +137,15 @@ mod tests {
             r#"{{"headers":{headers},"requestContext":{{"http":{{"method":"POST"}},"authorizer":{authorizer}}}}}"#
         );
         match Invocation::parse(&event) {
-            Ok(Invocation::HttpRequest(request)) => gate.authenticate(&request).is_ok(),
+            Ok(Invocation::HttpRequest(request)) => authenticator.authenticate(&request).is_ok(),
             other => panic!("{event}: {other:?}"),
         }
     }
 
     #[test]
-    fn only_holders_of_an_accepted_token_come_in() {
+    fn only_known_tokens_are_accepted() {
         let hash = |token: &str| <[u8; 32]>::try_from(digest(&SHA256, token.as_bytes()).as_ref()).unwrap();
-        let gate = Authenticator::new(Auth::Token, vec![hash("old"), hash("new")]);
+        let authenticator = Authenticator::new(Auth::Token, vec![hash("old"), hash("new")]);
         for (authorization, expected) in [
             (Some("Bearer old"), true),
             (Some("bearer new"), true),
@@ -166,16 +163,16 @@ mod tests {
             (Some("Digest c2FtcGxlcjpuZXc="), false),
             (None, false),
         ] {
-            assert_eq!(admitted(&gate, authorization, true), expected, "{authorization:?}");
+            assert_eq!(is_allowed(&authenticator, authorization, true), expected, "{authorization:?}");
         }
         assert!(
-            !admitted(&Authenticator::new(Auth::Token, vec![]), Some("Bearer old"), false),
-            "no token is accepted when none is set"
+            !is_allowed(&Authenticator::new(Auth::Token, vec![]), Some("Bearer old"), false),
+            "without tokens, every token is rejected"
         );
     }
 
     #[test]
-    fn of_signed_callers_only_those_that_are_named_come_in() {
+    fn only_listed_iam_callers_are_accepted() {
         for (callers, expected) in [
             ("*", true),
             ("r", true),
@@ -189,15 +186,15 @@ mod tests {
             ("other", false),
         ] {
             let callers = callers.split(',').map(str::to_owned).collect();
-            let gate = Authenticator::new(Auth::Iam, vec![]).with_callers(callers);
-            assert_eq!(admitted(&gate, None, true), expected, "{gate:?}");
+            let authenticator = Authenticator::new(Auth::Iam, vec![]).with_callers(callers);
+            assert_eq!(is_allowed(&authenticator, None, true), expected, "{authenticator:?}");
         }
     }
 
     #[test]
-    fn iam_asks_for_a_signed_request_and_none_for_nothing() {
-        assert!(admitted(&Authenticator::new(Auth::Iam, vec![]), None, true));
-        assert!(!admitted(&Authenticator::new(Auth::Iam, vec![]), Some("Bearer old"), false));
-        assert!(admitted(&Authenticator::new(Auth::Disabled, vec![]), None, false));
+    fn iam_requires_a_signature_and_none_requires_nothing() {
+        assert!(is_allowed(&Authenticator::new(Auth::Iam, vec![]), None, true));
+        assert!(!is_allowed(&Authenticator::new(Auth::Iam, vec![]), Some("Bearer old"), false));
+        assert!(is_allowed(&Authenticator::new(Auth::Disabled, vec![]), None, false));
     }
 }

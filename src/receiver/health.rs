@@ -1,15 +1,15 @@
-//! The page for people and probes who look whether this function is there. Nothing on it is secret.
+//! Response to health checks. It contains nothing secret.
 
 use crate::lambda::{HttpResponse, Request};
 
-/// Which signals are taken.
+/// Signals that the function accepts in addition to traces.
 #[derive(Clone, Copy, Debug)]
 pub struct EnabledSignals {
     pub metrics: bool,
     pub logs: bool,
 }
 
-/// Says the version and which signals are on; as a page to a browser, as JSON to everything else.
+/// Returns the version and the enabled signals, as HTML for a browser and as JSON for other clients.
 pub fn health_response(request: &Request, signals: EnabledSignals) -> HttpResponse {
     let (version, metrics, logs) = (env!("CARGO_PKG_VERSION"), on_off(signals.metrics), on_off(signals.logs));
     let is_browser = request.header("accept").is_some_and(|accept| accept.contains("text/html"));

@@ -1,7 +1,7 @@
-//! The front door: from a request to decoded telemetry, or to a refusal that says what is wrong.
+//! HTTP receiver: converts a request to decoded telemetry or to an error response.
 //!
-//! The order is the order of cost: route, then caller, then decompression and decoding, so that nothing is spent on a caller
-//! who may not push. (OpenTelemetry Protocol Specification 1.x, "OTLP/HTTP".)
+//! The steps are ordered by cost: routing, authentication, decompression, decoding. A client that is not allowed to push costs
+//! as little as possible. (OpenTelemetry Protocol Specification 1.x, "OTLP/HTTP".)
 
 mod auth;
 mod client_id;
@@ -25,31 +25,30 @@ use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest,
 use crate::model::sampling::SamplingCall;
 use crate::model::signal::Signal;
 
-/// What a JSON object stands for in memory: an attribute is two objects, a span or a data point is one of some hundred
-/// bytes and holds several.
+/// Estimated memory per JSON object. An attribute is two objects. A span or a data point is one object of some hundred bytes
+/// that contains several others.
 const JSON_OBJECT_BYTES: usize = 160;
 
-/// What a request asks for.
+/// Decoded request.
 #[derive(Debug)]
 pub enum DecodedRequest {
     Traces(ExportTraceServiceRequest, Encoding),
     Metrics {
         metrics: ExportMetricsServiceRequest,
         encoding: Encoding,
-        /// Something that tells the sender from every other; `None` when nothing is known of it.
+        /// Id of the client, or `None` if its address is unknown.
         sender: Option<String>,
     },
-    /// A request to export logs, to be passed on as it is.
+    /// Export request for logs, which is forwarded unparsed.
     Logs(Bytes, Encoding),
-    /// Segment documents of X-Ray SDKs, not yet read.
+    /// Segment documents of X-Ray SDKs, unparsed.
     SdkSegments(Bytes),
-    /// A call of a remote sampler, to be passed on as it is.
+    /// Call of a remote sampler, which is forwarded unparsed.
     Sampling(SamplingCall, Bytes),
-    /// Somebody looks whether this function is there.
     HealthCheck,
 }
 
-/// The encoding of a request, and so of its answer.
+/// Encoding of a request and its response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encoding {
     #[default]
@@ -66,27 +65,27 @@ impl Encoding {
     }
 }
 
-/// Routes, authenticates and decodes a request. `takes_logs`: there is somewhere to send them.
+/// Routes, authenticates and decodes a request. Without `accepts_logs`, logs are rejected.
 pub fn decode_request(
     request: &Request,
-    gate: &Authenticator,
-    takes_logs: bool,
+    authenticator: &Authenticator,
+    accepts_logs: bool,
 ) -> Result<DecodedRequest, ErrorResponse> {
     let encoding = encoding(request);
-    let refuse = |refused: ErrorResponse| refused.with_encoding(encoding);
-    let route = route::route(request).map_err(refuse)?;
+    let encode = |error: ErrorResponse| error.with_encoding(encoding);
+    let route = route::route(request).map_err(encode)?;
     match route {
         Route::HealthCheck => return Ok(DecodedRequest::HealthCheck),
-        Route::Logs if !takes_logs => return Err(refuse(ErrorResponse::logs_disabled())),
+        Route::Logs if !accepts_logs => return Err(encode(ErrorResponse::logs_disabled())),
         _ => {}
     }
-    gate.authenticate(request).map_err(refuse)?;
-    let body = request.body.bytes().map_err(|reason| refuse(ErrorResponse::malformed(reason)))?;
-    let body = decompress(body, request.header("content-encoding")).map_err(refuse)?;
+    authenticator.authenticate(request).map_err(encode)?;
+    let body = request.body.bytes().map_err(|error| encode(ErrorResponse::malformed(error.to_string())))?;
+    let body = decompress(body, request.header("content-encoding")).map_err(encode)?;
     match route {
         Route::Signal(signal) => {
-            check_decoded_size(signal, encoding, &body, gate.decoded_limit).map_err(refuse)?;
-            decode(signal, encoding, body, request).map_err(refuse)
+            check_decoded_size(signal, encoding, &body, authenticator.decoded_limit).map_err(encode)?;
+            decode(signal, encoding, body, request).map_err(encode)
         }
         Route::Logs => Ok(DecodedRequest::Logs(body, encoding)),
         Route::SdkSegments => Ok(DecodedRequest::SdkSegments(body)),
@@ -95,32 +94,32 @@ pub fn decode_request(
     }
 }
 
-/// The encoding that the content type names.
+/// Returns the encoding of the content type. The default is protobuf.
 fn encoding(request: &Request) -> Encoding {
     let media_type = request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
     if media_type.trim().eq_ignore_ascii_case("application/json") { Encoding::Json } else { Encoding::Protobuf }
 }
 
-/// Refuses what would take more memory than there is for it.
+/// Rejects a request that would take too much memory after decoding.
 fn check_decoded_size(signal: Signal, encoding: Encoding, body: &[u8], limit: usize) -> Result<(), ErrorResponse> {
-    let weight = match (encoding, signal) {
-        // As nearly every push is: weighing takes a third as long as decoding.
+    let size = match (encoding, signal) {
+        // True for nearly every request. Calculating the size takes a third as long as decoding.
         (Encoding::Protobuf, _) if body.len() <= limit / decoded_size::MAX_EXPANSION => 0,
         (Encoding::Protobuf, Signal::Traces) => decoded_size::traces(body),
         (Encoding::Protobuf, Signal::Metrics) => decoded_size::metrics(body),
         (Encoding::Json, _) => body.iter().filter(|&&byte| byte == b'{').count() * JSON_OBJECT_BYTES,
     };
-    if weight <= limit {
+    if size <= limit {
         return Ok(());
     }
-    Err(ErrorResponse::too_large(format!("the request would take more than {limit} bytes: send smaller batches")))
+    Err(ErrorResponse::too_large(format!("decoded request is larger than {limit} bytes: send smaller batches")))
 }
 
 fn decode(signal: Signal, encoding: Encoding, body: Bytes, request: &Request) -> Result<DecodedRequest, ErrorResponse> {
-    let protobuf =
-        |error: prost::DecodeError| ErrorResponse::malformed(format!("the body is no OTLP protobuf: {error}"));
-    let json = |error: json::JsonError| ErrorResponse::malformed(format!("the body is no OTLP JSON: {error}"));
-    let of_metrics = |metrics| DecodedRequest::Metrics { metrics, encoding, sender: client_id::client_id(request) };
+    let protobuf = |error: prost::DecodeError| ErrorResponse::malformed(format!("invalid OTLP protobuf: {error}"));
+    let json = |error: json::JsonError| ErrorResponse::malformed(format!("invalid OTLP JSON: {error}"));
+    let decoded_metrics =
+        |metrics| DecodedRequest::Metrics { metrics, encoding, sender: client_id::client_id(request) };
     match (signal, encoding) {
         (Signal::Traces, Encoding::Protobuf) => ExportTraceServiceRequest::decode(body)
             .map_err(protobuf)
@@ -129,8 +128,8 @@ fn decode(signal: Signal, encoding: Encoding, body: Bytes, request: &Request) ->
             json::traces(&body).map_err(json).map(|traces| DecodedRequest::Traces(traces, encoding))
         }
         (Signal::Metrics, Encoding::Protobuf) => {
-            ExportMetricsServiceRequest::decode(body).map_err(protobuf).map(of_metrics)
+            ExportMetricsServiceRequest::decode(body).map_err(protobuf).map(decoded_metrics)
         }
-        (Signal::Metrics, Encoding::Json) => json::metrics(&body).map_err(json).map(of_metrics),
+        (Signal::Metrics, Encoding::Json) => json::metrics(&body).map_err(json).map(decoded_metrics),
     }
 }

@@ -1,4 +1,4 @@
-//! What an OTLP client is answered: an export response, or a google.rpc.Status that names the reason.
+//! Responses to OTLP clients: an export response, or a google.rpc.Status with the error.
 
 use bytes::Bytes;
 use prost::Message;
@@ -7,9 +7,9 @@ use super::Encoding;
 use crate::lambda::HttpResponse;
 use crate::model::otlp::json::{self, RejectedItems};
 use crate::model::otlp::{ExportResponse, PartialSuccess, RpcStatus};
-use crate::model::rejection::Rejections;
+use crate::model::rejection::{Rejection, Rejections};
 
-/// An answer that is no success. Its message never quotes the body or a credential.
+/// An error response. Its message never contains a part of the body or a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorResponse {
     status: u16,
@@ -19,22 +19,22 @@ pub struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// 400: the same body would be refused again.
+    /// 400: the client must not send the same body again.
     pub fn malformed(message: impl Into<String>) -> Self {
         Self::new(400, message)
     }
 
-    /// 401: no credential, or one that is not accepted.
+    /// 401: no credential, or an unknown one.
     pub fn unauthenticated(message: impl Into<String>) -> Self {
         Self { header: Some(("www-authenticate", "Bearer".into())), ..Self::new(401, message) }
     }
 
-    /// 403: somebody, but nobody who may push.
+    /// 403: the caller is authenticated, but not allowed to push.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(403, message)
     }
 
-    /// What a service behind this one refused, with its own status.
+    /// An error of a destination, with its own status.
     pub fn upstream_error(status: u16, message: impl Into<String>) -> Self {
         Self::new(status, message)
     }
@@ -43,34 +43,34 @@ impl ErrorResponse {
         let shown: String = path.chars().take(100).collect();
         Self::new(
             404,
-            format!("there is nothing at `{}`: traces go to /v1/traces, metrics to /v1/metrics", shown.escape_debug()),
+            format!("unknown path `{}`: send traces to /v1/traces and metrics to /v1/metrics", shown.escape_debug()),
         )
     }
 
-    /// 404 for logs, with the way to stop them.
+    /// 404: logs are disabled.
     pub fn logs_disabled() -> Self {
-        Self::new(404, "logs are not taken here: set OTEL_LOGS_EXPORTER=none, or SIDECARLESS_LOG_GROUP on the function")
+        Self::new(404, "logs are disabled: set OTEL_LOGS_EXPORTER=none, or SIDECARLESS_LOG_GROUP on the function")
     }
 
     pub fn method_not_allowed(allowed: &str, method: &str) -> Self {
         let shown: String = method.chars().take(20).collect();
         Self {
             header: Some(("allow", allowed.into())),
-            ..Self::new(405, format!("{} is not allowed here, but {allowed} is", shown.escape_debug()))
+            ..Self::new(405, format!("method {} is not allowed: use {allowed}", shown.escape_debug()))
         }
     }
 
-    /// 413: larger than this function takes.
+    /// 413: the request is too large.
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::new(413, message)
     }
 
-    /// 415: an encoding or compression this function does not read.
+    /// 415: unsupported compression.
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(415, message)
     }
 
-    /// 503: nothing was kept; the client shall send it again, not before `retry_after_s` seconds have passed.
+    /// 503: nothing was stored, and the client must retry after `retry_after_s` seconds.
     pub fn unavailable(message: impl Into<String>, retry_after_s: u64) -> Self {
         Self { header: Some(("retry-after", retry_after_s.to_string())), ..Self::new(503, message) }
     }
@@ -126,28 +126,28 @@ pub fn partial_success(
     export_response(encoding, body.into())
 }
 
-/// 200 with an export response that somebody else made.
+/// 200 with an export response of a destination.
 pub fn export_response(encoding: Encoding, body: Bytes) -> HttpResponse {
     HttpResponse { status: 200, headers: vec![("content-type", encoding.content_type().into())], body: body.into() }
 }
 
-/// 200, with the documents that were refused, as X-Ray itself answers PutTraceSegments: the reasons stand in one entry each.
-pub fn put_trace_segments_response(refused: &Rejections) -> HttpResponse {
-    let entry = |refusal: &crate::model::rejection::Rejection| {
-        let message = format!("{} refused: {}", refusal.count, refusal.example);
-        serde_json::json!({"ErrorCode": refusal.reason, "Message": message})
+/// 200 with the rejected documents in the format of PutTraceSegments, with one entry for each reason.
+pub fn put_trace_segments_response(rejections: &Rejections) -> HttpResponse {
+    let entry = |rejection: &Rejection| {
+        let message = format!("{} rejected: {}", rejection.count, rejection.example);
+        serde_json::json!({"ErrorCode": rejection.reason, "Message": message})
     };
-    let unprocessed: Vec<_> = refused.iter().map(entry).collect();
+    let unprocessed: Vec<_> = rejections.iter().map(entry).collect();
     let body = serde_json::json!({"UnprocessedTraceSegments": unprocessed}).to_string();
     HttpResponse { status: 200, headers: vec![("content-type", "application/json".into())], body: body.into_bytes() }
 }
 
-/// An answer of X-Ray's, passed on.
+/// A response of X-Ray, forwarded unchanged.
 pub fn passed_on(status: u16, body: Vec<u8>) -> HttpResponse {
     HttpResponse { status, headers: vec![("content-type", "application/json".into())], body }
 }
 
-/// The google.rpc.Code that stands for an HTTP status (google/rpc/code.proto).
+/// Returns the google.rpc.Code of an HTTP status (google/rpc/code.proto).
 fn rpc_code(status: u16) -> i32 {
     match status {
         400 | 415 => 3,

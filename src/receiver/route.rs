@@ -1,11 +1,11 @@
-//! Which path leads where.
+//! Routing by path.
 
 use super::ErrorResponse;
 use crate::lambda::Request;
 use crate::model::sampling::SamplingCall;
 use crate::model::signal::Signal;
 
-/// Where a request leads.
+/// Handler of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Signal(Signal),
@@ -15,7 +15,7 @@ pub(super) enum Route {
     HealthCheck,
 }
 
-/// Paths are looked at from their end, so that a prefix, as API Gateway or a load balancer may put, does no harm.
+/// Ends of paths. A prefix that API Gateway or a load balancer adds is ignored.
 const ROUTES: [(&str, Route); 6] = [
     ("/v1/traces", Route::Signal(Signal::Traces)),
     ("/v1/metrics", Route::Signal(Signal::Metrics)),
@@ -35,8 +35,8 @@ pub(super) fn route(request: &Request) -> Result<Route, ErrorResponse> {
         };
     }
     if path.is_empty() || path.ends_with("/healthz") {
-        let looks = matches!(request.method.as_str(), "GET" | "HEAD");
-        return if looks {
+        let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
+        return if is_read {
             Ok(Route::HealthCheck)
         } else {
             Err(ErrorResponse::method_not_allowed("GET", &request.method))

@@ -24,19 +24,19 @@ def gauge(name: str, value: float) -> bytes:
 GOOD = gauge("good", 1)
 ZIPPED = gzip.compress(GOOD * 50)
 BROKEN = [
-    ("no protobuf", b"hello, world", {}, 400, "no OTLP protobuf"),
-    ("truncated protobuf", GOOD[:-3], {}, 400, "no OTLP protobuf"),
-    ("truncated gzip", ZIPPED[:-9], {"content-encoding": "gzip"}, 400, "starts as gzip and is broken"),
-    ("garbage that claims to be gzip", b"\xff\xfe" * 20, {"content-encoding": "gzip"}, 400, "no OTLP protobuf"),
-    ("a gzip bomb", gzip.compress(bytes(64 << 20)), {"content-encoding": "gzip"}, 413, "inflates to more than"),
-    ("a request of empty messages", b"\x0a\x00" * 2_000_000, {}, 413, "would take more than"),
-    ("an unknown compression", GOOD, {"content-encoding": "br"}, 415, "`br` is not taken"),
-    ("invalid JSON", b"{", {"content-type": "application/json"}, 400, "no OTLP JSON"),
+    ("no protobuf", b"hello, world", {}, 400, "invalid OTLP protobuf"),
+    ("truncated protobuf", GOOD[:-3], {}, 400, "invalid OTLP protobuf"),
+    ("truncated gzip", ZIPPED[:-9], {"content-encoding": "gzip"}, 400, "invalid gzip body"),
+    ("garbage that claims to be gzip", b"\xff\xfe" * 20, {"content-encoding": "gzip"}, 400, "invalid OTLP protobuf"),
+    ("a gzip bomb", gzip.compress(bytes(64 << 20)), {"content-encoding": "gzip"}, 413, "decompressed body is larger than"),
+    ("a request of empty messages", b"\x0a\x00" * 2_000_000, {}, 413, "decoded request is larger than"),
+    ("an unknown compression", GOOD, {"content-encoding": "br"}, 415, "unsupported content-encoding `br`"),
+    ("invalid JSON", b"{", {"content-type": "application/json"}, 400, "invalid OTLP JSON"),
     ("JSON with a short ID", b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"abc"}]}]}]}',
      {"content-type": "application/json", "path": "/v1/traces"}, 400, "traceId"),
     ("no token", GOOD, {"authorization": ""}, 401, "bearer token"),
-    ("a token off by one", GOOD, {"authorization": f"Bearer {TOKEN[:-1]}x"}, 401, "not one of those accepted"),
-    ("an unknown path", GOOD, {"path": "/v2/metrics"}, 404, "nothing at"),
+    ("a token off by one", GOOD, {"authorization": f"Bearer {TOKEN[:-1]}x"}, 401, "unknown bearer token"),
+    ("an unknown path", GOOD, {"path": "/v2/metrics"}, 404, "unknown path"),
     ("logs", b"", {"path": "/v1/logs"}, 404, "OTEL_LOGS_EXPORTER=none"),
 ]
 

@@ -1,4 +1,4 @@
-//! OTLP requests for tests, in few words. Points stand at 1700000000123456789 ns unless a test says otherwise.
+//! Builders of OTLP requests for tests. The default time of points is 1700000000123456789 ns.
 
 use bytes::Bytes;
 use sidecarless::model::otlp::{
@@ -10,7 +10,7 @@ use sidecarless::model::otlp::{
 
 pub(crate) const NANOS: u64 = 1_700_000_000_123_456_789;
 
-/// An attribute's value, from a literal.
+/// Value of an attribute, converted from a literal.
 #[derive(Clone)]
 pub(crate) struct Value(any_value::Value);
 
@@ -51,7 +51,7 @@ impl From<Vec<Value>> for Value {
     }
 }
 
-/// A point of a gauge or a sum.
+/// Data point of a gauge or a sum.
 #[derive(Clone)]
 pub(crate) struct Point {
     pub(crate) value: f64,
@@ -67,7 +67,7 @@ pub(crate) fn attributes(pairs: &[(&str, Value)]) -> Vec<KeyValue> {
     pairs.iter().map(attribute).collect()
 }
 
-/// A service, its instance, and one thing more.
+/// Returns a resource with service name, instance and one more attribute.
 pub(crate) fn resource() -> Vec<KeyValue> {
     attributes(&[
         ("service.namespace", "shop".into()),
@@ -140,7 +140,7 @@ pub(crate) fn histograms(
     metric(name, unit, metric::Data::Histogram(Histogram { data_points, aggregation_temporality }))
 }
 
-/// An exponential histogram of one point with a sum of 20 and positive buckets only.
+/// Returns an exponential histogram of one point with a sum of 20 and positive buckets only.
 pub(crate) fn exponential(
     name: &str,
     (scale, offset): (i32, i32),
@@ -168,7 +168,7 @@ pub(crate) fn summary(name: &str, count: u64, sum: f64, quantiles: &[(f64, f64)]
     metric(name, "", metric::Data::Summary(Summary { data_points: vec![point] }))
 }
 
-/// An exemplar with or without the ids of a span.
+/// Returns an exemplar with or without the ids of a span.
 pub(crate) fn exemplar(value: f64, has_ids: bool, pairs: &[(&str, Value)]) -> Exemplar {
     let id = |size: u8| if has_ids { (1..=size).collect::<Vec<u8>>() } else { Vec::new() };
     Exemplar {

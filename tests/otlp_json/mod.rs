@@ -1,4 +1,4 @@
-//! OTLP in JSON gives the very messages that protobuf gives; what is malformed is named with its place.
+//! Tests of the JSON decoder: the messages equal those of protobuf, and errors contain their path.
 
 mod print;
 mod telemetry;
@@ -16,21 +16,21 @@ fn text(value: &str) -> Bytes {
     Bytes::copy_from_slice(value.as_bytes())
 }
 
-/// The one span of a request that holds these fields.
+/// Decodes a request with one span that has these fields.
 fn span(fields: &str) -> Result<Span, String> {
     let body = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{{fields}}}]}}]}}]}}"#);
     let request = traces(&Bytes::from(body)).map_err(|error| error.to_string())?;
     Ok(request.resource_spans[0].scope_spans[0].spans[0].clone())
 }
 
-/// The one attribute value of a span with this JSON.
+/// Decodes a span with one attribute that has this value.
 fn attribute(value: &str) -> Result<Option<Value>, String> {
     let span = span(&format!(r#""attributes":[{{"key":"k","value":{value}}}]"#))?;
     Ok(span.attributes[0].value.clone().and_then(|any| any.value))
 }
 
 #[test]
-fn the_published_trace_example_is_read() {
+fn published_trace_example_is_decoded() {
     let request = traces(&Bytes::from_static(include_bytes!("../data/otlp/trace.json"))).unwrap();
     let resource = &request.resource_spans[0];
     assert_eq!(resource.resource.as_ref().unwrap().attributes[0].key, "service.name");
@@ -53,7 +53,7 @@ fn the_published_trace_example_is_read() {
 }
 
 #[test]
-fn the_published_metrics_example_is_read() {
+fn published_metrics_example_is_decoded() {
     let request = metrics(&Bytes::from_static(include_bytes!("../data/otlp/metrics.json"))).unwrap();
     let [counter, gauge, histogram] = &request.resource_metrics[0].scope_metrics[0].metrics[..] else {
         panic!("three metrics");
@@ -70,7 +70,7 @@ fn the_published_metrics_example_is_read() {
 }
 
 #[test]
-fn values_are_read_as_widely_as_protobuf_s_json_mapping_asks() {
+fn values_follow_the_json_mapping_of_protobuf() {
     for (json, expected) in [
         (r#"{"stringValue":"x"}"#, Some(Value::String(text("x")))),
         (r#"{"string_value":"a\"\u00e9\n\ud83d\ude00"}"#, Some(Value::String(text("a\"é\n😀")))),
@@ -100,7 +100,7 @@ fn values_are_read_as_widely_as_protobuf_s_json_mapping_asks() {
 }
 
 #[test]
-fn nested_values_are_read() {
+fn nested_values_are_decoded() {
     let Ok(Some(Value::Array(array))) = attribute(r#"{"arrayValue":{"values":[{"intValue":1},null,{}]}}"#) else {
         panic!("an array");
     };
@@ -112,7 +112,7 @@ fn nested_values_are_read() {
 }
 
 #[test]
-fn fields_are_known_by_both_of_their_names_and_enums_by_number_and_name() {
+fn fields_have_two_names_and_enums_numbers_and_names() {
     let both = [
         r#""traceId":"0aFF","startTimeUnixNano":"5","droppedAttributesCount":1,"kind":2,"status":{"code":2}"#,
         r#""trace_id":"0AfF","start_time_unix_nano":5,"dropped_attributes_count":"1","kind":"SPAN_KIND_SERVER",
@@ -126,40 +126,40 @@ fn fields_are_known_by_both_of_their_names_and_enums_by_number_and_name() {
 }
 
 #[test]
-fn an_empty_request_is_a_request() {
+fn empty_request_is_valid() {
     for body in ["{}", " {\n} ", "null", r#"{"resourceSpans":[]}"#, r#"{"resourceSpans":null}"#] {
         assert_eq!(traces(&Bytes::from(body)), Ok(ExportTraceServiceRequest::default()), "{body}");
     }
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_place() {
+fn error_contains_path_and_position() {
     for (fields, expected) in [
-        (r#""traceId":"123""#, "traceId: 3 hex digits, an even number expected"),
-        (r#""traceId":"zz""#, "traceId: \"zz\" is not hexadecimal"),
-        (r#""traceId":"é""#, "traceId: \"é\" is not hexadecimal"),
-        (r#""traceId":7"#, "traceId: 7 found, hexadecimal digits expected"),
-        (r#""name":true"#, "name: true found, text expected"),
-        (r#""name":["a"]"#, "name: invalid type: sequence, expected text, a number, true, false or null"),
-        (r#""kind":"SERVER""#, "kind: \"SERVER\" found, a 32-bit integer expected"),
-        (r#""kind":3000000000"#, "kind: 3000000000 found, a 32-bit integer expected"),
-        (r#""startTimeUnixNano":"-1""#, "startTimeUnixNano: \"-1\" found, an unsigned 64-bit integer expected"),
-        (r#""startTimeUnixNano":1.5"#, "startTimeUnixNano: 1.5 found, an unsigned 64-bit integer expected"),
-        (r#""flags":"NaN""#, "flags: \"NaN\" found, an unsigned 32-bit integer expected"),
+        (r#""traceId":"123""#, "traceId: invalid id of 3 hexadecimal digits, expected an even number"),
+        (r#""traceId":"zz""#, "traceId: invalid hexadecimal digits \"zz\""),
+        (r#""traceId":"é""#, "traceId: invalid hexadecimal digits \"é\""),
+        (r#""traceId":7"#, "traceId: invalid value 7, expected hexadecimal digits"),
+        (r#""name":true"#, "name: invalid value true, expected a string"),
+        (r#""name":["a"]"#, "name: invalid type: sequence, expected a string, a number, true, false or null"),
+        (r#""kind":"SERVER""#, "kind: invalid value \"SERVER\", expected a 32-bit integer"),
+        (r#""kind":3000000000"#, "kind: invalid value 3000000000, expected a 32-bit integer"),
+        (r#""startTimeUnixNano":"-1""#, "startTimeUnixNano: invalid value \"-1\", expected an unsigned 64-bit integer"),
+        (r#""startTimeUnixNano":1.5"#, "startTimeUnixNano: invalid value 1.5, expected an unsigned 64-bit integer"),
+        (r#""flags":"NaN""#, "flags: invalid value \"NaN\", expected an unsigned 32-bit integer"),
         (r#""attributes":{}"#, "attributes: invalid type: map, expected an array of objects"),
         (r#""attributes":[{},5]"#, "attributes[1]: invalid type: integer `5`, expected an object"),
         (r#""status":"bad""#, "status: invalid type: string \"bad\", expected an object"),
         (
             r#""events":[{},{"attributes":[{"value":{"intValue":"x"}}]}]"#,
-            "events[1].attributes[0].value.intValue: \"x\" found, a 64-bit integer expected",
+            "events[1].attributes[0].value.intValue: invalid value \"x\", expected a 64-bit integer",
         ),
         (
             r#""attributes":[{"value":{"bytesValue":"a*"}}]"#,
-            "attributes[0].value.bytesValue: \"a*\" is no base64: Invalid symbol 42, offset 1.",
+            "attributes[0].value.bytesValue: invalid base64 \"a*\": Invalid symbol 42, offset 1.",
         ),
         (
             r#""attributes":[{"value":{"arrayValue":{"values":[{"boolValue":"true"}]}}}]"#,
-            "attributes[0].value.arrayValue.values[0].boolValue: \"true\" found, true or false expected",
+            "attributes[0].value.arrayValue.values[0].boolValue: invalid value \"true\", expected true or false",
         ),
     ] {
         let error = span(fields).unwrap_err();
@@ -169,7 +169,7 @@ fn what_is_wrong_is_named_with_its_place() {
 }
 
 #[test]
-fn what_is_no_json_is_named_with_its_place() {
+fn syntax_error_contains_path_and_position() {
     for (body, expected) in [
         (&b""[..], "request: EOF while parsing a value (line 1, column 0)"),
         (b"[]", "request: invalid type: sequence, expected an object (line 1, column 2)"),
@@ -196,7 +196,7 @@ fn what_is_no_json_is_named_with_its_place() {
 }
 
 #[test]
-fn a_truncated_request_is_an_error_wherever_it_is_cut() {
+fn truncated_request_is_an_error() {
     let whole = include_bytes!("../data/otlp/metrics.json");
     for length in 0..whole.len() {
         let cut = Bytes::from_static(&whole[..length]);
@@ -205,7 +205,7 @@ fn a_truncated_request_is_an_error_wherever_it_is_cut() {
 }
 
 #[test]
-fn nesting_is_bounded() {
+fn nesting_is_limited() {
     let nested = |depth: usize| {
         let (open, close) = (r#"{"arrayValue":{"values":["#.repeat(depth), "]}}".repeat(depth));
         attribute(&format!("{open}{{}}{close}"))
@@ -220,7 +220,7 @@ fn nesting_is_bounded() {
 }
 
 #[test]
-fn text_without_escapes_is_a_slice_of_the_body() {
+fn string_without_escapes_is_a_slice_of_the_body() {
     let body = Bytes::from_static(include_bytes!("../data/otlp/trace.json"));
     let request = traces(&body).unwrap();
     let name = &request.resource_spans[0].scope_spans[0].spans[0].name;
@@ -229,7 +229,7 @@ fn text_without_escapes_is_a_slice_of_the_body() {
 }
 
 #[test]
-fn an_id_of_the_wrong_length_costs_its_span_and_not_the_request() {
+fn id_of_wrong_length_rejects_only_its_span() {
     assert_eq!(span(r#""traceId":"0102""#).unwrap().trace_id[..], [1, 2]);
     assert!(span(r#""traceId":"""#).unwrap().trace_id.is_empty());
 }

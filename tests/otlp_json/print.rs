@@ -1,5 +1,5 @@
-//! Prints OTLP messages as JSON, as the specification tells senders to: every field, also when it holds its default,
-//! 64-bit integers as text, ids in hexadecimal.
+//! Encodes OTLP messages as JSON according to the specification: with fields that have their default value, 64-bit integers as
+//! strings, and ids in hexadecimal.
 
 use base64::Engine as _;
 use serde_json::{Value as Json, json};

@@ -1,4 +1,4 @@
-//! Any telemetry at all: requests with every kind of message in them, for properties.
+//! Generators of requests with every type of message, for property tests.
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -20,7 +20,7 @@ fn bytes(lengths: std::ops::Range<usize>) -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), lengths).prop_map(Bytes::from)
 }
 
-/// Every number but NaN, which is equal to nothing.
+/// Every number except NaN, which does not equal itself.
 fn double() -> impl Strategy<Value = f64> {
     any::<f64>().prop_map(|value| if value.is_nan() { 0.0 } else { value })
 }

@@ -14,14 +14,14 @@ pub(crate) struct Amp {
     rules: Arc<Mutex<Rules>>,
 }
 
-/// What a workspace may do otherwise than AMP.
+/// Behaviour that differs from AMP.
 #[derive(Default)]
 pub(crate) struct Rules {
-    /// Larger bodies are answered with 413.
+    /// Larger bodies are rejected with 413.
     pub(crate) most_bytes: Option<usize>,
 }
 
-/// The labels of a series, its name among them.
+/// Labels of a series, with its name.
 pub(crate) type Labels = BTreeMap<String, String>;
 
 impl Amp {
@@ -69,7 +69,7 @@ impl Amp {
         self.written.lock().unwrap().len()
     }
 
-    /// Every sample that arrived: labels, value, milliseconds.
+    /// Returns labels, value and time in milliseconds of every sample.
     pub(crate) fn samples(&self) -> Vec<(Labels, f64, i64)> {
         let written = self.written.lock().unwrap();
         let series = written.iter().flat_map(|request| &request.timeseries);
@@ -81,7 +81,7 @@ impl Amp {
             .collect()
     }
 
-    /// How many series came in more than one request.
+    /// Returns the number of series that were sent in more than one request.
     pub(crate) fn series_in_several_requests(&self) -> usize {
         let written = self.written.lock().unwrap();
         let mut requests: BTreeMap<Labels, usize> = BTreeMap::new();
@@ -91,7 +91,7 @@ impl Amp {
         requests.values().filter(|&&requests| requests > 1).count()
     }
 
-    /// The samples of one metric.
+    /// Returns the samples of one metric.
     pub(crate) fn named(&self, name: &str) -> Vec<(Labels, f64)> {
         let named = |(labels, value, _): (Labels, f64, i64)| (labels["__name__"] == name).then_some((labels, value));
         self.samples().into_iter().filter_map(named).collect()
@@ -106,7 +106,7 @@ fn labels(series: &TimeSeries) -> Labels {
     series.labels.iter().map(|label| (label.name.clone(), label.value.clone())).collect()
 }
 
-/// What a backend holds a request to (Prometheus Remote-Write 1.0 specification, "Protocol").
+/// Checks a request as a backend does (Prometheus Remote-Write 1.0 specification, "Protocol").
 fn decode(heard: &RecordedRequest) -> Result<WriteRequest, String> {
     for (name, expected) in [
         ("content-type", "application/x-protobuf"),

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server: bodies with a length, connections that stay open, and faults on demand.
+//! HTTP/1.1 server with persistent connections and injected faults. Requests must have a content length.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -9,17 +9,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Clone)]
 pub(crate) struct RecordedRequest {
-    /// With the query.
+    /// Path with query.
     pub(crate) path: String,
-    /// Names in lower case.
+    /// Names are in lower case.
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// What a server does with a request.
+/// Response of a server, or its failure.
 #[derive(Clone)]
 pub(crate) enum StubResponse {
     Reply {
@@ -27,32 +27,32 @@ pub(crate) enum StubResponse {
         headers: Vec<(&'static str, String)>,
         body: Vec<u8>,
     },
-    /// The connection ends without an answer.
+    /// Closes the connection without a response.
     Reset,
-    /// The connection ends within the answer's body.
+    /// Closes the connection within the body of the response.
     Cut,
-    /// No answer, ever.
+    /// Never responds.
     Hang,
-    /// A body without an end.
+    /// Sends an endless body.
     Endless,
 }
 
-/// What happens to a request before the server's own answer is asked for.
+/// Fault that replaces or delays the response.
 #[derive(Clone)]
 pub(crate) enum Fault {
     Answer(StubResponse),
-    /// The server's own answer, later.
+    /// Delays the response.
     Slow(Duration),
 }
 
-/// What happens to some requests from now on.
+/// Injected faults.
 type Always = (fn(&RecordedRequest) -> bool, Fault);
 
 #[derive(Default)]
 struct RandomFaultProxy {
     next: VecDeque<Fault>,
     always: Vec<Always>,
-    /// Requests under way, and the most there ever were.
+    /// Current and maximum number of concurrent requests.
     busy: (usize, usize),
     heard: usize,
 }
@@ -60,7 +60,7 @@ struct RandomFaultProxy {
 type Faults = Arc<Mutex<RandomFaultProxy>>;
 type Serve = Arc<dyn Fn(&RecordedRequest) -> StubResponse + Send + Sync>;
 
-/// It stops when it is dropped.
+/// The server stops when it is dropped.
 pub(crate) struct StubServer {
     pub(crate) address: SocketAddr,
     faults: Faults,
@@ -91,7 +91,7 @@ impl Fault {
 
 impl StubServer {
     pub(crate) async fn start(serve: impl Fn(&RecordedRequest) -> StubResponse + Send + Sync + 'static) -> Self {
-        // Tasks have an address each, all of which lead here.
+        // Every task has its own loopback address.
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let address = SocketAddr::new([127, 0, 0, 1].into(), listener.local_addr().unwrap().port());
         let (faults, serve): (Faults, Serve) = (Faults::default(), Arc::new(serve));
@@ -104,29 +104,29 @@ impl StubServer {
         format!("http://{}{path}", self.address)
     }
 
-    /// One fault for each of the next requests.
+    /// Injects one fault into each of the next requests.
     pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.faults.lock().unwrap().next.extend(faults);
     }
 
-    /// The same fault for every request of a kind, from now on.
+    /// Injects a fault into all further matching requests.
     pub(crate) fn fail_always(&self, kind: fn(&RecordedRequest) -> bool, fault: Fault) {
         self.faults.lock().unwrap().always.push((kind, fault));
     }
 
-    /// No faults any more.
+    /// Removes all faults.
     pub(crate) fn clear_faults(&self) {
         let mut faults = self.faults.lock().unwrap();
         faults.next.clear();
         faults.always.clear();
     }
 
-    /// The most requests that were under way at the same time.
+    /// Returns the maximum number of concurrent requests.
     pub(crate) fn max_concurrency(&self) -> usize {
         self.faults.lock().unwrap().busy.1
     }
 
-    /// Requests so far, whatever became of them.
+    /// Returns all requests so far, including failed ones.
     pub(crate) fn requests(&self) -> usize {
         self.faults.lock().unwrap().heard
     }
@@ -184,7 +184,7 @@ async fn converse(mut stream: TcpStream, serve: &Serve, faults: &Faults) -> std:
     Ok(())
 }
 
-/// The next request; `None` when the client has closed the connection.
+/// Reads the next request. `None` if the client closed the connection.
 async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<RecordedRequest>> {
     let head = loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {

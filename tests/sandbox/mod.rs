@@ -1,4 +1,4 @@
-//! What surrounds the function, within this process: AWS and tasks that speak the real protocols on 127.0.0.1.
+//! Environment of the function in the test process: AWS services and tasks with the real protocols on 127.0.0.1.
 pub(crate) mod amp;
 pub(crate) mod ecs;
 pub(crate) mod http;
@@ -34,15 +34,15 @@ pub(crate) struct Aws {
     otlp_logs: Arc<Mutex<otlp_logs::State>>,
     sqs: Arc<Mutex<sqs::State>>,
     sts: Arc<Mutex<sts::State>>,
-    /// Where the SDK looks for which service.
+    /// Endpoint of each service in the SDK.
     endpoints: Endpoints,
 }
 
-/// The address of each service, as the SDK would have read it from the environment.
+/// Address of each service, which the SDK would read from the environment.
 #[derive(Clone, Debug)]
 struct Endpoints {
     all: String,
-    /// A service of which the port is closed, by the id that the SDK has for it, and that port.
+    /// SDK id and port of a service whose port is closed.
     closed: Option<(&'static str, String)>,
 }
 
@@ -118,7 +118,7 @@ impl Aws {
         self.server.fail(faults);
     }
 
-    /// What the SDK would have read from the environment.
+    /// Configuration that the SDK would read from the environment.
     async fn config(&self) -> SdkConfig {
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
         aws_config::defaults(BehaviorVersion::latest())
@@ -133,7 +133,7 @@ impl Aws {
     }
 }
 
-/// The function, and what surrounds it.
+/// The function and its environment.
 pub(crate) struct Sandbox {
     pub(crate) aws: Aws,
     pub(crate) amp: Amp,
@@ -141,12 +141,12 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// `settings` stand before those that the sandbox itself needs: who sets one to nothing unsets it.
+    /// `settings` override the settings of the sandbox. An empty value unsets a setting.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
         Self::start_without(None, settings).await
     }
 
-    /// With one AWS service, by the SDK's id for it, at a port where nobody listens.
+    /// `closed` is the SDK id of a service whose port is closed.
     pub(crate) async fn start_without(closed: Option<&'static str>, settings: &[(&str, &str)]) -> Self {
         let (aws, amp) = (Aws::start(closed).await, Amp::start().await);
         let (amp_url, xray_url) = (amp.url(), aws.server.url(""));
@@ -158,7 +158,7 @@ impl Sandbox {
             ("SIDECARLESS_AUTH", "none"),
             ("SIDECARLESS_SCRAPE_CIDRS", "127.0.0.0/8"),
             ("SIDECARLESS_SCRAPE_TIMEOUT", "10s"),
-            // Counts of samples and requests are of what was pushed and scraped.
+            // Tests count only samples and requests of pushes and scrapes.
             ("SIDECARLESS_SELF_METRICS", "off"),
         ];
         let all = settings.iter().chain(&needed).map(|&(name, value)| (name.to_owned(), value.to_owned()));
@@ -167,14 +167,14 @@ impl Sandbox {
         Self { aws, amp, pipeline }
     }
 
-    /// A tick of a schedule, and its summary.
+    /// Invokes a scheduled run and returns its summary.
     pub(crate) async fn tick(&self) -> Result<Value, HandleError> {
         let deadline = Deadline::after(Duration::from_secs(20));
         let reply = self.pipeline.handle(Event::parse(r#"{"sidecarless":"scrape"}"#), &deadline).await?;
         Ok(reply.into_json())
     }
 
-    /// The event of a push, as a Function URL makes it.
+    /// Returns the Function URL event of a push.
     pub(crate) fn event(push: &Push<'_>) -> String {
         let headers: serde_json::Map<String, Value> =
             push.headers.iter().map(|&(name, value)| (name.to_owned(), json!(value))).collect();
@@ -204,11 +204,11 @@ pub(crate) struct Push<'a> {
     pub(crate) path: &'a str,
     pub(crate) headers: Vec<(&'a str, &'a str)>,
     pub(crate) body: &'a [u8],
-    /// What stands in the event where the body should be in base64.
+    /// Overrides the base64 body in the event.
     pub(crate) raw: Option<&'a str>,
-    /// Whom IAM has authenticated.
+    /// Caller that IAM authenticated.
     pub(crate) caller: Option<&'a str>,
-    /// Until the invocation ends.
+    /// Remaining time of the invocation.
     pub(crate) time: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The OTLP endpoint of CloudWatch Logs: takes whatever comes for a group and a stream.
+//! OTLP endpoint of CloudWatch Logs, which accepts every request with a log group and a stream.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,13 +6,13 @@ use super::http::{RecordedRequest, StubResponse};
 
 #[derive(Default)]
 pub(crate) struct State {
-    /// Requests that were taken.
+    /// Accepted requests.
     pub(crate) taken: Vec<RecordedRequest>,
-    /// What is answered instead of success.
+    /// Response instead of success.
     pub(crate) answer: Option<StubResponse>,
 }
 
-/// The endpoint's answer; `None`: the path is not its own.
+/// Returns the response, or `None` for other paths.
 pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
     if heard.path != "/v1/logs" {
         return None;

@@ -1,4 +1,4 @@
-//! SQS: takes messages, one by one or ten at a time, and back-offs.
+//! SQS: accepts messages, alone or in batches of ten, and visibility timeouts.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,13 +8,13 @@ use super::http::{RecordedRequest, StubResponse};
 
 #[derive(Default)]
 pub(crate) struct State {
-    /// Bodies of messages that were taken.
+    /// Bodies of accepted messages.
     pub(crate) bodies: Vec<String>,
-    /// Seconds that messages are to stay out of sight.
+    /// Visibility timeouts in seconds.
     pub(crate) back_offs: Vec<i64>,
 }
 
-/// SQS's answer; `None`: the request is not meant for SQS.
+/// Returns the response, or `None` if the request is for another service.
 pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
     let (_, operation) = heard.header("x-amz-target").split_once("AmazonSQS.")?;
     let input: Value = serde_json::from_slice(&heard.body).unwrap();

@@ -1,4 +1,4 @@
-//! STS: says who asks, and what time it is.
+//! STS: GetCallerIdentity, with the clock of AWS.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,13 +6,13 @@ use super::http::{RecordedRequest, StubResponse};
 
 #[derive(Default)]
 pub(crate) struct State {
-    /// How far AWS' clock is ahead of ours.
+    /// Offset of the clock of AWS.
     pub(crate) ahead_s: i64,
-    /// Nobody is known.
+    /// Whether all credentials are rejected.
     pub(crate) rejects_credentials: bool,
 }
 
-/// STS's answer; `None`: the request is not meant for STS.
+/// Returns the response, or `None` if the request is for another service.
 pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
     heard.body.starts_with(b"Action=GetCallerIdentity").then(|| state.lock().unwrap().answer(heard))
 }

@@ -1,4 +1,4 @@
-//! X-Ray: takes segment documents, OTLP, and the calls of samplers.
+//! X-Ray: accepts segment documents, OTLP, and sampling calls.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -9,20 +9,20 @@ use super::http::{RecordedRequest, StubResponse};
 
 #[derive(Default)]
 pub(crate) struct State {
-    /// Documents that were taken, parsed.
+    /// Accepted documents, parsed.
     pub(crate) documents: Vec<Value>,
-    /// Documents of each PutTraceSegments call, refused ones included.
+    /// Documents of each PutTraceSegments call, including rejected ones.
     pub(crate) calls: Vec<usize>,
-    /// Ids of documents that are not taken, the code that is answered, and how many times.
+    /// Ids of documents to reject, with the error code and the number of times.
     pub(crate) unprocessed: HashMap<String, (&'static str, u32)>,
-    /// Ids in the order in which they were sent, again and again.
+    /// Ids in the order in which they were sent, with retries.
     pub(crate) sent_ids: Vec<String>,
-    /// Bodies that came to /v1/traces.
+    /// Bodies of requests to /v1/traces.
     pub(crate) otlp: Vec<Vec<u8>>,
     pub(crate) sampling_calls: Vec<String>,
 }
 
-/// X-Ray's answer; `None`: the path is none of X-Ray's.
+/// Returns the response, or `None` for other paths.
 pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
     let mut state = state.lock().unwrap();
     match heard.path.as_str() {

@@ -1,8 +1,8 @@
-//! What a request will weigh in memory, before it is decoded.
+//! Size of a request in memory, calculated before it is decoded.
 //!
-//! On the wire an empty span takes two bytes and an empty attribute too, in memory some hundred: a request of a few
-//! megabytes can be made to fill gigabytes. This walks over the wire format without decoding it and adds up the messages
-//! it meets. A body that is broken weighs what was met until there: decoding will say what is wrong.
+//! An empty span or attribute takes two bytes in protobuf and some hundred bytes in memory, so a request of a few megabytes
+//! can fill gigabytes. The functions walk over the protobuf fields without decoding them and add up the sizes of the messages.
+//! For an invalid body, the result includes the messages before the error, and decoding reports the error.
 
 use std::mem::size_of;
 
@@ -11,11 +11,11 @@ use super::{
     NumberDataPoint, ResourceMetrics, ResourceSpans, ScopeMetrics, ScopeSpans, Span, SummaryDataPoint, ValueAtQuantile,
 };
 
-/// Messages in messages deeper than this are not looked at: prost decodes no deeper than 100, and what nests takes more
-/// bytes on the wire than it gains in memory.
+/// Maximum depth of nested messages that are counted. prost decodes up to a depth of 100, and deeper messages need more bytes
+/// in protobuf than in memory.
 const MAX_DEPTH: usize = 16;
 
-/// The most that a byte on the wire can become: an empty message takes two, and the largest type there is in memory.
+/// Maximum bytes in memory for each byte of a body: an empty message of the largest type takes two bytes in protobuf.
 pub const MAX_EXPANSION: usize = {
     let sizes = [
         size_of::<ResourceSpans>(),
@@ -41,17 +41,17 @@ pub const MAX_EXPANSION: usize = {
     largest.div_ceil(2)
 };
 
-/// Bytes that the spans of an `ExportTraceServiceRequest` take when they are decoded, strings left out.
+/// Returns the decoded size of an `ExportTraceServiceRequest` without strings.
 pub fn traces(body: &[u8]) -> usize {
     decoded_size(body, &[(1, &RESOURCE_SPANS)], 0)
 }
 
-/// Bytes that the metrics of an `ExportMetricsServiceRequest` take when they are decoded, strings left out.
+/// Returns the decoded size of an `ExportMetricsServiceRequest` without strings.
 pub fn metrics(body: &[u8]) -> usize {
     decoded_size(body, &[(1, &RESOURCE_METRICS)], 0)
 }
 
-/// A message type: what one takes in memory, and which of its fields are messages.
+/// Size of a message type in memory, and the fields that are messages.
 struct MessageLayout {
     size: usize,
     fields: &'static [(u64, &'static MessageLayout)],
@@ -60,7 +60,7 @@ struct MessageLayout {
 static VALUE: MessageLayout = MessageLayout { size: size_of::<AnyValue>(), fields: &[(5, &ARRAY), (6, &KEY_VALUES)] };
 static ARRAY: MessageLayout = MessageLayout { size: 0, fields: &[(1, &VALUE)] };
 static KEY_VALUES: MessageLayout = MessageLayout { size: 0, fields: &[(1, &KEY_VALUE)] };
-/// The value of an attribute lies inside it: only what the value holds counts again.
+/// An attribute contains its value, so only nested values are counted in addition.
 static KEY_VALUE: MessageLayout = MessageLayout { size: size_of::<KeyValue>(), fields: &[(2, &INNER_VALUE)] };
 static INNER_VALUE: MessageLayout = MessageLayout { size: 0, fields: &[(5, &ARRAY), (6, &KEY_VALUES)] };
 static ATTRIBUTES_1: MessageLayout = MessageLayout { size: 0, fields: &[(1, &KEY_VALUE)] };
@@ -93,7 +93,7 @@ static EXPONENTIAL: MessageLayout = MessageLayout {
     size: size_of::<ExponentialHistogramDataPoint>(),
     fields: &[(1, &KEY_VALUE), (8, &BUCKETS), (9, &BUCKETS), (11, &EXEMPLAR)],
 };
-/// Counts are varints of one byte at least, and eight bytes in memory.
+/// Counts are varints of at least one byte, and eight bytes in memory.
 static BUCKETS: MessageLayout = MessageLayout { size: size_of::<Buckets>(), fields: &[(2, &COUNTS)] };
 static COUNTS: MessageLayout = MessageLayout { size: 0, fields: &[] };
 static SUMMARIES: MessageLayout = MessageLayout { size: 0, fields: &[(1, &SUMMARY)] };
@@ -103,18 +103,19 @@ static QUANTILE: MessageLayout = MessageLayout { size: size_of::<ValueAtQuantile
 static EXEMPLAR: MessageLayout = MessageLayout { size: size_of::<Exemplar>(), fields: &[(7, &KEY_VALUE)] };
 
 fn decoded_size(mut message: &[u8], fields: &[(u64, &'static MessageLayout)], depth: usize) -> usize {
-    let mut weight = 0;
+    let mut size = 0;
     while let Some((number, content)) = next_field(&mut message) {
-        let Some(&(_, shape)) = fields.iter().find(|&&(field, _)| field == number) else { continue };
-        weight += if std::ptr::eq(shape, &raw const COUNTS) { 8 * content.len() } else { shape.size };
-        if depth < MAX_DEPTH && !shape.fields.is_empty() {
-            weight += decoded_size(content, shape.fields, depth + 1);
+        let Some(&(_, layout)) = fields.iter().find(|&&(field, _)| field == number) else { continue };
+        size += if std::ptr::eq(layout, &raw const COUNTS) { 8 * content.len() } else { layout.size };
+        if depth < MAX_DEPTH && !layout.fields.is_empty() {
+            size += decoded_size(content, layout.fields, depth + 1);
         }
     }
-    weight
+    size
 }
 
-/// The next field, with its content when it is length-delimited; `None` at the end and where the message is broken.
+/// Returns the number of the next field, and its content if it is length-delimited. `None` at the end, or if the message is
+/// invalid.
 fn next_field<'a>(message: &mut &'a [u8]) -> Option<(u64, &'a [u8])> {
     let key = varint(message)?;
     let length = match key & 7 {
@@ -149,7 +150,7 @@ mod tests {
     use crate::model::otlp::ExportTraceServiceRequest;
 
     #[test]
-    fn empty_messages_weigh_what_they_take_in_memory() {
+    fn size_of_empty_messages_is_their_size_in_memory() {
         let span = Span { attributes: vec![KeyValue::default(); 10], ..Span::default() };
         let scope = ScopeSpans { spans: vec![span; 100], ..ScopeSpans::default() };
         let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_bodies_weigh_what_was_met() {
+    fn invalid_bodies_have_no_size() {
         for body in [&[][..], &[0x0a], &[0x0a, 0x05, 0x12], &[0xff; 20], &[0x0b, 0x0a]] {
             assert_eq!(traces(body), 0, "{body:?}");
             assert_eq!(metrics(body), 0, "{body:?}");
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_ends() {
+    fn nesting_is_limited() {
         let mut body = Vec::new();
         for _ in 0..1_000 {
             let mut outer = vec![0x0a];

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::common::{InstrumentationScope, KeyValue, Resource};
 
-/// `DataPointFlags.NO_RECORDED_VALUE_MASK`: the point says that its series has ended.
+/// `DataPointFlags.NO_RECORDED_VALUE_MASK`: the point marks the end of its series.
 pub const NO_RECORDED_VALUE: u32 = 1;
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -14,7 +14,7 @@ pub struct ExportMetricsServiceRequest {
 }
 
 impl ExportMetricsServiceRequest {
-    /// How many data points it holds.
+    /// Returns the number of data points.
     pub fn points(&self) -> u64 {
         let scopes = self.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
         let data = scopes.flat_map(|scope| &scope.metrics).filter_map(|metric| metric.data.as_ref());

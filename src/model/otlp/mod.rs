@@ -1,9 +1,9 @@
-//! OTLP 1.x messages, as far as this function reads them.
+//! OTLP 1.x messages, with the fields that the function uses.
 //!
 //! Field numbers are those of opentelemetry-proto v1.x (`opentelemetry/proto/{common,resource,trace,metrics}/v1`).
-//! Every `string` field is declared as `bytes` and held as [`Bytes`]: decoding then slices the request's body instead of
-//! copying it, and a string that is no UTF-8 costs its own characters (they become U+FFFD in [`text`]) instead of the
-//! whole request, which is what the Go collector does too.
+//! Every `string` field is declared as `bytes` and stored as [`Bytes`], so that decoding slices the body of the request instead
+//! of copying it. Invalid UTF-8 in a string is replaced with U+FFFD by [`text`] and does not invalidate the request, as in the
+//! Go collector.
 
 mod common;
 pub mod decoded_size;
@@ -28,9 +28,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-/// The characters of a wire string; what is no UTF-8 becomes U+FFFD.
+/// Returns the text of a string field. Invalid UTF-8 is replaced with U+FFFD.
 pub fn text(bytes: &Bytes) -> Cow<'_, str> {
-    // The strict reading looks at whole words of ASCII at a time; the lossy one at every byte.
+    // The strict conversion checks words of ASCII at a time, and the lossy one each byte.
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(bytes),

@@ -1,13 +1,13 @@
-//! What an OTLP client is answered: collector/{trace,metrics}/v1 and google/rpc/status.proto.
+//! Responses to OTLP clients: collector/{trace,metrics}/v1 and google/rpc/status.proto.
 
-/// `ExportTraceServiceResponse` and `ExportMetricsServiceResponse`: the same shape on the wire.
+/// `ExportTraceServiceResponse` and `ExportMetricsServiceResponse`, which have the same encoding.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ExportResponse {
     #[prost(message, optional, tag = "1")]
     pub partial_success: Option<PartialSuccess>,
 }
 
-/// `ExportTracePartialSuccess` and `ExportMetricsPartialSuccess`: the same shape on the wire.
+/// `ExportTracePartialSuccess` and `ExportMetricsPartialSuccess`, which have the same encoding.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PartialSuccess {
     /// Rejected spans or rejected data points.
@@ -17,7 +17,7 @@ pub struct PartialSuccess {
     pub error_message: String,
 }
 
-/// `google.rpc.Status`, the body of every answer but 2xx (OTLP specification, "OTLP/HTTP Response").
+/// `google.rpc.Status`, the body of every response except 2xx (OTLP specification, "OTLP/HTTP Response").
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct RpcStatus {
     /// A `google.rpc.Code`.

@@ -1,27 +1,27 @@
-//! A request of spans cut into several, for receivers that take only so much at once.
+//! Splits a trace request, for destinations with size limits.
 
 use bytes::Bytes;
 use prost::Message as _;
 
 use super::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 
-/// What one request may hold.
+/// Limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLimits {
     pub spans: usize,
-    /// Encoded, before compression.
+    /// Size before compression.
     pub bytes: usize,
 }
 
-/// Spans of one request, encoded.
+/// An encoded trace request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodedTraces {
     pub body: Bytes,
     pub spans: u64,
 }
 
-/// Cuts between spans; each part repeats the resource and the scope of its spans. A span that is larger than the limit
-/// goes alone.
+/// Splits a request between spans. Each part repeats the resource and the scope of its spans. A span that is larger than the
+/// limit is in a request of its own.
 pub fn split(request: ExportTraceServiceRequest, limits: RequestLimits) -> Vec<EncodedTraces> {
     let mut parts =
         Splitter { limits, done: Vec::new(), current: ExportTraceServiceRequest::default(), spans: 0, bytes: 0 };
@@ -44,11 +44,11 @@ struct Splitter {
     done: Vec<EncodedTraces>,
     current: ExportTraceServiceRequest,
     spans: usize,
-    /// A little more than the current part will weigh.
+    /// Upper bound of the size of the current part.
     bytes: usize,
 }
 
-/// Tag and length of a message inside another: at most 1 + 5 bytes.
+/// Maximum size of tag and length of a nested message: 1 + 5 bytes.
 const FRAME: usize = 6;
 
 impl Splitter {
@@ -58,13 +58,13 @@ impl Splitter {
     }
 
     fn add(&mut self, span: Span, resource: &ResourceSpans, scope: &ScopeSpans) {
-        let weight = span.encoded_len() + FRAME;
-        let full = self.spans >= self.limits.spans || self.bytes + weight > self.limits.bytes;
-        if full && self.spans > 0 {
+        let size = span.encoded_len() + FRAME;
+        let is_full = self.spans >= self.limits.spans || self.bytes + size > self.limits.bytes;
+        if is_full && self.spans > 0 {
             self.close();
             self.open(resource, scope);
         }
-        self.bytes += weight;
+        self.bytes += size;
         self.spans += 1;
         let open = self.current.resource_spans.last_mut().and_then(|resource| resource.scope_spans.last_mut());
         if let Some(scope) = open {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_hold_every_span_once_under_its_scope() {
+    fn parts_contain_every_span_once_in_its_scope() {
         for (limits, expected) in [
             (RequestLimits { spans: 100, bytes: 1 << 20 }, vec![30]),
             (RequestLimits { spans: 7, bytes: 1 << 20 }, vec![7, 7, 7, 7, 2]),

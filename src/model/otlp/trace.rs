@@ -11,7 +11,7 @@ pub struct ExportTraceServiceRequest {
 }
 
 impl ExportTraceServiceRequest {
-    /// How many spans it holds.
+    /// Returns the number of spans.
     pub fn spans(&self) -> u64 {
         let scopes = self.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
         scopes.map(|scope| scope.spans.len() as u64).sum()

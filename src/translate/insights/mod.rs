@@ -68,7 +68,7 @@ pub(crate) enum EventType {
 /// source are neither written nor rejected.
 pub fn event_series(event: &[u8], context: &EventContext<'_>, out: &mut SeriesBatch) -> StatsResult {
     let mut result = StatsResult::default();
-    let mut event = match json::parse::<PerformanceEvent<'_>>("a performance log event", event) {
+    let mut event = match json::parse::<PerformanceEvent<'_>>("performance log event", event) {
         Ok(event) => event,
         Err(error) => {
             result.rejected.add("malformed_event", 1, || error.to_string());
@@ -93,7 +93,7 @@ pub fn event_series(event: &[u8], context: &EventContext<'_>, out: &mut SeriesBa
 
 /// Returns the task id of an event; `None` if it has none or is malformed.
 pub fn task_id(event: &[u8]) -> Option<String> {
-    let event = json::parse::<PerformanceEvent<'_>>("a performance log event", event).ok()?;
+    let event = json::parse::<PerformanceEvent<'_>>("performance log event", event).ok()?;
     (!event.task_id.is_empty()).then(|| event.task_id.to_string())
 }
 

@@ -1,13 +1,13 @@
-//! OTLP's JSON encoding, read into the very messages that protobuf gives, and the answers in it.
+//! JSON encoding of OTLP: decodes requests to the messages that protobuf uses, and encodes responses.
 //!
-//! The encoding is protobuf's JSON mapping with OTLP's changes ("JSON Protobuf Encoding" of the OTLP specification): ids
-//! are hexadecimal, enums are numbers, unknown fields are ignored. Read more widely than written, as that mapping asks of
-//! readers: names in lowerCamelCase or as in the .proto files, 64-bit integers as strings or numbers, `null` for absent;
-//! and enums also by name, which the specification forbids writers but some write.
+//! The encoding is the JSON mapping of protobuf with the changes of OTLP ("JSON Protobuf Encoding" of the OTLP
+//! specification): ids are hexadecimal, enums are numbers, and unknown fields are ignored. As the mapping requires of readers,
+//! names are in lowerCamelCase or as in the .proto files, 64-bit integers are strings or numbers, and `null` is an absent field.
+//! Enums are also accepted by name, which the specification forbids, but some writers use.
 //!
-//! No tree is built: fields are written where they belong while the text is read, and a string without escapes is a
-//! slice of the body. Depth is bounded by `serde_json`'s limit of 128 nested values. An id of the wrong length is kept,
-//! as protobuf keeps it: it costs its span, not the request.
+//! The decoder writes each value directly to its field, and a string without escapes is a slice of the body. `serde_json`
+//! limits the depth to 128 nested values. An id of the wrong length is kept, as in protobuf: only its span is rejected, not
+//! the request.
 
 mod common;
 mod metrics;
@@ -22,25 +22,25 @@ pub use response::{RejectedItems, export_response, rpc_status};
 
 use super::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
 
-/// Why a request is malformed, and where.
+/// Error in a request, with its location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {problem} (line {line}, column {column})")]
 pub struct JsonError {
-    /// As in `resourceSpans[0].scopeSpans[0].spans[3].traceId`; `request` for the whole.
+    /// For example `resourceSpans[0].scopeSpans[0].spans[3].traceId`, or `request` for the full request.
     pub path: String,
     pub problem: String,
-    /// Counted from 1.
+    /// The first line is 1.
     pub line: usize,
-    /// Bytes of the line that were read.
+    /// Bytes of the line before the error.
     pub column: usize,
 }
 
-/// Reads an `ExportTraceServiceRequest`.
+/// Decodes an `ExportTraceServiceRequest`.
 pub fn traces(body: &Bytes) -> Result<ExportTraceServiceRequest, JsonError> {
     read::request(body)
 }
 
-/// Reads an `ExportMetricsServiceRequest`.
+/// Decodes an `ExportMetricsServiceRequest`.
 pub fn metrics(body: &Bytes) -> Result<ExportMetricsServiceRequest, JsonError> {
     read::request(body)
 }

@@ -1,4 +1,4 @@
-//! The walk over the text: objects into messages, arrays into lists, and the path to an error.
+//! Decodes objects to messages and arrays to lists, and records the path to an error.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -9,12 +9,12 @@ use bytes::Bytes;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::JsonError;
-use super::value::{Integer, Scalar};
+use super::value::{Integer, InvalidValue, Scalar};
 
-/// What is known everywhere in one request.
+/// State of decoding one request.
 pub(super) struct ParseContext<'b> {
     body: &'b Bytes,
-    /// The way from an error back to the start, innermost step first; written only when there is an error.
+    /// Path to an error, innermost step first. It is written only if there is an error.
     path: RefCell<Vec<String>>,
 }
 
@@ -24,31 +24,31 @@ impl ParseContext<'_> {
     }
 }
 
-/// A message that can take one field after the other.
+/// A message that is decoded field by field.
 pub(super) trait FromJson: Default {
-    /// Puts the value where `name` says, or lets it go by.
+    /// Writes the value to the field `name`, or ignores it.
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error>;
 }
 
-/// The value of a field, not yet read. Each method reads it as one type; `null` leaves the target as it is.
+/// Value of a field before it is decoded. Each method decodes it as one type. `null` does not change the target.
 pub(super) struct FieldValue<'f, A> {
-    place: &'f ParseContext<'f>,
+    context: &'f ParseContext<'f>,
     name: &'f str,
     map: &'f mut A,
 }
 
 impl<'de, A: MapAccess<'de>> FieldValue<'_, A> {
     pub(super) fn text(self, target: &mut Bytes) -> Result<(), A::Error> {
-        let body = self.place.body;
+        let body = self.context.body;
         self.scalar(|raw| raw.text(body), |value| *target = value)
     }
 
     pub(super) fn text_with(self, keep: impl FnOnce(Bytes)) -> Result<(), A::Error> {
-        let body = self.place.body;
+        let body = self.context.body;
         self.scalar(|raw| raw.text(body), keep)
     }
 
-    /// A trace or span id of so many bytes.
+    /// Decodes a trace or span id of any length.
     pub(super) fn id(self, target: &mut Bytes) -> Result<(), A::Error> {
         self.scalar(Scalar::hex, |value| *target = value)
     }
@@ -77,18 +77,18 @@ impl<'de, A: MapAccess<'de>> FieldValue<'_, A> {
         self.scalar(Scalar::boolean, keep)
     }
 
-    /// An enum of these names, numbered from 0.
+    /// Decodes an enum with these names, numbered from 0.
     pub(super) fn choice(self, names: &[&str], target: &mut i32) -> Result<(), A::Error> {
         self.scalar(|raw| raw.choice(names), |value| *target = value)
     }
 
     fn scalar<T>(
         self,
-        convert: impl FnOnce(Scalar<'de>) -> Result<Option<T>, String>,
+        convert: impl FnOnce(Scalar<'de>) -> Result<Option<T>, InvalidValue>,
         keep: impl FnOnce(T),
     ) -> Result<(), A::Error> {
         let value = self.map.next_value::<Scalar>().and_then(|raw| convert(raw).map_err(A::Error::custom));
-        if let Some(value) = with_path(value, self.place, self.name)? {
+        if let Some(value) = with_path(value, self.context, self.name)? {
             keep(value);
         }
         Ok(())
@@ -102,14 +102,18 @@ impl<'de, A: MapAccess<'de>> FieldValue<'_, A> {
         self.list(|raw| raw.double().map(Option::unwrap_or_default), target)
     }
 
-    fn list<T>(self, convert: impl Fn(Scalar<'_>) -> Result<T, String>, target: &mut Vec<T>) -> Result<(), A::Error> {
-        let seed = ListSeed { place: self.place, convert, target };
-        with_path(self.map.next_value_seed(seed), self.place, self.name)
+    fn list<T>(
+        self,
+        convert: impl Fn(Scalar<'_>) -> Result<T, InvalidValue>,
+        target: &mut Vec<T>,
+    ) -> Result<(), A::Error> {
+        let seed = ListSeed { context: self.context, convert, target };
+        with_path(self.map.next_value_seed(seed), self.context, self.name)
     }
 
     pub(super) fn message_with<M: FromJson>(self, keep: impl FnOnce(M)) -> Result<(), A::Error> {
-        let seed = MessageSeed(self.place, PhantomData);
-        if let Some(message) = with_path(self.map.next_value_seed(seed), self.place, self.name)? {
+        let seed = MessageSeed(self.context, PhantomData);
+        if let Some(message) = with_path(self.map.next_value_seed(seed), self.context, self.name)? {
             keep(message);
         }
         Ok(())
@@ -120,30 +124,30 @@ impl<'de, A: MapAccess<'de>> FieldValue<'_, A> {
     }
 
     pub(super) fn messages<M: FromJson>(self, target: &mut Vec<M>) -> Result<(), A::Error> {
-        let seed = MessagesSeed { place: self.place, target };
-        with_path(self.map.next_value_seed(seed), self.place, self.name)
+        let seed = MessagesSeed { context: self.context, target };
+        with_path(self.map.next_value_seed(seed), self.context, self.name)
     }
 
     pub(super) fn ignored(self) -> Result<(), A::Error> {
-        with_path(self.map.next_value::<IgnoredAny>(), self.place, self.name).map(|_| ())
+        with_path(self.map.next_value::<IgnoredAny>(), self.context, self.name).map(|_| ())
     }
 }
 
-fn with_path<T, E>(result: Result<T, E>, place: &ParseContext, name: &str) -> Result<T, E> {
+fn with_path<T, E>(result: Result<T, E>, context: &ParseContext, name: &str) -> Result<T, E> {
     if result.is_err() {
-        place.push_path(|| name.to_owned());
+        context.push_path(|| name.to_owned());
     }
     result
 }
 
-/// Reads a whole body as one message.
+/// Decodes a body as one message.
 pub(super) fn request<M: FromJson>(body: &Bytes) -> Result<M, JsonError> {
-    let place = ParseContext { body, path: RefCell::new(Vec::new()) };
+    let context = ParseContext { body, path: RefCell::new(Vec::new()) };
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let message = MessageSeed(&place, PhantomData).deserialize(&mut reader);
+    let message = MessageSeed(&context, PhantomData).deserialize(&mut reader);
     message
         .and_then(|message| reader.end().map(|()| message.unwrap_or_default()))
-        .map_err(|error| into_json_error(&error, place.path.into_inner()))
+        .map_err(|error| into_json_error(&error, context.path.into_inner()))
 }
 
 fn into_json_error(error: &serde_json::Error, steps: Vec<String>) -> JsonError {
@@ -162,7 +166,7 @@ fn into_json_error(error: &serde_json::Error, steps: Vec<String>) -> JsonError {
     JsonError { path, problem, line: error.line(), column: error.column() }
 }
 
-/// Reads an object, or `null`, which is `None`.
+/// Decodes an object, or `null` as `None`.
 struct MessageSeed<'p, M>(&'p ParseContext<'p>, PhantomData<M>);
 
 impl<'de, M: FromJson> DeserializeSeed<'de> for MessageSeed<'_, M> {
@@ -187,15 +191,15 @@ impl<'de, M: FromJson> Visitor<'de> for MessageSeed<'_, M> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut message = M::default();
         while let Some(Key(name)) = map.next_key()? {
-            message.field(&name, FieldValue { place: self.0, name: &name, map: &mut map })?;
+            message.field(&name, FieldValue { context: self.0, name: &name, map: &mut map })?;
         }
         Ok(Some(message))
     }
 }
 
-/// Reads an array of objects, or `null`, which is empty.
+/// Decodes an array of objects, or `null` as an empty array.
 struct MessagesSeed<'p, 't, M> {
-    place: &'p ParseContext<'p>,
+    context: &'p ParseContext<'p>,
     target: &'t mut Vec<M>,
 }
 
@@ -220,22 +224,22 @@ impl<'de, M: FromJson> Visitor<'de> for MessagesSeed<'_, '_, M> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         for index in 0.. {
-            let item = items.next_element_seed(MessageSeed(self.place, PhantomData));
-            let Some(item) = item.inspect_err(|_| self.place.push_path(|| format!("[{index}]")))? else { break };
+            let item = items.next_element_seed(MessageSeed(self.context, PhantomData));
+            let Some(item) = item.inspect_err(|_| self.context.push_path(|| format!("[{index}]")))? else { break };
             self.target.push(item.unwrap_or_default());
         }
         Ok(())
     }
 }
 
-/// Reads an array of scalars, or `null`, which is empty.
+/// Decodes an array of scalars, or `null` as an empty array.
 struct ListSeed<'p, 't, F, T> {
-    place: &'p ParseContext<'p>,
+    context: &'p ParseContext<'p>,
     convert: F,
     target: &'t mut Vec<T>,
 }
 
-impl<'de, F: Fn(Scalar<'_>) -> Result<T, String>, T> DeserializeSeed<'de> for ListSeed<'_, '_, F, T> {
+impl<'de, F: Fn(Scalar<'_>) -> Result<T, InvalidValue>, T> DeserializeSeed<'de> for ListSeed<'_, '_, F, T> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
@@ -243,7 +247,7 @@ impl<'de, F: Fn(Scalar<'_>) -> Result<T, String>, T> DeserializeSeed<'de> for Li
     }
 }
 
-impl<'de, F: Fn(Scalar<'_>) -> Result<T, String>, T> Visitor<'de> for ListSeed<'_, '_, F, T> {
+impl<'de, F: Fn(Scalar<'_>) -> Result<T, InvalidValue>, T> Visitor<'de> for ListSeed<'_, '_, F, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -258,14 +262,14 @@ impl<'de, F: Fn(Scalar<'_>) -> Result<T, String>, T> Visitor<'de> for ListSeed<'
         for index in 0.. {
             let item = items.next_element::<Scalar>();
             let item = item.and_then(|raw| raw.map(&self.convert).transpose().map_err(A::Error::custom));
-            let Some(item) = item.inspect_err(|_| self.place.push_path(|| format!("[{index}]")))? else { break };
+            let Some(item) = item.inspect_err(|_| self.context.push_path(|| format!("[{index}]")))? else { break };
             self.target.push(item);
         }
         Ok(())
     }
 }
 
-/// A field's name, borrowed when it has no escapes.
+/// Name of a field, borrowed unless it contains escapes.
 struct Key<'de>(Cow<'de, str>);
 
 impl<'de> serde::Deserialize<'de> for Key<'de> {

@@ -1,18 +1,18 @@
-//! Answers in JSON, for clients that asked in JSON.
+//! Responses in JSON, for clients that send JSON.
 
 use serde::Serialize;
 
 use crate::model::otlp::{ExportResponse, RpcStatus};
 
-/// What the count of a partial success counts: its field is called after it.
+/// Item of the rejected count in a partial success, which determines the name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectedItems {
     Spans,
     DataPoints,
 }
 
-/// `ExportTraceServiceResponse` or `ExportMetricsServiceResponse`; fields that hold their default are left out, and the
-/// 64-bit count is text, both as protobuf's JSON mapping has it.
+/// Encodes `ExportTraceServiceResponse` or `ExportMetricsServiceResponse`. As in the JSON mapping of protobuf, fields with their
+/// default value are omitted, and the 64-bit count is a string.
 pub fn export_response(response: &ExportResponse, rejected: RejectedItems) -> Vec<u8> {
     let partial_success = response.partial_success.as_ref().map(|partial| {
         let count = (partial.rejected != 0).then(|| partial.rejected.to_string());
@@ -22,17 +22,17 @@ pub fn export_response(response: &ExportResponse, rejected: RejectedItems) -> Ve
         };
         PartialSuccess { rejected_spans, rejected_data_points, error_message: &partial.error_message }
     });
-    encoded(&Export { partial_success })
+    encode(&Export { partial_success })
 }
 
-/// `google.rpc.Status`.
+/// Encodes `google.rpc.Status`.
 pub fn rpc_status(status: &RpcStatus) -> Vec<u8> {
-    encoded(&Status { code: status.code, message: &status.message })
+    encode(&Status { code: status.code, message: &status.message })
 }
 
-fn encoded(answer: &impl Serialize) -> Vec<u8> {
-    // Structs of text and numbers always have JSON; an empty object is an answer, too.
-    serde_json::to_vec(answer).unwrap_or_else(|_| b"{}".to_vec())
+fn encode(response: &impl Serialize) -> Vec<u8> {
+    // Serialization of strings and numbers cannot fail, and an empty object is a valid response.
+    serde_json::to_vec(response).unwrap_or_else(|_| b"{}".to_vec())
 }
 
 #[derive(Serialize)]
@@ -66,7 +66,7 @@ mod tests {
     use crate::model::otlp;
 
     #[test]
-    fn partial_successes_name_what_was_rejected() {
+    fn partial_success_contains_count_and_message() {
         let partial = |rejected, error_message: &str| ExportResponse {
             partial_success: Some(otlp::PartialSuccess { rejected, error_message: error_message.into() }),
         };
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_its_code_and_message() {
+    fn status_contains_code_and_message() {
         let status = RpcStatus { code: 3, message: "resourceSpans: text".into() };
         assert_eq!(String::from_utf8_lossy(&rpc_status(&status)), r#"{"code":3,"message":"resourceSpans: text"}"#);
     }

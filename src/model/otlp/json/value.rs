@@ -1,4 +1,4 @@
-//! Scalars: what stands in the text, and what it is to be.
+//! Conversion of JSON scalars to the types of fields.
 
 use std::fmt;
 
@@ -6,9 +6,15 @@ use base64::Engine as _;
 use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
+use hex::FromHexError;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
-/// A scalar as JSON has it.
+/// Error for a value of the wrong type or format.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct InvalidValue(String);
+
+/// A JSON scalar.
 pub(super) enum Scalar<'de> {
     Null,
     Boolean(bool),
@@ -16,11 +22,11 @@ pub(super) enum Scalar<'de> {
     Signed(i64),
     Double(f64),
     Borrowed(&'de str),
-    /// It had escapes.
+    /// A string with escapes.
     Owned(String),
 }
 
-/// Integers of the messages.
+/// Integer types of fields.
 pub(super) trait Integer: TryFrom<i128> + Default {
     const NAME: &'static str;
 }
@@ -39,39 +45,41 @@ impl Integer for u64 {
 }
 
 impl Scalar<'_> {
-    /// Text; a slice of `body` when it stands there as it is.
-    pub(super) fn text(self, body: &Bytes) -> Result<Option<Bytes>, String> {
+    /// Returns text, as a slice of `body` unless it contains escapes.
+    pub(super) fn text(self, body: &Bytes) -> Result<Option<Bytes>, InvalidValue> {
         match self {
             Scalar::Null => Ok(None),
-            // The reader borrows from nothing but the body.
+            // Borrowed strings are always a part of the body.
             Scalar::Borrowed(text) => Ok(Some(body.slice_ref(text.as_bytes()))),
             Scalar::Owned(text) => Ok(Some(Bytes::from(text))),
-            other => Err(other.type_error("text")),
+            other => Err(other.type_error("a string")),
         }
     }
 
-    /// Bytes as hexadecimal digits of either case.
-    pub(super) fn hex(self) -> Result<Option<Bytes>, String> {
+    /// Decodes hexadecimal digits in upper or lower case.
+    pub(super) fn hex(self) -> Result<Option<Bytes>, InvalidValue> {
         let Some(text) = self.characters("hexadecimal digits")? else { return Ok(None) };
-        let (pairs, odd) = text.as_bytes().as_chunks::<2>();
-        if !odd.is_empty() {
-            return Err(format!("{} hex digits, an even number expected", text.len()));
+        match hex::decode(text) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(FromHexError::OddLength) => {
+                Err(InvalidValue(format!("invalid id of {} hexadecimal digits, expected an even number", text.len())))
+            }
+            Err(_) => Err(InvalidValue(format!("invalid hexadecimal digits {}", quote(text)))),
         }
-        let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
-        let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
-        bytes.map(|bytes| Some(bytes.into())).ok_or_else(|| format!("{} is not hexadecimal", shown(text)))
     }
 
-    /// Bytes as base64 of either alphabet, with or without padding.
-    pub(super) fn base64(self) -> Result<Option<Bytes>, String> {
+    /// Decodes base64 of either alphabet, with or without padding.
+    pub(super) fn base64(self) -> Result<Option<Bytes>, InvalidValue> {
         let Some(text) = self.characters("base64")? else { return Ok(None) };
         let alphabet = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
-        let bytes = lenient(alphabet).decode(text).map_err(|error| format!("{} is no base64: {error}", shown(text)))?;
+        let bytes = lenient(alphabet)
+            .decode(text)
+            .map_err(|error| InvalidValue(format!("invalid base64 {}: {error}", quote(text))))?;
         Ok(Some(bytes.into()))
     }
 
-    /// An integer as a number, or as text.
-    pub(super) fn integer<T: Integer>(self) -> Result<Option<T>, String> {
+    /// Converts a number or a string to an integer.
+    pub(super) fn integer<T: Integer>(self) -> Result<Option<T>, InvalidValue> {
         let wide = match &self {
             Scalar::Null => return Ok(None),
             Scalar::Unsigned(value) => Some(i128::from(*value)),
@@ -84,8 +92,8 @@ impl Scalar<'_> {
         wide.and_then(|wide| T::try_from(wide).ok()).map(Some).ok_or_else(|| self.type_error(T::NAME))
     }
 
-    /// A number, or text that is one, `NaN`, `Infinity` or `-Infinity`.
-    pub(super) fn double(self) -> Result<Option<f64>, String> {
+    /// Converts a number or a string, which may be `NaN`, `Infinity` or `-Infinity`, to a double.
+    pub(super) fn double(self) -> Result<Option<f64>, InvalidValue> {
         let value = match &self {
             Scalar::Null => return Ok(None),
             Scalar::Unsigned(value) => Some(*value as f64),
@@ -98,7 +106,7 @@ impl Scalar<'_> {
         value.map(Some).ok_or_else(|| self.type_error("a number"))
     }
 
-    pub(super) fn boolean(self) -> Result<Option<bool>, String> {
+    pub(super) fn boolean(self) -> Result<Option<bool>, InvalidValue> {
         match self {
             Scalar::Null => Ok(None),
             Scalar::Boolean(value) => Ok(Some(value)),
@@ -106,8 +114,8 @@ impl Scalar<'_> {
         }
     }
 
-    /// An enum's number, or one of its names, numbered from 0.
-    pub(super) fn choice(self, names: &[&str]) -> Result<Option<i32>, String> {
+    /// Converts the number of an enum, or one of its names, numbered from 0.
+    pub(super) fn choice(self, names: &[&str]) -> Result<Option<i32>, InvalidValue> {
         let name = match &self {
             Scalar::Borrowed(text) => *text,
             Scalar::Owned(text) => text,
@@ -119,46 +127,37 @@ impl Scalar<'_> {
         }
     }
 
-    /// Text that means bytes.
-    fn characters(&self, what: &str) -> Result<Option<&str>, String> {
+    /// Returns a string that encodes bytes.
+    fn characters(&self, expected: &str) -> Result<Option<&str>, InvalidValue> {
         match self {
             Scalar::Null => Ok(None),
             Scalar::Borrowed(text) => Ok(Some(text)),
             Scalar::Owned(text) => Ok(Some(text)),
-            other => Err(other.type_error(what)),
+            other => Err(other.type_error(expected)),
         }
     }
 
-    fn type_error(&self, what: &str) -> String {
-        let found = match self {
+    fn type_error(&self, expected: &str) -> InvalidValue {
+        let value = match self {
             Scalar::Null => "null".to_owned(),
             Scalar::Boolean(value) => value.to_string(),
             Scalar::Unsigned(value) => value.to_string(),
             Scalar::Signed(value) => value.to_string(),
             Scalar::Double(value) => value.to_string(),
-            Scalar::Borrowed(text) => shown(text),
-            Scalar::Owned(text) => shown(text),
+            Scalar::Borrowed(text) => quote(text),
+            Scalar::Owned(text) => quote(text),
         };
-        format!("{found} found, {what} expected")
+        InvalidValue(format!("invalid value {value}, expected {expected}"))
     }
 }
 
-/// Text as an error shows it: quoted, and not more of it than it takes.
-fn shown(text: &str) -> String {
-    const CHARS: usize = 40;
-    match text.char_indices().nth(CHARS) {
+/// Returns text in quotes, shortened for an error.
+fn quote(text: &str) -> String {
+    const MAX_CHARS: usize = 40;
+    match text.char_indices().nth(MAX_CHARS) {
         Some((cut, _)) => format!("{:?}...", text.get(..cut).unwrap_or_default()),
         None => format!("{text:?}"),
     }
-}
-
-fn digit(character: u8) -> Option<u8> {
-    Some(match character {
-        b'0'..=b'9' => character - b'0',
-        b'a'..=b'f' => character - b'a' + 10,
-        b'A'..=b'F' => character - b'A' + 10,
-        _ => return None,
-    })
 }
 
 fn lenient(alphabet: &Alphabet) -> GeneralPurpose {
@@ -166,7 +165,7 @@ fn lenient(alphabet: &Alphabet) -> GeneralPurpose {
     GeneralPurpose::new(alphabet, config)
 }
 
-/// `1e3` and `1.0` are integers, too (protobuf's JSON mapping).
+/// `1e3` and `1.0` are integers (JSON mapping of protobuf).
 fn integer_from_f64(value: f64) -> Option<i128> {
     (value.is_finite() && value.fract() == 0.0).then_some(value as i128)
 }
@@ -196,7 +195,7 @@ impl<'de> Visitor<'de> for RawVisitor {
     type Value = Scalar<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("text, a number, true, false or null")
+        f.write_str("a string, a number, true, false or null")
     }
 
     fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {

@@ -1,4 +1,4 @@
-//! HTTP requests through whichever door they came: one type behind all of them.
+//! HTTP requests of all origins.
 //!
 //! Payload formats: Lambda Function URL and API Gateway HTTP API 2.0, API Gateway REST API 1.0, Application Load Balancer
 //! (single and multi-value headers), VPC Lattice 2.0.
@@ -11,29 +11,10 @@ use base64::{DecodeError, Engine as _};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use thiserror::Error;
 
 use super::fields::{Fields, typed};
-
-/// The way a request came in; the answer has to take the same way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestOrigin {
-    /// Lambda Function URL or API Gateway HTTP API.
-    HttpApi,
-    RestApi,
-    Alb,
-    VpcLattice,
-}
-
-impl RequestOrigin {
-    pub fn name(self) -> &'static str {
-        match self {
-            RequestOrigin::HttpApi => "a Function URL or HTTP API request",
-            RequestOrigin::RestApi => "a REST API request",
-            RequestOrigin::Alb => "a load balancer request",
-            RequestOrigin::VpcLattice => "a VPC Lattice request",
-        }
-    }
-}
+use super::origin::RequestOrigin;
 
 /// An HTTP request.
 #[derive(Debug)]
@@ -43,21 +24,26 @@ pub struct Request {
     pub method: String,
     /// Without the query.
     pub path: String,
-    /// Names in lower case; of a repeated header the values are joined with commas.
+    /// Names are in lower case, and the values of a repeated header are joined with commas.
     pub headers: HashMap<String, String>,
     pub body: Body,
-    /// The TCP peer of the door.
+    /// Address of the TCP peer of the origin.
     pub source_ip: Option<String>,
-    /// Whom IAM has authenticated, where the door asked for it.
+    /// Caller that IAM authenticated, if the origin requires IAM.
     pub caller: Option<Caller>,
-    /// Load balancers that send multi-value headers want them back.
+    /// Whether the event has multi-value headers only. A load balancer that sends them expects them in the response.
     pub multi_value_headers: bool,
 }
 
-/// A body as the client sent it. Undoing base64 on the way out of the event costs no more than a copy would; inflating and
-/// decoding wait until the caller is known.
+/// A body as the client sent it. Base64 is decoded when the event is parsed, because that costs no more than a copy would.
+/// Decompression and decoding wait until the caller is authenticated.
 #[derive(Debug)]
-pub struct Body(Result<Bytes, DecodeError>);
+pub struct Body(Result<Bytes, InvalidBody>);
+
+/// Error for a body that is not base64, although the event marks it as such.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("invalid base64 body: {0}")]
+pub struct InvalidBody(#[from] DecodeError);
 
 /// A caller that signed its request with SigV4.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,25 +60,25 @@ impl Request {
 }
 
 impl Body {
-    /// The bytes the client sent. An error says what is wrong with the base64.
-    pub fn bytes(&self) -> Result<Bytes, String> {
-        self.0.clone().map_err(|error| format!("the body is no base64: {error}"))
+    /// Returns the bytes that the client sent.
+    pub fn bytes(&self) -> Result<Bytes, InvalidBody> {
+        self.0.clone()
     }
 
-    /// `null` is an empty body.
-    fn read(field: Option<&RawValue>, is_base64: bool) -> Result<Self, serde_json::Error> {
+    /// Parses the field `body`. A missing body is empty.
+    fn parse(field: Option<&RawValue>, is_base64: bool) -> Result<Self, serde_json::Error> {
         let Some(json) = field.map(RawValue::get) else { return Ok(Self(Ok(Bytes::new()))) };
         if !is_base64 {
             return Ok(Self(Ok(serde_json::from_str::<String>(json)?.into())));
         }
-        // All but the few doors that write `/` as `\/` have nothing in it that JSON escapes.
+        // Base64 contains no character that JSON escapes, except that some clients write `/` as `\/`.
         let plain = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         if let Some(bytes) = plain.and_then(|text| base64_simd::STANDARD.decode_to_vec(text).ok()) {
             return Ok(Self(Ok(bytes.into())));
         }
-        // What the fast decoder refuses, the other one says the reason for.
+        // The fast decoder reports no reason, so the other one decodes again.
         let text: Cow<'_, str> = serde_json::from_str(json)?;
-        Ok(Self(STANDARD.decode(text.as_bytes()).map(Bytes::from)))
+        Ok(Self(STANDARD.decode(text.as_bytes()).map(Bytes::from).map_err(InvalidBody)))
     }
 }
 
@@ -104,7 +90,7 @@ struct RequestContext<'a> {
     authorizer: Option<Authorizer>,
     #[serde(default)]
     identity: Option<RequestIdentity>,
-    /// API Gateway puts its stage in front of the path, but for `$default`.
+    /// API Gateway prefixes the path with the stage unless it is `$default`.
     #[serde(default)]
     stage: Option<String>,
 }
@@ -152,7 +138,7 @@ struct RequestIdentity {
 }
 
 impl Request {
-    pub(super) fn read(fields: &Fields<'_>, door: RequestOrigin) -> Result<Self, serde_json::Error> {
+    pub(super) fn parse(fields: &Fields<'_>, origin: RequestOrigin) -> Result<Self, serde_json::Error> {
         type Text<'a> = Option<Cow<'a, str>>;
         type Headers<'a> = Option<HashMap<String, &'a RawValue>>;
         let RequestContext { http, authorizer, identity, stage } = typed(fields.request_context)?;
@@ -161,17 +147,17 @@ impl Request {
         let (single, multi): (Headers<'_>, Headers<'_>) = (typed(fields.headers)?, typed(fields.multi_value_headers)?);
         let multi_value_headers = single.is_none() && multi.is_some();
         let headers = single.or(multi).unwrap_or_default();
-        let RequestContextHttp { method: of_http, path: http_path, source_ip } = http.unwrap_or_default();
+        let RequestContextHttp { method: context_method, path: http_path, source_ip } = http.unwrap_or_default();
         let path = raw_path.or(path).or(http_path).unwrap_or_default();
         Ok(Self {
-            origin: door,
-            method: of_http.or(method).or(http_method).unwrap_or_default().to_ascii_uppercase(),
+            origin,
+            method: context_method.or(method).or(http_method).unwrap_or_default().to_ascii_uppercase(),
             path: without_stage(&path, stage.as_deref()),
             headers: headers
                 .into_iter()
                 .map(|(name, value)| (name.to_ascii_lowercase(), header_value(value)))
                 .collect(),
-            body: Body::read(fields.body, typed::<Option<bool>>(fields.is_base64_encoded)?.unwrap_or_default())?,
+            body: Body::parse(fields.body, typed::<Option<bool>>(fields.is_base64_encoded)?.unwrap_or_default())?,
             source_ip: source_ip.or_else(|| identity.as_ref().and_then(|identity| identity.source_ip.clone())),
             caller: caller(authorizer, identity),
             multi_value_headers,
@@ -179,16 +165,16 @@ impl Request {
     }
 }
 
-/// `/prod/v1/traces` of stage `prod` is `/v1/traces`; a query that a load balancer left on the path goes too.
+/// Removes the stage, so that `/prod/v1/traces` of stage `prod` is `/v1/traces`, and a query that the origin left in the path.
 fn without_stage(path: &str, stage: Option<&str>) -> String {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     let stage = stage.filter(|stage| !stage.is_empty() && *stage != "$default");
-    let inside =
+    let inner =
         stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage)).filter(|rest| rest.starts_with('/'));
-    inside.unwrap_or(path).to_owned()
+    inner.unwrap_or(path).to_owned()
 }
 
-/// Header values are a text, a list of texts, or something that no door sends and that counts as empty.
+/// Returns a header value that is a string or a list of strings. No origin sends anything else, which is treated as empty.
 fn header_value(value: &RawValue) -> String {
     let texts = |value: &RawValue| serde_json::from_str::<Vec<String>>(value.get()).map(|values| values.join(","));
     serde_json::from_str::<String>(value.get()).or_else(|_| texts(value)).unwrap_or_default()
@@ -220,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_url_request_is_read_with_its_caller() {
+    fn function_url_request_has_its_caller() {
         let request = request(
             r#"{"version":"2.0","rawPath":"/v1/traces","headers":{"Content-Type":"application/x-protobuf"},
                 "requestContext":{"stage":"$default","http":{"method":"POST","path":"/v1/traces","sourceIp":"203.0.113.9"},
@@ -236,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_what_the_client_sent_however_the_event_writes_it() {
+    fn body_is_decoded_from_every_event_notation() {
         for (fields, expected) in [
             (r#""body":"+/8=","isBase64Encoded":true"#, Ok(&[0xfb, 0xff][..])),
             (r#""isBase64Encoded":true,"body":"+\/8=""#, Ok(&[0xfb, 0xff])),
@@ -245,17 +231,17 @@ mod tests {
             (r#""body":null,"isBase64Encoded":true"#, Ok(&[])),
             (r#""body":"","isBase64Encoded":true"#, Ok(&[])),
             (r#""isBase64Encoded":true"#, Ok(&[])),
-            (r#""body":"+/!=","isBase64Encoded":true"#, Err("the body is no base64: Invalid symbol 33, offset 2.")),
-            (r#""body":"+/8","isBase64Encoded":true"#, Err("the body is no base64: Invalid padding")),
+            (r#""body":"+/!=","isBase64Encoded":true"#, Err("invalid base64 body: Invalid symbol 33, offset 2.")),
+            (r#""body":"+/8","isBase64Encoded":true"#, Err("invalid base64 body: Invalid padding")),
         ] {
             let event = format!(r#"{{"requestContext":{{"http":{{"method":"POST"}}}},{fields}}}"#);
             let bytes = request(&event).body.bytes();
-            assert_eq!(bytes.as_deref().map_err(String::as_str), expected, "{fields}");
+            assert_eq!(bytes.as_deref().map_err(ToString::to_string), expected.map_err(str::to_owned), "{fields}");
         }
     }
 
     #[test]
-    fn what_the_cargo_lambda_emulator_sends_is_a_post_although_it_says_get() {
+    fn method_of_cargo_lambda_emulator_is_post_despite_get() {
         let request = request(
             r#"{"type":null,"methodArn":null,"httpMethod":"GET","rawPath":"/v1/traces","rawQueryString":null,"headers":{},
                 "requestContext":{"accountId":null,"timeEpoch":1795390655,"http":{"method":"POST","path":"/v1/traces"}},
@@ -265,8 +251,8 @@ mod tests {
     }
 
     #[test]
-    fn every_door_leads_to_the_same_request() {
-        for (door, event) in [
+    fn every_origin_results_in_the_same_request() {
+        for (origin, event) in [
             (
                 RequestOrigin::Alb,
                 r#"{"requestContext":{"elb":{"targetGroupArn":"arn"}},"httpMethod":"POST","path":"/v1/metrics",
@@ -291,11 +277,11 @@ mod tests {
             ),
         ] {
             let request = request(event);
-            assert_eq!(request.origin, door);
-            assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/metrics"), "{door:?}");
-            assert_eq!(request.header("content-encoding"), Some("gzip"), "{door:?}");
-            assert_eq!(request.header("x-a"), Some("1,2"), "{door:?}");
-            assert_eq!(request.body.bytes().map(|body| body.len()), Ok(4), "{door:?}");
+            assert_eq!(request.origin, origin);
+            assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/metrics"), "{origin:?}");
+            assert_eq!(request.header("content-encoding"), Some("gzip"), "{origin:?}");
+            assert_eq!(request.header("x-a"), Some("1,2"), "{origin:?}");
+            assert_eq!(request.body.bytes().map(|body| body.len()), Ok(4), "{origin:?}");
         }
     }
 }
