@@ -414,7 +414,7 @@ async fn connection_closed_while_frozen_is_replaced() {
     for cargo in [write_request(), Payload::Segments(documents())] {
         let deadline = Deadline::after(INVOCATION);
         let reply =
-            sandbox.pipeline.handle(Event::parse(&message(spooled(cargo))), &deadline).await.unwrap().into_json();
+            sandbox.pipeline.handle(Event::parse(&message(spool_message(cargo))), &deadline).await.unwrap().into_json();
         assert_eq!(reply, json!({"batchItemFailures": []}));
     }
     assert_eq!((sandbox.amp.samples().len(), sandbox.aws.xray().documents.len()), (2, 3));
