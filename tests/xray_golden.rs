@@ -1,4 +1,4 @@
-//! Our documents beside those of the collector's own exporter, for the same spans.
+//! Compares the documents with the documents of the collector's exporter for the same spans.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -9,8 +9,8 @@ use sidecarless::translate::spans::{Options, segments};
 
 use crate::xray::recordings::{Recording, recordings};
 
-/// Documents in a form in which those of two runs can be compared: ids that are random in the collector numbered in the
-/// order in which they appear, numbers as doubles, nulls left out.
+/// Returns documents that can be compared: ids that are random in the collector are numbered in order of appearance, numbers
+/// are doubles, and nulls are omitted.
 fn comparable(mut documents: Vec<Value>) -> Vec<Value> {
     let mut random = HashMap::new();
     if documents.len() == 2 {
@@ -23,7 +23,7 @@ fn comparable(mut documents: Vec<Value>) -> Vec<Value> {
             number(&mut random, exception.get_mut("id"));
             number(&mut random, exception.get_mut("cause"));
         }
-        normalise(document);
+        normalize(document);
     }
     documents
 }
@@ -35,19 +35,19 @@ fn number(random: &mut HashMap<String, usize>, id: Option<&mut Value>) {
     }
 }
 
-fn normalise(value: &mut Value) {
+fn normalize(value: &mut Value) {
     match value {
         Value::Number(number) => *value = number.as_f64().unwrap().into(),
-        Value::Array(items) => items.iter_mut().for_each(normalise),
+        Value::Array(items) => items.iter_mut().for_each(normalize),
         Value::Object(members) => {
             members.retain(|_, member| !member.is_null());
-            members.values_mut().for_each(normalise);
+            members.values_mut().for_each(normalize);
         }
         _ => {}
     }
 }
 
-fn difference(path: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>) {
+fn compare(path: &str, ours: &Value, theirs: &Value, differences: &mut Vec<String>) {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => {
             let mut keys: Vec<_> = ours.keys().chain(theirs.keys()).collect();
@@ -55,16 +55,16 @@ fn difference(path: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>)
             keys.dedup();
             for key in keys {
                 let side = |side: &serde_json::Map<String, Value>| side.get(key).cloned().unwrap_or(Value::Null);
-                difference(&format!("{path}.{key}"), &side(ours), &side(theirs), found);
+                compare(&format!("{path}.{key}"), &side(ours), &side(theirs), differences);
             }
         }
         (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
-            for (at, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
-                difference(&format!("{path}[{at}]"), ours, theirs, found);
+            for (position, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+                compare(&format!("{path}[{position}]"), ours, theirs, differences);
             }
         }
         _ if ours == theirs => {}
-        _ => found.push(format!("{path}: ours {ours}, the collector's {theirs}")),
+        _ => differences.push(format!("{path}: {ours}, but {theirs} in the collector")),
     }
 }
 
@@ -74,16 +74,16 @@ fn translated(recording: &Recording, compat: Compat) -> Vec<Value> {
 }
 
 #[test]
-fn xray_documents_under_adot_are_the_collectors() {
+fn adot_mode_documents_equal_the_collectors() {
     let mut failures = Vec::new();
     let recordings = recordings();
     for recording in &recordings {
         let ours = Value::Array(comparable(translated(recording, Compat::Adot)));
         let theirs = Value::Array(comparable(recording.documents.clone()));
-        let mut found = Vec::new();
-        difference("", &ours, &theirs, &mut found);
-        if !found.is_empty() {
-            failures.push(format!("{}:\n  {}", recording.case, found.join("\n  ")));
+        let mut differences = Vec::new();
+        compare("", &ours, &theirs, &mut differences);
+        if !differences.is_empty() {
+            failures.push(format!("{}:\n  {}", recording.case, differences.join("\n  ")));
         }
     }
     let _ =
@@ -92,14 +92,14 @@ fn xray_documents_under_adot_are_the_collectors() {
 }
 
 #[test]
-fn at_best_every_recorded_span_has_as_many_documents_as_with_the_collector() {
+fn corrected_mode_has_as_many_documents_as_the_collector() {
     for recording in recordings() {
         assert_eq!(translated(&recording, Compat::Corrected).len(), recording.documents.len(), "{}", recording.case);
     }
 }
 
 #[test]
-fn a_request_that_is_sent_again_gives_the_same_documents() {
+fn repeated_request_becomes_the_same_documents() {
     for recording in recordings() {
         let once = segments(&recording.request, &Options::default());
         assert_eq!(once.documents, segments(&recording.request, &Options::default()).documents, "{}", recording.case);

@@ -1,4 +1,4 @@
-//! Holds docs/xray-mapping.md to the code: what it says of an attribute is what becomes of it.
+//! Tests that docs/xray-mapping.md matches the code.
 
 use serde_json::{Value, json};
 use sidecarless::model::otlp::InstrumentationScope;
@@ -10,7 +10,7 @@ use crate::xray::{CLIENT, INTERNAL, PRODUCER, SERVER, TestSpan, at};
 
 const PAGE: &str = include_str!("../docs/xray-mapping.md");
 
-/// Rows of the table below a heading, each as its cells without the ticks around them.
+/// Returns the cells of the rows in the table below a heading.
 fn rows(heading: &str) -> Vec<Vec<String>> {
     let section = PAGE.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
     let table = section.lines().filter(|line| line.starts_with("| "));
@@ -18,12 +18,12 @@ fn rows(heading: &str) -> Vec<Vec<String>> {
     table.skip(1).map(cells).collect()
 }
 
-fn unticked(cell: &str) -> &str {
+fn without_backticks(cell: &str) -> &str {
     cell.trim_matches('`')
 }
 
-fn json_of(cell: &str) -> Value {
-    match unticked(cell) {
+fn parse_json(cell: &str) -> Value {
+    match without_backticks(cell) {
         "" => json!({}),
         text => serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}")),
     }
@@ -33,77 +33,77 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Whether the document has the example where the cell says.
-fn holds(document: &Value, place: &str, example: &Value) -> bool {
-    if place == "-" {
+/// Whether the document has the example at the path in a cell. The path is `-` if no field has it.
+fn contains(document: &Value, path: &str, example: &Value) -> bool {
+    if path == "-" {
         return !document.to_string().contains(&plain(example));
     }
-    if let Some((path, stated)) = place.split_once(" = ") {
-        return *at(document, unticked(path)) == json_of(stated);
+    if let Some((path, value)) = path.split_once(" = ") {
+        return *at(document, without_backticks(path)) == parse_json(value);
     }
-    let found = at(document, unticked(place));
-    found == example || (found.is_string() && plain(found).contains(&plain(example)))
+    let value = at(document, without_backticks(path));
+    value == example || (value.is_string() && plain(value).contains(&plain(example)))
 }
 
-fn check(what: &str, sent: &TestSpan, [best, adot]: [&str; 2], example: &Value) -> Vec<String> {
-    let adot = if adot == "same" { best } else { adot };
-    let mut wrong = Vec::new();
-    for (compat, place) in [(Compat::Corrected, best), (Compat::Adot, adot)] {
+fn check(row: &str, sent: &TestSpan, [corrected, adot]: [&str; 2], example: &Value) -> Vec<String> {
+    let adot = if adot == "same" { corrected } else { adot };
+    let mut failures = Vec::new();
+    for (compat, path) in [(Compat::Corrected, corrected), (Compat::Adot, adot)] {
         let options = Options { compat, ..Options::default() };
         let segments = segments(&sent.request(), &options);
         let document: Value = serde_json::from_str(&segments.documents[0].text()).unwrap();
-        if !holds(&document, place, example) {
-            wrong.push(format!("{what} {compat:?}: {example} is not at {place}: {document}"));
+        if !contains(&document, path, example) {
+            failures.push(format!("{row} {compat:?}: {example} is not at {path}: {document}"));
         }
     }
-    wrong
+    failures
 }
 
 fn member(key: &str, value: &Value) -> Value {
     let mut members = serde_json::Map::new();
-    members.insert(unticked(key).to_owned(), value.clone());
+    members.insert(without_backticks(key).to_owned(), value.clone());
     Value::Object(members)
 }
 
 #[test]
-fn xray_mapping_of_span_attributes_is_as_the_page_says() {
-    let (mut wrong, rows) = (Vec::new(), rows("Span attributes"));
+fn span_attribute_table_matches_the_code() {
+    let (mut failures, rows) = (Vec::new(), rows("Span attributes"));
     for row in &rows {
-        let [key, example, kind, beside, best, adot] = row.as_slice() else { panic!("{row:?}") };
-        let example = json_of(example);
+        let [key, example, kind, others, corrected, adot] = row.as_slice() else { panic!("{row:?}") };
+        let example = parse_json(example);
         let sent = match kind.as_str() {
             "SERVER" => TestSpan::root(SERVER, "span"),
             "CLIENT" => TestSpan::child(CLIENT, "span"),
             "INTERNAL" => TestSpan::child(INTERNAL, "span"),
-            kind => panic!("no kind {kind}"),
+            kind => panic!("unknown kind {kind}"),
         };
-        let sent = sent.with(json_of(beside)).with(member(key, &example));
-        wrong.extend(check(key, &sent, [best, adot], &example));
+        let sent = sent.with(parse_json(others)).with(member(key, &example));
+        failures.extend(check(key, &sent, [corrected, adot], &example));
     }
     let _ = writeln!(std::io::stderr(), "{} span attributes", rows.len());
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(rows.len() > 80);
 }
 
 #[test]
-fn xray_mapping_of_resource_attributes_is_as_the_page_says() {
-    let (mut wrong, rows) = (Vec::new(), rows("Resource attributes"));
+fn resource_attribute_table_matches_the_code() {
+    let (mut failures, rows) = (Vec::new(), rows("Resource attributes"));
     for row in &rows {
-        let [key, example, beside, best, adot] = row.as_slice() else { panic!("{row:?}") };
-        let example = json_of(example);
-        let mut resource = json_of(beside);
+        let [key, example, others, corrected, adot] = row.as_slice() else { panic!("{row:?}") };
+        let example = parse_json(example);
+        let mut resource = parse_json(others);
         resource.as_object_mut().unwrap().extend(member(key, &example).as_object().unwrap().clone());
         let sent = TestSpan::root(SERVER, "span").on(resource);
-        wrong.extend(check(key, &sent, [best, adot], &example));
-        let kept = format!("metadata.default/otel.resource.{}", unticked(key));
-        wrong.extend(check(key, &sent, [&kept, "same"], &example));
+        failures.extend(check(key, &sent, [corrected, adot], &example));
+        let metadata = format!("metadata.default/otel.resource.{}", without_backticks(key));
+        failures.extend(check(key, &sent, [&metadata, "same"], &example));
     }
     let _ = writeln!(std::io::stderr(), "{} resource attributes", rows.len());
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(rows.len() > 30);
 }
 
-/// A span with one field set, and what the field holds.
+/// Returns a span with one field set, and the value of the field.
 fn with_field(field: &str) -> (TestSpan, &'static str) {
     let mut sent = TestSpan::root(SERVER, "span").on(json!({ "service.name": "shop" }));
     let exception = json!({ "exception.type": "Type1", "exception.message": "message1" });
@@ -126,18 +126,18 @@ fn with_field(field: &str) -> (TestSpan, &'static str) {
             sent.span.kind = PRODUCER;
             (sent, "PRODUCER")
         }
-        field => panic!("no field {field}"),
+        field => panic!("unknown field {field}"),
     }
 }
 
 #[test]
-fn xray_mapping_of_span_fields_is_as_the_page_says() {
-    let (mut wrong, rows) = (Vec::new(), rows("Span fields"));
+fn span_field_table_matches_the_code() {
+    let (mut failures, rows) = (Vec::new(), rows("Span fields"));
     for row in &rows {
-        let [field, best, adot] = row.as_slice() else { panic!("{row:?}") };
+        let [field, corrected, adot] = row.as_slice() else { panic!("{row:?}") };
         let (sent, example) = with_field(field);
-        wrong.extend(check(field, &sent, [best, adot], &json!(example)));
+        failures.extend(check(field, &sent, [corrected, adot], &json!(example)));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(rows.len() > 8);
 }

@@ -1,76 +1,72 @@
-//! A stack trace that is larger than a document may be.
+//! Tests the truncation of documents over the size limit of X-Ray.
 
-use std::fmt::Write as _;
+use serde_json::{Value as Json, json};
+use sidecarless::translate::Compat;
+use sidecarless::translate::spans::{Indexed, Options, Segments, segments};
 
-use bytes::Bytes;
-use serde_json::Value;
-use sidecarless::model::otlp::{
-    AnyValue, Event, ExportTraceServiceRequest, KeyValue, Resource, ResourceSpans, ScopeSpans, Span, any_value,
-};
-use sidecarless::translate::spans::{Options, segments};
+use crate::xray::schema::Schema;
+use crate::xray::{INTERNAL, SERVER, TestSpan};
+use crate::xray_schema::validation_errors;
 
-/// AWS X-Ray Developer Guide, "X-Ray segment documents".
-const DOCUMENT_BYTES: usize = 64 * 1024;
-
-fn attribute(key: &str, value: &str) -> KeyValue {
-    let value = any_value::Value::String(Bytes::copy_from_slice(value.as_bytes()));
-    KeyValue { key: Bytes::copy_from_slice(key.as_bytes()), value: Some(AnyValue { value: Some(value) }) }
-}
-
-fn frames(class: &str, count: usize) -> String {
-    (0..count).fold(String::new(), |mut text, line| {
-        writeln!(text, "\tat com.example.shop.{class}.step{line}({class}.java:{line})").unwrap();
-        text
-    })
+#[test]
+fn large_stack_trace_keeps_exception_cause_and_top_frames() {
+    let frames = |class: &str| -> String {
+        (0..4500).map(|line| format!("\tat com.shop.{class}.call{line}({class}.java:{line})\n")).collect()
+    };
+    let stack = format!("com.shop.Outer: boom\n{}Caused by: java.io.IOException: disk\n{}", frames("A"), frames("B"));
+    assert!(stack.len() > 300_000, "{}", stack.len());
+    let attributes =
+        json!({ "exception.type": "com.shop.Outer", "exception.message": "boom", "exception.stacktrace": stack });
+    let language = json!({ "telemetry.sdk.language": "java" });
+    let sent = TestSpan::root(SERVER, "x").on(language).event("exception", attributes);
+    let segments = segments(&sent.request(), &Options::default());
+    assert_eq!(validation_errors(&Schema::of_segments(), &segments), Vec::<String>::new());
+    let Segments { documents, received, rejected, truncated } = segments;
+    assert_eq!((received, documents.len(), truncated, rejected.total()), (1, 1, 1, 0));
+    let document: Json = serde_json::from_str(&documents[0].text()).unwrap();
+    let [outer, inner] = document["cause"]["exceptions"].as_array().unwrap().as_slice() else {
+        panic!("two exceptions")
+    };
+    for (exception, kind, message, top) in [
+        (outer, "com.shop.Outer", "boom", "com.shop.A.call0"),
+        (inner, "java.io.IOException", "disk", "com.shop.B.call0"),
+    ] {
+        assert_eq!((&exception["type"], &exception["message"]), (&json!(kind), &json!(message)));
+        assert_eq!(exception["stack"][0]["label"], top);
+        assert_eq!(exception["truncated"], json!(4500 - exception["stack"].as_array().unwrap().len()));
+    }
+    assert_eq!(outer["cause"], inner["id"]);
+    assert!(document["metadata"]["sidecarless"]["truncated"]["frames"].as_u64() > Some(8000));
 }
 
 #[test]
-fn a_stack_trace_of_300_kilobytes_still_names_exception_cause_and_top_frames() {
-    let stack = format!(
-        "com.example.OrderFailed: the order failed\n{}Caused by: java.io.IOException: the disk is full\n{}",
-        frames("Checkout", 3_000),
-        frames("Disk", 3_000),
-    );
-    assert!(stack.len() > 300_000, "{}", stack.len());
-    let event = Event {
-        name: "exception".into(),
-        attributes: vec![
-            attribute("exception.type", "com.example.OrderFailed"),
-            attribute("exception.message", "the order failed"),
-            attribute("exception.stacktrace", &stack),
-        ],
-        ..Event::default()
-    };
-    let span = Span {
-        trace_id: vec![7; 16].into(),
-        span_id: vec![9; 8].into(),
-        name: "POST /orders".into(),
-        kind: 2,
-        start_time_unix_nano: 1_700_000_000_000_000_000,
-        end_time_unix_nano: 1_700_000_001_000_000_000,
-        events: vec![event],
-        ..Span::default()
-    };
-    let resource = Resource { attributes: vec![attribute("telemetry.sdk.language", "java")], ..Resource::default() };
-    let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
-    let request = ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() }],
-    };
-
-    let made = segments(&request, &Options::default());
-
-    assert_eq!((made.received, made.documents.len(), made.truncated, made.rejected.total()), (1, 1, 1, 0));
-    let json = &made.documents[0].text();
-    assert!(json.len() < DOCUMENT_BYTES, "{} bytes", json.len());
-    let document: Value = serde_json::from_str(json).unwrap();
-    let exceptions = document["cause"]["exceptions"].as_array().unwrap();
-    for (exception, kind, message, top) in [
-        (&exceptions[0], "com.example.OrderFailed", "the order failed", "com.example.shop.Checkout.step0"),
-        (&exceptions[1], "java.io.IOException", "the disk is full", "com.example.shop.Disk.step0"),
-    ] {
-        assert_eq!((exception["type"].as_str(), exception["message"].as_str()), (Some(kind), Some(message)));
-        assert_eq!(exception["stack"][0]["label"], top);
-        assert!(exception["truncated"].as_u64().unwrap() > 0, "it says that frames were left out");
+fn content_is_removed_in_the_documented_order() {
+    let long = "é".repeat(60_000);
+    let many: serde_json::Map<String, Json> = (0..5000).map(|n| (format!("key{n}"), json!("some value"))).collect();
+    let cases = [
+        (TestSpan::root(SERVER, "x").with(json!({ "long": long })), "strings"),
+        (TestSpan::root(SERVER, "x").with(Json::Object(many.clone())), "metadata"),
+        (
+            TestSpan::root(SERVER, "x")
+                .with(Json::Object(many.clone()))
+                .under(Options { indexed: Indexed::All, ..Options::default() }),
+            "annotations",
+        ),
+        ((0..2000).fold(TestSpan::root(SERVER, "x"), |sent, _| sent.linked()), "links"),
+        ((0..2000).fold(TestSpan::root(SERVER, "x"), |sent, _| sent.event("exception", json!({}))), "exceptions"),
+        (TestSpan::root(INTERNAL, "x").with(json!({ "aws.dynamodb.table_names": vec!["table"; 20_000] })), "aws"),
+    ];
+    for (sent, removed) in cases {
+        let segments = segments(&sent.request(), &sent.options);
+        assert_eq!(validation_errors(&Schema::of_segments(), &segments), Vec::<String>::new(), "{removed}");
+        let document: Json = serde_json::from_str(&segments.documents[0].text()).unwrap();
+        let note = &document["metadata"]["sidecarless"]["truncated"];
+        assert!(note[removed].as_u64() > Some(0), "{removed}: {note}");
     }
-    assert_eq!(exceptions[0]["cause"], exceptions[1]["id"]);
+    let sent = TestSpan::root(SERVER, "x").on(json!({ "service.name": "shop" })).with(Json::Object(many));
+    let document = &sent.documents(Compat::Corrected)[0];
+    assert_eq!(
+        document["metadata"]["default"]["otel.resource.service.name"], "shop",
+        "resource attributes are removed last"
+    );
 }

@@ -1,4 +1,4 @@
-//! Spans written by hand and the parts of their documents that matter, as the collector writes them and at best.
+//! Hand-written spans, and the relevant parts of their documents in adot mode and in corrected mode.
 
 use serde_json::{Value, json};
 use sidecarless::translate::Compat::{Adot, Corrected};
@@ -8,23 +8,23 @@ use std::io::Write as _;
 use crate::xray::schema::Schema;
 use crate::xray::{CLIENT, CONSUMER, INTERNAL, PARENT, PRODUCER, SERVER, TestSpan, at};
 
-/// One row: what is sent, and per mode what each document must hold. A field that must be absent is null.
+/// A span, and for each mode the fields that each document must have. A field that must be missing is null.
 struct Vector {
     number: u32,
     sent: TestSpan,
     adot: Vec<Value>,
-    best: Vec<Value>,
+    corrected: Vec<Value>,
 }
 
 fn same(number: u32, sent: TestSpan, documents: Vec<Value>) -> Vector {
-    Vector { number, sent, adot: documents.clone(), best: documents }
+    Vector { number, sent, adot: documents.clone(), corrected: documents }
 }
 
-fn differing(number: u32, sent: TestSpan, adot: Vec<Value>, best: Vec<Value>) -> Vector {
-    Vector { number, sent, adot, best }
+fn differing(number: u32, sent: TestSpan, adot: Vec<Value>, corrected: Vec<Value>) -> Vector {
+    Vector { number, sent, adot, corrected }
 }
 
-/// The resource of a service on Fargate.
+/// Returns the resource of a service on Fargate.
 fn on_fargate() -> Value {
     json!({
         "service.name": "checkout", "service.version": "1.4.2", "telemetry.sdk.name": "opentelemetry",
@@ -39,7 +39,7 @@ fn language(name: &str) -> Value {
     json!({ "telemetry.sdk.language": name })
 }
 
-/// A quarter of a second past the start, by the collector's own division: one double below `.25`.
+/// Returns a quarter of a second after the start. The collector's division returns the double below `.25`.
 fn end_time() -> f64 {
     1_700_000_000_250_000_000_u64 as f64 / 1e9
 }
@@ -70,7 +70,7 @@ fn http_vectors() -> Vec<Vector> {
     let parts = json!({
         "http.request.method": "GET", "url.scheme": "https", "url.path": "/x", "server.address": "api"
     });
-    let found = |name: &str| {
+    let client_error = |name: &str| {
         json!({
             "type": "subsegment", "namespace": "remote", "parent_id": PARENT, "name": name, "error": true,
             "fault": false, "cause": null, "annotations": null, "metadata.default": null,
@@ -115,8 +115,8 @@ fn http_vectors() -> Vec<Vector> {
         differing(
             4,
             TestSpan::child(CLIENT, "GET").on(on_fargate()).with(not_found).failed(""),
-            vec![found("GET")],
-            vec![found("api.example.com")],
+            vec![client_error("GET")],
+            vec![client_error("api.example.com")],
         ),
         differing(
             5,
@@ -197,7 +197,7 @@ fn split_vectors() -> Vec<Vector> {
         })
     };
     let account = json!("111122223333");
-    let whole = Value::String("<any>".into());
+    let any = Value::String("<any>".into());
     let kafka = json!({ "messaging.system": "kafka" });
     let kafka_root = json!({
         "messaging.system": "kafka", "aws.span.kind": "LOCAL_ROOT", "aws.remote.service": "kafka-topic"
@@ -213,8 +213,8 @@ fn split_vectors() -> Vec<Vector> {
         differing(
             10,
             TestSpan::root(CLIENT, "S3.GetObject").on(on_fargate()).with(s3.clone()),
-            vec![call.clone(), service(json!(null), json!(null), whole.clone(), json!("checkout"))],
-            vec![call.clone(), service(account.clone(), json!(null), whole, json!("checkout"))],
+            vec![call.clone(), service(json!(null), json!(null), any.clone(), json!("checkout"))],
+            vec![call.clone(), service(account.clone(), json!(null), any, json!("checkout"))],
         ),
         differing(
             11,
@@ -516,26 +516,26 @@ fn check(name: &str, expected: &[Value], documents: &[Value], failures: &mut Vec
     }
     for (expected, document) in expected.iter().zip(documents) {
         for (path, value) in expected.as_object().unwrap() {
-            let is = at(document, path);
-            let should = match value.as_str() {
-                Some("<any>") => is,
+            let actual = at(document, path);
+            let expected = match value.as_str() {
+                Some("<any>") => actual,
                 Some("<service>") => &documents[1]["id"],
                 Some("<exception 1>") => &document["cause"]["exceptions"][1]["id"],
                 _ => value,
             };
-            if is != should {
-                failures.push(format!("{name}: {path} is {is}, should be {should}"));
+            if actual != expected {
+                failures.push(format!("{name}: {path} is {actual}, expected {expected}"));
             }
         }
     }
 }
 
 #[test]
-fn xray_vectors_give_their_documents_in_both_modes() {
+fn vectors_become_the_expected_documents() {
     let (mut failures, schema) = (Vec::new(), Schema::of_segments());
     let vectors = vectors();
     for vector in &vectors {
-        for (compat, expected) in [(Adot, &vector.adot), (Corrected, &vector.best)] {
+        for (compat, expected) in [(Adot, &vector.adot), (Corrected, &vector.corrected)] {
             let documents = vector.sent.documents(compat);
             if compat == Corrected {
                 failures.extend(documents.iter().flat_map(|document| schema.validation_errors(document)));
@@ -545,17 +545,12 @@ fn xray_vectors_give_their_documents_in_both_modes() {
     }
     let mut numbers: Vec<_> = vectors.iter().map(|vector| vector.number).collect();
     numbers.dedup();
-    let _ = writeln!(
-        std::io::stderr(),
-        "{} vectors in {} rows, each in both modes; one more counts documents",
-        numbers.len(),
-        vectors.len()
-    );
-    assert!(failures.is_empty(), "{} wrong:\n{}", failures.len(), failures.join("\n"));
+    let _ = writeln!(std::io::stderr(), "{} vectors in {} rows, each in both modes", numbers.len(), vectors.len());
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]
-fn a_hundred_and_twenty_spans_of_which_one_splits_are_a_hundred_and_twenty_one_documents() {
+fn local_root_call_becomes_two_documents() {
     let split = TestSpan::root(CLIENT, "x").with(json!({ "aws.span.kind": "LOCAL_ROOT" }));
     let mut request = split.request();
     let spans = &mut request.resource_spans[0].scope_spans[0].spans;

@@ -1,7 +1,7 @@
-//! Attribute values as text.
+//! Formats attribute values as text.
 //!
-//! pdata's `Value.AsString` (opentelemetry-collector, pdata/pcommon/value.go) sets the forms: numbers as JSON has them,
-//! bytes in base64, lists and maps as compact JSON with sorted keys.
+//! The format is that of `Value.AsString` in pdata (opentelemetry-collector, pdata/pcommon/value.go): numbers as in JSON, bytes
+//! in base64, and lists and maps as compact JSON with sorted keys.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::model::otlp::{AnyValue, KeyValue, any_value::Value, text};
 
-/// Appends the text of an attribute's value; nothing when it has none.
+/// Appends the text of an attribute value. Appends nothing for a missing value.
 pub fn write_value(value: Option<&AnyValue>, out: &mut String) {
     let Some(value) = value.and_then(|value| value.value.as_ref()) else { return };
     let start = out.len();
@@ -22,7 +22,7 @@ pub fn write_value(value: Option<&AnyValue>, out: &mut String) {
         Value::Double(value) => write_double(*value, out),
         Value::Bytes(bytes) => STANDARD.encode_string(bytes, out),
         Value::Array(_) | Value::KvList(_) => {
-            // JSON has no NaN and no infinity: Go's encoder fails on them, and the text stays empty.
+            // Go's encoder fails for NaN and infinity, which JSON cannot represent. The text is then empty.
             if write_json(value, out).is_none() {
                 out.truncate(start);
             }
@@ -30,8 +30,8 @@ pub fn write_value(value: Option<&AnyValue>, out: &mut String) {
     }
 }
 
-/// The shortest decimal that reads back as the same number, without exponent: `0.0000001`, `1000000`, `+Inf`.
-/// Values of `le` and `quantile` are written so.
+/// Appends the shortest decimal that parses to the same number, without an exponent: `0.0000001`, `1000000`, `+Inf`. It is
+/// the format of `le` and `quantile`.
 pub fn write_decimal(number: f64, out: &mut String) {
     if number.is_nan() {
         out.push_str("NaN");
@@ -42,7 +42,7 @@ pub fn write_decimal(number: f64, out: &mut String) {
     }
 }
 
-/// A number as JSON has it: with an exponent from 1e21 on and below 1e-6 (ECMA-262 Number::toString).
+/// Appends a number in the format of JSON, with an exponent from 1e21 and below 1e-6 (ECMA-262 Number::toString).
 fn write_double(number: f64, out: &mut String) {
     let size = number.abs();
     if number.is_nan() {
@@ -67,7 +67,7 @@ fn write_display(value: impl std::fmt::Display, out: &mut String) {
     let _ = write!(out, "{value}");
 }
 
-/// `None` when JSON cannot say it.
+/// Appends JSON. Returns `None` if JSON cannot represent the value.
 fn write_json(value: &Value, out: &mut String) -> Option<()> {
     match value {
         Value::String(bytes) => write_json_string(&text(bytes), out),
@@ -129,23 +129,15 @@ fn separate(index: usize, out: &mut String) {
     }
 }
 
-/// A JSON string as Go's encoder writes it without HTML escaping: U+2028 and U+2029 are escaped too.
+/// Appends a JSON string. Unlike serde_json, Go's encoder also escapes U+2028 and U+2029.
 fn write_json_string(text: &str, out: &mut String) {
-    out.push('"');
-    for char in text.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\0'..='\u{1f}' | '\u{2028}' | '\u{2029}' => write_display(format_args!("\\u{:04x}", u32::from(char)), out),
-            other => out.push(other),
-        }
+    // Serializing a string cannot fail.
+    let json = serde_json::to_string(text).unwrap_or_default();
+    if json.contains(['\u{2028}', '\u{2029}']) {
+        out.push_str(&json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"));
+    } else {
+        out.push_str(&json);
     }
-    out.push('"');
 }
 
 #[cfg(test)]
@@ -153,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_are_written_as_json_has_them() {
+    fn doubles_have_the_format_of_json() {
         for (number, expected) in [
             (1e21, "1e+21"),
             (1e-7, "1e-7"),
@@ -172,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_written_in_plain_decimals() {
+    fn decimals_have_no_exponent() {
         for (number, expected) in [
             (0.005, "0.005"),
             (10.0, "10"),
@@ -184,6 +176,19 @@ mod tests {
         ] {
             let mut out = String::new();
             write_decimal(number, &mut out);
+            assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn nested_strings_are_escaped_as_in_go() {
+        for (text, expected) in [
+            ("plain é", "\"plain é\""),
+            ("a\"b\\c\n\r\t\u{8}\u{c}\u{1}", r#""a\"b\\c\n\r\t\b\f\u0001""#),
+            ("\u{2028}\u{2029}", r#""\u2028\u2029""#),
+        ] {
+            let mut out = String::new();
+            write_json_string(text, &mut out);
             assert_eq!(out, expected);
         }
     }

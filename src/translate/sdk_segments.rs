@@ -1,48 +1,38 @@
-//! Segments that X-Ray SDKs write themselves: checked, and forwarded unchanged.
+//! Validates segment documents from X-Ray SDKs, which are forwarded unchanged.
 //!
-//! Two bodies are taken. What PutTraceSegments takes: `{"TraceSegmentDocuments":["<document>", ...]}` (AWS X-Ray API
-//! Reference). What the SDKs send to the X-Ray daemon: the line `{"format":"json","version":1}` and a document below it
-//! (AWS X-Ray Developer Guide, "Sending segment documents to the X-Ray daemon"), as often as one likes.
+//! Two body formats are accepted. The format of PutTraceSegments: `{"TraceSegmentDocuments":["<document>", ...]}` (AWS X-Ray
+//! API Reference). The format of the X-Ray daemon: a line `{"format":"json","version":1}` followed by a document (AWS X-Ray
+//! Developer Guide, "Sending segment documents to the X-Ray daemon"), any number of times.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::Deserialize;
 
 use crate::model::rejection::Rejections;
 use crate::model::segment::SegmentDocument;
 
-/// Documents that can be sent, and what became of the others: received = documents + refused.
+/// The valid documents of a body, and the counts: received = documents + rejected.
 #[derive(Debug, Default)]
+#[must_use = "rejected documents must be counted"]
 pub struct SdkSegments {
-    /// Byte for byte as they came.
+    /// Unchanged, byte for byte.
     pub documents: Vec<SegmentDocument>,
     pub received: u64,
     pub rejected: Rejections,
 }
 
-/// A body in which no documents can be found.
-#[derive(Debug, PartialEq, Eq)]
+/// The error of a body that contains no documents.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// Neither of the two formats.
-    NoFormat,
-    /// `TraceSegmentDocuments` is there, but is no list of strings; why.
+    #[error(
+        "unknown body format: use {{\"TraceSegmentDocuments\":[...]}}, or a line {{\"format\":\"json\",\"version\":1}} \
+         followed by a segment document"
+    )]
+    UnknownFormat,
+    /// `TraceSegmentDocuments` is not a list of strings.
+    #[error("invalid TraceSegmentDocuments: {0}")]
     Json(String),
 }
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BodyError::NoFormat => f.write_str(
-                "the body is neither {\"TraceSegmentDocuments\":[...]} nor a {\"format\":\"json\",\"version\":1} line \
-                 with a segment document below it",
-            ),
-            BodyError::Json(reason) => write!(f, "TraceSegmentDocuments cannot be read: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for BodyError {}
 
 #[derive(Deserialize)]
 struct PutTraceSegments<'a> {
@@ -50,7 +40,7 @@ struct PutTraceSegments<'a> {
     documents: Vec<JsonString<'a>>,
 }
 
-/// A string that is only copied where it holds escapes.
+/// A string that is copied only if it contains escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct JsonString<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -62,10 +52,10 @@ struct Header<'a> {
     version: u64,
 }
 
-/// Takes a body apart and checks each document. One bad document never costs the others.
+/// Splits a body and validates each document. An invalid document does not affect other documents.
 ///
 /// # Errors
-/// When no documents can be found in the body at all.
+/// Returns an error if the format of the body is unknown.
 pub fn validate_body(body: &[u8]) -> Result<SdkSegments, BodyError> {
     let body = String::from_utf8_lossy(body);
     let body = body.trim_start_matches('\u{feff}').trim();
@@ -75,40 +65,40 @@ pub fn validate_body(body: &[u8]) -> Result<SdkSegments, BodyError> {
         return Ok(segments);
     }
     if !body.starts_with('{') || !body.contains("\"TraceSegmentDocuments\"") {
-        return Err(BodyError::NoFormat);
+        return Err(BodyError::UnknownFormat);
     }
     let put: PutTraceSegments<'_> = serde_json::from_str(body).map_err(|error| BodyError::Json(error.to_string()))?;
     put.documents.iter().for_each(|document| segments.add(&document.0));
     Ok(segments)
 }
 
-/// The daemon reads the format without regard to case.
+/// Whether a line is the header of the daemon format. Like the daemon, this ignores the case of the format.
 fn is_header(line: &str) -> bool {
     let header = serde_json::from_str::<Header<'_>>(line.trim());
     header.is_ok_and(|header| header.format.eq_ignore_ascii_case("json") && header.version == 1)
 }
 
-/// The text between one header line and the next, without the space around it.
+/// Returns the trimmed texts between the header lines.
 fn split_daemon_body(body: &str) -> Vec<&str> {
     let mut documents = Vec::new();
-    let (mut start, mut at) = (0, 0);
+    let (mut start, mut position) = (0, 0);
     for line in body.split_inclusive('\n') {
         if line.contains("\"format\"") && is_header(line) {
-            if at > 0 {
-                documents.push(body.get(start..at).unwrap_or_default().trim());
+            if position > 0 {
+                documents.push(body.get(start..position).unwrap_or_default().trim());
             }
-            start = at + line.len();
+            start = position + line.len();
         }
-        at += line.len();
+        position += line.len();
     }
     documents.push(body.get(start..).unwrap_or_default().trim());
     documents
 }
 
-/// A document over this is refused by X-Ray ("Segment documents can be up to 64 kB in size", AWS X-Ray Developer Guide).
+/// Size above which X-Ray rejects a document ("Segment documents can be up to 64 kB in size", AWS X-Ray Developer Guide).
 const MAX_DOCUMENT_BYTES: usize = 65_536;
 
-/// What is looked at of a document; all else is X-Ray's business.
+/// The fields that are validated here. X-Ray validates the others.
 #[derive(Deserialize)]
 struct Segment<'a> {
     #[serde(borrow)]
@@ -126,54 +116,70 @@ struct Segment<'a> {
     in_progress: Option<bool>,
 }
 
-type RejectedDocument = (&'static str, String);
+/// The reason for the rejection of a document.
+struct RejectedDocument {
+    reason: &'static str,
+    message: String,
+}
+
+fn rejected(reason: &'static str, message: impl Into<String>) -> RejectedDocument {
+    RejectedDocument { reason, message: message.into() }
+}
 
 impl SdkSegments {
     fn add(&mut self, document: &str) {
         let number = self.received;
         self.received += 1;
-        match check(document) {
-            Ok(document) => self.documents.push(document),
-            Err((reason, why)) => self.rejected.add(reason, 1, || format!("document {number}: {why}")),
+        match validate(document) {
+            Ok(()) => self.documents.push(SegmentDocument::new(document)),
+            Err(RejectedDocument { reason, message }) => {
+                self.rejected.add(reason, 1, || format!("document {number}: {message}"));
+            }
         }
     }
 }
 
-fn check(document: &str) -> Result<SegmentDocument, RejectedDocument> {
+fn validate(document: &str) -> Result<(), RejectedDocument> {
     if document.len() > MAX_DOCUMENT_BYTES {
-        return Err(("too_large", format!("{} bytes are more than X-Ray's {MAX_DOCUMENT_BYTES}", document.len())));
+        let message = format!("{} bytes exceed X-Ray's limit of {MAX_DOCUMENT_BYTES}", document.len());
+        return Err(rejected("too_large", message));
     }
-    let segment: Segment<'_> =
-        serde_json::from_str(document).map_err(|error| ("invalid_json", format!("no segment document: {error}")))?;
-    let name = segment.name.ok_or(("missing_name", "it has no \"name\"".to_owned()))?;
-    if !is_name(&name) {
-        return Err(("invalid_name", format!("X-Ray takes no name like \"{name}\"")));
+    let segment: Segment<'_> = serde_json::from_str(document)
+        .map_err(|error| rejected("invalid_json", format!("invalid segment document: {error}")))?;
+    let name = segment.name.as_ref().ok_or_else(|| rejected("missing_name", "missing \"name\""))?;
+    if !is_name(name) {
+        return Err(rejected("invalid_name", format!("invalid name \"{name}\"")));
     }
-    let id = segment.id.ok_or(("missing_id", "it has no \"id\"".to_owned()))?;
-    if !is_hex(&id, 16) {
-        return Err(("invalid_id", format!("id \"{id}\" is not 16 hexadecimal digits")));
+    let id = segment.id.as_ref().ok_or_else(|| rejected("missing_id", "missing \"id\""))?;
+    if !is_hex(id, 16) {
+        return Err(rejected("invalid_id", format!("invalid id \"{id}\": use 16 hexadecimal digits")));
     }
-    let trace_id = segment.trace_id.ok_or(("missing_trace_id", format!("segment {id} has no \"trace_id\"")))?;
-    if !is_trace_id(&trace_id) {
-        return Err(("invalid_trace_id", format!("segment {id}: trace_id \"{trace_id}\" is not 1-8 hex-24 hex")));
+    validate_segment(id, &segment)
+}
+
+/// Validates the fields whose errors name the id.
+fn validate_segment(id: &str, segment: &Segment<'_>) -> Result<(), RejectedDocument> {
+    let Some(trace_id) = &segment.trace_id else {
+        return Err(rejected("missing_trace_id", format!("segment {id}: missing \"trace_id\"")));
+    };
+    if !is_trace_id(trace_id) {
+        let message = format!("segment {id}: invalid trace_id \"{trace_id}\": use 1-8 hex-24 hex");
+        return Err(rejected("invalid_trace_id", message));
     }
     if segment.start_time.is_none() {
-        return Err(("missing_start_time", format!("segment {id} has no \"start_time\"")));
+        return Err(rejected("missing_start_time", format!("segment {id}: missing \"start_time\"")));
     }
     if segment.end_time.is_none() && segment.in_progress != Some(true) {
-        return Err(("missing_end_time", format!("segment {id} has neither \"end_time\" nor \"in_progress\"")));
+        let message = format!("segment {id}: missing \"end_time\" or \"in_progress\"");
+        return Err(rejected("missing_end_time", message));
     }
-    check_parent(&id, segment.parent_id.as_deref(), segment.kind.as_deref())?;
-    Ok(SegmentDocument::new(document))
-}
-
-fn check_parent(id: &str, parent: Option<&str>, kind: Option<&str>) -> Result<(), RejectedDocument> {
-    match parent {
+    match segment.parent_id.as_deref() {
         Some(parent) if !is_hex(parent, 16) => {
-            Err(("invalid_parent_id", format!("segment {id}: parent_id \"{parent}\" is not 16 hexadecimal digits")))
+            let message = format!("segment {id}: invalid parent_id \"{parent}\": use 16 hexadecimal digits");
+            Err(rejected("invalid_parent_id", message))
         }
-        None if kind == Some("subsegment") => {
-            Err(("missing_parent_id", format!("subsegment {id} has no \"parent_id\"")))
+        None if segment.kind.as_deref() == Some("subsegment") => {
+            Err(rejected("missing_parent_id", format!("subsegment {id}: missing \"parent_id\"")))
         }
         _ => Ok(()),
     }
@@ -188,7 +194,7 @@ fn is_trace_id(text: &str) -> bool {
     parts.is_some_and(|(epoch, rest)| is_hex(epoch, 8) && is_hex(rest, 24))
 }
 
-/// 1 to 200 letters, numbers, white space and `_ . : / % & # = + \ - @` (AWS X-Ray Developer Guide, "Required segment
+/// Whether a name has 1 to 200 characters: letters, numbers, white space and `_ . : / % & # = + \ - @` (AWS X-Ray Developer Guide, "Required segment
 /// fields").
 fn is_name(name: &str) -> bool {
     let is_allowed = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/%&#=+\\-@".contains(c);
@@ -199,7 +205,7 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    const GOOD: &str = r#"{ "name":"shop", "id":"70de5b6f19ff9a0a", "trace_id":"1-581cf771-a006649127e371903a2de979", "start_time":1.5, "end_time":2 }"#;
+    const VALID: &str = r#"{ "name":"shop", "id":"70de5b6f19ff9a0a", "trace_id":"1-581cf771-a006649127e371903a2de979", "start_time":1.5, "end_time":2 }"#;
     const HEADER: &str = r#"{"format": "json", "version": 1}"#;
 
     fn put(documents: &[&str]) -> Vec<u8> {
@@ -207,10 +213,10 @@ mod tests {
     }
 
     #[test]
-    fn both_formats_forward_documents_byte_for_byte() {
-        let pretty = GOOD.replace(", ", ",\n  ");
-        let daemon = format!("{HEADER}\n{GOOD}\n{HEADER}\r\n{pretty}\n");
-        for (body, expected) in [(put(&[GOOD, &pretty]), [GOOD, &pretty]), (daemon.into_bytes(), [GOOD, &pretty])] {
+    fn documents_of_both_formats_are_unchanged() {
+        let pretty = VALID.replace(", ", ",\n  ");
+        let daemon = format!("{HEADER}\n{VALID}\n{HEADER}\r\n{pretty}\n");
+        for (body, expected) in [(put(&[VALID, &pretty]), [VALID, &pretty]), (daemon.into_bytes(), [VALID, &pretty])] {
             let segments = validate_body(&body).unwrap();
             let json: Vec<_> = segments.documents.iter().map(SegmentDocument::text).collect();
             assert_eq!(json, expected);
@@ -222,13 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_document_is_refused_by_name_and_costs_no_other() {
+    fn invalid_document_does_not_affect_other_documents() {
         let without = |field: &str| {
-            let mut document: serde_json::Value = serde_json::from_str(GOOD).unwrap();
+            let mut document: serde_json::Value = serde_json::from_str(VALID).unwrap();
             document.as_object_mut().unwrap().remove(field);
             document.to_string()
         };
-        let large = GOOD.replace("shop", &"x".repeat(70_000));
+        let large = VALID.replace("shop", &"x".repeat(70_000));
         let cases = [
             ("not json".to_owned(), "invalid_json"),
             ("[]".to_owned(), "invalid_json"),
@@ -238,16 +244,16 @@ mod tests {
             (without("trace_id"), "missing_trace_id"),
             (without("start_time"), "missing_start_time"),
             (without("end_time"), "missing_end_time"),
-            (GOOD.replace("shop", ""), "invalid_name"),
-            (GOOD.replace("shop", "a,b"), "invalid_name"),
-            (GOOD.replace("70de5b6f19ff9a0a", "70de5b6f19ff9a0"), "invalid_id"),
-            (GOOD.replace("1-581cf771", "2-581cf771"), "invalid_trace_id"),
-            (GOOD.replace("{ ", "{\"type\":\"subsegment\","), "missing_parent_id"),
-            (GOOD.replace("{ ", "{\"parent_id\":\"1\","), "invalid_parent_id"),
+            (VALID.replace("shop", ""), "invalid_name"),
+            (VALID.replace("shop", "a,b"), "invalid_name"),
+            (VALID.replace("70de5b6f19ff9a0a", "70de5b6f19ff9a0"), "invalid_id"),
+            (VALID.replace("1-581cf771", "2-581cf771"), "invalid_trace_id"),
+            (VALID.replace("{ ", "{\"type\":\"subsegment\","), "missing_parent_id"),
+            (VALID.replace("{ ", "{\"parent_id\":\"1\","), "invalid_parent_id"),
             (large, "too_large"),
         ];
         for (document, reason) in cases {
-            let segments = validate_body(&put(&[&document, GOOD])).unwrap();
+            let segments = validate_body(&put(&[&document, VALID])).unwrap();
             assert_eq!(segments.documents.len(), 1, "{reason}");
             assert_eq!(segments.rejected.iter().map(|r| r.reason).collect::<Vec<_>>(), [reason], "{document}");
             assert!(segments.rejected.to_string().contains("document 0"), "{}", segments.rejected);
@@ -255,12 +261,12 @@ mod tests {
     }
 
     #[test]
-    fn a_body_without_documents_is_malformed() {
+    fn body_without_documents_is_an_error() {
         for body in ["", "{}", "[1]", "{\"format\":\"xml\",\"version\":1}\n{}"] {
-            assert_eq!(validate_body(body.as_bytes()).unwrap_err(), BodyError::NoFormat, "{body}");
+            assert_eq!(validate_body(body.as_bytes()).unwrap_err(), BodyError::UnknownFormat, "{body}");
         }
         assert!(matches!(validate_body(br#"{"TraceSegmentDocuments":[1]}"#), Err(BodyError::Json(_))));
-        let lonely = validate_body(HEADER.as_bytes()).unwrap();
-        assert_eq!((lonely.documents.len(), lonely.rejected.total()), (0, 1));
+        let header_only = validate_body(HEADER.as_bytes()).unwrap();
+        assert_eq!((header_only.documents.len(), header_only.rejected.total()), (0, 1));
     }
 }

@@ -1,4 +1,4 @@
-//! Spans written down shortly, for the tests of their documents.
+//! A short notation for spans, for the tests of their documents.
 pub(crate) mod recordings;
 pub(crate) mod schema;
 
@@ -20,7 +20,7 @@ pub(crate) const CONSUMER: i32 = 5;
 
 pub(crate) const PARENT: &str = "1122334455667788";
 
-/// One span of one resource, and how it is translated.
+/// A span with its resource, and the options of its translation.
 pub(crate) struct TestSpan {
     pub(crate) span: Span,
     pub(crate) resource: Vec<KeyValue>,
@@ -43,9 +43,9 @@ impl TestSpan {
     }
 
     pub(crate) fn child(kind: i32, name: &str) -> Self {
-        let mut sent = TestSpan::root(kind, name);
-        sent.span.parent_span_id = Bytes::copy_from_slice(&0x1122_3344_5566_7788_u64.to_be_bytes());
-        sent
+        let mut child = TestSpan::root(kind, name);
+        child.span.parent_span_id = Bytes::copy_from_slice(&0x1122_3344_5566_7788_u64.to_be_bytes());
+        child
     }
 
     pub(crate) fn with(mut self, members: Json) -> Self {
@@ -79,7 +79,7 @@ impl TestSpan {
         self
     }
 
-    /// Linked with one span of another trace.
+    /// Adds a link to a span of another trace.
     pub(crate) fn linked(mut self) -> Self {
         let link = Link { trace_id: vec![1; 16].into(), span_id: vec![2; 8].into(), ..Link::default() };
         self.span.links.push(link);
@@ -102,9 +102,9 @@ impl TestSpan {
     }
 }
 
-/// Attributes from the members of an object.
+/// Returns the members of an object as attributes.
 pub(crate) fn attributes(members: Json) -> Vec<KeyValue> {
-    let Json::Object(members) = members else { panic!("attributes are written as an object") };
+    let Json::Object(members) = members else { panic!("attributes must be an object") };
     members
         .into_iter()
         .map(|(key, value)| KeyValue { key: Bytes::from(key.into_bytes()), value: Some(any_value(value)) })
@@ -126,14 +126,14 @@ fn any_value(value: Json) -> AnyValue {
     AnyValue { value }
 }
 
-/// What a path leads to: dots part keys and places in lists, what follows a slash is one key.
+/// Returns the value at a path, or null. Dots separate keys and list positions, and the text after a slash is one key.
 pub(crate) fn at<'v>(document: &'v Json, path: &str) -> &'v Json {
     let (path, last) = path.split_once('/').map_or((path, None), |(path, last)| (path, Some(last)));
     let step = |value: &'v Json, key: &str| match key.parse::<usize>() {
-        Ok(place) => value.get(place),
+        Ok(position) => value.get(position),
         Err(_) => value.get(key),
     };
-    let place = path.split('.').try_fold(document, step);
-    let place = last.map_or(place, |key| place.and_then(|value| value.get(key)));
-    place.unwrap_or(&Json::Null)
+    let value = path.split('.').try_fold(document, step);
+    let value = last.map_or(value, |key| value.and_then(|value| value.get(key)));
+    value.unwrap_or(&Json::Null)
 }

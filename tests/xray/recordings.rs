@@ -1,4 +1,4 @@
-//! The recorded requests, and what the collector made of them: see golden/README.md.
+//! The recorded requests and the documents of the collector: see golden/README.md.
 
 use std::io::Read as _;
 
@@ -15,8 +15,8 @@ pub(crate) struct Recording {
 
 pub(crate) fn recordings() -> Vec<Recording> {
     let mut text = String::new();
-    let packed: &[u8] = include_bytes!("../golden/spans.jsonl.gz");
-    flate2::read::MultiGzDecoder::new(packed).read_to_string(&mut text).unwrap();
+    let compressed: &[u8] = include_bytes!("../golden/spans.jsonl.gz");
+    flate2::read::MultiGzDecoder::new(compressed).read_to_string(&mut text).unwrap();
     text.lines()
         .map(|line| {
             let mut line: Value = serde_json::from_str(line).unwrap();

@@ -1,4 +1,4 @@
-//! A validator for the few words of JSON Schema that `schema/segment.json` uses.
+//! A validator for the keywords of JSON Schema that `schema/segment.json` uses.
 
 use serde_json::Value;
 
@@ -11,25 +11,25 @@ impl Schema {
         Schema { root: serde_json::from_str(include_str!("../schema/segment.json")).unwrap() }
     }
 
-    /// What is wrong with a document; nothing if it satisfies the schema.
+    /// Returns the errors of a document.
     pub(crate) fn validation_errors(&self, document: &Value) -> Vec<String> {
-        let mut complaints = Vec::new();
-        self.check(&self.root, document, "$", &mut complaints);
-        complaints
+        let mut errors = Vec::new();
+        self.check(&self.root, document, "$", &mut errors);
+        errors
     }
 
     fn satisfies(&self, schema: &Value, value: &Value) -> bool {
-        let mut complaints = Vec::new();
-        self.check(schema, value, "", &mut complaints);
-        complaints.is_empty()
+        let mut errors = Vec::new();
+        self.check(schema, value, "", &mut errors);
+        errors.is_empty()
     }
 
-    fn check(&self, schema: &Value, value: &Value, path: &str, out: &mut Vec<String>) {
-        for (word, rule) in schema.as_object().unwrap() {
-            let is_fine = match word.as_str() {
+    fn check(&self, schema: &Value, value: &Value, path: &str, errors: &mut Vec<String>) {
+        for (keyword, rule) in schema.as_object().unwrap() {
+            let is_valid = match keyword.as_str() {
                 "$comment" | "properties" | "definitions" | "then" => true,
                 "$ref" => {
-                    self.check(&self.root["definitions"][rule.as_str().unwrap()], value, path, out);
+                    self.check(&self.root["definitions"][rule.as_str().unwrap()], value, path, errors);
                     true
                 }
                 "type" => is_type(value, rule.as_str().unwrap()),
@@ -42,8 +42,8 @@ impl Schema {
                 "exclusiveMinimum" => value.as_f64() > rule.as_f64(),
                 "format" => value.as_str().is_none_or(|text| is_format(text, rule.as_str().unwrap())),
                 "items" => {
-                    for (at, item) in value.as_array().into_iter().flatten().enumerate() {
-                        self.check(rule, item, &format!("{path}[{at}]"), out);
+                    for (position, item) in value.as_array().into_iter().flatten().enumerate() {
+                        self.check(rule, item, &format!("{path}[{position}]"), errors);
                     }
                     true
                 }
@@ -51,24 +51,24 @@ impl Schema {
                     .as_object()
                     .is_none_or(|members| members.keys().all(|key| self.satisfies(rule, &Value::from(key.as_str())))),
                 "additionalProperties" => {
-                    self.check_members(schema, value, path, out);
+                    self.check_members(schema, value, path, errors);
                     true
                 }
-                word => panic!("the validator does not know {word}"),
+                keyword => panic!("unknown keyword {keyword}"),
             };
-            if !is_fine {
-                out.push(format!("{path}: {word} {rule} is not satisfied by {value}"));
+            if !is_valid {
+                errors.push(format!("{path}: {value} does not match {keyword} {rule}"));
             }
         }
     }
 
-    fn check_members(&self, schema: &Value, value: &Value, path: &str, out: &mut Vec<String>) {
+    fn check_members(&self, schema: &Value, value: &Value, path: &str, errors: &mut Vec<String>) {
         let rule = &schema["additionalProperties"];
         for (key, member) in value.as_object().into_iter().flatten() {
             let path = format!("{path}.{key}");
             match (schema["properties"].get(key), rule) {
-                (Some(schema), _) | (None, schema @ Value::Object(_)) => self.check(schema, member, &path, out),
-                (None, Value::Bool(false)) => out.push(format!("{path}: a field that X-Ray does not know")),
+                (Some(schema), _) | (None, schema @ Value::Object(_)) => self.check(schema, member, &path, errors),
+                (None, Value::Bool(false)) => errors.push(format!("{path}: unknown field")),
                 _ => {}
             }
         }
@@ -84,7 +84,7 @@ fn is_type(value: &Value, name: &str) -> bool {
         "number" => value.is_number(),
         "integer" => value.is_i64() || value.is_u64(),
         "null" => value.is_null(),
-        name => panic!("no type {name}"),
+        name => panic!("unknown type {name}"),
     }
 }
 
@@ -107,6 +107,6 @@ fn is_format(text: &str, format: &str) -> bool {
         }
         "name" => text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || "_.:/%&#=+\\-@".contains(c)),
         "annotation-key" => text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.'),
-        format => panic!("no format {format}"),
+        format => panic!("unknown format {format}"),
     }
 }
