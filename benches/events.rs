@@ -1,5 +1,6 @@
-//! Writes the events that `scripts/bench` hands to the function into a folder, and prints as JSON what is in each: items,
-//! bytes, and what its series weigh when prost encodes and snappy compresses them in the plainest way.
+//! Writes the events that `scripts/bench` sends to the function to a folder, and prints a JSON description of each:
+//! items, bytes, and the size of its series after encoding with prost and compression with snappy, without
+//! optimizations.
 //!
 //! usage: cargo bench --profile dev --bench events -- FOLDER
 
@@ -7,11 +8,11 @@
     clippy::expect_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a benchmark stops at its first surprise, and prints"
+    reason = "a benchmark fails with a panic, and prints figures"
 )]
 
 #[path = "payload/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the other benchmarks use more of it")]
+#[allow(dead_code, unused_imports, reason = "other benchmarks use the rest")]
 mod payload;
 
 use std::path::PathBuf;
@@ -23,25 +24,26 @@ use sidecarless::model::remote_write::{Label, MetricMetadata, Sample, TimeSeries
 use sidecarless::model::series::SeriesBatch;
 use sidecarless::translate::metrics::{ClientIdentity, Options, series};
 
-/// Lambda's limit for the event of a synchronous invocation is 6 MB: this leaves room for what surrounds the body.
-const LARGEST_BODY: usize = (6_000_000 - 4_000) / 4 * 3;
-/// As far as the function inflates a body (`INFLATED_LIMIT`, 20 MiB), and a little less.
-const LARGEST_INFLATED: usize = 20_900_000;
+/// Largest body of an event. The event of a synchronous invocation can have 6 MB, with the base64 of the body and 4 KB
+/// of other fields.
+const MAX_BODY_BYTES: usize = (6_000_000 - 4_000) / 4 * 3;
+/// Slightly below the limit of a decompressed body (`MAX_DECOMPRESSED_BYTES`, 20 MiB).
+const MAX_DECOMPRESSED_BYTES: usize = 20_900_000;
 
 fn main() {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).map(PathBuf::from);
     let folder = folder.expect("usage: cargo bench --bench events -- FOLDER");
     std::fs::create_dir_all(&folder).expect("a folder");
-    let mut written = serde_json::Map::new();
-    let mut write = |name: &str, event: String, about: Value| {
+    let mut descriptions = serde_json::Map::new();
+    let mut write = |name: &str, event: String, description: Value| {
         std::fs::write(folder.join(format!("{name}.json")), event).expect("a file");
-        written.insert(name.into(), about);
+        descriptions.insert(name.into(), description);
     };
     for (name, spans, gzip) in [
         ("spans", 500, false),
         ("spans-gzip", 500, true),
-        ("spans-6mb", spans_in(LARGEST_BODY), false),
-        ("spans-20mb", spans_in(LARGEST_INFLATED), true),
+        ("spans-6mb", spans_in(MAX_BODY_BYTES), false),
+        ("spans-20mb", spans_in(MAX_DECOMPRESSED_BYTES), true),
     ] {
         let body = payload::traces(spans).encode_to_vec();
         write(name, payload::event("/v1/traces", &body, gzip), json!({"items": spans, "body_bytes": body.len()}));
@@ -49,32 +51,34 @@ fn main() {
     for (name, points, gzip) in [
         ("points", 1_000, false),
         ("points-gzip", 1_000, true),
-        ("points-6mb", points_in(LARGEST_BODY), false),
-        ("points-20mb", points_in(LARGEST_INFLATED), true),
+        ("points-6mb", points_in(MAX_BODY_BYTES), false),
+        ("points-20mb", points_in(MAX_DECOMPRESSED_BYTES), true),
     ] {
         let request = payload::metrics(points);
         let body = request.encode_to_vec();
-        let (samples, plain) = plain_remote_write(&request);
-        let about = json!({"items": points, "body_bytes": body.len(), "samples": samples, "plain_write_bytes": plain});
-        write(name, payload::event("/v1/metrics", &body, gzip), about);
+        let (samples, plain_bytes) = plain_remote_write(&request);
+        let description = json!({
+            "items": points, "body_bytes": body.len(), "samples": samples, "plain_write_bytes": plain_bytes
+        });
+        write(name, payload::event("/v1/metrics", &body, gzip), description);
     }
-    println!("{}", Value::Object(written));
+    println!("{}", Value::Object(descriptions));
 }
 
-/// As many spans as so many bytes hold.
+/// Returns the number of spans in a body of this size.
 fn spans_in(bytes: usize) -> usize {
     const PROBE: usize = 1_000;
     bytes * PROBE / payload::traces(PROBE).encoded_len()
 }
 
-/// As many points as so many bytes hold.
+/// Returns the number of points in a body of this size.
 fn points_in(bytes: usize) -> usize {
     const PROBE: usize = 1_000;
     bytes * PROBE / payload::metrics(PROBE).encoded_len()
 }
 
-/// Samples, and bytes of one remote write of all of them and their metadata by prost and snappy, in the order of the
-/// request.
+/// Returns the number of samples, and the bytes of one remote write request with all samples and their metadata,
+/// encoded by prost and compressed by snappy.
 fn plain_remote_write(request: &ExportMetricsServiceRequest) -> (u64, usize) {
     let mut batch = SeriesBatch::default();
     let result = series(request, &Options::default(), &ClientIdentity::default(), payload::NOW_MS, &mut batch);
@@ -84,11 +88,11 @@ fn plain_remote_write(request: &ExportMetricsServiceRequest) -> (u64, usize) {
         samples: series.samples().iter().map(|s| Sample { value: s.value, timestamp: s.timestamp_ms }).collect(),
         ..TimeSeries::default()
     });
-    let metadata = batch.metadata().iter().map(|known| MetricMetadata {
-        kind: known.kind as i32,
-        family: known.family.clone(),
-        help: known.help.clone(),
-        unit: known.unit.clone(),
+    let metadata = batch.metadata().iter().map(|metadata| MetricMetadata {
+        kind: metadata.kind as i32,
+        family: metadata.family.clone(),
+        help: metadata.help.clone(),
+        unit: metadata.unit.clone(),
     });
     let request = WriteRequest { timeseries: timeseries.collect(), metadata: metadata.collect() };
     let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).expect("less than 4 GiB");

@@ -1,5 +1,5 @@
-//! One stage over its usual payload, twice: once to warm up, and once in a function of its own, whose instructions
-//! `scripts/bench --check` has callgrind count. Without arguments: the names of all stages.
+//! Runs one stage with its typical payload twice: once to warm up, and once in a separate function whose instructions
+//! callgrind counts for `scripts/bench --check`. Without arguments, prints the names of all stages.
 //!
 //! usage: instructions [STAGE]
 
@@ -8,11 +8,11 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a benchmark stops at its first surprise, and prints"
+    reason = "a benchmark fails with a panic, and prints figures"
 )]
 
 #[path = "payload/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the other benchmarks use more of it")]
+#[allow(dead_code, unused_imports, reason = "other benchmarks use the rest")]
 mod payload;
 #[path = "stage/mod.rs"]
 mod stage;
@@ -20,17 +20,17 @@ mod stage;
 use stage::{STAGES, Work};
 
 fn main() {
-    let Some(wanted) = std::env::args().skip(1).find(|argument| !argument.starts_with("--")) else {
+    let Some(name) = std::env::args().skip(1).find(|argument| !argument.starts_with("--")) else {
         STAGES.iter().for_each(|stage| println!("{}", stage.name));
         return;
     };
-    let stage = STAGES.iter().find(|stage| stage.name == wanted).expect("a stage");
-    let mut work = (stage.prepare)(stage.usual);
+    let stage = STAGES.iter().find(|stage| stage.name == name).expect("the name of a stage");
+    let mut work = (stage.prepare)(stage.typical_items);
     work();
     seen_by_callgrind(&mut work);
 }
 
-/// callgrind counts from here to its end, by this name.
+/// callgrind counts the instructions of the function with this name.
 #[inline(never)]
 fn seen_by_callgrind(work: &mut Work) {
     work();

@@ -1,5 +1,6 @@
-//! What 10,000 tasks and AMP are to the tick, as cheap as can be, so that the function is measured and not its peers: threads
-//! that accept connections and answer one after the other. What was written is kept as it came, and counted afterwards.
+//! Test servers for 10,000 tasks and AMP that use little CPU time, so that the benchmark measures the function: threads
+//! that accept connections and respond to one request after the other. Remote write bodies are stored, and decoded at
+//! the end.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -10,11 +11,11 @@ use sidecarless::model::remote_write::WriteRequest;
 
 use crate::payload;
 
-/// As many as two environments hold connections at once: to 64 tasks each, two connections per task. A connection that
-/// waited to be accepted would be the stand-in's delay.
+/// Number of connections that two environments have open: to 64 tasks each, two for each task. With fewer threads,
+/// connections would wait for this server.
 const THREADS: usize = 2 * 64 * 2;
 
-/// Tasks anywhere in 127.0.0.0/8, and remote write.
+/// Server of all tasks in 127.0.0.0/8, and of remote write.
 pub(crate) struct Loopback {
     pub(crate) port: u16,
     written: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -38,7 +39,7 @@ impl Loopback {
         Self { port, written }
     }
 
-    /// Samples and bytes that were written.
+    /// Returns the numbers of written samples and bytes.
     pub(crate) fn samples(&self) -> (usize, usize) {
         let bodies = self.written.lock().expect("no panic");
         let samples = |body: &Vec<u8>| {
@@ -50,33 +51,33 @@ impl Loopback {
     }
 }
 
-/// Answers what comes on a connection until it is closed.
+/// Responds to the requests of a connection until it is closed.
 fn serve(mut connection: TcpStream, documents: &(String, String), written: &Mutex<Vec<Vec<u8>>>) {
     let mut reader = BufReader::new(connection.try_clone().expect("a socket"));
     while let Some((path, host, body)) = read(&mut reader) {
-        let page = match path.as_str() {
-            "/task" => of_task(&documents.0, &host),
-            "/task/stats" => of_task(&documents.1, &host),
+        let body = match path.as_str() {
+            "/task" => for_task(&documents.0, &host),
+            "/task/stats" => for_task(&documents.1, &host),
             _ => {
                 written.lock().expect("no panic").push(body);
                 String::new()
             }
         };
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{page}", page.len());
-        if connection.write_all(answer.as_bytes()).is_err() {
+        let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        if connection.write_all(response.as_bytes()).is_err() {
             return;
         }
     }
 }
 
-/// Each task has an id of its own, made of its address.
-fn of_task(document: &str, host: &str) -> String {
+/// Returns a document with the id of a task, which is derived from its address.
+fn for_task(document: &str, host: &str) -> String {
     let numbers = host.split(['.', ':']).map_while(|part| part.parse::<u8>().ok());
     let address = numbers.fold(0_u32, |address, byte| address << 8 | u32::from(byte));
     document.replace(payload::TASK, &format!("{address:032x}"))
 }
 
-/// Path, host and body of the next request.
+/// Reads the path, the host and the body of the next request.
 fn read(reader: &mut BufReader<TcpStream>) -> Option<(String, String, Vec<u8>)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;

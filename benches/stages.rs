@@ -1,16 +1,11 @@
-//! Time and allocations of every stage by itself, over 1 to 10,000 items, so that it is seen how each grows.
+//! Measures time and allocations of each stage for 1 to 10,000 items.
 //!
 //! usage: cargo bench --bench stages [-- WORD]
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_types,
-    reason = "a benchmark stops at its first surprise"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::disallowed_types, reason = "a benchmark fails with a panic")]
 
 #[path = "payload/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the other benchmarks use more of it")]
+#[allow(dead_code, unused_imports, reason = "other benchmarks use the rest")]
 mod payload;
 #[path = "stage/mod.rs"]
 mod stage;
@@ -27,11 +22,11 @@ use stage::{STAGES, Stage};
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 const SIZES: [usize; 5] = [1, 10, 100, 1_000, 10_000];
-/// For each stage and size: enough for the median to stand still, and under a minute altogether.
-const TIME_EACH: Duration = Duration::from_millis(300);
+/// Time for each stage and size. The median is then stable, and the benchmark takes less than a minute.
+const TIME_PER_CASE: Duration = Duration::from_millis(300);
 
 fn main() {
-    Divan::from_args().max_time(TIME_EACH).main();
+    Divan::from_args().max_time(TIME_PER_CASE).main();
 }
 
 struct Case {

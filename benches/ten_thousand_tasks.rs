@@ -1,20 +1,20 @@
-//! One minute of 10,000 tasks of one container with a stats endpoint each, through the real binary: a tick that makes shards
-//! of them, and the shards. Prints calls, time, and the processor time and the most memory of the function. The time
-//! includes the stand-ins, which share the processors with it.
+//! Runs the real binary for one minute of 10,000 tasks, each with one container and a stats endpoint: a scheduled run
+//! that splits the tasks into shards, and the shards. Prints calls, time, CPU time and peak memory of the function. The
+//! time includes the test servers, which share the CPU cores with the function.
 
 #![allow(
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,
-    reason = "a benchmark stops at its first surprise, and prints"
+    reason = "a benchmark fails with a panic, and prints figures"
 )]
 
 #[path = "../tests/ecs/fake_aws.rs"]
-#[expect(dead_code, reason = "tests use more of it")]
+#[expect(dead_code, reason = "tests use the rest")]
 mod fake_aws;
 mod loopback;
-#[allow(dead_code, unused_imports, reason = "the other benchmarks use more of it")]
+#[allow(dead_code, unused_imports, reason = "other benchmarks use the rest")]
 mod payload;
 
 use std::net::Ipv4Addr;
@@ -26,13 +26,13 @@ use serde_json::{Value, json};
 
 const TASKS: usize = 10_000;
 
-/// Messages per invocation, as the template's event source mapping has it.
-const MESSAGES_AT_ONCE: usize = 5;
+/// Messages per invocation, as in the event source mapping of the template.
+const BATCH_SIZE: usize = 5;
 
 fn main() {
-    let mut stand = FakeAws::new();
+    let mut aws = FakeAws::new();
     let loopback = Loopback::new();
-    populate(&stand, loopback.port);
+    populate(&aws, loopback.port);
     let amp = format!("http://127.0.0.1:{}/api/v1/remote_write", loopback.port);
     let settings = [
         ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards"),
@@ -40,44 +40,45 @@ fn main() {
         ("SIDECARLESS_SOURCES", "endpoint"),
         ("SIDECARLESS_STOPPED_TASKS", "off"),
     ];
-    stand.start(&settings);
+    aws.start(&settings);
 
-    let before = now_ms();
-    let reply = stand.invoke(&json!({"sidecarless": "scrape"}));
-    let ticked = now_ms();
-    assert_eq!(reply["shards_sent"], TASKS / 100, "{reply}");
-    let shards = shards(&stand);
-    let calls = stand.counted();
-    println!("tick: {TASKS} tasks into {} shards in {} ms; calls {calls:?}", shards.len(), ticked - before);
-
-    // The queue finds two environments, one for each core: in Lambda as many as it has pollers, five at first.
-    stand.start(&settings);
     let started = now_ms();
-    scrape(&stand, &shards);
-    let took = now_ms() - started;
+    let reply = aws.invoke(&json!({"sidecarless": "scrape"}));
+    let duration_ms = now_ms() - started;
+    assert_eq!(reply["shards_sent"], TASKS / 100, "{reply}");
+    let shards = shards(&aws);
+    let calls = aws.counted();
+    println!("scheduled run: {TASKS} tasks into {} shards in {duration_ms} ms; calls {calls:?}", shards.len());
+
+    // Two environments process the queue, one for each core. In Lambda there is one for each poller, initially five.
+    aws.start(&settings);
+    let started = now_ms();
+    scrape(&aws, &shards);
+    let duration_ms = now_ms() - started;
     let (samples, bytes) = loopback.samples();
-    println!("shards: {samples} samples, {bytes} bytes in {took} ms; calls {:?}", stand.counted());
-    println!("processor: {} ms", stand.processor_ms());
-    println!("memory: {}", stand.peak_memory());
+    println!("shards: {samples} samples, {bytes} bytes in {duration_ms} ms; calls {:?}", aws.counted());
+    println!("processor: {} ms", aws.processor_ms());
+    println!("memory: {}", aws.peak_memory());
 }
 
-/// The tasks, which serve their stats at this port.
-fn populate(stand: &FakeAws, port: u16) {
+/// Adds the tasks, which serve their stats at this port.
+fn populate(aws: &FakeAws, port: u16) {
     let definition = "arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:1";
     let labels = json!({"sidecarless.stats.port": port.to_string()});
-    let described = json!({"networkMode": "awsvpc", "containerDefinitions": [{"name": "app", "dockerLabels": labels}]});
-    stand.world(|world| {
-        world.definitions.insert(definition.into(), described);
+    let task_definition =
+        json!({"networkMode": "awsvpc", "containerDefinitions": [{"name": "app", "dockerLabels": labels}]});
+    aws.world(|world| {
+        world.definitions.insert(definition.into(), task_definition);
         world.tasks.insert("shop".into(), (0..TASKS).map(|n| task(n, definition)).collect());
     });
 }
 
-/// Hands the messages to both environments: each takes the next when it is done with what it had.
-fn scrape(stand: &FakeAws, shards: &[Value]) {
-    let queue = Mutex::new(shards.chunks(MESSAGES_AT_ONCE));
+/// Sends the messages to both environments. Each receives the next batch when it has processed the previous one.
+fn scrape(aws: &FakeAws, shards: &[Value]) {
+    let queue = Mutex::new(shards.chunks(BATCH_SIZE));
     let work = || {
         while let Some(records) = { queue.lock().expect("no panic").next() } {
-            let reply = stand.invoke(&json!({"Records": records}));
+            let reply = aws.invoke(&json!({"Records": records}));
             assert_eq!(reply, json!({"batchItemFailures": []}));
         }
     };
@@ -100,12 +101,12 @@ fn task(n: usize, definition: &str) -> Value {
 }
 
 fn byte(n: usize) -> u8 {
-    u8::try_from(n).expect("a part of an address")
+    u8::try_from(n).expect("one byte of an address")
 }
 
-/// The messages that the tick has sent, as SQS would hand them over.
-fn shards(stand: &FakeAws) -> Vec<Value> {
-    stand.world(|world| {
+/// Returns the messages of the scheduled run as records of an SQS event.
+fn shards(aws: &FakeAws) -> Vec<Value> {
+    aws.world(|world| {
         let sent = world.calls.iter().filter(|(operation, _)| operation == "SendMessageBatch");
         let entries = sent.flat_map(|(_, body)| body["Entries"].as_array().expect("entries").iter());
         let record = |(n, entry): (usize, &Value)| {

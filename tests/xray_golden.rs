@@ -9,8 +9,8 @@ use sidecarless::translate::spans::{Options, segments};
 
 use crate::xray::recordings::{Recording, recordings};
 
-/// Returns documents that can be compared: ids that are random in the collector are numbered in order of appearance, numbers
-/// are doubles, and nulls are omitted.
+/// Returns documents that can be compared: ids that are random in the collector are numbered in order of appearance,
+/// numbers are doubles, and nulls are omitted.
 fn comparable(mut documents: Vec<Value>) -> Vec<Value> {
     let mut random = HashMap::new();
     if documents.len() == 2 {

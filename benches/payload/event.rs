@@ -1,4 +1,4 @@
-//! A push as Lambda hands it over: the event of a Function URL, payload format 2.0, body in base64.
+//! OTLP requests as Lambda events: the event of a Function URL, payload format 2.0, body in base64.
 
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::AT_MS;
 
-/// A POST of this body to `path`; compressed as SDKs do it when they are told to.
+/// Returns the event of a POST request, with or without compression.
 pub(crate) fn event(path: &str, body: &[u8], gzip: bool) -> String {
     let sent = if gzip { compressed(body) } else { body.to_vec() };
     let headers = headers(sent.len(), gzip);
@@ -61,7 +61,7 @@ fn headers(length: usize, gzip: bool) -> Value {
     headers
 }
 
-/// gzip at its usual level.
+/// Compresses with gzip at its default level, as SDKs do.
 pub(crate) fn compressed(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     // Writing to memory does not fail.

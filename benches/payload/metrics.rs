@@ -1,4 +1,4 @@
-//! Metrics of a service: a third of the points are sums, a third gauges, a third histograms of 15 buckets.
+//! Metrics of a service: one third each of sums, gauges, and histograms with 15 buckets.
 
 use sidecarless::model::otlp::{
     ExportMetricsServiceRequest, Gauge, Histogram, HistogramDataPoint, KeyValue, Metric, NumberDataPoint,
@@ -6,31 +6,31 @@ use sidecarless::model::otlp::{
 };
 
 use super::resource::{resource, scope};
-use super::{AT_NANOS, Numbers, number, text};
+use super::{AT_NANOS, Numbers, int, text};
 
-/// Points of one metric: routes times methods times statuses of a service.
+/// Points of one metric: the combinations of routes, methods and statuses.
 const POINTS_PER_METRIC: usize = 34;
-/// 15 buckets with the one above the last bound.
+/// 15 buckets, with the bucket above the last bound.
 const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 const STARTED: u64 = AT_NANOS - 3_600_000_000_000;
 const ROUTES: [&str; 6] =
     ["/cart/{id}", "/checkout", "/orders/{id}/items", "/products/{sku}/price", "/users/{id}", "/health"];
 const METHODS: [&str; 3] = ["GET", "POST", "PUT"];
 
-/// A request of so many data points of one service.
+/// Returns a request with data points of one service.
 pub(crate) fn metrics(points: usize) -> ExportMetricsServiceRequest {
     let mut numbers = Numbers(2);
     let (sums, gauges) = (points.div_ceil(3), (points + 1) / 3);
     let histograms = points - sums - gauges;
     let mut metrics = Vec::new();
-    for (of, points) in split(sums) {
-        metrics.push(metric("http.server.requests", of, "{request}", sum(points, &mut numbers)));
+    for (number, points) in split(sums) {
+        metrics.push(metric("http.server.requests", number, "{request}", sum(points, &mut numbers)));
     }
-    for (of, points) in split(gauges) {
-        metrics.push(metric("jvm.memory.used", of, "By", gauge(points, &mut numbers)));
+    for (number, points) in split(gauges) {
+        metrics.push(metric("jvm.memory.used", number, "By", gauge(points, &mut numbers)));
     }
-    for (of, points) in split(histograms) {
-        metrics.push(metric("http.server.request.duration", of, "s", histogram(points, &mut numbers)));
+    for (number, points) in split(histograms) {
+        metrics.push(metric("http.server.request.duration", number, "s", histogram(points, &mut numbers)));
     }
     let scope_metrics = vec![ScopeMetrics {
         scope: Some(scope("io.opentelemetry.spring-webmvc-6.0")),
@@ -42,28 +42,29 @@ pub(crate) fn metrics(points: usize) -> ExportMetricsServiceRequest {
     ExportMetricsServiceRequest { resource_metrics }
 }
 
-/// Metrics by number, with how many points each has.
+/// Splits points into metrics. Returns the number of each metric, and the count of its points.
 fn split(points: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..points.div_ceil(POINTS_PER_METRIC)).map(move |of| (of, POINTS_PER_METRIC.min(points - of * POINTS_PER_METRIC)))
+    (0..points.div_ceil(POINTS_PER_METRIC))
+        .map(move |number| (number, POINTS_PER_METRIC.min(points - number * POINTS_PER_METRIC)))
 }
 
-fn metric(name: &str, of: usize, unit: &'static str, data: Data) -> Metric {
-    let name = if of == 0 { name.to_owned() } else { format!("{name}.{of}") };
-    let description = "What the instrumentation library says of it.".into();
+fn metric(name: &str, number: usize, unit: &'static str, data: Data) -> Metric {
+    let name = if number == 0 { name.to_owned() } else { format!("{name}.{number}") };
+    let description = "Description from the instrumentation library".into();
     Metric { name: name.into_bytes().into(), description, unit: unit.into(), data: Some(data), ..Metric::default() }
 }
 
-/// Attributes that no other point of the metric has.
-fn attributes(at: usize) -> Vec<KeyValue> {
-    let route = ROUTES.get(at % ROUTES.len()).copied().unwrap_or_default();
-    let method = METHODS.get(at / ROUTES.len() % METHODS.len()).copied().unwrap_or_default();
-    let status = if at < ROUTES.len() * METHODS.len() { 200 } else { 404 };
-    vec![text("http.request.method", method), text("http.route", route), number("http.response.status_code", status)]
+/// Returns the attributes of a point, which are unique in the metric.
+fn attributes(point: usize) -> Vec<KeyValue> {
+    let route = ROUTES.get(point % ROUTES.len()).copied().unwrap_or_default();
+    let method = METHODS.get(point / ROUTES.len() % METHODS.len()).copied().unwrap_or_default();
+    let status = if point < ROUTES.len() * METHODS.len() { 200 } else { 404 };
+    vec![text("http.request.method", method), text("http.route", route), int("http.response.status_code", status)]
 }
 
 fn points(count: usize, mut value: impl FnMut() -> Value) -> Vec<NumberDataPoint> {
-    let point = |at| NumberDataPoint {
-        attributes: attributes(at),
+    let point = |number| NumberDataPoint {
+        attributes: attributes(number),
         start_time_unix_nano: STARTED,
         time_unix_nano: AT_NANOS,
         value: Some(value()),
@@ -82,10 +83,10 @@ fn gauge(count: usize, numbers: &mut Numbers) -> Data {
 }
 
 fn histogram(count: usize, numbers: &mut Numbers) -> Data {
-    let mut point = |at| {
+    let mut point = |number| {
         let bucket_counts: Vec<u64> = (0..=BOUNDS.len()).map(|_| numbers.below(5_000)).collect();
         HistogramDataPoint {
-            attributes: attributes(at),
+            attributes: attributes(number),
             start_time_unix_nano: STARTED,
             time_unix_nano: AT_NANOS,
             count: bucket_counts.iter().sum(),

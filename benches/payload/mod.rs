@@ -1,7 +1,7 @@
-//! What benchmarks feed the function with: the same telemetry with every run, made here, of the shapes that SDKs send.
+//! Generates the telemetry for benchmarks, as SDKs send it. Each run generates the same telemetry.
 //!
-//! Values that differ in real life (ids, addresses, durations, counts) differ here too: what compresses too well, or hits
-//! the same branch every time, is measured as faster than it is.
+//! Ids, addresses, durations and counts vary, because constant values compress too well and always take the same
+//! branches, so that the measured times would be too short.
 
 mod event;
 mod metrics;
@@ -17,13 +17,13 @@ pub(crate) use tasks::{TASK, exposition, stats};
 use bytes::Bytes;
 use sidecarless::model::otlp::{AnyValue, KeyValue, any_value};
 
-/// 2026-11-22T23:25:00Z: when everything here happened.
+/// Time of all telemetry: 2026-11-22T23:25:00Z.
 pub(crate) const AT_MS: u64 = 1_795_389_900_000;
-/// The same, as clocks give it.
+/// The same time, with the type of the clock.
 pub(crate) const NOW_MS: i64 = AT_MS.cast_signed();
 const AT_NANOS: u64 = AT_MS * 1_000_000;
 
-/// SplitMix64: the same numbers in every run.
+/// SplitMix64, which generates the same numbers in each run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -40,8 +40,8 @@ impl Numbers {
     }
 
     fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        let at = usize::try_from(self.below(choices.len() as u64)).unwrap_or_default();
-        choices.get(at).copied().unwrap_or_default()
+        let index = usize::try_from(self.below(choices.len() as u64)).unwrap_or_default();
+        choices.get(index).copied().unwrap_or_default()
     }
 
     fn bytes<const N: usize>(&mut self) -> Bytes {
@@ -53,7 +53,7 @@ fn text(key: &str, value: impl Into<String>) -> KeyValue {
     attribute(key, any_value::Value::String(value.into().into_bytes().into()))
 }
 
-fn number(key: &str, value: u64) -> KeyValue {
+fn int(key: &str, value: u64) -> KeyValue {
     attribute(key, any_value::Value::Int(value.cast_signed()))
 }
 

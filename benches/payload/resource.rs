@@ -1,4 +1,4 @@
-//! The resource of a service on Fargate, as the SDK's ECS detector tells it: 17 attributes.
+//! The resource of a service on Fargate, with the 17 attributes of the SDK's ECS detector.
 
 use sidecarless::model::otlp::{InstrumentationScope, Resource};
 
@@ -7,7 +7,7 @@ use super::text;
 const TASK: &str = "5f0e6c1d2b3a49788e7d6c5b4a392817";
 
 pub(super) fn resource() -> Resource {
-    let arn = |what: &str| format!("arn:aws:ecs:eu-west-1:111122223333:{what}");
+    let arn = |resource: &str| format!("arn:aws:ecs:eu-west-1:111122223333:{resource}");
     let attributes = vec![
         text("service.name", "checkout"),
         text("service.namespace", "shop"),

@@ -1,12 +1,12 @@
-//! Traces of a Java service: of ten spans four are requests it served, two calls it made, two queries, one a message and
-//! one its own; one in twenty failed, with an exception and its stack. 15 attributes each.
+//! Traces of a Java service. Ten spans are four server requests, two client requests, two queries, one message and one
+//! internal span. One of twenty spans failed, with an exception and its stack. A span has 15 attributes.
 
 use sidecarless::model::otlp::{
     Event, ExportTraceServiceRequest, KeyValue, ResourceSpans, ScopeSpans, Span, SpanKind, Status, StatusCode,
 };
 
 use super::resource::{resource, scope};
-use super::{AT_NANOS, Numbers, number, text};
+use super::{AT_NANOS, Numbers, int, text};
 
 const ROUTES: [&str; 6] =
     ["/cart/{id}", "/checkout", "/orders/{id}/items", "/products/{sku}/price", "/users/{id}", "/health"];
@@ -20,26 +20,26 @@ const FRAMES: [&str; 6] = [
     "java.base/java.util.concurrent.ThreadPoolExecutor.runWorker(ThreadPoolExecutor.java:",
     "com.zaxxer.hikari.pool.HikariPool.getConnection(HikariPool.java:",
 ];
-/// Frames of a stack trace: Spring's are seldom shorter.
+/// Frames of a stack trace. Stack traces of Spring are rarely shorter.
 const STACK_DEPTH: usize = 40;
-/// One span in so many failed.
-const FAILS: usize = 20;
+/// One of this many spans failed.
+const SPANS_PER_FAILURE: usize = 20;
 /// Spans of one trace.
-const TRACE: usize = 10;
+const SPANS_PER_TRACE: usize = 10;
 
-/// A request of so many spans of one service.
+/// Returns a request with spans of one service.
 pub(crate) fn traces(spans: usize) -> ExportTraceServiceRequest {
     let mut numbers = Numbers(1);
     let mut all = Vec::with_capacity(spans);
     let (mut trace_id, mut root) = (numbers.bytes::<16>(), numbers.bytes::<8>());
-    for at in 0..spans {
-        let place = at % TRACE;
-        if place == 0 {
+    for number in 0..spans {
+        let position = number % SPANS_PER_TRACE;
+        if position == 0 {
             (trace_id, root) = (numbers.bytes::<16>(), numbers.bytes::<8>());
         }
-        let mut span = span(at, &mut numbers);
+        let mut span = span(number, &mut numbers);
         span.trace_id = trace_id.clone();
-        (span.span_id, span.parent_span_id) = match place {
+        (span.span_id, span.parent_span_id) = match position {
             0 => (root.clone(), bytes::Bytes::new()),
             _ => (numbers.bytes::<8>(), root.clone()),
         };
@@ -54,19 +54,19 @@ pub(crate) fn traces(spans: usize) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans }
 }
 
-fn span(at: usize, numbers: &mut Numbers) -> Span {
-    let (kind, name, mut attributes) = match at % TRACE {
-        0 | 3 | 6 | 9 => served(numbers),
-        1 | 4 => called(numbers),
-        2 | 7 => queried(numbers),
-        5 => sent(numbers),
-        _ => worked(numbers),
+fn span(number: usize, numbers: &mut Numbers) -> Span {
+    let (kind, name, mut attributes) = match number % SPANS_PER_TRACE {
+        0 | 3 | 6 | 9 => server_request(numbers),
+        1 | 4 => client_request(numbers),
+        2 | 7 => query(numbers),
+        5 => message(numbers),
+        _ => internal(numbers),
     };
-    attributes.push(number("thread.id", 20 + numbers.below(64)));
+    attributes.push(int("thread.id", 20 + numbers.below(64)));
     attributes.push(text("thread.name", format!("http-nio-8080-exec-{}", numbers.below(64))));
     attributes.push(text("app.tenant", format!("tenant-{}", numbers.below(500))));
     let start = AT_NANOS - numbers.below(5_000_000_000);
-    let failed = at.is_multiple_of(FAILS);
+    let failed = number.is_multiple_of(SPANS_PER_FAILURE);
     Span {
         name: name.into_bytes().into(),
         kind: kind.into(),
@@ -80,13 +80,14 @@ fn span(at: usize, numbers: &mut Numbers) -> Span {
     }
 }
 
-type Work = (SpanKind, String, Vec<KeyValue>);
+/// Kind, name and attributes of a span.
+type Operation = (SpanKind, String, Vec<KeyValue>);
 
 fn address(numbers: &mut Numbers) -> String {
     format!("10.0.{}.{}", numbers.below(256), numbers.below(256))
 }
 
-fn served(numbers: &mut Numbers) -> Work {
+fn server_request(numbers: &mut Numbers) -> Operation {
     let (method, route) = (numbers.one_of(&METHODS), numbers.one_of(&ROUTES));
     let path = route.replace("{id}", &numbers.below(1_000_000).to_string()).replace("{sku}", "A-77120");
     let attributes = vec![
@@ -95,9 +96,9 @@ fn served(numbers: &mut Numbers) -> Work {
         text("url.path", path),
         text("url.query", format!("page={}&size=50", numbers.below(9))),
         text("http.route", route),
-        number("http.response.status_code", if numbers.below(25) == 0 { 404 } else { 200 }),
+        int("http.response.status_code", if numbers.below(25) == 0 { 404 } else { 200 }),
         text("server.address", "checkout.shop.example.com"),
-        number("server.port", 443),
+        int("server.port", 443),
         text("client.address", address(numbers)),
         text(
             "user_agent.original",
@@ -109,27 +110,27 @@ fn served(numbers: &mut Numbers) -> Work {
     (SpanKind::Server, format!("{method} {route}"), attributes)
 }
 
-fn called(numbers: &mut Numbers) -> Work {
+fn client_request(numbers: &mut Numbers) -> Operation {
     let method = numbers.one_of(&METHODS);
     let host = numbers.one_of(&["payments.internal", "stock.internal", "mail.internal"]);
     let attributes = vec![
         text("http.request.method", method),
         text("url.full", format!("https://{host}/v2/accounts/{}/transactions?limit=20", numbers.below(1_000_000))),
         text("server.address", host),
-        number("server.port", 443),
-        number("http.response.status_code", 200),
-        number("http.request.body.size", numbers.below(4_000)),
-        number("http.response.body.size", numbers.below(40_000)),
+        int("server.port", 443),
+        int("http.response.status_code", 200),
+        int("http.request.body.size", numbers.below(4_000)),
+        int("http.response.body.size", numbers.below(40_000)),
         text("network.protocol.name", "http"),
         text("network.protocol.version", "2"),
         text("network.peer.address", address(numbers)),
-        number("network.peer.port", 443),
+        int("network.peer.port", 443),
         text("peer.service", host),
     ];
     (SpanKind::Client, method.to_owned(), attributes)
 }
 
-fn queried(numbers: &mut Numbers) -> Work {
+fn query(numbers: &mut Numbers) -> Operation {
     let table = numbers.one_of(&TABLES);
     let attributes = vec![
         text("db.system.name", "postgresql"),
@@ -143,24 +144,24 @@ fn queried(numbers: &mut Numbers) -> Work {
             ),
         ),
         text("db.query.summary", format!("SELECT {table}")),
-        number("db.response.returned_rows", numbers.below(50)),
+        int("db.response.returned_rows", numbers.below(50)),
         text("server.address", "shop.cluster-c1x2y3.eu-west-1.rds.amazonaws.com"),
-        number("server.port", 5432),
+        int("server.port", 5432),
         text("network.peer.address", address(numbers)),
-        number("network.peer.port", 5432),
+        int("network.peer.port", 5432),
         text("db.connection.pool.name", "HikariPool-1"),
     ];
     (SpanKind::Client, format!("SELECT shop.{table}"), attributes)
 }
 
-fn sent(numbers: &mut Numbers) -> Work {
+fn message(numbers: &mut Numbers) -> Operation {
     let attributes = vec![
         text("messaging.system", "aws_sqs"),
         text("messaging.destination.name", "orders"),
         text("messaging.operation.name", "send"),
         text("messaging.operation.type", "send"),
         text("messaging.message.id", format!("{:016x}{:016x}", numbers.next(), numbers.next())),
-        number("messaging.message.body.size", numbers.below(9_000)),
+        int("messaging.message.body.size", numbers.below(9_000)),
         text("rpc.system", "aws-api"),
         text("rpc.service", "Sqs"),
         text("rpc.method", "SendMessage"),
@@ -171,28 +172,28 @@ fn sent(numbers: &mut Numbers) -> Work {
     (SpanKind::Producer, "send orders".to_owned(), attributes)
 }
 
-fn worked(numbers: &mut Numbers) -> Work {
+fn internal(numbers: &mut Numbers) -> Operation {
     let mut attributes = vec![
         text("code.function.name", "com.shop.checkout.PriceCalculator.total"),
         text("code.file.path", "PriceCalculator.java"),
-        number("code.line.number", 20 + numbers.below(300)),
+        int("code.line.number", 20 + numbers.below(300)),
         text("app.cart.currency", "EUR"),
-        number("app.cart.items", numbers.below(40)),
+        int("app.cart.items", numbers.below(40)),
         text("app.order.id", format!("{:016x}", numbers.next())),
     ];
     for step in 0..6 {
-        attributes.push(number(&format!("app.step.{step}.duration_us"), numbers.below(9_000)));
+        attributes.push(int(&format!("app.step.{step}.duration_us"), numbers.below(9_000)));
     }
     (SpanKind::Internal, "PriceCalculator.total".to_owned(), attributes)
 }
 
-fn exception(at: u64, numbers: &mut Numbers) -> Event {
+fn exception(start: u64, numbers: &mut Numbers) -> Event {
     let mut stack = "java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available\n".to_owned();
     for _ in 0..STACK_DEPTH {
         stack.push_str(&format!("\tat {}{})\n", numbers.one_of(&FRAMES), numbers.below(900)));
     }
     Event {
-        time_unix_nano: at + 50_000,
+        time_unix_nano: start + 50_000,
         name: "exception".into(),
         attributes: vec![
             text("exception.type", "java.sql.SQLTransientConnectionException"),

@@ -1,4 +1,4 @@
-//! What tasks say of themselves: the two documents of the task metadata endpoint, and a page of metrics.
+//! Task metadata, task stats and Prometheus expositions.
 
 use std::fmt::Write as _;
 
@@ -9,11 +9,11 @@ use super::Numbers;
 /// The id of the task in all documents.
 pub(crate) const TASK: &str = "5f0e6c1d2b3a49788e7d6c5b4a392817";
 
-/// `/task` and `/task/stats` of a task with so many containers.
+/// Returns the documents `/task` and `/task/stats` of a task.
 pub(crate) fn stats(containers: usize) -> (String, String) {
     let mut numbers = Numbers(3);
-    let names: Vec<String> = (0..containers).map(|at| format!("{TASK}-{:010}", 3_071_244_590 + at)).collect();
-    let described: Vec<Value> = names.iter().enumerate().map(|(at, id)| container(at, id)).collect();
+    let names: Vec<String> = (0..containers).map(|number| format!("{TASK}-{:010}", 3_071_244_590 + number)).collect();
+    let containers: Vec<Value> = names.iter().enumerate().map(|(number, id)| container(number, id)).collect();
     let task = json!({
         "Cluster": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop",
         "TaskARN": format!("arn:aws:ecs:eu-west-1:111122223333:task/shop/{TASK}"),
@@ -21,21 +21,21 @@ pub(crate) fn stats(containers: usize) -> (String, String) {
         "DesiredStatus": "RUNNING", "KnownStatus": "RUNNING",
         "Limits": {"CPU": 1, "Memory": 2048},
         "PullStartedAt": "2026-11-22T08:00:11.120000001Z", "PullStoppedAt": "2026-11-22T08:00:19.5Z",
-        "AvailabilityZone": "eu-west-1b", "LaunchType": "FARGATE", "Containers": described,
+        "AvailabilityZone": "eu-west-1b", "LaunchType": "FARGATE", "Containers": containers,
     });
     let stats: Map<String, Value> = names.into_iter().map(|id| (id, usage(&mut numbers))).collect();
     (task.to_string(), Value::Object(stats).to_string())
 }
 
-fn container(at: usize, id: &str) -> Value {
+fn container(number: usize, id: &str) -> Value {
     json!({
-        "DockerId": id, "Name": format!("app-{at}"), "DockerName": format!("app-{at}"),
+        "DockerId": id, "Name": format!("app-{number}"), "DockerName": format!("app-{number}"),
         "Image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/checkout:2.7.1",
         "ImageID": "sha256:1111111111111111111111111111111111111111111111111111111111111111",
         "Labels": {"com.amazonaws.ecs.container-name": "app", "com.amazonaws.ecs.task-definition-family": "checkout"},
         "DesiredStatus": "RUNNING", "KnownStatus": "RUNNING", "Limits": {"CPU": 256, "Memory": 512},
         "CreatedAt": "2026-11-22T08:00:21.9Z", "StartedAt": "2026-11-22T08:00:21.9Z", "Type": "NORMAL",
-        "ContainerARN": format!("arn:aws:ecs:eu-west-1:111122223333:container/shop/{TASK}/{at:04}"),
+        "ContainerARN": format!("arn:aws:ecs:eu-west-1:111122223333:container/shop/{TASK}/{number:04}"),
         "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": ["10.0.1.45"]}],
     })
 }
@@ -63,28 +63,28 @@ fn usage(numbers: &mut Numbers) -> Value {
     })
 }
 
-/// A page with so many samples in Prometheus' text format: half of them counters, half gauges.
+/// Returns an exposition in the Prometheus text format, half of counters and half of gauges.
 pub(crate) fn exposition(samples: usize) -> String {
     const SERIES_PER_FAMILY: usize = 25;
     let mut numbers = Numbers(4);
-    let mut page = String::new();
-    for at in 0..samples {
-        let family = at / SERIES_PER_FAMILY;
+    let mut exposition = String::new();
+    for number in 0..samples {
+        let family = number / SERIES_PER_FAMILY;
         let (name, kind) =
             if family.is_multiple_of(2) { ("requests_total", "counter") } else { ("queue_depth", "gauge") };
-        if at.is_multiple_of(SERIES_PER_FAMILY) {
+        if number.is_multiple_of(SERIES_PER_FAMILY) {
             // Writing to a String cannot fail.
             let _ = writeln!(
-                page,
-                "# HELP shop_{family}_{name} What the library says.\n# TYPE shop_{family}_{name} {kind}"
+                exposition,
+                "# HELP shop_{family}_{name} Text from the library.\n# TYPE shop_{family}_{name} {kind}"
             );
         }
         let _ = writeln!(
-            page,
+            exposition,
             "shop_{family}_{name}{{route=\"/orders/{{id}}/items\",method=\"POST\",shard=\"{}\"}} {}",
-            at % SERIES_PER_FAMILY,
+            number % SERIES_PER_FAMILY,
             numbers.below(1 << 33) as f64 / 8.0
         );
     }
-    page
+    exposition
 }

@@ -81,7 +81,7 @@ async def measure_all(binary: Path, events: Path) -> tuple[list[Row], list[memor
 
 def scheduled_run_rows(output: str) -> list[Row]:
     """Rows from the output of the benchmark: the scheduled run and its shards."""
-    times = [int(ms) for ms in re.findall(r"^(?:tick|shards): .* in (\d+) ms;", output, re.MULTILINE)]
+    times = [int(ms) for ms in re.findall(r"^(?:scheduled run|shards): .* in (\d+) ms;", output, re.MULTILINE)]
     processor = re.search(r"^processor: (\d+) ms", output, re.MULTILINE)
     peak = re.search(r"VmHWM:\s+(\d+) kB", output)
     if len(times) != 2 or processor is None or peak is None:

@@ -1,4 +1,4 @@
-//! Stages of a push, up to the translation.
+//! Stages of an OTLP request, up to the translation.
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -22,24 +22,24 @@ fn points(items: usize) -> Vec<u8> {
     payload::metrics(items).encode_to_vec()
 }
 
-pub(super) fn event_of_traces(items: usize) -> Work {
-    read(payload::event(TRACES, &traces(items), false))
+pub(super) fn event_traces(items: usize) -> Work {
+    parse(payload::event(TRACES, &traces(items), false))
 }
 
-pub(super) fn event_of_metrics(items: usize) -> Work {
-    read(payload::event(METRICS, &points(items), false))
+pub(super) fn event_metrics(items: usize) -> Work {
+    parse(payload::event(METRICS, &points(items), false))
 }
 
-/// The event's JSON, and the base64 of its body.
-fn read(event: String) -> Work {
+/// Parses the JSON of an event and the base64 of its body.
+fn parse(event: String) -> Work {
     work(move || Invocation::parse(&event).map(drop))
 }
 
-pub(super) fn gunzip_of_traces(items: usize) -> Work {
+pub(super) fn gunzip_traces(items: usize) -> Work {
     gunzip(payload::compressed(&traces(items)))
 }
 
-pub(super) fn gunzip_of_metrics(items: usize) -> Work {
+pub(super) fn gunzip_metrics(items: usize) -> Work {
     gunzip(payload::compressed(&points(items)))
 }
 
@@ -48,17 +48,17 @@ fn gunzip(body: Vec<u8>) -> Work {
     work(move || receiver::decompress(body.clone(), Some("gzip")))
 }
 
-pub(super) fn decode_of_traces(items: usize) -> Work {
+pub(super) fn decode_traces(items: usize) -> Work {
     let body = Bytes::from(traces(items));
     work(move || ExportTraceServiceRequest::decode(body.clone()))
 }
 
-pub(super) fn decode_of_metrics(items: usize) -> Work {
+pub(super) fn decode_metrics(items: usize) -> Work {
     let body = Bytes::from(points(items));
     work(move || ExportMetricsServiceRequest::decode(body.clone()))
 }
 
-/// As it comes from the wire: strings are slices of the body.
+/// Translates a decoded request, whose strings are slices of the body.
 pub(super) fn translate_traces(items: usize) -> Work {
     let request = ExportTraceServiceRequest::decode(Bytes::from(traces(items))).expect("a request");
     let options = spans::Options::default();
@@ -67,10 +67,10 @@ pub(super) fn translate_traces(items: usize) -> Work {
 
 pub(super) fn translate_metrics(items: usize) -> Work {
     let request = ExportMetricsServiceRequest::decode(Bytes::from(points(items))).expect("a request");
-    work(move || series_of(&request))
+    work(move || to_series(&request))
 }
 
-pub(super) fn series_of(request: &ExportMetricsServiceRequest) -> SeriesBatch {
+pub(super) fn to_series(request: &ExportMetricsServiceRequest) -> SeriesBatch {
     let mut batch = SeriesBatch::default();
     let options = metrics::Options { metadata: false, ..metrics::Options::default() };
     let result = metrics::series(request, &options, &metrics::ClientIdentity::default(), payload::NOW_MS, &mut batch);

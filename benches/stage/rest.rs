@@ -1,4 +1,4 @@
-//! Stages of what is scraped, and everything from series on.
+//! Stages of scrapes, and all stages after the translation.
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -16,11 +16,11 @@ use sidecarless::translate::exposition::{self, ScrapeOptions};
 use sidecarless::translate::{spans, stats};
 use url::Url;
 
-use super::push::series_of;
+use super::push::to_series;
 use super::{Work, work};
 use crate::payload;
 
-pub(super) fn decode_of_stats(containers: usize) -> Work {
+pub(super) fn decode_stats(containers: usize) -> Work {
     let (task, stats) = payload::stats(containers);
     work(move || (TaskMetadata::parse(task.as_bytes()).map(drop), TaskStats::parse(stats.as_bytes()).map(drop)))
 }
@@ -28,28 +28,28 @@ pub(super) fn decode_of_stats(containers: usize) -> Work {
 pub(super) fn translate_stats(containers: usize) -> Work {
     let (task, stats) = payload::stats(containers);
     let task = TaskMetadata::parse(task.leak().as_bytes()).expect("a task");
-    let documents = TaskStats::parse(stats.leak().as_bytes()).expect("stats");
+    let task_stats = TaskStats::parse(stats.leak().as_bytes()).expect("stats");
     let options = stats::Options::default();
     work(move || {
         let mut batch = SeriesBatch::default();
-        let report = stats::TaskScrape {
+        let scrape = stats::TaskScrape {
             task: &task,
-            stats: &documents,
+            stats: &task_stats,
             at_ms: payload::NOW_MS,
             network_mode: &NetworkMode::Awsvpc,
             service: None,
         };
-        let _ = stats::series(&report, &Labels::default(), &options, &mut batch);
+        let _ = stats::series(&scrape, &Labels::default(), &options, &mut batch);
         batch
     })
 }
 
 pub(super) fn translate_exposition(samples: usize) -> Work {
-    let page = payload::exposition(samples);
-    work(move || series_of_page(&page))
+    let exposition = payload::exposition(samples);
+    work(move || parse_exposition(&exposition))
 }
 
-fn series_of_page(page: &str) -> SeriesBatch {
+fn parse_exposition(text: &str) -> SeriesBatch {
     let mut labels = Labels::default();
     for (name, value) in [
         ("job", "checkout"),
@@ -69,12 +69,12 @@ fn series_of_page(page: &str) -> SeriesBatch {
         at_ms: payload::NOW_MS,
     };
     let mut batch = SeriesBatch::default();
-    let counts = exposition::series(page.as_bytes(), Format::Text, &scrape, &mut batch).expect("a valid exposition");
+    let counts = exposition::series(text.as_bytes(), Format::Text, &scrape, &mut batch).expect("a valid exposition");
     assert_eq!(counts.duplicates + counts.out_of_bounds, 0);
     batch
 }
 
-/// Documents as the bodies of calls.
+/// Encodes documents as the bodies of PutTraceSegments requests.
 pub(super) fn encode_traces(spans: usize) -> Work {
     const PER_CALL: usize = 50;
     let documents = spans::segments(&payload::traces(spans), &spans::Options::default()).documents;
@@ -82,11 +82,11 @@ pub(super) fn encode_traces(spans: usize) -> Work {
 }
 
 pub(super) fn encode_metrics(points: usize) -> Work {
-    encode(series_of(&payload::metrics(points)))
+    encode(to_series(&payload::metrics(points)))
 }
 
 pub(super) fn encode_exposition(samples: usize) -> Work {
-    encode(series_of_page(&payload::exposition(samples)))
+    encode(parse_exposition(&payload::exposition(samples)))
 }
 
 fn encode(batch: SeriesBatch) -> Work {
@@ -100,32 +100,32 @@ fn encoded(batch: &SeriesBatch) -> Vec<u8> {
 }
 
 pub(super) fn compress_metrics(points: usize) -> Work {
-    compress(encoded(&series_of(&payload::metrics(points))))
+    compress(encoded(&to_series(&payload::metrics(points))))
 }
 
 pub(super) fn compress_exposition(samples: usize) -> Work {
-    compress(encoded(&series_of_page(&payload::exposition(samples))))
+    compress(encoded(&parse_exposition(&payload::exposition(samples))))
 }
 
 fn compress(body: Vec<u8>) -> Work {
     work(move || snap::raw::Encoder::new().compress_vec(&body))
 }
 
-/// Encoded, cut to AMP's size and compressed, as remote write does it.
-pub(super) fn requests_of_metrics(points: usize) -> Work {
-    let batch = series_of(&payload::metrics(points));
+/// Encodes, splits and compresses series as the remote write client does.
+pub(super) fn requests_metrics(points: usize) -> Work {
+    let batch = to_series(&payload::metrics(points));
     work(move || requests(&batch).count())
 }
 
-/// The signature of one remote write request with all of it: SHA-256 over the body is what grows.
+/// Signs one remote write request with all series. The cost of SHA-256 depends on the size of the body.
 pub(super) fn sign_metrics(points: usize) -> Work {
-    let body = snap::raw::Encoder::new().compress_vec(&encoded(&series_of(&payload::metrics(points)))).expect("small");
+    let body = snap::raw::Encoder::new().compress_vec(&encoded(&to_series(&payload::metrics(points)))).expect("small");
     let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("t".repeat(800)), None, "benchmark");
     let signer = Signer::new(SharedCredentialsProvider::new(credentials), "eu-west-1");
     let url = Url::parse("https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write");
     let url = url.expect("an address");
     work(move || {
         let mut headers = HeaderMap::new();
-        signer.sign("aps", &url, &mut headers, &body, payload::NOW_MS).now_or_never().expect("nothing to wait for")
+        signer.sign("aps", &url, &mut headers, &body, payload::NOW_MS).now_or_never().expect("static credentials")
     })
 }

@@ -1,7 +1,7 @@
 //! JSON text in escaped form, which is the form of a JSON document inside a JSON string.
 //!
-//! PutTraceSegments takes segment documents as JSON strings, so each quote and each backslash of a document is preceded by a
-//! backslash. This file is the only one that knows these escapes. Most of a document is short strings from the request, and
+//! PutTraceSegments takes segment documents as JSON strings, so each quote and each backslash of a document is preceded
+//! by a backslash. No other file handles these escapes. Most of a document is short strings from the request, and
 //! escaping is most of the cost of writing them. [`JsonWriter`] therefore writes the escaped form directly instead of
 //! escaping the finished document a second time, and tests eight bytes at a time where `serde_json` tests one.
 
@@ -47,7 +47,8 @@ const QUOTE: &str = r#"\""#;
 /// The end of a key.
 const KEY_END: &str = r#"\":"#;
 
-/// Writes JSON text in escaped form. It writes a comma before a value or a key unless the text ends with `{`, `[` or `:`.
+/// Writes JSON text in escaped form. It writes a comma before a value or a key unless the text ends with `{`, `[` or
+/// `:`.
 #[derive(Debug, Default)]
 pub struct JsonWriter {
     out: String,
@@ -236,7 +237,7 @@ fn any_needs_escape(eight: [u8; 8]) -> bool {
 }
 
 fn is_clean(text: &[u8]) -> bool {
-    // The last eight bytes overlap the previous chunk, so no remainder is left.
+    // The last eight bytes overlap the previous chunk, so there is no remainder.
     let Some(last) = text.last_chunk::<8>() else { return !text.iter().any(|byte| needs_escape(*byte)) };
     let (chunks, _) = text.as_chunks::<8>();
     !chunks.iter().fold(any_needs_escape(*last), |any, chunk| any | any_needs_escape(*chunk))
@@ -250,7 +251,8 @@ fn escape(out: &mut String, text: &str) {
     }
 }
 
-/// Appends a text that is escaped twice: once for the document, and once for the JSON string that contains the document.
+/// Appends a text that is escaped twice: once for the document, and once for the JSON string that contains the
+/// document.
 fn escape_slowly(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(needs_escape) {

@@ -34,8 +34,8 @@ impl SegmentDocument {
         self.json.to_text()
     }
 
-    /// Parses the ids, which are empty if the document has none. They are not stored, because only documents that were not
-    /// delivered need them.
+    /// Parses the ids, which are empty if the document has none. They are not stored, because only documents that were
+    /// not delivered need them.
     pub fn ids(&self) -> SegmentIds {
         serde_json::from_str(&self.text()).unwrap_or_default()
     }

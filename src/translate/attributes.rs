@@ -1,7 +1,7 @@
 //! Formats attribute values as text.
 //!
-//! The format is that of `Value.AsString` in pdata (opentelemetry-collector, pdata/pcommon/value.go): numbers as in JSON, bytes
-//! in base64, and lists and maps as compact JSON with sorted keys.
+//! The format is the same as `Value.AsString` in pdata (opentelemetry-collector, pdata/pcommon/value.go): numbers as in
+//! JSON, bytes in base64, and lists and maps as compact JSON with sorted keys.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,8 +30,8 @@ pub fn write_value(value: Option<&AnyValue>, out: &mut String) {
     }
 }
 
-/// Appends the shortest decimal that parses to the same number, without an exponent: `0.0000001`, `1000000`, `+Inf`. It is
-/// the format of `le` and `quantile`.
+/// Appends the shortest decimal that parses to the same number, without an exponent: `0.0000001`, `1000000`, `+Inf`. It
+/// is the format of `le` and `quantile`.
 pub fn write_decimal(number: f64, out: &mut String) {
     if number.is_nan() {
         out.push_str("NaN");

@@ -1,8 +1,8 @@
 //! Validates segment documents from X-Ray SDKs, which are forwarded unchanged.
 //!
-//! Two body formats are accepted. The format of PutTraceSegments: `{"TraceSegmentDocuments":["<document>", ...]}` (AWS X-Ray
-//! API Reference). The format of the X-Ray daemon: a line `{"format":"json","version":1}` followed by a document (AWS X-Ray
-//! Developer Guide, "Sending segment documents to the X-Ray daemon"), any number of times.
+//! Two body formats are accepted. The format of PutTraceSegments: `{"TraceSegmentDocuments":["<document>", ...]}` (AWS
+//! X-Ray API Reference). The format of the X-Ray daemon: a line `{"format":"json","version":1}` followed by a document
+//! (AWS X-Ray Developer Guide, "Sending segment documents to the X-Ray daemon"), any number of times.
 
 use std::borrow::Cow;
 
@@ -95,7 +95,8 @@ fn split_daemon_body(body: &str) -> Vec<&str> {
     documents
 }
 
-/// Size above which X-Ray rejects a document ("Segment documents can be up to 64 kB in size", AWS X-Ray Developer Guide).
+/// Size above which X-Ray rejects a document ("Segment documents can be up to 64 kB in size", AWS X-Ray Developer
+/// Guide).
 const MAX_DOCUMENT_BYTES: usize = 65_536;
 
 /// The fields that are validated here. X-Ray validates the others.
@@ -194,8 +195,8 @@ fn is_trace_id(text: &str) -> bool {
     parts.is_some_and(|(epoch, rest)| is_hex(epoch, 8) && is_hex(rest, 24))
 }
 
-/// Whether a name has 1 to 200 characters: letters, numbers, white space and `_ . : / % & # = + \ - @` (AWS X-Ray Developer Guide, "Required segment
-/// fields").
+/// Whether a name has 1 to 200 characters: letters, numbers, white space and `_ . : / % & # = + \ - @` (AWS X-Ray
+/// Developer Guide, "Required segment fields").
 fn is_name(name: &str) -> bool {
     let is_allowed = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/%&#=+\\-@".contains(c);
     (1..=200).contains(&name.chars().count()) && name.chars().all(is_allowed)

@@ -51,9 +51,9 @@ impl Compat {
 
 /// Attributes.
 impl Compat {
-    /// Does not read these attributes of the stable semantic conventions: `db.system.name`, `db.namespace`, `db.query.text`
-    /// (`sql.go`, `segment.go`), `rpc.system.name`, `cloud.region`, `aws.sqs.queue.url` (`aws.go`, `segment.go`), and
-    /// `server.address` and `server.port` of clients (`http.go`, `segment.go`).
+    /// Does not read these attributes of the stable semantic conventions: `db.system.name`, `db.namespace`,
+    /// `db.query.text` (`sql.go`, `segment.go`), `rpc.system.name`, `cloud.region`, `aws.sqs.queue.url` (`aws.go`,
+    /// `segment.go`), and `server.address` and `server.port` of clients (`http.go`, `segment.go`).
     pub(super) const fn ignores_stable_conventions(self) -> bool {
         self.is_adot()
     }
@@ -70,7 +70,8 @@ impl Compat {
         self.is_adot()
     }
 
-    /// Removes indexed attributes from metadata even if they cannot be annotations (`segment.go`, `makeXRayAttributes`).
+    /// Removes indexed attributes from metadata even if they cannot be annotations (`segment.go`,
+    /// `makeXRayAttributes`).
     pub(super) const fn discards_unwritable_annotations(self) -> bool {
         self.is_adot()
     }
@@ -142,8 +143,8 @@ impl Compat {
 
 /// Stack traces, all from `cause.go`.
 impl Compat {
-    /// Knows JavaScript only as `javascript`, while the SDKs report `nodejs` and `webjs` (collector-contrib issue 45356),
-    /// and does not know Rust and Ruby.
+    /// Knows JavaScript only as `javascript`, while the SDKs report `nodejs` and `webjs` (collector-contrib issue
+    /// 45356), and does not know Rust and Ruby.
     pub(super) const fn knows_fewer_languages(self) -> bool {
         self.is_adot()
     }
@@ -158,8 +159,8 @@ impl Compat {
         self.is_adot()
     }
 
-    /// Joins the lines of a Java exception message without a line break, includes `... 3 more` in the message, and does not
-    /// recognize suppressed exceptions.
+    /// Joins the lines of a Java exception message without a line break, includes `... 3 more` in the message, and does
+    /// not recognize suppressed exceptions.
     pub(super) const fn joins_java_messages(self) -> bool {
         self.is_adot()
     }

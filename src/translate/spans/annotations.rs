@@ -99,8 +99,8 @@ impl ResourceAnnotationWriter {
     }
 }
 
-/// Writes the annotations of a span and, if they belong to the document, those of its resource. Returns the positions of the
-/// attributes that metadata does not need to contain.
+/// Writes the annotations of a span and, if they belong to the document, the annotations of its resource. Returns the
+/// positions of the attributes that metadata does not need to contain.
 pub(super) fn write(
     json: &mut JsonWriter,
     attributes: &Attributes<'_>,
@@ -132,8 +132,8 @@ pub(super) fn write(
     written
 }
 
-/// Writes one annotation. Returns false if the value was not written, or not in full: if another annotation has the key, if
-/// the key is empty or too long, or if the value is too long.
+/// Writes one annotation. Returns false if the value was not written, or not in full: if another annotation has the
+/// key, if the key is empty or too long, or if the value is too long.
 fn write_one(json: &mut JsonWriter, keys: &mut Vec<String>, key: &str, value: &Value, compat: Compat) -> bool {
     let key = annotation_key(key);
     let is_limited = !compat.ignores_annotation_limits();

@@ -85,7 +85,8 @@ impl<'a> CauseReader<'_, 'a> {
         outcome
     }
 
-    /// Reads the exception of an event and the exceptions that caused it. Returns false if the event has further content.
+    /// Reads the exception of an event and the exceptions that caused it. Returns false if the event has further
+    /// content.
     fn read_exception(&self, source: &ExceptionEvent<'a>, number: u32, exceptions: &mut Vec<Exception<'a>>) -> bool {
         let (stack, is_readable) = match value::string(source.stack) {
             Cow::Borrowed(text) => self.parse_stack(text),

@@ -175,7 +175,8 @@ impl<'a> DocumentInput<'_, 'a> {
         Some(if kind == DocumentKind::Service { aws::of_service(resource, compat) } else { aws })
     }
 
-    /// Of the two documents of a local root, the dependency has the links, except those of a consumer.
+    /// Whether the document contains the links. If a local root has two documents, the links of a consumer are in the
+    /// service, and other links in the dependency.
     fn has_links(&self, kind: DocumentKind) -> bool {
         match kind {
             DocumentKind::Full | DocumentKind::LocalRoot => true,

@@ -11,8 +11,8 @@ const FAULT: Flags = Flags { fault: true, error: false, throttle: false };
 const ERROR: Flags = Flags { fault: false, error: true, throttle: false };
 const THROTTLE: Flags = Flags { fault: false, error: true, throttle: true };
 
-/// Reads the HTTP status, otherwise in corrected mode the gRPC status, otherwise the span status. Rules: awsxrayexporter,
-/// `internal/translator/cause.go`.
+/// Reads the HTTP status, otherwise in corrected mode the gRPC status, otherwise the span status. Rules:
+/// awsxrayexporter, `internal/translator/cause.go`.
 pub(super) fn read(attributes: &Attributes<'_>, span: &Span, compat: Compat) -> Flags {
     let key = [Key::HttpStatusCode, Key::HttpResponseStatusCode].into_iter().find(|key| attributes.has(*key));
     match key.map(|key| value::http_status(attributes.value(key), compat)) {
@@ -35,8 +35,8 @@ pub(super) fn is_error(span: &Span) -> bool {
     span.status.as_ref().is_some_and(|status| status.code == StatusCode::Error as i32)
 }
 
-/// Returns `None` for OK, and for codes that either the caller or the service can cause (grpc.io, "Status codes and their
-/// use in gRPC").
+/// Returns `None` for OK, and for codes that either the caller or the service can cause (grpc.io, "Status codes and
+/// their use in gRPC").
 fn from_grpc_status(attributes: &Attributes<'_>) -> Option<Flags> {
     let code = match attributes.value(Key::RpcGrpcStatusCode) {
         Some(value) => value::lenient_int(Some(value))?,

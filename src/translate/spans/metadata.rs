@@ -74,7 +74,7 @@ impl Metadata<'_, '_> {
         }
     }
 
-    /// Writes the attributes of the span. Returns whether there are any, including those that are not written.
+    /// Writes the attributes of the span. Returns whether there are any, also if none is written.
     fn write_attributes(&self, json: &mut JsonWriter) -> bool {
         let mut has_attributes = false;
         for (key, attribute) in self.remaining() {
@@ -92,7 +92,7 @@ impl Metadata<'_, '_> {
         has_attributes
     }
 
-    /// Writes the members of `aws.xray.metadata.default`. Returns whether there are any, including those that are not written.
+    /// Writes the members of `aws.xray.metadata.default`. Returns whether there are any, also if none is written.
     fn write_merged(&self, json: &mut JsonWriter, namespaces: &[Namespace]) -> bool {
         let default = namespaces.iter().filter(|namespace| namespace.is_default());
         let mut written: Vec<&str> = Vec::new();

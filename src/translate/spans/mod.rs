@@ -1,9 +1,10 @@
 //! Translates spans to X-Ray segment documents.
 //!
-//! A span becomes one document. A span that is the first of its service in a trace and an outgoing call becomes two: the call,
-//! and the service that calls. The rules are those of the ADOT collector's awsxrayexporter (collector-contrib v0.156.0,
-//! `exporter/awsxrayexporter/internal/translator`). [`Compat::Corrected`](super::Compat::Corrected) keeps content that the
-//! exporter loses and corrects content that X-Ray would reject. docs/xray-mapping.md lists the result for each attribute.
+//! A span becomes one document. A span that is the first of its service in a trace and an outgoing call becomes two:
+//! the call, and the service that calls. The rules are from the ADOT collector's awsxrayexporter (collector-contrib
+//! v0.156.0, `exporter/awsxrayexporter/internal/translator`). [`Compat::Corrected`](super::Compat::Corrected) keeps
+//! content that the exporter loses and corrects content that X-Ray would reject. docs/xray-mapping.md lists the result
+//! for each attribute.
 
 mod adot;
 mod annotations;
@@ -45,7 +46,7 @@ use crate::model::segment::SegmentDocument;
 #[derive(Debug, Default)]
 #[must_use = "rejected spans and truncated documents must be counted"]
 pub struct Segments {
-    /// In the order of the spans. Of the two documents of a span, the call is before the service.
+    /// In the order of the spans. If a span has two documents, the call is before the service.
     pub documents: Vec<SegmentDocument>,
     /// Spans in the request.
     pub received: u64,

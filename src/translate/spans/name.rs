@@ -19,7 +19,7 @@ pub(super) struct SegmentName<'a> {
     pub(super) namespace: Option<&'static str>,
 }
 
-/// Returns the name of the full span. The order of the sources is that of the collector (awsxrayexporter,
+/// Returns the name of the full span. The order of the sources is the same as in the collector (awsxrayexporter,
 /// `internal/translator/segment.go`, `MakeSegment`).
 pub(super) fn base<'a>(
     attributes: &Attributes<'a>,

@@ -1,7 +1,7 @@
 //! The `origin` of a segment: the type of AWS resource that runs the service.
 //!
-//! Rules: awsxrayexporter, `internal/translator/segment.go`, `determineAwsOrigin`. Only resource attributes count, and no
-//! resource becomes `AWS::Lambda::Function`.
+//! Rules: awsxrayexporter, `internal/translator/segment.go`, `determineAwsOrigin`. Only resource attributes count, and
+//! no resource becomes `AWS::Lambda::Function`.
 
 use super::resource_attributes::ResourceAttributes;
 

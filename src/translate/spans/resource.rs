@@ -71,8 +71,8 @@ impl ResourceEntries {
     }
 }
 
-/// Returns `service.version` or, if that key is missing, the image tag. The version is empty if the value is not a string,
-/// and `None` if no key is present.
+/// Returns `service.version` or, if that key is missing, the image tag. The version is empty if the value is not a
+/// string, and `None` if no key is present.
 fn service_version(attributes: ResourceAttributes<'_>) -> Option<Cow<'_, str>> {
     if attributes.has("service.version") {
         return Some(attributes.text("service.version"));

@@ -40,8 +40,8 @@ pub(super) struct Segment<'d, 'a> {
 }
 
 impl Segment<'_, '_> {
-    /// Writes the members of the document. `annotations` writes the indexed attributes, and `metadata` all attributes and
-    /// span fields that have no other place in the document. It receives the result of `annotations`.
+    /// Writes the members of the document. `annotations` writes the indexed attributes, and `metadata` all attributes
+    /// and span fields that have no other place in the document. It receives the result of `annotations`.
     pub(super) fn write<T>(
         self,
         json: &mut JsonWriter,

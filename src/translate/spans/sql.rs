@@ -83,8 +83,8 @@ impl Sql<'_> {
     }
 }
 
-/// Returns the connection string, followed by the database name. In corrected mode, the string has no password, the name is
-/// only appended if the string does not contain it, and the server address replaces a missing string.
+/// Returns the connection string, followed by the database name. In corrected mode, the string has no password, the
+/// name is only appended if the string does not contain it, and the server address replaces a missing string.
 fn connection(attributes: &Attributes<'_>, name: &str, compat: Compat) -> String {
     let original = attributes.text(Key::DbConnectionString);
     if compat.keeps_connection_strings() {

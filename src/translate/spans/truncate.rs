@@ -1,12 +1,13 @@
 //! Truncates documents over the size limit of X-Ray, so that they are not rejected.
 //!
-//! Content is removed in this order until the document fits: the last stack frames (counted in `truncated`), the ends of
-//! long strings, metadata from the largest entry to the smallest with resource attributes last, links, exceptions,
+//! Content is removed in this order until the document fits: the last stack frames (counted in `truncated`), the ends
+//! of long strings, metadata from the largest entry to the smallest with resource attributes last, links, exceptions,
 //! annotations, and full blocks. The metadata namespace `sidecarless` contains the counts of removed items.
 
 use serde_json::{Map, Value, json};
 
-/// "Segment documents can be up to 64 kB in size" (AWS X-Ray Developer Guide), in the smaller of the two meanings of kB.
+/// "Segment documents can be up to 64 kB in size" (AWS X-Ray Developer Guide), in the smaller of the two meanings of
+/// kB.
 pub(super) const MAX_DOCUMENT_BYTES: usize = 64_000;
 
 /// Space for the counts of removed items.

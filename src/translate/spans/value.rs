@@ -113,8 +113,8 @@ pub(super) fn write_members(json: &mut JsonWriter, attributes: &[KeyValue]) {
 /// Maximum number of attributes that are compared with one attribute.
 const MAX_COMPARED: usize = 128;
 
-/// Whether one of the next [`MAX_COMPARED`] attributes has the same key. Lists are short. In longer ones both members are
-/// written, and readers of JSON use the last one.
+/// Whether one of the next [`MAX_COMPARED`] attributes has the same key. Lists are short. In longer ones both members
+/// are written, and readers of JSON use the last one.
 pub(super) fn is_repeated_later(attributes: &[KeyValue], position: usize) -> bool {
     let Some((attribute, later)) = attributes.get(position..).and_then(<[KeyValue]>::split_first) else { return false };
     later.iter().take(MAX_COMPARED).any(|other| other.key == attribute.key)

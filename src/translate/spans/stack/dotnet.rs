@@ -9,7 +9,8 @@ const END_OF_INNER: &str = "--- End of inner exception stack trace ---";
 
 pub(super) fn parse(text: &str, compat: Compat) -> StackTrace<'_> {
     let mut stack = StackTrace::default();
-    // Inner exceptions are nested and come before the frames of the outer one. These are the positions of the open ones.
+    // Inner exceptions are nested and come before the frames of the outer one. These are the positions of the open
+    // ones.
     let mut open: Vec<usize> = Vec::new();
     let has_inner = !compat.ignores_inner_exceptions();
     for line in lines_below_first(text).map(str::trim) {

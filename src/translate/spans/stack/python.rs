@@ -14,7 +14,8 @@ struct Traceback<'a> {
     message: Vec<&'a str>,
 }
 
-/// Parses a chain from the top: the oldest exception is first, a marker follows each, and the event's exception is last.
+/// Parses a chain from the top: the oldest exception is first, a marker follows each, and the event's exception is
+/// last.
 pub(super) fn parse(text: &str) -> StackTrace<'_> {
     let mut tracebacks = vec![Traceback::default()];
     for line in text.lines() {
