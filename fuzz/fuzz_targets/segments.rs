@@ -1,4 +1,4 @@
-//! Any request that decodes: every document is JSON, and no span is lost.
+//! Translates any valid request: each document is JSON, and each span becomes a document or is rejected.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,16 +8,17 @@ use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Indexed, Options, segments};
 
 fuzz_target!(|data: &[u8]| {
-    let _ = sidecarless::translate::sdk_segments::checked(data);
+    let _ = sidecarless::translate::sdk_segments::validate_body(data);
     let Ok(request) = ExportTraceServiceRequest::decode(data) else { return };
-    for compat in [Compat::Best, Compat::Adot] {
+    for compat in [Compat::Corrected, Compat::Adot] {
         for indexed in [Indexed::default(), Indexed::All] {
             let segments = segments(&request, &Options { compat, indexed, log_groups: Vec::new() });
             for document in &segments.documents {
-                assert!(document.json.len() <= 64_000);
-                assert!(serde_json::from_str::<serde_json::Value>(&document.json).is_ok());
+                let json = document.text();
+                assert!(json.len() <= 64_000);
+                assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
             }
-            assert!(segments.documents.len() as u64 + segments.refused.total() >= segments.received);
+            assert!(segments.documents.len() as u64 + segments.rejected.total() >= segments.received);
         }
     }
 });

@@ -1,4 +1,4 @@
-//! Any text as a stack trace of any language. The first byte chooses the language.
+//! Parses any text as a stack trace. The first byte selects the language.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -11,8 +11,8 @@ fuzz_target!(|data: &[u8]| {
     let Some((choice, text)) = data.split_first() else { return };
     let text = String::from_utf8_lossy(text);
     let language = LANGUAGES[usize::from(*choice) % LANGUAGES.len()];
-    for compat in [Compat::Best, Compat::Adot] {
-        let stack = parse(Language::of(language, compat), &text, compat);
+    for compat in [Compat::Corrected, Compat::Adot] {
+        let stack = parse(Language::from_sdk_language(language, compat), &text, compat);
         assert!(stack.frames.len() <= text.len());
     }
 });
