@@ -18,7 +18,7 @@ fuzz_target!(|body: &[u8]| {
         let options = Options { max_age_ms: None, max_ahead_ms: None, ..options };
         let mut batch = SeriesBatch::default();
         let outcome = series(&request, &options, &Sender::default(), 0, &mut batch);
-        assert_eq!(outcome.received, outcome.written + outcome.refused.total());
+        assert_eq!(outcome.received, outcome.written + outcome.rejected.total());
         let mut written = Vec::new();
         batch.iter().for_each(|series| encode_series(series, &mut written));
         let read = WriteRequest::decode(written.as_slice()).expect("what is encoded is read back");
