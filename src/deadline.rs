@@ -1,25 +1,25 @@
-//! Time: what is left of this invocation, and what the clock says. The only reader of clocks, so that everything else takes
-//! time as an argument and can be tested without waiting.
+//! Time left in the invocation. This is the only file that reads a clock: all other code receives the time as an argument and can
+//! be tested without waiting.
 
 use std::future::Future;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// The longest a Lambda function may run (AWS Lambda quotas, "Function timeout").
+/// Maximum timeout of a Lambda function (AWS Lambda quotas, "Function timeout").
 const MAX_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Budget when the runtime names no deadline, or one that lies in the past: `cargo lambda watch` sends 1970.
+/// Timeout if the runtime sends no deadline, or one in the past: `cargo lambda watch` sends 1970.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Kept back from every network call for what must follow it: spooling what could not be delivered, and the answer.
-/// An SQS SendMessageBatch of 1 MiB takes some 100 ms; twenty of them at once, with a retry, stay well under this.
+/// Time that no network call may use, for what follows it: spooling undelivered items, and the response. An SQS SendMessageBatch
+/// of 1 MiB takes about 100 ms; twenty of them at once, with a retry, take much less than this.
 const RESERVE: Duration = Duration::from_millis(1_500);
 
-/// Of the reserve, for the answer itself, which goes over loopback: Lambda counts the time until it has it.
+/// Part of the reserve for the response, which is sent over loopback. Lambda measures the time until it has received it.
 const RESPONSE_RESERVE: Duration = Duration::from_millis(250);
 
-/// The end of an invocation, and its start.
+/// Start and end of an invocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     started: Instant,
@@ -30,79 +30,79 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// From the `Lambda-Runtime-Deadline-Ms` of an invocation: milliseconds since the epoch.
+    /// Returns the deadline for the `Lambda-Runtime-Deadline-Ms` of an invocation, in milliseconds since the epoch.
     pub fn from_epoch_ms(deadline_epoch_ms: u64) -> Self {
         let now_ms = epoch_ms();
-        let left = i64::try_from(deadline_epoch_ms).unwrap_or(0).saturating_sub(now_ms);
-        let left = match u64::try_from(left) {
+        let remaining_ms = i64::try_from(deadline_epoch_ms).unwrap_or(0).saturating_sub(now_ms);
+        let remaining = match u64::try_from(remaining_ms) {
             Ok(ms) if ms > 0 => Duration::from_millis(ms).min(MAX_TIMEOUT),
             _ => DEFAULT_TIMEOUT,
         };
-        Self::after(left)
+        Self::after(remaining)
     }
 
-    /// A deadline that lies `left` from now.
-    pub fn after(left: Duration) -> Self {
+    /// Returns a deadline `remaining` from now.
+    pub fn after(remaining: Duration) -> Self {
         let started = now();
-        // A short invocation keeps a quarter of its time back rather than all of it.
+        // The reserve of a short invocation is a quarter of its time.
         Self {
             started,
-            ends: started + left,
+            ends: started + remaining,
             started_wall_ms: epoch_ms(),
-            reserve: RESERVE.min(left / 4),
+            reserve: RESERVE.min(remaining / 4),
             retries: true,
         }
     }
 
-    /// The same invocation with less time for work: `left` from now at most, without a reserve of its own.
-    pub fn capped(&self, left: Duration) -> Self {
-        let work_ends = now() + left.min(self.remaining());
+    /// Returns the deadline of the same invocation with at most `limit` left for work.
+    pub fn capped(&self, limit: Duration) -> Self {
+        let work_ends = now() + limit.min(self.remaining());
         Self { ends: work_ends + self.reserve, ..*self }
     }
 
-    /// The same invocation without a second attempt at anything.
+    /// Returns the deadline of the same invocation without retries.
     pub fn single_attempt(&self) -> Self {
         Self { retries: false, ..*self }
     }
 
-    /// Time that may be spent on waiting for another attempt.
+    /// Returns the time that waits for further attempts may take.
     pub fn retry_budget(&self) -> Duration {
         if self.retries { self.remaining() } else { Duration::ZERO }
     }
 
-    /// Milliseconds since the epoch when this invocation began.
+    /// Returns when the invocation started, in milliseconds since the epoch.
     pub fn started_ms(&self) -> i64 {
         self.started_wall_ms
     }
 
-    /// Milliseconds since the epoch now, never before the invocation began.
+    /// Returns the current time in milliseconds since the epoch, never before the start of the invocation.
     pub fn now_ms(&self) -> i64 {
         self.started_wall_ms + i64::try_from(self.elapsed().as_millis()).unwrap_or(0)
     }
 
-    /// Time since the invocation began.
+    /// Returns the time since the invocation started.
     pub fn elapsed(&self) -> Duration {
         now() - self.started
     }
 
-    /// Time left for work: until the end, less the reserve for spooling and answering.
+    /// Returns the time left for work: until the end, minus the reserve for spooling and the response.
     pub fn remaining(&self) -> Duration {
         self.ends.saturating_duration_since(now()).saturating_sub(self.reserve)
     }
 
-    /// Time left until the answer has to leave, the reserve included: for spooling only.
+    /// Returns the time left for spooling: until the response must be sent, including the reserve.
     pub fn remaining_for_spool(&self) -> Duration {
         self.ends.saturating_duration_since(now()).saturating_sub(RESPONSE_RESERVE.min(self.reserve / 2))
     }
 
-    /// Waits for `work`, at most `limit` and at most what is left; `None` when time ran out.
+    /// Waits for `work`, at most for `limit` and the remaining time; `None` if it did not finish.
     pub async fn timeout<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
         tokio::time::timeout(limit.min(self.remaining()), work).await.ok()
     }
 
-    /// Sleeps, at most for what is left.
-    pub async fn sleep(&self, pause: Duration) {
-        tokio::time::sleep(pause.min(self.remaining())).await;
+    /// Sleeps, at most for the remaining time.
+    pub async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration.min(self.remaining())).await;
     }
 }
 
@@ -122,8 +122,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_in_the_past_or_absurdly_far_is_clamped() {
-        for (case, epoch_ms, least, most) in [
+    fn deadline_in_the_past_or_far_future_is_clamped() {
+        for (case, epoch_ms, min, max) in [
             ("1970, as cargo lambda sends it", 600_000, DEFAULT_TIMEOUT / 2, DEFAULT_TIMEOUT),
             ("none", 0, DEFAULT_TIMEOUT / 2, DEFAULT_TIMEOUT),
             ("the end of time", u64::MAX, DEFAULT_TIMEOUT / 2, DEFAULT_TIMEOUT),
@@ -135,24 +135,24 @@ mod tests {
                 Duration::from_secs(10),
             ),
         ] {
-            let left = Deadline::from_epoch_ms(epoch_ms).remaining();
-            assert!(left > least && left <= most, "{case}: {left:?}");
+            let remaining = Deadline::from_epoch_ms(epoch_ms).remaining();
+            assert!(remaining > min && remaining <= max, "{case}: {remaining:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn less_time_for_work_leaves_the_reserve_alone() {
-        let whole = Deadline::after(Duration::from_secs(50));
-        let part = whole.capped(Duration::from_secs(1));
+    async fn capped_deadline_keeps_the_reserve() {
+        let full = Deadline::after(Duration::from_secs(50));
+        let part = full.capped(Duration::from_secs(1));
         assert_eq!(part.remaining(), Duration::from_secs(1));
-        assert_eq!(whole.capped(Duration::from_secs(500)).remaining(), whole.remaining());
+        assert_eq!(full.capped(Duration::from_secs(500)).remaining(), full.remaining());
         tokio::time::advance(Duration::from_secs(6)).await;
         assert_eq!(part.remaining(), Duration::ZERO);
-        assert_eq!(part.started_ms(), whole.started_ms());
+        assert_eq!(part.started_ms(), full.started_ms());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_is_cut_off_early_enough_to_answer() {
+    async fn work_is_cut_off_before_the_reserve() {
         let deadline = Deadline::after(Duration::from_secs(10));
         let outcome = deadline.timeout(Duration::from_secs(60), std::future::pending::<()>()).await;
         assert_eq!(outcome, None);

@@ -1,33 +1,37 @@
-//! One AWS Lambda function that gives every Amazon ECS task what the ADOT sidecar gives it, with no container added.
+//! One AWS Lambda function that collects metrics and traces from Amazon ECS tasks, without a sidecar in each task.
 //!
 //! ```text
-//!   Scheduler tick ------+                                                              +--> AMP    (remote write)
-//!   Function URL POST ---+-> invocation -> pipeline -> collect --> translate --> deliver +--> X-Ray (PutTraceSegments)
-//!   SQS message ---------+        |        (3 verbs)   I/O in      pure         I/O out |
-//!   Logs subscription ---+        |                                                      +--> spool (SQS), when it
-//!   Task state change ---+        +--> Reply (2xx, 4xx, 503, batchItemFailures)               cannot be delivered now
+//!   Scheduled run -------+
+//!   HTTP request --------+                                              +--> AMP (remote write)
+//!   SQS message ---------+--> lambda --> handlers --> translate --> deliver --> X-Ray (segments or OTLP), CloudWatch Logs
+//!   Log events ----------+        |          |                         +--> spool (SQS), if a destination is unavailable
+//!   Task state change ---+        |          +--> discovery, scrape
+//!                                 +--> response (2xx, 4xx, 503, batchItemFailures)
 //! ```
 //!
-//! Where things are, in reading order:
+//! Modules, in reading order:
 //!
-//! - [`pipeline`] is the story: one short method per trigger. Start there.
-//! - [`invocation`] knows the JSON that Lambda hands over and takes back, and nothing else does.
-//! - [`config`] holds every setting in one table; [`deadline`] is the time left, and the only reader of clocks.
-//! - [`collect`] is I/O in: which tasks there are, what they say of themselves, what clients push.
-//! - [`translate`] is meaning: spans to segments, metrics and stats to series. Pure.
-//! - [`deliver`] is I/O out: remote write and X-Ray with their retries, the spool, and shards.
-//! - [`aws`] is the signed POST under both rims.
-//! - [`model`] holds the nouns that cross a stage. Pure.
-//! - [`clients`], [`log`] and [`cli`] are cold start and command line.
+//! - [`handlers`]: one type per trigger, and a router. Start here.
+//! - [`lambda`]: events and responses as JSON.
+//! - [`settings`] and [`rules`]: every setting in one table, and the rule languages of settings.
+//! - [`deadline`]: the time left in the invocation. The only reader of clocks.
+//! - [`receiver`]: HTTP routing, authentication, decompression and responses.
+//! - [`discovery`]: clusters, services and tasks of ECS, and who a sender is.
+//! - [`scrape`]: scrapes of targets, and reads of Container Insights events.
+//! - [`translate`]: spans to segments, and metrics, expositions and stats to series. Pure.
+//! - [`deliver`]: one interface for all destinations; the spool and the shard queue.
+//! - [`aws`]: clients, signing, retries and typed errors.
+//! - [`model`]: types that several stages share. Pure.
+//! - [`log`]: log output.
 //!
-//! Invariants, held by tests/architecture:
+//! Invariants, which tests/architecture verifies:
 //!
-//! - `collect`, `translate` and `deliver` never import one another; they meet in `pipeline` (verbs) and `model` (nouns).
-//! - `translate` and `model` hold no async, tokio, AWS, HTTP, environment or clock, and never panic on any input.
-//! - Only `main.rs` reads the environment; only `deadline.rs` reads the clock; only `aws/sign.rs` knows SigV4; only
-//!   `invocation` knows Lambda's JSON; protobuf field numbers live only in `model`.
-//! - What is answered with success was delivered, or waits in SQS. Everything is safe to repeat: series carry their own timestamps, and
-//!   generated segment ids are derived from the span's ids.
+//! - `discovery`, `scrape`, `receiver`, `translate` and `deliver` do not import each other's stages; `handlers` connects them.
+//! - `translate` and `model` contain no async code, tokio, AWS, HTTP, environment or clock, and never panic on input.
+//! - Only the main file of a binary reads the environment; only `deadline.rs` reads the clock; only `aws/sign.rs` implements SigV4;
+//!   only `lambda` parses the JSON of Lambda; protobuf field numbers are only in `model`.
+//! - Every request acknowledged with success is either delivered or stored in the spool. Everything can be repeated: series have their
+//!   own timestamps, and generated segment IDs are derived from the IDs of the span.
 
 pub mod handlers;
 

@@ -1,4 +1,4 @@
-//! Log lines: JSON with a time and a level, so that Lambda can filter them, and a message that reads alone.
+//! Log output: one JSON object per line, with a time and a level so that Lambda can filter it.
 
 use std::io::Write as _;
 
@@ -12,21 +12,21 @@ use crate::settings::LOG_SETTING;
 /// What Lambda sets from `LoggingConfig.ApplicationLogLevel`.
 const LAMBDA_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 
-/// Where lines go: Lambda reads standard output, and on the command line that is for what was asked for.
+/// Destination of log lines. Lambda reads standard output; on the command line, standard output is for results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogOutput {
     Stdout,
     Stderr,
 }
 
-/// Writes a line that is none of the log's own making.
+/// Writes a line that is already formatted.
 pub fn print(line: &str) {
-    // Who cannot be told has nobody to tell that to.
+    // Ignore write errors: stdout is closed, so there is no other place to report them.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-/// Logs at the level that the variables ask for, `info` otherwise. The SDK and the HTTP client speak
-/// from `warn` on: at lower levels they would print headers.
+/// Installs the log output at the level of the variables, or `info`. The SDK and the HTTP client log from `warn`: at lower levels
+/// they would print headers.
 pub fn init(variables: &[(String, String)], stream: LogOutput) {
     let set = |name: &str| variables.iter().find(|(other, value)| other == name && !value.is_empty());
     let level = set(LOG_SETTING).or_else(|| set(LAMBDA_LEVEL)).map_or("info", |(_, value)| value);
@@ -43,6 +43,6 @@ pub fn init(variables: &[(String, String)], stream: LogOutput) {
         .with_current_span(false)
         .with_writer(writer);
     let subscriber = tracing_subscriber::registry().with(filter).with(lines);
-    // It fails only when a subscriber is installed already.
+    // Fails only if a subscriber is already installed.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

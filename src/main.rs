@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
     match serve(variables).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = error.to_string(), "the function cannot start: {error}");
+            tracing::error!(error = error.to_string(), "the function cannot start");
             ExitCode::FAILURE
         }
     }
@@ -53,8 +53,8 @@ async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
     lambda_runtime::run(service_fn(handler)).await
 }
 
-/// The one place that reads the environment.
-#[expect(clippy::disallowed_methods, reason = "settings are read from what is collected here")]
+/// Reads the environment. No other code does.
+#[expect(clippy::disallowed_methods, reason = "the settings are parsed from these variables")]
 fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

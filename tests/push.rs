@@ -11,6 +11,7 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use sidecarless::deadline::Deadline;
 use sidecarless::lambda::HttpResponse;
+use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 use sidecarless::model::otlp::{
     ExportResponse, ExportTraceServiceRequest, PartialSuccess, ResourceSpans, RpcStatus, ScopeSpans, Span,
 };
@@ -394,5 +395,56 @@ async fn request_limit_depends_on_memory_size() {
         let sandbox = Sandbox::start(&settings).await;
         let push = Push { time: Duration::from_secs(600), ..Push::new("/v1/traces", &body) };
         assert_eq!(sandbox.push(&push).await.status, expected, "{memory} MB");
+    }
+}
+
+/// Returns the warning of a response that rejects nothing, and the number of items of a kind that were modified.
+fn warning(sandbox: &Sandbox, reply: &HttpResponse, item: ItemKind) -> (String, u64) {
+    let partial = partial(reply).unwrap();
+    assert_eq!(partial.rejected, 0, "{}", partial.error_message);
+    let counters = sandbox.pipeline.counters();
+    assert_eq!(counters.unbalanced(), []);
+    (partial.error_message, counters.total(ItemStatus::Modified, item))
+}
+
+#[tokio::test]
+async fn merged_data_points_are_counted_and_reported() {
+    let sandbox = Sandbox::start(&[ANY_AGE]).await;
+    let points = vec![number(1.0, &[]), number(2.0, &[]), number(3.0, &[])];
+    let body = request(resource(), None, vec![gauge("queue.length", "", points)]).encode_to_vec();
+    let reply = sandbox.push(&Push::new("/v1/metrics", &body)).await;
+    let (message, modified) = warning(&sandbox, &reply, ItemKind::DataPoints);
+    assert!(message.starts_with("modified: 2 duplicate_point: "), "{message}");
+    assert_eq!(modified, 2);
+}
+
+#[tokio::test]
+async fn truncated_segments_are_counted_and_reported() {
+    let sandbox = Sandbox::start(&[]).await;
+    let value = otlp_builder::attributes(&[("note", "x".repeat(200_000).into())]);
+    let body = traces(vec![Span { attributes: value, ..span(1) }, span(2)]);
+    let reply = sandbox.push(&Push::new("/v1/traces", &body)).await;
+    let (message, modified) = warning(&sandbox, &reply, ItemKind::Segments);
+    assert!(message.starts_with("modified: 1 segment_truncated: "), "{message}");
+    assert_eq!(modified, 1);
+    assert_eq!(sandbox.aws.xray().documents.len(), 2);
+}
+
+#[tokio::test]
+async fn retry_after_of_the_destination_reaches_the_client() {
+    let busy = || {
+        Fault::Answer(StubResponse::Reply {
+            status: 503,
+            headers: vec![("retry-after", "17".into())],
+            body: Vec::new(),
+        })
+    };
+    let sandbox = Sandbox::start(&[ANY_AGE]).await;
+    sandbox.amp.fail(vec![busy(); 9]);
+    sandbox.aws.fail(vec![busy(); 9]);
+    let spans = traces(vec![span(1)]);
+    for (path, body) in [("/v1/metrics", &one_gauge()), ("/v1/traces", &spans)] {
+        let reply = sandbox.push(&Push { time: Duration::from_secs(2), ..Push::new(path, body) }).await;
+        assert_eq!((reply.status, header(&reply, "retry-after")), (503, Some("17")), "{path}");
     }
 }

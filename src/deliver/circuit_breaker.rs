@@ -1,15 +1,15 @@
-//! A destination that has just failed is not asked again at once.
+//! Skips requests to a destination for a while after a failure.
 //!
-//! While a circuit is open, what is meant for its destination goes to the spool without an attempt, and what comes back
-//! from the spool goes back to it: an outage costs one attempt per environment and interval, not one per message.
+//! While the circuit breaker is open, items are spooled without an attempt, and spooled messages stay in the queue. An outage
+//! then costs one attempt per execution environment and interval instead of one per message.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// How long a circuit stays open: long enough that a minute of outage costs a handful of attempts, short enough that its
-/// end is noticed before samples age.
+/// How long the circuit breaker stays open: long enough that a minute of outage costs few attempts, short enough that samples
+/// are delivered before they are too old.
 const OPEN_MS: i64 = 10_000;
 
-/// The circuit of one destination, as this environment knows it.
+/// Circuit breaker of one destination in this execution environment.
 #[derive(Debug, Default)]
 pub struct CircuitBreaker {
     open_until_ms: AtomicI64,
@@ -20,7 +20,7 @@ impl CircuitBreaker {
         now_ms < self.open_until_ms.load(Ordering::Relaxed)
     }
 
-    /// Notes how a delivery ended: failures that pass open the circuit, a success closes it.
+    /// Records the result of a delivery: a retryable failure opens the circuit breaker, anything else closes it.
     pub fn record(&self, delivered: bool, now_ms: i64) {
         let open_until_ms = if delivered { 0 } else { now_ms + OPEN_MS };
         self.open_until_ms.store(open_until_ms, Ordering::Relaxed);
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_opens_it_for_a_while_and_a_success_closes_it() {
+    fn failure_opens_it_for_a_while_and_success_closes_it() {
         let circuit = CircuitBreaker::default();
         assert!(!circuit.is_open(0));
         circuit.record(false, 1_000);

@@ -1,8 +1,8 @@
-//! The spool: an SQS queue for what could not be delivered now.
+//! The spool: an SQS queue for undelivered items.
 //!
-//! What is in it was answered with success, so it is written before the answer, out of the time that every other call
-//! leaves. Backing off is a longer visibility time-out of the same message and never a new one: Lambda stops functions
-//! that feed themselves (AWS Lambda Developer Guide, "Recursive loop detection").
+//! The sender gets a success response for spooled items, so they are written before the response, in the time that all other calls
+//! leave. A deferred message gets a longer visibility timeout and is never sent anew: Lambda stops functions that send messages
+//! to themselves (AWS Lambda Developer Guide, "Recursive loop detection").
 
 use std::time::Duration;
 
@@ -17,53 +17,54 @@ use crate::aws::error::AwsError;
 use crate::deadline::Deadline;
 use crate::model::spool::{Payload, SpoolMessage};
 
-/// Messages sent side by side.
+/// Messages that are sent at the same time.
 const CONCURRENCY: usize = 8;
 
-/// Names that are told of what could not be kept.
+/// Names in the log line of items that could not be spooled.
 const MAX_LOGGED_NAMES: usize = 5;
 
-/// The first back-off of a message; it doubles with each receipt.
+/// First backoff of a message. It doubles with each receive.
 const INITIAL_BACKOFF: Duration = Duration::from_secs(30);
 
-/// Time for a call that only says when a message is to come back: the others of the batch wait for it.
+/// Timeout of a call that defers a message. The other messages of the batch wait for it.
 const DEFER_CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest back-off.
+/// Maximum backoff.
 const MAX_BACKOFF: Duration = Duration::from_secs(900);
 
-/// The longest back-off of what AMP takes for ten minutes only, its widest out-of-order window: samples that wait until two
+/// Maximum backoff of samples. AMP accepts them for ten minutes, its maximum out-of-order window: samples that are retried within two
 /// minutes after an outage of eight are in time.
 const MAX_SAMPLE_BACKOFF: Duration = Duration::from_secs(120);
 
-/// The queue.
+/// The spool queue.
 #[derive(Clone, Debug)]
 pub struct Spool {
     sqs: Client,
     queue_url: String,
 }
 
-/// How long a message may be put off.
+/// How long a message may be deferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackoffClass {
-    /// It is worth nothing after some minutes: samples.
+    /// AMP rejects samples that are too old.
     Samples,
     Spans,
 }
 
-/// What became of what should wait.
+/// Result of spooling.
+#[must_use]
 #[derive(Debug, Default)]
 pub struct EnqueueResult {
-    /// Items that wait now.
+    /// Items that were spooled.
     pub enqueued: u64,
-    /// Items that could not be written to the queue.
+    /// Items that SQS did not accept.
     pub failed: u64,
-    /// Trace ids or names of metrics of some of these.
+    /// Trace IDs or metric names of some of these.
     pub failed_names: Vec<String>,
     pub error: Option<AwsError>,
 }
 
-/// A message that the queue did not take.
+/// Message that SQS did not accept.
 struct EnqueueError {
     error: AwsError,
     names: Vec<String>,
@@ -74,14 +75,14 @@ impl Spool {
         Self { sqs, queue_url: queue_url.as_str().to_owned() }
     }
 
-    /// Writes messages, in whatever time is left until Lambda ends the invocation.
+    /// Spools payloads, in the time that is left until the response.
     pub async fn enqueue(&self, spooled: Vec<SpoolMessage>, deadline: &Deadline) -> EnqueueResult {
         let messages = spooled.into_iter().flat_map(|spooled| {
             let items = spooled.payload.items();
             let messages = spooled.into_messages();
-            // Of documents that had to be split, each message counts for its share; the sum is what matters.
-            let (count, whole) = (messages.len() as u64, items);
-            let share = move |n: u64| whole * (n + 1) / count - whole * n / count;
+            // If a payload was split, each message counts for its share. Only the sum is used.
+            let (count, all) = (messages.len() as u64, items);
+            let share = move |n: u64| all * (n + 1) / count - all * n / count;
             messages.into_iter().zip(0..).map(move |(message, n)| (message, share(n))).collect::<Vec<_>>()
         });
         let outcomes = stream::iter(messages)
@@ -122,8 +123,8 @@ impl Spool {
         Err(EnqueueError { error, names })
     }
 
-    /// Lets a message come back later the more often it has come already. A failure to say so is no harm: it then comes
-    /// back after the queue's own visibility time-out.
+    /// Defers a message for longer the more often it was received. If the call fails, the message is retried after the visibility timeout
+    /// of the queue.
     pub async fn defer(&self, receipt_handle: &str, receive_count: u32, patience: BackoffClass, deadline: &Deadline) {
         let seconds = visibility_timeout(receive_count, patience, receipt_handle).as_secs();
         let call = self
@@ -170,7 +171,7 @@ impl EnqueueResult {
     }
 }
 
-/// Doubling with each receipt, spread over the upper half so that messages of one outage do not come back together.
+/// Doubles with each receive, with jitter over the upper half so that the messages of one outage are not retried at the same time.
 fn visibility_timeout(receive_count: u32, patience: BackoffClass, receipt_handle: &str) -> Duration {
     let doublings = receive_count.saturating_sub(1).min(10);
     let longest = match patience {
@@ -188,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_that_keeps_coming_back_waits_longer() {
+    fn message_that_fails_again_is_deferred_for_longer() {
         for (receive_count, long, short) in
             [(0, 30, 30), (1, 30, 30), (2, 60, 60), (3, 120, 120), (5, 480, 120), (6, 900, 120), (1_000, 900, 120)]
         {
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_an_outage_of_eight_minutes_come_back_within_amp_s_ten() {
+    fn samples_of_an_eight_minute_outage_are_retried_in_time() {
         let (outage_s, window_s) = (8 * 60, 10 * 60);
         for handle in ["a", "b", "AQEBzWwaftRI0KuVm4tP"] {
             let (mut at_s, mut receipts) = (0, 0);
