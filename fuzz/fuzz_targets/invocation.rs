@@ -1,20 +1,19 @@
-//! A whole event as Lambda hands it over: no panic from its JSON to decoded telemetry, and a caller without a token gets
-//! nothing decoded.
+//! A Lambda event, from its JSON to decoded telemetry: no panic, and requests without a token are not decoded.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sidecarless::receiver::{Gate, Received, receive};
-use sidecarless::settings::Auth;
 use sidecarless::lambda::Invocation;
+use sidecarless::receiver::{Authenticator, DecodedRequest, decode_request};
+use sidecarless::settings::Auth;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(event) = str::from_utf8(input) else { return };
-    let Ok(Invocation::Push(request)) = Invocation::parse(event) else { return };
-    let open = Gate::new(Auth::Open, Vec::new());
-    if let Err(refused) = receive(&request, &open, true) {
-        let reply = refused.into_reply();
-        assert!((400..=503).contains(&reply.status));
+    let Ok(Invocation::HttpRequest(request)) = Invocation::parse(event) else { return };
+    let disabled = Authenticator::new(Auth::Disabled, Vec::new());
+    if let Err(error) = decode_request(&request, &disabled, true) {
+        let response = error.into_reply();
+        assert!((400..=503).contains(&response.status));
     }
-    let closed = Gate::new(Auth::Token, Vec::new());
-    assert!(matches!(receive(&request, &closed, true), Err(_) | Ok(Received::Look)));
+    let token = Authenticator::new(Auth::Token, Vec::new());
+    assert!(matches!(decode_request(&request, &token, true), Err(_) | Ok(DecodedRequest::HealthCheck)));
 });
