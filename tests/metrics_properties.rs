@@ -1,4 +1,4 @@
-//! What holds for every request, however strange.
+//! Properties of the translation of any metrics request.
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -229,7 +229,7 @@ fn translated(request: &ExportMetricsServiceRequest, options: &Options) -> (Seri
     (batch, outcome)
 }
 
-fn assert_is_sound(series: SeriesView<'_>) {
+fn assert_is_valid(series: SeriesView<'_>) {
     let labels: Vec<(&str, &str)> = series.labels().collect();
     assert!(labels.windows(2).all(|pair| pair[0].0 < pair[1].0), "sorted and unique: {labels:?}");
     assert!(labels.iter().all(|(name, value)| is_legacy_label(name) && !value.is_empty()), "{labels:?}");
@@ -254,7 +254,7 @@ fn is_same(left: f64, right: f64) -> bool {
     left.to_bits() == right.to_bits()
 }
 
-fn assert_is_read_back(batch: &SeriesBatch) {
+fn assert_decodes_unchanged(batch: &SeriesBatch) {
     let mut body = Vec::new();
     batch.iter().for_each(|series| encode_series(series, &mut body));
     batch.metadata().iter().for_each(|metadata| encode_metadata(metadata, &mut body));
@@ -287,21 +287,21 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_point_is_accounted_for_and_every_series_is_sound(request in request(), options in options()) {
+    fn every_point_is_counted_and_every_series_is_valid(request in request(), options in options()) {
         let (batch, outcome) = translated(&request, &options);
         prop_assert_eq!(outcome.received, outcome.written + outcome.rejected.total());
         prop_assert_eq!(batch.point_count(), batch.iter().map(|s| (s.samples().len() + s.histograms().len()) as u64).sum::<u64>());
-        batch.iter().for_each(assert_is_sound);
+        batch.iter().for_each(assert_is_valid);
     }
 
     #[test]
-    fn what_is_encoded_is_read_back(request in request(), options in options()) {
+    fn encoded_series_decode_unchanged(request in request(), options in options()) {
         let (batch, _) = translated(&request, &options);
-        assert_is_read_back(&batch);
+        assert_decodes_unchanged(&batch);
     }
 
     #[test]
-    fn the_order_of_attributes_changes_nothing(request in request(), options in options()) {
+    fn order_of_attributes_does_not_affect_series(request in request(), options in options()) {
         let mut turned = request.clone();
         let unique = |attributes: &mut Vec<KeyValue>| {
             attributes.sort_by(|left, right| left.key.cmp(&right.key));
@@ -334,17 +334,17 @@ proptest! {
     }
 
     #[test]
-    fn rules_lose_no_point_uncounted(request in request(), options in options()) {
+    fn relabelling_counts_every_point(request in request(), options in options()) {
         let (batch, _) = translated(&request, &options);
         let rules = Rules::parse("drop m*; drop-label a*; hash-label b; max-series 5").expect("rules");
         let points = batch.point_count();
         let applied = rules.apply(batch);
         prop_assert_eq!(points, applied.batch.point_count() + applied.filtered + applied.rejected.total() + applied.warnings.total());
-        applied.batch.iter().for_each(assert_is_sound);
+        applied.batch.iter().for_each(assert_is_valid);
     }
 
     #[test]
-    fn bytes_that_decode_never_panic(bytes in vec(any::<u8>(), 0..200), options in options()) {
+    fn arbitrary_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..200), options in options()) {
         if let Ok(request) = ExportMetricsServiceRequest::decode(bytes.as_slice()) {
             let (_, outcome) = translated(&request, &options);
             prop_assert_eq!(outcome.received, outcome.written + outcome.rejected.total());
@@ -352,7 +352,7 @@ proptest! {
     }
 
     #[test]
-    fn rules_of_any_text_never_panic(text in ".{0,40}", verb in select(vec!["keep ", "cap-label ", "rename-label ", "max-series ", ""])) {
+    fn parsing_arbitrary_rules_does_not_panic(text in ".{0,40}", verb in select(vec!["keep ", "cap-label ", "rename-label ", "max-series ", ""])) {
         let _ = Rules::parse(&format!("{verb}{text}"));
     }
 }

@@ -1,5 +1,5 @@
-//! Recordings of ADOT's own exporter (tests/golden/README-metrics.md): under `Compat::Adot` the same requests become the
-//! same series, but for the cases in [`DEPARTURES`], each of which names the exporter's fault that it mends.
+//! Recordings of the ADOT exporter (tests/golden/README-metrics.md). With `Compat::Adot`, the same requests result in the
+//! same series, except for the cases in [`DEPARTURES`], each of which describes the error of the exporter.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -16,10 +16,10 @@ use sidecarless::translate::Compat;
 use sidecarless::translate::metrics::{ClientIdentity, Options, series};
 use sidecarless::translate::names::Naming;
 
-/// The exporter's faults that no mode copies, and the recordings that show them.
+/// Errors of the exporter that neither mode reproduces, and the recordings that contain them.
 const DEPARTURES: &[(&str, &[&str])] = &[
     (
-        "an attribute whose key can be no label (`____`, or empty) costs the point; here it costs itself",
+        "an attribute without a valid label name (`____`, or empty) drops the point; here only the attribute is dropped",
         &[
             "label-____",
             "reslabel-____",
@@ -57,23 +57,23 @@ const DEPARTURES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "a resource attribute whose key has no letter or digit costs all of target_info; here it costs itself",
+        "a resource attribute whose key has no letter or digit drops all of target_info; here only the attribute is dropped",
         &["reslabel-.", "reslabel--", "reslabel-_", "reslabel-é", "reslabel-日本", "resource-10"],
     ),
     ("a scope attribute without a value becomes an empty label, which the specification forbids", &["scope-3"]),
     ("the sign of a negative zero is lost", &["number-6"]),
-    ("a point without a time is written at 1970, and AMP refuses it; here it is refused by name", &["time-0"]),
+    ("a point without a time is written at 1970, and AMP rejects it; here it is rejected with a reason", &["time-0"]),
     ("an explicit bound of +Inf makes two samples of one series at one time", &["hist-5"]),
     (
         "an exponential histogram that is too coarse leaves a series without samples",
         &["exph-scale--6", "exph-scale--5"],
     ),
-    ("two points of one series at one time are both sent, and AMP refuses the second", &["two-points"]),
-    ("an attribute `__name__` on a histogram is a second `__name__` label, and AMP refuses it", &["rand-1-150"]),
+    ("two points of one series at one time are both sent, and AMP rejects the second", &["two-points"]),
+    ("an attribute `__name__` on a histogram is a second `__name__` label, and AMP rejects it", &["rand-1-150"]),
 ];
 
-/// What the default mode mends beside.
-const BEST_DEPARTURES: &[(&str, &[&str])] = &[
+/// Other errors of the exporter that the default mode does not reproduce.
+const CORRECTED_DEPARTURES: &[(&str, &[&str])] = &[
     (
         "an attribute `__name__` is lost; here it is kept under another label",
         &[
@@ -92,7 +92,7 @@ const BEST_DEPARTURES: &[(&str, &[&str])] = &[
         ],
     ),
     ("an empty service.namespace makes the job `/name`", &["resource-2"]),
-    ("a point without a value is written as 0; here it is refused by name", &["number-9"]),
+    ("a point without a value is written as 0; here it is rejected with a reason", &["number-9"]),
     ("`_sum` of a histogram that has ended goes on, and an ended native histogram keeps its buckets", &["stale"]),
     ("buckets whose counts do not fit the bounds, or whose bounds do not ascend, are written", &["hist-3", "hist-4"]),
     ("labels of exemplars keep characters that no label may have", &["exemplar-noid"]),
@@ -114,7 +114,7 @@ fn recordings() -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
-/// A number as the recordings have it: what JSON cannot say stands as the bits in hex.
+/// Formats a number like the recordings: values that JSON does not support are the bits in hex.
 fn number(value: f64) -> Value {
     if value.is_finite() { rounded(value) } else { json!(format!("{:#018x}", value.to_bits())) }
 }
@@ -134,7 +134,7 @@ fn normal(value: &Value) -> Value {
     }
 }
 
-/// Counts by bucket index, empty buckets left out.
+/// Returns the counts of non-empty buckets by index.
 fn buckets(spans: &[BucketSpan], deltas: &[i64]) -> Value {
     let (mut index, mut count, mut deltas) = (0i64, 0, deltas.iter());
     let mut buckets = BTreeMap::new();
@@ -194,13 +194,13 @@ fn sorted(series: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn adot_mode_writes_what_the_exporter_wrote() {
+fn adot_mode_equals_the_recordings() {
     compare(Compat::Adot, DEPARTURES);
 }
 
 #[test]
-fn best_mode_departs_only_where_the_exporter_is_wrong() {
-    let departures: Vec<_> = DEPARTURES.iter().chain(BEST_DEPARTURES).copied().collect();
+fn corrected_mode_differs_only_for_exporter_errors() {
+    let departures: Vec<_> = DEPARTURES.iter().chain(CORRECTED_DEPARTURES).copied().collect();
     compare(Compat::Corrected, &departures);
 }
 

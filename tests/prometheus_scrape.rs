@@ -18,7 +18,7 @@ use crate::sandbox::{self, Sandbox};
 const TEXT: &str = "text/plain; version=0.0.4";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A task whose page says what a cell holds.
+/// A task with an exposition that the test can replace.
 struct Page {
     answer: Arc<Mutex<StubResponse>>,
     heard: Arc<Mutex<Vec<RecordedRequest>>>,
@@ -46,7 +46,7 @@ fn add(sandbox: &Sandbox, family: &str, port: u16) -> String {
     sandbox.aws.ecs().add("shop", NewTask { family, labels, tags: Vec::new() })
 }
 
-/// Value of each series of a metric whose last sample is no marker, and how many ended.
+/// Returns the values of a metric, with `ended` for staleness markers.
 fn values(sandbox: &Sandbox, name: &str) -> Vec<String> {
     let shown = |value: f64| if value.to_bits() == STALE_NAN { "ended".into() } else { value.to_string() };
     sandbox.amp.named(name).into_iter().map(|(_, value)| shown(value)).collect()
@@ -59,7 +59,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_page_becomes_series_with_the_identity_of_its_task() {
+async fn scraped_series_have_the_identity_of_the_task() {
     let sandbox = Sandbox::start(&[]).await;
     let page = "# TYPE jobs counter\njobs_total{queue=\"mail\",service=\"own\"} 7 # {trace_id=\"a1\"} 1 1.5\n# EOF\n";
     let headers = vec![("content-type", OPENMETRICS.into()), ("content-encoding", "gzip".into())];
@@ -97,7 +97,7 @@ async fn a_page_becomes_series_with_the_identity_of_its_task() {
 }
 
 #[tokio::test]
-async fn a_page_that_cannot_be_read_is_down_whole_and_costs_no_other() {
+async fn failed_scrape_writes_nothing_and_does_not_affect_others() {
     let redirect = StubResponse::Reply { status: 302, headers: vec![("location", "/other".into())], body: Vec::new() };
     let broken_gzip = StubResponse::of(200, TEXT, gzip("a 1\n")[..12].to_vec());
     let bomb = StubResponse::of(200, TEXT, gzip(&format!("# {}\n", "x".repeat(2 << 20))));
@@ -140,7 +140,7 @@ async fn a_page_that_cannot_be_read_is_down_whole_and_costs_no_other() {
 const HANGING: usize = 70;
 
 #[tokio::test]
-async fn pages_that_hang_hold_up_no_stats() {
+async fn hanging_targets_do_not_delay_stats_targets() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
     let (hanging, stats) = (Page::saying(StubResponse::Hang).await, Task::start().await);
     for number in 0..HANGING {
@@ -163,7 +163,7 @@ async fn pages_that_hang_hold_up_no_stats() {
 }
 
 #[tokio::test]
-async fn series_that_leave_a_page_are_ended_and_new_ones_counted() {
+async fn missing_series_become_stale_and_new_series_are_counted() {
     let sandbox = Sandbox::start(&[]).await;
     let page = Page::text("a 1\nb 2\n").await;
     add(&sandbox, "cart", page.task.port());
@@ -188,7 +188,7 @@ async fn series_that_leave_a_page_are_ended_and_new_ones_counted() {
 }
 
 #[tokio::test]
-async fn the_last_words_of_a_task_are_scraped_and_its_series_end_with_it() {
+async fn stopping_task_is_scraped_until_it_stops() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "shop")]).await;
     let page = Page::text("a 1\n").await;
     let id = add(&sandbox, "cart", page.task.port());
@@ -209,7 +209,7 @@ async fn the_last_words_of_a_task_are_scraped_and_its_series_end_with_it() {
 }
 
 #[tokio::test]
-async fn rules_find_pages_that_no_label_declares_and_tags_become_labels() {
+async fn scrape_rules_select_targets_and_tags_become_labels() {
     let page = Page::text("a 1\n").await;
     let rules = format!("service=bank port=1; service=ca* port={} path=/m/ job=java", page.task.port());
     let sandbox =
@@ -231,7 +231,7 @@ async fn rules_find_pages_that_no_label_declares_and_tags_become_labels() {
 }
 
 #[tokio::test]
-async fn every_target_that_is_dropped_says_why() {
+async fn skipped_targets_have_an_error() {
     let sandbox = Sandbox::start(&[]).await;
     let well = Page::text("a 1\n").await;
     let port = well.task.port().to_string();
@@ -255,7 +255,7 @@ async fn every_target_that_is_dropped_says_why() {
 }
 
 #[tokio::test]
-async fn a_port_at_which_nobody_listens_is_down() {
+async fn closed_port_is_down() {
     let sandbox = Sandbox::start(&[]).await;
     add(&sandbox, "cart", closed_port().await);
     let summary = sandbox.tick().await.unwrap();

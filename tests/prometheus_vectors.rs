@@ -1,5 +1,5 @@
-//! What each kind of OTLP metric becomes, one row a rule: the input in a small notation, and the series as Prometheus
-//! would print them. Both modes write what is expected here, unless a row says otherwise.
+//! Translation of each kind of OTLP metric, one rule in each row: the input, and the series in Prometheus notation. The
+//! expected series are the same in both modes, unless a row has other options.
 
 use sidecarless::model::otlp::{ExportMetricsServiceRequest, Metric, Temporality};
 use sidecarless::model::series::{STALE_NAN, SeriesBatch, SeriesView};
@@ -66,7 +66,7 @@ fn line(series: SeriesView<'_>) -> String {
 fn translate(request: &ExportMetricsServiceRequest, options: &Options) -> (Vec<String>, TranslationResult) {
     let mut batch = SeriesBatch::default();
     let outcome = series(request, options, &ClientIdentity::default(), NOW_MS, &mut batch);
-    assert_eq!(outcome.received, outcome.written + outcome.rejected.total(), "every point is accounted for");
+    assert_eq!(outcome.received, outcome.written + outcome.rejected.total(), "every point is counted");
     let mut lines: Vec<String> = batch.iter().map(line).collect();
     lines.sort();
     (lines, outcome)
@@ -455,7 +455,7 @@ fn deltas() -> Vec<Row> {
 }
 
 #[test]
-fn every_row_becomes_the_series_it_names() {
+fn every_row_has_the_expected_series() {
     let rows: Vec<Row> = [names(), labels(), histograms(), exponentials(), deltas()].into_iter().flatten().collect();
     for row in &rows {
         let (lines, _) = translate(&row.request, &row.options);
@@ -465,7 +465,7 @@ fn every_row_becomes_the_series_it_names() {
 }
 
 #[test]
-fn refusals_name_metric_reason_and_remedy() {
+fn rejections_have_a_reason_and_an_example() {
     let delta = otlp_builder::with_temporality(
         sum("orders", "", true, vec![number(1.0, &[]), number(2.0, &[])]),
         Temporality::Delta,
@@ -494,7 +494,7 @@ fn refusals_name_metric_reason_and_remedy() {
             ("empty_name", 1)
         ]
     );
-    let example = &outcome.rejected.iter().next().expect("a refusal").example;
+    let example = &outcome.rejected.iter().next().expect("a rejection").example;
     assert_eq!(
         example,
         "metric orders has delta temporality: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative in the application"
@@ -502,7 +502,7 @@ fn refusals_name_metric_reason_and_remedy() {
 }
 
 #[test]
-fn a_resource_without_identity_gets_the_senders() {
+fn resource_without_identity_gets_the_client_instance() {
     let sender = ClientIdentity { instance: Some("task-1".into()) };
     for (what, resource, expected) in [
         (
