@@ -1,0 +1,414 @@
+"""Sends an input to the function, measures it, and checks its property. There is one function for each kind of input."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import wire
+from inputs import METRICS, PROTOBUF, VICTIM, Input, compressed, request, session, task_id
+from process import CPU_LIMIT_S, Died, Endless, Process
+from servers import Handler, Servers, scraped_task
+
+SCHEDULED_RUN = {"sidecarless": "scrape"}
+# Three quarters of the function's size. The rest is for what the function has not measured.
+MAX_PEAK_MB = 384
+# Linear growth is 2 with each doubling, sorting slightly more.
+MAX_GROWTH = 2.6
+# Below, the noise of the measurement is larger than the growth.
+MIN_CPU_S = 0.05
+# An input that stays below at the largest size is not worth an attack, however it grows.
+CHEAP_CPU_S = 0.5
+MAX_CPU_ONCE_S = 1.0
+MAX_CACHE_GROWTH_MB = 20
+MAX_LOG_BYTES = 8192
+MAX_RESPONSE_BYTES = 65_536
+# Job and metric of a target without malice. Such a word is not compressed, so it is found in a compressed request.
+HEALTHY = "zq7healthy"
+
+
+@dataclass
+class Result:
+    """Measured values. `broken` has one entry for each part of the property that does not hold."""
+
+    status: str = ""
+    peak_mb: float = 0.0
+    cpu_s: float = 0.0
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        return not self.broken
+
+    def expect(self, condition: bool, otherwise: str) -> None:
+        if not condition:
+            self.broken.append(otherwise)
+
+
+@dataclass
+class Run:
+    """One input on its way through a new process."""
+
+    input: Input
+    binary: Path
+    folder: Path
+    result: Result = field(default_factory=Result)
+
+    def process(self, servers: Servers) -> Process:
+        return Process(self.binary, servers, self.input.environment, self.folder / "function.log")
+
+    def send(self, process: Process, event: Any) -> bytes:
+        """Returns the response, or an empty one if the process died or did not respond."""
+        try:
+            response, cpu_s = process.invoke(event)
+        except Died as error:
+            self.result.status, self.result.peak_mb = "died", math.inf
+            self.result.expect(False, f"the process died: {error}")
+            return b""
+        except Endless:
+            self.result.status, self.result.cpu_s = "endless", max(self.result.cpu_s, CPU_LIMIT_S)
+            self.result.peak_mb = max(self.result.peak_mb, process.peak_mb())
+            self.result.expect(False, f"no response within {CPU_LIMIT_S:.1f} s of CPU time")
+            return b""
+        self.result.status = status(response)
+        self.result.cpu_s = max(self.result.cpu_s, cpu_s)
+        self.result.peak_mb = max(self.result.peak_mb, process.peak_mb())
+        return response
+
+    def push(self, process: Process, body: bytes) -> bytes:
+        return self.send(process, request(self.input.path, compressed(body), self.input.headers, self.input.caller))
+
+    def expect_next_push(self, process: Process) -> None:
+        """The next valid request must be accepted."""
+        if self.result.status in ("died", "endless"):
+            return
+        body = wire.metrics(wire.gauge(wire.number_point()))
+        caller = session("attacker-role", "a" * 32) if self.input.settings.get("SIDECARLESS_AUTH") == "iam" else None
+        try:
+            response, _ = process.invoke(request(METRICS, compressed(body), PROTOBUF, caller))
+            self.result.expect(status(response) == "200", f"the next request was answered with {status(response)}")
+        except (Died, Endless):
+            self.result.expect(False, "the next request was not answered")
+
+    def expect_peak(self) -> None:
+        self.result.expect(self.result.peak_mb <= MAX_PEAK_MB, f"peak of {self.result.peak_mb:.0f} MB, limit {MAX_PEAK_MB}")
+
+
+def status(response: bytes) -> str:
+    content = json.loads(response)
+    if "errorType" in content:
+        return "error"
+    return str(content.get("statusCode", "ok"))
+
+
+# ---- requests
+
+
+def push_time(run: Run) -> None:
+    """CPU time grows linearly with the size."""
+    times: list[tuple[int, float]] = []
+    for size in run.input.tested_sizes():
+        with Servers() as servers, run.process(servers) as process:
+            before, run.result.cpu_s = run.result.cpu_s, 0.0
+            run.push(process, run.input.make(size))
+            times.append((size, run.result.cpu_s))
+            run.result.cpu_s = max(before, run.result.cpu_s)
+            run.expect_next_push(process)
+        if run.result.status in ("died", "endless"):
+            break
+    expect_growth(run.result, times)
+
+
+def expect_growth(result: Result, times: list[tuple[int, float]]) -> None:
+    if max(cpu_s for _, cpu_s in times) < CHEAP_CPU_S:
+        return
+    for (size, cpu_s), (next_size, next_cpu_s) in zip(times, times[1:]):
+        growth = (next_cpu_s / max(cpu_s, MIN_CPU_S)) ** (1 / math.log2(next_size / size))
+        result.expect(growth <= MAX_GROWTH, f"CPU time grows {growth:.1f}-fold per doubling from {size} to {next_size}")
+
+
+def push_once(run: Run) -> None:
+    """CPU time is short."""
+    with Servers() as servers, run.process(servers) as process:
+        run.push(process, run.input.make())
+        run.result.expect(run.result.cpu_s <= MAX_CPU_ONCE_S, f"{run.result.cpu_s:.1f} s of CPU time, limit {MAX_CPU_ONCE_S}")
+        run.expect_next_push(process)
+
+
+def push_memory(run: Run) -> None:
+    """Peak memory stays within three quarters of the function's size."""
+    with Servers() as servers, run.process(servers) as process:
+        run.push(process, run.input.make())
+        run.expect_peak()
+        run.expect_next_push(process)
+
+
+def push_cached(run: Run) -> None:
+    """The names that a sender chooses are not kept: memory does not grow from the second request to the last."""
+    with Servers() as servers, run.process(servers) as process:
+        resident = []
+        for _ in range(run.input.options["pushes"]):
+            if run.push(process, run.input.make()):
+                resident.append(process.resident_mb())
+        grown = resident[-1] - resident[1] if len(resident) > 1 else math.inf
+        run.result.expect(grown <= MAX_CACHE_GROWTH_MB, f"{grown:.0f} MB kept after the requests, limit {MAX_CACHE_GROWTH_MB}")
+
+
+def spool_memory(run: Run) -> None:
+    """Peak memory of a spool message stays within three quarters of the function's size."""
+    with Servers() as servers, run.process(servers) as process:
+        run.send(process, run.input.make())
+        run.expect_peak()
+        run.expect_next_push(process)
+
+
+# ---- scheduled runs
+
+
+def prometheus_labels(path: str, job: str) -> dict[str, str]:
+    return {"ECS_PROMETHEUS_EXPORTER_PORT": "PORT", "ECS_PROMETHEUS_METRICS_PATH": path, "ECS_PROMETHEUS_JOB_NAME": job}
+
+
+STATS_LABELS = {"sidecarless.stats.port": "PORT"}
+
+
+def add_healthy_target(servers: Servers) -> None:
+    servers.tasks.append(scraped_task(10_000, servers.port, prometheus_labels("/healthy", HEALTHY)))
+    servers.pages["/healthy"] = f"{HEALTHY} 1\n".encode()
+
+
+def expect_healthy_target(run: Run, servers: Servers) -> None:
+    series = list(all_series(servers, HEALTHY))
+    up = [values for labels, values in series if labels.get("__name__") == "up" and labels.get("job") == HEALTHY]
+    run.result.expect(up == [[1.0]], "the healthy target is not up")
+    run.result.expect(any(labels.get("__name__") == HEALTHY for labels, _ in series), "the samples of the healthy target are not written")
+
+
+def all_series(servers: Servers, word: str = "") -> Iterator[tuple[dict[str, str], list[float]]]:
+    """Written series, of the requests that contain the word."""
+    for body in servers.writes:
+        if word.encode() in body:
+            yield from wire.written_series(body)
+
+
+def scrape_time(run: Run) -> None:
+    """CPU time of a scrape grows linearly with the size of the exposition."""
+    times: list[tuple[int, float]] = []
+    for size in run.input.tested_sizes():
+        with Servers() as servers:
+            servers.tasks = [scraped_task(1, servers.port, prometheus_labels("/hostile", "hostile"))]
+            servers.pages["/hostile"] = run.input.make(size)
+            add_healthy_target(servers)
+            with run.process(servers) as process:
+                before, run.result.cpu_s = run.result.cpu_s, 0.0
+                answered = run.send(process, SCHEDULED_RUN)
+                times.append((size, run.result.cpu_s))
+                run.result.cpu_s = max(before, run.result.cpu_s)
+        if not answered:
+            break
+        expect_healthy_target(run, servers)
+    expect_growth(run.result, times)
+
+
+def scrape_memory(run: Run) -> None:
+    """Many expositions of one task: the peak is limited, and a target next to them is up."""
+    with Servers() as servers:
+        count, page = run.input.options["expositions"], run.input.make()
+        rules = "; ".join(f"service=cart port={servers.port} path=/hostile/{number}" for number in range(count))
+        run.input.settings["SIDECARLESS_SCRAPE_RULES"] = rules
+        servers.tasks = [scraped_task(1, servers.port, {})]
+        servers.pages = {f"/hostile/{number}": page for number in range(count)}
+        add_healthy_target(servers)
+        servers.tasks[-1].service = "healthy"
+        with run.process(servers) as process:
+            if run.send(process, SCHEDULED_RUN):
+                expect_healthy_target(run, servers)
+            run.expect_peak()
+
+
+def serve_stats(run: Run, servers: Servers) -> None:
+    """Tasks with the documents of the input, each with its own id."""
+    task, stats = run.input.make()
+    count = run.input.options.get("tasks", 1)
+    servers.tasks = [scraped_task(number, servers.port, STATS_LABELS) for number in range(1, count + 1)]
+    barrier = threading.Barrier(2 * count) if run.input.options.get("at_once") else None
+    for number, described in enumerate(servers.tasks, 1):
+        own = task.replace(task_id(1).encode(), task_id(number).encode())
+        for path, content in (("/task", own), ("/task/stats", stats)):
+            servers.pages[described.address, path] = content if barrier is None else last_byte_together(content, barrier)
+
+
+def last_byte_together(content: bytes, barrier: threading.Barrier) -> Callable[[Handler], None]:
+    """Sends the last byte when all connections have sent the others, or after two seconds."""
+
+    def respond(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content[:-1])
+        try:
+            barrier.wait(2)
+        except threading.BrokenBarrierError:
+            pass
+        handler.wfile.write(content[-1:])
+
+    return respond
+
+
+def stats_memory(run: Run) -> None:
+    """Documents of a stats endpoint: the peak is limited, and a target next to it is up."""
+    with Servers() as servers:
+        serve_stats(run, servers)
+        add_healthy_target(servers)
+        with run.process(servers) as process:
+            if run.send(process, SCHEDULED_RUN):
+                expect_healthy_target(run, servers)
+            run.expect_peak()
+
+
+def scrape_load(run: Run) -> None:
+    """Honest load of many tasks: the peak is limited, all targets are up, and all samples are written."""
+    tasks, series = run.input.options["tasks"], run.input.options["series"]
+    with Servers() as servers:
+        servers.tasks = [scraped_task(number, servers.port, prometheus_labels("/metrics", "cart")) for number in range(1, tasks + 1)]
+        servers.pages["/metrics"] = run.input.make()
+        with run.process(servers) as process:
+            if run.send(process, SCHEDULED_RUN):
+                up = samples = 0
+                for labels, values in all_series(servers):
+                    up += labels["__name__"] == "up" and values == [1.0]
+                    samples += len(values) * labels["__name__"].endswith("_bucket")
+                run.result.expect(up == tasks, f"{up} of {tasks} targets are up")
+                run.result.expect(samples == tasks * series, f"{samples} of {tasks * series} samples are written")
+            run.expect_peak()
+
+
+def scrape_slow(run: Run) -> None:
+    """Slow targets do not delay healthy ones."""
+    fast, slow = run.input.options["fast"], run.input.options["slow"]
+    with Servers() as servers:
+
+        def after_a_second(_: Handler) -> bytes:
+            time.sleep(1)
+            return b"m 1\n"
+
+        def drip(handler: Handler) -> None:
+            handler.send_response(200)
+            handler.send_header("content-length", "1000000")
+            handler.end_headers()
+            while not servers.stopped:
+                handler.wfile.write(b"aaaa")
+                time.sleep(0.1)
+
+        servers.pages = {"/fast": after_a_second, "/slow": drip}
+        # Slow ones are spread among the others.
+        paths = ["/slow" if number % ((fast + slow) // slow) == 0 else "/fast" for number in range(fast + slow)]
+        servers.tasks = [scraped_task(number, servers.port, prometheus_labels(path, path[1:])) for number, path in enumerate(paths, 1)]
+        with run.process(servers) as process:
+            if run.send(process, SCHEDULED_RUN):
+                expect_up(run, servers, "fast", fast)
+
+
+def expect_up(run: Run, servers: Servers, job: str, count: int) -> None:
+    up = sum(labels["__name__"] == "up" and labels.get("job") == job and values == [1.0] for labels, values in all_series(servers))
+    run.result.expect(up == count, f"{up} of {count} targets are up")
+
+
+def scrape_ec2(run: Run) -> None:
+    """Large answers of DescribeInstances are read completely."""
+    hosts, size = run.input.options["hosts"], run.input.options["bytes"]
+    item = "<item><instancesSet><item><instanceId>{}</instanceId><tagSet><item><key>k</key><value>{}</value></item></tagSet>"
+    item += "<privateIpAddress>127.0.0.{}</privateIpAddress></item></instancesSet></item>"
+    with Servers() as servers:
+        labels = prometheus_labels("/metrics", "cart")
+        servers.tasks = [scraped_task(number, servers.port, labels, host=number) for number in range(1, hosts + 1)]
+        servers.ec2_hosts = {f"i-{number:017x}": item.format(f"i-{number:017x}", "v" * size, number).encode() for number in range(1, hosts + 1)}
+        servers.pages["/metrics"] = b"m 1\n"
+        with run.process(servers) as process:
+            if run.send(process, SCHEDULED_RUN):
+                expect_up(run, servers, "cart", hosts)
+
+
+# ---- identity
+
+
+def identity_stats(run: Run) -> None:
+    """Labels of a task are those that ECS reports, or are missing."""
+    false = {"other", "victim", "999999999999", "us-east-1"}
+    with Servers() as servers:
+        serve_stats(run, servers)
+        with run.process(servers) as process:
+            run.send(process, SCHEDULED_RUN)
+        wrong = {f"{name}={value}" for labels, _ in all_series(servers) for name, value in labels.items() if value in false or "task/other" in value}
+        run.result.expect(not wrong, f"labels of the document: {', '.join(sorted(wrong))}")
+
+
+def victim_labels(run: Run) -> dict[str, str]:
+    """Labels that the last of the requests writes for the victim."""
+    with Servers() as servers, run.process(servers) as process:
+        for event in run.input.make():
+            servers.writes.clear()
+            run.send(process, event)
+        series = [labels for labels, _ in all_series(servers) if labels.get("__name__") == "m"]
+    names = ("aws_ecs_service_name", "aws_ecs_task_family")
+    return {name: value for labels in series for name, value in labels.items() if name in names}
+
+
+def identity_kept(run: Run) -> None:
+    """A false claim of one sender does not remove the labels of the task's own requests."""
+    labels = victim_labels(run)
+    expected = {"aws_ecs_service_name": "victim", "aws_ecs_task_family": "victim"}
+    run.result.expect(labels == expected, f"labels of task {VICTIM[:4]}...: {labels}")
+
+
+def identity_withheld(run: Run) -> None:
+    """A signed caller that is not the task does not get its labels."""
+    labels = victim_labels(run)
+    run.result.expect("victim" not in labels.values(), f"labels of the victim: {labels}")
+
+
+# ---- logs
+
+
+def expect_log(run: Run, process: Process, before: int, response: bytes) -> None:
+    written = process.log_bytes() - before
+    run.result.expect(written <= MAX_LOG_BYTES, f"{written} bytes of log, limit {MAX_LOG_BYTES}")
+    run.result.expect(len(response) <= MAX_RESPONSE_BYTES, f"response of {len(response)} bytes, limit {MAX_RESPONSE_BYTES}")
+
+
+def log_push(run: Run) -> None:
+    """Log and response of a request have a limit."""
+    with Servers() as servers, run.process(servers) as process:
+        servers.cluster_not_found = run.input.options.get("cluster_not_found", False)
+        before = process.log_bytes()
+        expect_log(run, process, before, run.send(process, run.input.make()))
+
+
+def log_stats(run: Run) -> None:
+    """Log and response of a scheduled run have a limit."""
+    with Servers() as servers:
+        serve_stats(run, servers)
+        with run.process(servers) as process:
+            before = process.log_bytes()
+            expect_log(run, process, before, run.send(process, SCHEDULED_RUN))
+
+
+CHECKS: dict[str, Callable[[Run], None]] = {
+    check.__name__: check
+    for check in (
+        push_time, push_once, push_memory, push_cached, spool_memory, scrape_time, scrape_memory, stats_memory, scrape_load,
+        scrape_slow, scrape_ec2, identity_stats, identity_kept, identity_withheld, log_push, log_stats,
+    )
+}
+
+
+def measure(entry: Input, binary: Path, folder: Path) -> Result:
+    run = Run(entry, binary, folder)
+    CHECKS[entry.kind](run)
+    return run.result

@@ -1,0 +1,79 @@
+"""The function's process: sends events, and measures CPU time, memory and log."""
+
+from __future__ import annotations
+
+import json
+import queue
+import resource
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from servers import TIMEOUT_S, Servers
+
+from benches.process.function import Function
+
+# Address space of the process. Larger allocations fail and abort the process, so that an input cannot exhaust this machine.
+ADDRESS_SPACE = 4 << 30
+# CPU time after which an invocation counts as endless: a function of 512 MB has 0.29 of a core for its timeout of 50 s.
+CPU_LIMIT_S = 0.29 * TIMEOUT_S
+# Wall time after which an invocation counts as endless. Generous, because other processes may use this machine.
+WALL_LIMIT_S = 180.0
+
+
+class Died(Exception):
+    """The process ended during an invocation."""
+
+
+class Endless(Exception):
+    """The invocation reached the limit of CPU time or the timeout."""
+
+
+class Process(Function):
+    """A function of 512 MB without authentication, which reads its tasks from ECS."""
+
+    def __init__(self, binary: Path, servers: Servers, settings: dict[str, str], log: Path) -> None:
+        super().__init__(binary, servers, 512)  # type: ignore[arg-type]
+        self.servers, self.log_path = servers, log
+        del self.environment["SIDECARLESS_IDENTITY"]
+        self.environment |= {
+            "SIDECARLESS_SCRAPE_CIDRS": "127.0.0.0/8", "SIDECARLESS_SOURCES": "endpoint,prometheus", "SIDECARLESS_STOPPED_TASKS": "off",
+            # Series of the function itself would be among the written ones.
+            "SIDECARLESS_SELF_METRICS": "off", "SIDECARLESS_CLUSTERS": "prod",
+        }
+        self.environment |= settings
+
+    def __enter__(self) -> Process:
+        self.servers.expect_start()
+        limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))  # noqa: E731
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen([self.binary], env=self.environment, stdout=log, stderr=log, preexec_fn=limit)
+        if not self.servers.started.wait(60):
+            raise Died(self.log_path.read_text(errors="replace")[-500:])
+        return self
+
+    def invoke(self, event: Any) -> tuple[bytes, float]:
+        """Returns the response and the CPU time in seconds."""
+        before, until = self.cpu_ns(), time.monotonic() + WALL_LIMIT_S
+        self.servers.events.put(event if isinstance(event, bytes) else json.dumps(event).encode())
+        while True:
+            try:
+                response = self.servers.responses.get(timeout=0.05)
+                return response, (self.cpu_ns() - before) / 1e9
+            except queue.Empty:
+                pass
+            if self.process.poll() is not None:
+                raise Died(f"exit status {self.process.returncode}")
+            if (self.cpu_ns() - before) / 1e9 > CPU_LIMIT_S or time.monotonic() > until:
+                raise Endless
+
+    def peak_mb(self) -> float:
+        """Peak memory in MiB, as Lambda counts memory. The peak of a process that died is unknown."""
+        return self.memory_mb("VmHWM") * 1e6 / 2**20
+
+    def resident_mb(self) -> float:
+        return self.memory_mb("VmRSS") * 1e6 / 2**20
+
+    def log_bytes(self) -> int:
+        return self.log_path.stat().st_size

@@ -1,0 +1,33 @@
+"""Every input keeps its property, except those in known_failures.json. That list only shrinks: an input on it must still fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from checks import CHECKS, measure
+from conftest import RESULTS
+from inputs import INPUTS, Input
+
+# Input to the values that were measured.
+KNOWN_FAILURES: dict[str, str] = json.loads((Path(__file__).parent / "known_failures.json").read_text())
+
+
+def test_input_names_are_unique_and_kinds_exist() -> None:
+    names = [entry.name for entry in INPUTS]
+    assert len(names) == len(set(names))
+    assert {entry.kind for entry in INPUTS} == set(CHECKS)
+
+
+def test_known_failures_are_inputs() -> None:
+    assert set(KNOWN_FAILURES) <= {entry.name for entry in INPUTS}
+
+
+@pytest.mark.parametrize("entry", INPUTS, ids=lambda entry: entry.name)
+def test_input(entry: Input, binary: Path, tmp_path: Path) -> None:
+    result = RESULTS[entry.name] = measure(entry, binary, tmp_path)
+    if entry.name in KNOWN_FAILURES:
+        assert not result.holds, f"{entry.name} holds now: remove it from known_failures.json"
+    else:
+        assert result.holds, "; ".join(result.broken)
