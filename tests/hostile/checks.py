@@ -294,19 +294,29 @@ def scrape_slow(run: Run) -> None:
     fast, slow = run.input.options["fast"], run.input.options["slow"]
     with Servers() as servers:
 
-        def after_a_second(_: Handler) -> bytes:
-            time.sleep(1)
+        started = threading.Barrier(slow)
+        all_started = threading.Event()
+
+        def after_slow_ones(_: Handler) -> bytes:
+            """Responds when all slow targets have sent their headers, so that they are first in any queue."""
+            all_started.wait(3)
+            time.sleep(0.3)
             return b"m 1\n"
 
         def drip(handler: Handler) -> None:
             handler.send_response(200)
             handler.send_header("content-length", "1000000")
             handler.end_headers()
+            try:
+                started.wait(3)
+                all_started.set()
+            except threading.BrokenBarrierError:
+                pass
             while not servers.stopped:
                 handler.wfile.write(b"aaaa")
                 time.sleep(0.1)
 
-        servers.pages = {"/fast": after_a_second, "/slow": drip}
+        servers.pages = {"/fast": after_slow_ones, "/slow": drip}
         # Slow ones are spread among the others.
         paths = ["/slow" if number % ((fast + slow) // slow) == 0 else "/fast" for number in range(fast + slow)]
         servers.tasks = [scraped_task(number, servers.port, prometheus_labels(path, path[1:])) for number, path in enumerate(paths, 1)]
