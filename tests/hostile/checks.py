@@ -17,7 +17,7 @@ from process import CPU_LIMIT_S, Died, Endless, Process
 from servers import Handler, Servers, scraped_task
 
 SCHEDULED_RUN = {"sidecarless": "scrape"}
-# Three quarters of the function's size. The rest is for what the function has not measured.
+# Three quarters of the size of the function. The rest is a margin for memory that the function does not count.
 MAX_PEAK_MB = 384
 # Linear growth is 2 with each doubling, sorting slightly more.
 MAX_GROWTH = 2.6
@@ -53,7 +53,7 @@ class Result:
 
 @dataclass
 class Run:
-    """One input on its way through a new process."""
+    """Measurement of one input, in a new process."""
 
     input: Input
     binary: Path
@@ -245,7 +245,7 @@ def serve_stats(run: Run, servers: Servers) -> None:
 
 
 def last_byte_together(content: bytes, barrier: threading.Barrier) -> Callable[[Handler], None]:
-    """Sends the last byte when all connections have sent the others, or after two seconds."""
+    """Sends the last byte when every connection has sent everything else, or after two seconds."""
 
     def respond(handler: Handler) -> None:
         handler.send_response(200)
@@ -317,7 +317,7 @@ def scrape_slow(run: Run) -> None:
                 time.sleep(0.1)
 
         servers.pages = {"/fast": after_slow_ones, "/slow": drip}
-        # Slow ones are spread among the others.
+        # Every fourth target is slow.
         paths = ["/slow" if number % ((fast + slow) // slow) == 0 else "/fast" for number in range(fast + slow)]
         servers.tasks = [scraped_task(number, servers.port, prometheus_labels(path, path[1:])) for number, path in enumerate(paths, 1)]
         with run.process(servers) as process:
@@ -331,14 +331,15 @@ def expect_up(run: Run, servers: Servers, job: str, count: int) -> None:
 
 
 def scrape_ec2(run: Run) -> None:
-    """Large answers of DescribeInstances are read completely."""
+    """Large DescribeInstances responses are read completely."""
     hosts, size = run.input.options["hosts"], run.input.options["bytes"]
     item = "<item><instancesSet><item><instanceId>{}</instanceId><tagSet><item><key>k</key><value>{}</value></item></tagSet>"
     item += "<privateIpAddress>127.0.0.{}</privateIpAddress></item></instancesSet></item>"
     with Servers() as servers:
         labels = prometheus_labels("/metrics", "cart")
         servers.tasks = [scraped_task(number, servers.port, labels, host=number) for number in range(1, hosts + 1)]
-        servers.ec2_hosts = {f"i-{number:017x}": item.format(f"i-{number:017x}", "v" * size, number).encode() for number in range(1, hosts + 1)}
+        instances = {number: f"i-{number:017x}" for number in range(1, hosts + 1)}
+        servers.ec2_hosts = {instance: item.format(instance, "v" * size, number).encode() for number, instance in instances.items()}
         servers.pages["/metrics"] = b"m 1\n"
         with run.process(servers) as process:
             if run.send(process, SCHEDULED_RUN):
@@ -349,13 +350,14 @@ def scrape_ec2(run: Run) -> None:
 
 
 def identity_stats(run: Run) -> None:
-    """Labels of a task are those that ECS reports, or are missing."""
+    """Labels of a task have the values that ECS reports, or are missing."""
     false = {"other", "victim", "999999999999", "us-east-1"}
     with Servers() as servers:
         serve_stats(run, servers)
         with run.process(servers) as process:
             run.send(process, SCHEDULED_RUN)
-        wrong = {f"{name}={value}" for labels, _ in all_series(servers) for name, value in labels.items() if value in false or "task/other" in value}
+        written = [label for labels, _ in all_series(servers) for label in labels.items()]
+        wrong = {f"{name}={value}" for name, value in written if value in false or "task/other" in value}
         run.result.expect(not wrong, f"labels of the document: {', '.join(sorted(wrong))}")
 
 
@@ -371,7 +373,7 @@ def victim_labels(run: Run) -> dict[str, str]:
 
 
 def identity_kept(run: Run) -> None:
-    """A false claim of one sender does not remove the labels of the task's own requests."""
+    """A false claim of one sender does not remove the labels of later requests of the task."""
     labels = victim_labels(run)
     expected = {"aws_ecs_service_name": "victim", "aws_ecs_task_family": "victim"}
     run.result.expect(labels == expected, f"labels of task {VICTIM[:4]}...: {labels}")

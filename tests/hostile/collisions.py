@@ -39,7 +39,7 @@ def word(text: bytearray, at: int) -> int:
 
 
 def colliding_label_values(name: bytes, count: int) -> list[bytes]:
-    """Values with which the label, as it is encoded for remote write, always has the same hash."""
+    """Label values that all give the encoded label of a remote write request the same hash."""
     head = b"\x0a" + bytes([len(name)]) + name + b"\x12" + bytes([LENGTH - 4 - len(name)])
     make = colliding_texts(head)
     return [make(number)[len(head) :] for number in range(count)]

@@ -24,14 +24,14 @@ METRICS, TRACES = "/v1/metrics", "/v1/traces"
 PROTOBUF = {"content-type": "application/x-protobuf", "content-encoding": "gzip"}
 JSON = {"content-type": "application/json", "content-encoding": "gzip"}
 ACCOUNT = "arn:aws:ecs:eu-west-1:111122223333:"
-# Two tasks that ECS knows, of the services `attacker` and `victim`.
+# Two running tasks, of the services `attacker` and `victim`.
 ATTACKER, VICTIM = "a" * 32, "b" * 32
 NO_LIMIT_ON_AGE = {"SIDECARLESS_MAX_SAMPLE_AGE": "off"}
 
 
 @dataclass
 class Input:
-    """One input. `kind` selects how it is sent, and what is checked (see checks.py)."""
+    """One input. `kind` is the function in checks.py that sends it and checks its property."""
 
     name: str
     kind: str
@@ -157,7 +157,10 @@ def _(count: int) -> bytes:
     return message(1, resource(more=numbered(message(1, attribute("a0000000", "v")), count)) + b"\x12\x00" * count)
 
 
-@add("labels-dropped-by-relabelling", "push_time", sizes=(50_000, 100_000, 200_000, 800_000), settings={"SIDECARLESS_RELABEL": "drop-label tmp_*"})
+DROP_LABELS = {"SIDECARLESS_RELABEL": "drop-label tmp_*"}
+
+
+@add("labels-dropped-by-relabelling", "push_time", sizes=(50_000, 100_000, 200_000, 800_000), settings=DROP_LABELS)
 def _(count: int) -> bytes:
     return wire.metrics(wire.gauge(number_point(numbered(message(7, attribute("tmp_0000000", "v")), count))))
 

@@ -30,7 +30,7 @@ class EcsTask:
     service: str
     role: str
     labels: dict[str, str] = field(default_factory=dict)
-    # Without a host, the task has an address of its own.
+    # EC2 host. Without one, the task has its own network interface.
     address: str = "127.0.0.1"
     host: int | None = None
 
@@ -66,7 +66,7 @@ Page = Callable[["Handler"], bytes | None]
 
 
 class Servers:
-    """State of all servers. `pages` maps (address, path) or path to a page: bytes, or a function that may respond by itself."""
+    """State of all servers. `pages` maps (address, path) or path to a page: bytes, or a function that returns bytes, or responds and returns None."""
 
     def __init__(self) -> None:
         self.tasks: list[EcsTask] = pushing_tasks()
@@ -117,7 +117,8 @@ class Servers:
             return 200, {"taskDefinition": found[0].described_definition()}
         if operation == "DescribeContainerInstances":
             hosts = [(arn, int(str(arn).rsplit("/", 1)[-1], 16)) for arn in body["containerInstances"]]
-            return 200, {"containerInstances": [{"containerInstanceArn": arn, "ec2InstanceId": f"i-{host:017x}"} for arn, host in hosts], "failures": []}
+            instances = [{"containerInstanceArn": arn, "ec2InstanceId": f"i-{host:017x}"} for arn, host in hosts]
+            return 200, {"containerInstances": instances, "failures": []}
         return 200, {}
 
 

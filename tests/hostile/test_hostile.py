@@ -1,4 +1,5 @@
-"""Every input keeps its property, except those in known_failures.json. That list only shrinks: an input on it must still fail."""
+"""Every input keeps its property, except the inputs in known_failures.json. A listed input must still fail, so that the list only
+shrinks."""
 
 from __future__ import annotations
 

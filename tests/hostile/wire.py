@@ -1,4 +1,4 @@
-"""OTLP, remote write and snappy on the wire. Encoded by hand, because client libraries do not send what the tests need."""
+"""OTLP, remote write and snappy on the wire. Client libraries cannot encode the requests that the tests need."""
 
 from __future__ import annotations
 
