@@ -43,9 +43,9 @@ fn main() {
     aws.start(&settings);
 
     let started = now_ms();
-    let reply = aws.invoke(&json!({"sidecarless": "scrape"}));
+    let response = aws.invoke(&json!({"sidecarless": "scrape"}));
     let duration_ms = now_ms() - started;
-    assert_eq!(reply["shards_sent"], TASKS / 100, "{reply}");
+    assert_eq!(response["shards_sent"], TASKS / 100, "{response}");
     let shards = shards(&aws);
     let calls = aws.counted();
     println!("scheduled run: {TASKS} tasks into {} shards in {duration_ms} ms; calls {calls:?}", shards.len());
@@ -78,8 +78,8 @@ fn scrape(aws: &FakeAws, shards: &[Value]) {
     let queue = Mutex::new(shards.chunks(BATCH_SIZE));
     let work = || {
         while let Some(records) = { queue.lock().expect("no panic").next() } {
-            let reply = aws.invoke(&json!({"Records": records}));
-            assert_eq!(reply, json!({"batchItemFailures": []}));
+            let response = aws.invoke(&json!({"Records": records}));
+            assert_eq!(response, json!({"batchItemFailures": []}));
         }
     };
     std::thread::scope(|scope| {

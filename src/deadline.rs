@@ -12,7 +12,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(900);
 /// Timeout if the runtime sends no deadline, or one in the past: `cargo lambda watch` sends 1970.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time that no network call may use, for what follows it: spooling undelivered items, and the response. An SQS SendMessageBatch
+/// Time reserved for spooling undelivered items and for the response. No other network call may use it. An SQS SendMessageBatch
 /// of 1 MiB takes about 100 ms; twenty of them at once, with a retry, take much less than this.
 const RESERVE: Duration = Duration::from_millis(1_500);
 

@@ -9,7 +9,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::settings::LOG_SETTING;
 
-/// What Lambda sets from `LoggingConfig.ApplicationLogLevel`.
+/// Variable that Lambda sets from `LoggingConfig.ApplicationLogLevel`.
 const LAMBDA_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 
 /// Destination of log lines. Lambda reads standard output; on the command line, standard output is for results.

@@ -46,8 +46,8 @@ async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
         let handlers = Arc::clone(&handlers);
         async move {
             let deadline = Deadline::from_epoch_ms(event.context.deadline);
-            let reply = handlers.handle(event.payload, &deadline).await?;
-            Ok::<_, Error>(reply.into_json())
+            let response = handlers.handle(event.payload, &deadline).await?;
+            Ok::<_, Error>(response.into_json())
         }
     };
     lambda_runtime::run(service_fn(handler)).await

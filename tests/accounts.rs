@@ -68,7 +68,7 @@ async fn push_counters_are_written_at_most_once_a_minute() {
     let requests = sandbox.amp.requests();
     sandbox.push(&Push::new("/v1/metrics", &gauges(2))).await;
     assert_eq!(sandbox.amp.requests(), requests + 1);
-    assert_eq!(sandbox.pipeline.counters().total(ItemStatus::Delivered, ItemKind::Samples), 5);
+    assert_eq!(sandbox.handlers.counters().total(ItemStatus::Delivered, ItemKind::Samples), 5);
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn received_items_have_a_status_on_every_path() {
         let sandbox = Sandbox::start(settings).await;
         let response = sandbox.push(&Push::new(path, body)).await;
         assert_eq!(response.status, 200, "{case}");
-        let counters = sandbox.pipeline.counters();
+        let counters = sandbox.handlers.counters();
         assert!(counters.total(ItemStatus::Received, item) > 0, "{case}: {counters:?}");
         assert_eq!(counters.unbalanced(), [], "{case}: {counters:?}");
     }

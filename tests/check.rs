@@ -13,7 +13,7 @@ use crate::sandbox::task::{Task, closed_port};
 const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/spool");
 
 async fn check(sandbox: &Sandbox) -> CheckReport {
-    sandbox.pipeline.check(&Deadline::after(Duration::from_secs(20))).await
+    sandbox.handlers.check(&Deadline::after(Duration::from_secs(20))).await
 }
 
 /// Starts a cluster with a task that serves its stats.
@@ -92,7 +92,7 @@ async fn all_checks_succeed() {
     assert_eq!((segments.len(), &segments[0]["name"]), (1, &"sidecarless-check".into()));
     let [spooled] = sandbox.aws.sqs().bodies.clone().try_into().unwrap();
     let redelivered =
-        sandbox.pipeline.handle(Event::parse(&message(&spooled)), &Deadline::after(Duration::from_secs(20))).await;
+        sandbox.handlers.handle(Event::parse(&message(&spooled)), &Deadline::after(Duration::from_secs(20))).await;
     assert_eq!(redelivered.unwrap().into_json(), serde_json::json!({"batchItemFailures": []}));
     assert_eq!(sandbox.aws.xray().documents.len(), 2, "the spooled segment was not delivered");
 }
@@ -101,11 +101,11 @@ async fn all_checks_succeed() {
 async fn check_event_returns_the_same_results() {
     let (sandbox, _task) = healthy(&[SPOOL]).await;
     let deadline = Deadline::after(Duration::from_secs(20));
-    let reply =
-        sandbox.pipeline.handle(Event::parse(r#"{"sidecarless":"check"}"#), &deadline).await.unwrap().into_json();
-    assert_eq!(reply["ok"], true, "{reply:#}");
-    assert_eq!(reply["checks"][2]["name"], "credentials");
-    assert_eq!(reply["checks"][2]["status"], "ok");
+    let response =
+        sandbox.handlers.handle(Event::parse(r#"{"sidecarless":"check"}"#), &deadline).await.unwrap().into_json();
+    assert_eq!(response["ok"], true, "{response:#}");
+    assert_eq!(response["checks"][2]["name"], "credentials");
+    assert_eq!(response["checks"][2]["status"], "ok");
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ fn every_event_file_has_an_expectation() {
 
 #[test]
 fn events_are_parsed_as_expected() {
-    let gate = Authenticator::new(Auth::Token, vec![values::sha256(TOKEN_SHA256).unwrap()]);
+    let authenticator = Authenticator::new(Auth::Token, vec![values::sha256(TOKEN_SHA256).unwrap()]);
     for (name, expected) in EVENTS {
         let event = std::fs::read_to_string(folder().join(name)).unwrap();
         let invocation = Invocation::parse(&event).unwrap();
@@ -63,7 +63,7 @@ fn events_are_parsed_as_expected() {
             | (Expected::TaskChange, Invocation::TaskStateChange(_)) => {}
             (expected, Invocation::HttpRequest(request)) => {
                 assert_eq!(request.origin, RequestOrigin::HttpApi, "{name}");
-                let (number, wanted) = match (expected, decode_request(&request, &gate, false).unwrap()) {
+                let (number, wanted) = match (expected, decode_request(&request, &authenticator, false).unwrap()) {
                     (Expected::Spans(wanted), DecodedRequest::Traces(traces, Encoding::Protobuf)) => {
                         let scopes = traces.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
                         (scopes.map(|scope| scope.spans.len()).sum::<usize>(), wanted)

@@ -94,10 +94,10 @@ impl Peer {
     fn matches(self) -> fn(&RecordedRequest) -> bool {
         match self {
             Peer::Amp => |_| true,
-            Peer::XRay => |heard| heard.path == "/TraceSegments",
-            Peer::Ecs => |heard| heard.header("x-amz-target").starts_with("AmazonEC2ContainerService"),
-            Peer::Logs => |heard| heard.header("x-amz-target").starts_with("Logs_"),
-            Peer::Sqs => |heard| heard.header("x-amz-target").starts_with("AmazonSQS"),
+            Peer::XRay => |request| request.path == "/TraceSegments",
+            Peer::Ecs => |request| request.header("x-amz-target").starts_with("AmazonEC2ContainerService"),
+            Peer::Logs => |request| request.header("x-amz-target").starts_with("Logs_"),
+            Peer::Sqs => |request| request.header("x-amz-target").starts_with("AmazonSQS"),
         }
     }
 
@@ -228,27 +228,27 @@ impl Cell {
     /// Returns the response in one or two words.
     async fn run(&self) -> Result<&'static str, String> {
         let deadline = Deadline::after(INVOCATION);
-        let reply = self.sandbox.pipeline.handle(Event::parse(&self.event()), &deadline).await;
+        let response = self.sandbox.handlers.handle(Event::parse(&self.event()), &deadline).await;
         if deadline.elapsed() >= INVOCATION {
             return Err(format!("it took {:?}: Lambda would have ended it", deadline.elapsed()));
         }
-        let Ok(reply) = reply else { return Ok("error") };
-        let reply = reply.into_json();
+        let Ok(response) = response else { return Ok("error") };
+        let response = response.into_json();
         match self.trigger {
             Trigger::Tick => Ok("done"),
-            Trigger::Push => pushed(&reply),
-            Trigger::Shard | Trigger::Spool => match reply["batchItemFailures"].as_array().map(Vec::len) {
+            Trigger::Push => pushed(&response),
+            Trigger::Shard | Trigger::Spool => match response["batchItemFailures"].as_array().map(Vec::len) {
                 Some(0) => Ok("done"),
                 Some(1) => Ok("again"),
-                _ => Err(format!("the reply is {reply}")),
+                _ => Err(format!("the response is {response}")),
             },
         }
     }
 
     /// Checks the item counters.
     fn audit(&self, fate: Option<ItemStatus>) -> Result<(), String> {
-        let ledger = self.sandbox.pipeline.counters();
-        let unbalanced = ledger.unbalanced();
+        let counters = self.sandbox.handlers.counters();
+        let unbalanced = counters.unbalanced();
         if !unbalanced.is_empty() {
             return Err(format!("{unbalanced:?} are out of balance"));
         }
@@ -257,37 +257,37 @@ impl Cell {
         } else {
             ItemKind::Samples
         };
-        let total = |fate| ledger.total(fate, signal);
+        let total = |fate| counters.total(fate, signal);
         match fate {
-            None if ledger.counts().next().is_some() => return Err(format!("something was entered: {ledger:?}")),
-            Some(fate) if total(fate) == 0 => return Err(format!("no {signal:?} are {fate:?}: {ledger:?}")),
+            None if counters.counts().next().is_some() => return Err(format!("something was entered: {counters:?}")),
+            Some(fate) if total(fate) == 0 => return Err(format!("no {signal:?} are {fate:?}: {counters:?}")),
             _ => {}
         }
         let queue = self.sandbox.aws.sqs();
         let kept = |body: &String| SpoolMessage::parse(body).map_or(0, |spooled| spooled.payload.items());
         let in_queue: u64 = queue.bodies.iter().map(kept).sum();
         if in_queue != total(ItemStatus::Spooled) {
-            return Err(format!("{in_queue} {signal:?} are in the queue: {ledger:?}"));
+            return Err(format!("{in_queue} {signal:?} are in the queue: {counters:?}"));
         }
         let arrived = self.sandbox.amp.samples().len() as u64;
-        let delivered = ledger.total(ItemStatus::Delivered, ItemKind::Samples)
-            + ledger.total(ItemStatus::Redelivered, ItemKind::Samples);
-        // A workspace that answers with garbage, or one refusal for a request, says nothing of what it has written.
+        let delivered = counters.total(ItemStatus::Delivered, ItemKind::Samples)
+            + counters.total(ItemStatus::Redelivered, ItemKind::Samples);
+        // After an invalid response or a rejected request, the workspace may have stored some samples.
         if self.peer != Peer::Amp && arrived != delivered {
-            return Err(format!("{arrived} samples have arrived: {ledger:?}"));
+            return Err(format!("{arrived} samples have arrived: {counters:?}"));
         }
         Ok(())
     }
 }
 
-fn pushed(reply: &Value) -> Result<&'static str, String> {
-    let has_body = reply["body"].as_str().is_some_and(|body| !body.is_empty());
-    let headers = reply["headers"].as_object().unwrap();
-    match (reply["statusCode"].as_u64(), has_body) {
+fn pushed(response: &Value) -> Result<&'static str, String> {
+    let has_body = response["body"].as_str().is_some_and(|body| !body.is_empty());
+    let headers = response["headers"].as_object().unwrap();
+    match (response["statusCode"].as_u64(), has_body) {
         (Some(200), false) => Ok("200"),
         (Some(200), true) => Ok("200 partial"),
         (Some(503), true) if headers.contains_key("retry-after") => Ok("503"),
-        _ => Err(format!("the reply is {reply}")),
+        _ => Err(format!("the response is {response}")),
     }
 }
 
@@ -347,7 +347,7 @@ async fn outcome(peer: Peer, ill: FaultKind, trigger: Trigger, port: u16) -> Res
     let cell = Cell::prepare(peer, ill, trigger, port).await;
     let (told, expected) = (cell.run().await?, expected(peer, ill, trigger));
     if told != expected {
-        return Err(format!("{told} instead of {expected}: {:?}", cell.sandbox.pipeline.counters()));
+        return Err(format!("{told} instead of {expected}: {:?}", cell.sandbox.handlers.counters()));
     }
     cell.audit(expected_fate(peer, ill, trigger)).map(|()| told)
 }
@@ -390,7 +390,7 @@ async fn outcome_of_each_fault_is_reported_and_counted() {
 #[tokio::test]
 async fn concurrency_limits_of_destinations_are_kept() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_MAX_SAMPLE_AGE", "off"), ("SIDECARLESS_TARGET_INFO", "off")]).await;
-    // Each call takes long enough that all that are allowed are under way.
+    // Each call takes long enough for the concurrency limit to be reached.
     sandbox.amp.fail_always(Fault::Slow(Duration::from_millis(50)));
     sandbox.aws.fail_always(|_| true, Fault::Slow(Duration::from_millis(50)));
     let label = "x".repeat(1_500);
@@ -408,14 +408,18 @@ async fn concurrency_limits_of_destinations_are_kept() {
 #[tokio::test]
 async fn connection_closed_while_frozen_is_replaced() {
     let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_MAX_SAMPLE_AGE", "off")]).await;
-    // One attempt is all that a message has, and a failure would keep it away for half a minute.
+    // A message gets one attempt, and a failure would defer it by half a minute.
     sandbox.amp.fail([Fault::Answer(StubResponse::Reset)]);
     sandbox.aws.fail([Fault::Answer(StubResponse::Reset)]);
-    for cargo in [write_request(), Payload::Segments(documents())] {
+    for payload in [write_request(), Payload::Segments(documents())] {
         let deadline = Deadline::after(INVOCATION);
-        let reply =
-            sandbox.pipeline.handle(Event::parse(&message(spool_message(cargo))), &deadline).await.unwrap().into_json();
-        assert_eq!(reply, json!({"batchItemFailures": []}));
+        let response = sandbox
+            .handlers
+            .handle(Event::parse(&message(spool_message(payload))), &deadline)
+            .await
+            .unwrap()
+            .into_json();
+        assert_eq!(response, json!({"batchItemFailures": []}));
     }
     assert_eq!((sandbox.amp.samples().len(), sandbox.aws.xray().documents.len()), (2, 3));
 }
@@ -423,19 +427,19 @@ async fn connection_closed_while_frozen_is_replaced() {
 #[tokio::test]
 async fn spans_for_the_otlp_endpoint_are_spooled_and_redelivered() {
     let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
-    sandbox.aws.fail_always(|heard| heard.path == "/v1/traces", Fault::status(503, "busy"));
+    sandbox.aws.fail_always(|request| request.path == "/v1/traces", Fault::status(503, "busy"));
     let now_ns = u64::try_from(Deadline::after(INVOCATION).started_ms()).unwrap() * 1_000_000;
     let mut request = ExportTraceServiceRequest::decode(spans_of(3).as_slice()).unwrap();
     for span in &mut request.resource_spans[0].scope_spans[0].spans {
         span.start_time_unix_nano = now_ns;
     }
-    let reply = sandbox.push(&Push::new("/v1/traces", &request.encode_to_vec())).await;
-    assert_eq!((reply.status, reply.body.len()), (200, 0), "acknowledged, because it is durable");
+    let response = sandbox.push(&Push::new("/v1/traces", &request.encode_to_vec())).await;
+    assert_eq!((response.status, response.body.len()), (200, 0), "acknowledged, because it is durable");
     assert_eq!(sandbox.aws.xray().otlp.len(), 0);
 
     let body = sandbox.aws.sqs().bodies.remove(0);
     let again = sandbox
-        .pipeline
+        .handlers
         .handle(Event::parse(&message(body.clone())), &Deadline::after(INVOCATION))
         .await
         .unwrap()
@@ -450,10 +454,10 @@ async fn spans_for_the_otlp_endpoint_are_spooled_and_redelivered() {
     // Another environment, whose circuit is closed.
     let fresh = Sandbox::start(&[("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
     let done =
-        fresh.pipeline.handle(Event::parse(&message(body)), &Deadline::after(INVOCATION)).await.unwrap().into_json();
+        fresh.handlers.handle(Event::parse(&message(body)), &Deadline::after(INVOCATION)).await.unwrap().into_json();
     assert_eq!(done, json!({"batchItemFailures": []}));
     let arrived = ExportTraceServiceRequest::decode(fresh.aws.xray().otlp[0].as_slice()).unwrap();
     assert_eq!(arrived.spans(), 3);
-    assert_eq!(fresh.pipeline.counters().total(ItemStatus::Redelivered, ItemKind::Spans), 3);
-    assert!(sandbox.pipeline.counters().unbalanced().is_empty());
+    assert_eq!(fresh.handlers.counters().total(ItemStatus::Redelivered, ItemKind::Spans), 3);
+    assert!(sandbox.handlers.counters().unbalanced().is_empty());
 }

@@ -91,7 +91,7 @@ fn empty_zstd_frame() -> Vec<u8> {
 
 /// Returns nested length-delimited fields. The first tag is the innermost.
 fn nested(tags: impl Iterator<Item = u8>) -> Vec<u8> {
-    // Written from its end, so that a million of them take no longer than they are.
+    // Written from the end, so that the time grows linearly with the number of fields.
     let mut reversed: Vec<u8> = Vec::new();
     for tag in tags {
         let mut head = vec![tag];
@@ -268,28 +268,28 @@ fn nested_points(count: usize) -> Vec<u8> {
 
 #[test]
 fn hostile_requests_do_not_affect_the_next_request() {
-    let mut stand = FakeAws::new();
+    let mut aws = FakeAws::new();
     let limits =
         [("SIDECARLESS_TOKENS_SHA256", HASH), ("SIDECARLESS_MAX_SAMPLE_AGE", "off"), ("SIDECARLESS_LOG", "error")];
-    stand.start(&limits);
+    aws.start(&limits);
     let good = HostileRequest::metrics(&one_gauge().encode_to_vec()).event();
     let mut statuses: BTreeMap<u64, usize> = BTreeMap::new();
     let requests = hostile_requests();
     let mut surprises: Vec<String> = Vec::new();
     for (case, knock, expected) in &requests {
-        let reply = stand.invoke(&knock.event());
-        let status = reply["statusCode"].as_u64().unwrap_or_else(|| panic!("{case}: {reply}"));
+        let response = aws.invoke(&knock.event());
+        let status = response["statusCode"].as_u64().unwrap_or_else(|| panic!("{case}: {response}"));
         if status != *expected {
             surprises.push(format!("{case}: {status} instead of {expected}"));
         }
         *statuses.entry(status).or_default() += 1;
 
-        stand.take_series();
-        let reply = stand.invoke(&good);
-        assert_eq!(reply["statusCode"], 200, "after {case}: {reply}");
-        assert!(stand.take_series().iter().any(|series| series.name() == "queue_length"), "after {case}");
+        aws.take_series();
+        let response = aws.invoke(&good);
+        assert_eq!(response["statusCode"], 200, "after {case}: {response}");
+        assert!(aws.take_series().iter().any(|series| series.name() == "queue_length"), "after {case}");
     }
-    let peak = stand.peak_memory();
+    let peak = aws.peak_memory();
     let kilobytes: u64 = peak.split_whitespace().find_map(|word| word.parse().ok()).expect("Linux says it");
     println!("show: hostile pushes: {}, statuses {statuses:?}, peak memory {} MB", requests.len(), kilobytes >> 10);
     assert!(surprises.is_empty(), "{surprises:#?}");

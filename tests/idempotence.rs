@@ -75,7 +75,7 @@ fn spans() -> Vec<u8> {
 }
 
 async fn invoke(sandbox: &Sandbox, event: &str) {
-    sandbox.pipeline.handle(Event::parse(event), &Deadline::after(Duration::from_secs(20))).await.unwrap();
+    sandbox.handlers.handle(Event::parse(event), &Deadline::after(Duration::from_secs(20))).await.unwrap();
 }
 
 /// Returns the SQS event with these messages.
@@ -126,7 +126,7 @@ async fn repeated_message_changes_nothing() {
     let direct = Sandbox::start(&[ANY_AGE]).await;
     let ill = Sandbox::start(&[ANY_AGE, SPOOL]).await;
     ill.amp.fail_always(Fault::status(503, "busy"));
-    ill.aws.fail_always(|heard| heard.path == "/TraceSegments", Fault::status(503, "busy"));
+    ill.aws.fail_always(|request| request.path == "/TraceSegments", Fault::status(503, "busy"));
     for event in &events {
         invoke(&direct, event).await;
         invoke(&ill, event).await;
@@ -144,7 +144,7 @@ async fn repeated_message_changes_nothing() {
 #[tokio::test]
 async fn repeated_scrape_writes_no_conflicting_value() {
     let task = Task::start().await;
-    // From one task on a tick sends messages; with all inline it scrapes itself.
+    // From one task on, a scheduled run sends shards. With all tasks inline, it scrapes them itself.
     for inline in ["300", "0"] {
         let sandbox = Sandbox::start(&[SHOP, SPOOL, ("SIDECARLESS_MAX_INLINE_TASKS", inline)]).await;
         for _ in 0..3 {
@@ -159,7 +159,7 @@ async fn repeated_scrape_writes_no_conflicting_value() {
                 invoke(&sandbox, &messages(&shards)).await;
             }
         }
-        // Each scrape has its own time: what comes again is one more scrape, and no second value of one.
+        // Each scrape has its own timestamp, so a repeated scrape never writes a second value for the same time.
         let kept = StoredData::of(&sandbox);
         let series: BTreeSet<&String> = kept.samples.keys().map(|(series, _)| series).collect();
         let up = series.iter().filter(|series| series.contains("\"__name__\": \"up\"")).count();

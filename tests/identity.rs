@@ -46,8 +46,8 @@ fn traces(pairs: &[(&str, &str)]) -> Vec<u8> {
 }
 
 async fn labels_of(sandbox: &Sandbox, body: &[u8], caller: Option<&str>) -> BTreeMap<String, String> {
-    let reply = sandbox.push(&Push { caller, ..Push::new("/v1/metrics", body) }).await;
-    assert_eq!(reply.status, 200);
+    let response = sandbox.push(&Push { caller, ..Push::new("/v1/metrics", body) }).await;
+    assert_eq!(response.status, 200);
     sandbox.amp.named("queue_length").pop().expect("it arrives, whosever it is").0
 }
 
@@ -77,8 +77,8 @@ async fn signing_task_overrides_the_claimed_task() {
     }
     assert!(!labels.keys().any(|name| name.starts_with("aws_log")), "lists of log groups are no labels: {labels:?}");
 
-    let reply = sandbox.push(&Push { caller: Some(&caller), ..Push::new("/v1/traces", &traces(&forged)) }).await;
-    assert_eq!(reply.status, 200);
+    let response = sandbox.push(&Push { caller: Some(&caller), ..Push::new("/v1/traces", &traces(&forged)) }).await;
+    assert_eq!(response.status, 200);
     let xray = sandbox.aws.xray();
     let document = &xray.documents[0];
     assert_eq!(document["aws"]["ecs"]["task_arn"], arn(&a).as_str(), "{document}");

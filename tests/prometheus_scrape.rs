@@ -21,15 +21,15 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// A task with an exposition that the test can replace.
 struct Page {
     answer: Arc<Mutex<StubResponse>>,
-    heard: Arc<Mutex<Vec<RecordedRequest>>>,
+    requests: Arc<Mutex<Vec<RecordedRequest>>>,
     task: Task,
 }
 
 impl Page {
     async fn saying(answer: StubResponse) -> Self {
-        let (answer, heard) = (Arc::new(Mutex::new(answer)), Arc::default());
-        let task = Task::with_documents(Arc::clone(&answer), Arc::clone(&heard)).await;
-        Self { answer, heard, task }
+        let (answer, requests) = (Arc::new(Mutex::new(answer)), Arc::default());
+        let task = Task::with_documents(Arc::clone(&answer), Arc::clone(&requests)).await;
+        Self { answer, requests, task }
     }
 
     async fn text(page: &str) -> Self {
@@ -91,9 +91,9 @@ async fn scraped_series_have_the_identity_of_the_task() {
     {
         assert_eq!(values(&sandbox, name), [expected], "{name}");
     }
-    let heard = page.heard.lock().unwrap();
-    assert!(heard[0].header("accept").starts_with("application/openmetrics-text;version=1.0.0"), "negotiation");
-    assert_eq!((heard[0].path.as_str(), heard[0].header("accept-encoding")), ("/metrics", "gzip"));
+    let requests = page.requests.lock().unwrap();
+    assert!(requests[0].header("accept").starts_with("application/openmetrics-text;version=1.0.0"), "negotiation");
+    assert_eq!((requests[0].path.as_str(), requests[0].header("accept-encoding")), ("/metrics", "gzip"));
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn scrape_rules_select_targets_and_tags_become_labels() {
         sandbox.tick().await.unwrap();
     }
 
-    assert_eq!(page.heard.lock().unwrap()[0].path, "/m/");
+    assert_eq!(page.requests.lock().unwrap()[0].path, "/m/");
     let (labels, _) = &sandbox.amp.named("a")[0];
     let tags: Vec<_> = labels.iter().filter(|(name, _)| name.contains("tag_")).collect();
     assert_eq!(format!("{tags:?}"), r#"[("cluster_tag_env", "prod"), ("tag_team", "payments")]"#);
@@ -247,7 +247,7 @@ async fn skipped_targets_have_an_error() {
     let summary = sandbox.tick().await.unwrap();
     assert_eq!((&summary["targets_up"], &summary["rejected"]), (&1.into(), &4.into()), "{summary}");
 
-    let list = sandbox.pipeline.targets(&Deadline::after(Duration::from_secs(20))).await;
+    let list = sandbox.handlers.targets(&Deadline::after(Duration::from_secs(20))).await;
     let problems: Vec<(String, usize)> =
         list.targets.iter().map(|target| (target.family.clone(), target.errors.len())).collect();
     let expected = [("both", 2), ("path", 1), ("well", 0), ("word", 1)].map(|(family, n)| (family.to_owned(), n));

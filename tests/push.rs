@@ -51,24 +51,24 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn header<'a>(reply: &'a HttpResponse, name: &str) -> Option<&'a str> {
-    reply.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
+fn header<'a>(response: &'a HttpResponse, name: &str) -> Option<&'a str> {
+    response.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
 }
 
 /// Returns code and message of an error response in either encoding.
-fn status(reply: &HttpResponse) -> (i32, String) {
-    if header(reply, "content-type") == Some("application/json") {
-        let status: Value = serde_json::from_slice(&reply.body).unwrap();
+fn status(response: &HttpResponse) -> (i32, String) {
+    if header(response, "content-type") == Some("application/json") {
+        let status: Value = serde_json::from_slice(&response.body).unwrap();
         let code = status["code"].as_i64().unwrap().try_into().unwrap();
         return (code, status["message"].as_str().unwrap().to_owned());
     }
-    let status = RpcStatus::decode(reply.body.as_slice()).unwrap();
+    let status = RpcStatus::decode(response.body.as_slice()).unwrap();
     (status.code, status.message)
 }
 
-fn partial(reply: &HttpResponse) -> Option<PartialSuccess> {
-    assert_eq!(reply.status, 200, "{:?}", String::from_utf8_lossy(&reply.body));
-    ExportResponse::decode(reply.body.as_slice()).unwrap().partial_success
+fn partial(response: &HttpResponse) -> Option<PartialSuccess> {
+    assert_eq!(response.status, 200, "{:?}", String::from_utf8_lossy(&response.body));
+    ExportResponse::decode(response.body.as_slice()).unwrap().partial_success
 }
 
 #[tokio::test]
@@ -132,9 +132,9 @@ async fn invalid_request_gets_a_reason_and_the_next_succeeds() {
         ("a GET", Push { method: "GET", ..new("/v1/traces", &[]) }, 405, 12, "GET is not allowed"),
     ];
     for (number, (case, push, expected_status, code, reason)) in cases.into_iter().enumerate() {
-        let reply = sandbox.push(&push).await;
-        let (said_code, message) = status(&reply);
-        assert_eq!((reply.status, said_code), (expected_status, code), "{case}: {message}");
+        let response = sandbox.push(&push).await;
+        let (response_code, message) = status(&response);
+        assert_eq!((response.status, response_code), (expected_status, code), "{case}: {message}");
         assert!(message.contains(reason), "{case}: {message}");
 
         assert_eq!(partial(&sandbox.push(&Push::new("/v1/traces", &zipped)).await), None, "after {case}");
@@ -154,11 +154,11 @@ async fn only_the_right_token_is_accepted() {
         ("a wrong token", push.clone().with("authorization", "Bearer wrong"), "unknown bearer token"),
         ("another scheme", push.clone().with("authorization", "Basic right"), "use `Bearer <token>`"),
     ] {
-        let reply = sandbox.push(&push).await;
-        let (code, message) = status(&reply);
-        assert_eq!((reply.status, code), (401, 16), "{case}");
+        let response = sandbox.push(&push).await;
+        let (code, message) = status(&response);
+        assert_eq!((response.status, code), (401, 16), "{case}");
         assert!(message.contains(reason) && !message.contains("wrong"), "{case}: {message}");
-        assert_eq!(header(&reply, "www-authenticate"), Some("Bearer"), "{case}");
+        assert_eq!(header(&response, "www-authenticate"), Some("Bearer"), "{case}");
     }
     assert!(sandbox.aws.xray().calls.is_empty());
     assert_eq!(partial(&sandbox.push(&push.with("Authorization", "Bearer right")).await), None);
@@ -188,8 +188,8 @@ async fn metrics_are_written_once_after_retryable_errors() {
     ] {
         let sandbox = Sandbox::start(&[ANY_AGE, ("SIDECARLESS_TARGET_INFO", "off")]).await;
         sandbox.amp.fail(faults);
-        let reply = sandbox.push(&Push::new("/v1/metrics", &one_gauge())).await;
-        assert_eq!(partial(&reply), None, "{case}");
+        let response = sandbox.push(&Push::new("/v1/metrics", &one_gauge())).await;
+        assert_eq!(partial(&response), None, "{case}");
         let samples = sandbox.amp.named("queue_length");
         assert_eq!((sandbox.amp.requests(), samples.len()), (1, 1), "{case}");
         assert!(samples[0].1.to_bits() == 7.0_f64.to_bits(), "{case}");
@@ -202,11 +202,11 @@ async fn unavailable_workspace_results_in_retry_after() {
         let sandbox = Sandbox::start(&[ANY_AGE]).await;
         sandbox.amp.fail(vec![fault; 100]);
         let body = one_gauge();
-        let reply = sandbox.push(&Push { time: Duration::from_secs(1), ..Push::new("/v1/metrics", &body) }).await;
-        let (code, message) = status(&reply);
-        assert_eq!((reply.status, code), (503, 14), "{case}: {message}");
+        let response = sandbox.push(&Push { time: Duration::from_secs(1), ..Push::new("/v1/metrics", &body) }).await;
+        let (code, message) = status(&response);
+        assert_eq!((response.status, code), (503, 14), "{case}: {message}");
         assert!(message.starts_with("AMP unavailable: "), "{case}: {message}");
-        assert!(header(&reply, "retry-after").is_some(), "{case}");
+        assert!(header(&response, "retry-after").is_some(), "{case}");
         assert_eq!(sandbox.amp.requests(), 0, "{case}");
     }
 }
@@ -246,14 +246,15 @@ async fn only_throttled_documents_are_sent_again() {
 
 #[tokio::test]
 async fn one_invalid_segment_does_not_fail_the_batch() {
-    // Refused are 50, 25, 13, 6, 3, 2 and 1. Who may not write at all may not write less either.
+    // Calls with 50, 25, 13, 6, 3, 2 and 1 documents are rejected. A call without permission is not split.
     for (status, refused, taken) in
         [(400, 1, vec![25, 12, 7, 3, 1, 1]), (413, 1, vec![25, 12, 7, 3, 1, 1]), (403, 50, vec![])]
     {
         let sandbox = Sandbox::start(&[]).await;
         let body = traces((1..=50).map(span).collect());
         // The id of the seventeenth span.
-        let is_poisoned = |heard: &RecordedRequest| heard.body.windows(16).any(|bytes| bytes == b"0000000000000011");
+        let is_poisoned =
+            |request: &RecordedRequest| request.body.windows(16).any(|bytes| bytes == b"0000000000000011");
         sandbox.aws.fail_always(is_poisoned, Fault::status(status, "no"));
         let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
         assert_eq!(partial.rejected, refused, "{status}");
@@ -294,9 +295,9 @@ async fn spans_are_sent_once_and_refused_during_an_outage() {
     assert_eq!(sandbox.aws.xray().documents.len(), 1);
 
     sandbox.aws.fail(vec![Fault::status(503, "{}"); 100]);
-    let reply = sandbox.push(&Push { time: Duration::from_secs(1), ..Push::new("/v1/traces", &body) }).await;
-    assert_eq!((reply.status, status(&reply).0), (503, 14));
-    assert!(header(&reply, "retry-after").is_some());
+    let response = sandbox.push(&Push { time: Duration::from_secs(1), ..Push::new("/v1/traces", &body) }).await;
+    assert_eq!((response.status, status(&response).0), (503, 14));
+    assert!(header(&response, "retry-after").is_some());
 }
 
 #[tokio::test]
@@ -340,8 +341,8 @@ async fn segments_of_xray_sdks_are_unchanged() {
     let document = json!({"id": "0123456789abcdef", "trace_id": "1-65630000-0123456789abcdef01234567", "name": "cart",
         "start_time": 1.5, "end_time": 2.5});
     let body = json!({"TraceSegmentDocuments": [document.to_string()]}).to_string();
-    let reply = sandbox.push(&Push::new("/TraceSegments", body.as_bytes())).await;
-    assert_eq!((reply.status, reply.body.as_slice()), (200, &br#"{"UnprocessedTraceSegments":[]}"#[..]));
+    let response = sandbox.push(&Push::new("/TraceSegments", body.as_bytes())).await;
+    assert_eq!((response.status, response.body.as_slice()), (200, &br#"{"UnprocessedTraceSegments":[]}"#[..]));
     assert_eq!(sandbox.aws.xray().documents, [document]);
 }
 
@@ -349,8 +350,8 @@ async fn segments_of_xray_sdks_are_unchanged() {
 async fn sampling_calls_are_forwarded_and_rules_are_cached() {
     let sandbox = Sandbox::start(&[]).await;
     for _ in 0..2 {
-        let reply = sandbox.push(&Push::new("/GetSamplingRules", b"{}")).await;
-        let rules: Value = serde_json::from_slice(&reply.body).unwrap();
+        let response = sandbox.push(&Push::new("/GetSamplingRules", b"{}")).await;
+        let rules: Value = serde_json::from_slice(&response.body).unwrap();
         assert_eq!(rules["SamplingRuleRecords"][0]["SamplingRule"]["RuleName"], "Default");
         assert_eq!(sandbox.push(&Push::new("/SamplingTargets", b"{}")).await.status, 200);
     }
@@ -361,7 +362,7 @@ async fn sampling_calls_are_forwarded_and_rules_are_cached() {
 #[tokio::test]
 async fn spans_are_sent_to_the_otlp_endpoint_of_xray() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
-    // The endpoint takes no spans of more than fourteen days ago: one of these is.
+    // The endpoint rejects spans that are older than fourteen days. One of the spans is older.
     let now_ns = u64::try_from(Deadline::after(Duration::ZERO).started_ms()).unwrap() * 1_000_000;
     let mut spans: Vec<Span> = (1..=120).map(|number| Span { start_time_unix_nano: now_ns, ..span(number) }).collect();
     spans.push(span(121));
@@ -378,13 +379,13 @@ async fn push_is_refused_without_enough_time() {
     let sandbox = Sandbox::start(&[]).await;
     let body = traces((1..=3_000).map(span).collect());
     let push = Push { time: Duration::from_millis(2_000), ..Push::new("/v1/traces", &body) };
-    let reply = sandbox.push(&push).await;
-    assert_eq!(reply.status, 503);
-    assert!(reply.headers.iter().any(|(name, _)| *name == "retry-after"));
-    let reason = RpcStatus::decode(reply.body.as_slice()).unwrap().message;
+    let response = sandbox.push(&push).await;
+    assert_eq!(response.status, 503);
+    assert!(response.headers.iter().any(|(name, _)| *name == "retry-after"));
+    let reason = RpcStatus::decode(response.body.as_slice()).unwrap().message;
     assert!(reason.starts_with("3000 spans need about 3.0 s, but the invocation has 1.5 s left"), "{reason}");
     assert!(sandbox.aws.xray().calls.is_empty(), "nothing was begun");
-    assert!(sandbox.pipeline.counters().unbalanced().is_empty());
+    assert!(sandbox.handlers.counters().unbalanced().is_empty());
 }
 
 #[tokio::test]
@@ -399,10 +400,10 @@ async fn request_limit_depends_on_memory_size() {
 }
 
 /// Returns the warning of a response that rejects nothing, and the number of items of a kind that were modified.
-fn warning(sandbox: &Sandbox, reply: &HttpResponse, item: ItemKind) -> (String, u64) {
-    let partial = partial(reply).unwrap();
+fn warning(sandbox: &Sandbox, response: &HttpResponse, item: ItemKind) -> (String, u64) {
+    let partial = partial(response).unwrap();
     assert_eq!(partial.rejected, 0, "{}", partial.error_message);
-    let counters = sandbox.pipeline.counters();
+    let counters = sandbox.handlers.counters();
     assert_eq!(counters.unbalanced(), []);
     (partial.error_message, counters.total(ItemStatus::Modified, item))
 }
@@ -412,8 +413,8 @@ async fn merged_data_points_are_counted_and_reported() {
     let sandbox = Sandbox::start(&[ANY_AGE]).await;
     let points = vec![number(1.0, &[]), number(2.0, &[]), number(3.0, &[])];
     let body = request(resource(), None, vec![gauge("queue.length", "", points)]).encode_to_vec();
-    let reply = sandbox.push(&Push::new("/v1/metrics", &body)).await;
-    let (message, modified) = warning(&sandbox, &reply, ItemKind::DataPoints);
+    let response = sandbox.push(&Push::new("/v1/metrics", &body)).await;
+    let (message, modified) = warning(&sandbox, &response, ItemKind::DataPoints);
     assert!(message.starts_with("modified: 2 duplicate_point: "), "{message}");
     assert_eq!(modified, 2);
 }
@@ -423,8 +424,8 @@ async fn truncated_segments_are_counted_and_reported() {
     let sandbox = Sandbox::start(&[]).await;
     let value = otlp_builder::attributes(&[("note", "x".repeat(200_000).into())]);
     let body = traces(vec![Span { attributes: value, ..span(1) }, span(2)]);
-    let reply = sandbox.push(&Push::new("/v1/traces", &body)).await;
-    let (message, modified) = warning(&sandbox, &reply, ItemKind::Segments);
+    let response = sandbox.push(&Push::new("/v1/traces", &body)).await;
+    let (message, modified) = warning(&sandbox, &response, ItemKind::Segments);
     assert!(message.starts_with("modified: 1 segment_truncated: "), "{message}");
     assert_eq!(modified, 1);
     assert_eq!(sandbox.aws.xray().documents.len(), 2);
@@ -444,7 +445,7 @@ async fn retry_after_of_the_destination_reaches_the_client() {
     sandbox.aws.fail(vec![busy(); 9]);
     let spans = traces(vec![span(1)]);
     for (path, body) in [("/v1/metrics", &one_gauge()), ("/v1/traces", &spans)] {
-        let reply = sandbox.push(&Push { time: Duration::from_secs(2), ..Push::new(path, body) }).await;
-        assert_eq!((reply.status, header(&reply, "retry-after")), (503, Some("17")), "{path}");
+        let response = sandbox.push(&Push { time: Duration::from_secs(2), ..Push::new(path, body) }).await;
+        assert_eq!((response.status, header(&response, "retry-after")), (503, Some("17")), "{path}");
     }
 }

@@ -9,14 +9,14 @@ use crate::sandbox::{Push, Sandbox};
 
 const LOG_GROUP: (&str, &str) = ("SIDECARLESS_LOG_GROUP", "/shop/otlp");
 
-fn message(reply: &HttpResponse) -> String {
+fn message(response: &HttpResponse) -> String {
     let status =
-        RpcStatus::decode(reply.body.as_slice()).expect("errors are google.rpc.Status in the request's encoding");
+        RpcStatus::decode(response.body.as_slice()).expect("errors are google.rpc.Status in the request's encoding");
     status.message
 }
 
-fn header<'a>(reply: &'a HttpResponse, name: &str) -> Option<&'a str> {
-    reply.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
+fn header<'a>(response: &'a HttpResponse, name: &str) -> Option<&'a str> {
+    response.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
 }
 
 #[tokio::test]
@@ -25,9 +25,9 @@ async fn logs_and_the_response_are_forwarded_unchanged() {
     for (content_type, body) in
         [("application/x-protobuf", &b"\x0a\x00"[..]), ("application/json", b"{\"resourceLogs\":[]}")]
     {
-        let reply = sandbox.push(&Push::new("/v1/logs", body).with("content-type", content_type)).await;
-        assert_eq!((reply.status, header(&reply, "content-type")), (200, Some(content_type)));
-        assert_eq!(reply.body, br#"{"partialSuccess":{}}"#);
+        let response = sandbox.push(&Push::new("/v1/logs", body).with("content-type", content_type)).await;
+        assert_eq!((response.status, header(&response, "content-type")), (200, Some(content_type)));
+        assert_eq!(response.body, br#"{"partialSuccess":{}}"#);
         let logs = sandbox.aws.otlp_logs();
         let taken = logs.taken.last().unwrap();
         assert_eq!((taken.body.as_slice(), taken.header("content-type")), (body, content_type));
@@ -68,9 +68,14 @@ async fn errors_of_cloudwatch_logs_are_returned_to_the_client() {
         (StubResponse::Reset, 503, "CloudWatch Logs", Some("1")),
     ] {
         sandbox.aws.otlp_logs().answer = Some(answer);
-        let reply = sandbox.push(&push).await;
-        assert_eq!((reply.status, header(&reply, "retry-after")), (status, retry_after), "{}", message(&reply));
-        assert!(message(&reply).contains(said), "{}", message(&reply));
+        let response = sandbox.push(&push).await;
+        assert_eq!(
+            (response.status, header(&response, "retry-after")),
+            (status, retry_after),
+            "{}",
+            message(&response)
+        );
+        assert!(message(&response).contains(said), "{}", message(&response));
     }
     sandbox.aws.otlp_logs().answer = None;
     sandbox.aws.fail([Fault::status(503, "for a moment")]);
@@ -90,8 +95,8 @@ async fn unlisted_callers_are_rejected_before_decoding() {
         (Some("arn:aws:iam::111122223333:user/cart"), 403, "not in SIDECARLESS_IAM_CALLERS"),
         (Some("arn:aws:sts::111122223333:assumed-role/cart/5f0e"), 400, "invalid OTLP protobuf"),
     ] {
-        let reply = sandbox.push(&Push { caller, ..Push::new("/v1/traces", &garbage) }).await;
-        assert_eq!(reply.status, status, "{caller:?}: {}", message(&reply));
-        assert!(message(&reply).contains(said), "{caller:?}: {}", message(&reply));
+        let response = sandbox.push(&Push { caller, ..Push::new("/v1/traces", &garbage) }).await;
+        assert_eq!(response.status, status, "{caller:?}: {}", message(&response));
+        assert!(message(&response).contains(said), "{caller:?}: {}", message(&response));
     }
 }

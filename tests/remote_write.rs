@@ -1,4 +1,4 @@
-//! What becomes of pushed metrics at a workspace that is full, picky, old, new or away for a while.
+//! Pushed metrics at a workspace that has limits, rejects series, lacks features or is unavailable for a time.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use crate::otlp_builder::{self, gauge, histogram, histograms, number, request, r
 use crate::sandbox::http::Fault;
 use crate::sandbox::{Push, Sandbox};
 
-/// The points are of 2023.
+/// The data points are from 2023.
 const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");
 const NO_INFO: (&str, &str) = ("SIDECARLESS_TARGET_INFO", "off");
 
@@ -27,14 +27,14 @@ fn gauges(count: usize) -> Vec<u8> {
 
 async fn answer(sandbox: &Sandbox, body: &[u8]) -> (HttpResponse, Option<PartialSuccess>) {
     let push = Push { time: Duration::from_secs(30), ..Push::new("/v1/metrics", body) };
-    let reply = sandbox.push(&push).await;
-    assert_eq!(reply.status, 200);
-    let partial = ExportResponse::decode(reply.body.as_slice()).unwrap().partial_success;
-    (reply, partial)
+    let response = sandbox.push(&push).await;
+    assert_eq!(response.status, 200);
+    let partial = ExportResponse::decode(response.body.as_slice()).unwrap().partial_success;
+    (response, partial)
 }
 
 #[tokio::test]
-async fn each_refusal_is_counted_by_its_kind_and_not_sent_again() {
+async fn rejections_are_counted_by_kind_and_not_retried() {
     let many = 10;
     for (status, body, reason, lost) in [
         (400, "err: out of order sample. timestamp=2023, series={__name__=\"shelf\"}", "out_of_order", 1),
@@ -56,7 +56,7 @@ async fn each_refusal_is_counted_by_its_kind_and_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_large_is_split_until_it_fits() {
+async fn too_large_request_is_split_until_it_fits() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
     sandbox.amp.rules().most_bytes = Some(5_000);
     let (_, partial) = answer(&sandbox, &gauges(200)).await;
@@ -66,7 +66,7 @@ async fn a_request_that_is_too_large_is_split_until_it_fits() {
 }
 
 #[tokio::test]
-async fn metadata_is_split_off_where_a_request_is_too_large() {
+async fn metadata_is_split_from_a_too_large_request() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, ("SIDECARLESS_METADATA", "on")]).await;
     let metrics = (0..100).map(|n| gauge(&format!("a.metric.with.a.name.{n}"), "By", vec![number(1.0, &[])])).collect();
     sandbox.amp.rules().most_bytes = Some(1_000);
@@ -75,7 +75,7 @@ async fn metadata_is_split_off_where_a_request_is_too_large() {
 }
 
 #[tokio::test]
-async fn a_series_that_never_fits_is_refused_alone() {
+async fn too_large_series_is_rejected_alone() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
     sandbox.amp.rules().most_bytes = Some(1_500);
     let long = "x".repeat(2_000);
@@ -86,9 +86,9 @@ async fn a_series_that_never_fits_is_refused_alone() {
     assert_eq!(sandbox.amp.named("shelf").len(), 2);
 }
 
-/// Six waits of 100 ms and doubling, between half and whole: an outage of three to six seconds.
+/// Six delays from 100 ms, doubled each time, with a jitter of half to full length: an outage of three to six seconds.
 #[tokio::test]
-async fn an_outage_of_seconds_within_the_deadline_costs_nothing() {
+async fn outage_shorter_than_the_deadline_loses_no_samples() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
     sandbox.amp.fail(vec![Fault::status(503, "down"); 6]);
     assert_eq!(answer(&sandbox, &gauges(10)).await.1, None);
@@ -96,7 +96,7 @@ async fn an_outage_of_seconds_within_the_deadline_costs_nothing() {
 }
 
 #[tokio::test]
-async fn no_series_travels_in_two_requests_at_once() {
+async fn series_is_never_in_two_concurrent_requests() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
     let long = "x".repeat(1_000);
     let attributes = |n: usize| [("n", n.to_string().as_str().into()), ("long", long.as_str().into())];
@@ -113,7 +113,7 @@ async fn no_series_travels_in_two_requests_at_once() {
 }
 
 #[tokio::test]
-async fn of_a_hundred_thousand_points_a_thousand_bad_ones_cost_only_themselves() {
+async fn invalid_points_do_not_affect_valid_points_of_a_large_push() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
     let good: Vec<_> = (0..99_000).map(|n| number(1.0, &[("n", n.to_string().as_str().into())])).collect();
     let bad =
@@ -152,12 +152,13 @@ async fn of_a_hundred_thousand_points_a_thousand_bad_ones_cost_only_themselves()
 }
 
 #[tokio::test]
-async fn metrics_that_do_not_say_whose_they_are_are_told_apart_by_their_sender() {
+async fn metrics_without_identity_are_separated_by_sender() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
     let body = request(Vec::new(), None, vec![gauge("shelf", "", vec![number(1.0, &[])])]).encode_to_vec();
     for agent in ["OTel-Go", "OTel-Java", "OTel-Go"] {
-        let reply = sandbox.push(&Push::new("/v1/metrics", &Bytes::from(body.clone())).with("user-agent", agent)).await;
-        assert_eq!(reply.status, 200);
+        let response =
+            sandbox.push(&Push::new("/v1/metrics", &Bytes::from(body.clone())).with("user-agent", agent)).await;
+        assert_eq!(response.status, 200);
     }
     let instances: Vec<String> =
         sandbox.amp.named("shelf").into_iter().map(|(labels, _)| labels["instance"].clone()).collect();

@@ -33,7 +33,7 @@ async fn api_calls_for_250_tasks_are_batched_and_cached() {
 }
 
 #[tokio::test]
-async fn clusters_are_selected_by_name_arn_glob_or_all() {
+async fn clusters_are_selected_by_arn_name_glob_or_all() {
     for (wanted, expected) in [
         ("shop", "shop"),
         ("arn:aws:ecs:eu-west-1:111122223333:cluster/bank", "bank"),
@@ -58,7 +58,7 @@ async fn clusters_are_selected_by_name_arn_glob_or_all() {
 }
 
 #[tokio::test]
-async fn denied_cluster_does_not_affect_the_others() {
+async fn denied_cluster_does_not_affect_other_clusters() {
     let sandbox = Sandbox::start(&[]).await;
     let task = Task::start().await;
     for cluster in ["bank", "shop", "vault"] {
@@ -107,8 +107,8 @@ async fn stopped_tasks_and_tasks_without_endpoint_are_skipped() {
     assert_eq!(up[0].0["aws_ecs_task_id"], kept);
 }
 
-fn lists_clusters(heard: &RecordedRequest) -> bool {
-    heard.header("x-amz-target").ends_with("ListClusters")
+fn lists_clusters(request: &RecordedRequest) -> bool {
+    request.header("x-amz-target").ends_with("ListClusters")
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn target_is_not_down_without_enough_time() {
     }
     let deadline = Deadline::after(Duration::from_secs(4));
     let tick = Event::parse(r#"{"sidecarless":"scrape"}"#);
-    let summary = sandbox.pipeline.handle(tick, &deadline).await.unwrap().into_json();
+    let summary = sandbox.handlers.handle(tick, &deadline).await.unwrap().into_json();
     let (down, rejected) = (summary["targets_down"].as_u64().unwrap(), summary["rejected"].as_u64().unwrap());
     assert_eq!(sandbox.amp.named("up").len() as u64, down, "{summary}");
     assert!(down >= 64 && rejected >= 64 && down + rejected == 200, "{summary}");
@@ -160,7 +160,7 @@ async fn failing_target_is_down_and_others_are_scraped() {
         Task::failing(StubResponse::of(200, "text/html", "<html>")).await,
         Task::failing(StubResponse::of(500, "text/plain", "oops")).await,
         Task::failing(redirect).await,
-        // It has the address of another task by now.
+        // Another task now has its address.
         Task::failing(StubResponse::of(200, "application/json", include_str!("golden/task.json"))).await,
     ];
     let mut expected: BTreeMap<String, f64> = BTreeMap::new();

@@ -11,7 +11,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(Invocation::HttpRequest(request)) = Invocation::parse(event) else { return };
     let disabled = Authenticator::new(Auth::Disabled, Vec::new());
     if let Err(error) = decode_request(&request, &disabled, true) {
-        let response = error.into_reply();
+        let response = error.into_http_response();
         assert!((400..=503).contains(&response.status));
     }
     let token = Authenticator::new(Auth::Token, Vec::new());

@@ -87,7 +87,7 @@ impl<D: Destination> Delivery<D> {
         while let Some(outcome) = outcomes.next().await {
             total = Some(total.unwrap_or_default().merge(outcome));
         }
-        // Without requests, nothing is known about the destination.
+        // Without requests, the state of the destination is unchanged.
         let Some(total) = total else { return Outcome::default() };
         self.circuit.record(total.undelivered.is_empty(), deadline.now_ms());
         total

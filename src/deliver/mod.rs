@@ -1,7 +1,7 @@
 //! Delivery of encoded requests to AMP, X-Ray and CloudWatch Logs, and the SQS queues of the spool and of shards.
 //!
-//! Every destination implements [`Destination`], and a [`Delivery`] adds what they have in common: the circuit breaker, the
-//! time limit, concurrency, and one [`Outcome`].
+//! Every destination implements [`Destination`], and a [`Delivery`] adds the shared behaviour: the circuit breaker, the time
+//! limit, concurrency, and one [`Outcome`].
 
 pub mod circuit_breaker;
 mod delivery;

@@ -1,6 +1,6 @@
 //! Dead-letter queue of the spool. Readable messages are moved back to the spool, one at a time.
 //!
-//! StartMessageMoveTask of SQS would move all messages, including those that would fail again.
+//! StartMessageMoveTask of SQS would move all messages, including unreadable ones that would fail again.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;

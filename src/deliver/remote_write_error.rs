@@ -1,33 +1,33 @@
-//! What AMP, Cortex or Prometheus says when it does not take a remote write request.
+//! Remote write errors of AMP, Cortex and Prometheus.
 //!
-//! The answer names the first series that failed; series before and after it may have been stored. Its text is not a
-//! contract, so it is only read for words that have been stable over years: those of Cortex
-//! (pkg/util/validation/errors.go, pkg/ingester/ingester.go) and of Prometheus (storage/interface.go).
+//! The response names the first series that failed; series before and after it may have been stored. Its text is not a
+//! contract, so only words are matched that have been stable for years, from Cortex (pkg/util/validation/errors.go,
+//! pkg/ingester/ingester.go) and Prometheus (storage/interface.go).
 
 use serde_json::Value;
 
-/// What an answer is about.
+/// Kind of a remote write error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// A series has another value at that time already. A retry of ours that arrived before is no such case: equal values
-    /// are taken.
+    /// The series already has a different value at this time. Retries do not cause this error, because equal values are
+    /// accepted.
     DuplicateSample,
-    /// Older than the newest sample of its series, beyond the window for that.
+    /// Older than the newest sample of its series, and outside the out-of-order window.
     OutOfOrder,
-    /// Older than the backend keeps open.
+    /// Older than the backend accepts.
     TooOld,
     TooFarInFuture,
-    /// The workspace, the metric or a label set has as many series as it may.
+    /// The workspace, the metric or a label set has reached its series limit.
     SeriesLimit,
-    /// A name, a value, their number or their size.
+    /// Invalid label name or value, or too many or too large labels.
     InvalidLabels,
     InvalidExemplar,
     InvalidHistogram,
-    /// More samples per second than the workspace may take: nothing of the request is stored.
+    /// The workspace exceeds its limit of samples per second. No part of the request is stored.
     IngestionRate,
-    /// More requests per second than the API takes.
+    /// The API exceeds its limit of requests per second.
     RequestRate,
-    /// Another replica of a highly available pair is elected: nothing is wrong.
+    /// Another replica of a highly available pair is elected. This is not a failure.
     ReplicaNotElected,
     TooLarge,
     /// Media type or encoding.
@@ -39,18 +39,18 @@ pub enum ErrorKind {
     Other,
 }
 
-/// An answer, read.
+/// A parsed error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteWriteError {
     pub kind: ErrorKind,
-    /// The series or metric that the answer names, as it names it.
+    /// Series or metric named in the response, verbatim.
     pub series: Option<String>,
-    /// The message in the answer.
+    /// Message of the response.
     pub message: String,
 }
 
 impl ErrorKind {
-    /// A stable word for counters.
+    /// Returns the reason label of counters.
     pub fn reason(self) -> &'static str {
         match self {
             ErrorKind::DuplicateSample => "duplicate_sample",
@@ -73,8 +73,8 @@ impl ErrorKind {
     }
 }
 
-/// Words of a message, all in lower case, and what they mean. The first line of which all words occur counts, so that the
-/// particular stands before the general.
+/// Lower-case words of a message and their meaning. The first entry whose words all occur applies, so specific entries precede
+/// general ones.
 const PATTERNS: &[(&[&str], ErrorKind)] = &[
     (&["replicas did not match"], ErrorKind::ReplicaNotElected),
     (&["ingestion rate limit"], ErrorKind::IngestionRate),
@@ -102,7 +102,7 @@ const PATTERNS: &[(&[&str], ErrorKind)] = &[
     (&["metric name"], ErrorKind::InvalidLabels),
 ];
 
-/// Reads an answer other than 200.
+/// Parses a response with a status other than 200.
 pub fn parse(status: u16, body: &str) -> RemoteWriteError {
     let message = message(body);
     let series = named_series(&message);
@@ -118,17 +118,17 @@ fn kind(status: u16, message: &str) -> ErrorKind {
         500.. => return ErrorKind::Unavailable,
         _ => {}
     }
-    // What a series is called must not decide what is wrong with it.
+    // The name of a series must not affect the kind of error.
     let message = message_without_quotes(message).to_lowercase();
-    let found = PATTERNS.iter().find(|(words, _)| words.iter().all(|word| message.contains(word)));
-    match found {
+    let pattern = PATTERNS.iter().find(|(words, _)| words.iter().all(|word| message.contains(word)));
+    match pattern {
         Some(&(_, kind)) => kind,
         None if status == 429 => ErrorKind::RequestRate,
         None => ErrorKind::Other,
     }
 }
 
-/// The text of the answer; that of `message` or `error` where it is JSON.
+/// Returns the text of the response, or its `message` or `error` field if it is JSON.
 fn message(body: &str) -> String {
     let body = body.trim();
     let Ok(Value::Object(fields)) = serde_json::from_str(body) else { return body.to_owned() };
@@ -136,7 +136,7 @@ fn message(body: &str) -> String {
     text.unwrap_or(body).to_owned()
 }
 
-/// The message without what it quotes: text in double quotes, and label sets in braces.
+/// Returns the message without text in double quotes and label sets in braces.
 fn message_without_quotes(message: &str) -> String {
     let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
     let mut out = String::with_capacity(message.len());
@@ -154,7 +154,7 @@ fn message_without_quotes(message: &str) -> String {
     out
 }
 
-/// The label set in braces, with a metric name before it if there is one; else what is quoted behind `metric`.
+/// Returns the label set in braces with its metric name, if any; otherwise the quoted text after `metric`.
 fn named_series(message: &str) -> Option<String> {
     if let Some(open) = message.find('{') {
         let start = message[..open].rfind(|char: char| !is_name_char(char)).map_or(0, |before| before + 1);
@@ -172,7 +172,7 @@ fn is_name_char(char: char) -> bool {
     char.is_ascii_alphanumeric() || char == '_' || char == ':'
 }
 
-/// Length of a text up to and with the brace that closes the first one.
+/// Returns the length of the text through the brace that closes the first one.
 fn closing(text: &str) -> Option<usize> {
     let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
     for (at, char) in text.char_indices() {
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table")]
-    fn bodies_are_read_by_kind_and_series() {
+    fn bodies_are_parsed_into_kind_and_series() {
         let quorum = "maxFailure (quorum) on a given error family, rpc error: code = Code(400) desc = ";
         let at = "timestamp=2026-11-23T01:00:00Z";
         for (status, body, kind, series) in [
@@ -276,7 +276,7 @@ mod tests {
                 ErrorKind::OutOfOrder,
                 Some("{__name__=\"exemplar_histogram\"}"),
             ),
-            (400, "what nobody had_series seen yet".to_owned(), ErrorKind::Other, None),
+            (400, "an unknown error".to_owned(), ErrorKind::Other, None),
             (401, "no".to_owned(), ErrorKind::AccessDenied, None),
             (
                 403,
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_is_taken_out_of_json() {
+    fn message_is_extracted_from_json() {
         assert_eq!(parse(429, r#"{"message":"Rate exceeded"}"#).message, "Rate exceeded");
         assert_eq!(parse(400, r#"{"status":"error","error":"out of order sample"}"#).kind, ErrorKind::OutOfOrder);
         assert_eq!(parse(400, "{").series, None);

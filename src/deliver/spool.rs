@@ -1,8 +1,8 @@
 //! The spool: an SQS queue for undelivered items.
 //!
 //! The sender gets a success response for spooled items, so they are written before the response, in the time that all other calls
-//! leave. A deferred message gets a longer visibility timeout and is never sent anew: Lambda stops functions that send messages
-//! to themselves (AWS Lambda Developer Guide, "Recursive loop detection").
+//! leave. A deferred message gets a longer visibility timeout and is never sent a second time: Lambda stops functions that send
+//! messages to themselves (AWS Lambda Developer Guide, "Recursive loop detection").
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub struct Spool {
     queue_url: String,
 }
 
-/// How long a message may be deferred.
+/// Limit on the time for which a message is deferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackoffClass {
     /// AMP rejects samples that are too old.
@@ -75,7 +75,7 @@ impl Spool {
         Self { sqs, queue_url: queue_url.as_str().to_owned() }
     }
 
-    /// Spools payloads, in the time that is left until the response.
+    /// Spools payloads within the time before the response must be sent.
     pub async fn enqueue(&self, spooled: Vec<SpoolMessage>, deadline: &Deadline) -> EnqueueResult {
         let messages = spooled.into_iter().flat_map(|spooled| {
             let items = spooled.payload.items();

@@ -1,7 +1,8 @@
 //! Segment documents to AWS X-Ray, with PutTraceSegments.
 //!
-//! X-Ray responds with 200 and lists the documents that it did not store: throttled documents are sent again, the others are
-//! counted with X-Ray's error. One invalid document does not affect the other 49. (AWS X-Ray API Reference, PutTraceSegments.)
+//! X-Ray responds with 200 and lists the documents that it did not store: throttled documents are sent again, and rejected
+//! documents are counted with X-Ray's error. One invalid document does not affect the other 49. (AWS X-Ray API Reference,
+//! PutTraceSegments.)
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -34,7 +34,7 @@ const SPAN_BYTES: usize = 200_000;
 const MAX_AHEAD_MS: i64 = 2 * 3_600_000;
 const MAX_AGE_MS: i64 = 14 * 86_400_000;
 
-/// How long a response to GetSamplingRules is cached. Samplers ask every 300 s.
+/// Cache duration of a GetSamplingRules response. Samplers request the rules every 300 s.
 const RULES_TTL_MS: i64 = 300_000;
 
 /// X-Ray's OTLP and sampling endpoints in one region.
@@ -164,7 +164,7 @@ fn remove_invalid_spans(request: &mut ExportTraceServiceRequest, now_ms: i64) ->
     rejected
 }
 
-/// Why the endpoint accepts no request with a span.
+/// Reason why the endpoint rejects a span.
 struct RejectReason {
     code: &'static str,
     message: &'static str,

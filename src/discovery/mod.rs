@@ -172,7 +172,7 @@ impl Discovery {
         discovered
     }
 
-    /// Returns recent tasks from the cache, and describes the others.
+    /// Returns recent tasks from the cache, and describes uncached tasks.
     pub async fn describe_uncached(&self, batches: &[TaskBatch], deadline: &Deadline) -> DiscoveryResult {
         let (mut recent, mut missing) = (Vec::new(), Vec::new());
         for batch in batches {

@@ -1,4 +1,4 @@
-//! Builds the handlers from the settings and from what Lambda sets: region, credentials and endpoints.
+//! Builds the handlers from the settings and the region, credentials and endpoints of the Lambda environment.
 
 use std::sync::Arc;
 
@@ -152,7 +152,7 @@ impl DeliveryParts {
     }
 }
 
-/// What runs use to collect series.
+/// Dependencies of runs that collect series.
 struct RunParts {
     discovery: Arc<Discovery>,
     series: Arc<TaskSeries>,
@@ -286,9 +286,9 @@ fn warn_about_disabled_features(settings: &Settings) {
     }
     match settings.auth {
         Auth::Token if settings.tokens.is_empty() => {
-            tracing::warn!("SIDECARLESS_TOKENS_SHA256 is not set: every push is answered with 401");
+            tracing::warn!("SIDECARLESS_TOKENS_SHA256 is not set: every push is rejected with 401");
         }
-        Auth::Disabled => tracing::warn!("SIDECARLESS_AUTH is none: everyone who knows the URL can push"),
+        Auth::Disabled => tracing::warn!("SIDECARLESS_AUTH=none: every client that can reach the URL can push"),
         Auth::Token | Auth::Iam => {}
     }
 }

@@ -24,9 +24,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(super) struct ItemCounts {
     pub(super) kind: ItemKind,
     pub(super) count: u64,
-    /// Of these, rejected by the function.
+    /// Items rejected by the function, included in `count`.
     pub(super) rejected: Rejections,
-    /// Of these, stored otherwise than they were sent.
+    /// Items that were changed before they were stored, included in `count`.
     pub(super) modified: Rejections,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct DeliverySummary {
     retry_after: Duration,
 }
 
-/// Items that the sender is told about.
+/// Items reported to the sender.
 #[must_use]
 #[derive(Debug, Default)]
 pub(super) struct Reported {
@@ -103,7 +103,7 @@ impl DeliveryResult {
 }
 
 impl DeliverySummary {
-    /// Returns what the sender is told: the rejected and modified items, or an error if it has to retry.
+    /// Returns the rejected and modified items for the sender, or an error if the sender must retry.
     pub(super) fn into_result(self) -> Result<Reported, ErrorResponse> {
         if self.undelivered == 0 {
             return Ok(self.reported);

@@ -49,7 +49,7 @@ impl LogEventsHandler {
         finish_event("log_events", &run, &summary).map(Response::Json)
     }
 
-    /// Describes the tasks of the events, from the cache as far as it has them.
+    /// Describes the tasks of the events. Cached tasks need no ECS API call.
     async fn describe_tasks(&self, cluster: &str, data: &LogData, deadline: &Deadline) -> DiscoveryResult {
         let mut ids: Vec<String> = data.messages().filter_map(|event| task_id(event.as_bytes())).collect();
         ids.sort_unstable();

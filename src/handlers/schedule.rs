@@ -46,7 +46,7 @@ pub(super) struct ScheduleHandler {
     pub(super) insights_lag: Option<Duration>,
     pub(super) events: Arc<EventWriter>,
     pub(super) stopped: Arc<StoppedTaskWriter>,
-    /// Whether ECS is asked for stopped tasks. State change events report them as well.
+    /// Whether stopped tasks are listed. State change events report them as well.
     pub(super) lists_stopped: bool,
     /// `None` if `AWS_PROMETHEUS_ENDPOINT` is not set: scheduled runs do nothing.
     pub(super) writer: Option<Arc<SeriesWriter>>,
@@ -112,7 +112,7 @@ impl ScheduleHandler {
         EndingTasks { stopped, stopping }
     }
 
-    /// Reads one minute of Container Insights events of every cluster. A cluster that fails does not affect the others.
+    /// Reads one minute of Container Insights events of every cluster. A cluster that fails does not affect other clusters.
     async fn poll_insights(
         &self,
         window: MinuteWindow,

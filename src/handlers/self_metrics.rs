@@ -1,6 +1,6 @@
-//! The function's own metrics: counted during an invocation, and written after it.
+//! Self metrics of the function: counted during an invocation, and written after it.
 //!
-//! They are written in a small request of their own, at most once a minute and environment, because AMP charges per sample.
+//! They are written in a small separate request, at most once a minute and environment, because AMP charges per sample.
 //! If a write fails, the next one contains the same counts, because counters only grow. Their samples are not counted.
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -44,9 +44,9 @@ struct State {
     /// Counters that AMP has.
     last_written: ItemCounters,
     last_attempt_ms: Option<i64>,
-    /// When counters that are not in `last_written` were zero.
+    /// Time at which counters that are not in `last_written` were zero.
     zero_ms: Option<i64>,
-    /// Counters that the log has.
+    /// Counters that were logged.
     last_logged: ItemCounters,
 }
 
@@ -71,7 +71,7 @@ impl SelfMetrics {
         Self { settings: self_metrics, labels, state: Mutex::default() }
     }
 
-    /// Returns the labels that distinguish the series of this environment from those of others.
+    /// Returns the labels that distinguish the series of this environment from series of other environments.
     pub(super) fn labels(&self) -> &Labels {
         &self.labels
     }
@@ -130,7 +130,7 @@ impl SelfMetrics {
     }
 }
 
-/// Writes the function's own metrics to AMP.
+/// Writes the self metrics to AMP.
 #[derive(Debug)]
 pub(super) struct SelfMetricsWriter {
     pub(super) self_metrics: Arc<SelfMetrics>,

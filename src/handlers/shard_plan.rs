@@ -9,7 +9,7 @@ use crate::model::shard::Shard;
 
 const MINUTE_S: i32 = 60;
 
-/// Decides which tasks a scheduled run scrapes, and sends shards for the others.
+/// Decides which tasks a scheduled run scrapes, and sends shards for the remaining tasks.
 #[derive(Debug)]
 pub(super) struct ShardPlanner {
     /// `None`: every scheduled run scrapes all tasks itself.

@@ -1,4 +1,4 @@
-//! What a scheduled run does with every task, and the reason: for `sidecarless targets`, `check` and `estimate`.
+//! Action of a scheduled run for every task, with the reason: for `sidecarless targets`, `check` and `estimate`.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ pub struct TaskList {
     pub errors: Vec<String>,
 }
 
-/// Lists the tasks of the account with what a scheduled run does with them.
+/// Lists the tasks of the account with the action of a scheduled run for each.
 #[derive(Debug)]
 pub(super) struct TargetLister {
     pub(super) discovery: Arc<Discovery>,

@@ -38,7 +38,7 @@ impl TaskEventsHandler {
             return skipped("neither the task nor a container has stopped");
         }
         if self.discovery.cached_task(&task.arn, deadline).is_some_and(|cached| cached.version > task.version) {
-            return skipped("a later version of the task is known");
+            return skipped("a later version of the task is cached");
         }
         let (task, failures) = self.discovery.resolve_event_task(task, deadline).await;
         log_failures(&failures);

@@ -1,4 +1,4 @@
-//! The top level of an event. Fields stay unparsed until the type of the event is known.
+//! The top level of an event. Fields are parsed only after the event type is determined.
 
 use std::fmt;
 

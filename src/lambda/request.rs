@@ -35,7 +35,7 @@ pub struct Request {
     pub multi_value_headers: bool,
 }
 
-/// A body as the client sent it. Base64 is decoded when the event is parsed, because that costs no more than a copy would.
+/// A body as the client sent it. Base64 is decoded when the event is parsed, because decoding is as fast as a copy.
 /// Decompression and decoding wait until the caller is authenticated.
 #[derive(Debug)]
 pub struct Body(Result<Bytes, InvalidBody>);

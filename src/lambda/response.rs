@@ -15,7 +15,7 @@ pub enum Response {
     /// Ids of the SQS messages that SQS must deliver again. All others are deleted from the queue.
     BatchItemFailures(Vec<String>),
     Http {
-        reply: HttpResponse,
+        response: HttpResponse,
         origin: RequestOrigin,
         multi_value_headers: bool,
     },
@@ -32,7 +32,7 @@ pub struct HttpResponse {
 impl HttpResponse {
     /// Converts to the format of the request's origin.
     pub fn into_response(self, request: &Request) -> Response {
-        Response::Http { reply: self, origin: request.origin, multi_value_headers: request.multi_value_headers }
+        Response::Http { response: self, origin: request.origin, multi_value_headers: request.multi_value_headers }
     }
 }
 
@@ -45,7 +45,7 @@ impl Response {
                 let failures: Vec<Value> = ids.into_iter().map(|id| json!({"itemIdentifier": id})).collect();
                 json!({"batchItemFailures": failures})
             }
-            Response::Http { reply, origin, multi_value_headers } => reply.into_json(origin, multi_value_headers),
+            Response::Http { response, origin, multi_value_headers } => response.into_json(origin, multi_value_headers),
         }
     }
 }
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn each_origin_gets_its_format() {
-        let reply =
+        let response =
             HttpResponse { status: 200, headers: vec![("content-type", "text/plain".into())], body: b"ok".to_vec() };
         for (origin, multi, expected) in [
             (
@@ -109,8 +109,8 @@ mod tests {
                     "isBase64Encoded":false,"statusDescription":"200 OK"}),
             ),
         ] {
-            let reply = Response::Http { reply: reply.clone(), origin, multi_value_headers: multi };
-            assert_eq!(reply.into_json(), expected, "{origin:?}");
+            let response = Response::Http { response: response.clone(), origin, multi_value_headers: multi };
+            assert_eq!(response.into_json(), expected, "{origin:?}");
         }
     }
 
@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn binary_body_is_encoded_as_base64() {
-        let reply = HttpResponse { status: 400, headers: Vec::new(), body: vec![0xff, 0xfe] };
-        let json = reply.into_json(RequestOrigin::VpcLattice, false);
+        let response = HttpResponse { status: 400, headers: Vec::new(), body: vec![0xff, 0xfe] };
+        let json = response.into_json(RequestOrigin::VpcLattice, false);
         assert_eq!((json["body"].as_str(), json["isBase64Encoded"].as_bool()), (Some("//4="), Some(true)));
     }
 }

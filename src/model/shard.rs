@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shard_is_read_as_it_was_written() {
+    fn shard_round_trip_is_lossless() {
         let shard = Shard::new("shop".into(), vec!["5f0e".into()], 1_000);
         let message = shard.clone().into_message();
         assert_eq!(message, r#"{"sidecarless":"shard","v":1,"cluster":"shop","tasks":["5f0e"],"due_ms":1000}"#);

@@ -226,7 +226,7 @@ mod tests {
     const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
     #[test]
-    fn message_is_read_as_it_was_written() {
+    fn message_round_trip_is_lossless() {
         for payload in [
             Payload::RemoteWrite { snappy: vec![1, 2, 3].into(), points: 7 },
             Payload::Segments(["{\"name\":\"a\\nb\"}", "{}\n"].map(SegmentDocument::new).into()),

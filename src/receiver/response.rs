@@ -91,7 +91,7 @@ impl ErrorResponse {
         &self.message
     }
 
-    pub fn into_reply(self) -> HttpResponse {
+    pub fn into_http_response(self) -> HttpResponse {
         let status = RpcStatus { code: rpc_code(self.status), message: self.message };
         let body = match self.encoding {
             Encoding::Protobuf => status.encode_to_vec(),

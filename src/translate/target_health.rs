@@ -1,4 +1,4 @@
-//! Health of stats targets: `up` and `scrape_duration_seconds`, as Prometheus writes them.
+//! Health of stats targets: `up` and `scrape_duration_seconds`, with the semantics of Prometheus.
 
 use crate::model::series::{Labels, STALE_NAN, SeriesBatch};
 use crate::model::task::Task;

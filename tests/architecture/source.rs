@@ -1,12 +1,12 @@
-//! Rust sources with what is no code taken out. A lexer of a hundred lines: enough to know comments, literals and blocks.
+//! Rust sources without comments, literals and tests. A small lexer recognizes comments, literals and blocks.
 
 /// One source file.
 pub(crate) struct Source {
-    /// From the root of the repository, with `/`.
+    /// Path from the root of the repository, with `/`.
     pub(crate) path: String,
     /// Without comments and test modules.
     pub(crate) text: String,
-    /// Without what stands inside string and character literals, either.
+    /// `text` without the content of string and character literals.
     pub(crate) code: String,
 }
 
@@ -21,17 +21,17 @@ impl Source {
         Self { path: path.to_owned(), text: kept(&text), code: kept(&code) }
     }
 
-    /// Identifiers and keywords.
+    /// Returns identifiers and keywords.
     pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
         self.code.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
     }
 
-    /// Lines with code on them.
+    /// Returns the number of lines with code.
     pub(crate) fn lines(&self) -> usize {
         self.code.lines().filter(|line| !line.trim().is_empty()).count()
     }
 
-    /// The names of this crate's modules that the code refers to, by `crate::<name>` or `crate::{<name>, ..}`.
+    /// Returns the names of this crate's modules that the code refers to, by `crate::<name>` or `crate::{<name>, ..}`.
     pub(crate) fn modules(&self) -> Vec<&str> {
         let mut modules = Vec::new();
         for (at, path) in self.code.match_indices("crate::") {
@@ -50,7 +50,7 @@ pub(super) fn first_word(text: &str) -> &str {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default()
 }
 
-/// The elements of a `{..}` group, up to its end.
+/// Returns the elements of a `{..}` group.
 pub(super) fn top_level(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut elements) = (0, 0, Vec::new());
     for (at, char) in group.char_indices() {
@@ -71,7 +71,7 @@ pub(super) fn top_level(group: &str) -> Vec<&str> {
     elements
 }
 
-/// Spaces in the place of comments and, if `literals`, of what stands in literals; byte by byte as long as before.
+/// Replaces comments and, if `literals`, the content of literals with spaces. The length in bytes does not change.
 fn without(text: &str, literals: bool) -> String {
     let bytes = text.as_bytes();
     let mut out = bytes.to_vec();
@@ -116,13 +116,13 @@ fn ends_in_name(text: &str) -> bool {
     before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
-/// The number of `#` before the quote of a raw string.
+/// Returns the number of `#` before the quote of a raw string.
 fn raw_guard(rest: &str) -> Option<usize> {
     let guards = rest.bytes().take_while(|byte| *byte == b'#').count();
     rest[guards..].starts_with('"').then_some(guards)
 }
 
-/// Of a raw string: the number of `#` on each side, and the length of the whole.
+/// Returns the number of `#` on each side of a raw string, and its total length.
 fn raw_string(rest: &str) -> (usize, usize) {
     let guards = raw_guard(&rest[1..]).unwrap_or_default();
     let open = guards + 2;
@@ -144,7 +144,7 @@ fn string(rest: &str) -> usize {
     rest.len()
 }
 
-/// The length of a character literal; `None`: the quote opens a lifetime.
+/// Returns the length of a character literal, or `None` if the quote starts a lifetime.
 fn character(rest: &str) -> Option<usize> {
     let inner = &rest[1..];
     if inner.starts_with('\\') {
@@ -155,7 +155,7 @@ fn character(rest: &str) -> Option<usize> {
     inner[length..].starts_with('\'').then_some(length + 2)
 }
 
-/// For each byte, whether it is outside of every `#[cfg(test)]` item.
+/// Returns for each byte whether it is outside every `#[cfg(test)]` item.
 fn outside_of_tests(code: &str) -> Vec<bool> {
     let mut keep = vec![true; code.len()];
     for (start, _) in code.match_indices("#[cfg(test)]") {
@@ -165,7 +165,7 @@ fn outside_of_tests(code: &str) -> Vec<bool> {
     keep
 }
 
-/// Up to the brace that closes an item's first block, or up to a semicolon before any.
+/// Returns the length of an item: through the end of its first block, or through a semicolon before any block.
 fn item_length(item: &str) -> usize {
     let mut depth = 0;
     for (at, char) in item.char_indices() {

@@ -6,7 +6,7 @@ use super::fake_aws::FakeAws;
 use super::{arn, definition, task};
 
 /// Adds Fargate tasks with 0.5 vCPU and 1 GB, and a task on an instance.
-fn fleet(stand: &FakeAws) {
+fn fleet(aws: &FakeAws) {
     let with = |id: &str, changes: Value| {
         let mut task = task("shop", id, "cart");
         for (name, value) in changes.as_object().expect("an object") {
@@ -21,7 +21,7 @@ fn fleet(stand: &FakeAws) {
     ]);
     let mut of_arm = definition("arm", "awsvpc", None);
     of_arm.1["runtimePlatform"] = json!({"cpuArchitecture": "ARM64"});
-    stand.world(|world| {
+    aws.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", None), of_arm]);
         let tasks = vec![
             with("x86", json!({})),
@@ -36,18 +36,18 @@ fn fleet(stand: &FakeAws) {
     });
 }
 
-fn estimate(stand: &FakeAws, arguments: &[&str]) -> (Option<i32>, String) {
+fn estimate(aws: &FakeAws, arguments: &[&str]) -> (Option<i32>, String) {
     let clusters = ("SIDECARLESS_CLUSTERS", "shop,bank");
-    let output = stand.command(&[clusters]).arg("estimate").args(arguments).output().expect("it runs");
+    let output = aws.command(&[clusters]).arg("estimate").args(arguments).output().expect("it runs");
     let text = if output.status.code() == Some(2) { output.stderr } else { output.stdout };
     (output.status.code(), String::from_utf8(text).expect("text"))
 }
 
 #[test]
 fn tasks_of_the_account_are_counted() {
-    let stand = FakeAws::new();
-    fleet(&stand);
-    let (code, json) = estimate(&stand, &["--json"]);
+    let aws = FakeAws::new();
+    fleet(&aws);
+    let (code, json) = estimate(&aws, &["--json"]);
     assert_eq!(code, Some(0), "{json}");
     let output: Value = serde_json::from_str(&json).expect("JSON");
     let fleet = &output["fleet"];
@@ -70,7 +70,7 @@ fn tasks_of_the_account_are_counted() {
         assert!((found - expected).abs() < 1e-6, "{sizes:?}");
     }
 
-    let (code, text) = estimate(&stand, &[]);
+    let (code, text) = estimate(&aws, &[]);
     assert_eq!(code, Some(0), "{text}");
     for line in [
         "6 tasks with 6 containers: 2 on Fargate (arm64), 2 on Fargate (x86_64), 1 on Fargate Spot (x86_64), 1 on instances (x86_64)",
@@ -85,12 +85,12 @@ fn tasks_of_the_account_are_counted() {
 
 #[test]
 fn failed_calls_are_reported_with_exit_code_1() {
-    let stand = FakeAws::new();
-    fleet(&stand);
-    stand.world(|world| {
+    let aws = FakeAws::new();
+    fleet(&aws);
+    aws.world(|world| {
         world.faults.insert(("ListTasks".into(), "bank".into()), "AccessDeniedException".into());
     });
-    let (code, text) = estimate(&stand, &[]);
+    let (code, text) = estimate(&aws, &[]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.starts_with("5 tasks"), "{text}");
     assert!(text.contains("error: ListTasks failed for bank: AccessDeniedException"), "{text}");
@@ -98,14 +98,14 @@ fn failed_calls_are_reported_with_exit_code_1() {
 
 #[test]
 fn a_number_of_tasks_makes_no_api_calls() {
-    let stand = FakeAws::new();
-    let (code, text) = estimate(&stand, &["--tasks", "100"]);
+    let aws = FakeAws::new();
+    let (code, text) = estimate(&aws, &["--tasks", "100"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.starts_with("100 tasks with 200 containers: 100 on Fargate (x86_64)\n"), "{text}");
-    let (code, text) = estimate(&stand, &["--tasks", "none"]);
+    let (code, text) = estimate(&aws, &["--tasks", "none"]);
     assert_eq!(
         (code, text.as_str()),
         (Some(2), "sidecarless: invalid --tasks \"none\": use an integer from 1 to 1000000\n")
     );
-    assert_eq!(stand.counted(), std::collections::BTreeMap::new());
+    assert_eq!(aws.counted(), std::collections::BTreeMap::new());
 }

@@ -55,8 +55,8 @@ fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
 }
 
 /// Adds a cluster with a number of tasks of the family `cart` without stats endpoints.
-fn shop_of(stand: &FakeAws, tasks: usize) {
-    stand.world(|world| {
+fn shop_of(aws: &FakeAws, tasks: usize) {
+    aws.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", None)]);
         world.tasks.insert("shop".into(), (0..tasks).map(|n| task("shop", &format!("t{n}"), "cart")).collect());
     });
@@ -77,57 +77,57 @@ fn named<'a>(series: &'a [Series], name: &str, task: &str) -> Vec<&'a Series> {
 
 #[test]
 fn ecs_is_called_per_100_tasks_and_once_per_definition() {
-    let mut stand = FakeAws::new();
-    shop_of(&stand, 250);
-    stand.start(&[]);
-    let reply = stand.invoke(&tick(this_minute()));
-    assert_eq!(reply["tasks"], 250, "{reply}");
+    let mut aws = FakeAws::new();
+    shop_of(&aws, 250);
+    aws.start(&[]);
+    let response = aws.invoke(&tick(this_minute()));
+    assert_eq!(response["tasks"], 250, "{response}");
     let every_tick = [("ListTasks", 3), ("DescribeTasks", 3), ("ListTasks STOPPED", 1), ("FilterLogEvents", 1)];
     let first = counts(&[&every_tick[..], &[("DescribeTaskDefinition", 1)]].concat());
-    assert_eq!(stand.counted(), first);
-    stand.invoke(&tick(this_minute()));
-    assert_eq!(stand.counted(), counts(&every_tick));
+    assert_eq!(aws.counted(), first);
+    aws.invoke(&tick(this_minute()));
+    assert_eq!(aws.counted(), counts(&every_tick));
 }
 
 #[test]
 fn denied_cluster_does_not_affect_other_clusters() {
-    let mut stand = FakeAws::new();
-    shop_of(&stand, 2);
-    stand.world(|world| {
+    let mut aws = FakeAws::new();
+    shop_of(&aws, 2);
+    aws.world(|world| {
         world.tasks.insert("bank".into(), vec![task("bank", "b1", "cart")]);
         world.faults.insert(("ListTasks".into(), "bank".into()), "AccessDeniedException".into());
     });
-    stand.start(&[("SIDECARLESS_CLUSTERS", "*")]);
-    let reply = stand.invoke(&tick(this_minute()));
-    assert_eq!(reply["tasks"], 2, "{reply}");
+    aws.start(&[("SIDECARLESS_CLUSTERS", "*")]);
+    let response = aws.invoke(&tick(this_minute()));
+    assert_eq!(response["tasks"], 2, "{response}");
 }
 
 #[test]
 fn throttled_cluster_uses_recent_tasks() {
-    let mut stand = FakeAws::new();
-    let port = stand.port;
-    stand.world(|world| {
+    let mut aws = FakeAws::new();
+    let port = aws.port;
+    aws.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", Some(port))]);
         world.tasks.insert("shop".into(), vec![task("shop", "t1", "cart")]);
     });
-    stand.start(&[]);
-    assert_eq!(stand.invoke(&tick(this_minute()))["targets_up"], 1);
+    aws.start(&[]);
+    assert_eq!(aws.invoke(&tick(this_minute()))["targets_up"], 1);
     for operation in ["DescribeTasks", "ListTasks"] {
-        stand.world(|world| world.faults.insert((operation.into(), "shop".into()), "ThrottlingException".into()));
-        let reply = stand.invoke(&tick(this_minute()));
-        assert_eq!(reply["targets_up"], 1, "{operation}: {reply}");
+        aws.world(|world| world.faults.insert((operation.into(), "shop".into()), "ThrottlingException".into()));
+        let response = aws.invoke(&tick(this_minute()));
+        assert_eq!(response["targets_up"], 1, "{operation}: {response}");
     }
-    stand.world(|world| world.faults.insert(("ListTasks".into(), "shop".into()), "AccessDeniedException".into()));
-    let reply = stand.invoke(&tick(this_minute()));
-    assert!(reply["errorMessage"].as_str().is_some_and(|message| message.contains("AccessDenied")), "{reply}");
+    aws.world(|world| world.faults.insert(("ListTasks".into(), "shop".into()), "AccessDeniedException".into()));
+    let response = aws.invoke(&tick(this_minute()));
+    assert!(response["errorMessage"].as_str().is_some_and(|message| message.contains("AccessDenied")), "{response}");
 }
 
 #[test]
 fn run_reads_one_minute_of_insights_events_in_all_pages() {
-    let mut stand = FakeAws::new();
-    let (at, port) = (this_minute() - 3 * MINUTE, stand.port);
-    shop_of(&stand, 1);
-    stand.world(|world| {
+    let mut aws = FakeAws::new();
+    let (at, port) = (this_minute() - 3 * MINUTE, aws.port);
+    shop_of(&aws, 1);
+    aws.world(|world| {
         world.definitions.extend([definition("web", "awsvpc", Some(port))]);
         world.tasks.get_mut("shop").expect("a cluster").push(task("shop", "t9", "web"));
         let mut events = vec![event("Task", "t0", at - MINUTE), event("Task", "t0", at + MINUTE)];
@@ -138,11 +138,15 @@ fn run_reads_one_minute_of_insights_events_in_all_pages() {
         world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), events);
         world.log_page = 4;
     });
-    stand.start(&[]);
-    let reply = stand.invoke(&tick(this_minute()));
-    assert_eq!((reply["insights_events"].as_u64(), reply["targets_up"].as_u64()), (Some(6), Some(1)), "{reply}");
-    assert_eq!(stand.counted().get("FilterLogEvents"), Some(&2));
-    let series = stand.take_series();
+    aws.start(&[]);
+    let response = aws.invoke(&tick(this_minute()));
+    assert_eq!(
+        (response["insights_events"].as_u64(), response["targets_up"].as_u64()),
+        (Some(6), Some(1)),
+        "{response}"
+    );
+    assert_eq!(aws.counted().get("FilterLogEvents"), Some(&2));
+    let series = aws.take_series();
     let cpu = named(&series, "ecs_task_cpu_utilized", "t0");
     assert_eq!(cpu.len(), 1, "{series:?}");
     assert_eq!(cpu[0].samples, [(at, 100.0)]);
@@ -154,19 +158,19 @@ fn run_reads_one_minute_of_insights_events_in_all_pages() {
 
 #[test]
 fn repeated_run_writes_the_same_insights_samples() {
-    let mut stand = FakeAws::new();
+    let mut aws = FakeAws::new();
     let at = this_minute() - 3 * MINUTE;
-    shop_of(&stand, 1);
-    stand.world(|world| {
+    shop_of(&aws, 1);
+    aws.world(|world| {
         let events = vec![event("Task", "t0", at), event("Container", "t0", at), event("Service", "", at)];
         world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), events);
     });
-    stand.start(&[("SIDECARLESS_SELF_METRICS", "off")]);
+    aws.start(&[("SIDECARLESS_SELF_METRICS", "off")]);
     let tick = tick(this_minute());
     let mut written = Vec::new();
     for _ in 0..3 {
-        stand.invoke(&tick);
-        let mut series: Vec<_> = stand.take_series().into_iter().map(|one| (one.labels, one.samples)).collect();
+        aws.invoke(&tick);
+        let mut series: Vec<_> = aws.take_series().into_iter().map(|one| (one.labels, one.samples)).collect();
         series.sort_by(|a, b| a.0.cmp(&b.0));
         written.push(series);
     }
@@ -176,33 +180,33 @@ fn repeated_run_writes_the_same_insights_samples() {
 
 #[test]
 fn missing_or_disabled_insights_are_not_an_error() {
-    let mut stand = FakeAws::new();
-    shop_of(&stand, 1);
-    stand.start(&[("SIDECARLESS_SOURCES", "endpoint"), ("SIDECARLESS_STOPPED_TASKS", "off")]);
-    stand.invoke(&tick(this_minute()));
-    assert_eq!(stand.counted(), counts(&[("ListTasks", 1), ("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
+    let mut aws = FakeAws::new();
+    shop_of(&aws, 1);
+    aws.start(&[("SIDECARLESS_SOURCES", "endpoint"), ("SIDECARLESS_STOPPED_TASKS", "off")]);
+    aws.invoke(&tick(this_minute()));
+    assert_eq!(aws.counted(), counts(&[("ListTasks", 1), ("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
 }
 
 #[test]
 fn pushed_log_events_become_the_same_series() {
-    let mut stand = FakeAws::new();
-    shop_of(&stand, 1);
+    let mut aws = FakeAws::new();
+    shop_of(&aws, 1);
     let at = this_minute() - MINUTE;
     let batch = json!({"messageType": "DATA_MESSAGE", "owner": "111122223333", "logStream": "FargateTelemetry-1",
         "logGroup": "/aws/ecs/containerinsights/shop/performance",
         "logEvents": [{"id": "1", "timestamp": at, "message": event("Task", "t0", at).1}]});
-    stand.start(&[]);
+    aws.start(&[]);
     let event = json!({"awslogs": {"data": gzip_base64(&batch.to_string())}});
-    let reply = stand.invoke(&event);
-    assert_eq!(reply["insights_events"], 1, "{reply}");
-    assert_eq!(stand.counted(), counts(&[("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
-    let series = stand.take_series();
+    let response = aws.invoke(&event);
+    assert_eq!(response["insights_events"], 1, "{response}");
+    assert_eq!(aws.counted(), counts(&[("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
+    let series = aws.take_series();
     assert_eq!(
         named(&series, "ecs_task_cpu_utilized", "t0").first().map(|one| one.samples.clone()),
         Some(vec![(at, 100.0)])
     );
-    stand.invoke(&event);
-    assert_eq!(stand.counted(), counts(&[]), "the task is known by now");
+    aws.invoke(&event);
+    assert_eq!(aws.counted(), counts(&[]), "the task is known by now");
 }
 
 fn gzip_base64(text: &str) -> String {
@@ -237,34 +241,34 @@ fn killed(id: &str, family: &str, stopped_ms: i64) -> Value {
 
 #[test]
 fn stopped_task_is_reported_and_its_series_end_once() {
-    let mut stand = FakeAws::new();
-    let (now, port) = (now_ms(), stand.port);
-    shop_of(&stand, 1);
-    stand.world(|world| {
+    let mut aws = FakeAws::new();
+    let (now, port) = (now_ms(), aws.port);
+    shop_of(&aws, 1);
+    aws.world(|world| {
         world.definitions.extend([definition("web", "awsvpc", Some(port))]);
         let long_ago = killed("old", "web", now - 30 * MINUTE);
         world.stopped.insert("shop".into(), vec![killed("dead", "web", now - 5_000), long_ago]);
     });
-    stand.start(&[]);
-    let reply = stand.invoke(&tick(this_minute()));
-    assert_eq!(reply["stopped_tasks"], 1, "{reply}");
-    let series = stand.take_series();
+    aws.start(&[]);
+    let response = aws.invoke(&tick(this_minute()));
+    assert_eq!(response["stopped_tasks"], 1, "{response}");
+    let series = aws.take_series();
     assert_eq!(named(&series, "ecs_container_oom_killed", "dead")[0].samples, [(now - 5_000, 1.0)]);
     assert_eq!(named(&series, "ecs_task_stopped_info", "dead")[0].label("stop_code"), "EssentialContainerExited");
     let ended = named(&series, "ecs_task_cpu_utilized", "dead");
     assert_eq!(ended[0].samples[0].1.to_bits(), STALE_NAN);
     assert!(named(&series, "ecs_task_stopped_info", "old").is_empty());
-    assert_eq!(stand.counted().get("DescribeTasks"), Some(&2));
-    stand.invoke(&tick(this_minute()));
-    assert_eq!(stand.counted().get("DescribeTasks"), Some(&1), "stopped tasks are described once");
+    assert_eq!(aws.counted().get("DescribeTasks"), Some(&2));
+    aws.invoke(&tick(this_minute()));
+    assert_eq!(aws.counted().get("DescribeTasks"), Some(&1), "stopped tasks are described once");
 }
 
 #[test]
 fn stopping_task_keeps_its_source() {
-    let mut stand = FakeAws::new();
-    let (at, port) = (this_minute() - 3 * MINUTE, stand.port);
-    shop_of(&stand, 1);
-    stand.world(|world| {
+    let mut aws = FakeAws::new();
+    let (at, port) = (this_minute() - 3 * MINUTE, aws.port);
+    shop_of(&aws, 1);
+    aws.world(|world| {
         world.definitions.extend([definition("web", "awsvpc", Some(port))]);
         let mut ending = task("shop", "t9", "web");
         ending["lastStatus"] = json!("DEACTIVATING");
@@ -272,9 +276,9 @@ fn stopping_task_keeps_its_source() {
         let events = ["t9", "dead", "t0"].map(|id| event("Task", id, at));
         world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), events.to_vec());
     });
-    stand.start(&[]);
-    stand.invoke(&tick(this_minute()));
-    let series = stand.take_series();
+    aws.start(&[]);
+    aws.invoke(&tick(this_minute()));
+    let series = aws.take_series();
     let from_event =
         |id: &str| named(&series, "ecs_task_cpu_utilized", id).iter().any(|one| one.samples.contains(&(at, 100.0)));
     assert_eq!(["t9", "dead", "t0"].map(from_event), [false, false, true]);
@@ -282,32 +286,32 @@ fn stopping_task_keeps_its_source() {
 
 #[test]
 fn filtered_stopped_task_is_described_once_and_not_written() {
-    let mut stand = FakeAws::new();
-    shop_of(&stand, 1);
-    stand.world(|world| {
+    let mut aws = FakeAws::new();
+    shop_of(&aws, 1);
+    aws.world(|world| {
         world.definitions.extend([definition("qa", "awsvpc", None)]);
         world.stopped.insert("shop".into(), vec![killed("dead", "qa", now_ms() - 1_000)]);
         let at = this_minute() - 3 * MINUTE;
         world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), vec![event("Task", "dead", at)]);
     });
-    stand.start(&[("SIDECARLESS_TASK_FILTER", "!family=qa")]);
-    let reply = stand.invoke(&tick(this_minute()));
-    assert_eq!((reply["stopped_tasks"].as_u64(), reply["delivered"].as_u64()), (Some(0), Some(0)), "{reply}");
-    stand.counted();
-    stand.invoke(&tick(this_minute()));
-    assert_eq!(stand.counted().get("DescribeTasks"), Some(&1));
+    aws.start(&[("SIDECARLESS_TASK_FILTER", "!family=qa")]);
+    let response = aws.invoke(&tick(this_minute()));
+    assert_eq!((response["stopped_tasks"].as_u64(), response["delivered"].as_u64()), (Some(0), Some(0)), "{response}");
+    aws.counted();
+    aws.invoke(&tick(this_minute()));
+    assert_eq!(aws.counted().get("DescribeTasks"), Some(&1));
 }
 
 #[test]
 fn insights_series_end_after_the_last_event() {
-    let mut stand = FakeAws::new();
+    let mut aws = FakeAws::new();
     let tick_ms = this_minute();
     let stopped_ms = tick_ms - 4 * MINUTE + 2_000;
-    shop_of(&stand, 1);
-    stand.world(|world| world.stopped.insert("shop".into(), vec![killed("dead", "cart", stopped_ms)]));
-    stand.start(&[]);
-    stand.invoke(&tick(tick_ms));
-    let series = stand.take_series();
+    shop_of(&aws, 1);
+    aws.world(|world| world.stopped.insert("shop".into(), vec![killed("dead", "cart", stopped_ms)]));
+    aws.start(&[]);
+    aws.invoke(&tick(tick_ms));
+    let series = aws.take_series();
     let ended = named(&series, "ecs_task_cpu_utilized", "dead");
     assert_eq!((ended[0].samples[0].0, ended[0].samples[0].1.to_bits()), (tick_ms - 3 * MINUTE + 30_000, STALE_NAN));
     assert!(named(&series, "ecs_task_stopped_info", "dead").is_empty(), "that was written minutes ago");
@@ -315,22 +319,22 @@ fn insights_series_end_after_the_last_event() {
 
 #[test]
 fn state_change_event_writes_the_same_as_a_run() {
-    let mut stand = FakeAws::new();
-    let (now, port) = (now_ms(), stand.port);
-    stand.world(|world| world.definitions.extend([definition("web", "awsvpc", Some(port))]));
-    stand.start(&[]);
+    let mut aws = FakeAws::new();
+    let (now, port) = (now_ms(), aws.port);
+    aws.world(|world| world.definitions.extend([definition("web", "awsvpc", Some(port))]));
+    aws.start(&[]);
     let mut detail = killed("dead", "web", now);
     let at = jiff::Timestamp::from_millisecond(now - 2_000).expect("a time").to_string();
     detail["stoppedAt"] = json!(at);
     let event = json!({"detail-type": "ECS Task State Change", "source": "aws.ecs", "time": at, "detail": detail});
-    let reply = stand.invoke(&event);
-    assert_eq!(reply["stopped_tasks"], 1, "{reply}");
-    assert_eq!(stand.counted(), counts(&[("DescribeTaskDefinition", 1)]));
-    let series = stand.take_series();
+    let response = aws.invoke(&event);
+    assert_eq!(response["stopped_tasks"], 1, "{response}");
+    assert_eq!(aws.counted(), counts(&[("DescribeTaskDefinition", 1)]));
+    let series = aws.take_series();
     assert_eq!(named(&series, "ecs_container_exit_code", "dead")[0].samples, [(now - 2_000, 137.0)]);
     assert_eq!(named(&series, "ecs_task_cpu_utilized", "dead")[0].samples[0].1.to_bits(), STALE_NAN);
     for (key, value, why) in [
-        ("version", json!(5), "a later version of the task is known"),
+        ("version", json!(5), "a later version of the task is cached"),
         ("clusterArn", json!(arn("cluster", "bank")), "the settings exclude the task"),
         ("lastStatus", json!("RUNNING"), "neither the task nor a container has stopped"),
     ] {
@@ -342,39 +346,39 @@ fn state_change_event_writes_the_same_as_a_run() {
         if key == "lastStatus" {
             other["detail"]["containers"] = json!([{"name": "app", "lastStatus": "RUNNING"}]);
         }
-        assert_eq!(stand.invoke(&other)["skipped"], why, "{key}");
+        assert_eq!(aws.invoke(&other)["skipped"], why, "{key}");
     }
 }
 
 #[test]
 fn event_in_a_new_environment_fetches_tags() {
-    let mut stand = FakeAws::new();
+    let mut aws = FakeAws::new();
     let now = now_ms();
     let detail = killed("dead", "cart", now);
-    stand.world(|world| {
+    aws.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", None)]);
         let mut described = detail.clone();
         described["tags"] = json!([{"key": "team", "value": "checkout"}, {"key": "env", "value": "prod"}]);
         world.stopped.insert("shop".into(), vec![described]);
     });
-    stand.start(&[("SIDECARLESS_TAG_LABELS", "team"), ("SIDECARLESS_TASK_FILTER", "tag.env=prod")]);
+    aws.start(&[("SIDECARLESS_TAG_LABELS", "team"), ("SIDECARLESS_TASK_FILTER", "tag.env=prod")]);
     let at = jiff::Timestamp::from_millisecond(now).expect("a time").to_string();
     let mut detail = detail;
     detail["stoppedAt"] = json!(at);
-    let reply = stand
-        .invoke(&json!({"detail-type": "ECS Task State Change", "source": "aws.ecs", "time": at, "detail": detail}));
-    assert_eq!(reply["stopped_tasks"], 1, "{reply}");
-    assert_eq!(stand.counted(), counts(&[("DescribeTaskDefinition", 1), ("DescribeTasks", 1)]));
-    assert_eq!(named(&stand.take_series(), "ecs_task_stopped_info", "dead")[0].label("tag_team"), "checkout");
+    let response =
+        aws.invoke(&json!({"detail-type": "ECS Task State Change", "source": "aws.ecs", "time": at, "detail": detail}));
+    assert_eq!(response["stopped_tasks"], 1, "{response}");
+    assert_eq!(aws.counted(), counts(&[("DescribeTaskDefinition", 1), ("DescribeTasks", 1)]));
+    assert_eq!(named(&aws.take_series(), "ecs_task_stopped_info", "dead")[0].label("tag_team"), "checkout");
 }
 
 #[test]
 fn task_has_its_host_address_only_in_the_host_network() {
     for (mode, machine, expected) in [("none", "i-0a", 0), ("awsvpc", "i-0a", 0), ("bridge", "mi-0a", 1)] {
-        let mut stand = FakeAws::new();
-        let port = stand.port;
+        let mut aws = FakeAws::new();
+        let port = aws.port;
         let host = arn("container-instance", "shop/c1");
-        stand.world(|world| {
+        aws.world(|world| {
             world.definitions.extend([definition("web", mode, Some(port))]);
             world.hosts.insert(host.clone(), (machine.into(), "127.0.0.1".into()));
             let mut task = task("shop", "t1", "web");
@@ -383,21 +387,21 @@ fn task_has_its_host_address_only_in_the_host_network() {
             task["containerInstanceArn"] = json!(host);
             world.tasks.insert("shop".into(), vec![task]);
         });
-        stand.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_SOURCES", "endpoint")]);
+        aws.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_SOURCES", "endpoint")]);
         for _ in 0..2 {
-            assert_eq!(stand.invoke(&tick(this_minute()))["targets_up"], 0, "{mode}");
+            assert_eq!(aws.invoke(&tick(this_minute()))["targets_up"], 0, "{mode}");
         }
-        let asked = stand.counted().remove("DescribeContainerInstances").unwrap_or_default();
+        let asked = aws.counted().remove("DescribeContainerInstances").unwrap_or_default();
         assert_eq!(asked, expected, "{mode}: what EC2 does not know is not asked again");
     }
 }
 
 #[test]
 fn bridge_task_is_scraped_at_its_host_port() {
-    let mut stand = FakeAws::new();
-    let port = stand.port;
+    let mut aws = FakeAws::new();
+    let port = aws.port;
     let host = arn("container-instance", "shop/c1");
-    stand.world(|world| {
+    aws.world(|world| {
         world.definitions.extend([definition("web", "bridge", Some(9000))]);
         world.hosts.insert(host.clone(), ("i-0a".into(), "127.0.0.1".into()));
         let mut bridge = task("shop", "t1", "web");
@@ -408,35 +412,35 @@ fn bridge_task_is_scraped_at_its_host_port() {
             json!([{"containerPort": 9000, "hostPort": port, "protocol": "tcp"}]);
         world.tasks.insert("shop".into(), vec![bridge]);
     });
-    stand.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_SOURCES", "endpoint")]);
-    assert_eq!(stand.invoke(&tick(this_minute()))["targets_up"], 1);
+    aws.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_SOURCES", "endpoint")]);
+    assert_eq!(aws.invoke(&tick(this_minute()))["targets_up"], 1);
     let every_tick = [("ListTasks", 1), ("DescribeTasks", 1)];
     let cold = [("DescribeTaskDefinition", 1), ("DescribeContainerInstances", 1), ("DescribeInstances", 1)];
-    assert_eq!(stand.counted(), counts(&[&every_tick[..], &cold].concat()));
-    assert_eq!(stand.invoke(&tick(this_minute()))["targets_up"], 1);
-    assert_eq!(stand.counted(), counts(&every_tick));
+    assert_eq!(aws.counted(), counts(&[&every_tick[..], &cold].concat()));
+    assert_eq!(aws.invoke(&tick(this_minute()))["targets_up"], 1);
+    assert_eq!(aws.counted(), counts(&every_tick));
 }
 
 const QUEUE: (&str, &str) = ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards");
 
 #[test]
 fn many_tasks_become_shard_messages_that_are_scraped() {
-    let mut stand = FakeAws::new();
-    let port = stand.port;
-    stand.world(|world| {
+    let mut aws = FakeAws::new();
+    let port = aws.port;
+    aws.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", Some(port))]);
         world.tasks.insert("shop".into(), (0..250).map(|n| task("shop", &format!("t{n}"), "cart")).collect());
     });
-    stand.start(&[
+    aws.start(&[
         QUEUE,
         ("SIDECARLESS_MAX_INLINE_TASKS", "200"),
         ("SIDECARLESS_SCRAPE_INTERVAL", "30s"),
         ("SIDECARLESS_STOPPED_TASKS", "off"),
         ("SIDECARLESS_SOURCES", "endpoint"),
     ]);
-    let reply = stand.invoke(&tick(this_minute()));
-    assert_eq!((reply["shards_sent"].as_u64(), reply["targets_up"].as_u64()), (Some(6), Some(0)), "{reply}");
-    let calls = stand.world(|world| std::mem::take(&mut world.calls));
+    let response = aws.invoke(&tick(this_minute()));
+    assert_eq!((response["shards_sent"].as_u64(), response["targets_up"].as_u64()), (Some(6), Some(0)), "{response}");
+    let calls = aws.world(|world| std::mem::take(&mut world.calls));
     let entries: Vec<Value> = calls
         .iter()
         .filter(|(operation, _)| operation == "SendMessageBatch")
@@ -452,62 +456,62 @@ fn many_tasks_become_shard_messages_that_are_scraped() {
         json!({"sidecarless": "shard", "v": 1, "cluster": "shop", "tasks": ["t0"], "due_ms": now_ms() - 2 * MINUTE});
     let records = json!({"Records": [record("m1", &entries[0]["MessageBody"]), record("m2", &json!("nonsense")),
         record("m3", &json!(late.to_string()))]});
-    assert_eq!(stand.invoke(&records), json!({"batchItemFailures": [{"itemIdentifier": "m2"}]}));
-    assert_eq!(stand.counted(), counts(&[("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
-    stand.world(|world| {
+    assert_eq!(aws.invoke(&records), json!({"batchItemFailures": [{"itemIdentifier": "m2"}]}));
+    assert_eq!(aws.counted(), counts(&[("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
+    aws.world(|world| {
         world.faults.insert(("DescribeTasks".into(), "elsewhere".into()), "AccessDeniedException".into())
     });
     let other = json!({"sidecarless": "shard", "v": 1, "cluster": "elsewhere", "tasks": ["t0"], "due_ms": now_ms()});
     let records = json!({"Records": [record("m4", &json!(other.to_string()))]});
-    assert_eq!(stand.invoke(&records), json!({"batchItemFailures": [{"itemIdentifier": "m4"}]}));
+    assert_eq!(aws.invoke(&records), json!({"batchItemFailures": [{"itemIdentifier": "m4"}]}));
 }
 
 #[test]
 fn pages_of_many_tasks_are_scraped_by_shards_as_well() {
-    let mut stand = FakeAws::new();
-    shop_of(&stand, 150);
-    stand.start(&[QUEUE, ("SIDECARLESS_MAX_INLINE_TASKS", "100"), ("SIDECARLESS_SOURCES", "prometheus")]);
-    assert_eq!(stand.invoke(&tick(this_minute()))["shards_sent"], 2);
+    let mut aws = FakeAws::new();
+    shop_of(&aws, 150);
+    aws.start(&[QUEUE, ("SIDECARLESS_MAX_INLINE_TASKS", "100"), ("SIDECARLESS_SOURCES", "prometheus")]);
+    assert_eq!(aws.invoke(&tick(this_minute()))["shards_sent"], 2);
 }
 
 #[test]
 fn failed_shard_is_retried_until_it_expires() {
-    let mut stand = FakeAws::new();
-    stand.world(|world| world.faults.insert(("DescribeTasks".into(), "shop".into()), "AccessDeniedException".into()));
-    stand.start(&[QUEUE, ("SIDECARLESS_SPOOL_QUEUE_URL", QUEUE.1)]);
+    let mut aws = FakeAws::new();
+    aws.world(|world| world.faults.insert(("DescribeTasks".into(), "shop".into()), "AccessDeniedException".into()));
+    aws.start(&[QUEUE, ("SIDECARLESS_SPOOL_QUEUE_URL", QUEUE.1)]);
     let shard = json!({"sidecarless": "shard", "v": 1, "cluster": "shop", "tasks": ["t0"], "due_ms": now_ms()});
     let record = json!({"messageId": "m1", "receiptHandle": "h", "body": shard.to_string(), "eventSource": "aws:sqs"});
-    assert_eq!(stand.invoke(&json!({"Records": [record]})), json!({"batchItemFailures": [{"itemIdentifier": "m1"}]}));
-    let calls = stand.world(|world| std::mem::take(&mut world.calls));
+    assert_eq!(aws.invoke(&json!({"Records": [record]})), json!({"batchItemFailures": [{"itemIdentifier": "m1"}]}));
+    let calls = aws.world(|world| std::mem::take(&mut world.calls));
     let waits: Vec<_> = calls.iter().filter_map(|(_, body)| body["VisibilityTimeout"].as_i64()).collect();
     assert!(waits.len() == 1 && waits[0] <= 30, "{waits:?}: a minute after its time it is too late");
 }
 
 #[test]
 fn few_tasks_are_scraped_inline_except_later_offsets() {
-    let mut stand = FakeAws::new();
-    let port = stand.port;
-    stand.world(|world| {
+    let mut aws = FakeAws::new();
+    let port = aws.port;
+    aws.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", Some(port))]);
         world.tasks.insert("shop".into(), vec![task("shop", "t1", "cart")]);
     });
-    stand.start(&[QUEUE, ("SIDECARLESS_SCRAPE_INTERVAL", "20s")]);
-    let reply = stand.invoke(&tick(this_minute()));
-    assert_eq!((reply["shards_sent"].as_u64(), reply["targets_up"].as_u64()), (Some(2), Some(1)), "{reply}");
+    aws.start(&[QUEUE, ("SIDECARLESS_SCRAPE_INTERVAL", "20s")]);
+    let response = aws.invoke(&tick(this_minute()));
+    assert_eq!((response["shards_sent"].as_u64(), response["targets_up"].as_u64()), (Some(2), Some(1)), "{response}");
 }
 
 #[test]
 fn targets_names_every_task_and_the_rule_that_decided() {
-    let stand = FakeAws::new();
-    let port = stand.port;
-    stand.world(|world| {
+    let aws = FakeAws::new();
+    let port = aws.port;
+    aws.world(|world| {
         world.definitions.extend([definition("cart", "awsvpc", None), definition("web", "awsvpc", Some(port))]);
         world.definitions.extend([definition("qa", "awsvpc", None)]);
         let tasks = ["cart", "web", "qa"].map(|family| task("shop", family, family));
         world.tasks.insert("shop".into(), tasks.to_vec());
     });
     let rules = ("SIDECARLESS_TASK_FILTER", "!family=qa");
-    let output = stand.command(&[rules]).args(["targets", "--json"]).output().expect("it runs");
+    let output = aws.command(&[rules]).args(["targets", "--json"]).output().expect("it runs");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let row = |target: &Value| {
@@ -525,7 +529,7 @@ fn targets_names_every_task_and_the_rule_that_decided() {
         expected.map(|(family, source, rule, kept, port)| (family.into(), source.into(), rule.into(), kept, port))
     );
 
-    let output = stand.command(&[("SIDECARLESS_SCRAPE_CIDRS", "10.0.0.0/8")]).arg("targets").output().expect("it runs");
+    let output = aws.command(&[("SIDECARLESS_SCRAPE_CIDRS", "10.0.0.0/8")]).arg("targets").output().expect("it runs");
     assert_eq!(output.status.code(), Some(1));
     let table = String::from_utf8(output.stdout).expect("text");
     assert!(table.contains("not scraped: address 127.0.0.1 is outside SIDECARLESS_SCRAPE_CIDRS"), "{table}");

@@ -1,4 +1,4 @@
-//! Tests of the JSON decoder: the messages equal those of protobuf, and errors contain their path.
+//! Tests of the JSON decoder: the result equals the protobuf decoder's, and errors contain their path.
 
 mod print;
 mod telemetry;
@@ -241,7 +241,7 @@ mod properties {
 
     proptest! {
         #[test]
-        fn traces_mean_the_same_in_json_and_in_protobuf(request in telemetry::traces()) {
+        fn traces_are_equal_in_json_and_protobuf(request in telemetry::traces()) {
             let json = print::traces(&request);
             let from_json = traces(&Bytes::from(json.clone())).map_err(|error| TestCaseError::fail(format!("{error} in {json}")))?;
             let from_protobuf = ExportTraceServiceRequest::decode(Bytes::from(request.encode_to_vec()))?;
@@ -250,7 +250,7 @@ mod properties {
         }
 
         #[test]
-        fn metrics_mean_the_same_in_json_and_in_protobuf(request in telemetry::metrics()) {
+        fn metrics_are_equal_in_json_and_protobuf(request in telemetry::metrics()) {
             let json = print::metrics(&request);
             let from_json = metrics(&Bytes::from(json.clone())).map_err(|error| TestCaseError::fail(format!("{error} in {json}")))?;
             let from_protobuf = ExportMetricsServiceRequest::decode(Bytes::from(request.encode_to_vec()))?;
@@ -259,7 +259,7 @@ mod properties {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>()) {
+        fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>()) {
             let _ = traces(&Bytes::from(bytes.clone()));
             let mut example = include_bytes!("../data/otlp/metrics.json").to_vec();
             let at = at.index(example.len());
@@ -269,7 +269,7 @@ mod properties {
     }
 
     #[test]
-    fn a_request_of_nothing_but_defaults_is_not_lost() {
+    fn request_with_only_default_values_is_kept() {
         let request = ExportTraceServiceRequest {
             resource_spans: vec![ResourceSpans {
                 resource: Some(Resource::default()),

@@ -29,12 +29,12 @@ impl Amp {
         let written: Arc<Mutex<Vec<WriteRequest>>> = Arc::default();
         let (kept, rules) = (Arc::clone(&written), Arc::<Mutex<Rules>>::default());
         let of_server = Arc::clone(&rules);
-        let server = StubServer::start(move |heard| {
+        let server = StubServer::start(move |request| {
             let rules = of_server.lock().unwrap();
-            if rules.most_bytes.is_some_and(|most| inflated(heard).len() > most) {
+            if rules.most_bytes.is_some_and(|most| inflated(request).len() > most) {
                 return StubResponse::of(413, "text/plain", "request body too large");
             }
-            match decode(heard) {
+            match decode(request) {
                 Ok(request) => {
                     kept.lock().unwrap().push(request);
                     StubResponse::of(200, "text/plain", "")
@@ -98,8 +98,8 @@ impl Amp {
     }
 }
 
-fn inflated(heard: &RecordedRequest) -> Vec<u8> {
-    snap::raw::Decoder::new().decompress_vec(&heard.body).unwrap_or_default()
+fn inflated(request: &RecordedRequest) -> Vec<u8> {
+    snap::raw::Decoder::new().decompress_vec(&request.body).unwrap_or_default()
 }
 
 fn labels(series: &TimeSeries) -> Labels {
@@ -107,23 +107,23 @@ fn labels(series: &TimeSeries) -> Labels {
 }
 
 /// Checks a request as a backend does (Prometheus Remote-Write 1.0 specification, "Protocol").
-fn decode(heard: &RecordedRequest) -> Result<WriteRequest, String> {
+fn decode(request: &RecordedRequest) -> Result<WriteRequest, String> {
     for (name, expected) in [
         ("content-type", "application/x-protobuf"),
         ("content-encoding", "snappy"),
         ("x-prometheus-remote-write-version", "0.1.0"),
     ] {
-        if heard.header(name) != expected {
-            return Err(format!("{name} is `{}`", heard.header(name)));
+        if request.header(name) != expected {
+            return Err(format!("{name} is `{}`", request.header(name)));
         }
     }
-    if !heard.header("user-agent").starts_with("sidecarless/") {
+    if !request.header("user-agent").starts_with("sidecarless/") {
         return Err("there is no user-agent".into());
     }
-    if !heard.header("authorization").contains("/eu-west-1/aps/aws4_request") {
+    if !request.header("authorization").contains("/eu-west-1/aps/aws4_request") {
         return Err("it is not signed for aps".into());
     }
-    let body = snap::raw::Decoder::new().decompress_vec(&heard.body).map_err(|error| error.to_string())?;
+    let body = snap::raw::Decoder::new().decompress_vec(&request.body).map_err(|error| error.to_string())?;
     let request = WriteRequest::decode(body.as_slice()).map_err(|error| error.to_string())?;
     request.timeseries.iter().try_for_each(check)?;
     Ok(request)

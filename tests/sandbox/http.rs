@@ -54,7 +54,7 @@ struct RandomFaultProxy {
     always: Vec<Always>,
     /// Current and maximum number of concurrent requests.
     busy: (usize, usize),
-    heard: usize,
+    received: usize,
 }
 
 type Faults = Arc<Mutex<RandomFaultProxy>>;
@@ -128,16 +128,16 @@ impl StubServer {
 
     /// Returns all requests so far, including failed ones.
     pub(crate) fn requests(&self) -> usize {
-        self.faults.lock().unwrap().heard
+        self.faults.lock().unwrap().received
     }
 }
 
 impl RandomFaultProxy {
-    fn begin(&mut self, heard: &RecordedRequest) -> Option<Fault> {
-        self.heard += 1;
+    fn begin(&mut self, request: &RecordedRequest) -> Option<Fault> {
+        self.received += 1;
         self.busy.0 += 1;
         self.busy.1 = self.busy.1.max(self.busy.0);
-        let always = || self.always.iter().find(|(is_kind, _)| is_kind(heard)).map(|(_, fault)| fault.clone());
+        let always = || self.always.iter().find(|(is_kind, _)| is_kind(request)).map(|(_, fault)| fault.clone());
         self.next.pop_front().or_else(always)
     }
 }
@@ -154,14 +154,14 @@ async fn accept(listener: TcpListener, serve: Serve, faults: Faults) {
 
 async fn converse(mut stream: TcpStream, serve: &Serve, faults: &Faults) -> std::io::Result<()> {
     let mut buffer = Vec::new();
-    while let Some(heard) = read(&mut stream, &mut buffer).await? {
-        let fault = faults.lock().unwrap().begin(&heard);
+    while let Some(request) = read(&mut stream, &mut buffer).await? {
+        let fault = faults.lock().unwrap().begin(&request);
         let answer = match fault {
-            None => serve(&heard),
+            None => serve(&request),
             Some(Fault::Answer(answer)) => answer,
             Some(Fault::Slow(pause)) => {
                 tokio::time::sleep(pause).await;
-                serve(&heard)
+                serve(&request)
             }
         };
         faults.lock().unwrap().busy.0 -= 1;

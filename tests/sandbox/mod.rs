@@ -65,11 +65,11 @@ impl Aws {
         let of_otlp_logs = Arc::clone(&otlp_logs);
         let sts: Arc<Mutex<sts::State>> = Arc::default();
         let of_sts = Arc::clone(&sts);
-        let server = StubServer::start(move |heard| {
-            let answer = ecs::serve(&of_ecs, heard).or_else(|| xray::serve(&of_xray, heard));
-            let answer = answer.or_else(|| sqs::serve(&of_sqs, heard)).or_else(|| logs::serve(heard));
+        let server = StubServer::start(move |request| {
+            let answer = ecs::serve(&of_ecs, request).or_else(|| xray::serve(&of_xray, request));
+            let answer = answer.or_else(|| sqs::serve(&of_sqs, request)).or_else(|| logs::serve(request));
             let answer =
-                answer.or_else(|| otlp_logs::serve(&of_otlp_logs, heard)).or_else(|| sts::serve(&of_sts, heard));
+                answer.or_else(|| otlp_logs::serve(&of_otlp_logs, request)).or_else(|| sts::serve(&of_sts, request));
             answer.unwrap_or_else(|| StubResponse::of(404, "text/plain", "no such service"))
         });
         let server = server.await;
@@ -137,7 +137,7 @@ impl Aws {
 pub(crate) struct Sandbox {
     pub(crate) aws: Aws,
     pub(crate) amp: Amp,
-    pub(crate) pipeline: Handlers,
+    pub(crate) handlers: Handlers,
 }
 
 impl Sandbox {
@@ -163,15 +163,15 @@ impl Sandbox {
         ];
         let all = settings.iter().chain(&needed).map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::read(all).unwrap();
-        let pipeline = Handlers::new(settings, &aws.config().await).unwrap();
-        Self { aws, amp, pipeline }
+        let handlers = Handlers::new(settings, &aws.config().await).unwrap();
+        Self { aws, amp, handlers }
     }
 
     /// Invokes a scheduled run and returns its summary.
     pub(crate) async fn tick(&self) -> Result<Value, HandleError> {
         let deadline = Deadline::after(Duration::from_secs(20));
-        let reply = self.pipeline.handle(Event::parse(r#"{"sidecarless":"scrape"}"#), &deadline).await?;
-        Ok(reply.into_json())
+        let response = self.handlers.handle(Event::parse(r#"{"sidecarless":"scrape"}"#), &deadline).await?;
+        Ok(response.into_json())
     }
 
     /// Returns the Function URL event of a push.
@@ -190,8 +190,8 @@ impl Sandbox {
 
     pub(crate) async fn push(&self, push: &Push<'_>) -> HttpResponse {
         let deadline = Deadline::after(push.time);
-        match self.pipeline.handle(Event::parse(&Self::event(push)), &deadline).await.unwrap() {
-            Response::Http { reply, .. } => reply,
+        match self.handlers.handle(Event::parse(&Self::event(push)), &deadline).await.unwrap() {
+            Response::Http { response, .. } => response,
             other => panic!("{other:?}"),
         }
     }

@@ -13,18 +13,18 @@ pub(crate) struct State {
 }
 
 /// Returns the response, or `None` for other paths.
-pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
-    if heard.path != "/v1/logs" {
+pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Option<StubResponse> {
+    if request.path != "/v1/logs" {
         return None;
     }
     let mut state = state.lock().unwrap();
-    if heard.header("x-aws-log-group").is_empty() || heard.header("x-aws-log-stream").is_empty() {
+    if request.header("x-aws-log-group").is_empty() || request.header("x-aws-log-stream").is_empty() {
         return Some(StubResponse::of(400, "application/json", "neither group nor stream"));
     }
     if let Some(answer) = &state.answer {
         return Some(answer.clone());
     }
-    state.taken.push(heard.clone());
+    state.taken.push(request.clone());
     let said = br#"{"partialSuccess":{}}"#.to_vec();
     Some(StubResponse::of(200, "application/json", said))
 }

@@ -15,9 +15,9 @@ pub(crate) struct State {
 }
 
 /// Returns the response, or `None` if the request is for another service.
-pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
-    let (_, operation) = heard.header("x-amz-target").split_once("AmazonSQS.")?;
-    let input: Value = serde_json::from_slice(&heard.body).unwrap();
+pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Option<StubResponse> {
+    let (_, operation) = request.header("x-amz-target").split_once("AmazonSQS.")?;
+    let input: Value = serde_json::from_slice(&request.body).unwrap();
     let mut state = state.lock().unwrap();
     let answer = match operation {
         "SendMessage" => json!({"MessageId": state.take(&input), "MD5OfMessageBody": ""}),

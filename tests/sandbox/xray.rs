@@ -23,12 +23,12 @@ pub(crate) struct State {
 }
 
 /// Returns the response, or `None` for other paths.
-pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Option<StubResponse> {
+pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Option<StubResponse> {
     let mut state = state.lock().unwrap();
-    match heard.path.as_str() {
-        "/TraceSegments" => Some(state.put(heard)),
+    match request.path.as_str() {
+        "/TraceSegments" => Some(state.put(request)),
         "/v1/traces" => {
-            state.otlp.push(heard.body.clone());
+            state.otlp.push(request.body.clone());
             Some(StubResponse::of(200, "application/x-protobuf", ""))
         }
         path @ ("/GetSamplingRules" | "/SamplingTargets") => {
@@ -42,8 +42,8 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, heard: &RecordedRequest) -> Optio
 }
 
 impl State {
-    fn put(&mut self, heard: &RecordedRequest) -> StubResponse {
-        let call: Value = serde_json::from_slice(&heard.body).unwrap();
+    fn put(&mut self, request: &RecordedRequest) -> StubResponse {
+        let call: Value = serde_json::from_slice(&request.body).unwrap();
         let documents = call["TraceSegmentDocuments"].as_array().unwrap();
         self.calls.push(documents.len());
         if documents.len() > 50 {

@@ -76,7 +76,7 @@ fn rejected(
     error: AwsError,
 ) -> Outcome<EncodedRequest> {
     // AMP returns 400 after it has stored what it could, and names the first series that it could not store. The other points
-    // count as delivered, because nothing else is known about them. All other statuses apply to the whole request.
+    // count as delivered, because the response does not mention them. All other statuses apply to the whole request.
     let count = if status == StatusCode::BAD_REQUEST { request.points.min(1) } else { request.points };
     let mut outcome = Outcome { delivered: request.points - count, ..Outcome::default() };
     outcome.rejected.add(parsed.kind.reason(), count, || format!("AMP returned {status}: {}", parsed.message));

@@ -1,4 +1,4 @@
-//! A batch cut into requests that AMP takes.
+//! Batches of series, encoded as remote write requests within AMP's size limit.
 
 use prost::Message as _;
 
@@ -7,10 +7,10 @@ use crate::model::remote_write::{WriteRequest, encode_metadata, encode_series};
 use crate::model::series::{SeriesBatch, SeriesView};
 use crate::model::spool::Payload;
 
-/// The most a request may weigh before compression. AMP's quota is 1 MB per request (Amazon Managed Service for Prometheus
-/// User Guide, "Service quotas"); whether compressed or not is not said, so it holds for both. A quarter is left so that
-/// what does not compress still fits into an SQS message of 1 MiB once it is base64. Snappy compresses blocks of 64 KiB, and
-/// knows nothing of one in the next: a request holds a whole number of them, as nearly as its series allow.
+/// Maximum size of a request before compression. AMP's quota is 1 MB per request (Amazon Managed Service for Prometheus User
+/// Guide, "Service quotas"). The guide does not state whether the quota applies before or after compression, so the limit is
+/// kept for both. A quarter is reserved so that incompressible data still fits into an SQS message of 1 MiB in base64. Snappy
+/// compresses independent blocks of 64 KiB, so the limit is a multiple of this size.
 pub(super) const MAX_REQUEST_BYTES: usize = 11 * (64 << 10);
 
 /// A snappy-compressed `WriteRequest`.
@@ -21,8 +21,9 @@ pub struct EncodedRequest {
     pub points: u64,
 }
 
-/// Cuts a batch into requests between series, so that samples of one series stay together. A single series larger than
-/// the limit goes alone. What is known of metric families follows in requests of its own.
+/// Splits a batch into requests between series, so that all samples of a series are in one request. A series that is larger
+/// than the limit is sent alone. Metadata of metric families follows the series, in the last request if it has room, otherwise
+/// in separate requests.
 pub fn requests(batch: &SeriesBatch) -> impl Iterator<Item = EncodedRequest> {
     let mut series = batch.iter().peekable();
     let mut metadata = batch.metadata().iter().peekable();
@@ -45,8 +46,8 @@ pub fn requests(batch: &SeriesBatch) -> impl Iterator<Item = EncodedRequest> {
     })
 }
 
-/// Compresses one request after the other in the same memory. Snappy wants room for more than its input, of which a tenth
-/// is filled: a body of its own size each would be a megabyte that is cleared, kept and given back for nothing.
+/// Compresses requests one after the other in the same buffer. Snappy requires a buffer larger than its input but fills only a
+/// tenth of it, so a new buffer for each request would allocate and clear a megabyte each time.
 struct Compressor {
     encoder: snap::raw::Encoder,
     buffer: Vec<u8>,
@@ -58,9 +59,9 @@ impl Compressor {
     }
 
     fn write_body(&mut self, body: &[u8], points: u64) -> EncodedRequest {
-        let most = snap::raw::max_compress_len(body.len());
-        if self.buffer.len() < most {
-            self.buffer.resize(most, 0);
+        let max_length = snap::raw::max_compress_len(body.len());
+        if self.buffer.len() < max_length {
+            self.buffer.resize(max_length, 0);
         }
         // Only input of 4 GiB and more makes the encoder fail.
         let length = self.encoder.compress(body, &mut self.buffer).unwrap_or_default();
@@ -85,8 +86,8 @@ impl EncodedRequest {
         Self { snappy, points }
     }
 
-    /// The request without samples and histograms from before `oldest_ms`, and how many those are; a request that
-    /// cannot be read stays as it is.
+    /// Removes samples and histograms from before `oldest_ms`, and returns the request with their number. A request that cannot
+    /// be decoded is unchanged.
     pub fn drop_samples_before(self, oldest_ms: i64) -> (Self, u64) {
         let read = || {
             let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
@@ -99,18 +100,18 @@ impl EncodedRequest {
             series.exemplars.retain(|exemplar| exemplar.timestamp >= oldest_ms);
         }
         request.timeseries.retain(|series| !series.samples.is_empty() || !series.histograms.is_empty());
-        let left =
+        let remaining =
             request.timeseries.iter().map(|series| series.samples.len() + series.histograms.len()).sum::<usize>();
-        let left = left as u64;
-        if left == self.points {
+        let remaining = remaining as u64;
+        if remaining == self.points {
             return (self, 0);
         }
-        let dropped = self.points.saturating_sub(left);
-        (Self::compress(&request.encode_to_vec(), left), dropped)
+        let dropped = self.points.saturating_sub(remaining);
+        (Self::compress(&request.encode_to_vec(), remaining), dropped)
     }
 
-    /// Two requests with half of the series each, or with the series and what is known of metric families apart; `None` when
-    /// there is but one thing in it.
+    /// Returns two requests with half of the series each, or one with the series and one with the metadata of metric families.
+    /// `None` if the request contains a single series or a single metric family, or cannot be decoded.
     pub(super) fn split(&self) -> Option<[EncodedRequest; 2]> {
         let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
         let mut first = WriteRequest::decode(body.as_slice()).ok()?;
@@ -136,7 +137,7 @@ fn points_of(series: SeriesView<'_>) -> u64 {
     (series.samples().len() + series.histograms().len()) as u64
 }
 
-/// A little more than a series will weigh.
+/// Returns an estimate of the encoded size of a series, slightly too high.
 fn size(series: SeriesView<'_>) -> usize {
     const PER_SAMPLE: usize = 24;
     const PER_EXEMPLAR: usize = 256;
@@ -153,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_stay_under_the_limit_and_keep_each_series_whole() {
+    fn requests_respect_the_limit_and_do_not_split_series() {
         let mut batch = SeriesBatch::default();
         for number in 0..20_000 {
             let number = number.to_string();
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_larger_than_the_limit_goes_alone() {
+    fn series_larger_than_the_limit_is_sent_alone() {
         let mut batch = SeriesBatch::default();
         for name in ["a", "b", "c"] {
             let id = batch.series([("__name__", name), ("label", name.repeat(MAX_REQUEST_BYTES).as_str())]);
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_have_aged_are_left_out() {
+    fn samples_older_than_the_limit_are_dropped() {
         let mut batch = SeriesBatch::default();
         for (name, times) in [("old", &[1, 2][..]), ("both", &[2, 10]), ("new", &[10, 11])] {
             let id = batch.series([("__name__", name)]);
@@ -196,12 +197,12 @@ mod tests {
                 batch.add_sample(id, time, 1.0);
             }
         }
-        let whole = requests(&batch).next().unwrap();
-        let (same, dropped) = whole.clone().drop_samples_before(1);
-        assert_eq!((same.snappy, dropped), (whole.snappy.clone(), 0));
-        let (left, dropped) = whole.drop_samples_before(10);
-        assert_eq!((left.points, dropped), (3, 3));
-        let body = snap::raw::Decoder::new().decompress_vec(&left.snappy).unwrap();
+        let full = requests(&batch).next().unwrap();
+        let (same, dropped) = full.clone().drop_samples_before(1);
+        assert_eq!((same.snappy, dropped), (full.snappy.clone(), 0));
+        let (remaining, dropped) = full.drop_samples_before(10);
+        assert_eq!((remaining.points, dropped), (3, 3));
+        let body = snap::raw::Decoder::new().decompress_vec(&remaining.snappy).unwrap();
         let names: Vec<_> = WriteRequest::decode(body.as_slice())
             .unwrap()
             .timeseries
@@ -212,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_halved_until_one_series_is_left() {
+    fn request_is_split_down_to_single_series() {
         let mut batch = SeriesBatch::default();
         for name in ["a", "b", "c"] {
             let id = batch.series([("__name__", name)]);
             batch.add_sample(id, 1, 1.0);
         }
-        let whole = requests(&batch).next().unwrap();
-        let [first, second] = whole.split().unwrap();
+        let full = requests(&batch).next().unwrap();
+        let [first, second] = full.split().unwrap();
         assert_eq!((first.points, second.points), (1, 2));
         assert!(first.split().is_none());
         assert!(second.split().is_some());

@@ -65,6 +65,6 @@ fn pushes(settings: &Settings) -> CheckResult {
             CheckResult::ok(NAME, format!("accepted with a bearer token; configured hashes: {}", settings.tokens.len()))
         }
         Auth::Iam => CheckResult::ok(NAME, "accepted from callers that IAM has authenticated"),
-        Auth::Disabled => CheckResult::ok(NAME, "accepted from any client, because SIDECARLESS_AUTH is none"),
+        Auth::Disabled => CheckResult::ok(NAME, "accepted from any client, because of SIDECARLESS_AUTH=none"),
     }
 }

@@ -45,7 +45,7 @@ impl HttpHandler {
             let status = error.status();
             tracing::warn!(status, path = request.path, error = error.message(), "request failed");
             self.self_metrics.record(|counters| counters.record_http_error(status));
-            error.into_reply()
+            error.into_http_response()
         })
     }
 

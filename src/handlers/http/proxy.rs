@@ -21,7 +21,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(in crate::handlers) struct ProxyHandler {
     pub(in crate::handlers) xray: Arc<Delivery<XRayOtlpClient>>,
-    /// `None` if `SIDECARLESS_LOG_GROUP` is not set: logs are answered with 404.
+    /// `None` if `SIDECARLESS_LOG_GROUP` is not set: log requests get a 404 response.
     pub(in crate::handlers) logs: Option<Arc<Delivery<OtlpLogsClient>>>,
 }
 
@@ -39,9 +39,9 @@ impl ProxyHandler {
                 tracing::warn!(status, error = error.detail, "X-Ray rejected a sampling call");
                 receiver::passed_on(status, error.detail.into_bytes())
             }
-            PostResult::Retryable { error, retry_after } => {
-                unavailable(XRayOtlpClient::NAME, &error, retry_after).with_encoding(Encoding::Json).into_reply()
-            }
+            PostResult::Retryable { error, retry_after } => unavailable(XRayOtlpClient::NAME, &error, retry_after)
+                .with_encoding(Encoding::Json)
+                .into_http_response(),
         }
     }
 

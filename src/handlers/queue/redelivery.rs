@@ -1,5 +1,5 @@
 //! Redelivery of spooled messages: one attempt each time a message is received, and none while the circuit breaker of its
-//! destination is open. A message that fails stays in the queue and is deferred for longer each time; it is not sent anew.
+//! destination is open. A message that fails stays in the queue and is deferred for longer each time; no new message is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::model::item_counters::{ItemKind, ItemStatus};
 use crate::model::rejection::join;
 use crate::model::spool::{Payload, SpoolDecodeError, SpoolMessage};
 
-/// With less time than this, no attempt is made: its failure would say nothing about the destination.
+/// Minimum time for an attempt. A failure in less time would not indicate a fault of the destination.
 const MIN_TIME: Duration = Duration::from_millis(500);
 
 /// Delivers spooled messages.

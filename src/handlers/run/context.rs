@@ -7,7 +7,7 @@ use crate::deadline::Deadline;
 use crate::model::series::SeriesBatch;
 use crate::translate::self_metrics::TargetCounts;
 
-/// Step of a scheduled run that has a time limit of its own.
+/// Step of a scheduled run that has a separate time limit.
 ///
 /// The limit is a share of the time that remains when the step starts. A peer that hangs then leaves time for the steps after
 /// it, and for delivering the series of the steps before it.

@@ -17,7 +17,7 @@ use crate::translate::stats::StatsSource;
 pub(in crate::handlers) struct EventWriter {
     pub(in crate::handlers) series: Arc<TaskSeries>,
     pub(in crate::handlers) discovery: Arc<Discovery>,
-    /// Region of the function, for clusters that are configured by name.
+    /// Region of the function, for clusters that are configured with a name instead of an ARN.
     pub(in crate::handlers) region: String,
     /// Whether `SIDECARLESS_TASK_FILTER` is set. The events of unknown tasks are then ignored.
     pub(in crate::handlers) has_task_filter: bool,
@@ -46,7 +46,7 @@ struct IndexedTask<'a> {
 }
 
 impl EventWriter {
-    /// Indexes the tasks that events may belong to. `others` are tasks that the discovery did not return: those that have
+    /// Indexes the tasks that events may belong to. `others` are tasks that the discovery did not return: tasks that have
     /// stopped or are stopping have events in the same minute.
     pub(in crate::handlers) fn index<'a>(
         &self,

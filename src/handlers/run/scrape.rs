@@ -55,7 +55,7 @@ struct StatsScrape<'a> {
 impl TaskScraper {
     /// Scrapes every target that the tasks declare. The two kinds of targets do not wait for each other.
     ///
-    /// A target is skipped if other targets have used up the time: a failure would then say nothing about the target.
+    /// A target is skipped if other targets have used up the time: a failure would then not indicate a fault of the target.
     pub(in crate::handlers) async fn scrape(&self, tasks: &[Arc<Task>], run: &mut RunContext<'_>) {
         let deadline = &run.step_deadline(Step::Scrapes);
         let stats_targets = self.stats_targets(tasks, &mut run.stats);
@@ -132,7 +132,7 @@ impl TaskScraper {
         let task = &target.task;
         let metadata = TaskMetadata::parse(&bodies.task)?;
         let statistics = TaskStats::parse(&bodies.stats)?;
-        // The address may belong to another task by now, and the endpoint must not choose the identity of its series.
+        // The address may now belong to another task, and the endpoint must not choose the identity of its series.
         if TaskArn::parse(&metadata.task_arn).is_none_or(|arn| arn.id != &*task.id) {
             return Err(TargetDown::OtherTask);
         }

@@ -1,6 +1,6 @@
 //! Series of stopped tasks: why they stopped, and staleness markers that end their series.
 //!
-//! State change events report most stops. Scheduled runs find the others, and both write the same samples.
+//! State change events report most stops. Scheduled runs find missed stops, and both write the same samples.
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ impl Labels {
         }
     }
 
-    /// Sets a label if there is none of that name.
+    /// Sets a label unless its name is already present.
     pub fn set_default(&mut self, name: &str, value: &str) {
         if self.get(name).is_none() {
             self.set(name, value);
@@ -67,7 +67,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Labels {
     }
 }
 
-/// Appends a label as `TimeSeries.labels` of remote write 1.0. The key of a series is its encoded labels, sorted by name.
+/// Appends a label as `TimeSeries.labels` of remote write 1.0. The key of a series is its encoded labels, sorted by label name.
 pub fn encode_label(out: &mut Vec<u8>, name: &str, value: &str) {
     out.push(LABELS_TAG);
     encode_length(body_len(name, value), out);

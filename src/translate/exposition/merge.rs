@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use super::parser::Label;
 use crate::model::series::Labels;
 
-/// Returns the sorted labels of a series: those of the sample, the metric name, and those of the target.
+/// Returns the sorted labels of a series: sample labels, the metric name, and target labels.
 pub(super) fn merge_labels<'s, 'a: 's>(
     name: Cow<'a, str>,
     labels: &'s mut Vec<Label<'a>>,

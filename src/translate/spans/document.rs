@@ -12,7 +12,7 @@ use super::metadata::Metadata;
 use super::name::{self, SegmentName};
 use super::options::Options;
 use super::resource::{ResourceContext, ResourceEntries};
-use super::segment::{Aws, Segment, Times};
+use super::segment::{Aws, Segment, SegmentTimes};
 use super::{flags, http, links, sql, value};
 use crate::model::escaped_json::{EscapedJson, JsonWriter};
 use crate::model::otlp::any_value::Value;
@@ -145,7 +145,7 @@ impl<'a> DocumentInput<'_, 'a> {
     }
 
     /// Returns the times and, if X-Ray would reject it, the original end.
-    fn times(&self, attributes: &mut Attributes<'a>) -> (Times, Option<f64>) {
+    fn times(&self, attributes: &mut Attributes<'a>) -> (SegmentTimes, Option<f64>) {
         let (start_nano, end_nano) = (self.span.start_time_unix_nano, self.span.end_time_unix_nano);
         let (start, end) = (ids::seconds(start_nano), ids::seconds(end_nano));
         let mut in_progress = false;
@@ -155,11 +155,11 @@ impl<'a> DocumentInput<'_, 'a> {
         }
         let is_valid = |is_valid: bool| is_valid || self.options.compat.writes_invalid_times();
         if in_progress || !is_valid(end_nano != 0) {
-            (Times { start, end: None }, None)
+            (SegmentTimes { start, end: None }, None)
         } else if is_valid(end_nano >= start_nano) {
-            (Times { start, end: Some(end) }, None)
+            (SegmentTimes { start, end: Some(end) }, None)
         } else {
-            (Times { start, end: Some(start) }, Some(end))
+            (SegmentTimes { start, end: Some(start) }, Some(end))
         }
     }
 

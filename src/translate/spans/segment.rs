@@ -22,7 +22,7 @@ pub(super) struct Segment<'d, 'a> {
     pub(super) is_subsegment: bool,
     /// `aws` for AWS SDK calls, `remote` for other outgoing calls.
     pub(super) namespace: Option<&'static str>,
-    pub(super) times: Times,
+    pub(super) times: SegmentTimes,
     pub(super) flags: Flags,
     pub(super) http: Option<Http<'a>>,
     /// Exceptions of `cause`, which is omitted if the span has no failure.
@@ -101,13 +101,13 @@ impl DocumentIds {
 
 /// Times in seconds since the epoch.
 #[derive(Clone, Copy)]
-pub(super) struct Times {
+pub(super) struct SegmentTimes {
     pub(super) start: f64,
     /// `None` for a segment that is in progress.
     pub(super) end: Option<f64>,
 }
 
-impl Times {
+impl SegmentTimes {
     fn write(self, json: &mut JsonWriter) {
         json.float_field("start_time", self.start);
         match self.end {
