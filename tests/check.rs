@@ -48,7 +48,7 @@ fn is_operation(request: &RecordedRequest, operation: &str) -> bool {
 fn denied(action: &str) -> Fault {
     let message = format!("User: arn:aws:sts::111122223333:assumed-role/a/b is not authorized to perform: {action}");
     let body = serde_json::json!({"__type": "AccessDeniedException", "message": message}).to_string();
-    Fault::Answer(StubResponse::of(400, "application/x-amz-json-1.1", body))
+    Fault::Response(StubResponse::of(400, "application/x-amz-json-1.1", body))
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ const INVOCATION: Duration = Duration::from_secs(4);
 
 /// Concurrent cells: most of them wait. A failed cell runs again with fewer concurrent cells, because a busy machine causes
 /// timeouts. A cell that fails alone fails the test.
-const AT_ONCE: [usize; 3] = [32, 8, 1];
+const CONCURRENCY: [usize; 3] = [32, 8, 1];
 
 /// The task of the cluster.
 const TASK_ARN: &str = "arn:aws:ecs:eu-west-1:111122223333:task/shop/00000000000000000000000000000001";
@@ -66,7 +66,7 @@ enum Trigger {
 }
 
 const PEERS: [Peer; 5] = [Peer::Amp, Peer::XRay, Peer::Ecs, Peer::Logs, Peer::Sqs];
-const ILLS: [FaultKind; 10] = [
+const FAULT_KINDS: [FaultKind; 10] = [
     FaultKind::Refuses,
     FaultKind::Cuts,
     FaultKind::Hangs,
@@ -102,26 +102,26 @@ impl Peer {
     }
 
     /// Returns the fault in the format of this dependency.
-    fn fault(self, ill: FaultKind) -> Option<Fault> {
+    fn fault(self, fault_kind: FaultKind) -> Option<Fault> {
         let status = |status: u16| {
             let kind = if self == Peer::Amp { "text/plain" } else { "application/x-amz-json-1.1" };
             let body = if self == Peer::Amp { "no" } else { r#"{"__type":"SomeException","message":"no"}"# };
-            Fault::Answer(StubResponse::of(status, kind, body))
+            Fault::Response(StubResponse::of(status, kind, body))
         };
-        Some(match ill {
+        Some(match fault_kind {
             FaultKind::Refuses => return None,
-            FaultKind::Cuts => Fault::Answer(StubResponse::Cut),
-            FaultKind::Hangs => Fault::Answer(StubResponse::Hang),
+            FaultKind::Cuts => Fault::Response(StubResponse::Cut),
+            FaultKind::Hangs => Fault::Response(StubResponse::Hang),
             FaultKind::S429 => status(429),
             FaultKind::S500 => status(500),
-            FaultKind::S503 => Fault::Answer(StubResponse::Reply {
+            FaultKind::S503 => Fault::Response(StubResponse::Http {
                 status: 503,
                 headers: vec![("retry-after", "1".into())],
                 body: b"busy".to_vec(),
             }),
             FaultKind::S400 => status(400),
             FaultKind::S413 => status(413),
-            FaultKind::Garbage => Fault::Answer(StubResponse::of(200, "application/json", [0xff, 0x00, 0x7b, 0x3c])),
+            FaultKind::Garbage => Fault::Response(StubResponse::of(200, "application/json", [0xff, 0x00, 0x7b, 0x3c])),
             FaultKind::Slow => Fault::Slow(Duration::from_secs(10)),
         })
     }
@@ -139,13 +139,13 @@ impl FaultKind {
 /// - push: the status, and `partial` for a partial success;
 /// - scheduled run: `done`, or `error` if the invocation fails;
 /// - shard, spool: `done`, or `again` if SQS delivers the message again.
-fn expected(peer: Peer, ill: FaultKind, trigger: Trigger) -> &'static str {
+fn expected(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> &'static str {
     // A 2xx response of AMP means that the request was written. Its body is ignored.
-    let is_taken = peer == Peer::Amp && ill == FaultKind::Garbage;
+    let is_taken = peer == Peer::Amp && fault_kind == FaultKind::Garbage;
     match (peer, trigger) {
-        (Peer::Amp | Peer::XRay, Trigger::Push) if ill.is_permanent() => "200 partial",
+        (Peer::Amp | Peer::XRay, Trigger::Push) if fault_kind.is_permanent() => "200 partial",
         (Peer::Amp | Peer::XRay, Trigger::Push) => "200",
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if ill.is_permanent() || is_taken => "done",
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent() || is_taken => "done",
         (Peer::Amp | Peer::XRay, Trigger::Spool) => "again",
         (Peer::Ecs, Trigger::Tick) => "error",
         (Peer::Ecs, Trigger::Shard) => "again",
@@ -157,19 +157,19 @@ fn expected(peer: Peer, ill: FaultKind, trigger: Trigger) -> &'static str {
 }
 
 /// Returns the expected status of the items, or `None` if no item was received.
-fn expected_fate(peer: Peer, ill: FaultKind, trigger: Trigger) -> Option<ItemStatus> {
-    let is_ill = |fate: ItemStatus| match (ill.is_permanent(), peer, ill) {
+fn expected_status(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> Option<ItemStatus> {
+    let outcome = |item_status: ItemStatus| match (fault_kind.is_permanent(), peer, fault_kind) {
         (true, ..) => ItemStatus::Rejected,
         (false, Peer::Amp, FaultKind::Garbage) => ItemStatus::Delivered,
-        _ => fate,
+        _ => item_status,
     };
     match (peer, trigger) {
         (Peer::Ecs, Trigger::Tick | Trigger::Shard) | (Peer::Sqs, Trigger::Spool) => None,
         (Peer::Amp, Trigger::Tick | Trigger::Shard | Trigger::Push) | (Peer::XRay, Trigger::Push) => {
-            Some(is_ill(ItemStatus::Spooled))
+            Some(outcome(ItemStatus::Spooled))
         }
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if ill.is_permanent() => Some(ItemStatus::DroppedFromSpool),
-        (Peer::Amp, Trigger::Spool) if ill == FaultKind::Garbage => Some(ItemStatus::Redelivered),
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent() => Some(ItemStatus::DroppedFromSpool),
+        (Peer::Amp, Trigger::Spool) if fault_kind == FaultKind::Garbage => Some(ItemStatus::Redelivered),
         (Peer::Amp | Peer::XRay, Trigger::Spool) => None,
         (Peer::Sqs, Trigger::Tick) => Some(ItemStatus::Dropped),
         (Peer::Sqs, Trigger::Push | Trigger::Shard) => Some(ItemStatus::Refused),
@@ -186,18 +186,18 @@ struct Cell {
 }
 
 impl Cell {
-    async fn prepare(peer: Peer, ill: FaultKind, trigger: Trigger, task_port: u16) -> Self {
+    async fn prepare(peer: Peer, fault_kind: FaultKind, trigger: Trigger, task_port: u16) -> Self {
         let nobody = format!("http://127.0.0.1:{}/api/v1/remote_write", closed_port().await);
         let mut settings = vec![SPOOL, ("SIDECARLESS_CLUSTERS", "shop"), ("SIDECARLESS_MAX_SAMPLE_AGE", "off")];
-        match (peer, ill) {
+        match (peer, fault_kind) {
             (Peer::Amp, FaultKind::Refuses) => settings.push(("AWS_PROMETHEUS_ENDPOINT", &nobody)),
             (Peer::XRay, FaultKind::Refuses) => settings.push(("AWS_ENDPOINT_URL_XRAY", &nobody)),
             _ => {}
         }
-        let closed = peer.id().filter(|_| ill == FaultKind::Refuses);
+        let closed = peer.id().filter(|_| fault_kind == FaultKind::Refuses);
         let sandbox = Sandbox::start_without(closed, &settings).await;
         sandbox.aws.ecs().add_task("shop", "cart", Some(task_port));
-        match peer.fault(ill) {
+        match peer.fault(fault_kind) {
             Some(fault) if peer == Peer::Amp => sandbox.amp.fail_always(fault),
             Some(fault) => sandbox.aws.fail_always(peer.matches(), fault),
             None => {}
@@ -246,7 +246,7 @@ impl Cell {
     }
 
     /// Checks the item counters.
-    fn audit(&self, fate: Option<ItemStatus>) -> Result<(), String> {
+    fn audit(&self, item_status: Option<ItemStatus>) -> Result<(), String> {
         let counters = self.sandbox.handlers.counters();
         let unbalanced = counters.unbalanced();
         if !unbalanced.is_empty() {
@@ -257,10 +257,12 @@ impl Cell {
         } else {
             ItemKind::Samples
         };
-        let total = |fate| counters.total(fate, signal);
-        match fate {
+        let total = |item_status| counters.total(item_status, signal);
+        match item_status {
             None if counters.counts().next().is_some() => return Err(format!("something was entered: {counters:?}")),
-            Some(fate) if total(fate) == 0 => return Err(format!("no {signal:?} are {fate:?}: {counters:?}")),
+            Some(item_status) if total(item_status) == 0 => {
+                return Err(format!("no {signal:?} are {item_status:?}: {counters:?}"));
+            }
             _ => {}
         }
         let queue = self.sandbox.aws.sqs();
@@ -343,13 +345,13 @@ fn message(body: String) -> String {
 }
 
 /// Runs a cell. Returns its response, or an error if the response or the item counters are unexpected.
-async fn outcome(peer: Peer, ill: FaultKind, trigger: Trigger, port: u16) -> Result<&'static str, String> {
-    let cell = Cell::prepare(peer, ill, trigger, port).await;
-    let (told, expected) = (cell.run().await?, expected(peer, ill, trigger));
-    if told != expected {
-        return Err(format!("{told} instead of {expected}: {:?}", cell.sandbox.handlers.counters()));
+async fn outcome(peer: Peer, fault_kind: FaultKind, trigger: Trigger, port: u16) -> Result<&'static str, String> {
+    let cell = Cell::prepare(peer, fault_kind, trigger, port).await;
+    let (response, expected) = (cell.run().await?, expected(peer, fault_kind, trigger));
+    if response != expected {
+        return Err(format!("{response} instead of {expected}: {:?}", cell.sandbox.handlers.counters()));
     }
-    cell.audit(expected_fate(peer, ill, trigger)).map(|()| told)
+    cell.audit(expected_status(peer, fault_kind, trigger)).map(|()| response)
 }
 
 #[tokio::test]
@@ -357,27 +359,29 @@ async fn outcome_of_each_fault_is_reported_and_counted() {
     let task = Task::start().await;
     let port = task.port();
     let mut outcomes: BTreeMap<_, Result<&str, String>> = BTreeMap::new();
-    for at_once in AT_ONCE {
+    for concurrency in CONCURRENCY {
         let cells = PEERS.into_iter().flat_map(|peer| {
-            ILLS.into_iter().flat_map(move |ill| TRIGGERS.into_iter().map(move |trigger| (peer, ill, trigger)))
+            FAULT_KINDS
+                .into_iter()
+                .flat_map(move |fault_kind| TRIGGERS.into_iter().map(move |trigger| (peer, fault_kind, trigger)))
         });
-        let left: Vec<_> = cells.filter(|cell| !matches!(outcomes.get(cell), Some(Ok(_)))).collect();
+        let remaining: Vec<_> = cells.filter(|cell| !matches!(outcomes.get(cell), Some(Ok(_)))).collect();
         let run = |cell: (Peer, FaultKind, Trigger)| async move { (cell, outcome(cell.0, cell.1, cell.2, port).await) };
-        let ran: Vec<_> = futures_util::stream::iter(left).map(run).buffer_unordered(at_once).collect().await;
-        for ((peer, ill, trigger), outcome) in ran {
-            if let Err(why) = &outcome {
-                println!("{peer:?} {ill:?} {trigger:?} with {at_once} at once: {why}");
+        let ran: Vec<_> = futures_util::stream::iter(remaining).map(run).buffer_unordered(concurrency).collect().await;
+        for ((peer, fault_kind, trigger), outcome) in ran {
+            if let Err(error) = &outcome {
+                println!("{peer:?} {fault_kind:?} {trigger:?} with {concurrency} concurrent cells: {error}");
             }
-            outcomes.insert((peer, ill, trigger), outcome);
+            outcomes.insert((peer, fault_kind, trigger), outcome);
         }
     }
 
-    println!("show: who is told what, when      tick         push         shard        spool");
+    println!("show: response by trigger         tick         push         shard        spool");
     for peer in PEERS {
-        for ill in ILLS {
-            let cell = |trigger| outcomes[&(peer, ill, trigger)].as_ref().map_or("WRONG", |told| told);
+        for fault_kind in FAULT_KINDS {
+            let cell = |trigger| outcomes[&(peer, fault_kind, trigger)].as_ref().map_or("WRONG", |response| response);
             let row: Vec<String> = TRIGGERS.into_iter().map(|trigger| format!("{:12}", cell(trigger))).collect();
-            println!("show: {:<26}  {}", format!("{peer:?} {ill:?}"), row.join(" "));
+            println!("show: {:<26}  {}", format!("{peer:?} {fault_kind:?}"), row.join(" "));
         }
     }
     let passed = outcomes.values().filter(|outcome| outcome.is_ok()).count();
@@ -409,8 +413,8 @@ async fn concurrency_limits_of_destinations_are_kept() {
 async fn connection_closed_while_frozen_is_replaced() {
     let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_MAX_SAMPLE_AGE", "off")]).await;
     // A message gets one attempt, and a failure would defer it by half a minute.
-    sandbox.amp.fail([Fault::Answer(StubResponse::Reset)]);
-    sandbox.aws.fail([Fault::Answer(StubResponse::Reset)]);
+    sandbox.amp.fail([Fault::Response(StubResponse::Reset)]);
+    sandbox.aws.fail([Fault::Response(StubResponse::Reset)]);
     for payload in [write_request(), Payload::Segments(documents())] {
         let deadline = Deadline::after(INVOCATION);
         let response = sandbox

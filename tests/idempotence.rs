@@ -103,20 +103,20 @@ async fn repeated_push_changes_nothing() {
 async fn retry_completes_a_partly_delivered_push() {
     let body = spans();
     let event = Sandbox::event(&Push::new("/v1/traces", &body));
-    let whole = Sandbox::start(&[]).await;
-    invoke(&whole, &event).await;
-    let ids: BTreeSet<String> = StoredData::of(&whole).documents.into_keys().collect();
+    let complete = Sandbox::start(&[]).await;
+    invoke(&complete, &event).await;
+    let ids: BTreeSet<String> = StoredData::of(&complete).documents.into_keys().collect();
 
     let sandbox = Sandbox::start(&[]).await;
     for id in ids.iter().take(5) {
         sandbox.aws.xray().unprocessed.insert(id.clone(), ("ThrottledException", 1_000));
     }
     let push = Push { time: Duration::from_secs(1), ..Push::new("/v1/traces", &body) };
-    assert_eq!(sandbox.push(&push).await.status, 503, "the client sends all of it again");
+    assert_eq!(sandbox.push(&push).await.status, 503, "the client retries the full request");
     assert_eq!(StoredData::of(&sandbox).documents.len(), ids.len() - 5);
     sandbox.aws.xray().unprocessed.clear();
     assert_eq!(sandbox.push(&push).await.status, 200);
-    assert_eq!(StoredData::of(&sandbox), StoredData::of(&whole));
+    assert_eq!(StoredData::of(&sandbox), StoredData::of(&complete));
 }
 
 #[tokio::test]
@@ -124,14 +124,14 @@ async fn repeated_message_changes_nothing() {
     let events = [("/v1/metrics", metrics()), ("/v1/traces", spans())];
     let events = events.map(|(path, body)| Sandbox::event(&Push::new(path, &body)));
     let direct = Sandbox::start(&[ANY_AGE]).await;
-    let ill = Sandbox::start(&[ANY_AGE, SPOOL]).await;
-    ill.amp.fail_always(Fault::status(503, "busy"));
-    ill.aws.fail_always(|request| request.path == "/TraceSegments", Fault::status(503, "busy"));
+    let failing = Sandbox::start(&[ANY_AGE, SPOOL]).await;
+    failing.amp.fail_always(Fault::status(503, "busy"));
+    failing.aws.fail_always(|request| request.path == "/TraceSegments", Fault::status(503, "busy"));
     for event in &events {
         invoke(&direct, event).await;
-        invoke(&ill, event).await;
+        invoke(&failing, event).await;
     }
-    let bodies = ill.aws.sqs().bodies.clone();
+    let bodies = failing.aws.sqs().bodies.clone();
     assert_eq!(bodies.len(), 2);
 
     let later = Sandbox::start(&[ANY_AGE]).await;

@@ -135,13 +135,13 @@ async fn telemetry_is_delivered_while_ecs_is_unavailable() {
         if denied {
             sandbox.aws.ecs().denied.push("shop".into());
         } else {
-            sandbox.aws.fail(vec![Fault::Answer(sandbox::http::StubResponse::Hang); 10]);
+            sandbox.aws.fail(vec![Fault::Response(sandbox::http::StubResponse::Hang); 10]);
         }
         let (body, caller) = (metrics(&[("service.name", "mine")]), session("cart", &a));
         assert_eq!(labels_of(&sandbox, &body, Some(&caller)).await["service_name"], "mine");
-        let asked = sandbox.aws.ecs().calls.clone();
+        let calls = sandbox.aws.ecs().calls.clone();
         labels_of(&sandbox, &body, Some(&caller)).await;
-        assert_eq!(sandbox.aws.ecs().calls, asked, "the next push does not wait for it again");
+        assert_eq!(sandbox.aws.ecs().calls, calls, "the next push does not wait for it again");
     }
 }
 

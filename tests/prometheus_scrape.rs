@@ -19,25 +19,25 @@ const TEXT: &str = "text/plain; version=0.0.4";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A task with an exposition that the test can replace.
-struct Page {
-    answer: Arc<Mutex<StubResponse>>,
+struct ScrapeTarget {
+    response: Arc<Mutex<StubResponse>>,
     requests: Arc<Mutex<Vec<RecordedRequest>>>,
     task: Task,
 }
 
-impl Page {
-    async fn saying(answer: StubResponse) -> Self {
-        let (answer, requests) = (Arc::new(Mutex::new(answer)), Arc::default());
-        let task = Task::with_documents(Arc::clone(&answer), Arc::clone(&requests)).await;
-        Self { answer, requests, task }
+impl ScrapeTarget {
+    async fn with_response(response: StubResponse) -> Self {
+        let (response, requests) = (Arc::new(Mutex::new(response)), Arc::default());
+        let task = Task::with_documents(Arc::clone(&response), Arc::clone(&requests)).await;
+        Self { response, requests, task }
     }
 
-    async fn text(page: &str) -> Self {
-        Self::saying(StubResponse::of(200, TEXT, page)).await
+    async fn text(text: &str) -> Self {
+        Self::with_response(StubResponse::of(200, TEXT, text)).await
     }
 
-    fn says(&self, page: &str) {
-        *self.answer.lock().unwrap() = StubResponse::of(200, TEXT, page);
+    fn set_text(&self, text: &str) {
+        *self.response.lock().unwrap() = StubResponse::of(200, TEXT, text);
     }
 }
 
@@ -63,8 +63,8 @@ async fn scraped_series_have_the_identity_of_the_task() {
     let sandbox = Sandbox::start(&[]).await;
     let page = "# TYPE jobs counter\njobs_total{queue=\"mail\",service=\"own\"} 7 # {trace_id=\"a1\"} 1 1.5\n# EOF\n";
     let headers = vec![("content-type", OPENMETRICS.into()), ("content-encoding", "gzip".into())];
-    let page = Page::saying(StubResponse::Reply { status: 200, headers, body: gzip(page) }).await;
-    let id = add(&sandbox, "cart", page.task.port());
+    let target = ScrapeTarget::with_response(StubResponse::Http { status: 200, headers, body: gzip(page) }).await;
+    let id = add(&sandbox, "cart", target.task.port());
 
     let summary = sandbox.tick().await.unwrap();
 
@@ -72,7 +72,7 @@ async fn scraped_series_have_the_identity_of_the_task() {
     let jobs = sandbox.amp.named("jobs_total");
     let (labels, value) = &jobs[0];
     assert_eq!((jobs.len(), *value), (1, 7.0));
-    let instance = format!("127.0.0.1:{}", page.task.port());
+    let instance = format!("127.0.0.1:{}", target.task.port());
     for (name, expected) in [
         ("queue", "mail"),
         ("service", "own"),
@@ -91,28 +91,28 @@ async fn scraped_series_have_the_identity_of_the_task() {
     {
         assert_eq!(values(&sandbox, name), [expected], "{name}");
     }
-    let requests = page.requests.lock().unwrap();
+    let requests = target.requests.lock().unwrap();
     assert!(requests[0].header("accept").starts_with("application/openmetrics-text;version=1.0.0"), "negotiation");
     assert_eq!((requests[0].path.as_str(), requests[0].header("accept-encoding")), ("/metrics", "gzip"));
 }
 
 #[tokio::test]
 async fn failed_scrape_writes_nothing_and_does_not_affect_others() {
-    let redirect = StubResponse::Reply { status: 302, headers: vec![("location", "/other".into())], body: Vec::new() };
+    let redirect = StubResponse::Http { status: 302, headers: vec![("location", "/other".into())], body: Vec::new() };
     let broken_gzip = StubResponse::of(200, TEXT, gzip("a 1\n")[..12].to_vec());
     let bomb = StubResponse::of(200, TEXT, gzip(&format!("# {}\n", "x".repeat(2 << 20))));
-    for (case, answer) in [
+    for (case, response) in [
         ("a broken line", StubResponse::of(200, TEXT, "a 1\nb {\nc 3\n")),
         ("no end", StubResponse::of(200, OPENMETRICS, "a 1\n")),
         ("more samples than the limit", StubResponse::of(200, TEXT, "a 1\nb 2\nc 3\nd 4\n")),
         ("more bytes than the limit", StubResponse::of(200, TEXT, format!("# {}\n", "x".repeat(2 << 20)))),
-        ("more bytes once it is inflated", bomb),
-        ("a body without end", StubResponse::Endless),
-        ("gzip that breaks off", broken_gzip),
+        ("more bytes when decompressed", bomb),
+        ("an endless body", StubResponse::Endless),
+        ("truncated gzip", broken_gzip),
         ("a redirect", redirect),
         ("an error", StubResponse::of(500, TEXT, "a 1\n")),
         ("a reset connection", StubResponse::Reset),
-        ("silence", StubResponse::Hang),
+        ("no response", StubResponse::Hang),
     ] {
         let limits = [
             ("SIDECARLESS_SCRAPE_SAMPLE_LIMIT", "3"),
@@ -120,15 +120,15 @@ async fn failed_scrape_writes_nothing_and_does_not_affect_others() {
             ("SIDECARLESS_SCRAPE_TIMEOUT", "1s"),
         ];
         let sandbox = Sandbox::start(&limits).await;
-        let (ill, well) = (Page::saying(answer).await, Page::text("well 1\n").await);
-        add(&sandbox, "ill", ill.task.port());
-        add(&sandbox, "well", well.task.port());
+        let (failing, healthy) = (ScrapeTarget::with_response(response).await, ScrapeTarget::text("well 1\n").await);
+        add(&sandbox, "ill", failing.task.port());
+        add(&sandbox, "well", healthy.task.port());
 
         let summary = sandbox.tick().await.unwrap();
 
         assert_eq!((&summary["targets_up"], &summary["targets_down"]), (&1.into(), &1.into()), "{case}: {summary}");
         for name in ["a", "b", "c"] {
-            assert!(sandbox.amp.named(name).is_empty(), "{case}: nothing of the page is written");
+            assert!(sandbox.amp.named(name).is_empty(), "{case}: no part of the exposition is written");
         }
         assert_eq!(values(&sandbox, "well"), ["1"], "{case}");
         let up: BTreeSet<String> = sandbox.amp.named("up").iter().map(|(l, up)| format!("{} {up}", l["job"])).collect();
@@ -142,7 +142,7 @@ const HANGING: usize = 70;
 #[tokio::test]
 async fn hanging_targets_do_not_delay_stats_targets() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
-    let (hanging, stats) = (Page::saying(StubResponse::Hang).await, Task::start().await);
+    let (hanging, stats) = (ScrapeTarget::with_response(StubResponse::Hang).await, Task::start().await);
     for number in 0..HANGING {
         add(&sandbox, &format!("hanging-{number}"), hanging.task.port());
     }
@@ -158,43 +158,43 @@ async fn hanging_targets_do_not_delay_stats_targets() {
     };
     let hanging: Vec<i64> = (0..HANGING).map(|number| at(&format!("hanging-{number}"))).collect();
     let (first, last) = (*hanging.iter().min().unwrap(), *hanging.iter().max().unwrap());
-    assert!(last - first >= 2_000, "pages are scraped 64 at once, and each round of them hung");
+    assert!(last - first >= 2_000, "targets are scraped 64 at once, and each batch hung");
     assert!(at("sidecarless-stats") - first < 1_000, "the stats did not wait for any");
 }
 
 #[tokio::test]
 async fn missing_series_become_stale_and_new_series_are_counted() {
     let sandbox = Sandbox::start(&[]).await;
-    let page = Page::text("a 1\nb 2\n").await;
-    add(&sandbox, "cart", page.task.port());
+    let target = ScrapeTarget::text("a 1\nb 2\n").await;
+    add(&sandbox, "cart", target.task.port());
 
     sandbox.tick().await.unwrap();
-    assert!(values(&sandbox, "scrape_series_added").is_empty(), "what came before is not known");
+    assert!(values(&sandbox, "scrape_series_added").is_empty(), "the first scrape has no predecessor");
 
-    page.says("a 1\nc 3\nd 4\n");
+    target.set_text("a 1\nc 3\nd 4\n");
     sandbox.tick().await.unwrap();
     assert_eq!(values(&sandbox, "scrape_series_added"), ["2"]);
     assert_eq!(values(&sandbox, "b"), ["2", "ended"]);
     assert_eq!(values(&sandbox, "a"), ["1", "1"]);
 
-    *page.answer.lock().unwrap() = StubResponse::Reset;
+    *target.response.lock().unwrap() = StubResponse::Reset;
     sandbox.tick().await.unwrap();
     for (name, expected) in [("a", vec!["1", "1", "ended"]), ("c", vec!["3", "ended"]), ("up", vec!["1", "1", "0"])] {
         assert_eq!(values(&sandbox, name), expected, "{name}");
     }
 
     sandbox.tick().await.unwrap();
-    assert_eq!(values(&sandbox, "a").len(), 3, "what has ended is not ended again");
+    assert_eq!(values(&sandbox, "a").len(), 3, "stale series get no second marker");
 }
 
 #[tokio::test]
 async fn stopping_task_is_scraped_until_it_stops() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "shop")]).await;
-    let page = Page::text("a 1\n").await;
-    let id = add(&sandbox, "cart", page.task.port());
+    let target = ScrapeTarget::text("a 1\n").await;
+    let id = add(&sandbox, "cart", target.task.port());
     sandbox.tick().await.unwrap();
 
-    page.says("a 2\n");
+    target.set_text("a 2\n");
     sandbox.aws.ecs().set_status(&id, "DEACTIVATING");
     let summary = sandbox.tick().await.unwrap();
     assert_eq!(summary["targets_up"], 1, "it is not listed as running, and serves all the same: {summary}");
@@ -210,8 +210,8 @@ async fn stopping_task_is_scraped_until_it_stops() {
 
 #[tokio::test]
 async fn scrape_rules_select_targets_and_tags_become_labels() {
-    let page = Page::text("a 1\n").await;
-    let rules = format!("service=bank port=1; service=ca* port={} path=/m/ job=java", page.task.port());
+    let target = ScrapeTarget::text("a 1\n").await;
+    let rules = format!("service=bank port=1; service=ca* port={} path=/m/ job=java", target.task.port());
     let sandbox =
         Sandbox::start(&[("SIDECARLESS_SCRAPE_RULES", &rules), ("SIDECARLESS_TAG_LABELS", "team,cluster.env")]).await;
     sandbox.aws.ecs().cluster_tags = vec![("env", "prod"), ("cost-centre", "12")];
@@ -222,19 +222,19 @@ async fn scrape_rules_select_targets_and_tags_become_labels() {
         sandbox.tick().await.unwrap();
     }
 
-    assert_eq!(page.requests.lock().unwrap()[0].path, "/m/");
+    assert_eq!(target.requests.lock().unwrap()[0].path, "/m/");
     let (labels, _) = &sandbox.amp.named("a")[0];
     let tags: Vec<_> = labels.iter().filter(|(name, _)| name.contains("tag_")).collect();
     assert_eq!(format!("{tags:?}"), r#"[("cluster_tag_env", "prod"), ("tag_team", "payments")]"#);
     assert_eq!(labels["job"], "java");
-    assert_eq!(sandbox.aws.ecs().count("DescribeClusters"), 1, "tags of clusters are kept for an hour");
+    assert_eq!(sandbox.aws.ecs().count("DescribeClusters"), 1, "cluster tags are cached for an hour");
 }
 
 #[tokio::test]
 async fn skipped_targets_have_an_error() {
     let sandbox = Sandbox::start(&[]).await;
-    let well = Page::text("a 1\n").await;
-    let port = well.task.port().to_string();
+    let healthy = ScrapeTarget::text("a 1\n").await;
+    let port = healthy.task.port().to_string();
     for (family, labels) in [
         ("word", vec![("ECS_PROMETHEUS_EXPORTER_PORT", "http".to_owned())]),
         ("path", vec![("ECS_PROMETHEUS_EXPORTER_PORT", port.clone()), ("ECS_PROMETHEUS_METRICS_PATH", "m".into())]),

@@ -73,20 +73,20 @@ fn translate(request: &ExportMetricsServiceRequest, options: &Options) -> (Vec<S
 }
 
 struct Row {
-    what: &'static str,
+    case: &'static str,
     request: ExportMetricsServiceRequest,
     options: Options,
     expected: Vec<&'static str>,
 }
 
-fn row(what: &'static str, metric: Metric, expected: &[&'static str]) -> Row {
-    of_request(what, request(vec![], None, vec![metric]), expected)
+fn row(case: &'static str, metric: Metric, expected: &[&'static str]) -> Row {
+    of_request(case, request(vec![], None, vec![metric]), expected)
 }
 
-fn of_request(what: &'static str, request: ExportMetricsServiceRequest, expected: &[&'static str]) -> Row {
+fn of_request(case: &'static str, request: ExportMetricsServiceRequest, expected: &[&'static str]) -> Row {
     let mut expected = expected.to_vec();
     expected.sort_unstable();
-    Row { what, request, options: best(), expected }
+    Row { case, request, options: best(), expected }
 }
 
 fn with(options: Options, row: Row) -> Row {
@@ -95,7 +95,7 @@ fn with(options: Options, row: Row) -> Row {
 
 fn names() -> Vec<Row> {
     let one = || vec![number(7.0, &[])];
-    let simple = |what, metric: Metric, expected| row(what, metric, &[expected]);
+    let simple = |case, metric: Metric, expected| row(case, metric, &[expected]);
     vec![
         row(
             "gauge in bytes",
@@ -109,14 +109,14 @@ fn names() -> Vec<Row> {
         simple("an annotation is no unit", sum("queue.size", "{items}", false, one()), "queue_size 7"),
         simple("a rate", gauge("network.rate", "By/s", one()), "network_rate_bytes_per_second 7"),
         simple(
-            "a rate that its name says",
+            "a rate with the unit in its name",
             gauge("network.bytes_per_second", "By/s", one()),
             "network_bytes_per_second 7",
         ),
         with(
             adot(),
             simple(
-                "... which the exporter says twice",
+                "... which the exporter writes twice",
                 gauge("network.bytes_per_second", "By/s", one()),
                 "network_bytes_per_second_per_second 7",
             ),
@@ -235,7 +235,7 @@ fn labels() -> Vec<Row> {
         with(
             Options { exclude_service_attributes: true, ..r2t() },
             of_request(
-                "... without what they say",
+                "... without their values",
                 request(cloud(), None, vec![point(&[])]),
                 &[
                     "g{cloud_region=\"eu\",instance=\"i1\",job=\"shop/cart\"} 1",
@@ -325,7 +325,7 @@ fn histograms() -> Vec<Row> {
     vec![
         row("a histogram", family(base()), &all),
         row(
-            "its count is what it says",
+            "its count is unchanged",
             family(counted),
             &[
                 "http_server_request_duration_seconds_sum 12.5",
@@ -459,7 +459,7 @@ fn every_row_has_the_expected_series() {
     let rows: Vec<Row> = [names(), labels(), histograms(), exponentials(), deltas()].into_iter().flatten().collect();
     for row in &rows {
         let (lines, _) = translate(&row.request, &row.options);
-        assert_eq!(lines, row.expected, "{}", row.what);
+        assert_eq!(lines, row.expected, "{}", row.case);
     }
     let _ = writeln!(std::io::stderr(), "{} vectors", rows.len());
 }
@@ -504,7 +504,7 @@ fn rejections_have_a_reason_and_an_example() {
 #[test]
 fn resource_without_identity_gets_the_client_instance() {
     let sender = ClientIdentity { instance: Some("task-1".into()) };
-    for (what, resource, expected) in [
+    for (case, resource, expected) in [
         (
             "nothing known",
             attributes(&[("service.name", "cart".into())]),
@@ -527,7 +527,7 @@ fn resource_without_identity_gets_the_client_instance() {
         let mut batch = SeriesBatch::default();
         let request = request(resource, None, vec![gauge("g", "", vec![number(1.0, &[])])]);
         let result = series(&request, &options, &sender, NOW_MS, &mut batch);
-        assert_eq!(result.written, 1, "{what}");
-        assert_eq!(batch.iter().map(line).collect::<Vec<_>>(), [expected], "{what}");
+        assert_eq!(result.written, 1, "{case}");
+        assert_eq!(batch.iter().map(line).collect::<Vec<_>>(), [expected], "{case}");
     }
 }

@@ -97,7 +97,7 @@ async fn invalid_request_gets_a_reason_and_the_next_succeeds() {
         ("cut short", new("/v1/traces", truncated), 400, 3, "invalid OTLP protobuf"),
         ("a number where a message belongs", new("/v1/traces", &[8, 1]), 400, 3, "invalid OTLP protobuf"),
         (
-            "JSON that says it is protobuf",
+            "JSON with the content type of protobuf",
             new("/v1/traces", br#"{"resourceSpans":[]}"#),
             400,
             3,
@@ -176,15 +176,15 @@ async fn metrics_without_a_workspace_are_rejected() {
 #[tokio::test]
 async fn metrics_are_written_once_after_retryable_errors() {
     let again = |status: u16, times: usize| vec![Fault::status(status, "later"); times];
-    let retry_after = StubResponse::Reply { status: 429, headers: vec![("retry-after", "1".into())], body: Vec::new() };
+    let retry_after = StubResponse::Http { status: 429, headers: vec![("retry-after", "1".into())], body: Vec::new() };
     for (case, faults) in [
         ("none", vec![]),
         ("503 once", again(503, 1)),
         ("429 three times", again(429, 3)),
-        ("429 with Retry-After", vec![Fault::Answer(retry_after)]),
+        ("429 with Retry-After", vec![Fault::Response(retry_after)]),
         ("500 and 502", [again(500, 1), again(502, 1)].concat()),
-        ("a connection that ends", vec![Fault::Answer(StubResponse::Reset)]),
-        ("a slow answer", vec![Fault::Slow(Duration::from_millis(300))]),
+        ("a connection that ends", vec![Fault::Response(StubResponse::Reset)]),
+        ("a slow response", vec![Fault::Slow(Duration::from_millis(300))]),
     ] {
         let sandbox = Sandbox::start(&[ANY_AGE, ("SIDECARLESS_TARGET_INFO", "off")]).await;
         sandbox.amp.fail(faults);
@@ -198,7 +198,7 @@ async fn metrics_are_written_once_after_retryable_errors() {
 
 #[tokio::test]
 async fn unavailable_workspace_results_in_retry_after() {
-    for (case, fault) in [("503", Fault::status(503, "sick")), ("no answer", Fault::Answer(StubResponse::Hang))] {
+    for (case, fault) in [("503", Fault::status(503, "sick")), ("no response", Fault::Response(StubResponse::Hang))] {
         let sandbox = Sandbox::start(&[ANY_AGE]).await;
         sandbox.amp.fail(vec![fault; 100]);
         let body = one_gauge();
@@ -214,8 +214,8 @@ async fn unavailable_workspace_results_in_retry_after() {
 #[tokio::test]
 async fn rejected_samples_are_reported_and_not_retried() {
     let sandbox = Sandbox::start(&[ANY_AGE]).await;
-    let said = "user=1: err: out of order sample. timestamp=2023-11-14T22:13:20Z, series={__name__=\"queue_length\"}";
-    sandbox.amp.fail([Fault::status(400, said)]);
+    let error = "user=1: err: out of order sample. timestamp=2023-11-14T22:13:20Z, series={__name__=\"queue_length\"}";
+    sandbox.amp.fail([Fault::status(400, error)]);
     let partial = partial(&sandbox.push(&Push::new("/v1/metrics", &one_gauge())).await).unwrap();
     assert_eq!(partial.rejected, 1);
     assert!(partial.error_message.contains("out of order sample"), "{}", partial.error_message);
@@ -237,7 +237,7 @@ async fn only_throttled_documents_are_sent_again() {
     let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
 
     assert_eq!(partial.rejected, 1);
-    assert!(partial.error_message.contains("InvalidSegment: not taken"), "{}", partial.error_message);
+    assert!(partial.error_message.contains("InvalidSegment: rejected"), "{}", partial.error_message);
     let xray = sandbox.aws.xray();
     assert_eq!(xray.calls, [10, 2]);
     assert_eq!(xray.sent_ids[10..], [id(3), id(5)]);
@@ -247,7 +247,7 @@ async fn only_throttled_documents_are_sent_again() {
 #[tokio::test]
 async fn one_invalid_segment_does_not_fail_the_batch() {
     // Calls with 50, 25, 13, 6, 3, 2 and 1 documents are rejected. A call without permission is not split.
-    for (status, refused, taken) in
+    for (status, rejected, accepted) in
         [(400, 1, vec![25, 12, 7, 3, 1, 1]), (413, 1, vec![25, 12, 7, 3, 1, 1]), (403, 50, vec![])]
     {
         let sandbox = Sandbox::start(&[]).await;
@@ -257,11 +257,11 @@ async fn one_invalid_segment_does_not_fail_the_batch() {
             |request: &RecordedRequest| request.body.windows(16).any(|bytes| bytes == b"0000000000000011");
         sandbox.aws.fail_always(is_poisoned, Fault::status(status, "no"));
         let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
-        assert_eq!(partial.rejected, refused, "{status}");
+        assert_eq!(partial.rejected, rejected, "{status}");
         assert!(partial.error_message.contains(&format!("X-Ray returned {status}")), "{}", partial.error_message);
         let mut calls = sandbox.aws.xray().calls.clone();
         calls.sort_unstable_by(|a, b| b.cmp(a));
-        assert_eq!(calls, taken, "{status}");
+        assert_eq!(calls, accepted, "{status}");
     }
 }
 
@@ -272,8 +272,8 @@ async fn batch_is_not_split_when_every_call_is_rejected() {
     let body = traces((1..=500).map(span).collect());
     let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
     assert_eq!(partial.rejected, 500);
-    let asked = sandbox.aws.requests();
-    assert!(asked <= 10 + 2 * 32, "{asked} calls for ten calls' documents");
+    let calls = sandbox.aws.requests();
+    assert!(calls <= 10 + 2 * 32, "{calls} calls for ten calls' documents");
 }
 
 #[tokio::test]
@@ -290,7 +290,7 @@ async fn segments_are_sent_in_calls_of_fifty() {
 async fn spans_are_sent_once_and_refused_during_an_outage() {
     let sandbox = Sandbox::start(&[]).await;
     let body = traces(vec![span(1)]);
-    sandbox.aws.fail([Fault::status(503, "{}"), Fault::Answer(StubResponse::Reset), Fault::status(429, "{}")]);
+    sandbox.aws.fail([Fault::status(503, "{}"), Fault::Response(StubResponse::Reset), Fault::status(429, "{}")]);
     assert_eq!(partial(&sandbox.push(&Push::new("/v1/traces", &body)).await), None);
     assert_eq!(sandbox.aws.xray().documents.len(), 1);
 
@@ -434,7 +434,7 @@ async fn truncated_segments_are_counted_and_reported() {
 #[tokio::test]
 async fn retry_after_of_the_destination_reaches_the_client() {
     let busy = || {
-        Fault::Answer(StubResponse::Reply {
+        Fault::Response(StubResponse::Http {
             status: 503,
             headers: vec![("retry-after", "17".into())],
             body: Vec::new(),

@@ -43,8 +43,8 @@ async fn errors_of_cloudwatch_logs_are_returned_to_the_client() {
     let sandbox = Sandbox::start(&[LOG_GROUP]).await;
     let push = Push { time: std::time::Duration::from_secs(2), ..Push::new("/v1/logs", b"\x0a\x00") };
     let busy =
-        StubResponse::Reply { status: 429, headers: vec![("retry-after", "7".into())], body: b"slow down".to_vec() };
-    for (answer, status, said, retry_after) in [
+        StubResponse::Http { status: 429, headers: vec![("retry-after", "7".into())], body: b"slow down".to_vec() };
+    for (stub, status, text, retry_after) in [
         (
             StubResponse::of(400, "text/plain", "no such log group"),
             400,
@@ -67,7 +67,7 @@ async fn errors_of_cloudwatch_logs_are_returned_to_the_client() {
         (busy, 503, "slow down", Some("7")),
         (StubResponse::Reset, 503, "CloudWatch Logs", Some("1")),
     ] {
-        sandbox.aws.otlp_logs().answer = Some(answer);
+        sandbox.aws.otlp_logs().answer = Some(stub);
         let response = sandbox.push(&push).await;
         assert_eq!(
             (response.status, header(&response, "retry-after")),
@@ -75,11 +75,11 @@ async fn errors_of_cloudwatch_logs_are_returned_to_the_client() {
             "{}",
             message(&response)
         );
-        assert!(message(&response).contains(said), "{}", message(&response));
+        assert!(message(&response).contains(text), "{}", message(&response));
     }
     sandbox.aws.otlp_logs().answer = None;
     sandbox.aws.fail([Fault::status(503, "for a moment")]);
-    assert_eq!(sandbox.push(&push).await.status, 200, "what passes is tried again");
+    assert_eq!(sandbox.push(&push).await.status, 200, "later pushes are forwarded");
     assert_eq!(sandbox.aws.otlp_logs().taken.len(), 1);
 }
 
@@ -88,7 +88,7 @@ async fn unlisted_callers_are_rejected_before_decoding() {
     let named = "arn:aws:iam::111122223333:role/cart";
     let sandbox = Sandbox::start(&[("SIDECARLESS_AUTH", "iam"), ("SIDECARLESS_IAM_CALLERS", named)]).await;
     let garbage = [0xff, 0xfe];
-    for (caller, status, said) in [
+    for (caller, status, text) in [
         (None, 401, "missing SigV4 signature"),
         (Some("arn:aws:sts::111122223333:assumed-role/bank/5f0e"), 403, "not in SIDECARLESS_IAM_CALLERS"),
         (Some("arn:aws:sts::444455556666:assumed-role/cart/5f0e"), 403, "not in SIDECARLESS_IAM_CALLERS"),
@@ -97,6 +97,6 @@ async fn unlisted_callers_are_rejected_before_decoding() {
     ] {
         let response = sandbox.push(&Push { caller, ..Push::new("/v1/traces", &garbage) }).await;
         assert_eq!(response.status, status, "{caller:?}: {}", message(&response));
-        assert!(message(&response).contains(said), "{caller:?}: {}", message(&response));
+        assert!(message(&response).contains(text), "{caller:?}: {}", message(&response));
     }
 }

@@ -25,7 +25,7 @@ fn gauges(count: usize) -> Vec<u8> {
     pushed(vec![gauge("shelf", "", (0..count).map(|n| number(1.0, &[("n", n.to_string().as_str().into())])).collect())])
 }
 
-async fn answer(sandbox: &Sandbox, body: &[u8]) -> (HttpResponse, Option<PartialSuccess>) {
+async fn push(sandbox: &Sandbox, body: &[u8]) -> (HttpResponse, Option<PartialSuccess>) {
     let push = Push { time: Duration::from_secs(30), ..Push::new("/v1/metrics", body) };
     let response = sandbox.push(&push).await;
     assert_eq!(response.status, 200);
@@ -46,7 +46,7 @@ async fn rejections_are_counted_by_kind_and_not_retried() {
     ] {
         let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
         sandbox.amp.fail([Fault::status(status, body)]);
-        let (_, partial) = answer(&sandbox, &gauges(10)).await;
+        let (_, partial) = push(&sandbox, &gauges(10)).await;
         let partial = partial.unwrap();
         assert_eq!(partial.rejected, lost, "{status} {body}: {}", partial.error_message);
         assert!(partial.error_message.contains(reason), "{status} {body}: {}", partial.error_message);
@@ -58,8 +58,8 @@ async fn rejections_are_counted_by_kind_and_not_retried() {
 #[tokio::test]
 async fn too_large_request_is_split_until_it_fits() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
-    sandbox.amp.rules().most_bytes = Some(5_000);
-    let (_, partial) = answer(&sandbox, &gauges(200)).await;
+    sandbox.amp.rules().max_bytes = Some(5_000);
+    let (_, partial) = push(&sandbox, &gauges(200)).await;
     assert_eq!(partial, None);
     assert_eq!(sandbox.amp.named("shelf").len(), 200);
     assert!(sandbox.amp.requests() > 5);
@@ -69,19 +69,19 @@ async fn too_large_request_is_split_until_it_fits() {
 async fn metadata_is_split_from_a_too_large_request() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, ("SIDECARLESS_METADATA", "on")]).await;
     let metrics = (0..100).map(|n| gauge(&format!("a.metric.with.a.name.{n}"), "By", vec![number(1.0, &[])])).collect();
-    sandbox.amp.rules().most_bytes = Some(1_000);
-    assert_eq!(answer(&sandbox, &pushed(metrics)).await.1, None);
+    sandbox.amp.rules().max_bytes = Some(1_000);
+    assert_eq!(push(&sandbox, &pushed(metrics)).await.1, None);
     assert_eq!(sandbox.amp.samples().len(), 100);
 }
 
 #[tokio::test]
 async fn too_large_series_is_rejected_alone() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
-    sandbox.amp.rules().most_bytes = Some(1_500);
+    sandbox.amp.rules().max_bytes = Some(1_500);
     let long = "x".repeat(2_000);
     let points =
         vec![number(1.0, &[]), number(2.0, &[("long", long.as_str().into())]), number(3.0, &[("b", "c".into())])];
-    let (_, partial) = answer(&sandbox, &pushed(vec![gauge("shelf", "", points)])).await;
+    let (_, partial) = push(&sandbox, &pushed(vec![gauge("shelf", "", points)])).await;
     assert_eq!(partial.unwrap().rejected, 1);
     assert_eq!(sandbox.amp.named("shelf").len(), 2);
 }
@@ -91,7 +91,7 @@ async fn too_large_series_is_rejected_alone() {
 async fn outage_shorter_than_the_deadline_loses_no_samples() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
     sandbox.amp.fail(vec![Fault::status(503, "down"); 6]);
-    assert_eq!(answer(&sandbox, &gauges(10)).await.1, None);
+    assert_eq!(push(&sandbox, &gauges(10)).await.1, None);
     assert_eq!((sandbox.amp.requests(), sandbox.amp.named("shelf").len()), (1, 10));
 }
 
@@ -106,7 +106,7 @@ async fn series_is_never_in_two_concurrent_requests() {
         (0..2_000)
             .map(|n| otlp_builder::Point { nanos: otlp_builder::NANOS + 1_000_000_000, ..number(2.0, &attributes(n)) }),
     );
-    assert_eq!(answer(&sandbox, &pushed(vec![gauge("shelf", "", points)])).await.1, None);
+    assert_eq!(push(&sandbox, &pushed(vec![gauge("shelf", "", points)])).await.1, None);
     assert!(sandbox.amp.requests() > 1);
     assert_eq!(sandbox.amp.samples().len(), 4_000);
     assert_eq!(sandbox.amp.series_in_several_requests(), 0);
@@ -139,7 +139,7 @@ async fn invalid_points_do_not_affect_valid_points_of_a_large_push() {
         gauge("bombs", "", bombs.collect()),
     ]);
 
-    let partial = answer(&sandbox, &body).await.1.unwrap();
+    let partial = push(&sandbox, &body).await.1.unwrap();
 
     let _ = writeln!(std::io::stderr(), "show: 100,000 points, of which 1,000 bad: {}", partial.error_message);
     assert_eq!(partial.rejected, 1_000, "{}", partial.error_message);

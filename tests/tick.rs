@@ -117,7 +117,7 @@ async fn named_clusters_do_not_need_list_clusters() {
     let task = Task::start().await;
     sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
     let denied = StubResponse::of(400, "application/x-amz-json-1.1", r#"{"__type":"AccessDeniedException"}"#);
-    sandbox.aws.fail_always(lists_clusters, Fault::Answer(denied));
+    sandbox.aws.fail_always(lists_clusters, Fault::Response(denied));
     assert_eq!(sandbox.tick().await.unwrap()["targets_up"], 1);
 }
 
@@ -128,7 +128,7 @@ async fn cluster_list_is_cached_during_throttling() {
     sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
     assert_eq!(sandbox.tick().await.unwrap()["targets_up"], 1);
     let throttled = StubResponse::of(400, "application/x-amz-json-1.1", r#"{"__type":"ThrottlingException"}"#);
-    sandbox.aws.fail_always(lists_clusters, Fault::Answer(throttled));
+    sandbox.aws.fail_always(lists_clusters, Fault::Response(throttled));
     assert_eq!(sandbox.tick().await.unwrap()["targets_up"], 1);
 }
 
@@ -152,8 +152,8 @@ async fn failing_target_is_down_and_others_are_scraped() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
     let well = Task::start().await;
     let redirect =
-        StubResponse::Reply { status: 302, headers: vec![("location", "/elsewhere".into())], body: Vec::new() };
-    let ill = [
+        StubResponse::Http { status: 302, headers: vec![("location", "/elsewhere".into())], body: Vec::new() };
+    let failing = [
         Task::failing(StubResponse::Hang).await,
         Task::failing(StubResponse::Reset).await,
         Task::failing(StubResponse::Endless).await,
@@ -164,8 +164,8 @@ async fn failing_target_is_down_and_others_are_scraped() {
         Task::failing(StubResponse::of(200, "application/json", include_str!("golden/task.json"))).await,
     ];
     let mut expected: BTreeMap<String, f64> = BTreeMap::new();
-    for (number, task) in ill.iter().enumerate() {
-        let id = sandbox.aws.ecs().add_task("shop", &format!("ill-{number}"), Some(task.port()));
+    for (number, task) in failing.iter().enumerate() {
+        let id = sandbox.aws.ecs().add_task("shop", &format!("failing-{number}"), Some(task.port()));
         expected.insert(id, 0.0);
     }
     let closed = closed_port().await;

@@ -1,4 +1,4 @@
-//! The ECS client: rate limit, deadline and error of each call. It does not know what the calls are for.
+//! The ECS client: rate limit, deadline and error of each call. It is independent of the purpose of the calls.
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::http::HttpResponse;

@@ -110,7 +110,7 @@ impl Handlers {
     }
 }
 
-/// Destinations and what every delivery uses.
+/// Destinations and shared dependencies of every delivery.
 struct DeliveryParts {
     amp: Option<Arc<Delivery<RemoteWriteClient>>>,
     xray: Arc<Delivery<XRayClient>>,

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_selects_containers_of_tasks() {
+    fn rule_selects_containers_of_tasks() {
         let containers = vec![container("proxy", 80), container("app", 9404), container("app-admin", 9405)];
         let mut task = Task { family: "cart".into(), containers, ..Task::default() };
         task.set_group("service:cart-svc");

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_matching_rule_decides() {
+    fn first_matching_rule_decides() {
         for (rules, expected) in [
             ("", Ok(None)),
             ("service=cart-*", Ok(Some("service=cart-*"))),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_without_a_service_matches_no_service() {
+    fn task_without_a_service_matches_no_service() {
         let standalone = Task { service: None, ..task() };
         let filter = TaskFilter::parse("service=*").expect("valid rule");
         assert_eq!(filter.matching_rule(&standalone), Err(""));

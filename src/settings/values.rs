@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_hash_is_not_repeated_in_the_error() {
+    fn invalid_hash_is_not_repeated_in_the_error() {
         let error = sha256("super-secret-token").unwrap_err().to_string();
         assert!(!error.contains("super"), "{error}");
         assert_eq!(sha256(&"0f".repeat(32)), Ok([0x0f; 32]));

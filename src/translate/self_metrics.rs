@@ -20,7 +20,7 @@ pub struct SelfMetric {
     pub name: &'static str,
     /// `counter` or `gauge`.
     pub kind: &'static str,
-    /// Labels besides those of all metrics.
+    /// Labels in addition to the common labels.
     pub labels: &'static str,
     pub description: &'static str,
 }

@@ -122,7 +122,7 @@ fn raw_guard(rest: &str) -> Option<usize> {
     rest[guards..].starts_with('"').then_some(guards)
 }
 
-/// Returns the number of `#` on each side of a raw string, and its total length.
+/// Returns the number of `#` before and after a raw string, and its total length.
 fn raw_string(rest: &str) -> (usize, usize) {
     let guards = raw_guard(&rest[1..]).unwrap_or_default();
     let open = guards + 2;

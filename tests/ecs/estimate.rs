@@ -66,8 +66,8 @@ fn tasks_of_the_account_are_counted() {
     // 0.004445) = 18.02.
     let sizes: Vec<f64> =
         fleet["groups"].as_array().expect("groups").iter().filter_map(|group| group["sizes_usd"].as_f64()).collect();
-    for (found, expected) in sizes.iter().zip([2.0 * 14.417_5, 18.020_05 + 9.010_025, 0.3 * 18.020_05, 0.0]) {
-        assert!((found - expected).abs() < 1e-6, "{sizes:?}");
+    for (size, expected) in sizes.iter().zip([2.0 * 14.417_5, 18.020_05 + 9.010_025, 0.3 * 18.020_05, 0.0]) {
+        assert!((size - expected).abs() < 1e-6, "{sizes:?}");
     }
 
     let (code, text) = estimate(&aws, &[]);
@@ -97,7 +97,7 @@ fn failed_calls_are_reported_with_exit_code_1() {
 }
 
 #[test]
-fn a_number_of_tasks_makes_no_api_calls() {
+fn number_of_tasks_needs_no_api_calls() {
     let aws = FakeAws::new();
     let (code, text) = estimate(&aws, &["--tasks", "100"]);
     assert_eq!(code, Some(0), "{text}");

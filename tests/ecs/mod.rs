@@ -206,7 +206,7 @@ fn pushed_log_events_become_the_same_series() {
         Some(vec![(at, 100.0)])
     );
     aws.invoke(&event);
-    assert_eq!(aws.counted(), counts(&[]), "the task is known by now");
+    assert_eq!(aws.counted(), counts(&[]), "the task is cached");
 }
 
 fn gzip_base64(text: &str) -> String {
@@ -333,7 +333,7 @@ fn state_change_event_writes_the_same_as_a_run() {
     let series = aws.take_series();
     assert_eq!(named(&series, "ecs_container_exit_code", "dead")[0].samples, [(now - 2_000, 137.0)]);
     assert_eq!(named(&series, "ecs_task_cpu_utilized", "dead")[0].samples[0].1.to_bits(), STALE_NAN);
-    for (key, value, why) in [
+    for (key, value, reason) in [
         ("version", json!(5), "a later version of the task is cached"),
         ("clusterArn", json!(arn("cluster", "bank")), "the settings exclude the task"),
         ("lastStatus", json!("RUNNING"), "neither the task nor a container has stopped"),
@@ -346,7 +346,7 @@ fn state_change_event_writes_the_same_as_a_run() {
         if key == "lastStatus" {
             other["detail"]["containers"] = json!([{"name": "app", "lastStatus": "RUNNING"}]);
         }
-        assert_eq!(aws.invoke(&other)["skipped"], why, "{key}");
+        assert_eq!(aws.invoke(&other)["skipped"], reason, "{key}");
     }
 }
 
@@ -391,8 +391,8 @@ fn task_has_its_host_address_only_in_the_host_network() {
         for _ in 0..2 {
             assert_eq!(aws.invoke(&tick(this_minute()))["targets_up"], 0, "{mode}");
         }
-        let asked = aws.counted().remove("DescribeContainerInstances").unwrap_or_default();
-        assert_eq!(asked, expected, "{mode}: what EC2 does not know is not asked again");
+        let calls = aws.counted().remove("DescribeContainerInstances").unwrap_or_default();
+        assert_eq!(calls, expected, "{mode}: unknown instances are not looked up again");
     }
 }
 

@@ -197,9 +197,9 @@ fn syntax_error_contains_path_and_position() {
 
 #[test]
 fn truncated_request_is_an_error() {
-    let whole = include_bytes!("../data/otlp/metrics.json");
-    for length in 0..whole.len() {
-        let cut = Bytes::from_static(&whole[..length]);
+    let full = include_bytes!("../data/otlp/metrics.json");
+    for length in 0..full.len() {
+        let cut = Bytes::from_static(&full[..length]);
         assert!(metrics(&cut).is_err(), "cut after {length} bytes");
     }
 }
@@ -216,7 +216,7 @@ fn nesting_is_limited() {
         assert!(error.contains("recursion limit exceeded"), "{error}");
     }
     let unknown = format!(r#""unknown":{}{}"#, "[".repeat(100_000), "]".repeat(100_000));
-    assert!(span(&unknown).is_ok_and(|span| span == Span::default()), "what is ignored is no recursion");
+    assert!(span(&unknown).is_ok_and(|span| span == Span::default()), "ignored fields do not count as nesting");
 }
 
 #[test]

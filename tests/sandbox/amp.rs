@@ -1,4 +1,4 @@
-//! A Prometheus workspace: accepts remote write 1.0 and stores what it was sent.
+//! A Prometheus workspace: accepts remote write 1.0 and stores the requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,7 +18,7 @@ pub(crate) struct Amp {
 #[derive(Default)]
 pub(crate) struct Rules {
     /// Larger bodies are rejected with 413.
-    pub(crate) most_bytes: Option<usize>,
+    pub(crate) max_bytes: Option<usize>,
 }
 
 /// Labels of a series, with its name.
@@ -27,16 +27,16 @@ pub(crate) type Labels = BTreeMap<String, String>;
 impl Amp {
     pub(crate) async fn start() -> Self {
         let written: Arc<Mutex<Vec<WriteRequest>>> = Arc::default();
-        let (kept, rules) = (Arc::clone(&written), Arc::<Mutex<Rules>>::default());
-        let of_server = Arc::clone(&rules);
+        let (stored, rules) = (Arc::clone(&written), Arc::<Mutex<Rules>>::default());
+        let server_rules = Arc::clone(&rules);
         let server = StubServer::start(move |request| {
-            let rules = of_server.lock().unwrap();
-            if rules.most_bytes.is_some_and(|most| inflated(request).len() > most) {
+            let rules = server_rules.lock().unwrap();
+            if rules.max_bytes.is_some_and(|max| inflated(request).len() > max) {
                 return StubResponse::of(413, "text/plain", "request body too large");
             }
             match decode(request) {
                 Ok(request) => {
-                    kept.lock().unwrap().push(request);
+                    stored.lock().unwrap().push(request);
                     StubResponse::of(200, "text/plain", "")
                 }
                 Err(reason) => StubResponse::of(400, "text/plain", reason),

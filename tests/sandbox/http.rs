@@ -22,7 +22,7 @@ pub(crate) struct RecordedRequest {
 /// Response of a server, or its failure.
 #[derive(Clone)]
 pub(crate) enum StubResponse {
-    Reply {
+    Http {
         status: u16,
         headers: Vec<(&'static str, String)>,
         body: Vec<u8>,
@@ -40,7 +40,7 @@ pub(crate) enum StubResponse {
 /// Fault that replaces or delays the response.
 #[derive(Clone)]
 pub(crate) enum Fault {
-    Answer(StubResponse),
+    Response(StubResponse),
     /// Delays the response.
     Slow(Duration),
 }
@@ -49,7 +49,7 @@ pub(crate) enum Fault {
 type Always = (fn(&RecordedRequest) -> bool, Fault);
 
 #[derive(Default)]
-struct RandomFaultProxy {
+struct FaultState {
     next: VecDeque<Fault>,
     always: Vec<Always>,
     /// Current and maximum number of concurrent requests.
@@ -57,7 +57,7 @@ struct RandomFaultProxy {
     received: usize,
 }
 
-type Faults = Arc<Mutex<RandomFaultProxy>>;
+type Faults = Arc<Mutex<FaultState>>;
 type Serve = Arc<dyn Fn(&RecordedRequest) -> StubResponse + Send + Sync>;
 
 /// The server stops when it is dropped.
@@ -79,13 +79,13 @@ impl StubResponse {
     }
 
     pub(crate) fn of(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        StubResponse::Reply { status, headers: vec![("content-type", content_type.into())], body: body.into() }
+        StubResponse::Http { status, headers: vec![("content-type", content_type.into())], body: body.into() }
     }
 }
 
 impl Fault {
     pub(crate) fn status(status: u16, body: &str) -> Self {
-        Fault::Answer(StubResponse::of(status, "text/plain", body))
+        Fault::Response(StubResponse::of(status, "text/plain", body))
     }
 }
 
@@ -132,7 +132,7 @@ impl StubServer {
     }
 }
 
-impl RandomFaultProxy {
+impl FaultState {
     fn begin(&mut self, request: &RecordedRequest) -> Option<Fault> {
         self.received += 1;
         self.busy.0 += 1;
@@ -147,26 +147,26 @@ async fn accept(listener: TcpListener, serve: Serve, faults: Faults) {
     while let Ok((stream, _)) = listener.accept().await {
         let (serve, faults) = (Arc::clone(&serve), Arc::clone(&faults));
         connections.spawn(async move {
-            let _ = converse(stream, &serve, &faults).await;
+            let _ = handle_connection(stream, &serve, &faults).await;
         });
     }
 }
 
-async fn converse(mut stream: TcpStream, serve: &Serve, faults: &Faults) -> std::io::Result<()> {
+async fn handle_connection(mut stream: TcpStream, serve: &Serve, faults: &Faults) -> std::io::Result<()> {
     let mut buffer = Vec::new();
     while let Some(request) = read(&mut stream, &mut buffer).await? {
         let fault = faults.lock().unwrap().begin(&request);
-        let answer = match fault {
+        let response = match fault {
             None => serve(&request),
-            Some(Fault::Answer(answer)) => answer,
+            Some(Fault::Response(response)) => response,
             Some(Fault::Slow(pause)) => {
                 tokio::time::sleep(pause).await;
                 serve(&request)
             }
         };
         faults.lock().unwrap().busy.0 -= 1;
-        match answer {
-            StubResponse::Reply { status, headers, body } => write(&mut stream, status, &headers, &body).await?,
+        match response {
+            StubResponse::Http { status, headers, body } => write(&mut stream, status, &headers, &body).await?,
             StubResponse::Reset => return Ok(()),
             StubResponse::Cut => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"a\":").await?;
@@ -217,7 +217,7 @@ async fn write(
     headers: &[(&'static str, String)],
     body: &[u8],
 ) -> std::io::Result<()> {
-    let mut head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n", body.len());
+    let mut head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

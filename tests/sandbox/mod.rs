@@ -61,20 +61,21 @@ impl Aws {
         let (ecs, xray): (Arc<Mutex<ecs::State>>, Arc<Mutex<xray::State>>) = (Arc::default(), Arc::default());
         let sqs: Arc<Mutex<sqs::State>> = Arc::default();
         let otlp_logs: Arc<Mutex<otlp_logs::State>> = Arc::default();
-        let (of_ecs, of_xray, of_sqs) = (Arc::clone(&ecs), Arc::clone(&xray), Arc::clone(&sqs));
-        let of_otlp_logs = Arc::clone(&otlp_logs);
+        let (ecs_state, xray_state, sqs_state) = (Arc::clone(&ecs), Arc::clone(&xray), Arc::clone(&sqs));
+        let otlp_logs_state = Arc::clone(&otlp_logs);
         let sts: Arc<Mutex<sts::State>> = Arc::default();
-        let of_sts = Arc::clone(&sts);
+        let sts_state = Arc::clone(&sts);
         let server = StubServer::start(move |request| {
-            let answer = ecs::serve(&of_ecs, request).or_else(|| xray::serve(&of_xray, request));
-            let answer = answer.or_else(|| sqs::serve(&of_sqs, request)).or_else(|| logs::serve(request));
-            let answer =
-                answer.or_else(|| otlp_logs::serve(&of_otlp_logs, request)).or_else(|| sts::serve(&of_sts, request));
-            answer.unwrap_or_else(|| StubResponse::of(404, "text/plain", "no such service"))
+            let response = ecs::serve(&ecs_state, request).or_else(|| xray::serve(&xray_state, request));
+            let response = response.or_else(|| sqs::serve(&sqs_state, request)).or_else(|| logs::serve(request));
+            let response = response
+                .or_else(|| otlp_logs::serve(&otlp_logs_state, request))
+                .or_else(|| sts::serve(&sts_state, request));
+            response.unwrap_or_else(|| StubResponse::of(404, "text/plain", "no such service"))
         });
         let server = server.await;
-        let nobody = format!("http://127.0.0.1:{}", task::closed_port().await);
-        let endpoints = Endpoints { all: server.url(""), closed: closed.map(|service| (service, nobody)) };
+        let closed_url = format!("http://127.0.0.1:{}", task::closed_port().await);
+        let endpoints = Endpoints { all: server.url(""), closed: closed.map(|service| (service, closed_url)) };
         Self { server, ecs, xray, otlp_logs, sqs, sts, endpoints }
     }
 

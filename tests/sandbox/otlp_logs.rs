@@ -25,6 +25,6 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Opt
         return Some(answer.clone());
     }
     state.taken.push(request.clone());
-    let said = br#"{"partialSuccess":{}}"#.to_vec();
-    Some(StubResponse::of(200, "application/json", said))
+    let body = br#"{"partialSuccess":{}}"#.to_vec();
+    Some(StubResponse::of(200, "application/json", body))
 }

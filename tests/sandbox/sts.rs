@@ -30,7 +30,7 @@ impl State {
             let result = format!("<GetCallerIdentityResult>{arn}</GetCallerIdentityResult>");
             (200, format!("<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>"))
         };
-        StubResponse::Reply {
+        StubResponse::Http {
             status,
             headers: vec![("date", date), ("content-type", "text/xml".into())],
             body: body.into(),

@@ -57,7 +57,7 @@ impl State {
             match self.unprocessed.get_mut(&id) {
                 Some((code, times)) if *times > 0 => {
                     *times -= 1;
-                    unprocessed.push(json!({"Id": id, "ErrorCode": code, "Message": "not taken"}));
+                    unprocessed.push(json!({"Id": id, "ErrorCode": code, "Message": "rejected"}));
                 }
                 _ => self.documents.push(document),
             }

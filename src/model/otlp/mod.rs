@@ -1,6 +1,6 @@
 //! OTLP 1.x messages, with the fields that the function uses.
 //!
-//! Field numbers are those of opentelemetry-proto v1.x (`opentelemetry/proto/{common,resource,trace,metrics}/v1`).
+//! Field numbers match opentelemetry-proto v1.x (`opentelemetry/proto/{common,resource,trace,metrics}/v1`).
 //! Every `string` field is declared as `bytes` and stored as [`Bytes`], so that decoding slices the body of the request instead
 //! of copying it. Invalid UTF-8 in a string is replaced with U+FFFD by [`text`] and does not invalidate the request, as in the
 //! Go collector.

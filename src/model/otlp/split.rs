@@ -21,7 +21,7 @@ pub struct EncodedTraces {
 }
 
 /// Splits a request between spans. Each part repeats the resource and the scope of its spans. A span that is larger than the
-/// limit is in a request of its own.
+/// limit is sent alone.
 pub fn split(request: ExportTraceServiceRequest, limits: RequestLimits) -> Vec<EncodedTraces> {
     let mut parts =
         Splitter { limits, done: Vec::new(), current: ExportTraceServiceRequest::default(), spans: 0, bytes: 0 };

@@ -25,7 +25,7 @@ const MAX_FAMILIES: usize = 2_000;
 pub struct ScrapeOptions<'a> {
     /// Labels that identify the target, such as `job` and `instance`; without `__name__`.
     pub target_labels: &'a Labels,
-    /// Whether labels of the exposition replace those of the target. Otherwise they get the prefix `exported_`.
+    /// Whether labels of the exposition replace target labels. Otherwise they get the prefix `exported_`.
     pub honor_labels: bool,
     /// Whether to use the timestamps of the exposition. Otherwise every sample has the time `at_ms`.
     pub honor_timestamps: bool,
@@ -75,7 +75,7 @@ pub enum ExpositionErrorKind {
 
 /// Writes the samples, exemplars and metadata of an exposition to `out`, or nothing if there is an error.
 ///
-/// The page is read twice: reading is cheap, and a page that is known to be sound needs no room on the side.
+/// The exposition is parsed twice. Parsing is cheap, and a valid exposition then needs no buffer for its samples.
 pub fn series(
     body: &[u8],
     format: Format,

@@ -1,5 +1,5 @@
-//! Counts of services and clusters, such as desired and running tasks. The receiver has no such metrics: the names
-//! follow those of CloudWatch.
+//! Counts of services and clusters, such as desired and running tasks. The receiver has no such metrics, so the
+//! names follow CloudWatch.
 
 use super::event::{Counts, PerformanceEvent};
 use super::{EventContext, EventType};

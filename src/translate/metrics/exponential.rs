@@ -144,7 +144,7 @@ fn count(
     in_buckets
 }
 
-/// Bounds and counts in ascending order. The last count is that of the bucket above the last bound.
+/// Bounds and counts in ascending order. The last count is for the bucket above the last bound.
 struct ClassicBuckets {
     bounds: Vec<f64>,
     counts: Vec<u64>,

@@ -1,6 +1,6 @@
 //! Translation of OpenTelemetry names to Prometheus names.
 //!
-//! The rules are those of prometheus/otlptranslator v1.0.0, which the collector's exporter and Prometheus share. AMP
+//! The rules follow prometheus/otlptranslator v1.0.0, which the collector's exporter and Prometheus share. AMP
 //! (Cortex) supports only legacy names: `[a-zA-Z_:][a-zA-Z0-9_:]*` for metrics, `[a-zA-Z_][a-zA-Z0-9_]*` for labels.
 
 mod labels;

@@ -98,7 +98,7 @@ fn durations_follow_the_model() {
 }
 
 #[test]
-fn the_total_is_the_sum_of_the_lines() {
+fn total_is_the_sum_of_the_lines() {
     for (words, expected) in [
         // Scheduled runs 13,538.3 GB-s 0.18051; trace requests 8,156.3 GB-s 0.10875; metrics requests 716.1 GB-s 0.00955; 613,200
         // requests 0.12264; schedule 0.0438; polls 0.2628; log 0.24528 GB 0.12264; alarms 0.60; self metrics 0.09855.
@@ -148,7 +148,7 @@ fn prices_are_formatted_as_on_the_pricing_pages() {
 }
 
 #[test]
-fn an_estimate_without_tasks_does_not_divide_by_zero() {
+fn estimate_without_tasks_does_not_divide_by_zero() {
     let text = Estimate::new(Fleet::default(), Options::default()).text();
     assert!(text.starts_with("0 tasks with 0 containers\n"), "{text}");
     assert!(text.contains("sidecarless costs more per month"), "{text}");

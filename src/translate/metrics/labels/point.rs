@@ -29,10 +29,10 @@ pub(in super::super) struct PointInput<'a> {
     pub(in super::super) compat: Compat,
 }
 
-/// Labels of the current point, with positions in place of `__name__` and the reserved label.
+/// Labels of the current point, with positions for `__name__` and the reserved label.
 #[derive(Debug, Default)]
 pub(in super::super) struct PointLabels {
-    /// Sorted by name.
+    /// Sorted by label name.
     pieces: Vec<LabelPiece>,
     /// Encoded labels that are not in the batch yet.
     bytes: Vec<u8>,
