@@ -157,8 +157,8 @@ async fn checks_that_need_a_cluster_are_skipped_without_one() {
 
 #[tokio::test]
 async fn wrong_workspace_url_and_missing_permission_differ() {
-    let nobody = format!("http://127.0.0.1:{}/workspaces/ws-1/api/v1/remote_write", closed_port().await);
-    for (setting, answer, expected) in [
+    let closed_url = format!("http://127.0.0.1:{}/workspaces/ws-1/api/v1/remote_write", closed_port().await);
+    for (setting, response, expected) in [
         (
             None,
             Some((404, "not found")),
@@ -170,14 +170,14 @@ async fn wrong_workspace_url_and_missing_permission_differ() {
             "allow aps:RemoteWrite on arn:aws:aps:eu-west-1:111122223333:workspace/ws-1 in the policy of the role",
         ),
         (
-            Some(nobody.as_str()),
+            Some(closed_url.as_str()),
             None,
             "to the remote write URL of a workspace; if it is correct, give the subnets a route to aps-workspaces",
         ),
     ] {
         let settings: Vec<_> = setting.map(|url| ("AWS_PROMETHEUS_ENDPOINT", url)).into_iter().collect();
         let (sandbox, _task) = healthy(&settings).await;
-        if let Some((status, body)) = answer {
+        if let Some((status, body)) = response {
             sandbox.amp.fail_always(Fault::status(status, body));
         }
         let report = check(&sandbox).await;

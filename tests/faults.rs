@@ -141,11 +141,11 @@ impl FaultKind {
 /// - shard, spool: `done`, or `again` if SQS delivers the message again.
 fn expected(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> &'static str {
     // A 2xx response of AMP means that the request was written. Its body is ignored.
-    let is_taken = peer == Peer::Amp && fault_kind == FaultKind::Garbage;
+    let is_accepted = peer == Peer::Amp && fault_kind == FaultKind::Garbage;
     match (peer, trigger) {
         (Peer::Amp | Peer::XRay, Trigger::Push) if fault_kind.is_permanent() => "200 partial",
         (Peer::Amp | Peer::XRay, Trigger::Push) => "200",
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent() || is_taken => "done",
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent() || is_accepted => "done",
         (Peer::Amp | Peer::XRay, Trigger::Spool) => "again",
         (Peer::Ecs, Trigger::Tick) => "error",
         (Peer::Ecs, Trigger::Shard) => "again",
@@ -187,11 +187,11 @@ struct Cell {
 
 impl Cell {
     async fn prepare(peer: Peer, fault_kind: FaultKind, trigger: Trigger, task_port: u16) -> Self {
-        let nobody = format!("http://127.0.0.1:{}/api/v1/remote_write", closed_port().await);
+        let closed_url = format!("http://127.0.0.1:{}/api/v1/remote_write", closed_port().await);
         let mut settings = vec![SPOOL, ("SIDECARLESS_CLUSTERS", "shop"), ("SIDECARLESS_MAX_SAMPLE_AGE", "off")];
         match (peer, fault_kind) {
-            (Peer::Amp, FaultKind::Refuses) => settings.push(("AWS_PROMETHEUS_ENDPOINT", &nobody)),
-            (Peer::XRay, FaultKind::Refuses) => settings.push(("AWS_ENDPOINT_URL_XRAY", &nobody)),
+            (Peer::Amp, FaultKind::Refuses) => settings.push(("AWS_PROMETHEUS_ENDPOINT", &closed_url)),
+            (Peer::XRay, FaultKind::Refuses) => settings.push(("AWS_ENDPOINT_URL_XRAY", &closed_url)),
             _ => {}
         }
         let closed = peer.id().filter(|_| fault_kind == FaultKind::Refuses);

@@ -290,7 +290,7 @@ fn hostile_requests_do_not_affect_the_next_request() {
         assert!(aws.take_series().iter().any(|series| series.name() == "queue_length"), "after {case}");
     }
     let peak = aws.peak_memory();
-    let kilobytes: u64 = peak.split_whitespace().find_map(|word| word.parse().ok()).expect("Linux says it");
+    let kilobytes: u64 = peak.split_whitespace().find_map(|word| word.parse().ok()).expect("peak memory in kilobytes");
     println!("show: hostile pushes: {}, statuses {statuses:?}, peak memory {} MB", requests.len(), kilobytes >> 10);
     assert!(surprises.is_empty(), "{surprises:#?}");
     assert!(kilobytes < PEAK_KB, "{peak}");

@@ -108,7 +108,7 @@ async fn resource_with_task_arn_is_completed() {
     let labels = labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &arn(&a)), ("cloud.region", "mars")]), None).await;
     assert_eq!((labels["aws_ecs_service_name"].as_str(), labels["cloud_region"].as_str()), ("cart", "mars"));
 
-    for (case, task) in [("of nobody", arn(&"f".repeat(32))), ("no ARN", "cart".into())] {
+    for (case, task) in [("unknown task", arn(&"f".repeat(32))), ("invalid ARN", "cart".into())] {
         let labels = labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &task)]), None).await;
         assert!(!labels.contains_key("aws_ecs_service_name"), "{case}: {labels:?}");
     }

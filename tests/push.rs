@@ -103,7 +103,7 @@ async fn invalid_request_gets_a_reason_and_the_next_succeeds() {
             3,
             "invalid OTLP protobuf",
         ),
-        ("protobuf that says it is JSON", json(&good), 400, 3, "invalid OTLP JSON"),
+        ("protobuf with the content type of JSON", json(&good), 400, 3, "invalid OTLP JSON"),
         ("JSON cut short", json(br#"{"resourceSpans":[{"#), 400, 3, "invalid OTLP JSON"),
         ("JSON of another shape", json(br#"{"resourceSpans":7}"#), 400, 3, "invalid OTLP JSON"),
         ("JSON too deep", json(deep.as_bytes()), 400, 3, "invalid OTLP JSON"),

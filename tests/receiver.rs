@@ -67,7 +67,7 @@ async fn errors_of_cloudwatch_logs_are_returned_to_the_client() {
         (busy, 503, "slow down", Some("7")),
         (StubResponse::Reset, 503, "CloudWatch Logs", Some("1")),
     ] {
-        sandbox.aws.otlp_logs().answer = Some(stub);
+        sandbox.aws.otlp_logs().response = Some(stub);
         let response = sandbox.push(&push).await;
         assert_eq!(
             (response.status, header(&response, "retry-after")),
@@ -77,7 +77,7 @@ async fn errors_of_cloudwatch_logs_are_returned_to_the_client() {
         );
         assert!(message(&response).contains(text), "{}", message(&response));
     }
-    sandbox.aws.otlp_logs().answer = None;
+    sandbox.aws.otlp_logs().response = None;
     sandbox.aws.fail([Fault::status(503, "for a moment")]);
     assert_eq!(sandbox.push(&push).await.status, 200, "later pushes are forwarded");
     assert_eq!(sandbox.aws.otlp_logs().taken.len(), 1);

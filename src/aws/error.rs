@@ -30,7 +30,7 @@ pub enum AwsErrorKind {
     AccessDenied,
     /// The time of the signature differs too much from the time of the service.
     ClockSkewed,
-    /// The service does not know the credentials, or the signature does not match them.
+    /// The service rejects the credentials, or the signature does not match them.
     InvalidCredentials,
     ExpiredCredentials,
     /// No credentials were found to sign with.

@@ -193,10 +193,10 @@ mod tests {
         for (receive_count, long, short) in
             [(0, 30, 30), (1, 30, 30), (2, 60, 60), (3, 120, 120), (5, 480, 120), (6, 900, 120), (1_000, 900, 120)]
         {
-            for (patience, most) in [(BackoffClass::Spans, long), (BackoffClass::Samples, short)] {
+            for (class, max) in [(BackoffClass::Spans, long), (BackoffClass::Samples, short)] {
                 for handle in ["a", "b", "AQEBzWwaftRI0KuVm4tP"] {
-                    let wait = visibility_timeout(receive_count, patience, handle).as_secs();
-                    assert!(wait >= most / 2 && wait <= most, "{patience:?} {receive_count}: {wait} of {most}");
+                    let wait = visibility_timeout(receive_count, class, handle).as_secs();
+                    assert!(wait >= max / 2 && wait <= max, "{class:?} {receive_count}: {wait} of {max}");
                 }
             }
         }

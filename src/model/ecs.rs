@@ -1,7 +1,7 @@
 //! Values of the Amazon ECS API that decisions depend on, parsed from their spelling in the API, and the network
 //! location that follows from two of them.
 //!
-//! A value that this version does not know is kept as `Other`, and a value that ECS did not send is `Unspecified`,
+//! An unknown value is stored as `Other`, and a value that ECS did not send is `Unspecified`,
 //! spelled as the empty text. `as_str` returns the spelling of ECS: labels and filters depend on it. Source: Amazon ECS
 //! API Reference (`Task`, `Container`, `TaskDefinition`). DescribeTasks, state change events and the task metadata
 //! endpoint use the same values.

@@ -99,7 +99,7 @@ fn split_daemon_body(body: &str) -> Vec<&str> {
 /// Guide).
 const MAX_DOCUMENT_BYTES: usize = 65_536;
 
-/// The fields that are validated here. X-Ray validates the others.
+/// The fields that are validated here. X-Ray validates all other fields.
 #[derive(Deserialize)]
 struct Segment<'a> {
     #[serde(borrow)]

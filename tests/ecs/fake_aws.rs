@@ -181,7 +181,7 @@ impl Series {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the Runtime API tells the time at which an invocation ends")]
+#[expect(clippy::disallowed_methods, reason = "the Runtime API sends the deadline of an invocation")]
 pub(crate) fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis())
         .expect("before 292 million")
@@ -198,7 +198,7 @@ fn serve(connection: TcpStream, shared: &(Mutex<FakeAwsState>, Condvar)) {
     let mut writer = connection.try_clone().expect("a socket");
     let mut reader = BufReader::new(connection);
     while let Some(request) = read(&mut reader) {
-        let (status, headers, body) = answer(&request, shared);
+        let (status, headers, body) = respond(&request, shared);
         let mut reply = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n", body.len()).into_bytes();
         // One write, because a second one would wait 40 ms for the acknowledgement of the first.
         reply.extend(body);
@@ -231,7 +231,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 
 type Answer = (u16, String, Vec<u8>);
 
-fn answer(request: &Request, shared: &(Mutex<FakeAwsState>, Condvar)) -> Answer {
+fn respond(request: &Request, shared: &(Mutex<FakeAwsState>, Condvar)) -> Answer {
     if let Some(call) = request.path.strip_prefix("/2018-06-01/runtime/") {
         return runtime(call, &request.body, shared);
     }
@@ -316,7 +316,7 @@ fn call(request: &Request, world: &mut FakeAwsState) -> Answer {
     let json = "content-type: application/x-amz-json-1.1\r\n".to_owned();
     let fault = world.faults.get(&(operation.clone(), cluster.clone())).cloned();
     match fault.map_or_else(|| ok(&name, &cluster, &body, world), Err) {
-        Ok(answer) => (200, json, answer.to_string().into_bytes()),
+        Ok(body) => (200, json, body.to_string().into_bytes()),
         Err(code) => (400, json, json!({"__type": code, "message": "by order"}).to_string().into_bytes()),
     }
 }
@@ -359,7 +359,7 @@ fn ok(operation: &str, cluster: &str, body: &Value, world: &FakeAwsState) -> Res
             json!({"Successful": sent.collect::<Vec<_>>(), "Failed": []})
         }
         "ChangeMessageVisibility" => json!({}),
-        other => panic!("nobody knows {other}"),
+        other => panic!("unknown operation {other}"),
     })
 }
 

@@ -9,7 +9,7 @@ pub(crate) struct State {
     /// Accepted requests.
     pub(crate) taken: Vec<RecordedRequest>,
     /// Response instead of success.
-    pub(crate) answer: Option<StubResponse>,
+    pub(crate) response: Option<StubResponse>,
 }
 
 /// Returns the response, or `None` for other paths.
@@ -21,8 +21,8 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Opt
     if request.header("x-aws-log-group").is_empty() || request.header("x-aws-log-stream").is_empty() {
         return Some(StubResponse::of(400, "application/json", "neither group nor stream"));
     }
-    if let Some(answer) = &state.answer {
-        return Some(answer.clone());
+    if let Some(response) = &state.response {
+        return Some(response.clone());
     }
     state.taken.push(request.clone());
     let body = br#"{"partialSuccess":{}}"#.to_vec();

@@ -19,7 +19,7 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Opt
     let (_, operation) = request.header("x-amz-target").split_once("AmazonSQS.")?;
     let input: Value = serde_json::from_slice(&request.body).unwrap();
     let mut state = state.lock().unwrap();
-    let answer = match operation {
+    let body = match operation {
         "SendMessage" => json!({"MessageId": state.take(&input), "MD5OfMessageBody": ""}),
         "SendMessageBatch" => {
             let entries = input["Entries"].as_array().unwrap();
@@ -32,9 +32,9 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Opt
             json!({})
         }
         "GetQueueAttributes" => json!({"Attributes": {"ApproximateNumberOfMessages": "0"}}),
-        other => panic!("SQS is asked for {other}"),
+        other => panic!("unsupported SQS operation {other}"),
     };
-    Some(StubResponse::of(200, "application/x-amz-json-1.0", answer.to_string()))
+    Some(StubResponse::of(200, "application/x-amz-json-1.0", body.to_string()))
 }
 
 impl State {

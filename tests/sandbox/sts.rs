@@ -14,11 +14,11 @@ pub(crate) struct State {
 
 /// Returns the response, or `None` if the request is for another service.
 pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Option<StubResponse> {
-    request.body.starts_with(b"Action=GetCallerIdentity").then(|| state.lock().unwrap().answer(request))
+    request.body.starts_with(b"Action=GetCallerIdentity").then(|| state.lock().unwrap().respond(request))
 }
 
 impl State {
-    fn answer(&self, request: &RecordedRequest) -> StubResponse {
+    fn respond(&self, request: &RecordedRequest) -> StubResponse {
         assert!(request.header("authorization").contains("/eu-west-1/sts/aws4_request"), "it is not signed for sts");
         let at = jiff::Timestamp::from_second(now_s() + self.ahead_s).unwrap();
         let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap();

@@ -81,7 +81,7 @@ pub(super) fn legacy_name(name: Cow<'_, str>, with_colons: bool) -> Cow<'_, str>
     Cow::Owned(legacy)
 }
 
-/// Sorted labels of sample and target. The label of the sample replaces that of the target. An empty value removes the
+/// Sorted labels of sample and target. A sample label replaces the target label of the same name. An empty value removes the
 /// target's label.
 struct MergedLabels<P: Iterator, T: Iterator> {
     sample: Peekable<P>,

@@ -1,6 +1,6 @@
 //! Translation of OTLP metrics to Prometheus series.
 //!
-//! Names and labels are those of collector-contrib's prometheusremotewrite exporter in ADOT's ECS configuration: every
+//! Names and labels follow collector-contrib's prometheusremotewrite exporter in ADOT's ECS configuration: every
 //! resource attribute is a label, units and types are suffixes of the name, scopes are labels, and each resource has a
 //! `target_info`. [`Compat::Adot`](super::Compat) follows the exporter exactly, except for data losses.
 //! [`Compat::Corrected`](super::Compat) writes the same names and labels, and differs where the exporter's output would be

@@ -144,7 +144,7 @@ impl Compat {
 /// Stack traces, all from `cause.go`.
 impl Compat {
     /// Knows JavaScript only as `javascript`, while the SDKs report `nodejs` and `webjs` (collector-contrib issue
-    /// 45356), and does not know Rust and Ruby.
+    /// 45356), and does not support Rust and Ruby.
     pub(super) const fn knows_fewer_languages(self) -> bool {
         self.is_adot()
     }

@@ -23,7 +23,7 @@ const SYSTEMS: [&str; 11] =
 const RENAMED: [(&str, &str); 4] =
     [("microsoft.sql_server", "mssql"), ("oracle.db", "oracle"), ("ibm.db2", "db2"), ("aws.redshift", "redshift")];
 
-/// Further SQL databases, which the collector does not know.
+/// Further SQL databases, which the collector does not recognize.
 const MORE_SYSTEMS: [&str; 14] = [
     "aws.redshift",
     "redshift",

@@ -1,9 +1,8 @@
-//! Labels of task and container series: the resource attributes of the receiver. Does not know where the values come
-//! from: see
-//! `identity`.
+//! Labels of task and container series: the resource attributes of the receiver. The values come
+//! from `identity`.
 //!
 //! Names: opentelemetry-collector-contrib v0.156.0,
-//! `receiver/awsecscontainermetricsreceiver/internal/awsecscontainermetrics/ resource.go`, with underscores for dots as
+//! `receiver/awsecscontainermetricsreceiver/internal/awsecscontainermetrics/resource.go`, with underscores for dots as
 //! in the remote write exporter. By default only labels that do not change during the life of a task are written,
 //! because each change starts a new series.
 

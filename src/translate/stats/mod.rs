@@ -1,7 +1,7 @@
 //! Task stats to series: the 55 metrics of OpenTelemetry's awsecscontainermetrics receiver.
 //!
 //! `metrics` is the table of all metrics, `options` selects some of them and their names, `container_stats` and
-//! `aggregate` compute the values, and `labels` the labels. Names are those of the receiver
+//! `aggregate` compute the values, and `labels` the labels. Names follow the receiver
 //! (opentelemetry-collector-contrib v0.156.0,
 //! `receiver/awsecscontainermetricsreceiver`), so that dashboards for the sidecar still work. Values are computed in
 //! one of two ways ([`StatsCompat`]). Series from Container Insights events are in `translate::insights`, which uses

@@ -85,12 +85,12 @@ mod tests {
             ((512, 2048), true, Some(7.387_6)),
             ((16_384, 122_880), false, None),
         ] {
-            let found = difference(of(size), of((256, 512)), includes_sidecar, Arch::X86);
-            let near = match (found, expected) {
-                (Some(found), Some(expected)) => (found - expected).abs() < 1e-9,
-                (found, expected) => found == expected,
+            let actual = difference(of(size), of((256, 512)), includes_sidecar, Arch::X86);
+            let near = match (actual, expected) {
+                (Some(actual), Some(expected)) => (actual - expected).abs() < 1e-9,
+                (actual, expected) => actual == expected,
             };
-            assert!(near, "{size:?} {includes_sidecar}: {found:?}");
+            assert!(near, "{size:?} {includes_sidecar}: {actual:?}");
         }
     }
 }

@@ -21,8 +21,8 @@ fn workload(words: &str, trigger: &str) -> Option<(f64, f64)> {
     Some((workload.invocations, workload.duration_ms))
 }
 
-fn near(found: f64, expected: f64) -> bool {
-    (found - expected).abs() <= expected.abs() * 1e-6
+fn near(actual: f64, expected: f64) -> bool {
+    (actual - expected).abs() <= expected.abs() * 1e-6
 }
 
 #[test]
@@ -36,8 +36,8 @@ fn sidecar_cost_is_the_price_of_its_reservation() {
         // 730 h * (1 * 0.04048 + 2 * 0.004445).
         ("--tasks 1 --sidecar 1024/2048", 36.040_1),
     ] {
-        let found = estimate(words).sidecars.total_usd;
-        assert!(near(found, expected), "{words}: {found}");
+        let actual = estimate(words).sidecars.total_usd;
+        assert!(near(actual, expected), "{words}: {actual}");
     }
 }
 
@@ -53,10 +53,10 @@ fn spot_has_its_minimum_price_and_instances_none() {
         let one = fleet::Group { tasks: 1, sidecars, ..fleet::Group::default() };
         let fleet = Fleet { groups: [(group(place), one)].into(), clusters: vec![1], ..Fleet::default() };
         let estimate = Estimate::new(fleet, Options::default());
-        let found = estimate.sidecars.lines[0].usd;
+        let actual = estimate.sidecars.lines[0].usd;
         assert!(
-            found.is_some() == expected.is_some() && near(found.unwrap_or(0.0), expected.unwrap_or(0.0)),
-            "{found:?}"
+            actual.is_some() == expected.is_some() && near(actual.unwrap_or(0.0), expected.unwrap_or(0.0)),
+            "{actual:?}"
         );
         assert_eq!(estimate.text().contains("saves"), expected.is_some());
     }
@@ -88,12 +88,12 @@ fn durations_follow_the_model() {
         ("--tasks 1 --points 0.5", "metrics requests", Some((21_900.0, 30.0 + 0.255_31 * 1769.0 / 512.0))),
         ("--tasks 1 --points 0", "metrics requests", None),
     ] {
-        let found = workload(words, trigger);
-        let same = match (found, expected) {
-            (Some(found), Some(expected)) => near(found.0, expected.0) && near(found.1, expected.1),
-            (found, expected) => found == expected,
+        let actual = workload(words, trigger);
+        let same = match (actual, expected) {
+            (Some(actual), Some(expected)) => near(actual.0, expected.0) && near(actual.1, expected.1),
+            (actual, expected) => actual == expected,
         };
-        assert!(same, "{words}, {trigger}: {found:?} instead of {expected:?}");
+        assert!(same, "{words}, {trigger}: {actual:?} instead of {expected:?}");
     }
 }
 
@@ -109,8 +109,8 @@ fn total_is_the_sum_of_the_lines() {
         // Without OTLP requests: 0.23106 + 0.00876 + 0.0438 + 0.2628 + 0.00876 + 0.60 + 0.09855.
         ("--tasks 100 --spans 0 --points 0", 1.253_727),
     ] {
-        let found = estimate(words).sidecarless.total_usd;
-        assert!((found - expected).abs() < 1e-5, "{words}: {found}");
+        let actual = estimate(words).sidecarless.total_usd;
+        assert!((actual - expected).abs() < 1e-5, "{words}: {actual}");
     }
 }
 
@@ -122,8 +122,8 @@ fn samples_and_traces_are_shared_costs() {
         // Four scrapes per minute of a task and one container.
         ("--tasks 1 --containers 1 --interval 15 --spans 0 --points 0", 0.173_448),
     ] {
-        let found = estimate(words).shared.total_usd;
-        assert!(near(found, expected), "{words}: {found}");
+        let actual = estimate(words).shared.total_usd;
+        assert!(near(actual, expected), "{words}: {actual}");
     }
 }
 
