@@ -125,7 +125,7 @@ async fn invalid_request_gets_a_reason_and_the_next_succeeds() {
             3,
             "unsupported content-encoding `br`",
         ),
-        ("no base64", Push { raw: Some("%%%"), ..new("/v1/traces", &[]) }, 400, 3, "no base64"),
+        ("no base64", Push { raw: Some("%%%"), ..new("/v1/traces", &[]) }, 400, 3, "invalid base64 body"),
         ("raw segments that are none", new("/TraceSegments", b"hello"), 400, 3, "TraceSegmentDocuments"),
         ("logs", new("/v1/logs", &[]), 404, 5, "OTEL_LOGS_EXPORTER=none"),
         ("an unknown path", new("/v2/traces", &good), 404, 5, "send traces to /v1/traces"),

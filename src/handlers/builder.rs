@@ -75,16 +75,8 @@ impl Handlers {
             schedule: runs.schedule(&settings, aws, &delivery),
             http: http_handler(&settings, &delivery, &runs),
             queue: queue_handler(&settings, &delivery, &runs),
-            log_events: LogEventsHandler {
-                discovery: Arc::clone(&runs.discovery),
-                events: Arc::clone(&runs.events),
-                writer: delivery.writer.clone(),
-            },
-            task_events: TaskEventsHandler {
-                discovery: Arc::clone(&runs.discovery),
-                stopped: Arc::clone(&runs.stopped),
-                writer: delivery.writer.clone(),
-            },
+            log_events: log_events_handler(&delivery, &runs),
+            task_events: task_events_handler(&delivery, &runs),
             self_metrics: Arc::clone(&delivery.self_metrics),
             self_metrics_writer: SelfMetricsWriter {
                 self_metrics: Arc::clone(&delivery.self_metrics),
@@ -107,6 +99,22 @@ impl Handlers {
             },
             targets,
         })
+    }
+}
+
+fn log_events_handler(delivery: &DeliveryParts, runs: &RunParts) -> LogEventsHandler {
+    LogEventsHandler {
+        discovery: Arc::clone(&runs.discovery),
+        events: Arc::clone(&runs.events),
+        writer: delivery.writer.clone(),
+    }
+}
+
+fn task_events_handler(delivery: &DeliveryParts, runs: &RunParts) -> TaskEventsHandler {
+    TaskEventsHandler {
+        discovery: Arc::clone(&runs.discovery),
+        stopped: Arc::clone(&runs.stopped),
+        writer: delivery.writer.clone(),
     }
 }
 

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Level;
+
 use super::self_metrics::SelfMetrics;
 use crate::deadline::Deadline;
 use crate::deliver::Outcome;
@@ -96,10 +98,6 @@ impl DeliveryResult {
         modified.merge(self.output.modified.clone());
         modified
     }
-
-    fn destination(&self) -> &'static str {
-        if self.output.kind.destination() == "amp" { "AMP" } else { "X-Ray" }
-    }
 }
 
 impl DeliverySummary {
@@ -118,7 +116,7 @@ impl DeliveryTracker {
         let error = result.outcome.error.as_ref().filter(|_| !payloads.is_empty());
         let error = error.map(ToString::to_string).unwrap_or_default();
         let spooled = self.spool(payloads, &error, deadline).await;
-        let destination = result.destination();
+        let destination = result.output.kind.destination_name();
         let summary = DeliverySummary {
             delivered: result.outcome.delivered,
             spooled: spooled.enqueued,
@@ -196,8 +194,9 @@ impl LogLine<'_> {
         let modified = result.modified();
         let text = |reasons: &Rejections| (!reasons.is_empty()).then(|| reasons.to_string());
         let duration_ms = u64::try_from(deadline.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (level, event) = self.event();
         macro_rules! log {
-            ($level:ident, $event:literal) => {
+            ($level:ident) => {
                 tracing::$level!(
                     item = received.kind.as_str(),
                     received = received.count,
@@ -214,24 +213,34 @@ impl LogLine<'_> {
                     destination_rejections = text(rejected_by_destination),
                     modifications = text(&modified),
                     examples = (!self.examples.is_empty()).then(|| join(self.examples)),
-                    $event
+                    "{event}"
                 )
             };
         }
+        match level {
+            Level::ERROR => log!(error),
+            Level::WARN => log!(warn),
+            _ => log!(info),
+        }
+    }
+
+    /// Returns the worst that happened to an item, and its level.
+    fn event(&self) -> (Level, &'static str) {
+        let (result, summary) = (self.result, self.summary);
         if summary.undelivered > 0 && !result.is_retried {
-            log!(error, "items dropped");
-        } else if !rejected_by_destination.is_empty() {
-            log!(error, "destination rejected items");
+            (Level::ERROR, "items dropped")
+        } else if !result.outcome.rejected.is_empty() {
+            (Level::ERROR, "destination rejected items")
         } else if summary.undelivered > 0 {
-            log!(warn, "items refused");
+            (Level::WARN, "items refused")
         } else if summary.spooled > 0 {
-            log!(warn, "items spooled");
-        } else if !rejected.is_empty() {
-            log!(warn, "items rejected");
-        } else if !modified.is_empty() {
-            log!(warn, "items modified");
+            (Level::WARN, "items spooled")
+        } else if !result.rejected_locally().is_empty() {
+            (Level::WARN, "items rejected")
+        } else if !result.modified().is_empty() {
+            (Level::WARN, "items modified")
         } else {
-            log!(info, "items delivered");
+            (Level::INFO, "items delivered")
         }
     }
 }

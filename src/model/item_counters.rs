@@ -91,6 +91,14 @@ impl ItemKind {
             ItemKind::DataPoints | ItemKind::Samples | ItemKind::ScrapeInputs => "amp",
         }
     }
+
+    /// Returns the name of the destination in messages.
+    pub(crate) fn destination_name(self) -> &'static str {
+        match self {
+            ItemKind::Spans | ItemKind::Segments => "X-Ray",
+            ItemKind::DataPoints | ItemKind::Samples | ItemKind::ScrapeInputs => "AMP",
+        }
+    }
 }
 
 impl ItemCounters {

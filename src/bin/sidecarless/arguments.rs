@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 
 use lexopt::{Arg, Parser, ValueExt as _};
-use thiserror::Error;
 
 use crate::estimate::Options;
 use crate::output::OutputFormat;
 use crate::redrive::RedriveMode;
+use crate::usage::UsageError;
 
 const COMMANDS: [&str; 8] = ["check", "estimate", "help", "invoke", "migrate", "redrive", "targets", "token"];
 
@@ -26,25 +26,6 @@ pub(crate) enum Command {
     Estimate(Options),
     Migrate { definition: String, collector: Option<String> },
     Token,
-}
-
-/// Invalid arguments.
-#[derive(Debug, Error)]
-pub(crate) enum UsageError {
-    #[error("missing command: see `sidecarless --help`")]
-    MissingCommand,
-    #[error("unknown command \"{name}\": {hint}")]
-    UnknownCommand { name: String, hint: String },
-    #[error("missing {0}: see `sidecarless --help`")]
-    MissingFile(&'static str),
-    #[error("{0}: see `sidecarless --help`")]
-    Argument(#[from] lexopt::Error),
-    #[error("{0} is set twice")]
-    DuplicateOption(String),
-    #[error("invalid {option} \"{value}\": use {expected}")]
-    InvalidValue { option: &'static str, value: String, expected: String },
-    #[error("--containers requires --tasks: without it, the containers of the running tasks are counted")]
-    ContainersWithoutTasks,
 }
 
 impl Command {

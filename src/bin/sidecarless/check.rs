@@ -3,8 +3,9 @@
 use sidecarless::handlers::{CheckReport, CheckResult};
 use sidecarless::settings::Settings;
 
+use crate::error::CommandError;
 use crate::function;
-use crate::output::{CommandError, CommandOutput, OutputFormat};
+use crate::output::{CommandOutput, OutputFormat};
 
 /// Runs the checks. Invalid settings are failed checks.
 pub(crate) async fn run(format: OutputFormat, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
@@ -21,8 +22,8 @@ async fn report(variables: Vec<(String, String)>) -> CheckReport {
     if let Err(errors) = Settings::read(variables.clone()) {
         return CheckReport::from_config_errors(&errors.0);
     }
-    match function::pipeline(variables).await {
-        Ok(pipeline) => pipeline.check(&function::deadline()).await,
+    match function::handlers(variables).await {
+        Ok(handlers) => handlers.check(&function::deadline()).await,
         Err(error) => CheckReport::from_config_errors(&[error.to_string()]),
     }
 }

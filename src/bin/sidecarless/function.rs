@@ -6,7 +6,8 @@ use sidecarless::lambda::Event;
 use sidecarless::log::{self, LogOutput};
 use sidecarless::settings::Settings;
 
-use crate::output::{CommandError, CommandOutput};
+use crate::error::CommandError;
+use crate::output::CommandOutput;
 
 /// Returns the deadline of a command: the timeout of the function in template.yaml.
 pub(crate) fn deadline() -> Deadline {
@@ -20,7 +21,7 @@ pub(crate) fn settings(variables: Vec<(String, String)>) -> Result<Settings, Com
 }
 
 /// Creates the function as Lambda does.
-pub(crate) async fn pipeline(variables: Vec<(String, String)>) -> Result<Handlers, CommandError> {
+pub(crate) async fn handlers(variables: Vec<(String, String)>) -> Result<Handlers, CommandError> {
     let settings = settings(variables)?;
     Handlers::from_environment(settings).await.map_err(|error| CommandError::Function(error.into()))
 }
@@ -29,7 +30,7 @@ pub(crate) async fn pipeline(variables: Vec<(String, String)>) -> Result<Handler
 pub(crate) async fn invoke(path: &str, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
     let event = if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let event = event.map_err(|error| CommandError::ReadEvent { path: path.to_owned(), error })?;
-    let response = pipeline(variables)
+    let response = handlers(variables)
         .await?
         .handle(Event::parse(&event), &deadline())
         .await

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod check;
+mod error;
 mod estimate;
 mod function;
 mod help;
@@ -12,11 +13,14 @@ mod redrive;
 mod sidecars;
 mod targets;
 mod token;
+mod usage;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use arguments::Command;
-use output::{CommandError, CommandOutput};
+use error::CommandError;
+use output::CommandOutput;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -24,7 +28,7 @@ async fn main() -> ExitCode {
         Ok(command) => run(command, environment()).await,
         Err(error) => Err(error.into()),
     };
-    output::print(result)
+    print(result)
 }
 
 async fn run(command: Command, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
@@ -41,6 +45,25 @@ async fn run(command: Command, variables: Vec<(String, String)>) -> Result<Comma
         }
         Command::Token => token::run(),
     }
+}
+
+/// Writes the result and returns the exit code that `--help` documents.
+fn print(result: Result<CommandOutput, CommandError>) -> ExitCode {
+    match result {
+        Ok(output) => {
+            let is_written = write(&mut std::io::stdout(), &output.text);
+            if output.is_complete && is_written { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            write(&mut std::io::stderr(), &format!("sidecarless: {error}\n"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Returns false if the other end is closed, as in `sidecarless targets | head`.
+fn write(stream: &mut dyn Write, text: &str) -> bool {
+    stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).is_ok()
 }
 
 /// Returns the environment variables that are valid UTF-8.

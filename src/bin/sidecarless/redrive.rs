@@ -6,8 +6,9 @@ use sidecarless::aws::clients;
 use sidecarless::deliver::redrive::{DeadLetterMessage, DeadLetterQueue, RedriveError};
 use sidecarless::model::spool::SpoolMessage;
 
+use crate::error::CommandError;
 use crate::function;
-use crate::output::{CommandError, CommandOutput};
+use crate::output::CommandOutput;
 
 /// Whether readable messages are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

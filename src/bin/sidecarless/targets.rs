@@ -2,15 +2,16 @@
 
 use sidecarless::handlers::{TargetList, TargetRow};
 
+use crate::error::CommandError;
 use crate::function;
-use crate::output::{CommandError, CommandOutput, OutputFormat};
+use crate::output::{CommandOutput, OutputFormat};
 
 const HEADER: [&str; 9] = ["CLUSTER", "SERVICE", "FAMILY", "TASK", "STATUS", "SOURCE", "ENDPOINT", "INCLUDED", "RULE"];
 
 /// Lists the tasks. The result is incomplete if an API call failed or a declared endpoint cannot be scraped.
 pub(crate) async fn run(format: OutputFormat, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
-    let pipeline = function::pipeline(variables).await?;
-    let list = pipeline.targets(&function::deadline()).await;
+    let handlers = function::handlers(variables).await?;
+    let list = handlers.targets(&function::deadline()).await;
     let text = match format {
         OutputFormat::Table => table(&list),
         OutputFormat::Json => {

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::output::{CommandError, CommandOutput};
+use crate::error::CommandError;
+use crate::output::CommandOutput;
 
 /// 256 bits, as many as the hash has.
 const TOKEN_BYTES: usize = 32;
@@ -48,7 +49,7 @@ mod tests {
 
     #[test]
     fn each_token_is_different() {
-        let tokens = [run(), run()].map(|output| field(output.unwrap().text(), "token "));
+        let tokens = [run(), run()].map(|output| field(&output.unwrap().text, "token "));
         assert_eq!(tokens[0].len(), 43);
         assert_ne!(tokens[0], tokens[1]);
     }

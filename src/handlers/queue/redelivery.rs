@@ -80,9 +80,8 @@ impl RedeliveryHandler {
         };
         let Outcome { delivered, rejected, undelivered, error, retry_after: _, response: _ } = outcome;
         if !undelivered.is_empty() {
-            let destination = if kind.destination() == "amp" { "AMP" } else { "X-Ray" };
             let error = error.map(|error| error.to_string()).unwrap_or_default();
-            return Err(retryable(format!("{destination}: {error}")));
+            return Err(retryable(format!("{}: {error}", kind.destination_name())));
         }
         self.self_metrics.record(|counters| {
             counters.add(ItemStatus::Redelivered, kind, delivered);

@@ -54,12 +54,12 @@ impl EventWriter {
         discovered: &'a DiscoveryResult,
     ) -> TaskIndex<'a> {
         let known = others.chain(&discovered.tasks).chain(&discovered.filtered);
-        let known = known
-            .map(|task| (&*task.id, IndexedTask { task: &**task, has_better_source: self.has_better_source(task) }));
+        let known =
+            known.map(|task| (&*task.id, IndexedTask { task, has_better_source: self.has_better_source(task) }));
         // Without its definition it is unknown whether a task has a stats endpoint.
         let without_definition = discovered.without_definition.iter();
         let without_definition =
-            without_definition.map(|task| (&*task.id, IndexedTask { task: &**task, has_better_source: true }));
+            without_definition.map(|task| (&*task.id, IndexedTask { task, has_better_source: true }));
         TaskIndex { by_id: known.chain(without_definition).collect() }
     }
 

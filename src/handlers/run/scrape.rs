@@ -65,20 +65,18 @@ impl TaskScraper {
         let has_time = || deadline.remaining() >= min_time;
         let stats = stream::iter(&stats_targets)
             .map(|target| async move {
-                if has_time() {
-                    ScrapeOutcome::Stats(self.scrape_stats(target, deadline).await)
-                } else {
-                    ScrapeOutcome::Skipped
+                if !has_time() {
+                    return ScrapeOutcome::Skipped;
                 }
+                ScrapeOutcome::Stats(self.scrape_stats(target, deadline).await)
             })
             .buffer_unordered(STATS_CONCURRENCY);
         let expositions = stream::iter(&prometheus_targets)
             .map(|target| async move {
-                if has_time() {
-                    ScrapeOutcome::Exposition(self.expositions.scrape(&self.scraper, target, deadline).await)
-                } else {
-                    ScrapeOutcome::Skipped
+                if !has_time() {
+                    return ScrapeOutcome::Skipped;
                 }
+                ScrapeOutcome::Exposition(self.expositions.scrape(&self.scraper, target, deadline).await)
             })
             .buffer_unordered(EXPOSITION_CONCURRENCY);
         let mut scrapes = pin!(stream::select(stats, expositions));

@@ -22,8 +22,9 @@ pub(crate) use options::Options;
 use text::{count, dollars, plural};
 use workload::Workload;
 
+use crate::error::CommandError;
 use crate::function;
-use crate::output::{CommandError, CommandOutput};
+use crate::output::CommandOutput;
 
 /// An estimate for all tasks.
 struct Estimate {
@@ -50,8 +51,8 @@ pub(crate) async fn run(options: Options, variables: Vec<(String, String)>) -> R
 }
 
 async fn for_account(options: Options, variables: Vec<(String, String)>) -> Result<Estimate, CommandError> {
-    let pipeline = function::pipeline(variables).await?;
-    let list = pipeline.tasks(&function::deadline()).await;
+    let handlers = function::handlers(variables).await?;
+    let list = handlers.tasks(&function::deadline()).await;
     let fleet = Fleet::from_tasks(list.tasks.iter().map(AsRef::as_ref), &options);
     let mut estimate = Estimate::new(fleet, options);
     estimate.notes.extend(notes::account_notes(&list, &estimate.fleet));

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use lexopt::{Arg, Parser, ValueExt as _};
 use serde::Serialize;
 
-use crate::arguments::UsageError;
+use crate::usage::UsageError;
 
 /// Options of the estimate.
 #[derive(Clone, Debug, PartialEq, Serialize)]
