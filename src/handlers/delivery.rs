@@ -40,7 +40,7 @@ pub(super) struct DeliveryResult {
     pub(super) output: ItemCounts,
     /// Targets, events and values that never became items.
     pub(super) skipped: Rejections,
-    /// Output items removed by relabelling rules. They are not reported to the sender.
+    /// Output items removed or merged by relabelling rules. They are not reported to the sender.
     pub(super) filtered: Rejections,
     pub(super) outcome: Outcome<Payload>,
     /// Whether the sender retries items that are neither delivered nor spooled.
@@ -164,9 +164,9 @@ fn record_items(result: &DeliveryResult, summary: &DeliverySummary, counters: &m
     }
     let ItemCounts { kind, count, rejected, modified } = output;
     counters.add(ItemStatus::Received, *kind, *count);
-    for rejections in [rejected, filtered, &outcome.rejected] {
-        counters.add_all(ItemStatus::Rejected, *kind, rejections);
-    }
+    counters.add_all(ItemStatus::Rejected, *kind, rejected);
+    counters.add_all(ItemStatus::Rejected, *kind, &outcome.rejected);
+    counters.add_all(ItemStatus::Filtered, *kind, filtered);
     counters.add_all(ItemStatus::Modified, *kind, modified);
     counters.add(ItemStatus::Delivered, *kind, summary.delivered);
     counters.add(ItemStatus::Spooled, *kind, summary.spooled);

@@ -1,7 +1,7 @@
 //! Counters of items by status, since the start of the execution environment.
 //!
 //! Between invocations, two sums hold for each kind of item. Every received item has one status:
-//! received = translated + delivered + spooled + rejected + refused + dropped. For spooled items, over all environments:
+//! received = translated + delivered + spooled + rejected + refused + filtered + dropped. For spooled items, over all environments:
 //! spooled = redelivered + dropped from the spool + items in the queue or its dead-letter queue.
 
 use std::collections::BTreeMap;
@@ -36,6 +36,8 @@ pub enum ItemStatus {
     Rejected,
     /// Returned to the sender with 503. The sender retries.
     Refused,
+    /// Removed or merged by a setting.
+    Filtered,
     /// Stored otherwise than it was received. Counted in addition to another status.
     Modified,
     /// Neither delivered nor stored, and not retried.
@@ -159,6 +161,7 @@ impl ItemCounters {
                 ItemStatus::Spooled,
                 ItemStatus::Rejected,
                 ItemStatus::Refused,
+                ItemStatus::Filtered,
                 ItemStatus::Dropped,
             ];
             statuses.into_iter().map(|status| self.total(status, item)).sum::<u64>()

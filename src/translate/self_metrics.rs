@@ -26,7 +26,7 @@ pub struct SelfMetric {
 }
 
 /// Every metric that [`Snapshot::write`] writes.
-pub const METRICS: [SelfMetric; 15] = [
+pub const METRICS: [SelfMetric; 16] = [
     counter("sidecarless_received_total", "`item`", "items received"),
     counter(
         "sidecarless_translated_total",
@@ -44,6 +44,11 @@ pub const METRICS: [SelfMetric; 15] = [
         "sidecarless_refused_total",
         "`item`, `destination`",
         "items returned to the sender with 503; the sender retries them",
+    ),
+    counter(
+        "sidecarless_filtered_total",
+        "`item`, `destination`, `reason`",
+        "items removed or merged by relabelling rules; the sender is not notified",
     ),
     counter(
         "sidecarless_modified_total",
@@ -187,6 +192,7 @@ fn name(status: ItemStatus) -> &'static str {
         ItemStatus::Spooled => "sidecarless_spooled_total",
         ItemStatus::Rejected => "sidecarless_rejected_total",
         ItemStatus::Refused => "sidecarless_refused_total",
+        ItemStatus::Filtered => "sidecarless_filtered_total",
         ItemStatus::Modified => "sidecarless_modified_total",
         ItemStatus::Dropped | ItemStatus::DroppedFromSpool => "sidecarless_dropped_total",
         ItemStatus::Redelivered => "sidecarless_redelivered_total",
@@ -230,13 +236,14 @@ pub fn emf(counters: &ItemCounters, function: &str, trigger: &str, seconds: f64,
 }
 
 /// Prefixes of the metric names in the log line.
-const EMF_PREFIXES: [(ItemStatus, &str); 10] = [
+const EMF_PREFIXES: [(ItemStatus, &str); 11] = [
     (ItemStatus::Received, "received"),
     (ItemStatus::Translated, "translated"),
     (ItemStatus::Delivered, "delivered"),
     (ItemStatus::Spooled, "spooled"),
     (ItemStatus::Rejected, "rejected"),
     (ItemStatus::Refused, "refused"),
+    (ItemStatus::Filtered, "filtered"),
     (ItemStatus::Modified, "modified"),
     (ItemStatus::Dropped, "dropped"),
     (ItemStatus::Redelivered, "redelivered"),

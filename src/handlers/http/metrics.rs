@@ -31,6 +31,19 @@ impl MetricsHandler {
         self.writer.is_some()
     }
 
+    /// Refuses data points that would not be delivered in time.
+    pub(super) fn check_load(
+        &self,
+        metrics: &ExportMetricsServiceRequest,
+        encoding: Encoding,
+        deadline: &Deadline,
+    ) -> Result<(), ErrorResponse> {
+        if self.writer.is_none() {
+            return Ok(());
+        }
+        self.load.check(ItemKind::DataPoints, metrics.points(), deadline).map_err(|error| error.with_encoding(encoding))
+    }
+
     /// Converts pushed data points to series and delivers those.
     pub(super) async fn push(
         &self,
@@ -39,9 +52,7 @@ impl MetricsHandler {
         client: &ClientIdentity,
         deadline: &Deadline,
     ) -> Result<HttpResponse, ErrorResponse> {
-        let with_encoding = |error: ErrorResponse| error.with_encoding(encoding);
         let Some(writer) = &self.writer else { return Ok(self.reject_all(metrics.points(), encoding)) };
-        self.load.check(ItemKind::DataPoints, metrics.points(), deadline).map_err(with_encoding)?;
         let mut batch = SeriesBatch::default();
         let result = metrics::series(&metrics, &self.options, client, deadline.started_ms(), &mut batch);
         // Frees the memory for the delivery.
@@ -50,7 +61,8 @@ impl MetricsHandler {
         let TranslationResult { received, written: _, rejected, warnings: modified } = result;
         let input = ItemCounts { kind: ItemKind::DataPoints, count: received, rejected, modified };
         let result = writer.deliver(batch, Some(input), deadline).await;
-        let reported = writer.tracker.complete(result, deadline).await.into_result().map_err(with_encoding)?;
+        let reported = writer.tracker.complete(result, deadline).await.into_result();
+        let reported = reported.map_err(|error| error.with_encoding(encoding))?;
         Ok(receiver::partial_success(encoding, RejectedItems::DataPoints, &reported.rejected, &reported.modified))
     }
 

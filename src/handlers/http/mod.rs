@@ -57,6 +57,7 @@ impl HttpHandler {
     ) -> Result<HttpResponse, ErrorResponse> {
         match decoded {
             DecodedRequest::Traces(mut traces, encoding) => {
+                self.traces.check_load(&traces, encoding, deadline)?;
                 if let Some(identifier) = &self.identifier {
                     let resources = traces.resource_spans.iter_mut().map(|spans| &mut spans.resource);
                     identifier.attach(resources, Signal::Traces, request.caller.as_ref(), deadline).await;
@@ -64,6 +65,7 @@ impl HttpHandler {
                 self.traces.push(traces, encoding, deadline).await
             }
             DecodedRequest::Metrics { mut metrics, encoding, sender } => {
+                self.metrics.check_load(&metrics, encoding, deadline)?;
                 if let Some(identifier) = &self.identifier {
                     let resources = metrics.resource_metrics.iter_mut().map(|metrics| &mut metrics.resource);
                     identifier.attach(resources, Signal::Metrics, request.caller.as_ref(), deadline).await;

@@ -34,10 +34,10 @@ impl ProxyHandler {
     pub(super) async fn sampling_call(&self, call: SamplingCall, body: Bytes, deadline: &Deadline) -> HttpResponse {
         match self.xray.destination().sampling(call, body, deadline).await {
             PostResult::Success { status, body, .. } => receiver::passed_on(status.as_u16(), body.into()),
-            PostResult::Rejected { status, error, .. } => {
+            PostResult::Rejected { status, body, error } => {
                 let status = status.as_u16();
                 tracing::warn!(status, error = error.detail, "X-Ray rejected a sampling call");
-                receiver::passed_on(status, error.detail.into_bytes())
+                receiver::passed_on(status, body.into_bytes())
             }
             PostResult::Retryable { error, retry_after } => unavailable(XRayOtlpClient::NAME, &error, retry_after)
                 .with_encoding(Encoding::Json)

@@ -29,6 +29,16 @@ pub(in crate::handlers) struct TraceHandler {
 }
 
 impl TraceHandler {
+    /// Refuses spans that would not be delivered in time.
+    pub(super) fn check_load(
+        &self,
+        traces: &ExportTraceServiceRequest,
+        encoding: Encoding,
+        deadline: &Deadline,
+    ) -> Result<(), ErrorResponse> {
+        self.load.check(ItemKind::Spans, traces.spans(), deadline).map_err(|error| error.with_encoding(encoding))
+    }
+
     /// Delivers pushed spans.
     pub(super) async fn push(
         &self,
@@ -36,13 +46,12 @@ impl TraceHandler {
         encoding: Encoding,
         deadline: &Deadline,
     ) -> Result<HttpResponse, ErrorResponse> {
-        let with_encoding = |error: ErrorResponse| error.with_encoding(encoding);
-        self.load.check(ItemKind::Spans, traces.spans(), deadline).map_err(with_encoding)?;
         let result = match &self.xray_otlp {
             Some(xray_otlp) => deliver_otlp(xray_otlp, traces, deadline).await,
             None => self.deliver_spans(traces, deadline).await,
         };
-        let reported = self.tracker.complete(result, deadline).await.into_result().map_err(with_encoding)?;
+        let reported = self.tracker.complete(result, deadline).await.into_result();
+        let reported = reported.map_err(|error| error.with_encoding(encoding))?;
         Ok(receiver::partial_success(encoding, RejectedItems::Spans, &reported.rejected, &reported.modified))
     }
 

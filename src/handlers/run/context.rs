@@ -61,8 +61,8 @@ impl<'a> RunContext<'a> {
         (self.is_scheduled || targets != TargetCounts::default()).then_some(targets)
     }
 
-    /// Returns the deadline of a step that starts now. Only scheduled runs have several steps to share their time.
+    /// Returns the deadline of a step that starts now. The steps share the time of the run with the delivery.
     pub(in crate::handlers) fn step_deadline(&self, step: Step) -> Deadline {
-        if self.is_scheduled { self.deadline.capped(step.limit(self.deadline.remaining())) } else { *self.deadline }
+        self.deadline.capped(step.limit(self.deadline.remaining()))
     }
 }

@@ -50,7 +50,7 @@ impl SeriesWriter {
     ) -> DeliveryResult {
         let count = batch.point_count();
         let RelabelResult { batch, filtered: removed, rejected, warnings: mut filtered } = self.relabel.apply(batch);
-        filtered.add("filtered", removed, String::new);
+        filtered.add("metric_rule", removed, String::new);
         let outcome = self.amp.deliver(requests(&batch), deadline).await.into_payloads();
         let output = ItemCounts { kind: ItemKind::Samples, count, rejected, modified: Rejections::default() };
         DeliveryResult { filtered, ..DeliveryResult::new(input, output, outcome) }
