@@ -186,5 +186,7 @@ async fn received_items_have_a_status_on_every_path() {
         let counters = sandbox.handlers.counters();
         assert!(counters.total(ItemStatus::Received, item) > 0, "{case}: {counters:?}");
         assert_eq!(counters.unbalanced(), [], "{case}: {counters:?}");
+        let filtered = counters.total(ItemStatus::Filtered, ItemKind::Samples);
+        assert_eq!(filtered > 0, case.ends_with("by a rule"), "{case}: {counters:?}");
     }
 }

@@ -360,6 +360,15 @@ async fn sampling_calls_are_forwarded_and_rules_are_cached() {
 }
 
 #[tokio::test]
+async fn rejected_sampling_call_returns_the_body_of_xray() {
+    let sandbox = Sandbox::start(&[]).await;
+    let body = r#"{"__type":"InvalidRequestException","message":"no statistics"}"#;
+    sandbox.aws.fail([Fault::status(400, body)]);
+    let response = sandbox.push(&Push::new("/SamplingTargets", b"{}")).await;
+    assert_eq!((response.status, response.body.as_slice()), (400, body.as_bytes()));
+}
+
+#[tokio::test]
 async fn spans_are_sent_to_the_otlp_endpoint_of_xray() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
     // The endpoint rejects spans that are older than fourteen days. One of the spans is older.
