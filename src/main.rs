@@ -53,7 +53,7 @@ async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
     lambda_runtime::run(service_fn(handler)).await
 }
 
-/// Reads the environment. No other code does.
+/// Reads the environment. The library receives the variables as arguments.
 #[expect(clippy::disallowed_methods, reason = "the settings are parsed from these variables")]
 fn environment() -> Vec<(String, String)> {
     std::env::vars_os()

@@ -20,7 +20,7 @@ pub struct Outcome<R> {
     pub rejected: Rejections,
     /// Requests that may be delivered later.
     pub undelivered: Vec<R>,
-    /// Last error. `None` if everything was delivered.
+    /// Error of the last failed request. `None` if every request succeeded, even if some of its items were rejected.
     pub error: Option<DeliveryError>,
     /// `Retry-After` of the destination.
     pub retry_after: Option<Duration>,
