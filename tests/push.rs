@@ -245,6 +245,16 @@ async fn only_throttled_documents_are_sent_again() {
 }
 
 #[tokio::test]
+async fn throttled_call_with_status_400_is_retried() {
+    let sandbox = Sandbox::start(&[]).await;
+    sandbox.aws.fail([Fault::status(400, r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#)]);
+    let response = sandbox.push(&Push::new("/v1/traces", &traces((1..=10).map(span).collect()))).await;
+    assert_eq!((response.status, response.body.len()), (200, 0));
+    assert_eq!(sandbox.aws.xray().calls, [10], "one call, which is not split");
+    assert_eq!(sandbox.aws.xray().documents.len(), 10);
+}
+
+#[tokio::test]
 async fn one_invalid_segment_does_not_fail_the_batch() {
     // Calls with 50, 25, 13, 6, 3, 2 and 1 documents are rejected. A call without permission is not split.
     for (status, rejected, accepted) in

@@ -112,9 +112,37 @@ async fn read_response(request: reqwest::RequestBuilder) -> Result<PostResult, r
     }
     let body = one_line(&body);
     let error = AwsError::from_response(status, &headers, &body);
-    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+    if is_retryable(status, &error) {
         let retry_after = retry_after(headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()));
         return Ok(PostResult::Retryable { error, retry_after });
     }
     Ok(PostResult::Rejected { status, body, error })
+}
+
+/// Whether the same request may succeed later. Some services throttle with status 400, so the status alone does not decide.
+fn is_retryable(status: StatusCode, error: &AwsError) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() || error.kind.is_retryable()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttling_is_retryable_with_any_status() {
+        for (status, body, expected) in [
+            (400, r#"{"__type":"ThrottlingException"}"#, true),
+            (400, r#"{"message":"Rate exceeded"}"#, true),
+            (403, r#"{"__type":"TooManyRequestsException"}"#, true),
+            (429, "", true),
+            (503, r#"{"__type":"AccessDeniedException"}"#, true),
+            (400, r#"{"__type":"InvalidRequestException"}"#, false),
+            (403, r#"{"__type":"AccessDeniedException"}"#, false),
+            (404, "not found", false),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let error = AwsError::from_response(status, &HeaderMap::new(), body);
+            assert_eq!(is_retryable(status, &error), expected, "{status} {body}");
+        }
+    }
 }
