@@ -4,7 +4,7 @@
 //! documents are counted with X-Ray's error. One invalid document does not affect the other 49. (AWS X-Ray API Reference,
 //! PutTraceSegments.)
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -139,19 +139,13 @@ impl XRayClient {
             match self.attempt(&documents, deadline).await {
                 Attempt::Processed(unprocessed) => {
                     documents = record_unprocessed(&mut outcome, documents, &unprocessed);
-                    outcome.error = (!documents.is_empty()).then(|| DeliveryError::Retryable {
-                        error: AwsError::new(
-                            AwsErrorKind::Throttled,
-                            "X-Ray throttled some segment documents of a call",
-                        ),
-                    });
                 }
                 Attempt::Retryable { error, retry_after } => {
                     outcome.error = Some(DeliveryError::Retryable { error });
                     outcome.retry_after = retry_after;
                 }
                 Attempt::Rejected { status, error } => {
-                    outcome.error = None;
+                    (outcome.error, outcome.retry_after) = (None, None);
                     return CallResult { outcome, rejected: Some(RejectedCall { documents, status, error }) };
                 }
             }
@@ -236,6 +230,9 @@ fn parse(body: &[u8]) -> Attempt {
 }
 
 /// Counts the documents that X-Ray stored or rejected. Returns the documents to send again.
+///
+/// If X-Ray does not identify a document that may be stored later, all documents that the response does not identify are
+/// sent again. Those that X-Ray stored arrive twice with the same ID, as after a timeout.
 fn record_unprocessed(
     outcome: &mut Outcome<SegmentRequest>,
     documents: Vec<SegmentDocument>,
@@ -244,26 +241,41 @@ fn record_unprocessed(
     let sent = documents.len() as u64;
     let by_id: HashMap<&str, &UnprocessedSegment> =
         unprocessed.iter().filter_map(|segment| Some((segment.id.as_deref()?, segment))).collect();
-    let (mut rejected, mut retry, mut identified) = (Rejections::default(), Vec::new(), 0);
+    let (mut rejected, mut retry, mut unconfirmed) = (Rejections::default(), Vec::new(), Vec::new());
+    let mut identified = HashSet::new();
     // Parsing the IDs of stored documents is not necessary if X-Ray stored all of them.
     for document in documents.into_iter().filter(|_| !unprocessed.is_empty()) {
         let SegmentIds { trace_id, id } = document.ids();
-        let Some(segment) = by_id.get(id.as_str()) else { continue };
-        identified += 1;
+        let Some(segment) = by_id.get(id.as_str()) else {
+            unconfirmed.push(document);
+            continue;
+        };
         let code = segment.error_code.as_deref().unwrap_or("no code");
         if is_retryable(code) {
             retry.push(document);
-            continue;
+        } else {
+            rejected.add(REJECTED, 1, || {
+                let message = segment.message.as_deref().unwrap_or("no message");
+                format!("segment {id} of trace {trace_id}: {code}: {message}")
+            });
         }
-        rejected.add(REJECTED, 1, || {
-            let message = segment.message.as_deref().unwrap_or("no message");
-            format!("segment {id} of trace {trace_id}: {code}: {message}")
-        });
+        identified.insert(id);
     }
-    let unidentified = unprocessed.len().saturating_sub(identified) as u64;
-    rejected.add(REJECTED, unidentified, || "X-Ray did not identify the rejected document".into());
+    let is_unidentified =
+        |segment: &&UnprocessedSegment| !segment.id.as_ref().is_some_and(|id| identified.contains(id));
+    let unidentified: Vec<_> = unprocessed.iter().filter(is_unidentified).collect();
+    if unidentified.iter().any(|segment| segment.error_code.as_deref().is_some_and(is_retryable)) {
+        retry.append(&mut unconfirmed);
+    } else {
+        let count = unidentified.len().min(unconfirmed.len()) as u64;
+        rejected.add(REJECTED, count, || "X-Ray did not identify the rejected document".into());
+    }
     outcome.delivered += sent.saturating_sub(rejected.total() + retry.len() as u64);
     outcome.rejected.merge(rejected);
+    outcome.retry_after = None;
+    outcome.error = (!retry.is_empty()).then(|| DeliveryError::Retryable {
+        error: AwsError::new(AwsErrorKind::Throttled, "X-Ray throttled some segment documents of a call"),
+    });
     retry
 }
 
@@ -317,6 +329,35 @@ mod tests {
             ("no code", false),
         ] {
             assert_eq!(is_retryable(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn unprocessed_segments_are_retried_or_rejected() {
+        let segment = |id: Option<&str>, code: &str| UnprocessedSegment {
+            id: id.map(str::to_owned),
+            error_code: Some(code.to_owned()),
+            message: None,
+        };
+        // The call contains the documents 1, 2 and 3. Expected: retried, delivered and rejected.
+        for (unprocessed, expected) in [
+            (vec![], (0, 3, 0)),
+            (vec![segment(Some("1"), "ThrottledException")], (1, 2, 0)),
+            (vec![segment(Some("1"), "InvalidSegment")], (0, 2, 1)),
+            (vec![segment(None, "InvalidSegment")], (0, 2, 1)),
+            (vec![segment(Some("9"), "InvalidSegment")], (0, 2, 1)),
+            (vec![segment(None, "ThrottledException")], (3, 0, 0)),
+            (vec![segment(None, "InternalFailure"), segment(None, "InvalidSegment")], (3, 0, 0)),
+            (vec![segment(Some("1"), "InvalidSegment"), segment(None, "ThrottledException")], (2, 0, 1)),
+        ] {
+            let documents =
+                ["1", "2", "3"].map(|id| SegmentDocument::new(&format!(r#"{{"id":"{id}","trace_id":"t"}}"#)));
+            let mut outcome = Outcome { retry_after: Some(Duration::from_secs(9)), ..Outcome::default() };
+            let retry = record_unprocessed(&mut outcome, documents.into(), &unprocessed);
+            let counts = (retry.len(), outcome.delivered, outcome.rejected.total());
+            assert_eq!(counts, expected, "{unprocessed:?}");
+            assert_eq!(outcome.error.is_some(), !retry.is_empty(), "{unprocessed:?}");
+            assert_eq!(outcome.retry_after, None, "only the last response counts");
         }
     }
 
