@@ -79,7 +79,9 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     /// Inserts a value with a different age limit, such as a shorter one for a failed lookup.
     pub(crate) fn insert_with_ttl(&self, key: K, value: V, now_ms: i64, ttl_ms: i64) {
         let mut entries = self.lock();
-        self.make_room(&mut entries, now_ms);
+        if !entries.contains_key(&key) {
+            self.make_room(&mut entries, now_ms);
+        }
         entries.insert(key, Entry { value, inserted_ms: now_ms, ttl_ms });
     }
 
@@ -154,6 +156,8 @@ mod tests {
         cache.insert("b", 2, 50);
         cache.insert("c", 3, 120);
         assert_eq!(cache.missing(&["a", "b", "c"], 120), ["a"], "a had expired");
+        cache.insert("c", 3, 121);
+        assert_eq!(cache.values(121).len(), 2, "a key that exists needs no room");
         cache.insert("d", 4, 121);
         assert_eq!(cache.values(121), [4], "none had expired");
         cache.insert_all([("e", 5), ("f", 6), ("g", 7)], 122);
