@@ -12,7 +12,7 @@ use sidecarless::deadline::Deadline;
 use sidecarless::lambda::Event;
 use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
-use sidecarless::model::remote_write::{Label, Sample, TimeSeries, WriteRequest};
+use sidecarless::model::remote_write::{Label, MetricMetadata, Sample, TimeSeries, WriteRequest};
 use sidecarless::model::segment::SegmentDocument;
 use sidecarless::model::shard::Shard;
 use sidecarless::model::spool::{Payload, SpoolMessage};
@@ -426,6 +426,42 @@ async fn connection_closed_while_frozen_is_replaced() {
         assert_eq!(response, json!({"batchItemFailures": []}));
     }
     assert_eq!((sandbox.amp.samples().len(), sandbox.aws.xray().documents.len()), (2, 3));
+}
+
+#[tokio::test]
+async fn spooled_metadata_is_redelivered_unless_samples_were_too_old() {
+    let metadata = || vec![MetricMetadata { kind: 1, family: "a".into(), ..MetricMetadata::default() }];
+    let old_sample = vec![TimeSeries {
+        labels: vec![Label { name: "__name__".into(), value: "a".into() }],
+        samples: vec![Sample { value: 1.0, timestamp: 1_000 }],
+        ..TimeSeries::default()
+    }];
+    for (timeseries, sent) in [(vec![], 1), (old_sample, 0)] {
+        let sandbox = Sandbox::start(&[SPOOL]).await;
+        // Each request to the workspace fails, so that the message stays in the queue.
+        sandbox.amp.fail_always(Fault::status(503, "busy"));
+        let points = timeseries.len() as u64;
+        let request = WriteRequest { timeseries, metadata: metadata() };
+        let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap().into();
+        let event = Event::parse(&message(spool_message(Payload::RemoteWrite { snappy, points })));
+        let response = sandbox.handlers.handle(event, &Deadline::after(INVOCATION)).await.unwrap().into_json();
+        let retried = response["batchItemFailures"].as_array().unwrap().len();
+        assert_eq!(retried, sent, "{points} old samples");
+        let dropped = sandbox.handlers.counters().total(ItemStatus::DroppedFromSpool, ItemKind::Samples);
+        assert_eq!(dropped, points, "{points} old samples");
+    }
+}
+
+#[tokio::test]
+async fn shards_without_a_workspace_are_counted() {
+    let sandbox = Sandbox::start(&[("AWS_PROMETHEUS_ENDPOINT", "")]).await;
+    let shard = Shard::new("shop".into(), vec!["t1".into(), "t2".into()], Deadline::after(INVOCATION).now_ms());
+    let event = Event::parse(&message(shard.into_message()));
+    let response = sandbox.handlers.handle(event, &Deadline::after(INVOCATION)).await.unwrap().into_json();
+    assert_eq!(response, json!({"batchItemFailures": []}));
+    let counters = sandbox.handlers.counters();
+    assert_eq!(counters.total(ItemStatus::Rejected, ItemKind::ScrapeInputs), 2, "{counters:?}");
+    assert!(counters.unbalanced().is_empty(), "{counters:?}");
 }
 
 #[tokio::test]

@@ -253,6 +253,7 @@ fn queue_handler(settings: &Settings, delivery: &DeliveryParts, runs: &RunParts)
             scraper: Arc::clone(&runs.scraper),
             writer: delivery.writer.clone(),
             spool: delivery.spool.clone(),
+            self_metrics: Arc::clone(&delivery.self_metrics),
         },
         redelivery: RedeliveryHandler {
             amp: delivery.amp.clone(),

@@ -114,7 +114,8 @@ impl RedeliveryHandler {
                 let request = EncodedRequest::from_payload(snappy, points);
                 let max_age_ms = self.max_sample_age_ms.unwrap_or(i64::MAX);
                 let (request, too_old) = request.drop_samples_before(deadline.now_ms().saturating_sub(max_age_ms));
-                let request = Some(request).filter(|request| request.points > 0);
+                // A request without samples contains metadata, unless all its samples were too old.
+                let request = Some(request).filter(|request| too_old == 0 || request.points > 0);
                 let mut outcome = self.amp.as_ref()?.deliver_once(request, deadline).await;
                 outcome.rejected.add("too_old", too_old, || "older than the samples that AMP accepts".into());
                 outcome.into_payloads()

@@ -10,9 +10,12 @@ use crate::discovery::{Discovery, DiscoveryError, TaskBatch};
 use crate::handlers::run::context::RunContext;
 use crate::handlers::run::report::finish_event;
 use crate::handlers::run::scrape::TaskScraper;
-use crate::handlers::run::series_writer::SeriesWriter;
+use crate::handlers::run::series_writer::{REMOTE_WRITE_DISABLED, SeriesWriter};
 use crate::handlers::run::stats::log_discovery;
+use crate::handlers::self_metrics::SelfMetrics;
 use crate::lambda::SqsMessage;
+use crate::model::item_counters::{ItemKind, ItemStatus};
+use crate::model::rejection::Rejections;
 use crate::model::shard::{Shard, ShardDecodeError};
 
 /// Scrapes the tasks of shards.
@@ -24,6 +27,7 @@ pub(in crate::handlers) struct ShardHandler {
     pub(in crate::handlers) writer: Option<Arc<SeriesWriter>>,
     /// Queue of the messages. `None`: they are retried after the visibility timeout of the queue.
     pub(in crate::handlers) spool: Option<Spool>,
+    pub(in crate::handlers) self_metrics: Arc<SelfMetrics>,
 }
 
 /// Reason why a shard is retried.
@@ -38,7 +42,10 @@ enum ShardError {
 impl ShardHandler {
     /// Scrapes the tasks of messages. Returns the IDs of the messages that have to be retried.
     pub(super) async fn handle(&self, messages: Vec<SqsMessage>, deadline: &Deadline) -> Vec<String> {
-        let Some(writer) = &self.writer else { return Vec::new() };
+        let Some(writer) = &self.writer else {
+            self.discard(&messages);
+            return Vec::new();
+        };
         let (mut failed, mut scraped) = (Vec::new(), Vec::new());
         let mut run = RunContext::for_event(deadline);
         for message in messages {
@@ -61,6 +68,27 @@ impl ShardHandler {
             self.retry_soon(message, deadline).await;
         }
         failed.into_iter().map(|message| message.id).collect()
+    }
+
+    /// Counts the tasks of shards that are not scraped because there is no workspace to write to.
+    fn discard(&self, messages: &[SqsMessage]) {
+        if messages.is_empty() {
+            return;
+        }
+        let mut rejected = Rejections::default();
+        for shard in messages.iter().filter_map(|message| Shard::parse(&message.body).ok()) {
+            rejected.add("remote_write_disabled", shard.tasks.len() as u64, || format!("shard of {}", shard.cluster));
+        }
+        tracing::warn!(
+            count = messages.len(),
+            tasks = rejected.total(),
+            error = REMOTE_WRITE_DISABLED,
+            "shards discarded"
+        );
+        self.self_metrics.record(|counters| {
+            counters.add(ItemStatus::Received, ItemKind::ScrapeInputs, rejected.total());
+            counters.add_all(ItemStatus::Rejected, ItemKind::ScrapeInputs, &rejected);
+        });
     }
 
     /// Retries a shard before its scrapes are outdated, which is long before the visibility timeout of the queue.
