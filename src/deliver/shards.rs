@@ -29,13 +29,16 @@ pub struct ShardQueue {
 pub struct ShardSendResult {
     pub sent: u64,
     pub failed: u64,
+    /// Tasks of the failed shards.
+    pub failed_tasks: u64,
     /// Last error.
     pub error: Option<AwsError>,
 }
 
 /// Shards of one call that were not sent.
 struct BatchError {
-    failed: u64,
+    /// IDs of the entries, which are the indexes of the shards.
+    failed: Vec<String>,
     error: AwsError,
 }
 
@@ -46,11 +49,14 @@ impl ShardQueue {
 
     /// Sends shards, each with a delay in seconds.
     pub async fn send(&self, shards: Vec<(Shard, i32)>, deadline: &Deadline) -> ShardSendResult {
+        let task_counts: Vec<_> = shards.iter().map(|(shard, _)| shard.tasks.len() as u64).collect();
         let entries: Vec<_> = shards.into_iter().enumerate().filter_map(entry).collect();
         let outcomes = stream::iter(entries.chunks(SHARDS_PER_CALL))
             .map(|chunk| async move { (chunk.len() as u64, self.send_batch(chunk, deadline).await) })
             .buffer_unordered(CONCURRENCY);
-        outcomes.fold(ShardSendResult::default(), async |sum, (count, failed)| sum.merge(count, failed)).await
+        outcomes
+            .fold(ShardSendResult::default(), async |sum, (count, result)| sum.merge(count, result, &task_counts))
+            .await
     }
 
     async fn send_batch(
@@ -58,7 +64,7 @@ impl ShardQueue {
         entries: &[SendMessageBatchRequestEntry],
         deadline: &Deadline,
     ) -> Result<(), BatchError> {
-        let failed = |error| BatchError { failed: entries.len() as u64, error };
+        let failed = |error| BatchError { failed: entries.iter().map(|entry| entry.id.clone()).collect(), error };
         let request = self.sqs.send_message_batch().queue_url(&self.queue_url);
         let request = request.set_entries(Some(entries.to_vec())).send();
         let response = deadline.timeout(deadline.remaining(), request).await;
@@ -67,7 +73,7 @@ impl ShardQueue {
         match output.failed() {
             [] => Ok(()),
             [first, ..] => Err(BatchError {
-                failed: output.failed().len() as u64,
+                failed: output.failed().iter().map(|entry| entry.id.clone()).collect(),
                 error: AwsError::from_batch_entry(first.code(), first.message()),
             }),
         }
@@ -75,11 +81,18 @@ impl ShardQueue {
 }
 
 impl ShardSendResult {
-    fn merge(mut self, count: u64, result: Result<(), BatchError>) -> Self {
-        let failed = result.as_ref().err().map_or(0, |error| error.failed);
-        self.sent += count - failed.min(count);
-        self.failed += failed;
-        self.error = result.err().map(|error| error.error).or(self.error);
+    /// Adds the result of a call with `count` shards. `task_counts` are the numbers of tasks of all shards.
+    fn merge(mut self, count: u64, result: Result<(), BatchError>, task_counts: &[u64]) -> Self {
+        let Err(BatchError { failed, error }) = result else {
+            self.sent += count;
+            return self;
+        };
+        let tasks_of = |id: &String| task_counts.get(id.parse::<usize>().ok()?).copied();
+        let failed_count = failed.len() as u64;
+        self.sent += count.saturating_sub(failed_count);
+        self.failed += failed_count;
+        self.failed_tasks += failed.iter().filter_map(tasks_of).sum::<u64>();
+        self.error = Some(error);
         self
     }
 }
@@ -88,4 +101,22 @@ fn entry((index, (shard, delay_s)): (usize, (Shard, i32))) -> Option<SendMessage
     let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(shard.into_message());
     // Fails only if a required field is missing.
     entry.delay_seconds(delay_s).build().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_of_failed_shards_are_counted() {
+        let failed = |ids: &[&str]| {
+            let failed = ids.iter().map(|&id| id.to_owned()).collect();
+            Err(BatchError { failed, error: AwsError::out_of_time() })
+        };
+        let result = [Ok(()), failed(&["2"]), failed(&["4", "5"])]
+            .into_iter()
+            .fold(ShardSendResult::default(), |sum, result| sum.merge(2, result, &[100, 50, 40, 7, 100, 3]));
+        assert_eq!((result.sent, result.failed, result.failed_tasks), (3, 3, 143));
+        assert!(result.error.is_some());
+    }
 }

@@ -68,8 +68,8 @@ impl ScheduleHandler {
         let scheduled_ms = event.scheduled_ms.unwrap_or(deadline.started_ms());
         let mut run = RunContext::scheduled(deadline);
         let listing = self.discovery.list(deadline).await;
-        let plan = self.shards.send(&self.discovery, &listing, deadline).await;
-        let discovered = check_discovery(self.describe(&listing, &plan, deadline).await)?;
+        let plan = self.shards.send(&self.discovery, &listing, &mut run).await;
+        let discovered = check_discovery(self.describe(&listing, &plan, deadline).await, &listing, &plan)?;
         let ending = self.ending_tasks(&listing, &run.step_deadline(Step::StoppedTasks)).await;
         let running = if plan.scrape_inline { discovered.tasks.as_slice() } else { &[] };
         self.scraper.scrape(&[running, &ending.stopping].concat(), &mut run).await;
@@ -152,11 +152,17 @@ impl ScheduleHandler {
     }
 }
 
-/// Logs failures of the discovery. Returns an error if no task was found because of them.
-fn check_discovery(discovered: DiscoveryResult) -> Result<DiscoveryResult, HandleError> {
+/// Logs failures of the discovery. Returns an error if, because of them, there is no task to scrape: a run that leaves the
+/// scrapes to shards only has to list tasks.
+fn check_discovery(
+    discovered: DiscoveryResult,
+    listing: &TaskListing,
+    plan: &ShardPlan,
+) -> Result<DiscoveryResult, HandleError> {
     log_discovery(&discovered);
+    let is_empty = discovered.is_empty() && (plan.scrape_inline || listing.task_count() == 0);
     match discovered.failures.first() {
-        Some(failure) if discovered.is_empty() => Err(HandleError::Discovery(failure.clone())),
+        Some(failure) if is_empty && plan.sent == 0 => Err(HandleError::Discovery(failure.clone())),
         _ => Ok(discovered),
     }
 }
@@ -178,6 +184,7 @@ fn finish(
         insights_events = stats.events,
         stopped_tasks = stats.stopped_tasks,
         shards_sent = plan.sent,
+        shards_failed = plan.failed,
         duration_ms = duration_ms(run.deadline),
         scheduled_ms = event.scheduled_ms,
         "scheduled run completed"

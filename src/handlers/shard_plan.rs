@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::deadline::Deadline;
+use super::run::context::RunContext;
 use crate::deliver::shards::ShardQueue;
 use crate::discovery::{Discovery, TaskBatch, TaskListing};
 use crate::model::shard::Shard;
@@ -31,7 +31,13 @@ pub(super) struct ShardPlan {
 impl ShardPlanner {
     /// Sends a shard for every batch of tasks and every scrape within the minute. If there are few tasks, the scheduled run
     /// makes the first scrape itself.
-    pub(super) async fn send(&self, discovery: &Discovery, listing: &TaskListing, deadline: &Deadline) -> ShardPlan {
+    pub(super) async fn send(
+        &self,
+        discovery: &Discovery,
+        listing: &TaskListing,
+        run: &mut RunContext<'_>,
+    ) -> ShardPlan {
+        let deadline = run.deadline;
         let batches = discovery.batches_of(listing, deadline);
         let tasks: usize = batches.iter().map(|batch| batch.tasks.len()).sum();
         let Some(queue) = &self.queue else { return ShardPlan { scrape_inline: true, sent: 0, failed: 0 } };
@@ -47,6 +53,7 @@ impl ShardPlanner {
         });
         let result = queue.send(shards.collect(), deadline).await;
         if let Some(error) = result.error {
+            run.stats.record_unsent_shards(result.failed_tasks, &error);
             tracing::error!(count = result.failed, error = error.detail, "shards could not be sent");
         }
         ShardPlan { scrape_inline, sent: result.sent, failed: result.failed }

@@ -467,6 +467,36 @@ fn many_tasks_become_shard_messages_that_are_scraped() {
 }
 
 #[test]
+fn failed_cluster_and_failed_shards_do_not_fail_a_run_with_shards() {
+    for (is_queue_broken, expected) in [(false, (Some(2), Some(0))), (true, (Some(0), Some(2)))] {
+        let mut aws = FakeAws::new();
+        shop_of(&aws, 150);
+        aws.world(|world| {
+            world.tasks.insert("bank".into(), vec![task("bank", "b1", "cart")]);
+            world.faults.insert(("ListTasks".into(), "bank".into()), "AccessDeniedException".into());
+            if is_queue_broken {
+                world.faults.insert(("SendMessageBatch".into(), String::new()), "AccessDeniedException".into());
+            }
+        });
+        aws.start(&[
+            QUEUE,
+            ("SIDECARLESS_CLUSTERS", "*"),
+            ("SIDECARLESS_MAX_INLINE_TASKS", "100"),
+            ("SIDECARLESS_STOPPED_TASKS", "off"),
+            ("SIDECARLESS_SOURCES", "endpoint"),
+        ]);
+        let response = aws.invoke(&tick(this_minute()));
+        let shards = (response["shards_sent"].as_u64(), response["shards_failed"].as_u64());
+        assert_eq!(shards, expected, "{response}");
+        let series = aws.take_series();
+        let is_unsent = |one: &&Series| one.label("reason") == "shard_not_sent";
+        let samples = series.iter().filter(is_unsent).flat_map(|one| &one.samples);
+        let unsent = samples.map(|&(_, value)| value).fold(0.0, f64::max);
+        assert_eq!(unsent, if is_queue_broken { 150.0 } else { 0.0 }, "tasks of shards that were not sent");
+    }
+}
+
+#[test]
 fn pages_of_many_tasks_are_scraped_by_shards_as_well() {
     let mut aws = FakeAws::new();
     shop_of(&aws, 150);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::aws::error::AwsError;
 use crate::deadline::Deadline;
 use crate::discovery::{DiscoveryError, DiscoveryResult};
 use crate::model::rejection::Rejections;
@@ -57,6 +58,7 @@ impl RunStats {
 
     /// Counts a target that was not scraped because no time was left for it.
     pub(in crate::handlers) fn record_skipped(&mut self) {
+        self.targets.skipped += 1;
         self.rejected.add("target_timeout_budget", 1, || "the targets before it used up the time for scrapes".into());
     }
 
@@ -81,6 +83,11 @@ impl RunStats {
     pub(in crate::handlers) fn record_late_shard(&mut self, shard: &Shard) {
         let (tasks, cluster) = (shard.tasks.len() as u64, &shard.cluster);
         self.rejected.add("shard_expired", tasks, || format!("shard of {cluster}, due at {}", shard.due_ms));
+    }
+
+    /// Counts the tasks of shards that could not be sent.
+    pub(in crate::handlers) fn record_unsent_shards(&mut self, tasks: u64, error: &AwsError) {
+        self.rejected.add("shard_not_sent", tasks, || error.detail.clone());
     }
 
     /// Takes the rejected inputs, to be counted with the delivery.
@@ -109,4 +116,17 @@ pub(in crate::handlers) fn log_failures(failures: &[DiscoveryError]) {
 /// Returns the time since the invocation started, for logs.
 pub(in crate::handlers) fn duration_ms(deadline: &Deadline) -> u64 {
     u64::try_from(deadline.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skipped_targets_are_counted_as_targets() {
+        let mut stats = RunStats::default();
+        stats.record_skipped();
+        assert_eq!(stats.targets, TargetCounts { up: 0, down: 0, skipped: 1 });
+        assert_eq!(stats.take_rejected().total(), 1);
+    }
 }
