@@ -132,7 +132,7 @@ mod tests {
     fn throttling_is_retryable_with_any_status() {
         for (status, body, expected) in [
             (400, r#"{"__type":"ThrottlingException"}"#, true),
-            (400, r#"{"message":"Rate exceeded"}"#, true),
+            (400, r#"{"message":"invalid label value: Rate exceeded"}"#, false),
             (403, r#"{"__type":"TooManyRequestsException"}"#, true),
             (429, "", true),
             (503, r#"{"__type":"AccessDeniedException"}"#, true),

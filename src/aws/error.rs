@@ -150,7 +150,6 @@ const MESSAGES: &[(&str, AwsErrorKind)] = &[
     ("security token included in the request is expired", AwsErrorKind::ExpiredCredentials),
     ("security token included in the request is invalid", AwsErrorKind::InvalidCredentials),
     ("not authorized", AwsErrorKind::AccessDenied),
-    ("Rate exceeded", AwsErrorKind::Throttled),
 ];
 
 /// Returns the kind of an error response.
