@@ -167,7 +167,7 @@ pub(super) fn kind(status: Option<u16>, code: Option<&str>, message: &str) -> Aw
 
 /// Returns the error code in a response: of the header in REST protocols, of `__type` in JSON protocols (Smithy, "AWS JSON 1.1
 /// protocol", section "Operation error serialization"), of `Code` in XML.
-fn error_code(headers: &HeaderMap, body: &str) -> Option<String> {
+pub(super) fn error_code(headers: &HeaderMap, body: &str) -> Option<String> {
     let header = || headers.get("x-amzn-errortype")?.to_str().ok().map(str::to_owned);
     let json = || {
         let fields: Value = serde_json::from_str(body).ok()?;

@@ -4,8 +4,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use reqwest::header::HeaderMap;
 
-use super::error::{AwsError, AwsErrorKind, error_chain, kind, one_line};
+use super::error::{AwsError, AwsErrorKind, error_chain, error_code, kind, one_line};
 
 impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<&SdkError<E, HttpResponse>> for AwsError {
     /// Never includes a response that may contain data, unlike `DisplayErrorContext`.
@@ -15,8 +16,7 @@ impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<&SdkError<E, Ht
             SdkError::TimeoutError(_) => Self::timeout(),
             SdkError::DispatchFailure(failure) => from_connector(failure.as_connector_error()),
             SdkError::ResponseError(unread) if unread.raw().status().is_client_error() => {
-                let body = one_line(unread.raw().body().bytes().unwrap_or_default());
-                Self::new(AwsErrorKind::InvalidResponse, format!("{}: {body}", unread.raw().status()))
+                from_client_error(unread.raw().status().as_u16(), unread.raw().body().bytes().unwrap_or_default())
             }
             SdkError::ResponseError(_) => Self::new(AwsErrorKind::InvalidResponse, error_chain(error)),
             other => match credentials_error(other) {
@@ -41,6 +41,14 @@ fn from_service<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &E
     AwsError { kind, code: error.code().map(str::to_owned), detail }
 }
 
+/// Converts a response that the SDK cannot read. It may still have the error code of a service, in another protocol.
+fn from_client_error(status: u16, body: &[u8]) -> AwsError {
+    let body = one_line(body);
+    let code = error_code(&HeaderMap::new(), &body);
+    let kind = code.as_deref().map_or(AwsErrorKind::InvalidResponse, |code| kind(Some(status), Some(code), &body));
+    AwsError { kind, code, detail: format!("{status}: {body}") }
+}
+
 fn from_connector(error: Option<&ConnectorError>) -> AwsError {
     let Some(error) = error else {
         return AwsError::new(AwsErrorKind::Unreachable, "the request could not be sent");
@@ -55,4 +63,17 @@ fn from_connector(error: Option<&ConnectorError>) -> AwsError {
 /// Finds the error of the credentials provider, which the SDK wraps.
 fn credentials_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a CredentialsError> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_in_an_unreadable_response_determines_the_kind() {
+        let denied = "<ErrorResponse><Errors><Error><Code>AccessDenied</Code></Error></Errors></ErrorResponse>";
+        for (body, expected) in [(denied, AwsErrorKind::AccessDenied), ("<html>", AwsErrorKind::InvalidResponse)] {
+            assert_eq!(from_client_error(403, body.as_bytes()).kind, expected, "{body}");
+        }
+    }
 }

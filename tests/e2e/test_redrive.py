@@ -70,7 +70,7 @@ def test_readable_messages_are_redriven_and_others_stay(queues: Queues) -> None:
     assert moved.returncode == 1, "expected exit code 1 for unreadable messages"
     assert moved.stdout.endswith("moved to the spool: 12, unreadable and not moved: 2\n"), moved.stdout + moved.stderr
     assert "7 items since 2026-11-22T23:25:00Z" in moved.stdout and "503: busy 7" in moved.stdout
-    assert "of version 9, and this function reads version 1" in moved.stdout
+    assert "unsupported version 9 of a spool message: this function reads version 1" in moved.stdout
     redriven = [queues.sqs.receive_message(QueueUrl=queues.spool, MaxNumberOfMessages=10)["Messages"] for _ in range(2)]
     assert sorted(message["Body"] for batch in redriven for message in batch) == sorted(good), "each message exactly once and unchanged"
     assert queues.message_counts(queues.dead) == ["0", "2"]
