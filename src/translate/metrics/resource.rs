@@ -17,6 +17,8 @@ const TASK_IDENTITY: [&[u8]; 5] =
 pub(super) struct ResourceLabels<'a> {
     /// Attributes that become labels, sorted by raw key. An empty value only removes a point's attribute of the same key.
     pub(super) attributes: BTreeMap<&'a [u8], String>,
+    /// Lengths of their keys, one bit each: most attributes of points have another length, and need no lookup.
+    key_lengths: u64,
     pub(super) job: Option<String>,
     pub(super) instance: Option<String>,
     /// Instance of the client, for a resource that does not identify its task. A point's own `instance` has precedence.
@@ -27,9 +29,12 @@ impl<'a> ResourceLabels<'a> {
     pub(super) fn new(attributes: &'a [KeyValue], client: &'a ClientIdentity, options: &Options) -> Self {
         let instance = value_of(attributes, b"service.instance.id").filter(|value| !value.is_empty());
         let is_known = instance.is_some() || (options.resource_labels && has_task_identity(attributes));
+        let job = job(attributes, options.is_adot());
+        let attributes = if options.resource_labels { converted(attributes, options) } else { BTreeMap::new() };
         ResourceLabels {
-            attributes: if options.resource_labels { converted(attributes, options) } else { BTreeMap::new() },
-            job: job(attributes, options.is_adot()),
+            key_lengths: attributes.keys().fold(0, |lengths, key| lengths | length_bit(key)),
+            attributes,
+            job,
             instance,
             client_instance: client.instance.as_deref().filter(|instance| !is_known && !instance.is_empty()),
         }
@@ -37,8 +42,13 @@ impl<'a> ResourceLabels<'a> {
 
     /// Returns whether the resource has an attribute that replaces the attribute of a point with the same key.
     pub(super) fn overrides(&self, key: &[u8]) -> bool {
-        !self.attributes.is_empty() && self.attributes.contains_key(key)
+        self.key_lengths & length_bit(key) != 0 && self.attributes.contains_key(key)
     }
+}
+
+/// Returns a bit for the length of a key. Lengths that differ by 64 share one.
+fn length_bit(key: &[u8]) -> u64 {
+    1 << (key.len() % 64)
 }
 
 fn converted<'a>(attributes: &'a [KeyValue], options: &Options) -> BTreeMap<&'a [u8], String> {
