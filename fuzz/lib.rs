@@ -1,5 +1,7 @@
 //! The modules without I/O, for fuzzing.
 
+#![allow(dead_code, reason = "some items are used only by the modules with I/O")]
+
 #[path = "../src/lambda/mod.rs"]
 pub mod lambda;
 #[path = "../src/model/mod.rs"]
