@@ -56,7 +56,10 @@ impl ProxyHandler {
         let request = LogsRequest { body, content_type: encoding.content_type() };
         let outcome = logs.deliver([request], deadline).await;
         let error = match outcome.error {
-            None => return Ok(receiver::export_response(encoding, outcome.response)),
+            None => {
+                tracing::info!(destination = OtlpLogsClient::NAME, "logs delivered");
+                return Ok(receiver::export_response(encoding, outcome.response));
+            }
             Some(DeliveryError::Rejected { status, error }) => {
                 ErrorResponse::upstream_error(status.as_u16(), format!("{}: {error}", OtlpLogsClient::NAME))
             }
