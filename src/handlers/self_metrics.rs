@@ -13,7 +13,7 @@ use crate::deliver::remote_write::{RemoteWriteClient, requests};
 use crate::log;
 use crate::model::item_counters::ItemCounters;
 use crate::model::series::{Labels, SeriesBatch};
-use crate::rules::relabel::Rules;
+use crate::rules::relabel::{RelabelResult, Rules};
 use crate::settings::{SelfMetricsSettings, Settings};
 use crate::translate::self_metrics::{self, Gauges, Snapshot};
 
@@ -148,8 +148,14 @@ impl SelfMetricsWriter {
             return;
         }
         let Some(DueWrite { batch, counters }) = self.self_metrics.take_due(now_ms) else { return };
-        let relabelled = self.relabel.apply(batch);
-        let outcome = amp.deliver_once(requests(&relabelled.batch), &deadline.capped(WRITE_TIMEOUT)).await;
+        // Filtered samples are not reported: a rule asks for that.
+        let RelabelResult { batch, filtered: _, mut rejected, warnings } = self.relabel.apply(batch);
+        let outcome = amp.deliver_once(requests(&batch), &deadline.capped(WRITE_TIMEOUT)).await;
+        rejected.merge(warnings);
+        rejected.merge(outcome.rejected);
+        if !rejected.is_empty() {
+            tracing::warn!(rejections = rejected.to_string(), "self metrics rejected");
+        }
         match outcome.error {
             None => self.self_metrics.mark_written(counters, now_ms),
             Some(error) => tracing::warn!(error = error.to_string(), "self metrics could not be written"),
