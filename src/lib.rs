@@ -15,6 +15,7 @@
 //! - [`lambda`]: events and responses as JSON.
 //! - [`settings`] and [`rules`]: every setting in one table, and the rule languages of settings.
 //! - [`deadline`]: the time left in the invocation. The only reader of clocks.
+//! - [`work_budget`]: the memory and time that the processing of one input may take.
 //! - [`receiver`]: HTTP routing, authentication, decompression and responses.
 //! - [`discovery`]: clusters, services and tasks of ECS, and who a sender is.
 //! - [`scrape`]: scrapes of targets, and reads of Container Insights events.
@@ -39,6 +40,7 @@ pub mod lambda;
 
 pub mod deadline;
 pub mod settings;
+pub mod work_budget;
 
 pub mod discovery;
 pub mod receiver;

@@ -3,16 +3,23 @@
 // The futures of the AWS SDK are nested deeper than the default limit of 128.
 #![recursion_limit = "256"]
 
+use std::alloc::System;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use cap::Cap;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use sidecarless::deadline::Deadline;
 use sidecarless::handlers::Handlers;
 use sidecarless::lambda::Event;
 use sidecarless::log;
 use sidecarless::settings::Settings;
+use sidecarless::work_budget::MemoryLimit;
+
+/// Counts the allocated bytes, so that work which would exceed the memory size is refused.
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
 /// Set by the Lambda service, and by its emulators.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -41,7 +48,8 @@ async fn main() -> ExitCode {
 async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
     log::init(&variables, log::LogOutput::Stdout);
     let settings = Settings::read(variables)?;
-    let handlers = Arc::new(Handlers::from_environment(settings).await?);
+    let memory = MemoryLimit::new(|| ALLOCATOR.allocated(), settings.memory_mb);
+    let handlers = Arc::new(Handlers::from_environment(settings, memory).await?);
     let handler = |event: LambdaEvent<Event>| {
         let handlers = Arc::clone(&handlers);
         async move {

@@ -42,6 +42,7 @@ use crate::rules::relabel::Rules;
 use crate::scrape::Scraper;
 use crate::scrape::insights::InsightsClient;
 use crate::settings::{Auth, Settings, TraceDestination};
+use crate::work_budget::MemoryLimit;
 
 /// The handlers cannot be built.
 #[derive(Debug, Error)]
@@ -56,12 +57,12 @@ pub enum BuildError {
 
 impl Handlers {
     /// Builds the handlers with the region, credentials and endpoints of the environment.
-    pub async fn from_environment(settings: Settings) -> Result<Self, BuildError> {
-        Self::new(settings, &clients::aws().await)
+    pub async fn from_environment(settings: Settings, memory: MemoryLimit) -> Result<Self, BuildError> {
+        Self::new(settings, memory, &clients::aws().await)
     }
 
     /// Creates every client once. None of them connects before its first request.
-    pub fn new(settings: Settings, aws: &SdkConfig) -> Result<Self, BuildError> {
+    pub fn new(settings: Settings, memory: MemoryLimit, aws: &SdkConfig) -> Result<Self, BuildError> {
         warn_about_disabled_features(&settings);
         let region = aws.region().ok_or(BuildError::NoRegion)?.as_ref().to_owned();
         let credentials: SharedCredentialsProvider = aws.credentials_provider().ok_or(BuildError::NoCredentials)?;
@@ -73,7 +74,7 @@ impl Handlers {
             Arc::new(TargetLister { discovery: Arc::clone(&runs.discovery), series: Arc::clone(&runs.series) });
         Ok(Self {
             schedule: runs.schedule(&settings, aws, &delivery),
-            http: http_handler(&settings, &delivery, &runs),
+            http: http_handler(&settings, memory, &delivery, &runs),
             queue: queue_handler(&settings, &delivery, &runs),
             log_events: log_events_handler(&delivery, &runs),
             task_events: task_events_handler(&delivery, &runs),
@@ -219,7 +220,7 @@ impl RunParts {
     }
 }
 
-fn http_handler(settings: &Settings, delivery: &DeliveryParts, runs: &RunParts) -> HttpHandler {
+fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryParts, runs: &RunParts) -> HttpHandler {
     let load = LoadShedder { has_spool: delivery.spool.is_some(), self_metrics: Arc::clone(&delivery.self_metrics) };
     let load = Arc::new(load);
     let xray_otlp = Some(&delivery.xray_otlp).filter(|_| settings.trace_destination == TraceDestination::XRayOtlp);
@@ -243,6 +244,7 @@ fn http_handler(settings: &Settings, delivery: &DeliveryParts, runs: &RunParts) 
         },
         proxy: ProxyHandler { xray: Arc::clone(&delivery.xray_otlp), logs: delivery.logs.clone() },
         self_metrics: Arc::clone(&delivery.self_metrics),
+        memory,
     }
 }
 

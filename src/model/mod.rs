@@ -5,6 +5,7 @@
 //! `series` and `segment`. Counts: `rejection` (rejected items by reason) and `item_counters` (all items by status).
 
 pub mod arn;
+pub mod budget;
 pub(crate) mod cache;
 pub mod ecs;
 pub mod escaped_json;

@@ -5,9 +5,13 @@ use prost::Message;
 
 use super::Encoding;
 use crate::lambda::HttpResponse;
+use crate::model::budget::BudgetExceeded;
 use crate::model::otlp::json::{self, RejectedItems};
 use crate::model::otlp::{ExportResponse, PartialSuccess, RpcStatus};
 use crate::model::rejection::{Rejection, Rejections};
+
+/// `Retry-After` of a request for which the invocation has no time: another execution environment may have it.
+const RETRY_AFTER_S: u64 = 5;
 
 /// An error response. Its message never contains a part of the body or a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +77,15 @@ impl ErrorResponse {
     /// 503: nothing was stored, and the client must retry after `retry_after_s` seconds.
     pub fn unavailable(message: impl Into<String>, retry_after_s: u64) -> Self {
         Self { header: Some(("retry-after", retry_after_s.to_string())), ..Self::new(503, message) }
+    }
+
+    /// 413 if the request can never fit into the memory of the function; 503 if another invocation may have the time for it.
+    pub fn budget_exceeded(error: BudgetExceeded) -> Self {
+        let message = format!("the request was not processed: {error}");
+        match error {
+            BudgetExceeded::Memory { .. } => Self::too_large(message),
+            BudgetExceeded::Time => Self::unavailable(message, RETRY_AFTER_S),
+        }
     }
 
     fn new(status: u16, message: impl Into<String>) -> Self {

@@ -22,6 +22,7 @@ use sidecarless::deadline::Deadline;
 use sidecarless::handlers::{HandleError, Handlers};
 use sidecarless::lambda::{Event, HttpResponse, Response};
 use sidecarless::settings::Settings;
+use sidecarless::work_budget::MemoryLimit;
 
 use amp::Amp;
 use http::{Fault, StubResponse, StubServer};
@@ -164,7 +165,7 @@ impl Sandbox {
         ];
         let all = settings.iter().chain(&needed).map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::read(all).unwrap();
-        let handlers = Handlers::new(settings, &aws.config().await).unwrap();
+        let handlers = Handlers::new(settings, MemoryLimit::unlimited(), &aws.config().await).unwrap();
         Self { aws, amp, handlers }
     }
 

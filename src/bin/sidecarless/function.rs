@@ -5,6 +5,7 @@ use sidecarless::handlers::Handlers;
 use sidecarless::lambda::Event;
 use sidecarless::log::{self, LogOutput};
 use sidecarless::settings::Settings;
+use sidecarless::work_budget::MemoryLimit;
 
 use crate::error::CommandError;
 use crate::output::CommandOutput;
@@ -23,7 +24,9 @@ pub(crate) fn settings(variables: Vec<(String, String)>) -> Result<Settings, Com
 /// Creates the function as Lambda does.
 pub(crate) async fn handlers(variables: Vec<(String, String)>) -> Result<Handlers, CommandError> {
     let settings = settings(variables)?;
-    Handlers::from_environment(settings).await.map_err(|error| CommandError::Function(error.into()))
+    Handlers::from_environment(settings, MemoryLimit::unlimited())
+        .await
+        .map_err(|error| CommandError::Function(error.into()))
 }
 
 /// Processes one event and prints the response.

@@ -7,6 +7,7 @@ mod proxy;
 mod traces;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) use identity::TaskIdentifier;
 pub(super) use load_shed::LoadShedder;
@@ -17,9 +18,11 @@ pub(super) use traces::TraceHandler;
 use super::self_metrics::SelfMetrics;
 use crate::deadline::Deadline;
 use crate::lambda::{HttpResponse, Request};
+use crate::model::budget::Budget as _;
 use crate::model::signal::Signal;
 use crate::receiver::{self, Authenticator, DecodedRequest, EnabledSignals, ErrorResponse};
 use crate::translate::metrics::ClientIdentity;
+use crate::work_budget::MemoryLimit;
 
 /// Handles HTTP requests.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub(super) struct HttpHandler {
     pub(super) metrics: MetricsHandler,
     pub(super) proxy: ProxyHandler,
     pub(super) self_metrics: Arc<SelfMetrics>,
+    pub(super) memory: MemoryLimit,
 }
 
 impl HttpHandler {
@@ -38,7 +42,10 @@ impl HttpHandler {
     pub(super) async fn handle(&self, request: &Request, deadline: &Deadline) -> HttpResponse {
         let decoded = receiver::decode_request(request, &self.authenticator, self.proxy.accepts_logs());
         let response = match decoded {
-            Ok(decoded) => self.respond(request, decoded, deadline).await,
+            Ok(decoded) => match self.memory.budget(deadline, Duration::ZERO).check() {
+                Ok(()) => self.respond(request, decoded, deadline).await,
+                Err(error) => Err(ErrorResponse::budget_exceeded(error)),
+            },
             Err(error) => Err(error),
         };
         response.unwrap_or_else(|error| {

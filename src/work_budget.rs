@@ -1,0 +1,116 @@
+//! Memory and time budgets of this process.
+//!
+//! Lambda stops a function that exceeds its memory size, and everything in progress is lost. The allocator of the binary counts the
+//! allocated bytes; work that would exceed the [`MemoryLimit`] is refused instead.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::model::budget::{Budget, BudgetExceeded};
+
+/// Share of the memory size that may be allocated, in eighths. The rest is for the code of the binary, for fragmentation, and for
+/// what is allocated between two checks.
+const ALLOCATED_EIGHTHS: usize = 5;
+
+/// Memory size if the environment does not tell it: the default of template.yaml.
+const DEFAULT_MEMORY_MB: usize = 512;
+
+/// Number of checks per reading of the clock. A check comes every few microseconds, and reading the clock takes 25 ns.
+const CHECKS_PER_CLOCK_READ: u32 = 32;
+
+/// Limit of the bytes that this process may have allocated.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryLimit {
+    allocated: fn() -> usize,
+    max_allocated: usize,
+}
+
+impl MemoryLimit {
+    /// Returns the limit for a function of `memory_mb` (`AWS_LAMBDA_FUNCTION_MEMORY_SIZE`). `allocated` returns the allocated bytes
+    /// of the process.
+    pub fn new(allocated: fn() -> usize, memory_mb: Option<u64>) -> Self {
+        let memory_mb = memory_mb.and_then(|mb| usize::try_from(mb).ok()).unwrap_or(DEFAULT_MEMORY_MB);
+        Self { allocated, max_allocated: (memory_mb << 20) / 8 * ALLOCATED_EIGHTHS }
+    }
+
+    /// Returns no limit, for a command line process that has the memory of its machine.
+    pub fn unlimited() -> Self {
+        Self { allocated: || 0, max_allocated: usize::MAX }
+    }
+
+    /// Returns the maximum number of allocated bytes.
+    pub fn max_allocated(&self) -> usize {
+        self.max_allocated
+    }
+
+    /// Returns the number of bytes that can be allocated now.
+    pub fn available(&self) -> usize {
+        self.max_allocated.saturating_sub((self.allocated)())
+    }
+
+    /// Returns the budget of work that must leave `reserved` of the remaining time.
+    pub fn budget<'a>(&self, deadline: &'a Deadline, reserved: Duration) -> WorkBudget<'a> {
+        WorkBudget { memory: *self, deadline, reserved, checks: Cell::new(0) }
+    }
+}
+
+/// Budget of one piece of work.
+#[derive(Debug)]
+pub struct WorkBudget<'a> {
+    memory: MemoryLimit,
+    deadline: &'a Deadline,
+    reserved: Duration,
+    checks: Cell<u32>,
+}
+
+impl Budget for WorkBudget<'_> {
+    fn reserve(&self, bytes: usize) -> Result<(), BudgetExceeded> {
+        if (self.memory.allocated)().saturating_add(bytes) > self.memory.max_allocated {
+            return Err(BudgetExceeded::Memory { limit: self.memory.max_allocated });
+        }
+        let checks = self.checks.get().wrapping_add(1);
+        self.checks.set(checks);
+        if checks.is_multiple_of(CHECKS_PER_CLOCK_READ) && self.deadline.remaining() <= self.reserved {
+            return Err(BudgetExceeded::Time);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOCATED: usize = 70 << 20;
+
+    #[test]
+    fn five_eighths_of_the_memory_size_may_be_allocated() {
+        let deadline = Deadline::after(Duration::from_secs(10));
+        for (memory_mb, more_mb, expected) in [
+            (Some(128), 10, true),
+            (Some(128), 11, false),
+            (Some(64), 0, false),
+            (Some(112), 0, true),
+            (Some(256), 90, true),
+            (Some(256), 91, false),
+            (None, 250, true),
+            (None, 251, false),
+        ] {
+            let limit = MemoryLimit::new(|| ALLOCATED, memory_mb);
+            let result = limit.budget(&deadline, Duration::ZERO).reserve(more_mb << 20);
+            assert_eq!(result.is_ok(), expected, "{more_mb} MB more in {memory_mb:?} MB: {result:?}");
+        }
+        assert_eq!(MemoryLimit::unlimited().budget(&deadline, Duration::ZERO).reserve(usize::MAX), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_ends_before_the_reserved_time() {
+        let deadline = Deadline::after(Duration::from_secs(10));
+        let budget = MemoryLimit::unlimited().budget(&deadline, deadline.remaining() / 2);
+        let checks = || (0..CHECKS_PER_CLOCK_READ).try_for_each(|_| budget.check());
+        assert_eq!(checks(), Ok(()));
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert_eq!(checks(), Err(BudgetExceeded::Time));
+    }
+}
