@@ -17,8 +17,8 @@ from process import CPU_LIMIT_S, Died, Endless, Process
 from servers import Handler, Servers, scraped_task
 
 SCHEDULED_RUN = {"sidecarless": "scrape"}
-# Three quarters of the size of the function. The rest is a margin for memory that the function does not count.
-MAX_PEAK_MB = 384
+# Maximum peak, as a share of the size of the function. The rest is a margin for memory that the function does not count.
+MAX_PEAK_SHARE = 0.75
 # Linear growth is 2 with each doubling, sorting slightly more.
 MAX_GROWTH = 2.6
 # Below, the noise of the measurement is larger than the growth.
@@ -58,10 +58,11 @@ class Run:
     input: Input
     binary: Path
     folder: Path
+    memory_mb: int
     result: Result = field(default_factory=Result)
 
     def process(self, servers: Servers) -> Process:
-        return Process(self.binary, servers, self.input.environment, self.folder / "function.log")
+        return Process(self.binary, servers, self.input.environment, self.folder / "function.log", self.memory_mb)
 
     def send(self, process: Process, event: Any) -> bytes:
         """Returns the response, or an empty one if the process died or did not respond."""
@@ -97,7 +98,8 @@ class Run:
             self.result.expect(False, "the next request was not answered")
 
     def expect_peak(self) -> None:
-        self.result.expect(self.result.peak_mb <= MAX_PEAK_MB, f"peak of {self.result.peak_mb:.0f} MB, limit {MAX_PEAK_MB}")
+        limit = self.memory_mb * MAX_PEAK_SHARE
+        self.result.expect(self.result.peak_mb <= limit, f"peak of {self.result.peak_mb:.0f} MB, limit {limit:.0f}")
 
 
 def status(response: bytes) -> str:
@@ -131,6 +133,21 @@ def expect_growth(result: Result, times: list[tuple[int, float]]) -> None:
     for (size, cpu_s), (next_size, next_cpu_s) in zip(times, times[1:]):
         growth = (next_cpu_s / max(cpu_s, MIN_CPU_S)) ** (1 / math.log2(next_size / size))
         result.expect(growth <= MAX_GROWTH, f"CPU time grows {growth:.1f}-fold per doubling from {size} to {next_size}")
+
+
+def push_growth(run: Run) -> None:
+    """CPU time grows linearly with the number of repetitions, and the peak is limited."""
+    times: list[tuple[int, float]] = []
+    with Servers() as servers, run.process(servers) as process:
+        # The first request of a process is slower.
+        run.push(process, run.input.make(run.input.sizes[0]))
+        for size in run.input.sizes:
+            run.result.cpu_s = 0.0
+            run.push(process, run.input.make(size))
+            times.append((size, run.result.cpu_s))
+        run.expect_peak()
+        run.expect_next_push(process)
+    expect_growth(run.result, times)
 
 
 def push_once(run: Run) -> None:
@@ -214,6 +231,46 @@ def scrape_time(run: Run) -> None:
             break
         expect_healthy_target(run, servers)
     expect_growth(run.result, times)
+
+
+def scrape_growth(run: Run) -> None:
+    """CPU time of a scrape grows linearly with the number of repetitions, and the peak is limited."""
+    with Servers() as servers:
+        servers.tasks = [scraped_task(1, servers.port, prometheus_labels("/hostile", "hostile"))]
+
+        def serve(size: int) -> None:
+            servers.pages["/hostile"] = run.input.make(size)
+
+        run_growth(run, servers, serve)
+
+
+def stats_growth(run: Run) -> None:
+    """CPU time of a stats scrape grows linearly with the number of repetitions, and the peak is limited."""
+    with Servers() as servers:
+        servers.tasks = [scraped_task(1, servers.port, STATS_LABELS)]
+
+        def serve(size: int) -> None:
+            servers.pages["/task"], servers.pages["/task/stats"] = run.input.make(size)
+
+        run_growth(run, servers, serve)
+
+
+def run_growth(run: Run, servers: Servers, serve: Callable[[int], None]) -> None:
+    """Measures a scheduled run for each size. A target without malice must be up in all of them."""
+    times: list[tuple[int, float]] = []
+    add_healthy_target(servers)
+    with run.process(servers) as process:
+        for size in run.input.sizes[:1] + run.input.sizes:
+            servers.writes.clear()
+            serve(size)
+            run.result.cpu_s = 0.0
+            if not run.send(process, SCHEDULED_RUN):
+                return
+            expect_healthy_target(run, servers)
+            times.append((size, run.result.cpu_s))
+        run.expect_peak()
+    # The first run of a process is slower.
+    expect_growth(run.result, times[1:])
 
 
 def scrape_memory(run: Run) -> None:
@@ -414,13 +471,13 @@ def log_stats(run: Run) -> None:
 CHECKS: dict[str, Callable[[Run], None]] = {
     check.__name__: check
     for check in (
-        push_time, push_once, push_memory, push_cached, spool_memory, scrape_time, scrape_memory, stats_memory, scrape_load,
+        push_time, push_growth, push_once, push_memory, push_cached, spool_memory, scrape_time, scrape_growth, stats_growth, scrape_memory, stats_memory, scrape_load,
         scrape_slow, scrape_ec2, identity_stats, identity_kept, identity_withheld, log_push, log_stats,
     )
 }
 
 
-def measure(entry: Input, binary: Path, folder: Path) -> Result:
-    run = Run(entry, binary, folder)
+def measure(entry: Input, memory_mb: int, binary: Path, folder: Path) -> Result:
+    run = Run(entry, binary, folder, memory_mb)
     CHECKS[entry.kind](run)
     return run.result

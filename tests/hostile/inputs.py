@@ -44,6 +44,13 @@ class Input:
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def memory_sizes(self) -> tuple[int, ...]:
+        """Sizes of the function, in MB, with which the input is sent."""
+        if "memory_mb" in self.options:
+            return self.options["memory_mb"]
+        return (512, 128) if "memory" in self.kind else (512,)
+
+    @property
     def environment(self) -> dict[str, str]:
         return NO_LIMIT_ON_AGE | self.settings
 
@@ -308,11 +315,24 @@ def _() -> tuple[bytes, bytes]:
     return task_document(ONE_CONTAINER) + b" " * 4_000_000, STATS + b" " * 4_000_000
 
 
-@add("300-tasks-with-2000-series", "scrape_load", options={"tasks": 300, "series": 2_000})
-def _() -> bytes:
+def honest_exposition(series: int) -> bytes:
     name = "http_server_request_duration_seconds_bucket"
     labels = 'http_route="/api/v1/things/{}",http_request_method="GET",le="{}"'
-    return "".join(f"{name}{{{labels.format(number // 10, number % 10)}}} {number}\n" for number in range(2_000)).encode()
+    return "".join(f"{name}{{{labels.format(number // 10, number % 10)}}} {number}\n" for number in range(series)).encode()
+
+
+@add("300-tasks-with-2000-series", "scrape_load", options={"tasks": 300, "series": 2_000, "memory_mb": (512, 256)})
+def _() -> bytes:
+    return honest_exposition(2_000)
+
+
+# Without shards: one invocation scrapes all tasks.
+INLINE = {"SIDECARLESS_MAX_INLINE_TASKS": "1000"}
+
+
+@add("1000-tasks-with-500-series", "scrape_load", settings=INLINE, options={"tasks": 1_000, "series": 500, "memory_mb": (512, 256)})
+def _() -> bytes:
+    return honest_exposition(500)
 
 
 @add("16-slow-expositions", "scrape_slow", options={"fast": 48, "slow": 16})

@@ -31,10 +31,10 @@ class Endless(Exception):
 
 
 class Process(Function):
-    """A function of 512 MB without authentication, which reads its tasks from ECS."""
+    """A function without authentication, which reads its tasks from ECS."""
 
-    def __init__(self, binary: Path, servers: Servers, settings: dict[str, str], log: Path) -> None:
-        super().__init__(binary, servers, 512)  # type: ignore[arg-type]
+    def __init__(self, binary: Path, servers: Servers, settings: dict[str, str], log: Path, memory_mb: int) -> None:
+        super().__init__(binary, servers, memory_mb)  # type: ignore[arg-type]
         self.servers, self.log_path = servers, log
         del self.environment["SIDECARLESS_IDENTITY"]
         self.environment |= {

@@ -10,6 +10,7 @@ import queue
 import re
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,7 +37,8 @@ class EcsTask:
 
     @property
     def definition(self) -> str:
-        return f"{ACCOUNT}task-definition/{self.service}:{int(self.id, 16) % 10**6}"
+        revision = zlib.crc32(json.dumps([self.role, self.labels, self.host is None]).encode()) % 10**6
+        return f"{ACCOUNT}task-definition/{self.service}:{revision}"
 
     def description(self) -> dict[str, Any]:
         details = [{"name": "privateIPv4Address", "value": self.address}]
@@ -113,8 +115,8 @@ class Servers:
             missing = [{"arn": arn, "reason": "MISSING"} for arn, task in wanted.items() if task is None]
             return 200, {"tasks": [task.description() for task in wanted.values() if task], "failures": missing}
         if operation == "DescribeTaskDefinition":
-            found = [task for task in self.tasks if task.definition == body["taskDefinition"]]
-            return 200, {"taskDefinition": found[0].described_definition()}
+            task = next(task for task in self.tasks if task.definition == body["taskDefinition"])
+            return 200, {"taskDefinition": task.described_definition()}
         if operation == "DescribeContainerInstances":
             hosts = [(arn, int(str(arn).rsplit("/", 1)[-1], 16)) for arn in body["containerInstances"]]
             instances = [{"containerInstanceArn": arn, "ec2InstanceId": f"i-{host:017x}"} for arn, host in hosts]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import conftest
 import pytest
+import repetitions  # noqa: F401  (adds its inputs)
 from checks import CHECKS, measure
 from inputs import INPUTS, Input
 
@@ -23,15 +24,24 @@ def test_input_names_are_unique_and_kinds_exist() -> None:
 
 
 def test_known_failures_are_inputs() -> None:
-    assert set(KNOWN_FAILURES) <= {entry.name for entry in INPUTS}
+    assert set(KNOWN_FAILURES) <= set(CASES)
 
 
-@pytest.mark.parametrize("entry", INPUTS, ids=lambda entry: entry.name)
-def test_input(entry: Input, binary: Path, tmp_path: Path) -> None:
-    result = conftest.RESULTS[entry.name] = measure(entry, binary, tmp_path)
+
+def case_name(entry: Input, memory_mb: int) -> str:
+    return entry.name if memory_mb == entry.memory_sizes[0] else f"{entry.name} ({memory_mb} MB)"
+
+
+CASES = {case_name(entry, memory_mb): (entry, memory_mb) for entry in INPUTS for memory_mb in entry.memory_sizes}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_input(case: str, binary: Path, tmp_path: Path) -> None:
+    entry, memory_mb = CASES[case]
+    result = conftest.RESULTS[case] = measure(entry, memory_mb, binary, tmp_path)
     if os.environ.get("UPDATE"):
         return
-    if entry.name in KNOWN_FAILURES:
-        assert not result.holds, f"{entry.name} holds now: remove it from known_failures.json"
+    if case in KNOWN_FAILURES:
+        assert not result.holds, f"{case} holds now: remove it from known_failures.json"
     else:
         assert result.holds, "; ".join(result.broken)
