@@ -14,6 +14,7 @@ use sidecarless::deadline::Deadline;
 use sidecarless::handlers::Handlers;
 use sidecarless::lambda::Event;
 use sidecarless::log;
+use sidecarless::model::shortened::shortened;
 use sidecarless::settings::Settings;
 use sidecarless::work_budget::MemoryLimit;
 
@@ -54,7 +55,11 @@ async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
         let handlers = Arc::clone(&handlers);
         async move {
             let deadline = Deadline::from_epoch_ms(event.context.deadline);
-            let response = handlers.handle(event.payload, &deadline).await?;
+            let response =
+                handlers.handle(event.payload.invoked_as(&event.context.invoked_function_arn), &deadline).await;
+            log::end_invocation();
+            // Errors of parsers quote their input.
+            let response = response.map_err(|error| shortened(&error))?;
             Ok::<_, Error>(response.into_json())
         }
     };

@@ -32,7 +32,7 @@ const CONCURRENCY: [usize; 3] = [32, 8, 1];
 /// The task of the cluster.
 const TASK_ARN: &str = "arn:aws:ecs:eu-west-1:111122223333:task/shop/00000000000000000000000000000001";
 
-const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "http://sqs.invalid/123456789012/spool");
+const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.invalid/123456789012/spool");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Peer {

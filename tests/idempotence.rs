@@ -19,7 +19,7 @@ use crate::sandbox::task::Task;
 use crate::sandbox::{Push, Sandbox};
 
 const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");
-const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "http://sqs.invalid/123456789012/spool");
+const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.invalid/123456789012/spool");
 const SHOP: (&str, &str) = ("SIDECARLESS_CLUSTERS", "shop");
 
 /// Data that AMP and X-Ray would store: a value for each series and time, and a document for each id.

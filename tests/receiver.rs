@@ -85,7 +85,12 @@ async fn errors_of_cloudwatch_logs_are_returned_to_the_client() {
 
 #[tokio::test]
 async fn unlisted_callers_are_rejected_before_decoding() {
-    let named = "arn:aws:iam::111122223333:role/cart";
+    for named in ["arn:aws:iam::111122223333:role/cart", "cart", "bank-*,cart"] {
+        callers_are_limited_to_cart(named).await;
+    }
+}
+
+async fn callers_are_limited_to_cart(named: &str) {
     let sandbox = Sandbox::start(&[("SIDECARLESS_AUTH", "iam"), ("SIDECARLESS_IAM_CALLERS", named)]).await;
     let garbage = [0xff, 0xfe];
     for (caller, status, text) in [
@@ -98,5 +103,41 @@ async fn unlisted_callers_are_rejected_before_decoding() {
         let response = sandbox.push(&Push { caller, ..Push::new("/v1/traces", &garbage) }).await;
         assert_eq!(response.status, status, "{caller:?}: {}", message(&response));
         assert!(message(&response).contains(text), "{caller:?}: {}", message(&response));
+    }
+}
+
+#[tokio::test]
+async fn health_check_tells_nothing_about_the_function() {
+    let sandbox = Sandbox::start(&[("SIDECARLESS_AUTH", "token")]).await;
+    for path in ["/", "/healthz"] {
+        let push = Push { method: "GET", ..Push::new(path, b"") }.with("accept", "text/html");
+        let response = sandbox.push(&push).await;
+        assert_eq!((response.status, response.body.as_slice()), (200, &b"ok\n"[..]), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn text_of_the_request_in_a_response_is_shortened() {
+    let sandbox = Sandbox::start(&[LOG_GROUP]).await;
+    let long = "\u{1b}\n".repeat(200_000);
+    let json = |body: String| body.replace('\u{1b}', "\\u001b").replace('\n', "\\n");
+    let wrong_type = json(format!(r#"{{"resourceSpans":"{long}"}}"#));
+    let wrong_name =
+        json(format!(r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":7,"{long}":8}}]}}}}]}}"#));
+    let path = format!("/{long}");
+    for (case, push) in [
+        (
+            "a text of the wrong type",
+            Push::new("/v1/traces", wrong_type.as_bytes()).with("content-type", "application/json"),
+        ),
+        ("an unknown name", Push::new("/v1/metrics", wrong_name.as_bytes()).with("content-type", "application/json")),
+        ("a path", Push::new(&path, b"")),
+        ("a method", Push { method: &long, ..Push::new("/v1/traces", b"") }),
+        ("an encoding", Push::new("/v1/traces", b"x").with("content-encoding", &long)),
+    ] {
+        let response = sandbox.push(&push).await;
+        assert!((400..=415).contains(&response.status), "{case}: {}", response.status);
+        assert!(response.body.len() < 5_000, "{case}: {} bytes", response.body.len());
+        assert!(!response.body.contains(&0x1b), "{case}: {}", String::from_utf8_lossy(&response.body));
     }
 }

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::model::rejection::join;
 
-/// Number of keys in the error about an unknown event.
+/// Number of keys in the error about an unknown event, and their length.
 const MAX_LISTED_KEYS: usize = 8;
+const MAX_KEY_CHARS: usize = 40;
 
 /// JSON of a field, or `None` if it is missing or `null`.
 type Field<'a> = Option<&'a RawValue>;
@@ -62,7 +63,7 @@ impl<'a> Fields<'a> {
 
     /// Returns the first keys, for the error about an unknown event.
     pub(super) fn listed_keys(&self) -> String {
-        let keys = join(self.keys.iter().map(|key| format!("`{}`", key.escape_debug())));
+        let keys = join(self.keys.iter().map(|key| format!("`{key}`")));
         if keys.is_empty() { "(none)".into() } else { keys }
     }
 }
@@ -82,6 +83,11 @@ impl<'de> Visitor<'de> for Members {
         f.write_str("an object")
     }
 
+    /// Does not quote the text, which can be an event of 6 MB.
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+        Err(E::invalid_type(Unexpected::Other("a string"), &self))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Fields::default();
         while let Some(key) = map.next_key::<String>()? {
@@ -90,7 +96,7 @@ impl<'de> Visitor<'de> for Members {
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
             if fields.keys.len() < MAX_LISTED_KEYS {
-                fields.keys.push(key);
+                fields.keys.push(key.chars().take(MAX_KEY_CHARS).collect());
             }
         }
         Ok(fields)

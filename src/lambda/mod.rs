@@ -13,6 +13,7 @@ mod sqs;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use crate::model::arn::Arn;
 use fields::Fields;
 
 pub use origin::RequestOrigin;
@@ -80,6 +81,17 @@ impl Event {
     /// Parses the JSON of an event.
     pub fn parse(event: &str) -> Self {
         serde_json::from_str(event).unwrap_or_else(|error| Self(Err(UnknownEvent::NotJson(error))))
+    }
+
+    /// Adds the ARN that the function was invoked by. Lambda sends it with each event. The account in the context of a request is
+    /// not used, because its meaning depends on the origin.
+    #[must_use]
+    pub fn invoked_as(mut self, function_arn: &str) -> Self {
+        if let Ok(Invocation::HttpRequest(request)) = &mut self.0 {
+            let account = Arn::parse(function_arn).map(|arn| arn.account).filter(|account| !account.is_empty());
+            request.function_account = account.map(str::to_owned);
+        }
+        self
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Request {
     pub body: Body,
     /// Address of the TCP peer of the origin.
     pub source_ip: Option<String>,
+    /// Account of this function; `None` if the runtime sends no valid ARN of it.
+    pub function_account: Option<String>,
     /// Caller that IAM authenticated, if the origin requires IAM.
     pub caller: Option<Caller>,
     /// Whether the event has multi-value headers only. A load balancer that sends them expects them in the response.
@@ -159,6 +161,7 @@ impl Request {
                 .collect(),
             body: Body::parse(fields.body, typed::<Option<bool>>(fields.is_base64_encoded)?.unwrap_or_default())?,
             source_ip: source_ip.or_else(|| identity.as_ref().and_then(|identity| identity.source_ip.clone())),
+            function_account: None,
             caller: caller(authorizer, identity),
             multi_value_headers,
         })

@@ -3,6 +3,7 @@
 //! Input: `otlp` (pushed telemetry), `task_metadata` (documents of a task), `task` and `arn` (ECS descriptions).
 //! Output:
 //! `series` and `segment`. Counts: `rejection` (rejected items by reason) and `item_counters` (all items by status).
+//! `shortened`: limits texts from outside.
 
 pub mod arn;
 pub mod budget;
@@ -20,6 +21,7 @@ pub mod sampling;
 pub mod segment;
 pub mod series;
 pub mod shard;
+pub mod shortened;
 pub mod signal;
 pub mod spool;
 pub mod task;

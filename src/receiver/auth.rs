@@ -18,9 +18,6 @@ use crate::settings::Auth;
 /// Maximum length of a presented token. `sidecarless token` generates 43 characters.
 const MAX_TOKEN_BYTES: usize = 1_024;
 
-/// Maximum length of an ARN in an error. Role and session names have up to 64 characters each.
-const MAX_LOGGED_ARN: usize = 256;
-
 /// Maximum memory for a decoded request, without strings. A request of 6 MB, Lambda's limit, with real telemetry takes less
 /// than 40 MB, and twice that fits into the smallest recommended memory size.
 const DECODED_LIMIT: usize = 96 << 20;
@@ -40,8 +37,9 @@ impl Authenticator {
         Self { auth, tokens, allowed_callers: vec!["*".into()], decoded_limit: DECODED_LIMIT }
     }
 
-    /// Allows only the IAM callers that match a glob. A glob matches the ARN of the session, the ARN of its role as
-    /// `arn:aws:iam::<account>:role/<name>`, or the name of the role.
+    /// Allows only the IAM callers that match a glob: a glob with colons the ARN of the session, or the ARN of its role as
+    /// `arn:aws:iam::<account>:role/<name>`; any other glob the name of a role in the account of the function. `*` allows every
+    /// caller.
     #[must_use]
     pub fn with_callers(self, callers: Vec<String>) -> Self {
         Self { allowed_callers: callers, ..self }
@@ -59,7 +57,7 @@ impl Authenticator {
         match self.auth {
             Auth::Disabled => Ok(()),
             Auth::Iam => match &request.caller {
-                Some(caller) => self.authorize_caller(&caller.arn),
+                Some(caller) => self.authorize_caller(&caller.arn, request.function_account.as_deref()),
                 None => Err(ErrorResponse::unauthenticated(
                     "missing SigV4 signature: this function accepts only signed requests",
                 )),
@@ -68,19 +66,19 @@ impl Authenticator {
         }
     }
 
-    fn authorize_caller(&self, arn: &str) -> Result<(), ErrorResponse> {
-        let role = role_of(arn);
-        let is_match = |pattern: &String| {
-            glob::matches(pattern, arn)
-                || role
-                    .as_ref()
-                    .is_some_and(|(role_arn, name)| glob::matches(pattern, role_arn) || glob::matches(pattern, name))
+    fn authorize_caller(&self, arn: &str, function_account: Option<&str>) -> Result<(), ErrorResponse> {
+        let role = Role::of_session(arn);
+        let is_match = |pattern: &String| match &role {
+            _ if pattern == "*" => true,
+            Some(role) if pattern.contains(':') => glob::matches(pattern, arn) || glob::matches(pattern, &role.arn),
+            // Another account can have a role of the same name.
+            Some(role) => Some(role.account) == function_account && glob::matches(pattern, role.name),
+            None => pattern.contains(':') && glob::matches(pattern, arn),
         };
         if self.allowed_callers.iter().any(is_match) {
             return Ok(());
         }
-        let shown: String = arn.chars().take(MAX_LOGGED_ARN).collect();
-        Err(ErrorResponse::forbidden(format!("{} is not in SIDECARLESS_IAM_CALLERS", shown.escape_debug())))
+        Err(ErrorResponse::forbidden(format!("{arn} is not in SIDECARLESS_IAM_CALLERS")))
     }
 
     fn verify_bearer_token(&self, header: Option<&str>) -> Result<(), ErrorResponse> {
@@ -116,27 +114,42 @@ fn presented_token(header: &str) -> Option<Cow<'_, str>> {
     (!password.is_empty()).then(|| Cow::Owned(password.to_owned()))
 }
 
-/// Returns ARN and name of the role of a session. The ARN of a session does not contain the path of the role (IAM User Guide,
-/// "IAM identifiers").
-fn role_of(session_arn: &str) -> Option<(String, &str)> {
-    let arn = Arn::parse(session_arn)?;
-    let (role, _) = arn.resource_of("assumed-role")?.rsplit_once('/')?;
-    Some((format!("arn:{}:iam::{}:role/{role}", arn.partition, arn.account), role))
+/// The role of a session.
+struct Role<'a> {
+    /// Without the path of the role, which the ARN of a session does not contain (IAM User Guide, "IAM identifiers").
+    arn: String,
+    account: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Role<'a> {
+    /// Returns `None` for a caller without a role, such as a user.
+    fn of_session(session_arn: &'a str) -> Option<Self> {
+        let Arn { partition, account, .. } = Arn::parse(session_arn)?;
+        let (name, _) = Arn::parse(session_arn)?.resource_of("assumed-role")?.rsplit_once('/')?;
+        Some(Self { arn: format!("arn:{partition}:iam::{account}:role/{name}"), account, name })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lambda::Invocation;
+    use crate::lambda::{Event, Invocation};
 
     fn is_allowed(authenticator: &Authenticator, authorization: Option<&str>, signed: bool) -> bool {
+        is_allowed_in("1", authenticator, authorization, signed)
+    }
+
+    /// `account` is the account of the function.
+    fn is_allowed_in(account: &str, authenticator: &Authenticator, authorization: Option<&str>, signed: bool) -> bool {
         let headers = authorization.map_or("{}".into(), |value| format!(r#"{{"authorization":"{value}"}}"#));
         let authorizer =
             if signed { r#"{"iam":{"accountId":"1","userArn":"arn:aws:sts::1:assumed-role/r/s"}}"# } else { "null" };
         let event = format!(
             r#"{{"headers":{headers},"requestContext":{{"http":{{"method":"POST"}},"authorizer":{authorizer}}}}}"#
         );
-        match Invocation::parse(&event) {
+        let function = format!("arn:aws:lambda:eu-west-1:{account}:function:sidecarless");
+        match Event::parse(&event).invoked_as(&function).0 {
             Ok(Invocation::HttpRequest(request)) => authenticator.authenticate(&request).is_ok(),
             other => panic!("{event}: {other:?}"),
         }
@@ -188,6 +201,23 @@ mod tests {
             let callers = callers.split(',').map(str::to_owned).collect();
             let authenticator = Authenticator::new(Auth::Iam, vec![]).with_callers(callers);
             assert_eq!(is_allowed(&authenticator, None, true), expected, "{authenticator:?}");
+        }
+    }
+
+    #[test]
+    fn role_name_is_a_role_of_the_functions_account() {
+        for (callers, account, expected) in [
+            ("r", "1", true),
+            ("r", "2", false),
+            ("r*", "2", false),
+            ("r", "", false),
+            ("*", "2", true),
+            ("arn:aws:iam::*:role/r", "2", true),
+            ("arn:aws:iam::2:role/r", "2", false),
+            ("arn:aws:sts::*:assumed-role/r/*", "2", true),
+        ] {
+            let authenticator = Authenticator::new(Auth::Iam, vec![]).with_callers(vec![callers.to_owned()]);
+            assert_eq!(is_allowed_in(account, &authenticator, None, true), expected, "{callers} in account {account}");
         }
     }
 

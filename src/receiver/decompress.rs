@@ -48,10 +48,7 @@ pub fn decompress(body: Bytes, content_encoding: Option<&str>) -> Result<Bytes, 
         return Ok(body);
     }
     let shown: String = declared.chars().take(20).collect();
-    Err(ErrorResponse::unsupported(format!(
-        "unsupported content-encoding `{}`: use gzip, zstd or none",
-        shown.escape_debug()
-    )))
+    Err(ErrorResponse::unsupported(format!("unsupported content-encoding `{shown}`: use gzip, zstd or none")))
 }
 
 /// Decompresses all zstd frames. `None` if the result is too large.

@@ -15,7 +15,7 @@ use prost::Message;
 
 pub use auth::Authenticator;
 pub use decompress::decompress;
-pub use health::{EnabledSignals, health_response};
+pub use health::health_response;
 pub use response::{ErrorResponse, export_response, partial_success, passed_on, put_trace_segments_response};
 
 use route::Route;

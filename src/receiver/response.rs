@@ -9,11 +9,12 @@ use crate::model::budget::BudgetExceeded;
 use crate::model::otlp::json::{self, RejectedItems};
 use crate::model::otlp::{ExportResponse, PartialSuccess, RpcStatus};
 use crate::model::rejection::{Rejection, Rejections};
+use crate::model::shortened::shortened;
 
 /// `Retry-After` of a request for which the invocation has no time: another execution environment may have it.
 const RETRY_AFTER_S: u64 = 5;
 
-/// An error response. Its message never contains a part of the body or a credential.
+/// An error response. Its message never contains a credential, and is shortened: errors of parsers quote their input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorResponse {
     status: u16,
@@ -45,10 +46,7 @@ impl ErrorResponse {
 
     pub fn not_found(path: &str) -> Self {
         let shown: String = path.chars().take(100).collect();
-        Self::new(
-            404,
-            format!("unknown path `{}`: send traces to /v1/traces and metrics to /v1/metrics", shown.escape_debug()),
-        )
+        Self::new(404, format!("unknown path `{shown}`: send traces to /v1/traces and metrics to /v1/metrics"))
     }
 
     /// 404: logs are disabled.
@@ -60,7 +58,7 @@ impl ErrorResponse {
         let shown: String = method.chars().take(20).collect();
         Self {
             header: Some(("allow", allowed.into())),
-            ..Self::new(405, format!("method {} is not allowed: use {allowed}", shown.escape_debug()))
+            ..Self::new(405, format!("method {shown} is not allowed: use {allowed}"))
         }
     }
 
@@ -89,7 +87,7 @@ impl ErrorResponse {
     }
 
     fn new(status: u16, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), encoding: Encoding::Protobuf, header: None }
+        Self { status, message: shortened(message.into()), encoding: Encoding::Protobuf, header: None }
     }
 
     pub fn with_encoding(self, encoding: Encoding) -> Self {
@@ -125,9 +123,9 @@ pub fn partial_success(
     modified: &Rejections,
 ) -> HttpResponse {
     let error_message = match (rejected.is_empty(), modified.is_empty()) {
-        (_, true) => rejected.to_string(),
-        (true, false) => format!("modified: {modified}"),
-        (false, false) => format!("{rejected}; modified: {modified}"),
+        (_, true) => shortened(rejected),
+        (true, false) => shortened(format_args!("modified: {modified}")),
+        (false, false) => shortened(format_args!("{rejected}; modified: {modified}")),
     };
     let count = i64::try_from(rejected.total()).unwrap_or(i64::MAX);
     let partial_success = (!error_message.is_empty()).then_some(PartialSuccess { rejected: count, error_message });
@@ -147,7 +145,7 @@ pub fn export_response(encoding: Encoding, body: Bytes) -> HttpResponse {
 /// 200 with the rejected documents in the format of PutTraceSegments, with one entry for each reason.
 pub fn put_trace_segments_response(rejections: &Rejections) -> HttpResponse {
     let entry = |rejection: &Rejection| {
-        let message = format!("{} rejected: {}", rejection.count, rejection.example);
+        let message = shortened(format_args!("{} rejected: {}", rejection.count, rejection.example));
         serde_json::json!({"ErrorCode": rejection.reason, "Message": message})
     };
     let unprocessed: Vec<_> = rejections.iter().map(entry).collect();

@@ -2,6 +2,7 @@
 //!
 //! Each setting is one row of [`table`]. The formats of values are in [`values`].
 
+mod plain_http;
 mod table;
 pub mod values;
 
@@ -180,6 +181,7 @@ impl Settings {
         }
         settings.read_aws_variables(&variables, &mut errors);
         settings.complete(&variables, &mut errors);
+        errors.extend(plain_http::errors(&variables.0));
         if errors.is_empty() { Ok(settings) } else { Err(ConfigErrors(errors)) }
     }
 

@@ -135,6 +135,9 @@ impl Aws {
     }
 }
 
+/// ARN of the function in the events of pushes.
+const FUNCTION_ARN: &str = "arn:aws:lambda:eu-west-1:111122223333:function:sidecarless";
+
 /// The function and its environment.
 pub(crate) struct Sandbox {
     pub(crate) aws: Aws,
@@ -192,7 +195,8 @@ impl Sandbox {
 
     pub(crate) async fn push(&self, push: &Push<'_>) -> HttpResponse {
         let deadline = Deadline::after(push.time);
-        match self.handlers.handle(Event::parse(&Self::event(push)), &deadline).await.unwrap() {
+        let event = Event::parse(&Self::event(push)).invoked_as(FUNCTION_ARN);
+        match self.handlers.handle(event, &deadline).await.unwrap() {
             Response::Http { response, .. } => response,
             other => panic!("{other:?}"),
         }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::remedy::remedy;
 use crate::aws::error::AwsError;
+use crate::model::shortened::shortened;
 
 /// Name of the result that replaces all checks that were not tried.
 pub(super) const REMAINING_CHECKS: &str = "everything else";
@@ -73,15 +74,15 @@ impl CheckReport {
 
 impl CheckResult {
     pub(super) fn ok(name: &'static str, message: impl Into<String>) -> Self {
-        Self { name, status: CheckStatus::Ok, message: message.into(), fix: None }
+        Self { name, status: CheckStatus::Ok, message: shortened(message.into()), fix: None }
     }
 
     pub(super) fn skip(name: &'static str, message: impl Into<String>) -> Self {
-        Self { name, status: CheckStatus::Skipped, message: message.into(), fix: None }
+        Self { name, status: CheckStatus::Skipped, message: shortened(message.into()), fix: None }
     }
 
     pub(super) fn fail(name: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name, status: CheckStatus::Failed, message: message.into(), fix: Some(fix.into()) }
+        Self { name, status: CheckStatus::Failed, message: shortened(message.into()), fix: None }.with_fix(fix)
     }
 
     /// Returns the result of a failed call that needs `action` on `resource`.
@@ -99,7 +100,7 @@ impl CheckResult {
     }
 
     pub(super) fn with_fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Some(fix.into());
+        self.fix = Some(shortened(fix.into()));
         self
     }
 }

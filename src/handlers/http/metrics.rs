@@ -27,10 +27,6 @@ pub(in crate::handlers) struct MetricsHandler {
 }
 
 impl MetricsHandler {
-    pub(super) fn is_enabled(&self) -> bool {
-        self.writer.is_some()
-    }
-
     /// Refuses data points that would not be delivered in time.
     pub(super) fn check_load(
         &self,

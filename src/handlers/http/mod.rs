@@ -20,7 +20,7 @@ use crate::deadline::Deadline;
 use crate::lambda::{HttpResponse, Request};
 use crate::model::budget::Budget as _;
 use crate::model::signal::Signal;
-use crate::receiver::{self, Authenticator, DecodedRequest, EnabledSignals, ErrorResponse};
+use crate::receiver::{self, Authenticator, DecodedRequest, ErrorResponse};
 use crate::translate::metrics::ClientIdentity;
 use crate::work_budget::MemoryLimit;
 
@@ -82,11 +82,7 @@ impl HttpHandler {
             DecodedRequest::Logs(logs, encoding) => self.proxy.forward_logs(logs, encoding, deadline).await,
             DecodedRequest::SdkSegments(body) => self.traces.push_segments(&body, deadline).await,
             DecodedRequest::Sampling(call, body) => Ok(self.proxy.sampling_call(call, body, deadline).await),
-            DecodedRequest::HealthCheck => Ok(receiver::health_response(request, self.signals())),
+            DecodedRequest::HealthCheck => Ok(receiver::health_response()),
         }
-    }
-
-    fn signals(&self) -> EnabledSignals {
-        EnabledSignals { metrics: self.metrics.is_enabled(), logs: self.proxy.accepts_logs() }
     }
 }

@@ -61,7 +61,7 @@ pub(super) const ROWS: &[Setting] = &[
         name: LOG_SETTING,
         values: "`error`, `warn`, `info`, `debug`, or a tracing filter",
         default: "info",
-        description: "Log level. If unset, `AWS_LAMBDA_LOG_LEVEL` applies.",
+        description: "Log level. If unset, `AWS_LAMBDA_LOG_LEVEL` applies. Other crates log at most warnings, because at lower levels they print headers and bodies.",
         // `log::init` reads it before all other settings.
         apply: |_, _| Ok(()),
     },

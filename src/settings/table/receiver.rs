@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Setting] = &[
         name: "SIDECARLESS_IAM_CALLERS",
         values: "list of globs",
         default: "*",
-        description: "With `SIDECARLESS_AUTH=iam`, the allowed callers: role names, role ARNs or session ARNs.",
+        description: "With `SIDECARLESS_AUTH=iam`, the allowed callers: names of roles in the account of the function, role ARNs, or session ARNs. `*` allows every caller that IAM admits.",
         apply: |settings, text| {
             settings.iam_callers = values::list(text).map(str::to_owned).collect();
             Ok(())

@@ -1,0 +1,108 @@
+//! Texts from outside, in log lines and responses: paths, names, and the errors of parsers, which quote their input.
+
+use std::fmt::{self, Display, Write};
+
+/// Maximum length of a text in bytes. It holds the longest list of rejections of real telemetry, and a hundred of the longest
+/// texts are a thirtieth of the response size of Lambda, 6 MB.
+pub const MAX_TEXT_BYTES: usize = 2_048;
+
+/// Marks a text that is not complete.
+const CUT: &str = "...";
+
+/// Displays a text with at most [`MAX_TEXT_BYTES`], and with its control characters escaped. A text that is already shortened is
+/// displayed unchanged, so that nothing is escaped twice.
+#[derive(Clone, Copy, Debug)]
+pub struct Shortened<T>(pub T);
+
+impl<T: Display> Display for Shortened<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shortened(&self.0))
+    }
+}
+
+/// Returns the text as [`Shortened`] displays it. A longer text is never formatted as a whole.
+pub fn shortened(text: impl Display) -> String {
+    let mut cut = CutText::default();
+    // An error only means that the limit is reached.
+    if write!(cut, "{text}").is_err() {
+        cut.text.truncate(cut.end);
+        cut.text.push_str(CUT);
+    }
+    cut.text
+}
+
+/// Collects a text up to the limit.
+#[derive(Default)]
+struct CutText {
+    text: String,
+    /// End of the part that leaves room for the mark.
+    end: usize,
+}
+
+impl Write for CutText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| self.write_char(c))
+    }
+
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        let before = self.text.len();
+        if is_escaped(c) {
+            self.text.extend(c.escape_unicode())
+        } else {
+            self.text.push(c)
+        }
+        if self.text.len() > MAX_TEXT_BYTES {
+            self.text.truncate(before);
+            return Err(fmt::Error);
+        }
+        if self.text.len() + CUT.len() <= MAX_TEXT_BYTES {
+            self.end = self.text.len();
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a character can change how a terminal or browser shows a line: control characters, line separators, and
+/// the marks of writing direction (Unicode Technical Report 36, "Bidirectional Text Spoofing").
+fn is_escaped(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        for c in ["x", "é", "😀", "\u{1}", "\u{10fffd}"] {
+            let text = shortened(c.repeat(1_000_000));
+            assert!((MAX_TEXT_BYTES - 10..=MAX_TEXT_BYTES).contains(&text.len()), "{c:?}: {}", text.len());
+            assert!(text.ends_with(CUT), "{c:?}");
+            assert_eq!(shortened(&text), text, "{c:?}");
+        }
+        for length in [0, MAX_TEXT_BYTES - 1, MAX_TEXT_BYTES] {
+            let text = "x".repeat(length);
+            assert_eq!(shortened(&text), text);
+        }
+    }
+
+    #[test]
+    fn control_characters_are_escaped_once() {
+        let text = shortened("a\n\u{1b}[31m \\ \" \u{9b}\u{202e}é");
+        assert_eq!(text, r#"a\u{a}\u{1b}[31m \ " \u{9b}\u{202e}é"#);
+        assert_eq!(Shortened(&text).to_string(), text);
+    }
+
+    #[test]
+    fn formatting_stops_at_the_limit() {
+        struct Endless;
+        impl Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                loop {
+                    f.write_str("xyz")?;
+                }
+            }
+        }
+        assert_eq!(shortened(Endless).len(), MAX_TEXT_BYTES);
+    }
+}
