@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 use serde_json::{Value, json};
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::ExportMetricsServiceRequest;
 use sidecarless::model::remote_write::{Label, MetricMetadata, Sample, TimeSeries, WriteRequest};
 use sidecarless::model::series::SeriesBatch;
@@ -81,7 +82,9 @@ fn points_in(bytes: usize) -> usize {
 /// encoded by prost and compressed by snappy.
 fn plain_remote_write(request: &ExportMetricsServiceRequest) -> (u64, usize) {
     let mut batch = SeriesBatch::default();
-    let result = series(request, &Options::default(), &ClientIdentity::default(), payload::NOW_MS, &mut batch);
+    let client = ClientIdentity::default();
+    let result = series(request, &Options::default(), &client, payload::NOW_MS, &Unlimited, &mut batch);
+    let result = result.expect("no limit");
     assert!(result.rejected.is_empty(), "{}", result.rejected);
     let timeseries = batch.iter().map(|series| TimeSeries {
         labels: series.labels().map(|(name, value)| Label { name: name.into(), value: value.into() }).collect(),

@@ -17,7 +17,10 @@ const ALLOCATED_EIGHTHS: usize = 5;
 const DEFAULT_MEMORY_MB: usize = 512;
 
 /// Number of checks per reading of the clock. A check comes every few microseconds, and reading the clock takes 25 ns.
-const CHECKS_PER_CLOCK_READ: u32 = 32;
+const CHECKS_PER_CLOCK_READ: usize = 32;
+
+/// Bytes of a reservation that count as one more check. Work on four kilobytes takes some microseconds, too.
+const BYTES_PER_CHECK: usize = 4096;
 
 /// Limit of the bytes that this process may have allocated.
 #[derive(Clone, Copy, Debug)]
@@ -55,26 +58,35 @@ impl MemoryLimit {
     }
 }
 
+/// The memory without a time limit, for work that must be finished.
+impl Budget for MemoryLimit {
+    fn reserve(&self, bytes: usize) -> Result<(), BudgetExceeded> {
+        if (self.allocated)().saturating_add(bytes) > self.max_allocated {
+            return Err(BudgetExceeded::Memory { limit: self.max_allocated });
+        }
+        Ok(())
+    }
+}
+
 /// Budget of one piece of work.
 #[derive(Debug)]
 pub struct WorkBudget<'a> {
     memory: MemoryLimit,
     deadline: &'a Deadline,
     reserved: Duration,
-    checks: Cell<u32>,
+    checks: Cell<usize>,
 }
 
 impl Budget for WorkBudget<'_> {
     fn reserve(&self, bytes: usize) -> Result<(), BudgetExceeded> {
-        if (self.memory.allocated)().saturating_add(bytes) > self.memory.max_allocated {
-            return Err(BudgetExceeded::Memory { limit: self.memory.max_allocated });
+        self.memory.reserve(bytes)?;
+        let checks = self.checks.get().saturating_add(1 + bytes / BYTES_PER_CHECK);
+        if checks < CHECKS_PER_CLOCK_READ {
+            self.checks.set(checks);
+            return Ok(());
         }
-        let checks = self.checks.get().wrapping_add(1);
-        self.checks.set(checks);
-        if checks.is_multiple_of(CHECKS_PER_CLOCK_READ) && self.deadline.remaining() <= self.reserved {
-            return Err(BudgetExceeded::Time);
-        }
-        Ok(())
+        self.checks.set(0);
+        if self.deadline.remaining() <= self.reserved { Err(BudgetExceeded::Time) } else { Ok(()) }
     }
 }
 
@@ -112,5 +124,6 @@ mod tests {
         assert_eq!(checks(), Ok(()));
         tokio::time::advance(Duration::from_secs(6)).await;
         assert_eq!(checks(), Err(BudgetExceeded::Time));
+        assert_eq!(budget.reserve(CHECKS_PER_CLOCK_READ * BYTES_PER_CHECK), Err(BudgetExceeded::Time));
     }
 }

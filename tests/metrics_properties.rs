@@ -5,6 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use prost::Message as _;
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::{
     AnyValue, ArrayValue, Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint,
     ExportMetricsServiceRequest, Gauge, Histogram, HistogramDataPoint, InstrumentationScope, KeyValue, Metric,
@@ -225,7 +226,7 @@ fn options() -> impl Strategy<Value = Options> {
 fn translated(request: &ExportMetricsServiceRequest, options: &Options) -> (SeriesBatch, TranslationResult) {
     let mut batch = SeriesBatch::default();
     let sender = ClientIdentity { instance: Some("sender".into()) };
-    let outcome = series(request, options, &sender, NOW_MS, &mut batch);
+    let outcome = series(request, options, &sender, NOW_MS, &Unlimited, &mut batch).expect("no limit");
     (batch, outcome)
 }
 
@@ -338,7 +339,7 @@ proptest! {
         let (batch, _) = translated(&request, &options);
         let rules = Rules::parse("drop m*; drop-label a*; hash-label b; max-series 5").expect("rules");
         let points = batch.point_count();
-        let applied = rules.apply(batch);
+        let applied = rules.apply(batch, &Unlimited).expect("no limit");
         prop_assert_eq!(points, applied.batch.point_count() + applied.filtered + applied.rejected.total() + applied.warnings.total());
         applied.batch.iter().for_each(assert_is_valid);
     }

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use flate2::read::MultiGzDecoder;
 use prost::Message as _;
 use serde_json::{Value, json};
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::ExportMetricsServiceRequest;
 use sidecarless::model::remote_write::{BucketSpan, WriteRequest, encode_series};
 use sidecarless::model::series::SeriesBatch;
@@ -155,7 +156,8 @@ fn buckets(spans: &[BucketSpan], deltas: &[i64]) -> Value {
 /// The series of a request in the form of the recordings.
 fn ours(request: &ExportMetricsServiceRequest, compat: Compat) -> Vec<Value> {
     let mut batch = SeriesBatch::default();
-    let outcome = series(request, &options(compat), &ClientIdentity::default(), 0, &mut batch);
+    let outcome =
+        series(request, &options(compat), &ClientIdentity::default(), 0, &Unlimited, &mut batch).expect("no limit");
     assert_eq!(outcome.received, outcome.written + outcome.rejected.total());
     let mut body = Vec::new();
     batch.iter().for_each(|series| encode_series(series, &mut body));

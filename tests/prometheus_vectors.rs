@@ -1,6 +1,7 @@
 //! Translation of each kind of OTLP metric, one rule in each row: the input, and the series in Prometheus notation. The
 //! expected series are the same in both modes, unless a row has other options.
 
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::{ExportMetricsServiceRequest, Metric, Temporality};
 use sidecarless::model::series::{STALE_NAN, SeriesBatch, SeriesView};
 use sidecarless::translate::Compat;
@@ -65,7 +66,8 @@ fn line(series: SeriesView<'_>) -> String {
 
 fn translate(request: &ExportMetricsServiceRequest, options: &Options) -> (Vec<String>, TranslationResult) {
     let mut batch = SeriesBatch::default();
-    let outcome = series(request, options, &ClientIdentity::default(), NOW_MS, &mut batch);
+    let outcome =
+        series(request, options, &ClientIdentity::default(), NOW_MS, &Unlimited, &mut batch).expect("no limit");
     assert_eq!(outcome.received, outcome.written + outcome.rejected.total(), "every point is counted");
     let mut lines: Vec<String> = batch.iter().map(line).collect();
     lines.sort();
@@ -526,7 +528,7 @@ fn resource_without_identity_gets_the_client_instance() {
         let options = Options { resource_labels: true, target_info: false, ..best() };
         let mut batch = SeriesBatch::default();
         let request = request(resource, None, vec![gauge("g", "", vec![number(1.0, &[])])]);
-        let result = series(&request, &options, &sender, NOW_MS, &mut batch);
+        let result = series(&request, &options, &sender, NOW_MS, &Unlimited, &mut batch).expect("no limit");
         assert_eq!(result.written, 1, "{case}");
         assert_eq!(batch.iter().map(line).collect::<Vec<_>>(), [expected], "{case}");
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 use sidecarless::lambda::Invocation;
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
 use sidecarless::model::series::SeriesBatch;
 use sidecarless::receiver;
@@ -73,7 +74,9 @@ pub(super) fn translate_metrics(items: usize) -> Work {
 pub(super) fn to_series(request: &ExportMetricsServiceRequest) -> SeriesBatch {
     let mut batch = SeriesBatch::default();
     let options = metrics::Options { metadata: false, ..metrics::Options::default() };
-    let result = metrics::series(request, &options, &metrics::ClientIdentity::default(), payload::NOW_MS, &mut batch);
+    let client = metrics::ClientIdentity::default();
+    let result = metrics::series(request, &options, &client, payload::NOW_MS, &Unlimited, &mut batch);
+    let result = result.expect("no limit");
     assert!(result.rejected.is_empty(), "{}", result.rejected);
     batch
 }

@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use prost::Message as _;
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::ExportMetricsServiceRequest;
 use sidecarless::model::remote_write::{WriteRequest, encode_series};
 use sidecarless::model::series::SeriesBatch;
@@ -17,7 +18,8 @@ fuzz_target!(|body: &[u8]| {
     for options in [Options::default(), adot, classic] {
         let options = Options { max_age_ms: None, max_ahead_ms: None, ..options };
         let mut batch = SeriesBatch::default();
-        let result = series(&request, &options, &ClientIdentity::default(), 0, &mut batch);
+        let result = series(&request, &options, &ClientIdentity::default(), 0, &Unlimited, &mut batch);
+        let result = result.expect("no limit");
         assert_eq!(result.received, result.written + result.rejected.total());
         let mut written = Vec::new();
         batch.iter().for_each(|series| encode_series(series, &mut written));

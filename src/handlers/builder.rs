@@ -68,14 +68,14 @@ impl Handlers {
         let credentials: SharedCredentialsProvider = aws.credentials_provider().ok_or(BuildError::NoCredentials)?;
         let http = clients::http()?;
         let post = SigV4Client::new(http.clone(), Signer::new(credentials, region.clone()));
-        let delivery = DeliveryParts::new(&settings, aws, &region, &post)?;
+        let delivery = DeliveryParts::new(&settings, memory, aws, &region, &post)?;
         let runs = RunParts::new(&settings, aws, &region, &post, http)?;
         let targets =
             Arc::new(TargetLister { discovery: Arc::clone(&runs.discovery), series: Arc::clone(&runs.series) });
         Ok(Self {
             schedule: runs.schedule(&settings, aws, &delivery),
             http: http_handler(&settings, memory, &delivery, &runs),
-            queue: queue_handler(&settings, &delivery, &runs),
+            queue: queue_handler(&settings, memory, &delivery, &runs),
             log_events: log_events_handler(&delivery, &runs),
             task_events: task_events_handler(&delivery, &runs),
             self_metrics: Arc::clone(&delivery.self_metrics),
@@ -133,7 +133,13 @@ struct DeliveryParts {
 }
 
 impl DeliveryParts {
-    fn new(settings: &Settings, aws: &SdkConfig, region: &str, post: &SigV4Client) -> Result<Self, ClientError> {
+    fn new(
+        settings: &Settings,
+        memory: MemoryLimit,
+        aws: &SdkConfig,
+        region: &str,
+        post: &SigV4Client,
+    ) -> Result<Self, ClientError> {
         let has_spool = settings.spool_queue.is_some();
         let spool = settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url));
         let amp = settings.prometheus_endpoint.clone().map(|endpoint| {
@@ -154,6 +160,7 @@ impl DeliveryParts {
             amp: Arc::clone(amp),
             tracker: Arc::clone(&tracker),
             self_metrics: Arc::clone(&self_metrics),
+            memory,
         });
         let (xray, xray_otlp) = (Arc::new(xray), Arc::new(xray_otlp));
         let (logs, writer) = (logs.map(Arc::new), writer.map(Arc::new));
@@ -241,6 +248,7 @@ fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPar
             writer: delivery.writer.clone(),
             load,
             self_metrics: Arc::clone(&delivery.self_metrics),
+            memory,
         },
         proxy: ProxyHandler { xray: Arc::clone(&delivery.xray_otlp), logs: delivery.logs.clone() },
         self_metrics: Arc::clone(&delivery.self_metrics),
@@ -248,7 +256,7 @@ fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPar
     }
 }
 
-fn queue_handler(settings: &Settings, delivery: &DeliveryParts, runs: &RunParts) -> QueueHandler {
+fn queue_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryParts, runs: &RunParts) -> QueueHandler {
     QueueHandler {
         shards: ShardHandler {
             discovery: Arc::clone(&runs.discovery),
@@ -264,6 +272,7 @@ fn queue_handler(settings: &Settings, delivery: &DeliveryParts, runs: &RunParts)
             spool: delivery.spool.clone(),
             max_sample_age_ms: settings.metrics.max_age_ms,
             self_metrics: Arc::clone(&delivery.self_metrics),
+            memory,
         },
     }
 }

@@ -11,6 +11,7 @@ use crate::deadline::Deadline;
 use crate::deliver::Delivery;
 use crate::deliver::remote_write::{RemoteWriteClient, requests};
 use crate::log;
+use crate::model::budget::Unlimited;
 use crate::model::item_counters::ItemCounters;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::rules::relabel::{RelabelResult, Rules};
@@ -149,7 +150,10 @@ impl SelfMetricsWriter {
         }
         let Some(DueWrite { batch, counters }) = self.self_metrics.take_due(now_ms) else { return };
         // Filtered samples are not reported: a rule asks for that.
-        let RelabelResult { batch, filtered: _, mut rejected, warnings } = self.relabel.apply(batch);
+        let Ok(RelabelResult { batch, filtered: _, mut rejected, warnings }) = self.relabel.apply(batch, &Unlimited)
+        else {
+            return;
+        };
         let outcome = amp.deliver_once(requests(&batch), &deadline.capped(WRITE_TIMEOUT)).await;
         rejected.merge(warnings);
         rejected.merge(outcome.rejected);

@@ -9,6 +9,7 @@ pub mod arn;
 pub mod budget;
 pub(crate) mod cache;
 pub mod ecs;
+pub mod encoded_request;
 pub mod escaped_json;
 pub mod exposition;
 pub mod item_counters;

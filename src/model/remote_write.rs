@@ -126,9 +126,8 @@ const EXEMPLAR_TIMESTAMP_TAG: u8 = 0x18;
 /// Appends one series to an encoded `WriteRequest`. The encoding is a concatenation of series, so a request can be split
 /// between any two calls.
 pub fn encode_series(series: SeriesView<'_>, out: &mut Vec<u8>) {
-    let histograms: Vec<HistogramMessage> = series.histograms().iter().map(histogram_message).collect();
     out.push(TIMESERIES_TAG);
-    encode_varint(body_len(series, &histograms) as u64, out);
+    encode_varint(body_len(series) as u64, out);
     series.label_runs().for_each(|run| out.extend_from_slice(run));
     for sample in series.samples() {
         encode_sample(sample, out);
@@ -136,10 +135,12 @@ pub fn encode_series(series: SeriesView<'_>, out: &mut Vec<u8>) {
     for exemplar in series.exemplars() {
         encode_exemplar(exemplar, out);
     }
-    for histogram in &histograms {
+    for histogram in series.histograms() {
+        // One at a time, because a series can have many.
+        let message = histogram_message(histogram);
         out.push(HISTOGRAMS_TAG);
-        encode_varint(histogram.encoded_len() as u64, out);
-        histogram.encode_raw(out);
+        encode_varint(message.encoded_len() as u64, out);
+        message.encode_raw(out);
     }
 }
 
@@ -157,11 +158,11 @@ pub fn encode_metadata(metadata: &Metadata, out: &mut Vec<u8>) {
 }
 
 /// Returns the length of a `TimeSeries` without its own tag and length.
-fn body_len(series: SeriesView<'_>, histograms: &[HistogramMessage]) -> usize {
+fn body_len(series: SeriesView<'_>) -> usize {
     let samples: usize = series.samples().iter().map(|sample| 2 + sample_len(sample.timestamp_ms)).sum();
     let exemplars: usize = series.exemplars().iter().map(|exemplar| delimited_len(exemplar_len(exemplar))).sum();
-    let histograms: usize = histograms.iter().map(|histogram| delimited_len(histogram.encoded_len())).sum();
-    series.labels_len() + samples + exemplars + histograms
+    let histograms = series.histograms().iter().map(|histogram| histogram_message(histogram).encoded_len());
+    series.labels_len() + samples + exemplars + histograms.map(delimited_len).sum::<usize>()
 }
 
 /// Returns the length of a field with a tag of one byte and a content of `len` bytes.

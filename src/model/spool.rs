@@ -13,9 +13,9 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::otlp::ExportTraceServiceRequest;
+use super::encoded_request;
 use super::otlp::split::{EncodedTraces, RequestLimits, split};
-use super::remote_write::WriteRequest;
+use super::otlp::{ExportTraceServiceRequest, decoded_size};
 use super::segment::SegmentDocument;
 
 /// Value of the key `sidecarless` in spool messages.
@@ -29,7 +29,18 @@ const VERSION: u32 = 1;
 pub const MAX_DATA_BYTES: usize = 780_000;
 
 /// Maximum size of the data after decompression. Data that is written decompresses to at most 50 times 64 KB.
-const MAX_DECOMPRESSED_BYTES: usize = 8 << 20;
+pub const MAX_DECOMPRESSED_BYTES: usize = 8 << 20;
+
+/// Maximum number of segment documents. A document that X-Ray accepts has about 120 bytes or more, so 8 MB of them are not many
+/// more; a message of empty documents would need tens of thousands of calls.
+const MAX_DOCUMENTS: usize = 65_536;
+
+/// Upper bound of the memory that parsing a message takes: the decompressed data, its documents as text and as JSON strings, which
+/// can be twice as long, and the lists of documents.
+pub const MAX_DECODED_BYTES: usize = 4 * MAX_DECOMPRESSED_BYTES + 64 * MAX_DOCUMENTS;
+
+/// Maximum size of decoded spans whose trace IDs are read for a log line.
+const MAX_NAMED_SPANS_BYTES: usize = 16 << 20;
 
 /// Maximum length of the error in characters.
 const MAX_ERROR_CHARS: usize = 300;
@@ -149,7 +160,7 @@ impl Payload {
     /// Returns up to `max` trace ids or metric names, for logs about dropped items.
     pub fn item_names(&self, max: usize) -> Vec<String> {
         let names: BTreeSet<String> = match self {
-            Payload::RemoteWrite { snappy, .. } => metric_names(snappy),
+            Payload::RemoteWrite { snappy, .. } => metric_names(snappy, max),
             Payload::Segments(documents) => documents.iter().map(|document| document.ids().trace_id).collect(),
             Payload::OtlpTraces(parts) => parts.iter().flat_map(|part| trace_ids(&part.body)).collect(),
         };
@@ -157,13 +168,14 @@ impl Payload {
     }
 }
 
-fn metric_names(snappy: &[u8]) -> BTreeSet<String> {
-    let request = decompress(snappy).ok().and_then(|body| WriteRequest::decode(body.as_slice()).ok());
-    let labels = request.unwrap_or_default().timeseries.into_iter().flat_map(|series| series.labels);
-    labels.filter(|label| label.name == "__name__").map(|label| label.value).collect()
+fn metric_names(snappy: &[u8], max: usize) -> BTreeSet<String> {
+    decompress(snappy).map(|body| encoded_request::metric_names(&body, max)).unwrap_or_default()
 }
 
 fn trace_ids(body: &Bytes) -> BTreeSet<String> {
+    if decoded_size::traces(body) > MAX_NAMED_SPANS_BYTES {
+        return BTreeSet::new();
+    }
     let request = ExportTraceServiceRequest::decode(body.clone()).unwrap_or_default();
     let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
     scopes.flat_map(|scope| scope.spans).map(|span| hex::encode(&span.trace_id)).collect()
@@ -175,7 +187,9 @@ fn compress_segments(documents: Vec<SegmentDocument>) -> Vec<(u64, Vec<u8>)> {
     let encoded = SegmentList { documents: documents.iter().map(SegmentDocument::text).collect() }.encode_to_vec();
     // The encoder fails only for input of 4 GiB and more.
     let data = snap::raw::Encoder::new().compress_vec(&encoded).unwrap_or_default();
-    if documents.len() < 2 || (data.len() <= MAX_DATA_BYTES && encoded.len() <= MAX_DECOMPRESSED_BYTES) {
+    let fits =
+        data.len() <= MAX_DATA_BYTES && encoded.len() <= MAX_DECOMPRESSED_BYTES && documents.len() <= MAX_DOCUMENTS;
+    if documents.len() < 2 || fits {
         return vec![(documents.len() as u64, data)];
     }
     let mut first = documents;
@@ -212,6 +226,10 @@ fn decompress(data: &[u8]) -> Result<Vec<u8>, SpoolDecodeError> {
 
 fn decode_segments(data: &[u8]) -> Result<Vec<SegmentDocument>, SpoolDecodeError> {
     let encoded = decompress(data)?;
+    let count = encoded_request::count_fields(&encoded);
+    if count > MAX_DOCUMENTS {
+        return Err(SpoolDecodeError::Data(format!("{count} documents, the maximum is {MAX_DOCUMENTS}")));
+    }
     let decoded = SegmentList::decode(encoded.as_slice()).map_err(invalid_data)?;
     Ok(decoded.documents.iter().map(|text| SegmentDocument::new(text)).collect())
 }
@@ -220,7 +238,7 @@ fn decode_segments(data: &[u8]) -> Result<Vec<SegmentDocument>, SpoolDecodeError
 mod tests {
     use super::*;
     use crate::model::otlp::{ResourceSpans, ScopeSpans, Span};
-    use crate::model::remote_write::{Label, TimeSeries};
+    use crate::model::remote_write::{Label, TimeSeries, WriteRequest};
 
     /// Limit of SQS.
     const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -302,6 +320,23 @@ mod tests {
         let request = WriteRequest { timeseries: ["y", "x", "y"].map(series).into(), metadata: Vec::new() };
         let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap().into();
         assert_eq!(Payload::RemoteWrite { snappy, points: 3 }.item_names(5), ["x", "y"]);
+    }
+
+    #[test]
+    fn message_of_empty_documents_is_an_error() {
+        let documents = SegmentList { documents: vec![String::new(); MAX_DOCUMENTS + 1] }.encode_to_vec();
+        let data = snap::raw::Encoder::new().compress_vec(&documents).unwrap();
+        let error = decode_segments(&data).unwrap_err().to_string();
+        assert!(error.contains("65537 documents"), "{error}");
+    }
+
+    #[test]
+    fn more_documents_than_a_message_may_contain_are_split() {
+        let documents = vec![SegmentDocument::new("{}"); MAX_DOCUMENTS + 1];
+        let message = SpoolMessage { payload: Payload::Segments(documents), error: String::new(), first_attempt_ms: 0 };
+        let items =
+            message.into_messages().iter().map(|body| SpoolMessage::parse(body).unwrap().payload.items()).sum::<u64>();
+        assert_eq!(items, MAX_DOCUMENTS as u64 + 1);
     }
 
     #[test]

@@ -221,7 +221,7 @@ impl Settings {
         if self.shard_queue.is_none() {
             self.shard_queue.clone_from(&self.spool_queue);
         }
-        self.metrics.is_relabelled_later = true;
+        self.metrics.is_relabelled_later = !self.relabel.is_empty();
     }
 }
 

@@ -20,7 +20,7 @@ const SAFE_ENCODED_SIZE: usize = 1024;
 
 /// Returns the limit that labels exceed, as a reason for [`Rejections`](crate::model::rejection::Rejections).
 pub fn exceeded_limit<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<&'static str> {
-    check_lengths(labels.into_iter().map(|(name, value)| (name.len(), value.len())))
+    exceeded_limit_of_lengths(labels.into_iter().map(|(name, value)| (name.len(), value.len())))
 }
 
 /// Returns the limit that a series of a batch exceeds. The summary of its labels in the batch is sufficient for most series.
@@ -40,10 +40,11 @@ pub fn exceeded_limit_encoded<'a>(
     if runs.clone().map(<[u8]>::len).sum::<usize>() + name + value < SAFE_ENCODED_SIZE {
         return None;
     }
-    check_lengths(runs.flat_map(label_lengths).chain(more))
+    exceeded_limit_of_lengths(runs.flat_map(label_lengths).chain(more))
 }
 
-fn check_lengths(lengths: impl Iterator<Item = (usize, usize)>) -> Option<&'static str> {
+/// Returns the limit that labels with names and values of these lengths exceed.
+pub fn exceeded_limit_of_lengths(lengths: impl Iterator<Item = (usize, usize)>) -> Option<&'static str> {
     let (mut count, mut size) = (0, 0);
     for (name, value) in lengths {
         if name > MAX_NAME_SIZE {

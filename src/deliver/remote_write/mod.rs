@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
 
-pub use request::{EncodedRequest, requests};
+pub use request::{EncodedRequest, encoded_len, requests};
 
 use super::destination::Destination;
 use super::outcome::{DeliveryError, Outcome};

@@ -1,11 +1,10 @@
 //! Batches of series, encoded as remote write requests within AMP's size limit.
 
-use prost::Message as _;
-
 use crate::deliver::outcome::Spoolable;
-use crate::model::remote_write::{WriteRequest, encode_metadata, encode_series};
+use crate::model::encoded_request::{self, EncodedPart};
+use crate::model::remote_write::{encode_metadata, encode_series};
 use crate::model::series::{SeriesBatch, SeriesView};
-use crate::model::spool::Payload;
+use crate::model::spool::{MAX_DECOMPRESSED_BYTES, Payload};
 
 /// Maximum size of a request before compression. AMP's quota is 1 MB per request (Amazon Managed Service for Prometheus User
 /// Guide, "Service quotas"). The guide does not state whether the quota applies before or after compression, so the limit is
@@ -36,7 +35,7 @@ pub fn requests(batch: &SeriesBatch) -> impl Iterator<Item = EncodedRequest> {
             series.next_if(|next| buffer.is_empty() || buffer.len() + size(*next) <= MAX_REQUEST_BYTES)
         {
             encode_series(next, &mut buffer);
-            points += points_of(next);
+            points += next.point_count();
         }
         while series.peek().is_none() && buffer.len() < MAX_REQUEST_BYTES / 2 {
             let Some(next) = metadata.next() else { break };
@@ -89,52 +88,35 @@ impl EncodedRequest {
     /// Removes samples and histograms from before `oldest_ms`, and returns the request with their number. A request that cannot
     /// be decoded is unchanged.
     pub fn drop_samples_before(self, oldest_ms: i64) -> (Self, u64) {
-        let read = || {
-            let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
-            WriteRequest::decode(body.as_slice()).ok()
+        let Some(kept) = self.body().and_then(|body| encoded_request::since(&body, oldest_ms)) else {
+            return (self, 0);
         };
-        let Some(mut request) = read() else { return (self, 0) };
-        for series in &mut request.timeseries {
-            series.samples.retain(|sample| sample.timestamp >= oldest_ms);
-            series.histograms.retain(|histogram| histogram.timestamp >= oldest_ms);
-            series.exemplars.retain(|exemplar| exemplar.timestamp >= oldest_ms);
-        }
-        request.timeseries.retain(|series| !series.samples.is_empty() || !series.histograms.is_empty());
-        let remaining =
-            request.timeseries.iter().map(|series| series.samples.len() + series.histograms.len()).sum::<usize>();
-        let remaining = remaining as u64;
-        if remaining == self.points {
+        if kept.points == self.points {
             return (self, 0);
         }
-        let dropped = self.points.saturating_sub(remaining);
-        (Self::compress(&request.encode_to_vec(), remaining), dropped)
+        let dropped = self.points.saturating_sub(kept.points);
+        (Self::compress(&kept.body, kept.points), dropped)
     }
 
     /// Returns two requests with half of the series each, or one with the series and one with the metadata of metric families.
     /// `None` if the request contains a single series or a single metric family, or cannot be decoded.
     pub(super) fn split(&self) -> Option<[EncodedRequest; 2]> {
-        let body = snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()?;
-        let mut first = WriteRequest::decode(body.as_slice()).ok()?;
-        let second = if first.timeseries.len() > 1 {
-            WriteRequest { timeseries: first.timeseries.split_off(first.timeseries.len() / 2), metadata: Vec::new() }
-        } else {
-            let kept = if first.timeseries.is_empty() { first.metadata.len() / 2 } else { 0 };
-            WriteRequest { timeseries: Vec::new(), metadata: first.metadata.split_off(kept) }
-        };
-        let is_empty = |half: &WriteRequest| half.timeseries.is_empty() && half.metadata.is_empty();
-        if is_empty(&first) || is_empty(&second) {
+        let halves = encoded_request::halves(&self.body()?)?;
+        Some(halves.map(|EncodedPart { body, points }| Self::compress(&body, points)))
+    }
+
+    /// Returns the request before compression. `None` if it is invalid, or larger than any request that was spooled.
+    fn body(&self) -> Option<Vec<u8>> {
+        if snap::raw::decompress_len(&self.snappy).ok()? > MAX_DECOMPRESSED_BYTES {
             return None;
         }
-        Some([first, second].map(|half| {
-            let points =
-                half.timeseries.iter().map(|series| series.samples.len() + series.histograms.len()).sum::<usize>();
-            Self::compress(&half.encode_to_vec(), points as u64)
-        }))
+        snap::raw::Decoder::new().decompress_vec(&self.snappy).ok()
     }
 }
 
-fn points_of(series: SeriesView<'_>) -> u64 {
-    (series.samples().len() + series.histograms().len()) as u64
+/// Returns an estimate of the size of a batch as requests before compression, slightly too high.
+pub fn encoded_len(batch: &SeriesBatch) -> usize {
+    batch.iter().map(size).sum()
 }
 
 /// Returns an estimate of the encoded size of a series, slightly too high.
@@ -151,7 +133,10 @@ fn size(series: SeriesView<'_>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
+    use crate::model::remote_write::WriteRequest;
 
     #[test]
     fn requests_respect_the_limit_and_do_not_split_series() {

@@ -5,16 +5,24 @@ use std::sync::Arc;
 use super::load_shed::LoadShedder;
 use crate::deadline::Deadline;
 use crate::handlers::delivery::ItemCounts;
-use crate::handlers::run::series_writer::SeriesWriter;
+use crate::handlers::run::series_writer::{PreparedSeries, SeriesWriter, TOO_LARGE};
 use crate::handlers::self_metrics::SelfMetrics;
 use crate::lambda::HttpResponse;
+use crate::model::budget::{Budget as _, BudgetExceeded};
 use crate::model::item_counters::{ItemKind, ItemStatus};
-use crate::model::otlp::ExportMetricsServiceRequest;
 use crate::model::otlp::json::RejectedItems;
+use crate::model::otlp::{ExportMetricsServiceRequest, KeyValue};
 use crate::model::rejection::Rejections;
 use crate::model::series::SeriesBatch;
 use crate::receiver::{self, Encoding, ErrorResponse};
 use crate::translate::metrics::{self, ClientIdentity, TranslationResult};
+use crate::work_budget::MemoryLimit;
+
+/// Memory of the attributes of a task in one resource: a list of up to 32 attributes, whose texts are shared by all resources.
+const TASK_ATTRIBUTES_BYTES: usize = 32 * size_of::<KeyValue>();
+
+/// Part of the remaining time that the translation of a push leaves for its delivery.
+const DELIVERY_SHARE: u32 = 4;
 
 /// Delivers pushed metrics to AMP.
 #[derive(Debug)]
@@ -24,6 +32,7 @@ pub(in crate::handlers) struct MetricsHandler {
     pub(in crate::handlers) writer: Option<Arc<SeriesWriter>>,
     pub(in crate::handlers) load: Arc<LoadShedder>,
     pub(in crate::handlers) self_metrics: Arc<SelfMetrics>,
+    pub(in crate::handlers) memory: MemoryLimit,
 }
 
 impl MetricsHandler {
@@ -40,6 +49,19 @@ impl MetricsHandler {
         self.load.check(ItemKind::DataPoints, metrics.points(), deadline).map_err(|error| error.with_encoding(encoding))
     }
 
+    /// Rejects data points of so many resources that the attributes of their tasks would not fit into the memory.
+    pub(super) fn reserve_attributes(
+        &self,
+        metrics: &ExportMetricsServiceRequest,
+        encoding: Encoding,
+    ) -> Result<(), ErrorResponse> {
+        let resources = metrics.resource_metrics.iter().filter(|metrics| metrics.points() > 0).count();
+        self.memory.reserve(resources * TASK_ATTRIBUTES_BYTES).map_err(|error| {
+            self.record_unprocessed(metrics.points(), error);
+            ErrorResponse::budget_exceeded(error).with_encoding(encoding)
+        })
+    }
+
     /// Converts pushed data points to series and delivers those.
     pub(super) async fn push(
         &self,
@@ -49,17 +71,47 @@ impl MetricsHandler {
         deadline: &Deadline,
     ) -> Result<HttpResponse, ErrorResponse> {
         let Some(writer) = &self.writer else { return Ok(self.reject_all(metrics.points(), encoding)) };
+        let points = metrics.points();
+        let (series, input) = self.translate(metrics, writer, client, deadline).map_err(|error| {
+            self.record_unprocessed(points, error);
+            ErrorResponse::budget_exceeded(error).with_encoding(encoding)
+        })?;
+        let result = writer.send(series, Some(input), deadline).await;
+        let reported = writer.tracker.complete(result, deadline).await.into_result();
+        let reported = reported.map_err(|error| error.with_encoding(encoding))?;
+        Ok(receiver::partial_success(encoding, RejectedItems::DataPoints, &reported.rejected, &reported.modified))
+    }
+
+    /// Converts data points to relabelled series.
+    fn translate(
+        &self,
+        metrics: ExportMetricsServiceRequest,
+        writer: &SeriesWriter,
+        client: &ClientIdentity,
+        deadline: &Deadline,
+    ) -> Result<(PreparedSeries, ItemCounts), BudgetExceeded> {
+        let budget = self.memory.budget(deadline, deadline.remaining() / DELIVERY_SHARE);
         let mut batch = SeriesBatch::default();
-        let result = metrics::series(&metrics, &self.options, client, deadline.started_ms(), &mut batch);
+        let result = metrics::series(&metrics, &self.options, client, deadline.started_ms(), &budget, &mut batch)?;
         // Frees the memory for the delivery.
         drop(metrics);
         // All data points are either written or rejected.
         let TranslationResult { received, written: _, rejected, warnings: modified } = result;
         let input = ItemCounts { kind: ItemKind::DataPoints, count: received, rejected, modified };
-        let result = writer.deliver(batch, Some(input), deadline).await;
-        let reported = writer.tracker.complete(result, deadline).await.into_result();
-        let reported = reported.map_err(|error| error.with_encoding(encoding))?;
-        Ok(receiver::partial_success(encoding, RejectedItems::DataPoints, &reported.rejected, &reported.modified))
+        Ok((writer.prepare(batch, &budget)?, input))
+    }
+
+    /// Counts each data point of a push that does not fit into the memory or time of the invocation.
+    fn record_unprocessed(&self, points: u64, error: BudgetExceeded) {
+        self.self_metrics.record(|counters| {
+            counters.add(ItemStatus::Received, ItemKind::DataPoints, points);
+            match error {
+                BudgetExceeded::Memory { .. } => {
+                    counters.add_with_reason(ItemStatus::Rejected, ItemKind::DataPoints, TOO_LARGE, points);
+                }
+                BudgetExceeded::Time => counters.add(ItemStatus::Refused, ItemKind::DataPoints, points),
+            }
+        });
     }
 
     fn reject_all(&self, points: u64, encoding: Encoding) -> HttpResponse {

@@ -74,7 +74,10 @@ impl HttpHandler {
             DecodedRequest::Metrics { mut metrics, encoding, sender } => {
                 self.metrics.check_load(&metrics, encoding, deadline)?;
                 if let Some(identifier) = &self.identifier {
-                    let resources = metrics.resource_metrics.iter_mut().map(|metrics| &mut metrics.resource);
+                    self.metrics.reserve_attributes(&metrics, encoding)?;
+                    // The attributes of a resource without points would not be used.
+                    let used = metrics.resource_metrics.iter_mut().filter(|metrics| metrics.points() > 0);
+                    let resources = used.map(|metrics| &mut metrics.resource);
                     identifier.attach(resources, Signal::Metrics, request.caller.as_ref(), deadline).await;
                 }
                 self.metrics.push(metrics, encoding, &ClientIdentity { instance: sender }, deadline).await

@@ -14,9 +14,11 @@ use crate::handlers::delivery::MAX_LOGGED_NAMES;
 use crate::handlers::run::series_writer::REMOTE_WRITE_DISABLED;
 use crate::handlers::self_metrics::SelfMetrics;
 use crate::lambda::SqsMessage;
+use crate::model::budget::{Budget as _, BudgetExceeded};
 use crate::model::item_counters::{ItemKind, ItemStatus};
 use crate::model::rejection::join;
-use crate::model::spool::{Payload, SpoolDecodeError, SpoolMessage};
+use crate::model::spool::{MAX_DECODED_BYTES, Payload, SpoolDecodeError, SpoolMessage};
+use crate::work_budget::MemoryLimit;
 
 /// Minimum time for an attempt. A failure in less time would not indicate a fault of the destination.
 const MIN_TIME: Duration = Duration::from_millis(500);
@@ -33,6 +35,7 @@ pub(in crate::handlers) struct RedeliveryHandler {
     /// Age from which samples are not sent to AMP; `None`: no limit.
     pub(in crate::handlers) max_sample_age_ms: Option<i64>,
     pub(in crate::handlers) self_metrics: Arc<SelfMetrics>,
+    pub(in crate::handlers) memory: MemoryLimit,
 }
 
 /// Reason why a message stays in the queue.
@@ -65,8 +68,18 @@ impl RedeliveryHandler {
         failed
     }
 
+    fn parse(&self, message: &SqsMessage) -> Result<SpoolMessage, RedeliveryError> {
+        // Another environment may have more memory. The shorter backoff, because the content is not known.
+        let retryable = |error: BudgetExceeded| RedeliveryError::Retryable {
+            backoff: BackoffClass::Samples,
+            error: error.to_string(),
+        };
+        self.memory.reserve(MAX_DECODED_BYTES).map_err(retryable)?;
+        SpoolMessage::parse(&message.body).map_err(RedeliveryError::Permanent)
+    }
+
     async fn redeliver(&self, message: &SqsMessage, deadline: &Deadline) -> Result<(), RedeliveryError> {
-        let spooled = SpoolMessage::parse(&message.body).map_err(RedeliveryError::Permanent)?;
+        let spooled = self.parse(message)?;
         let backoff = BackoffClass::for_payload(&spooled.payload);
         let retryable = |error: String| RedeliveryError::Retryable { backoff, error };
         if deadline.remaining() < MIN_TIME {

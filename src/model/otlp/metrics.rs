@@ -16,9 +16,21 @@ pub struct ExportMetricsServiceRequest {
 impl ExportMetricsServiceRequest {
     /// Returns the number of data points.
     pub fn points(&self) -> u64 {
-        let scopes = self.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
-        let data = scopes.flat_map(|scope| &scope.metrics).filter_map(|metric| metric.data.as_ref());
-        let points = data.map(|data| match data {
+        self.resource_metrics.iter().map(ResourceMetrics::points).sum()
+    }
+}
+
+impl ResourceMetrics {
+    /// Returns the number of data points.
+    pub fn points(&self) -> u64 {
+        self.scope_metrics.iter().map(ScopeMetrics::points).sum()
+    }
+}
+
+impl ScopeMetrics {
+    /// Returns the number of data points.
+    pub fn points(&self) -> u64 {
+        let points = self.metrics.iter().filter_map(|metric| metric.data.as_ref()).map(|data| match data {
             metric::Data::Gauge(gauge) => gauge.data_points.len(),
             metric::Data::Sum(sum) => sum.data_points.len(),
             metric::Data::Histogram(histogram) => histogram.data_points.len(),

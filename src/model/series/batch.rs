@@ -4,21 +4,13 @@ use hashbrown::HashTable;
 
 use super::labels::{decode_labels, encode_label};
 use super::metadata::{Families, Metadata};
-use super::runs::{Arena, LabelRun, LabelSource, SeriesKey};
-use super::{Exemplar, NativeHistogram, Sample};
+use super::points::{InsertOutcome, Points};
+use super::runs::{Arena, LabelRun, LabelRuns, LabelSource, SeriesKey};
+use super::{Exemplar, Labels, NativeHistogram, Sample};
 
 /// Identifier of a series in a [`SeriesBatch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SeriesId(u32);
-
-/// Result of inserting a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InsertOutcome {
-    /// The series had no sample of this time.
-    New,
-    /// The series had a sample of the same time. Its value was replaced.
-    Replaced,
-}
 
 /// Batch of unique series with their samples.
 #[derive(Debug, Default)]
@@ -33,56 +25,41 @@ pub struct SeriesBatch {
 #[derive(Debug)]
 struct SeriesEntry {
     key: SeriesKey,
-    samples: SampleList,
+    samples: Points<Sample>,
     extras: Option<Box<HistogramsAndExemplars>>,
 }
 
 /// Content that few series have.
 #[derive(Debug, Default)]
 struct HistogramsAndExemplars {
-    histograms: Vec<NativeHistogram>,
+    histograms: Points<NativeHistogram>,
     exemplars: Vec<Exemplar>,
 }
 
-/// Samples of a series. Most pushed series have one sample, which needs no allocation.
-#[derive(Debug)]
-enum SampleList {
-    None,
-    One(Sample),
-    Many(Vec<Sample>),
+/// Size of a batch at some time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Checkpoint {
+    label_bytes: usize,
+    series: usize,
 }
 
-impl SampleList {
-    fn as_slice(&self) -> &[Sample] {
-        match self {
-            SampleList::None => &[],
-            SampleList::One(sample) => std::slice::from_ref(sample),
-            SampleList::Many(samples) => samples,
-        }
-    }
+/// What becomes of a series in [`SeriesBatch::rewrite`].
+#[derive(Debug)]
+pub enum Rewrite {
+    Keep,
+    Remove,
+    /// The series gets other labels. It is merged with the series before it that has the same labels.
+    Relabel(Labels),
+}
 
-    fn as_mut_slice(&mut self) -> &mut [Sample] {
-        match self {
-            SampleList::None => &mut [],
-            SampleList::One(sample) => std::slice::from_mut(sample),
-            SampleList::Many(samples) => samples,
-        }
-    }
-
-    fn insert(&mut self, at: usize, sample: Sample) {
-        *self = match std::mem::replace(self, SampleList::None) {
-            SampleList::None => SampleList::One(sample),
-            SampleList::One(only) => {
-                let mut samples = vec![only];
-                samples.insert(at.min(1), sample);
-                SampleList::Many(samples)
-            }
-            SampleList::Many(mut samples) => {
-                samples.insert(at.min(samples.len()), sample);
-                SampleList::Many(samples)
-            }
-        };
-    }
+/// Result of [`SeriesBatch::rewrite`].
+#[must_use = "the replaced points must be counted"]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Merged {
+    /// Points that replaced one of the same time and labels.
+    pub replaced: u64,
+    /// One of their series.
+    pub example: Option<SeriesId>,
 }
 
 /// Read access to a series of a batch.
@@ -97,11 +74,6 @@ impl SeriesBatch {
     /// be empty: [`Labels::iter`](super::Labels::iter) returns such labels.
     pub fn series<'a>(&mut self, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> SeriesId {
         self.series_written(|out| labels.into_iter().for_each(|(name, value)| encode_label(out, name, value)))
-    }
-
-    /// Returns the series with the labels of a series of another batch.
-    pub fn series_from(&mut self, series: SeriesView<'_>) -> SeriesId {
-        self.series_written(|out| series.label_runs().for_each(|run| out.extend_from_slice(run)))
     }
 
     fn series_written(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> SeriesId {
@@ -136,15 +108,25 @@ impl SeriesBatch {
     /// unique over all runs, values must not be empty.
     pub fn series_from_runs(&mut self, runs: impl IntoIterator<Item = LabelRun>) -> SeriesId {
         let key = self.arena.key(runs);
-        let (arena, entries) = (&self.arena, &self.entries);
-        if let Some(&index) = self.table.find(key.sum.hash, |&index| arena.is_same(entries[index as usize].key, key)) {
+        if let Some(id) = self.find(key) {
             self.arena.pop_key(key);
-            return SeriesId(index);
+            return id;
         }
+        self.push_entry(SeriesEntry { key, samples: Points::None, extras: None })
+    }
+
+    fn find(&self, key: SeriesKey) -> Option<SeriesId> {
+        let (arena, entries) = (&self.arena, &self.entries);
+        let found = self.table.find(key.sum.hash, |&index| arena.is_same(entries[index as usize].key, key));
+        found.map(|&index| SeriesId(index))
+    }
+
+    fn push_entry(&mut self, entry: SeriesEntry) -> SeriesId {
         let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.entries.push(SeriesEntry { key, samples: SampleList::None, extras: None });
+        let hash = entry.key.sum.hash;
+        self.entries.push(entry);
         let entries = &self.entries;
-        self.table.insert_unique(key.sum.hash, index, |&other| entries[other as usize].key.sum.hash);
+        self.table.insert_unique(hash, index, |&other| entries[other as usize].key.sum.hash);
         SeriesId(index)
     }
 
@@ -157,6 +139,28 @@ impl SeriesBatch {
     pub fn contains_encoded(&self, labels: &[u8]) -> bool {
         let hash = self.arena.sum(labels).hash;
         self.table.find(hash, |&index| self.arena.is_encoded(self.entries[index as usize].key, labels)).is_some()
+    }
+
+    /// Writes the labels of runs again, so that they are adjacent.
+    pub fn copy_label_runs(&mut self, runs: &LabelRuns) -> LabelRuns {
+        self.arena.copy_runs(runs)
+    }
+
+    /// Returns the current state, for [`Self::discard_unused_labels`].
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { label_bytes: self.arena.len(), series: self.entries.len() }
+    }
+
+    /// Removes the labels written since a checkpoint, if no new series refers to them. No run of these labels may be used again.
+    pub fn discard_unused_labels(&mut self, since: Checkpoint) {
+        if self.entries.len() == since.series {
+            self.arena.buffer().truncate(since.label_bytes);
+        }
+    }
+
+    /// Returns the number of bytes of labels, each counted once however many series share it.
+    pub fn label_bytes(&self) -> usize {
+        self.arena.len()
     }
 
     /// Reserves memory for more series, and for the total bytes of their labels.
@@ -176,46 +180,37 @@ impl SeriesBatch {
         self.points = 0;
     }
 
-    /// Adds a sample in order of time. A second sample of the same time replaces the first.
+    /// Adds a sample, like [`Self::push_sample`].
     pub fn add_sample(&mut self, id: SeriesId, timestamp_ms: i64, value: f64) -> InsertOutcome {
         self.push_sample(id, Sample { timestamp_ms, value })
     }
 
-    /// Adds a sample in order of time. A second sample of the same time replaces the first.
+    /// Adds a sample. A second sample of the same time replaces the first. Samples far behind the newest of their series are not in
+    /// order of time before [`Self::sort`].
     pub fn push_sample(&mut self, id: SeriesId, sample: Sample) -> InsertOutcome {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return InsertOutcome::Replaced };
-        let samples = &mut entry.samples;
-        let at = samples.as_slice().partition_point(|other| other.timestamp_ms < sample.timestamp_ms);
-        if let Some(other) = samples.as_mut_slice().get_mut(at)
-            && other.timestamp_ms == sample.timestamp_ms
-        {
-            *other = sample;
-            return InsertOutcome::Replaced;
-        }
-        samples.insert(at, sample);
-        self.points += 1;
-        InsertOutcome::New
+        let outcome = entry.samples.insert(sample);
+        self.points += u64::from(outcome == InsertOutcome::New);
+        outcome
     }
 
     pub fn has_sample_at(&self, id: SeriesId, timestamp_ms: i64) -> bool {
-        let samples = self.entries.get(id.0 as usize).map_or(&[][..], |entry| entry.samples.as_slice());
-        samples.binary_search_by_key(&timestamp_ms, |sample| sample.timestamp_ms).is_ok()
+        self.entries.get(id.0 as usize).is_some_and(|entry| entry.samples.has(timestamp_ms))
     }
 
-    /// Adds a native histogram in order of time. A second histogram of the same time replaces the first.
+    /// Adds a native histogram, like [`Self::push_sample`].
     pub fn push_histogram(&mut self, id: SeriesId, histogram: NativeHistogram) -> InsertOutcome {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return InsertOutcome::Replaced };
-        let histograms = &mut entry.extras.get_or_insert_default().histograms;
-        let at = histograms.partition_point(|other| other.timestamp_ms < histogram.timestamp_ms);
-        if let Some(other) = histograms.get_mut(at)
-            && other.timestamp_ms == histogram.timestamp_ms
-        {
-            *other = histogram;
-            return InsertOutcome::Replaced;
+        let outcome = entry.extras.get_or_insert_default().histograms.insert(histogram);
+        self.points += u64::from(outcome == InsertOutcome::New);
+        outcome
+    }
+
+    /// Sorts the points of each series by time. Nearly all are in this order already.
+    pub fn sort(&mut self) {
+        for entry in &mut self.entries {
+            entry.sort();
         }
-        histograms.insert(at, histogram);
-        self.points += 1;
-        InsertOutcome::New
     }
 
     pub fn push_exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
@@ -224,20 +219,62 @@ impl SeriesBatch {
         }
     }
 
-    /// Adds all points of a series of another batch. Returns the number of points that replaced one of the same time.
-    #[must_use = "the replaced points must be counted"]
-    pub fn merge_points(&mut self, id: SeriesId, series: SeriesView<'_>) -> u64 {
+    /// Keeps, removes or relabels each series, in order. `decide` gets the series and the number of series kept before it. Points
+    /// are moved, not copied; on an error, the batch is incomplete.
+    pub fn rewrite<E>(
+        &mut self,
+        mut decide: impl FnMut(SeriesView<'_>, usize) -> Result<Rewrite, E>,
+    ) -> Result<Merged, E> {
+        let mut merged = Merged::default();
+        let entries = std::mem::take(&mut self.entries);
+        self.table.clear();
+        self.points = 0;
+        for entry in entries {
+            let kept = self.entries.len();
+            let id = match decide(SeriesView { entry: &entry, arena: &self.arena }, kept)? {
+                Rewrite::Remove => continue,
+                Rewrite::Keep => self.find(entry.key),
+                Rewrite::Relabel(labels) => Some(self.series(labels.iter())),
+            };
+            let replaced = match id {
+                Some(id) => self.move_points(entry, id),
+                None => {
+                    self.points += entry.point_count();
+                    self.push_entry(entry);
+                    0
+                }
+            };
+            if replaced > 0 {
+                merged = Merged { replaced: merged.replaced + replaced, example: merged.example.or(id) };
+            }
+        }
+        Ok(merged)
+    }
+
+    /// Moves the points of an entry to a series. Returns the number of points that replaced one of the same time.
+    fn move_points(&mut self, entry: SeriesEntry, id: SeriesId) -> u64 {
+        let HistogramsAndExemplars { histograms, exemplars } = entry.extras.map(|extras| *extras).unwrap_or_default();
         let mut replaced = 0;
-        for &sample in series.samples() {
+        for sample in entry.samples.into_vec() {
             replaced += u64::from(self.push_sample(id, sample) == InsertOutcome::Replaced);
         }
-        for histogram in series.histograms() {
-            replaced += u64::from(self.push_histogram(id, histogram.clone()) == InsertOutcome::Replaced);
+        for histogram in histograms.into_vec() {
+            replaced += u64::from(self.push_histogram(id, histogram) == InsertOutcome::Replaced);
         }
-        for exemplar in series.exemplars() {
-            self.push_exemplar(id, exemplar.clone());
+        for exemplar in exemplars {
+            self.push_exemplar(id, exemplar);
         }
         replaced
+    }
+
+    /// Returns a series.
+    pub fn get(&self, id: SeriesId) -> Option<SeriesView<'_>> {
+        self.entries.get(id.0 as usize).map(|entry| SeriesView { entry, arena: &self.arena })
+    }
+
+    /// Keeps the metadata of the metric families that `keeps` returns `true` for.
+    pub fn retain_metadata(&mut self, keeps: impl Fn(&str) -> bool) {
+        self.families.retain(keeps);
     }
 
     /// Adds the metadata of a metric family. Later metadata of the same family is ignored.
@@ -267,7 +304,26 @@ impl SeriesBatch {
     }
 }
 
+impl SeriesEntry {
+    fn sort(&mut self) {
+        self.samples.sort();
+        if let Some(extras) = &mut self.extras {
+            extras.histograms.sort();
+        }
+    }
+
+    fn point_count(&self) -> u64 {
+        let histograms = self.extras.as_ref().map_or(0, |extras| extras.histograms.as_slice().len());
+        (self.samples.as_slice().len() + histograms) as u64
+    }
+}
+
 impl<'a> SeriesView<'a> {
+    /// Returns the number of samples and native histograms.
+    pub fn point_count(&self) -> u64 {
+        self.entry.point_count()
+    }
+
     /// Returns the encoded labels (`TimeSeries` field 1 of remote write 1.0) in runs of complete labels.
     pub fn label_runs(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         self.arena.runs(self.entry.key)
@@ -306,7 +362,7 @@ impl<'a> SeriesView<'a> {
     }
 
     pub fn histograms(&self) -> &'a [NativeHistogram] {
-        self.entry.extras.as_deref().map_or(&[], |extras| &extras.histograms)
+        self.entry.extras.as_deref().map_or(&[], |extras| extras.histograms.as_slice())
     }
 
     pub fn exemplars(&self) -> &'a [Exemplar] {

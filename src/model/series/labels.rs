@@ -35,6 +35,21 @@ impl Labels {
         }
     }
 
+    /// Removes the labels for whose name `keeps` returns `false`.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&str) -> bool) {
+        self.pairs.retain(|(name, _)| keeps(name));
+    }
+
+    /// Changes each value that `change` returns another text for. A label without text is removed.
+    pub fn change_values(&mut self, mut change: impl FnMut(&str, &str) -> Option<String>) {
+        for (name, value) in &mut self.pairs {
+            if let Some(changed) = change(name, value) {
+                *value = changed;
+            }
+        }
+        self.pairs.retain(|(_, value)| !value.is_empty());
+    }
+
     pub fn remove(&mut self, name: &str) {
         self.set(name, "");
     }

@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 /// Metadata of a metric family.
@@ -32,7 +32,7 @@ pub enum MetadataKind {
 pub(super) struct Families {
     list: Vec<Metadata>,
     table: HashTable<u32>,
-    hasher: FixedState,
+    hasher: RandomState,
 }
 
 impl Families {
@@ -45,6 +45,13 @@ impl Families {
         self.list.push(metadata);
         let (list, hasher) = (&self.list, &self.hasher);
         self.table.insert_unique(hash, index, |&other| hasher.hash_one(list[other as usize].family.as_str()));
+    }
+
+    pub(super) fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
+        let mut kept = Self::default();
+        let families = std::mem::take(&mut self.list);
+        families.into_iter().filter(|metadata| keeps(&metadata.family)).for_each(|metadata| kept.add(metadata));
+        *self = kept;
     }
 
     pub(super) fn as_slice(&self) -> &[Metadata] {

@@ -2,20 +2,23 @@
 //!
 //! Every source of metrics (pushed OTLP, task stats, scraped expositions, Container Insights) writes to a
 //! [`SeriesBatch`]. A series is identified by its encoded labels. They are written once to an arena, in the encoding of
-//! remote write 1.0, and looked up by hash. Therefore two points of a series are in one `TimeSeries`, and the encoder only
+//! remote write 1.0, and looked up by hash; the hash function is seeded at random,
+//! so that nobody can choose labels whose hashes collide. Therefore two points of a series are in one `TimeSeries`, and the encoder only
 //! copies bytes. Labels that several series share are written once.
 
 mod batch;
 mod labels;
 mod metadata;
+mod points;
 mod runs;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{InsertOutcome, SeriesBatch, SeriesId, SeriesView};
+pub use batch::{Checkpoint, Merged, Rewrite, SeriesBatch, SeriesId, SeriesView};
 pub use labels::{Labels, decode_labels, encode_label, encoded_label_len, label_lengths};
 pub use metadata::{Metadata, MetadataKind};
-pub use runs::{LabelRun, LabelSource};
+pub use points::InsertOutcome;
+pub use runs::{LabelRun, LabelRuns, LabelSource};
 
 /// Staleness marker of Prometheus: a NaN with exactly these bits.
 pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;

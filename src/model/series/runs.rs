@@ -7,7 +7,7 @@
 use std::hash::BuildHasher;
 use std::ops::Range;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
 use super::labels::label_bodies;
 
@@ -28,12 +28,57 @@ pub(super) struct LabelSummary {
     pub(super) longest: u32,
 }
 
-impl LabelRun {
-    /// Joins runs that are adjacent in the arena.
-    pub fn of_neighbours(runs: &[LabelRun]) -> LabelRun {
-        let start = runs.first().map_or(0, |run| run.start);
-        let joined = LabelRun { start, ..LabelRun::default() };
-        runs.iter().fold(joined, |all, run| LabelRun { len: all.len + run.len, sum: all.sum.combine(run.sum), ..all })
+/// Runs in the order of their labels, any range of which can be joined in constant time.
+#[derive(Clone, Debug, Default)]
+pub struct LabelRuns {
+    runs: Vec<LabelRun>,
+    /// Joined length and hash of the runs before each run.
+    before: Vec<(u32, u64)>,
+    /// Positions of runs that are not adjacent to the run before.
+    breaks: Vec<usize>,
+    /// Joined run of all, which is valid if they are adjacent.
+    all: LabelRun,
+}
+
+impl LabelRuns {
+    /// Adds a run of a single label.
+    pub fn push(&mut self, run: LabelRun) {
+        if self.runs.last().is_some_and(|last| last.start.wrapping_add(last.len) != run.start) {
+            self.breaks.push(self.runs.len());
+        }
+        self.before.push((self.all.len, self.all.sum.hash));
+        self.all = LabelRun { start: 0, len: self.all.len + run.len, sum: self.all.sum.combine(run.sum) };
+        self.runs.push(run);
+    }
+
+    /// Returns a run.
+    pub fn get(&self, at: usize) -> Option<LabelRun> {
+        self.runs.get(at).copied()
+    }
+
+    /// Returns the labels of a range, joined to as few runs as possible.
+    pub fn joined(&self, range: Range<usize>) -> impl Iterator<Item = LabelRun> {
+        let Range { mut start, end } = range;
+        let first_break = self.breaks.partition_point(|&at| at <= start);
+        let mut breaks = self.breaks.iter().skip(first_break).copied();
+        std::iter::from_fn(move || {
+            let part = start..breaks.next().unwrap_or(end).min(end);
+            start = part.end;
+            self.join(part)
+        })
+    }
+
+    /// Joins adjacent runs. The longest label is that of all runs, because it is only an upper bound.
+    fn join(&self, range: Range<usize>) -> Option<LabelRun> {
+        let first = self.runs.get(range.clone())?.first()?;
+        let &(len, hash) = self.before.get(range.start)?;
+        let (end_len, end_hash) = self.before.get(range.end).copied().unwrap_or((self.all.len, self.all.sum.hash));
+        let sum = LabelSummary {
+            hash: end_hash.wrapping_sub(hash),
+            labels: arena_offset(range.len()),
+            longest: self.all.sum.longest,
+        };
+        Some(LabelRun { start: first.start, len: end_len - len, sum })
     }
 }
 
@@ -49,7 +94,7 @@ pub enum LabelSource<'a> {
 pub(super) struct Arena {
     bytes: Vec<u8>,
     ranges: Vec<LabelRange>,
-    hasher: FixedState,
+    hasher: RandomState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +162,23 @@ impl Arena {
             }
         }
         LabelRun { start: arena_offset(start), len: arena_offset(self.bytes.len() - start), sum }
+    }
+
+    /// Writes labels again, so that they are adjacent.
+    pub(super) fn copy_runs(&mut self, runs: &LabelRuns) -> LabelRuns {
+        let mut start = arena_offset(self.bytes.len());
+        self.run_of(runs.joined(0..runs.runs.len()).map(LabelSource::Existing));
+        let mut copy = LabelRuns::default();
+        for &run in &runs.runs {
+            copy.push(LabelRun { start, ..run });
+            start += run.len;
+        }
+        copy
+    }
+
+    /// Returns the number of bytes.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Returns the labels written to [`Self::buffer`] since `start`.

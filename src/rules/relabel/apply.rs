@@ -3,76 +3,82 @@
 use super::parse::is_protected;
 use super::pattern::Pattern;
 use super::{Change, RelabelResult, Rules, is_named};
-use crate::model::series::{Labels, SeriesBatch, SeriesView};
+use crate::model::budget::{Budget, BudgetExceeded};
+use crate::model::rejection::Rejections;
+use crate::model::series::{Labels, Rewrite, SeriesBatch, SeriesView};
 use crate::translate::limits::{exceeded_limit, exceeded_limit_of};
 
 /// Length of written hashes. 64 bits are enough to distinguish the values of a label.
 const HASH_BYTES: usize = 8;
 
-pub(super) fn rules(rules: &Rules, batch: SeriesBatch) -> RelabelResult {
+/// Memory of a label set that is changed, for each byte of its labels: names and values with their allocations.
+const LABELS_EXPANSION: usize = 4;
+
+pub(super) fn rules(
+    rules: &Rules,
+    mut batch: SeriesBatch,
+    budget: &dyn Budget,
+) -> Result<RelabelResult, BudgetExceeded> {
+    batch.sort();
     if rules.is_empty() && batch.iter().all(|series| exceeded_limit_of(series).is_none()) {
-        return RelabelResult { batch, ..RelabelResult::default() };
+        return Ok(RelabelResult { batch, ..RelabelResult::default() });
     }
-    let mut applied = RelabelResult::default();
-    for metadata in batch.metadata() {
-        if rules.keeps(&metadata.family) {
-            applied.batch.add_metadata(metadata.clone());
+    batch.retain_metadata(|family| rules.keeps(family));
+    let (mut filtered, mut rejected, mut warnings) = (0, Rejections::default(), Rejections::default());
+    let merged = batch.rewrite(|series, kept| {
+        budget.check()?;
+        let name = series.label("__name__").unwrap_or_default();
+        if !rules.keeps(name) {
+            filtered += series.point_count();
+            return Ok(Rewrite::Remove);
         }
-    }
-    for series in batch.iter() {
-        apply_to_series(rules, series, &mut applied);
-    }
-    applied
+        if rules.max_series.is_some_and(|max| kept >= max) {
+            // Also rejects series that a label rule would merge with an existing one.
+            rejected.add("max_series", series.point_count(), || format!("{name} is over max-series {kept}"));
+            return Ok(Rewrite::Remove);
+        }
+        let rewritten = relabelled(rules, name, series, budget)?;
+        Ok(rewritten.unwrap_or_else(|reason| {
+            rejected.add(reason, series.point_count(), || format!("a series of {name}"));
+            Rewrite::Remove
+        }))
+    })?;
+    batch.sort();
+    let name = merged.example.and_then(|id| batch.get(id)?.label("__name__")).unwrap_or_default();
+    warnings.add("merged_by_label_rule", merged.replaced, || {
+        format!("label rules merge series of {name}: the last value of each timestamp is kept")
+    });
+    Ok(RelabelResult { batch, filtered, rejected, warnings })
 }
 
-fn apply_to_series(rules: &Rules, series: SeriesView<'_>, applied: &mut RelabelResult) {
-    let name = series.label("__name__").unwrap_or_default();
-    let points = (series.samples().len() + series.histograms().len()) as u64;
-    if !rules.keeps(name) {
-        applied.filtered += points;
-        return;
-    }
-    let count = applied.batch.len();
-    if rules.max_series.is_some_and(|max| count >= max) {
-        // Also rejects series that a label rule would merge with an existing one.
-        applied.rejected.add("max_series", points, || format!("{name} is over max-series {count}"));
-        return;
-    }
+/// Returns what becomes of a series according to the label rules, or the limit of AMP that it then exceeds.
+fn relabelled(
+    rules: &Rules,
+    name: &str,
+    series: SeriesView<'_>,
+    budget: &dyn Budget,
+) -> Result<Result<Rewrite, &'static str>, BudgetExceeded> {
     let is_for = |metrics: &[Pattern]| metrics.is_empty() || is_named(metrics, name);
     let mut changes = rules.labels.iter().filter(|rule| is_for(&rule.metrics)).map(|rule| &rule.change).peekable();
     if changes.peek().is_none() {
-        if let Some(reason) = exceeded_limit_of(series) {
-            return applied.rejected.add(reason, points, || format!("a series of {name}"));
-        }
-        let id = applied.batch.series_from(series);
-        let replaced = applied.batch.merge_points(id, series);
-        return count_merged(replaced, name, applied);
+        return Ok(exceeded_limit_of(series).map_or(Ok(Rewrite::Keep), Err));
     }
+    budget.reserve(LABELS_EXPANSION * series.labels_len())?;
     let mut labels: Labels = series.labels().collect();
     for change in changes {
         apply_change(&mut labels, change);
     }
-    if let Some(reason) = exceeded_limit(labels.iter()) {
-        return applied.rejected.add(reason, points, || format!("a series of {name}"));
-    }
-    let id = applied.batch.series(labels.iter());
-    let replaced = applied.batch.merge_points(id, series);
-    count_merged(replaced, name, applied);
-}
-
-fn count_merged(points: u64, name: &str, applied: &mut RelabelResult) {
-    applied.warnings.add("merged_by_label_rule", points, || {
-        format!("label rules merge series of {name}: the last value of each timestamp is kept")
-    });
+    Ok(match exceeded_limit(labels.iter()) {
+        Some(reason) => Err(reason),
+        // The labels stay where they are, shared with other series.
+        None if labels.iter().eq(series.labels()) => Ok(Rewrite::Keep),
+        None => Ok(Rewrite::Relabel(labels)),
+    })
 }
 
 fn apply_change(labels: &mut Labels, change: &Change) {
     match change {
-        Change::Drop(patterns) => {
-            for name in matching(labels, patterns) {
-                labels.remove(&name);
-            }
-        }
+        Change::Drop(patterns) => labels.retain(|name| !is_matched(name, patterns)),
         Change::Rename { from, to } => {
             if let Some(value) = labels.get(from).map(str::to_owned) {
                 labels.remove(from);
@@ -80,26 +86,18 @@ fn apply_change(labels: &mut Labels, change: &Change) {
             }
         }
         Change::Hash(patterns) => {
-            for name in matching(labels, patterns) {
-                let hashed = labels.get(&name).map(hashed).unwrap_or_default();
-                labels.set(&name, &hashed);
-            }
+            labels.change_values(|name, value| is_matched(name, patterns).then(|| hashed(value)));
         }
-        Change::Cap { label, chars } => {
-            for name in matching(labels, std::slice::from_ref(label)) {
-                let value = labels.get(&name).unwrap_or_default();
-                if let Some((cut, _)) = value.char_indices().nth(*chars) {
-                    let value = value.get(..cut).unwrap_or_default().to_owned();
-                    labels.set(&name, &value);
-                }
-            }
-        }
+        Change::Cap { label, chars } => labels.change_values(|name, value| {
+            let (cut, _) =
+                value.char_indices().nth(*chars).filter(|_| is_matched(name, std::slice::from_ref(label)))?;
+            value.get(..cut).map(str::to_owned)
+        }),
     }
 }
 
-fn matching(labels: &Labels, patterns: &[Pattern]) -> Vec<String> {
-    let is_matched = |name: &str| !is_protected(name) && patterns.iter().any(|pattern| pattern.matches(name));
-    labels.iter().map(|(name, _)| name).filter(|name| is_matched(name)).map(str::to_owned).collect()
+fn is_matched(label: &str, patterns: &[Pattern]) -> bool {
+    !is_protected(label) && patterns.iter().any(|pattern| pattern.matches(label))
 }
 
 /// Returns the hash of a value. It has no salt, so that labels are the same in each environment and version.

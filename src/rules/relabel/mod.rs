@@ -26,6 +26,7 @@ mod pattern;
 mod tests;
 
 use self::pattern::Pattern;
+use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::rejection::Rejections;
 use crate::model::series::SeriesBatch;
 use crate::rules::InvalidValue;
@@ -83,9 +84,14 @@ impl Rules {
         (self.keep.is_empty() || is_named(&self.keep, metric)) && !is_named(&self.drop, metric)
     }
 
-    /// Applies the rules and the limits of AMP.
-    pub fn apply(&self, batch: SeriesBatch) -> RelabelResult {
-        apply::rules(self, batch)
+    /// Returns whether rules may change the labels of a series, and so bring it below a limit of AMP.
+    pub fn changes_labels(&self) -> bool {
+        !self.labels.is_empty()
+    }
+
+    /// Applies the rules and the limits of AMP, and sorts the points of each series.
+    pub fn apply(&self, batch: SeriesBatch, budget: &dyn Budget) -> Result<RelabelResult, BudgetExceeded> {
+        apply::rules(self, batch, budget)
     }
 }
 

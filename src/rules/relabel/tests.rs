@@ -1,6 +1,7 @@
 //! Effects of rules on series.
 
 use super::*;
+use crate::model::budget::Unlimited;
 
 fn batch() -> SeriesBatch {
     let mut batch = SeriesBatch::default();
@@ -17,7 +18,7 @@ fn batch() -> SeriesBatch {
 }
 
 fn applied(rules: &str) -> (Vec<String>, RelabelResult) {
-    let applied = Rules::parse(rules).expect("rules").apply(batch());
+    let applied = Rules::parse(rules).expect("rules").apply(batch(), &Unlimited).expect("no limit");
     let series = applied.batch.iter().map(|series| {
         let labels: Vec<String> = series.labels().map(|(name, value)| format!("{name}={value}")).collect();
         labels.join(" ")
@@ -71,10 +72,10 @@ fn series_over_a_limit_are_rejected_unless_a_rule_fixes_them() {
         batch.add_sample(id, 1, 1.0);
         batch
     };
-    let bare = Rules::default().apply(make());
+    let bare = Rules::default().apply(make(), &Unlimited).expect("no limit");
     assert_eq!(bare.rejected.to_string(), "1 label_value_too_long: a series of bomb");
     assert_eq!(bare.batch.len(), 4);
-    let fixed = Rules::parse("cap-label url=10").expect("rules").apply(make());
+    let fixed = Rules::parse("cap-label url=10").expect("rules").apply(make(), &Unlimited).expect("no limit");
     assert!(fixed.rejected.is_empty());
     assert_eq!(fixed.batch.len(), 5);
 }

@@ -4,14 +4,19 @@ use super::bounds::BoundLabels;
 use super::family::MetricFamily;
 use super::labels::{BaseLabels, PointInput, PointLabels, ReservedLabel};
 use super::options::{Options, TranslationResult};
+use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::otlp::KeyValue;
-use crate::model::series::{InsertOutcome, Labels, STALE_NAN, Sample, SeriesBatch, encode_label};
+use crate::model::series::{Checkpoint, InsertOutcome, LabelRun, Labels, STALE_NAN, Sample, SeriesBatch};
 use crate::translate::limits;
+
+/// Memory of an attribute of a point while its labels are built, if two of them have the same label name.
+const ATTRIBUTE_BYTES: usize = 256;
 
 /// State of the translation of one request.
 pub(super) struct Translator<'a> {
     pub(super) options: &'a Options,
     pub(super) now_ms: i64,
+    pub(super) budget: &'a dyn Budget,
     pub(super) out: &'a mut SeriesBatch,
     pub(super) outcome: TranslationResult,
     /// The newest time of all points of the current resource, including rejected points.
@@ -19,6 +24,8 @@ pub(super) struct Translator<'a> {
     /// Labels of the current point, kept here to reuse the buffers.
     pub(super) point: PointLabels,
     pub(super) bounds: BoundLabels,
+    /// The batch before the labels of the current point were written.
+    before_point: Checkpoint,
 }
 
 /// Timestamp and start time of a point.
@@ -36,15 +43,17 @@ impl PointTimes {
 }
 
 impl<'a> Translator<'a> {
-    pub(super) fn new(options: &'a Options, now_ms: i64, out: &'a mut SeriesBatch) -> Self {
+    pub(super) fn new(options: &'a Options, now_ms: i64, budget: &'a dyn Budget, out: &'a mut SeriesBatch) -> Self {
         Translator {
             options,
             now_ms,
+            budget,
             out,
             outcome: TranslationResult::default(),
             newest_nanos: 0,
             point: PointLabels::default(),
             bounds: BoundLabels::default(),
+            before_point: Checkpoint::default(),
         }
     }
 
@@ -102,30 +111,44 @@ impl<'a> Translator<'a> {
         self.options.max_ahead_ms.is_some_and(|max| age_ms.saturating_neg() > max).then_some("too_far_in_future")
     }
 
-    /// Builds the labels of a point in [`Translator::point`]. Returns `false` if the point was rejected.
+    /// Builds the labels of a point in [`Translator::point`]. Returns `false` if the point was rejected. Runs of labels that are
+    /// written after this belong to the point: they are discarded if no new series refers to them.
     pub(super) fn label(
         &mut self,
         attributes: &[KeyValue],
         base: &BaseLabels<'_>,
         family: &MetricFamily,
         reserved: ReservedLabel,
-    ) -> bool {
-        let input =
-            PointInput { attributes, base, reserved, is_delta: family.is_delta, compat: self.options.naming.compat };
-        self.point.build(&input, &mut self.outcome.warnings, self.out);
-        // Relabelling checks the limits after it has changed the labels.
-        if self.options.is_relabelled_later {
-            return true;
-        }
-        let exceeded = self.point.exceeded_limit(family.name.len(), reserved, self.out);
-        if let Some(reason) = exceeded {
+    ) -> Result<bool, BudgetExceeded> {
+        if let Some(reason) = base.exceeded {
+            self.budget.check()?;
             self.reject(reason, family);
+            return Ok(false);
         }
-        exceeded.is_none()
+        self.budget.reserve(base.size + ATTRIBUTE_BYTES * attributes.len())?;
+        let Options { is_relabelled_later, ref naming, .. } = *self.options;
+        let (is_delta, compat) = (family.is_delta, naming.compat);
+        // Relabelling checks the limits after it has changed the labels.
+        let is_limited = !is_relabelled_later;
+        let input = PointInput { attributes, base, reserved, is_delta, compat, is_limited };
+        self.point.build(&input, &mut self.outcome.warnings);
+        if is_limited && let Some(reason) = self.point.exceeded_limit(family.name.len(), reserved, self.out) {
+            self.reject(reason, family);
+            return Ok(false);
+        }
+        self.before_point = self.out.checkpoint();
+        self.point.write(reserved, self.out);
+        Ok(true)
+    }
+
+    /// Writes the labels of the buckets of a histogram. Returns the label of the bucket above the bounds.
+    pub(super) fn set_bounds(&mut self, bounds: &[f64]) -> Result<LabelRun, BudgetExceeded> {
+        self.bounds.set(bounds, self.budget, self.out)
     }
 
     /// Counts a point whose series were written.
     pub(super) fn record_written(&mut self, inserted: InsertOutcome, family: &MetricFamily) {
+        self.out.discard_unused_labels(self.before_point);
         self.outcome.written += 1;
         if inserted == InsertOutcome::Replaced {
             self.outcome.warnings.add("duplicate_point", 1, || {
@@ -136,13 +159,7 @@ impl<'a> Translator<'a> {
 
     /// Writes the `_created` series of a point, if it is enabled and the start time is known.
     pub(super) fn write_created(&mut self, times: PointTimes, family: &MetricFamily) {
-        if !self.options.created || !family.is_cumulative || times.start_ms == 0 {
-            return;
-        }
-        let base = family.name.strip_suffix("_total").unwrap_or(&family.name);
-        let mut name = Vec::new();
-        encode_label(&mut name, "__name__", &format!("{base}_created"));
-        let name = self.out.add_label_run(&name);
+        let Some(name) = family.created.filter(|_| times.start_ms != 0) else { return };
         let id = self.point.series(name, self.out);
         // An f64 represents the milliseconds of all realistic times exactly.
         self.out.add_sample(id, times.timestamp_ms, times.start_ms as f64 / 1000.0);
@@ -153,12 +170,15 @@ impl<'a> Translator<'a> {
         if let Some(reason) = limits::exceeded_limit(labels.iter())
             && !self.options.is_relabelled_later
         {
-            let name = labels.get("__name__").unwrap_or_default();
-            self.outcome.warnings.add(reason, 1, || format!("{name} is not written"));
-            return;
+            return self.warn_not_written(reason, labels.get("__name__").unwrap_or_default());
         }
         let id = self.out.series(labels.iter());
         self.out.add_sample(id, timestamp_ms, value);
+    }
+
+    /// Counts a series that does not belong to a point, and that exceeds a limit.
+    pub(super) fn warn_not_written(&mut self, reason: &'static str, name: &str) {
+        self.outcome.warnings.add(reason, 1, || format!("{name} is not written"));
     }
 }
 

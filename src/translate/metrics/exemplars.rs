@@ -1,6 +1,10 @@
 //! Exemplars.
 
+use std::borrow::Cow;
+
 use super::context::{Translator, millis};
+use super::resource::has_long_text;
+use crate::model::budget::BudgetExceeded;
 use crate::model::otlp::{Exemplar, exemplar::Value, text};
 use crate::model::series::{self, SeriesId};
 use crate::translate::attributes::write_value;
@@ -11,8 +15,13 @@ const MAX_CHARS: usize = 128;
 
 /// Adds each exemplar to the series that `series_of` returns for its value. Exemplars without labels or time are dropped:
 /// AMP would reject the full series (Cortex, `ValidateExemplar`).
-pub(super) fn write(exemplars: &[Exemplar], series_of: impl Fn(f64) -> Option<SeriesId>, context: &mut Translator<'_>) {
+pub(super) fn write(
+    exemplars: &[Exemplar],
+    series_of: impl Fn(f64) -> Option<SeriesId>,
+    context: &mut Translator<'_>,
+) -> Result<(), BudgetExceeded> {
     for exemplar in exemplars {
+        context.budget.check()?;
         let value = match exemplar.value {
             Some(Value::Double(value)) => value,
             Some(Value::Int(value)) => value as f64,
@@ -26,6 +35,7 @@ pub(super) fn write(exemplars: &[Exemplar], series_of: impl Fn(f64) -> Option<Se
             context.out.push_exemplar(id, series::Exemplar { labels, value, timestamp_ms });
         }
     }
+    Ok(())
 }
 
 fn labels(exemplar: &Exemplar, context: &Translator<'_>) -> Vec<(String, String)> {
@@ -33,22 +43,26 @@ fn labels(exemplar: &Exemplar, context: &Translator<'_>) -> Vec<(String, String)
     push_id("trace_id", &exemplar.trace_id, 16, &mut labels);
     push_id("span_id", &exemplar.span_id, 8, &mut labels);
     let ids = labels.len();
+    let mut chars: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
     for attribute in &exemplar.filtered_attributes {
-        let mut value = String::new();
-        write_value(attribute.value.as_ref(), &mut value);
         let key = text(&attribute.key);
-        if context.is_adot() {
-            labels.push((key.into_owned(), value));
-        } else if let Some(name) = names::label(&key)
-            && !value.is_empty()
-            && !labels.iter().any(|(other, _)| *other == name)
-        {
-            labels.push((name.into_owned(), value));
+        let name = if context.is_adot() { Some(Cow::Borrowed(&*key)) } else { names::label(&key) };
+        let is_taken = |name: &str| !context.is_adot() && labels.iter().any(|(other, _)| other == name);
+        let Some(name) = name.filter(|name| !is_taken(name)) else { continue };
+        let mut value = String::new();
+        if !has_long_text(attribute) {
+            write_value(attribute.value.as_ref(), &mut value);
+            if value.is_empty() && !context.is_adot() {
+                continue;
+            }
         }
-    }
-    let chars: usize = labels.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
-    if chars > MAX_CHARS {
-        labels.truncate(ids);
+        chars += name.chars().count() + value.chars().count();
+        // Further attributes cannot make the labels shorter.
+        if chars > MAX_CHARS || has_long_text(attribute) {
+            labels.truncate(ids);
+            break;
+        }
+        labels.push((name.into_owned(), value));
     }
     labels
 }

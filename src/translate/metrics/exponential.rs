@@ -6,6 +6,7 @@ use super::histogram::{self, ClassicHistogram, HistogramSeries};
 use super::labels::{BaseLabels, ReservedLabel};
 use super::native::{self, MAX_SCHEMA, MIN_SCHEMA};
 use super::{exemplars, options};
+use crate::model::budget::BudgetExceeded;
 use crate::model::otlp::{ExponentialHistogramDataPoint, NO_RECORDED_VALUE};
 use crate::model::series::{InsertOutcome, LabelRun, NativeHistogram, STALE_NAN};
 
@@ -20,12 +21,15 @@ const CLASSIC_SCALE: i32 = 1;
 /// Maximum number of positive or negative classic buckets. Buckets of a wider range are merged.
 const CLASSIC_BUCKETS: usize = 80;
 
+/// Memory of a bucket while it is converted: index and count, its span and its delta, each in a list that may just have grown.
+const BUCKET_BYTES: usize = 80;
+
 pub(super) fn write(
     points: &[ExponentialHistogramDataPoint],
     family: &MetricFamily,
     base: &BaseLabels<'_>,
     context: &mut Translator<'_>,
-) {
+) -> Result<(), BudgetExceeded> {
     let native_name = family.label("", context.out);
     let classic = (context.options.exponential == options::ExponentialHistogramFormat::Classic)
         .then(|| HistogramSeries::new(family, context));
@@ -36,11 +40,13 @@ pub(super) fn write(
         let written = match &classic {
             None => native_histogram(point, times, family, context).and_then(|histogram| {
                 label(point, base, family, reserved, context)?;
-                Ok(push_native(point, histogram, native_name, context))
+                Ok(push_native(point, histogram, native_name, context)?)
             }),
-            Some(names) => classic_buckets(point).and_then(|buckets| {
+            Some(names) => classic_buckets(point, context).and_then(|buckets| {
+                // Before the labels of the point, which may be discarded.
+                let infinity = context.set_bounds(&buckets.bounds)?;
                 label(point, base, family, reserved, context)?;
-                Ok(push_classic(point, times, &buckets, names, context))
+                Ok(push_classic(point, times, &buckets, infinity, names, context)?)
             }),
         };
         match written {
@@ -50,8 +56,10 @@ pub(super) fn write(
             }
             Err(PointError::Reason(reason)) => context.reject(reason, family),
             Err(PointError::AlreadyCounted) => {}
+            Err(PointError::Budget(error)) => return Err(error),
         }
     }
+    Ok(())
 }
 
 /// A point was rejected.
@@ -59,6 +67,14 @@ enum PointError {
     Reason(&'static str),
     /// The rejection is counted already.
     AlreadyCounted,
+    /// The whole request is not processed.
+    Budget(BudgetExceeded),
+}
+
+impl From<BudgetExceeded> for PointError {
+    fn from(error: BudgetExceeded) -> Self {
+        PointError::Budget(error)
+    }
 }
 
 fn label(
@@ -68,7 +84,7 @@ fn label(
     reserved: ReservedLabel,
     context: &mut Translator<'_>,
 ) -> Result<(), PointError> {
-    if context.label(&point.attributes, base, family, reserved) { Ok(()) } else { Err(PointError::AlreadyCounted) }
+    if context.label(&point.attributes, base, family, reserved)? { Ok(()) } else { Err(PointError::AlreadyCounted) }
 }
 
 fn push_native(
@@ -76,11 +92,11 @@ fn push_native(
     histogram: NativeHistogram,
     name: LabelRun,
     context: &mut Translator<'_>,
-) -> InsertOutcome {
+) -> Result<InsertOutcome, BudgetExceeded> {
     let id = context.point.series(name, context.out);
     let inserted = context.out.push_histogram(id, histogram);
-    exemplars::write(&point.exemplars, |_| Some(id), context);
-    inserted
+    exemplars::write(&point.exemplars, |_| Some(id), context)?;
+    Ok(inserted)
 }
 
 fn native_histogram(
@@ -104,6 +120,7 @@ fn native_histogram(
     if point.scale < MIN_SCHEMA {
         return Err(PointError::Reason("scale_too_low"));
     }
+    reserve_buckets(point, context)?;
     let shift = u32::try_from(point.scale - MAX_SCHEMA).unwrap_or(0);
     let too_large = PointError::Reason("histogram_too_large");
     let sides = |buckets| native::merge_buckets(buckets, shift).and_then(|side| Some((native::total(&side)?, side)));
@@ -150,18 +167,28 @@ struct ClassicBuckets {
     counts: Vec<u64>,
 }
 
-fn classic_buckets(point: &ExponentialHistogramDataPoint) -> Result<ClassicBuckets, PointError> {
+/// Checks the memory for the conversion of the buckets of a point.
+fn reserve_buckets(point: &ExponentialHistogramDataPoint, context: &Translator<'_>) -> Result<(), BudgetExceeded> {
+    let buckets = [&point.positive, &point.negative].into_iter().flatten();
+    context.budget.reserve(BUCKET_BYTES * buckets.map(|buckets| buckets.bucket_counts.len()).sum::<usize>())
+}
+
+fn classic_buckets(
+    point: &ExponentialHistogramDataPoint,
+    context: &Translator<'_>,
+) -> Result<ClassicBuckets, PointError> {
     let too_large = || PointError::Reason("histogram_too_large");
-    let mut scale = point.scale.min(CLASSIC_SCALE);
-    let (positive, negative) = loop {
-        let shift = u32::try_from(i64::from(point.scale) - i64::from(scale)).unwrap_or(u32::MAX);
-        let positive = native::merge_buckets(point.positive.as_ref(), shift).ok_or_else(too_large)?;
-        let negative = native::merge_buckets(point.negative.as_ref(), shift).ok_or_else(too_large)?;
-        if positive.len().max(negative.len()) <= CLASSIC_BUCKETS {
-            break (positive, negative);
-        }
-        scale = scale.saturating_sub(1);
-    };
+    reserve_buckets(point, context)?;
+    let mut scale = i64::from(point.scale.min(CLASSIC_SCALE));
+    let shift = u32::try_from(i64::from(point.scale) - scale).unwrap_or(u32::MAX);
+    let mut positive = native::merge_buckets(point.positive.as_ref(), shift).ok_or_else(too_large)?;
+    let mut negative = native::merge_buckets(point.negative.as_ref(), shift).ok_or_else(too_large)?;
+    // Indexes have 33 bits, so at most two buckets per side remain after 33 steps.
+    while positive.len().max(negative.len()) > CLASSIC_BUCKETS {
+        scale -= 1;
+        (positive, negative) =
+            (native::halve(&positive).ok_or_else(too_large)?, native::halve(&negative).ok_or_else(too_large)?);
+    }
     let mut buckets = ClassicBuckets { bounds: Vec::new(), counts: Vec::new() };
     // A negative bucket ranges from -base^(index+1) to -base^index, which is its upper bound.
     for &(index, count) in negative.iter().rev() {
@@ -199,18 +226,19 @@ impl ClassicBuckets {
 }
 
 /// Returns base^index, where base = 2^(2^-scale).
-fn power(index: i64, scale: i32) -> f64 {
+fn power(index: i64, scale: i64) -> f64 {
     // Power 0 is 1 even if the base exceeds the range of an f64.
-    if index == 0 { 1.0 } else { (index as f64 * (-f64::from(scale)).exp2()).exp2() }
+    if index == 0 { 1.0 } else { (index as f64 * (-(scale as f64)).exp2()).exp2() }
 }
 
 fn push_classic(
     point: &ExponentialHistogramDataPoint,
     times: PointTimes,
     buckets: &ClassicBuckets,
+    infinity: LabelRun,
     names: &HistogramSeries,
     context: &mut Translator<'_>,
-) -> InsertOutcome {
+) -> Result<InsertOutcome, BudgetExceeded> {
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
     let classic = ClassicHistogram {
         times,
@@ -218,6 +246,7 @@ fn push_classic(
         sum: point.sum.or(is_stale.then_some(0.0)),
         count: point.count,
         bounds: &buckets.bounds,
+        infinity,
         counts: &buckets.counts,
         exemplars: &point.exemplars,
     };

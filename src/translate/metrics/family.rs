@@ -11,9 +11,19 @@ pub(super) struct MetricFamily {
     pub(super) is_cumulative: bool,
     /// Whether it is a monotonic sum: exemplars of other numbers are not written.
     pub(super) is_counter: bool,
+    /// `__name__` of its `_created` series, if they are enabled.
+    pub(super) created: Option<LabelRun>,
 }
 
 impl MetricFamily {
+    /// Writes the name of the `_created` series.
+    pub(super) fn write_created_name(&mut self, out: &mut SeriesBatch) {
+        let base = self.name.strip_suffix("_total").unwrap_or(&self.name);
+        let mut label = Vec::new();
+        encode_label(&mut label, "__name__", &format!("{base}_created"));
+        self.created = Some(out.add_label_run(&label));
+    }
+
     /// Writes the label `__name__` with the name of the family and a suffix.
     pub(super) fn label(&self, suffix: &str, out: &mut SeriesBatch) -> LabelRun {
         let mut label = Vec::with_capacity(self.name.len() + 24);

@@ -5,6 +5,7 @@ use super::context::{PointTimes, Translator, value_or_stale};
 use super::exemplars;
 use super::family::MetricFamily;
 use super::labels::{BaseLabels, ReservedLabel};
+use crate::model::budget::BudgetExceeded;
 use crate::model::otlp::{Exemplar, HistogramDataPoint, NO_RECORDED_VALUE};
 use crate::model::series::{InsertOutcome, LabelRun, SeriesId};
 
@@ -24,6 +25,8 @@ pub(super) struct ClassicHistogram<'a> {
     pub(super) sum: Option<f64>,
     pub(super) count: u64,
     pub(super) bounds: &'a [f64],
+    /// Label of the bucket above the bounds, as returned by [`Translator::set_bounds`] for them.
+    pub(super) infinity: LabelRun,
     /// Count of each bucket, not cumulative.
     pub(super) counts: &'a [u64],
     pub(super) exemplars: &'a [Exemplar],
@@ -41,11 +44,9 @@ pub(super) fn write(
     family: &MetricFamily,
     base: &BaseLabels<'_>,
     context: &mut Translator<'_>,
-) {
+) -> Result<(), BudgetExceeded> {
     let names = HistogramSeries::new(family, context);
-    for point in points {
-        write_point(point, &names, family, base, context);
-    }
+    points.iter().try_for_each(|point| write_point(point, &names, family, base, context))
 }
 
 fn write_point(
@@ -54,16 +55,20 @@ fn write_point(
     family: &MetricFamily,
     base: &BaseLabels<'_>,
     context: &mut Translator<'_>,
-) {
-    let Some(times) = context.accept_point(point.time_unix_nano, point.start_time_unix_nano, family) else { return };
+) -> Result<(), BudgetExceeded> {
+    let start_nanos = point.start_time_unix_nano;
+    let Some(times) = context.accept_point(point.time_unix_nano, start_nanos, family) else { return Ok(()) };
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
     if let Some(reason) = bucket_error(point)
         && !context.is_adot()
     {
-        return context.reject(reason, family);
+        context.reject(reason, family);
+        return Ok(());
     }
-    if !context.label(&point.attributes, base, family, RESERVED) {
-        return;
+    // Before the labels of the point, which may be discarded.
+    let infinity = context.set_bounds(&point.explicit_bounds)?;
+    if !context.label(&point.attributes, base, family, RESERVED)? {
+        return Ok(());
     }
     let classic = ClassicHistogram {
         times,
@@ -72,12 +77,14 @@ fn write_point(
         sum: point.sum.or((is_stale && !context.is_adot()).then_some(0.0)),
         count: point.count,
         bounds: &point.explicit_bounds,
+        infinity,
         counts: &point.bucket_counts,
         exemplars: &point.exemplars,
     };
-    let inserted = write_classic(&classic, names, context);
+    let inserted = write_classic(&classic, names, context)?;
     context.write_created(times, family);
     context.record_written(inserted, family);
+    Ok(())
 }
 
 /// Returns the reason why the buckets of a point are invalid.
@@ -99,8 +106,8 @@ pub(super) fn write_classic(
     histogram: &ClassicHistogram<'_>,
     names: &HistogramSeries,
     context: &mut Translator<'_>,
-) -> InsertOutcome {
-    let Translator { out, point: labels, bounds, .. } = context;
+) -> Result<InsertOutcome, BudgetExceeded> {
+    let Translator { out, point: labels, bounds, budget, .. } = context;
     let times = histogram.times;
     let value = |value| times.sample(value_or_stale(value, histogram.is_stale));
     if let Some(sum) = histogram.sum {
@@ -109,10 +116,10 @@ pub(super) fn write_classic(
     }
     let id = labels.series(names.count, out);
     let inserted = out.push_sample(id, value(histogram.count as f64));
-    let infinity = bounds.set(histogram.bounds, out);
     let mut buckets = Vec::with_capacity(if histogram.exemplars.is_empty() { 0 } else { histogram.bounds.len() + 1 });
     let mut cumulative = 0u64;
     for (&le, &count) in bounds.labels().iter().zip(histogram.counts) {
+        budget.check()?;
         cumulative = cumulative.saturating_add(count);
         let id = labels.series_with(names.bucket, le, out);
         out.push_sample(id, value(cumulative as f64));
@@ -120,15 +127,25 @@ pub(super) fn write_classic(
             buckets.push(id);
         }
     }
-    let infinity = labels.series_with(names.bucket, infinity, out);
+    let infinity = labels.series_with(names.bucket, histogram.infinity, out);
     out.push_sample(infinity, value(histogram.count as f64));
-    let bucket_of = |value: f64| bucket_of(value, histogram.bounds, &buckets, infinity);
-    exemplars::write(histogram.exemplars, bucket_of, context);
-    inserted
+    let buckets = ascending(histogram.bounds, buckets);
+    let bucket_of = |value: f64| {
+        let first = buckets.partition_point(|&(bound, _)| bound < value);
+        Some(buckets.get(first).filter(|_| !value.is_nan()).map_or(infinity, |&(_, id)| id))
+    };
+    exemplars::write(histogram.exemplars, bucket_of, context)?;
+    Ok(inserted)
 }
 
-/// Returns the first bucket that contains a value.
-fn bucket_of(value: f64, bounds: &[f64], buckets: &[SeriesId], infinity: SeriesId) -> Option<SeriesId> {
-    let bucket = bounds.iter().zip(buckets).find(|&(&bound, _)| value <= bound);
-    Some(bucket.map_or(infinity, |(_, &id)| id))
+/// Returns the buckets whose bound is above all bounds before it, so that the first bucket that contains a value can be found by
+/// its bound. Only ADOT mode writes buckets of bounds that are not in order.
+fn ascending(bounds: &[f64], buckets: Vec<SeriesId>) -> Vec<(f64, SeriesId)> {
+    let mut ascending: Vec<(f64, SeriesId)> = Vec::with_capacity(buckets.len());
+    for (&bound, id) in bounds.iter().zip(buckets) {
+        if !bound.is_nan() && ascending.last().is_none_or(|&(last, _)| last < bound) {
+            ascending.push((bound, id));
+        }
+    }
+    ascending
 }

@@ -37,49 +37,71 @@ mod target_info;
 pub use options::{ClientIdentity, DeltaPolicy, ExponentialHistogramFormat, Options, TranslationResult};
 
 use self::context::Translator;
-use self::labels::BaseLabels;
+use self::labels::{BaseLabels, ResourceBase};
 use self::resource::ResourceLabels;
+use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::otlp::{ExportMetricsServiceRequest, Metric, ResourceMetrics, metric::Data, text};
 use crate::model::series::SeriesBatch;
 
+/// Memory of a resource attribute while its labels are built: two names and values, and their places in lists and trees.
+const RESOURCE_ATTRIBUTE_BYTES: usize = 512;
+
 /// Writes the series of a request to `out`. Ages of points are relative to `now_ms`.
+///
+/// # Errors
+/// The series do not fit into the budget. `out` then contains some of them.
 pub fn series(
     request: &ExportMetricsServiceRequest,
     options: &Options,
     client: &ClientIdentity,
     now_ms: i64,
+    budget: &dyn Budget,
     out: &mut SeriesBatch,
-) -> TranslationResult {
-    let mut context = Translator::new(options, now_ms, out);
+) -> Result<TranslationResult, BudgetExceeded> {
+    let mut context = Translator::new(options, now_ms, budget, out);
     for resource_metrics in &request.resource_metrics {
-        write_resource(resource_metrics, client, &mut context);
+        // The labels of a resource or scope without points would not be used.
+        if resource_metrics.points() > 0 {
+            write_resource(resource_metrics, client, &mut context)?;
+        }
     }
-    context.outcome
+    context.out.sort();
+    Ok(context.outcome)
 }
 
-fn write_resource(resource_metrics: &ResourceMetrics, client: &ClientIdentity, context: &mut Translator<'_>) {
+fn write_resource(
+    resource_metrics: &ResourceMetrics,
+    client: &ClientIdentity,
+    context: &mut Translator<'_>,
+) -> Result<(), BudgetExceeded> {
     let attributes = resource_metrics.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
-    let resource = ResourceLabels::new(attributes, client, context.options);
+    context.budget.reserve(RESOURCE_ATTRIBUTE_BYTES * attributes.len())?;
+    let Translator { options, outcome, out, .. } = &mut *context;
+    let resource = ResourceLabels::new(attributes, client, options, &mut outcome.warnings);
+    let resource_base = ResourceBase::new(&resource, options, out);
     context.newest_nanos = 0;
-    for scope_metrics in &resource_metrics.scope_metrics {
-        let base = {
-            let Translator { options, outcome, out, .. } = &mut *context;
-            BaseLabels::new(&resource, scope_metrics.scope.as_ref(), options, &mut outcome.warnings, out)
-        };
+    for scope_metrics in resource_metrics.scope_metrics.iter().filter(|scope_metrics| scope_metrics.points() > 0) {
+        context.budget.check()?;
+        let scope = scope_metrics.scope.as_ref();
+        let Translator { options, outcome, out, .. } = &mut *context;
+        let points = usize::try_from(scope_metrics.points()).unwrap_or(usize::MAX);
+        let base = BaseLabels::new(&resource_base, scope, points, options, &mut outcome.warnings, out);
         for metric in &scope_metrics.metrics {
-            write_metric(metric, &base, context);
+            write_metric(metric, &base, context)?;
         }
     }
     target_info::write(attributes, &resource, context);
+    Ok(())
 }
 
-fn write_metric(metric: &Metric, base: &BaseLabels<'_>, context: &mut Translator<'_>) {
-    let Some(data) = &metric.data else { return };
+fn write_metric(metric: &Metric, base: &BaseLabels<'_>, context: &mut Translator<'_>) -> Result<(), BudgetExceeded> {
+    context.budget.check()?;
+    let Some(data) = &metric.data else { return Ok(()) };
     if names::reject_metric(metric, data, context) {
-        return;
+        return Ok(());
     }
     let name = text(&metric.name);
-    let Some(family) = names::family(metric, &name, data, context) else { return };
+    let Some(family) = names::family(metric, &name, data, context) else { return Ok(()) };
     names::describe(metric, data, &family, context);
     let family = &family;
     match data {

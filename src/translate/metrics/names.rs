@@ -3,13 +3,19 @@
 use super::context::Translator;
 use super::family::MetricFamily;
 use super::options::DeltaPolicy;
+use super::resource::VALUE_TOO_LONG;
 use crate::model::otlp::{Metric, Temporality, metric::Data, text};
 use crate::model::series::{Metadata, MetadataKind};
 use crate::translate::attributes::write_value;
+use crate::translate::limits::MAX_VALUE_SIZE;
 use crate::translate::names::{self, MetricKind, NameError};
 
 /// Maximum bytes of a name, HELP and UNIT each (AMP quota "Metadata length"; Cortex, `-validation.max-metadata-length`).
 const MAX_METADATA_SIZE: usize = 1024;
+
+/// Bytes of a name or unit that is not converted. It is a multiple of the limit of AMP for the converted name
+/// ([`MAX_VALUE_SIZE`]), because the conversion can remove characters.
+const MAX_RAW_NAME_SIZE: usize = 16 * MAX_VALUE_SIZE;
 
 /// Rejects the points of a metric that cannot be written at all. Returns whether it did.
 pub(super) fn reject_metric(metric: &Metric, data: &Data, context: &mut Translator<'_>) -> bool {
@@ -43,13 +49,21 @@ pub(super) fn family(metric: &Metric, name: &str, data: &Data, context: &mut Tra
         _ => MetricKind::Other,
     };
     let is_delta = temporality(data) == Some(Temporality::Delta);
+    if metric.name.len().max(metric.unit.len()) > MAX_RAW_NAME_SIZE {
+        context.reject_all(point_times(data), VALUE_TOO_LONG, || {
+            format!("metric with a name or unit of more than {MAX_RAW_NAME_SIZE} bytes")
+        });
+        return None;
+    }
     match names::metric(name, &text(&metric.unit), kind, &context.options.naming) {
-        Ok(name) => Some(MetricFamily {
-            name,
-            is_delta,
-            is_cumulative: !is_delta && (is_counter || !matches!(data, Data::Gauge(_) | Data::Sum(_))),
-            is_counter,
-        }),
+        Ok(name) => {
+            let is_cumulative = !is_delta && (is_counter || !matches!(data, Data::Gauge(_) | Data::Sum(_)));
+            let mut family = MetricFamily { name, is_delta, is_cumulative, is_counter, created: None };
+            if context.options.created && is_cumulative {
+                family.write_created_name(context.out);
+            }
+            Some(family)
+        }
         Err(error) => {
             let reason = match error {
                 NameError::Empty => "empty_name",
@@ -66,15 +80,12 @@ pub(super) fn describe(metric: &Metric, data: &Data, family: &MetricFamily, cont
     if !context.options.metadata || family.name.len() > MAX_METADATA_SIZE {
         return;
     }
-    let (mut help, unit) = (text(&metric.description), names::unit(&text(&metric.unit)));
-    if help.len() > MAX_METADATA_SIZE {
-        let cut = help.floor_char_boundary(MAX_METADATA_SIZE);
-        help.to_mut().truncate(cut);
-    }
+    let (help, unit) = (text(&metric.description), names::unit(&text(&metric.unit)));
+    let help = &help[..help.floor_char_boundary(MAX_METADATA_SIZE)];
     context.out.add_metadata(Metadata {
         family: family.name.clone(),
         kind: kind(metric, data, family),
-        help: help.into_owned(),
+        help: help.to_owned(),
         unit: if unit.len() > MAX_METADATA_SIZE { String::new() } else { unit },
     });
 }

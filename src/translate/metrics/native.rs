@@ -22,12 +22,27 @@ pub(super) fn merge_buckets(buckets: Option<&Buckets>, shift: u32) -> Option<Vec
     for (position, &count) in buckets.bucket_counts.iter().enumerate().filter(|&(_, &count)| count > 0) {
         let index = (i64::from(buckets.offset) + i64::try_from(position).ok()?) >> shift.min(63);
         let count = i64::try_from(count).ok()?;
-        match merged.last_mut() {
-            Some((last, sum)) if *last == index => *sum = sum.checked_add(count)?,
-            _ => merged.push((index, count)),
-        }
+        add(&mut merged, index, count)?;
     }
     Some(merged)
+}
+
+/// Halves the resolution of buckets. Returns `None` on overflow.
+pub(super) fn halve(buckets: &[(i64, i64)]) -> Option<Vec<(i64, i64)>> {
+    let mut merged: Vec<(i64, i64)> = Vec::with_capacity(buckets.len() / 2 + 1);
+    for &(index, count) in buckets {
+        add(&mut merged, index >> 1, count)?;
+    }
+    Some(merged)
+}
+
+/// Adds a count to the last bucket, or as a new one. Returns `None` on overflow.
+fn add(merged: &mut Vec<(i64, i64)>, index: i64, count: i64) -> Option<()> {
+    match merged.last_mut() {
+        Some((last, sum)) if *last == index => *sum = sum.checked_add(count)?,
+        _ => merged.push((index, count)),
+    }
+    Some(())
 }
 
 /// Returns the sum of the counts, or `None` on overflow.

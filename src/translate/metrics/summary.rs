@@ -3,6 +3,7 @@
 use super::context::{Translator, value_or_stale};
 use super::family::MetricFamily;
 use super::labels::{BaseLabels, ReservedLabel};
+use crate::model::budget::BudgetExceeded;
 use crate::model::otlp::{NO_RECORDED_VALUE, SummaryDataPoint};
 use crate::model::series::{LabelRun, encode_label};
 use crate::translate::attributes::write_decimal;
@@ -20,12 +21,10 @@ pub(super) fn write(
     family: &MetricFamily,
     base: &BaseLabels<'_>,
     context: &mut Translator<'_>,
-) {
+) -> Result<(), BudgetExceeded> {
     let mut name = |suffix| family.label(suffix, context.out);
     let names = SummarySeries { sum: name("_sum"), count: name("_count"), quantile: name("") };
-    for point in points {
-        write_point(point, &names, family, base, context);
-    }
+    points.iter().try_for_each(|point| write_point(point, &names, family, base, context))
 }
 
 fn write_point(
@@ -34,10 +33,12 @@ fn write_point(
     family: &MetricFamily,
     base: &BaseLabels<'_>,
     context: &mut Translator<'_>,
-) {
-    let Some(times) = context.accept_point(point.time_unix_nano, point.start_time_unix_nano, family) else { return };
-    if !context.label(&point.attributes, base, family, RESERVED) {
-        return;
+) -> Result<(), BudgetExceeded> {
+    let Some(times) = context.accept_point(point.time_unix_nano, point.start_time_unix_nano, family) else {
+        return Ok(());
+    };
+    if !context.label(&point.attributes, base, family, RESERVED)? {
+        return Ok(());
     }
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
     let sum = context.point.series(names.sum, context.out);
@@ -46,6 +47,7 @@ fn write_point(
     let inserted = context.out.push_sample(count, times.sample(value_or_stale(point.count as f64, is_stale)));
     let (mut text, mut label) = (String::new(), Vec::new());
     for quantile in &point.quantile_values {
+        context.budget.check()?;
         text.clear();
         label.clear();
         write_decimal(quantile.quantile, &mut text);
@@ -56,4 +58,5 @@ fn write_point(
     }
     context.write_created(times, family);
     context.record_written(inserted, family);
+    Ok(())
 }

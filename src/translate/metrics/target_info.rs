@@ -1,8 +1,10 @@
 //! `target_info`: the attributes of a resource, to be joined with its series by `job` and `instance`.
 
+use std::collections::BTreeMap;
+
 use super::context::{Translator, millis};
-use super::labels::warn_invalid_label;
-use super::resource::{IDENTIFYING, ResourceLabels};
+use super::labels::{join, warn_invalid_label};
+use super::resource::{Counted, IDENTIFYING, ResourceLabels, VALUE_TOO_LONG, has_long_text};
 use crate::model::otlp::{KeyValue, text};
 use crate::model::series::Labels;
 use crate::translate::attributes::write_value;
@@ -17,7 +19,12 @@ pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, cont
     if !context.options.target_info || !has_other_attributes || !is_joinable || context.newest_nanos == 0 {
         return;
     }
-    let mut labels = descriptive_labels(attributes, context);
+    let exceeded = resource.exceeded.filter(|_| !context.options.is_relabelled_later);
+    let labels = match exceeded.map_or_else(|| descriptive_labels(attributes, context), Err) {
+        Ok(labels) => labels,
+        Err(reason) => return context.warn_not_written(reason, &name(context)),
+    };
+    let mut labels: Labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     labels.set("job", resource.job.as_deref().unwrap_or_default());
     if let Some(instance) = instance {
         labels.set("instance", instance);
@@ -27,41 +34,54 @@ pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, cont
             labels.set_default(&name, value);
         }
     }
-    let namespace = &context.options.naming.namespace;
-    let name = if namespace.is_empty() { "target_info".to_owned() } else { format!("{namespace}_target_info") };
-    labels.set("__name__", &name);
+    labels.set("__name__", &name(context));
     context.write_extra(&labels, millis(context.newest_nanos), 1.0);
 }
 
+fn name(context: &Translator<'_>) -> String {
+    let namespace = &context.options.naming.namespace;
+    if namespace.is_empty() { "target_info".to_owned() } else { format!("{namespace}_target_info") }
+}
+
 /// Builds labels of the attributes that are not in `job` and `instance`, by raw key. Values of the same label are joined.
-/// An attribute without a valid name is dropped; the exporter drops all of `target_info`.
-fn descriptive_labels(attributes: &[KeyValue], context: &mut Translator<'_>) -> Labels {
+/// An attribute without a valid name is dropped; the exporter drops all of `target_info`. Returns the limit of AMP that the labels
+/// exceed, unless relabelling follows.
+fn descriptive_labels(
+    attributes: &[KeyValue],
+    context: &mut Translator<'_>,
+) -> Result<BTreeMap<String, String>, &'static str> {
     let mut sorted: Vec<&KeyValue> =
         attributes.iter().filter(|attribute| !IDENTIFYING.contains(&attribute.key.as_ref())).collect();
     sorted.sort_by(|left, right| left.key.cmp(&right.key));
-    let mut labels = Labels::default();
+    let is_limited = !context.options.is_relabelled_later;
+    let (mut labels, mut counted) = (BTreeMap::new(), Counted::default());
     for attribute in sorted {
+        let key = text(&attribute.key);
+        let name = match names::target_label(&key) {
+            Some(name) if name == "__name__" && context.is_adot() => continue,
+            Some(name) if name == "__name__" => Some("exported___name__".into()),
+            name => name,
+        };
+        // `job` and `instance` are replaced.
+        let counts = is_limited && name.as_deref().is_some_and(|name| !matches!(name, "job" | "instance"));
+        if counts && has_long_text(attribute) {
+            return Err(VALUE_TOO_LONG);
+        }
         let mut value = String::new();
         write_value(attribute.value.as_ref(), &mut value);
-        let key = text(&attribute.key);
-        match names::target_label(&key) {
-            Some(name) if name == "__name__" && context.is_adot() => {}
-            Some(name) if name == "__name__" => labels.set("exported___name__", &value),
-            Some(name) => join(&mut labels, &name, value),
-            None if value.is_empty() => {}
+        match name {
+            _ if value.is_empty() => {}
+            Some(name) => {
+                let (is_new, bytes) = join(&mut labels, name.into_owned(), &value);
+                if counts {
+                    counted.add(is_new, bytes);
+                }
+            }
             None => warn_invalid_label(&key, &mut context.outcome.warnings),
         }
-    }
-    labels
-}
-
-fn join(labels: &mut Labels, name: &str, value: String) {
-    match labels.get(name) {
-        Some(joined) if !value.is_empty() && joined != value => {
-            let joined = format!("{joined};{value}");
-            labels.set(name, &joined);
+        if let Some(reason) = counted.exceeded() {
+            return Err(reason);
         }
-        Some(_) => {}
-        None => labels.set(name, &value),
     }
+    Ok(labels)
 }

@@ -1,4 +1,4 @@
-//! Labels that all points of a scope share.
+//! Labels that all points of a resource or scope share.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -7,10 +7,15 @@ use super::super::options::Options;
 use super::super::resource::{ResourceLabels, key_text};
 use crate::model::otlp::{InstrumentationScope, text};
 use crate::model::rejection::Rejections;
-use crate::model::series::{LabelRun, SeriesBatch, encode_label};
+use crate::model::series::{LabelRun, LabelRuns, SeriesBatch, encode_label};
 use crate::translate::Compat;
 use crate::translate::attributes::write_value;
+use crate::translate::limits::{MAX_LABELS, exceeded_limit_of_lengths};
 use crate::translate::names;
+
+/// Points of a scope from which on the labels of its resource are written again next to its own. The series then refer to one run
+/// instead of two or three. With fewer points, the copies would be larger than the points.
+const POINTS_PER_COPY: usize = 8;
 
 /// Origin of a label, which decides the value if a point has a label of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,86 +28,198 @@ pub(in super::super) enum LabelOrigin {
     Default,
 }
 
-pub(in super::super) struct BaseLabels<'a> {
-    pub(super) resource: &'a ResourceLabels<'a>,
-    /// Names and values, for the rare points whose labels collide.
-    pub(super) fixed: Vec<(String, String)>,
-    pub(super) defaults: Vec<(String, String)>,
-    /// Name and origin of each label, sorted by name.
-    pub(super) names: Vec<(String, LabelOrigin)>,
-    /// Each label in the batch, adjacent and in the order of `names`.
-    pub(super) runs: Vec<LabelRun>,
+/// Labels of a resource, written to the batch once.
+pub(in super::super) struct ResourceBase<'a> {
+    resource: &'a ResourceLabels<'a>,
+    fixed: Vec<(String, String)>,
+    defaults: Vec<(String, String)>,
+    /// Sorted by name.
+    labels: Vec<BaseLabel>,
 }
 
-impl<'a> BaseLabels<'a> {
-    pub(in super::super) fn new(
-        resource: &'a ResourceLabels<'a>,
-        scope: Option<&InstrumentationScope>,
-        options: &Options,
-        warnings: &mut Rejections,
-        out: &mut SeriesBatch,
-    ) -> Self {
-        let mut fixed = Vec::new();
-        let service = [("job", &resource.job), ("instance", &resource.instance)];
-        fixed.extend(service.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
-        if let Some(scope) = scope.filter(|_| options.scope_labels) {
-            push_scope(scope, warnings, &mut fixed);
+struct BaseLabel {
+    name: String,
+    value_len: usize,
+    origin: LabelOrigin,
+    run: LabelRun,
+}
+
+/// Labels of a scope and its resource.
+pub(in super::super) struct BaseLabels<'a> {
+    base: &'a ResourceBase<'a>,
+    scope: BTreeMap<String, String>,
+    /// Name and origin of each label, sorted by name.
+    pub(super) names: Vec<(String, LabelOrigin)>,
+    /// Each label in the batch, in the order of `names`.
+    pub(super) runs: LabelRuns,
+    /// The limit of AMP that every series of the scope exceeds. `names` and `runs` are then empty.
+    pub(in super::super) exceeded: Option<&'static str>,
+    /// Bytes of all names and values.
+    pub(in super::super) size: usize,
+}
+
+impl<'a> ResourceBase<'a> {
+    pub(in super::super) fn new(resource: &'a ResourceLabels<'a>, options: &Options, out: &mut SeriesBatch) -> Self {
+        let mut base =
+            ResourceBase { resource, fixed: Vec::new(), defaults: defaults(resource, options), labels: Vec::new() };
+        if resource.exceeded.is_some() {
+            return base;
         }
-        let defaults = defaults(resource, options);
-        let mut base = BaseLabels { resource, fixed, defaults, names: Vec::new(), runs: Vec::new() };
-        let warn = |key: &str| warn_invalid_label(key, warnings);
-        let labels = build_labels(&base, Vec::new(), "", options.naming.compat, warn);
+        let service = [("job", &resource.job), ("instance", &resource.instance)];
+        base.fixed.extend(service.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
+        let attributes =
+            resource.labels.iter().map(|(name, value)| (name.as_str(), (value.as_str(), LabelOrigin::Attribute)));
+        let mut labels: BTreeMap<&str, (&str, LabelOrigin)> = attributes.collect();
+        for (name, value) in &base.fixed {
+            labels.insert(name, (value, LabelOrigin::Fixed));
+        }
+        for (name, value) in &base.defaults {
+            labels.entry(name).or_insert((value, LabelOrigin::Default));
+        }
+        let mut label = Vec::new();
         for (name, (value, origin)) in labels {
-            let mut label = Vec::new();
-            encode_label(&mut label, &name, &value);
-            base.runs.push(out.add_label_run(&label));
-            base.names.push((name, origin));
+            label.clear();
+            encode_label(&mut label, name, value);
+            let run = out.add_label_run(&label);
+            base.labels.push(BaseLabel { name: name.to_owned(), value_len: value.len(), origin, run });
         }
         base
     }
 }
 
-/// Builds all labels except `__name__` of a point with these attributes (raw key, value). The precedence is the exporter's:
-/// attributes by raw key, `job` and `instance`, the scope, then defaults for missing names. `on_invalid` is called with each
-/// key that has no valid label name.
-pub(super) fn build_labels(
-    base: &BaseLabels<'_>,
-    point: Vec<(Vec<u8>, String)>,
-    reserved: &str,
-    compat: Compat,
-    mut on_invalid: impl FnMut(&str),
-) -> BTreeMap<String, (String, LabelOrigin)> {
-    let resource = base.resource.attributes.iter().map(|(&key, value)| (key.to_vec(), value.clone()));
-    let mut attributes: Vec<(Vec<u8>, String)> = resource.chain(point).collect();
-    attributes.sort_by(|left, right| left.0.cmp(&right.0));
-    let mut labels = BTreeMap::new();
-    for (key, value) in attributes {
-        let key = key_text(&key);
-        if value.is_empty() {
-            continue;
+impl<'a> BaseLabels<'a> {
+    /// Returns the labels of a scope with this number of points.
+    pub(in super::super) fn new(
+        base: &'a ResourceBase<'a>,
+        scope: Option<&InstrumentationScope>,
+        points: usize,
+        options: &Options,
+        warnings: &mut Rejections,
+        out: &mut SeriesBatch,
+    ) -> Self {
+        let scope = scope.filter(|_| options.scope_labels && base.resource.exceeded.is_none());
+        let scope = scope.map(|scope| scope_labels(scope, options, warnings)).unwrap_or_default();
+        let mut labels = BaseLabels {
+            base,
+            scope,
+            names: Vec::new(),
+            runs: LabelRuns::default(),
+            exceeded: base.resource.exceeded,
+            size: 0,
+        };
+        if labels.exceeded.is_none() && !options.is_relabelled_later {
+            let merged = merged(base, &labels.scope);
+            let lengths = merged.iter().filter(|label| !label.is_default()).map(MergedLabel::lengths);
+            labels.exceeded = exceeded_limit_of_lengths(lengths);
         }
-        match names::label(&key) {
-            Some(name) => {
-                if let Some(name) = unreserved(&name, reserved, compat) {
-                    join(&mut labels, name, value);
+        if labels.exceeded.is_none() {
+            labels.write(points, out);
+        }
+        labels
+    }
+
+    fn write(&mut self, points: usize, out: &mut SeriesBatch) {
+        let mut encoded = Vec::new();
+        let BaseLabels { base, scope, names, runs, size, .. } = self;
+        for label in merged(base, scope) {
+            let (name, value) = label.lengths();
+            *size += name + value;
+            match label {
+                MergedLabel::Resource(label) => {
+                    names.push((label.name.clone(), label.origin));
+                    runs.push(label.run);
+                }
+                MergedLabel::Scope(name, value) => {
+                    encoded.clear();
+                    encode_label(&mut encoded, name, value);
+                    names.push((name.to_owned(), LabelOrigin::Fixed));
+                    runs.push(out.add_label_run(&encoded));
                 }
             }
-            None => on_invalid(&key),
+        }
+        if !scope.is_empty() && points >= POINTS_PER_COPY {
+            *runs = out.copy_label_runs(runs);
         }
     }
-    for (name, value) in &base.fixed {
-        labels.insert(name.clone(), (value.clone(), LabelOrigin::Fixed));
+
+    /// Returns whether the resource has an attribute that replaces the attribute of a point with the same key.
+    pub(super) fn overrides(&self, key: &[u8]) -> bool {
+        self.base.resource.overrides(key)
     }
-    for (name, value) in &base.defaults {
-        labels.entry(name.clone()).or_insert_with(|| (value.clone(), LabelOrigin::Default));
+
+    /// Returns whether the label of a point is discarded, because the resource or scope has a fixed label of its name.
+    pub(super) fn discards(&self, name: &str) -> bool {
+        let found = self.names.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok();
+        found.and_then(|at| self.names.get(at)).is_some_and(|&(_, origin)| origin == LabelOrigin::Fixed)
     }
-    labels
+
+    /// Builds all labels except `__name__` of a point with these attributes (raw key, value). The precedence is the exporter's:
+    /// attributes by raw key, `job` and `instance`, the scope, then defaults for missing names.
+    pub(super) fn with_point(
+        &self,
+        point: &[(&'a [u8], String)],
+        reserved: &str,
+        compat: Compat,
+    ) -> BTreeMap<String, String> {
+        let mut attributes: Vec<&(&[u8], String)> = self.base.resource.attributes.iter().chain(point).collect();
+        attributes.sort_by(|left, right| left.0.cmp(right.0));
+        let mut labels = BTreeMap::new();
+        for (key, value) in attributes.into_iter().filter(|(_, value)| !value.is_empty()) {
+            // Invalid names were reported when the attributes were converted.
+            let name = names::label(&key_text(key)).and_then(|name| unreserved(&name, reserved, compat));
+            if let Some(name) = name {
+                join(&mut labels, name, value);
+            }
+        }
+        for (name, value) in self.base.fixed.iter().map(|(name, value)| (name, value)).chain(&self.scope) {
+            labels.insert(name.clone(), value.clone());
+        }
+        for (name, value) in &self.base.defaults {
+            labels.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        labels
+    }
+}
+
+/// A label of a resource or a scope.
+enum MergedLabel<'a> {
+    Resource(&'a BaseLabel),
+    Scope(&'a str, &'a str),
+}
+
+impl<'a> MergedLabel<'a> {
+    fn name(&self) -> &'a str {
+        match self {
+            MergedLabel::Resource(label) => &label.name,
+            MergedLabel::Scope(name, _) => name,
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        matches!(self, MergedLabel::Resource(label) if label.origin == LabelOrigin::Default)
+    }
+
+    fn lengths(&self) -> (usize, usize) {
+        match self {
+            MergedLabel::Resource(label) => (label.name.len(), label.value_len),
+            MergedLabel::Scope(name, value) => (name.len(), value.len()),
+        }
+    }
+}
+
+/// Returns the labels of a resource and a scope, sorted by name. A label of the scope replaces one of the resource.
+fn merged<'a>(base: &'a ResourceBase<'_>, scope: &'a BTreeMap<String, String>) -> Vec<MergedLabel<'a>> {
+    let resource = base.labels.iter().filter(|label| !scope.contains_key(&label.name)).map(MergedLabel::Resource);
+    let mut merged: Vec<_> =
+        resource.chain(scope.iter().map(|(name, value)| MergedLabel::Scope(name, value))).collect();
+    merged.sort_by(|left, right| left.name().cmp(right.name()));
+    merged
 }
 
 /// Adds the prefix `exported_`, as scrapes do, to an attribute label that the series itself needs: `__name__`, and
 /// `reserved` (`le` or `quantile`). The exporter sends such a label twice, and AMP rejects the series. Returns `None` for
 /// `__name__` in ADOT mode.
-fn unreserved(name: &str, reserved: &str, compat: Compat) -> Option<String> {
+pub(in super::super) fn unreserved(name: &str, reserved: &str, compat: Compat) -> Option<String> {
     match name {
         "__name__" if compat == Compat::Adot => None,
         "__name__" => Some(format!("exported_{name}")),
@@ -115,17 +232,20 @@ pub(in super::super) fn warn_invalid_label(key: &str, warnings: &mut Rejections)
     warnings.add("invalid_label_name", 1, || format!("attribute {key:?} has no valid label name"));
 }
 
-fn join(labels: &mut BTreeMap<String, (String, LabelOrigin)>, name: String, value: String) {
+/// Adds a label. If there is one of this name, their values are joined. Returns whether the label is new, and the bytes added.
+pub(in super::super) fn join(labels: &mut BTreeMap<String, String>, name: String, value: &str) -> (bool, usize) {
     match labels.entry(name) {
         Entry::Vacant(entry) => {
-            entry.insert((value, LabelOrigin::Attribute));
+            let bytes = entry.key().len() + value.len();
+            entry.insert(value.to_owned());
+            (true, bytes)
         }
+        Entry::Occupied(entry) if entry.get() == value => (false, 0),
         Entry::Occupied(mut entry) => {
-            let joined = &mut entry.get_mut().0;
-            if *joined != value {
-                joined.push(';');
-                joined.push_str(&value);
-            }
+            let joined = entry.get_mut();
+            joined.push(';');
+            joined.push_str(value);
+            (false, 1 + value.len())
         }
     }
 }
@@ -140,14 +260,15 @@ fn defaults(resource: &ResourceLabels<'_>, options: &Options) -> Vec<(String, St
     client.into_iter().chain(external).collect()
 }
 
-fn push_scope(scope: &InstrumentationScope, warnings: &mut Rejections, labels: &mut Vec<(String, String)>) {
+/// Returns the labels of a scope. If they exceed the number of labels that AMP accepts, not all of them.
+fn scope_labels(
+    scope: &InstrumentationScope,
+    options: &Options,
+    warnings: &mut Rejections,
+) -> BTreeMap<String, String> {
     let known = [("otel_scope_name", &scope.name), ("otel_scope_version", &scope.version)];
-    labels.extend(
-        known
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| (name.to_owned(), text(value).into_owned())),
-    );
+    let known = known.into_iter().filter(|(_, value)| !value.is_empty());
+    let mut labels: BTreeMap<_, _> = known.map(|(name, value)| (name.to_owned(), text(value).into_owned())).collect();
     for attribute in &scope.attributes {
         let key = text(&attribute.key);
         if matches!(&*key, "name" | "version" | "schema_url") {
@@ -157,8 +278,12 @@ fn push_scope(scope: &InstrumentationScope, warnings: &mut Rejections, labels: &
         write_value(attribute.value.as_ref(), &mut value);
         match names::label(&format!("otel_scope_{key}")) {
             Some(_) if value.is_empty() => {}
-            Some(name) => labels.push((name.into_owned(), value)),
+            Some(name) => drop(labels.insert(name.into_owned(), value)),
             None => warn_invalid_label(&key, warnings),
         }
+        if labels.len() > MAX_LABELS && !options.is_relabelled_later {
+            break;
+        }
     }
+    labels
 }

@@ -1,6 +1,7 @@
 //! Labels of a point: the labels of its resource and scope, which are encoded once, merged with its own attributes.
 //!
-//! Hot path. The labels that all points of a scope share are encoded once and sorted ([`BaseLabels`]). The labels of a point
+//! Hot path. The labels that all points of a resource share are encoded once ([`ResourceBase`]), those of a scope are added to
+//! them ([`BaseLabels`]). The labels of a point
 //! are sorted into them by copying the runs in between ([`PointLabels`]). The positions of `__name__`, and of `le` or
 //! `quantile`, are only marked, so that the seventeen series of a histogram share one run. If two attributes have the same
 //! label name, all labels are built again, with their values joined.
@@ -8,5 +9,5 @@
 mod base;
 mod point;
 
-pub(super) use base::{BaseLabels, warn_invalid_label};
+pub(super) use base::{BaseLabels, ResourceBase, join, unreserved, warn_invalid_label};
 pub(super) use point::{PointInput, PointLabels, ReservedLabel};

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::base::{BaseLabels, LabelOrigin, build_labels, warn_invalid_label};
+use super::super::resource::{VALUE_TOO_LONG, has_long_text};
+use super::base::{BaseLabels, LabelOrigin, warn_invalid_label};
 use crate::model::otlp::{KeyValue, text};
 use crate::model::rejection::Rejections;
 use crate::model::series::{LabelRun, LabelSource, SeriesBatch, SeriesId, encode_label};
@@ -27,6 +28,8 @@ pub(in super::super) struct PointInput<'a> {
     pub(in super::super) reserved: ReservedLabel,
     pub(in super::super) is_delta: bool,
     pub(in super::super) compat: Compat,
+    /// Whether the limits of AMP apply to the labels: texts that exceed them are not converted.
+    pub(in super::super) is_limited: bool,
 }
 
 /// Labels of the current point, with positions for `__name__` and the reserved label.
@@ -46,6 +49,8 @@ pub(in super::super) struct PointLabels {
     text: String,
     /// Positions in `text`.
     ranges: Vec<TextRange>,
+    /// Whether a text was not converted because it exceeds a limit of AMP.
+    has_long_text: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -77,8 +82,8 @@ impl LabelPiece {
 struct Collision;
 
 impl PointLabels {
-    /// Builds the labels of a point and writes them to the batch.
-    pub(in super::super) fn build(&mut self, input: &PointInput<'_>, warnings: &mut Rejections, out: &mut SeriesBatch) {
+    /// Builds the labels of a point.
+    pub(in super::super) fn build(&mut self, input: &PointInput<'_>, warnings: &mut Rejections) {
         self.collect(input, warnings);
         self.add("__name__", "");
         if !input.reserved.label.is_empty() {
@@ -90,7 +95,6 @@ impl PointLabels {
         if let Err(Collision) = self.merge(input.base) {
             self.rebuild(input);
         }
-        self.write(input.reserved, out);
     }
 
     /// Returns the series with the point's labels and this `__name__`.
@@ -115,48 +119,62 @@ impl PointLabels {
         reserved: ReservedLabel,
         out: &SeriesBatch,
     ) -> Option<&'static str> {
+        if self.has_long_text {
+            return Some(VALUE_TOO_LONG);
+        }
         // `_bucket` is the longest suffix. A bound written as a decimal is rarely as long.
         let suffix = if reserved.label.is_empty() { 0 } else { "_bucket".len() };
-        let labels = self.runs.iter().map(|&run| out.labels_of(run));
+        let labels = self.pieces.iter().map(|piece| match self.source(piece) {
+            LabelSource::Existing(run) => out.labels_of(run),
+            LabelSource::Encoded(encoded) => encoded,
+        });
         exceeded_limit_encoded(labels, Some(("__name__".len(), name_len + suffix)))
     }
 
     /// Writes the labels to the batch, once for all series of the point. The shared labels are there already: the one series
     /// of a number refers to them, the many series of a histogram refer to one copy of all labels between two positions.
-    fn write(&mut self, reserved: ReservedLabel, out: &mut SeriesBatch) {
-        let PointLabels { pieces, bytes, runs, name_at, reserved_at, .. } = self;
-        let source = |piece: &LabelPiece| match piece {
-            LabelPiece::Shared(run) => LabelSource::Existing(*run),
-            LabelPiece::Point(range) => LabelSource::Encoded(bytes.get(range.clone()).unwrap_or_default()),
-            LabelPiece::NameSlot | LabelPiece::ReservedSlot => LabelSource::Encoded(&[]),
-        };
+    pub(in super::super) fn write(&mut self, reserved: ReservedLabel, out: &mut SeriesBatch) {
+        let mut runs = std::mem::take(&mut self.runs);
         runs.clear();
-        if !reserved.label.is_empty() {
-            let between = pieces.split(LabelPiece::is_slot);
-            runs.extend(between.map(|pieces| out.copy_label_run(pieces.iter().map(source))));
-            (*name_at, *reserved_at) = (1, 2);
-            return;
+        if reserved.label.is_empty() {
+            self.name_at = self.pieces.iter().position(LabelPiece::is_slot).unwrap_or_default();
+            for piece in self.pieces.iter().filter(|piece| !piece.is_slot()) {
+                runs.push(match piece {
+                    LabelPiece::Shared(run) => *run,
+                    other => out.copy_label_run([self.source(other)].into_iter()),
+                });
+            }
+        } else {
+            let between = self.pieces.split(LabelPiece::is_slot);
+            runs.extend(between.map(|pieces| out.copy_label_run(pieces.iter().map(|piece| self.source(piece)))));
+            (self.name_at, self.reserved_at) = (1, 2);
         }
-        *name_at = pieces.iter().position(LabelPiece::is_slot).unwrap_or_default();
-        for piece in pieces.iter().filter(|piece| !piece.is_slot()) {
-            runs.push(match piece {
-                LabelPiece::Shared(run) => *run,
-                other => out.copy_label_run([source(other)].into_iter()),
-            });
+        self.runs = runs;
+    }
+
+    fn source(&self, piece: &LabelPiece) -> LabelSource<'_> {
+        match piece {
+            LabelPiece::Shared(run) => LabelSource::Existing(*run),
+            LabelPiece::Point(range) => LabelSource::Encoded(self.bytes.get(range.clone()).unwrap_or_default()),
+            LabelPiece::NameSlot | LabelPiece::ReservedSlot => LabelSource::Encoded(&[]),
         }
     }
 
     fn collect(&mut self, input: &PointInput<'_>, warnings: &mut Rejections) {
         self.text.clear();
         self.ranges.clear();
+        self.has_long_text = false;
         for attribute in input.attributes {
-            if !input.base.resource.overrides(&attribute.key) {
+            if !input.base.overrides(&attribute.key) {
                 self.collect_attribute(attribute, input, warnings);
             }
         }
     }
 
     fn collect_attribute(&mut self, attribute: &KeyValue, input: &PointInput<'_>, warnings: &mut Rejections) {
+        if input.is_limited && has_long_text(attribute) {
+            return self.reject_long_text(attribute, input, warnings);
+        }
         let start = self.text.len();
         write_value(attribute.value.as_ref(), &mut self.text);
         let middle = self.text.len();
@@ -175,6 +193,16 @@ impl PointLabels {
             None => return warn_invalid_label(&key, warnings),
         }
         self.ranges.push(TextRange { value: start..middle, name: middle..self.text.len() });
+    }
+
+    /// Marks the point as over a limit, unless the label would be discarded.
+    fn reject_long_text(&mut self, attribute: &KeyValue, input: &PointInput<'_>, warnings: &mut Rejections) {
+        let key = text(&attribute.key);
+        match names::label(&key) {
+            Some(name) if name == "__name__" && input.compat == Compat::Adot => {}
+            Some(name) => self.has_long_text |= !input.base.discards(&name),
+            None => warn_invalid_label(&key, warnings),
+        }
     }
 
     /// Adds a label that is not an attribute. An empty value only marks its position.
@@ -201,7 +229,7 @@ impl PointLabels {
             }
             last = name;
             let end = next + base.names[next..].partition_point(|(other, _)| other.as_str() < name);
-            push_shared(&base.runs[next..end], pieces);
+            push_shared(base, next..end, pieces);
             next = end;
             match base.names.get(next).filter(|(other, _)| other == name).map(|&(_, origin)| origin) {
                 None => {}
@@ -219,32 +247,31 @@ impl PointLabels {
                 pieces.push(LabelPiece::ReservedSlot);
             }
         }
-        push_shared(&base.runs[next..], pieces);
+        push_shared(base, next..base.names.len(), pieces);
         Ok(())
     }
 
     /// Builds all labels again, with joined values where attributes have the same label name.
     fn rebuild(&mut self, input: &PointInput<'_>) {
-        let PointInput { attributes, base, reserved, is_delta, compat } = *input;
+        let PointInput { attributes, base, reserved, is_delta, compat, .. } = *input;
         let mut point = Vec::new();
-        for attribute in attributes.iter().filter(|attribute| !base.resource.overrides(&attribute.key)) {
+        for attribute in attributes.iter().filter(|attribute| !base.overrides(&attribute.key)) {
             let mut value = String::new();
             write_value(attribute.value.as_ref(), &mut value);
-            point.push((attribute.key.to_vec(), value));
+            point.push((attribute.key.as_ref(), value));
         }
-        // Invalid names were reported when the attributes were collected.
-        let mut labels = build_labels(base, point, reserved.label, compat, |_| {});
+        let mut labels = base.with_point(&point, reserved.label, compat);
         labels.remove(reserved.label);
         if is_delta {
-            labels.insert(DELTA.0.to_owned(), (DELTA.1.to_owned(), LabelOrigin::Fixed));
+            labels.insert(DELTA.0.to_owned(), DELTA.1.to_owned());
         }
         self.bytes.clear();
         self.pieces.clear();
-        labels.insert("__name__".to_owned(), (String::new(), LabelOrigin::Fixed));
+        labels.insert("__name__".to_owned(), String::new());
         if !reserved.label.is_empty() {
-            labels.insert(reserved.label.to_owned(), (String::new(), LabelOrigin::Fixed));
+            labels.insert(reserved.label.to_owned(), String::new());
         }
-        for (name, (value, _)) in &labels {
+        for (name, value) in &labels {
             let start = self.bytes.len();
             match name.as_str() {
                 "__name__" => self.pieces.push(LabelPiece::NameSlot),
@@ -258,10 +285,10 @@ impl PointLabels {
     }
 }
 
-/// Adds adjacent labels of the scope as one piece.
-fn push_shared(runs: &[LabelRun], pieces: &mut Vec<LabelPiece>) {
-    if !runs.is_empty() {
-        pieces.push(LabelPiece::Shared(LabelRun::of_neighbours(runs)));
+/// Adds labels of the scope. Adjacent labels become one piece.
+fn push_shared(base: &BaseLabels<'_>, range: Range<usize>, pieces: &mut Vec<LabelPiece>) {
+    if !range.is_empty() {
+        pieces.extend(base.runs.joined(range).map(LabelPiece::Shared));
     }
 }
 
