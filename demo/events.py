@@ -14,7 +14,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
 from .peers import ROOT
 
-# 2026-11-22T23:25:00Z, as in events/scheduled-run.json.
+# 2026-11-22T23:25:00Z, as in events/scheduled-run-rule.json.
 AT_NS = 1_795_389_900 * 10**9
 TRACE_ID = bytes.fromhex("6b037ced4f3a9d1e8c2b7a5061d3e4f9")
 

@@ -53,7 +53,9 @@ fn events_are_parsed_as_expected() {
         match (expected, invocation) {
             (Expected::Check, Invocation::Check) => {}
             (Expected::Tick, Invocation::ScheduledRun(tick)) => {
-                assert_eq!(tick, ScheduledRun { scheduled_ms: Some(1_795_389_900_000) }, "{name}");
+                // The placeholder of EventBridge Scheduler is not a time.
+                let scheduled_ms = (name == "scheduled-run-rule.json").then_some(1_795_389_900_000);
+                assert_eq!(tick, ScheduledRun { scheduled_ms }, "{name}");
             }
             (Expected::Messages(number), Invocation::SqsMessages(messages)) => {
                 assert_eq!(messages.len(), number, "{name}");

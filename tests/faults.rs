@@ -147,7 +147,7 @@ fn expected(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> &'static str
         (Peer::Amp | Peer::XRay, Trigger::Push) => "200",
         (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent() || is_accepted => "done",
         (Peer::Amp | Peer::XRay, Trigger::Spool) => "again",
-        (Peer::Ecs, Trigger::Tick) => "error",
+        (Peer::Ecs | Peer::Sqs, Trigger::Tick) => "error",
         (Peer::Ecs, Trigger::Shard) => "again",
         (Peer::Sqs, Trigger::Push) => "503",
         (Peer::Sqs, Trigger::Shard | Trigger::Spool) => "again",

@@ -151,7 +151,7 @@ async fn repeated_scrape_writes_no_conflicting_value() {
             sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
         }
         for _ in 0..2 {
-            invoke(&sandbox, r#"{"sidecarless":"scrape","at":"2026-11-22T23:25:00Z"}"#).await;
+            invoke(&sandbox, r#"{"sidecarless":"scrape"}"#).await;
         }
         let shards = sandbox.aws.sqs().bodies.clone();
         for _ in 0..2 {

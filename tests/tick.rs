@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::json;
 use sidecarless::deadline::Deadline;
 use sidecarless::lambda::Event;
+use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 
 use crate::sandbox::Sandbox;
 use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
@@ -202,6 +204,37 @@ async fn scheduled_run_is_skipped_without_a_workspace() {
     let summary = sandbox.tick().await.unwrap();
     assert_eq!(summary["skipped"], "AWS_PROMETHEUS_ENDPOINT is not set");
     assert!(sandbox.aws.ecs().calls.is_empty());
+}
+
+#[tokio::test]
+async fn late_scheduled_run_is_skipped() {
+    let sandbox = Sandbox::start(&[]).await;
+    // EventBridge Scheduler starts a run up to a minute after its scheduled time. Lambda retries it a minute after its end.
+    for (late_s, is_skipped) in [(-30, false), (0, false), (61, false), (74, false), (90, true), (3_600, true)] {
+        let deadline = Deadline::after(Duration::from_secs(20));
+        let at = jiff::Timestamp::from_millisecond(deadline.started_ms() - late_s * 1_000).unwrap();
+        let event = json!({"sidecarless": "scrape", "at": at.to_string()}).to_string();
+        let rejected = || sandbox.handlers.counters().total(ItemStatus::Rejected, ItemKind::ScrapeInputs);
+        let rejected_before = rejected();
+        let response = sandbox.handlers.handle(Event::parse(&event), &deadline).await.unwrap().into_json();
+        assert_eq!(response["skipped"].is_string(), is_skipped, "{late_s} s late: {response}");
+        assert_eq!(rejected() - rejected_before, u64::from(is_skipped), "{late_s} s late");
+    }
+    assert!(sandbox.handlers.counters().unbalanced().is_empty());
+}
+
+#[tokio::test]
+async fn run_without_destination_and_spool_fails() {
+    let sandbox = Sandbox::start(&[]).await;
+    let task = Task::start().await;
+    sandbox.aws.ecs().add_task("shop", "cart", Some(task.port()));
+    sandbox.amp.fail_always(Fault::status(503, "busy"));
+    let run = Event::parse(r#"{"sidecarless":"scrape"}"#);
+    let error = sandbox.handlers.handle(run, &Deadline::after(Duration::from_secs(3))).await.unwrap_err().to_string();
+    assert!(
+        error.contains("13 samples could not be delivered: AMP unavailable: ") && error.contains("busy"),
+        "{error}"
+    );
 }
 
 /// The expected values were calculated by hand from tests/golden/task.json and task-stats.json.

@@ -11,6 +11,7 @@ use super::delivery::DeliverySummary;
 use super::error::HandleError;
 use super::run::context::{RunContext, Step};
 use super::run::insights::{EventSource, EventWriter, TaskIndex};
+use super::run::report::check_delivered;
 use super::run::scrape::TaskScraper;
 use super::run::series_writer::{REMOTE_WRITE_DISABLED, SeriesWriter};
 use super::run::stats::{duration_ms, log_discovery};
@@ -20,10 +21,17 @@ use crate::deadline::Deadline;
 use crate::discovery::{Discovery, DiscoveryResult, StoppedListing, TaskListing};
 use crate::lambda::{Response, ScheduledRun};
 use crate::model::ecs::TaskStatus;
+use crate::model::item_counters::{ItemKind, ItemStatus};
 use crate::model::task::Task;
 use crate::scrape::insights::{InsightsClient, MinuteWindow};
 use crate::translate::stats::StatsSource;
 use crate::translate::stopped::StoppedTask;
+
+/// Time from the scheduled time until which a run may start: the precision of EventBridge Scheduler, which is 60 s (EventBridge
+/// Scheduler User Guide, "Schedule types in EventBridge Scheduler"), and 15 s for Lambda's queue and a cold start. Lambda retries
+/// a failed run a minute later (AWS Lambda Developer Guide, "How Lambda handles errors and retries with asynchronous
+/// invocation"), and a throttled one until its event is too old. The next run has started by then.
+const MAX_START_DELAY_MS: i64 = 75_000;
 
 /// How long ago a task may have stopped: within the minute since the previous run, and the one before it in case that run
 /// failed. Samples that are written twice are equal.
@@ -66,6 +74,10 @@ impl ScheduleHandler {
             return Ok(Response::Json(json!({"skipped": REMOTE_WRITE_DISABLED})));
         };
         let scheduled_ms = event.scheduled_ms.unwrap_or(deadline.started_ms());
+        let start_delay_ms = deadline.started_ms().saturating_sub(scheduled_ms);
+        if start_delay_ms > MAX_START_DELAY_MS {
+            return Ok(skip_late_run(writer, start_delay_ms));
+        }
         let mut run = RunContext::scheduled(deadline);
         let listing = self.discovery.list(deadline).await;
         let plan = self.shards.send(&self.discovery, &listing, &mut run).await;
@@ -80,7 +92,10 @@ impl ScheduleHandler {
         }
         self.append_stopped_tasks(scheduled_ms, &ending.stopped, &mut run);
         let summary = writer.deliver_run(&mut run).await;
-        Ok(Response::Json(finish(&run, event, listing.task_count(), &plan, &summary)))
+        let response = finish(&run, event, listing.task_count(), &plan, &summary);
+        // Nobody else is told: a failed invocation is counted by Lambda.
+        check_delivered(&summary)?;
+        Ok(Response::Json(response))
     }
 
     /// Describes the listed tasks. If shards scrape them, the run only needs to know which tasks Container Insights is the
@@ -152,6 +167,19 @@ impl ScheduleHandler {
     }
 }
 
+/// Counts and logs a run that is not made because it is late.
+fn skip_late_run(writer: &SeriesWriter, start_delay_ms: i64) -> Response {
+    let start_delay_s = start_delay_ms / 1_000;
+    writer.self_metrics.record(|counters| {
+        counters.add(ItemStatus::Received, ItemKind::ScrapeInputs, 1);
+        counters.add_with_reason(ItemStatus::Rejected, ItemKind::ScrapeInputs, "run_late", 1);
+    });
+    tracing::warn!(start_delay_s, "late scheduled run skipped");
+    Response::Json(
+        json!({"skipped": format!("it starts {start_delay_s} s late, and the next scheduled run replaces it")}),
+    )
+}
+
 /// Logs failures of the discovery. Returns an error if, because of them, there is no task to scrape: a run that leaves the
 /// scrapes to shards only has to list tasks.
 fn check_discovery(
@@ -185,6 +213,7 @@ fn finish(
         stopped_tasks = stats.stopped_tasks,
         shards_sent = plan.sent,
         shards_failed = plan.failed,
+        undelivered = summary.undelivered,
         duration_ms = duration_ms(run.deadline),
         scheduled_ms = event.scheduled_ms,
         "scheduled run completed"

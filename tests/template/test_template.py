@@ -199,12 +199,26 @@ def test_url_auth_and_the_auth_setting_agree():
     assert template["Conditions"]["TokenAuth"] == {"Fn::Not": [{"Condition": "IamAuth"}]}
 
 
-def test_scheduled_runs_are_not_retried(resources):
+def test_only_lambda_retries_events(resources):
     schedule = only(resources, "AWS::Scheduler::Schedule")
     assert schedule["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
     asynchronous = only(resources, "AWS::Lambda::EventInvokeConfig")
-    assert asynchronous["MaximumRetryAttempts"] == 0
-    assert asynchronous["MaximumEventAgeInSeconds"] == 60
+    assert asynchronous["MaximumRetryAttempts"] == 2
+    assert asynchronous["MaximumEventAgeInSeconds"] == 3600, "AMP accepts samples of the last hour"
+
+
+def test_retries_of_scheduled_runs_are_late():
+    """EventBridge Scheduler has a precision of 60 s, and Lambda retries a run a minute after it failed."""
+    delay_ms = re.search(r"const MAX_START_DELAY_MS: i64 = ([0-9_]+);", (ROOT / "src/handlers/schedule.rs").read_text())
+    assert 60_000 < int(delay_ms[1]) < 120_000
+
+
+def test_failed_events_go_to_the_dead_letter_queue(resources):
+    asynchronous = only(resources, "AWS::Lambda::EventInvokeConfig")
+    queue = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    assert asynchronous["DestinationConfig"]["OnFailure"]["Destination"] == queue
+    (statement,) = [each for each in function_role(resources) if each["Resource"] == queue]
+    assert actions(statement) == ["sqs:SendMessage"]
 
 
 def test_schedule_sends_the_scrape_event_and_has_no_fixed_name(resources):
@@ -263,8 +277,9 @@ def test_every_action_exists(resources):
 
 
 def test_function_role_has_only_these_actions():
-    granted = sorted(action for statement in function_role(stack()) for action in actions(statement))
-    assert granted == sorted(
+    granted = [action for statement in function_role(stack()) for action in actions(statement)]
+    repeated = [action for action in granted if granted.count(action) > 1]
+    assert sorted(set(granted)) == sorted(
         WITHOUT_RESOURCE_LEVEL - OTLP_TRACES
         | {
             "ecs:DescribeTasks",
@@ -280,6 +295,7 @@ def test_function_role_has_only_these_actions():
             "sqs:ChangeMessageVisibility",
         }
     )
+    assert set(repeated) == {"sqs:SendMessage"}, "to the spool, and to the dead-letter queue"
 
 
 def test_wildcards_are_used_only_without_resource_level_permissions(resources):
@@ -343,25 +359,12 @@ def test_reserved_concurrency_exceeds_the_spool_concurrency(resources):
     assert f"At least {needed}" in description
 
 
-def test_alarms_cover_the_function_and_its_queues(resources):
-    alarms = {a["Properties"]["MetricName"]: a["Properties"] for a in of_type(resources, "AWS::CloudWatch::Alarm").values()}
-    assert set(alarms) == {
-        "Errors",
-        "Throttles",
-        "InvocationAttemptCount",
-        "TargetErrorCount",
-        "ApproximateNumberOfMessagesVisible",
-        "ApproximateAgeOfOldestMessage",
-    }
-    missed_runs = alarms["InvocationAttemptCount"]
-    assert missed_runs["TreatMissingData"] == "breaching", "a schedule that does not run has no data"
-    assert missed_runs["Period"] * missed_runs["EvaluationPeriods"] == 300
-    for name in ["InvocationAttemptCount", "TargetErrorCount"]:
-        assert alarms[name]["Namespace"] == "AWS/Scheduler"
-        assert alarms[name]["Dimensions"] == [{"Name": "ScheduleGroup", "Value": {"Ref": "ScheduleGroup"}}]
-    assert only(resources, "AWS::Scheduler::Schedule")["GroupName"] == {"Ref": "ScheduleGroup"}, "the alarms use the metrics of this group"
-    for name, alarm in alarms.items():
-        assert alarm["AlarmActions"] == {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}, name
+def test_every_alarm_notifies_the_topic(resources):
+    """tests/e2e/test_alarms.py causes what the alarms watch."""
+    assert only(resources, "AWS::Scheduler::Schedule")["GroupName"] == {"Ref": "ScheduleGroup"}, "an alarm uses the metrics of this group"
+    for name, alarm in of_type(resources, "AWS::CloudWatch::Alarm").items():
+        topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+        assert (alarm["Properties"]["AlarmActions"], alarm["Properties"]["OKActions"]) == (topic, topic), name
 
 
 def test_otel_environment_output_is_valid_for_sdks():

@@ -24,12 +24,18 @@ pub(in crate::handlers) fn finish_event(
         duration_ms = duration_ms(run.deadline),
         "run completed"
     );
-    if summary.undelivered > 0 {
-        return Err(HandleError::Undelivered { samples: summary.undelivered, error: summary.error.clone() });
-    }
+    check_delivered(summary)?;
     Ok(json!({
         "targets_up": targets.up, "targets_down": targets.down, "insights_events": stats.events,
         "stopped_tasks": stats.stopped_tasks, "delivered": summary.delivered, "spooled": summary.spooled,
         "rejected": summary.reported.rejected.total(),
     }))
+}
+
+/// Returns an error if samples were neither delivered nor spooled. Lambda then counts the invocation as failed.
+pub(in crate::handlers) fn check_delivered(summary: &DeliverySummary) -> Result<(), HandleError> {
+    match summary.undelivered {
+        0 => Ok(()),
+        samples => Err(HandleError::Undelivered { samples, error: summary.error.clone() }),
+    }
 }

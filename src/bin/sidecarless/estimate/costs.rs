@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::fleet::{Fleet, Group, LaunchType, PricingClass};
 use super::options::Options;
-use super::prices::{self, ALARM, AMP_FIRST, Fargate, HOURS, LAMBDA_REQUEST, LOGS, MINUTES, Price, SCHEDULER, SECONDS};
-use super::prices::{SQS_REQUEST, XRAY_TRACE};
+use super::prices::{self, ALARM, AMP_FIRST, CUSTOM_METRIC, Fargate, HOURS, LAMBDA_REQUEST, LOGS, MINUTES, Price};
+use super::prices::{SCHEDULER, SECONDS, SQS_REQUEST, XRAY_TRACE};
 use super::text::{amount, count, plural};
 use super::workload::{self, Workload};
 use sidecarless::translate::stats::{Level, METRICS};
@@ -14,7 +14,10 @@ use sidecarless::translate::stats::{Level, METRICS};
 const LINE_BYTES: f64 = 400.0;
 
 /// Number of alarms in the template.
-const ALARMS: f64 = 6.0;
+const ALARMS: f64 = 9.0;
+
+/// Number of metric filters in the template that match a line each minute. The other one matches only errors.
+const LOG_METRICS: f64 = 1.0;
 
 /// Samples of `sidecarless_*` series per minute and environment (docs/metrics.md).
 const SELF_METRICS_SAMPLES: f64 = 25.0;
@@ -102,6 +105,7 @@ pub(super) fn sidecarless(fleet: &Fleet, options: &Options, workloads: &[Workloa
     lines.push(priced("SQS", polls, "requests, including polls of an empty queue,", &SQS_REQUEST));
     lines.push(priced("CloudWatch Logs", requests * LINE_BYTES / 1e9, "GB, one line for each invocation,", &LOGS));
     lines.push(priced("CloudWatch", ALARMS, "alarms", &ALARM));
+    lines.push(priced("CloudWatch", LOG_METRICS, "metric of a log filter", &CUSTOM_METRIC));
     let environments = workload::environments(workloads);
     let samples = environments * SELF_METRICS_SAMPLES * MINUTES;
     let description = format!(

@@ -96,6 +96,8 @@ pub(super) const SCHEDULER: Price = Price::new("EventBridge Scheduler", 1.00, Pe
 pub(super) const SQS_REQUEST: Price = Price::new("SQS, standard queue", 0.40, Per::Million, "requests", SQS);
 pub(super) const LOGS: Price = Price::new("CloudWatch Logs", 0.50, Per::One, "GB ingested", CLOUDWATCH);
 pub(super) const ALARM: Price = Price::new("CloudWatch alarm", 0.10, Per::One, "alarm-month", CLOUDWATCH);
+pub(super) const CUSTOM_METRIC: Price =
+    Price::new("CloudWatch custom metric, first 10,000", 0.30, Per::One, "metric-month", CLOUDWATCH);
 pub(super) const INSIGHTS: Price =
     Price::new("Container Insights, enhanced", 0.07, Per::One, "metric-month", CLOUDWATCH);
 pub(super) const AMP_FIRST: Price = Price::new("AMP, first 2 billion", 0.90, Per::TenMillion, "samples", PROMETHEUS);
@@ -120,7 +122,7 @@ const ENDPOINT_GB: Price = Price::new("interface endpoint", 0.01, Per::One, "GB"
 pub(super) const SPOT_SHARE: f64 = 0.3;
 
 /// All prices, in the order of docs/cost.md.
-pub(super) const ALL: [Price; 21] = [
+pub(super) const ALL: [Price; 22] = [
     FARGATE_X86.vcpu,
     FARGATE_X86.gb,
     FARGATE_ARM.vcpu,
@@ -132,6 +134,7 @@ pub(super) const ALL: [Price; 21] = [
     SQS_REQUEST,
     LOGS,
     ALARM,
+    CUSTOM_METRIC,
     INSIGHTS,
     AMP_FIRST,
     AMP_NEXT,

@@ -101,13 +101,13 @@ fn durations_follow_the_model() {
 fn total_is_the_sum_of_the_lines() {
     for (words, expected) in [
         // Scheduled runs 13,538.3 GB-s 0.18051; trace requests 8,156.3 GB-s 0.10875; metrics requests 716.1 GB-s 0.00955; 613,200
-        // requests 0.12264; schedule 0.0438; polls 0.2628; log 0.24528 GB 0.12264; alarms 0.60; self metrics 0.09855.
-        ("--tasks 1", 1.549_231_162),
-        ("--tasks 10", 4.667_033_627),
-        // 0.23106 + 10.87511 + 0.95480 + 11.39676 + 0.0438 + 0.2628 + 11.39676 + 0.60 + 0.3942.
-        ("--tasks 100", 36.155_308_346),
-        // Without OTLP requests: 0.23106 + 0.00876 + 0.0438 + 0.2628 + 0.00876 + 0.60 + 0.09855.
-        ("--tasks 100 --spans 0 --points 0", 1.253_727),
+        // requests 0.12264; schedule 0.0438; polls 0.2628; log 0.24528 GB 0.12264; alarms 0.90; metric 0.30; self metrics 0.09855.
+        ("--tasks 1", 2.149_231_162),
+        ("--tasks 10", 5.267_033_627),
+        // 0.23106 + 10.87511 + 0.95480 + 11.39676 + 0.0438 + 0.2628 + 11.39676 + 0.90 + 0.30 + 0.3942.
+        ("--tasks 100", 36.755_308_346),
+        // Without OTLP requests: 0.23106 + 0.00876 + 0.0438 + 0.2628 + 0.00876 + 0.90 + 0.30 + 0.09855.
+        ("--tasks 100 --spans 0 --points 0", 1.853_727),
     ] {
         let actual = estimate(words).sidecarless.total_usd;
         assert!((actual - expected).abs() < 1e-5, "{words}: {actual}");
@@ -168,7 +168,8 @@ fn json_and_text_have_the_same_amounts() {
 #[test]
 fn template_and_settings_match_the_model() {
     let template = std::fs::read_to_string(file("template.yaml")).unwrap();
-    assert_eq!(template.matches("Type: AWS::CloudWatch::Alarm").count(), 6);
+    assert_eq!(template.matches("Type: AWS::CloudWatch::Alarm").count(), 9);
+    assert_eq!(template.matches("Type: AWS::Logs::MetricFilter").count(), 2, "one of them matches only errors");
     for line in ["Timeout: 50\n", "Default: arm64\n", "Default: 512\n", "ScheduleExpression: rate(1 minute)"] {
         assert!(template.contains(line), "{line}");
     }
