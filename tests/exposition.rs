@@ -275,6 +275,42 @@ fn honor_labels_keeps_conflicting_and_empty_labels() {
 }
 
 #[test]
+fn exposition_cannot_set_identity_labels_or_reserved_jobs() {
+    let mut target = target();
+    target.set("aws_ecs_task_family", "own");
+    let own = "aws_ecs_task_family=own";
+    for honor_labels in [false, true] {
+        for (exposition, expected) in [
+            (
+                "f{aws_ecs_task_family=\"x\"} 1",
+                format!("__name__=f,{own},exported_aws_ecs_task_family=x,instance=10.0.0.1:80,job=shop 1@0"),
+            ),
+            (
+                "f{aws_ecs_service_name=\"x\"} 1",
+                format!("__name__=f,{own},exported_aws_ecs_service_name=x,instance=10.0.0.1:80,job=shop 1@0"),
+            ),
+            (
+                "f{\"cloud.region\"=\"x\"} 1",
+                format!("__name__=f,{own},exported_cloud_region=x,instance=10.0.0.1:80,job=shop 1@0"),
+            ),
+            ("f{aws_ecs_task_family=\"\"} 1", format!("__name__=f,{own},instance=10.0.0.1:80,job=shop 1@0")),
+            (
+                "f{job=\"sidecarless\"} 1",
+                format!("__name__=f,{own},exported_job=sidecarless,instance=10.0.0.1:80,job=shop 1@0"),
+            ),
+            (
+                "f{job=\"sidecarless-stats\"} 1",
+                format!("__name__=f,{own},exported_job=sidecarless-stats,instance=10.0.0.1:80,job=shop 1@0"),
+            ),
+        ] {
+            let scrape = ScrapeOptions { honor_labels, ..scrape(&target) };
+            let out = written_series(exposition.as_bytes(), Format::Text, &scrape);
+            assert_eq!(written(&out), [expected], "{honor_labels} {exposition}");
+        }
+    }
+}
+
+#[test]
 fn quoted_names_are_converted_to_the_legacy_character_set() {
     let target = Labels::default();
     for (exposition, expected) in [

@@ -6,7 +6,6 @@ use std::io::Read;
 use std::io::Write as _;
 
 use serde_json::Value;
-use sidecarless::model::ecs::NetworkMode;
 use sidecarless::model::series::{Labels, SeriesBatch};
 use sidecarless::model::task_metadata::{TaskMetadata, TaskStats};
 use sidecarless::translate::stats::{MetricSelection, NamingMode, Options, TaskScrape, series};
@@ -34,8 +33,7 @@ fn expected(case: &Value) -> Series {
 fn written(task: &str, stats: &str, names: NamingMode) -> Series {
     let task = TaskMetadata::parse(task.as_bytes()).unwrap();
     let stats = TaskStats::parse(stats.as_bytes()).unwrap();
-    let report =
-        TaskScrape { task: &task, stats: &stats, at_ms: 1, network_mode: &NetworkMode::Unspecified, service: None };
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, described: None };
     let options = Options { names, metrics: MetricSelection::all(), ..Options::default() };
     let mut batch = SeriesBatch::default();
     let outcome = series(&report, &Labels::default(), &options, &mut batch);

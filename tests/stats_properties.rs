@@ -3,7 +3,6 @@
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use sidecarless::model::ecs::NetworkMode;
 use sidecarless::model::series::{Labels, SeriesBatch};
 use sidecarless::model::task::Task;
 use sidecarless::model::task_event;
@@ -207,8 +206,7 @@ fn is_well_formed(batch: &SeriesBatch) -> bool {
 
 fn write_report(task: &[u8], stats: &[u8], options: &Options) -> Option<SeriesBatch> {
     let (task, stats) = (TaskMetadata::parse(task).ok()?, TaskStats::parse(stats).ok()?);
-    let report =
-        TaskScrape { task: &task, stats: &stats, at_ms: 1, network_mode: &NetworkMode::Unspecified, service: None };
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, described: None };
     let mut batch = SeriesBatch::default();
     let result = series(&report, &Labels::default(), options, &mut batch);
     assert_eq!(result.written, batch.point_count());

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use sidecarless::model::ecs::NetworkMode;
+use sidecarless::model::rejection::Rejections;
 use sidecarless::model::series::{Labels, SeriesBatch};
+use sidecarless::model::task::{Task, TaskContainer};
 use sidecarless::model::task_event;
-use sidecarless::model::task_metadata::{TaskMetadata, TaskStats};
+use sidecarless::model::task_metadata::{MAX_CONTAINERS, TaskMetadata, TaskStats};
 use sidecarless::translate::insights::{EventContext, event_series};
 use sidecarless::translate::stats::{
     LabelSelection, MetricSelection, NamingMode, Options, StatsSource, TaskScrape, series,
@@ -56,8 +57,7 @@ fn write(task: &Value, stats: &Value, options: &Options) -> Written {
     let (task, stats) = (task.to_string(), stats.to_string());
     let task = TaskMetadata::parse(task.as_bytes()).unwrap();
     let stats = TaskStats::parse(stats.as_bytes()).unwrap();
-    let report =
-        TaskScrape { task: &task, stats: &stats, at_ms: 1_000, network_mode: &NetworkMode::Unspecified, service: None };
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1_000, described: None };
     let mut batch = SeriesBatch::default();
     let result = series(&report, &Labels::default(), options, &mut batch);
     assert_eq!(result.written, batch.point_count());
@@ -343,8 +343,7 @@ fn second_container_with_the_same_name_is_rejected() {
     let (task, stats) = (task.to_string(), stats.to_string());
     let task = TaskMetadata::parse(task.as_bytes()).unwrap();
     let stats = TaskStats::parse(stats.as_bytes()).unwrap();
-    let report =
-        TaskScrape { task: &task, stats: &stats, at_ms: 1, network_mode: &NetworkMode::Unspecified, service: None };
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, described: None };
     let result = series(&report, &Labels::default(), &Options::default(), &mut SeriesBatch::default());
     assert_eq!(result.rejected.to_string(), "1 duplicate_container: a second container named \"cart\" in one task");
 }
@@ -449,4 +448,92 @@ fn both_attachment_types_have_the_same_address() {
         let task = task_event::parse_detail(detail.to_string().as_bytes()).unwrap();
         assert_eq!(task.address, Some([10, 2, 3, 4].into()));
     }
+}
+
+/// Returns the series that the documents of the task `described` have.
+fn write_described(task: &Value, stats: &Value, described: &Task, options: &Options) -> (Written, Rejections) {
+    let (task, stats) = (task.to_string(), stats.to_string());
+    let task = TaskMetadata::parse(task.as_bytes()).unwrap();
+    let stats = TaskStats::parse(stats.as_bytes()).unwrap();
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, described: Some(described) };
+    let mut batch = SeriesBatch::default();
+    let result = series(&report, &Labels::default(), options, &mut batch);
+    (Written(batch), result.rejected)
+}
+
+#[test]
+fn identity_labels_come_from_ecs_not_from_the_document() {
+    let (mut task, stats): (Value, Value) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+    let mut described = Task::from_arn("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e");
+    described.set_cluster("arn:aws:ecs:eu-west-1:111122223333:cluster/shop");
+    described.set_definition("arn:aws:ecs:eu-west-1:111122223333:task-definition/own:7");
+    described.set_group("family:own");
+    described.launch_type = "EC2".into();
+    described.availability_zone = "eu-west-1b".into();
+    for (field, value) in [
+        ("Cluster", "victim"),
+        ("TaskARN", "arn:aws:ecs:us-east-1:999999999999:task/victim/5f0e"),
+        ("Family", "victim"),
+        ("Revision", "666"),
+        ("ServiceName", "victim"),
+        ("AvailabilityZone", "us-east-1a"),
+        ("LaunchType", "FARGATE"),
+    ] {
+        task[field] = json!(value);
+    }
+    for names in [NamingMode::Default, NamingMode::Adot] {
+        let options = Options { names, metrics: MetricSelection::all(), ..Options::default() };
+        let (written, _) = write_described(&task, &stats, &described, &options);
+        let values: BTreeSet<&str> =
+            written.0.iter().flat_map(|series| series.labels()).map(|(_, value)| value).collect();
+        for false_value in ["victim", "999999999999", "us-east-1", "us-east-1a", "666", "FARGATE", "fargate"] {
+            assert!(!values.contains(false_value), "{names:?} {false_value}");
+        }
+        for value in ["shop", "5f0e", "111122223333", "eu-west-1", "eu-west-1b", "own", "7", "ec2", &*described.arn] {
+            assert!(values.contains(value), "{names:?} {value}");
+        }
+        assert!(!values.iter().any(|value| value.contains("victim")));
+    }
+}
+
+#[test]
+fn container_that_ecs_does_not_report_has_no_series_but_counts() {
+    let (task, stats): (Value, Value) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+    let known = TaskContainer { name: "other".into(), ..TaskContainer::default() };
+    let described =
+        Task { containers: vec![known], ..Task::from_arn("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e") };
+    let options = Options { metrics: MetricSelection::all(), ..Options::default() };
+    let (written, _) = write_described(&task, &stats, &described, &options);
+    assert_eq!(written.value("container_memory_usage"), None);
+    assert!(written.value("ecs_task_memory_usage").is_some_and(|bytes| bytes > 0.0));
+}
+
+#[test]
+fn containers_are_bounded_and_count_once_per_id() {
+    let options = Options { metrics: MetricSelection::all(), names: NamingMode::Both, ..Options::default() };
+    for (same_id, counted) in [(true, 1), (false, MAX_CONTAINERS)] {
+        let id = |number: usize| if same_id { "d0".to_owned() } else { format!("d{number}") };
+        let containers: Vec<Value> =
+            (0..1_000).map(|number| json!({"DockerId": id(number), "Name": format!("c{number}")})).collect();
+        let task = json!({"TaskARN": "arn:aws:ecs:eu-west-1:1:task/shop/5f0e", "Containers": containers});
+        let stats: serde_json::Map<String, Value> =
+            (0..1_000).map(|number| (id(number), json!({"id": id(number), "memory_stats": {"usage": 1}}))).collect();
+        let (written, rejected) = write_described(&task, &json!(stats), &Task::default(), &options);
+        let names: BTreeSet<_> = written.0.iter().filter_map(|series| series.label("container_name")).collect();
+        assert!(names.len() <= counted, "{names:?}");
+        let count = |reason| rejected.iter().find(|entry| entry.reason == reason).map_or(0, |entry| entry.count);
+        let ignored = 1_000 - MAX_CONTAINERS as u64;
+        assert_eq!(count("too_many_containers"), 2 * ignored, "in each variant");
+        assert_eq!(count("duplicate_container"), if same_id { 2 * (MAX_CONTAINERS as u64 - 1) } else { 0 });
+    }
+}
+
+#[test]
+fn text_over_the_limit_of_labels_is_rejected_once() {
+    let (mut task, stats): (Value, Value) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+    task["Containers"][0]["Name"] = json!("x".repeat(100_000));
+    let options = Options { metrics: MetricSelection::all(), ..Options::default() };
+    let (written, rejected) = write_described(&task, &stats, &Task::default(), &options);
+    assert!(rejected.to_string().contains("1 label_value_too_long: the labels of a container"), "{rejected}");
+    assert!(written.0.iter().all(|series| series.labels_len() < 2_000));
 }

@@ -6,7 +6,6 @@ use futures_util::FutureExt as _;
 use reqwest::header::HeaderMap;
 use sidecarless::aws::sign::Signer;
 use sidecarless::deliver::remote_write::requests;
-use sidecarless::model::ecs::NetworkMode;
 use sidecarless::model::exposition::Format;
 use sidecarless::model::remote_write::encode_series;
 use sidecarless::model::segment::put_trace_segments;
@@ -32,13 +31,7 @@ pub(super) fn translate_stats(containers: usize) -> Work {
     let options = stats::Options::default();
     work(move || {
         let mut batch = SeriesBatch::default();
-        let scrape = stats::TaskScrape {
-            task: &task,
-            stats: &task_stats,
-            at_ms: payload::NOW_MS,
-            network_mode: &NetworkMode::Awsvpc,
-            service: None,
-        };
+        let scrape = stats::TaskScrape { task: &task, stats: &task_stats, at_ms: payload::NOW_MS, described: None };
         let _ = stats::series(&scrape, &Labels::default(), &options, &mut batch);
         batch
     })

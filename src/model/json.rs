@@ -6,18 +6,31 @@ use std::ops::Deref;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+/// Maximum characters of an error before its position.
+const MAX_ERROR_CHARS: usize = 200;
+
 /// Parse error of a document.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid {document}: {error}")]
 pub struct DocumentError {
     document: &'static str,
-    /// Contains line and column, and possibly the invalid value.
-    error: serde_json::Error,
+    /// Contains line and column, and possibly the start of the invalid value.
+    error: String,
 }
 
 /// Parses JSON. `document` is a noun for the error, such as `task metadata`.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(document: &'static str, body: &'a [u8]) -> Result<T, DocumentError> {
-    serde_json::from_slice(body).map_err(|error| DocumentError { document, error })
+    serde_json::from_slice(body).map_err(|error| DocumentError { document, error: short_error(&error) })
+}
+
+/// Returns the text of an error without most of a long value, which it quotes completely.
+fn short_error(error: &serde_json::Error) -> String {
+    let mut text = error.to_string();
+    if let Some((cut, _)) = text.char_indices().nth(MAX_ERROR_CHARS) {
+        text.truncate(cut);
+        text = format!("{text}... at line {} column {}", error.line(), error.column());
+    }
+    text
 }
 
 /// A string, borrowed from the body unless it contains escapes. Null is the empty string.

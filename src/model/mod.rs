@@ -18,6 +18,7 @@ pub mod otlp;
 pub mod read_capped;
 pub mod rejection;
 pub mod remote_write;
+pub mod reserved;
 pub mod sampling;
 pub mod segment;
 pub mod series;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::stats_targets::{TargetError, allowed_address, declared_path, declared_port, is_scrapable, reachable_port};
+use crate::model::reserved::RESERVED_JOBS;
 use crate::model::task::{Task, TaskContainer};
 use crate::rules::scrape_rule::ScrapeRule;
 
@@ -143,12 +144,17 @@ fn target(task: &Arc<Task>, endpoint: &DeclaredEndpoint, ranges: &[IpNet]) -> Re
         Some(container) => reachable_port(task, container, endpoint.port)?,
         None => endpoint.port,
     };
+    let job = endpoint.job.as_deref().or(task.service.as_deref()).unwrap_or(&task.family);
+    if RESERVED_JOBS.contains(&job) {
+        let container = task.containers.get(endpoint.container).map_or_else(String::new, |it| it.name.to_string());
+        return Err(TargetError::ReservedJob { container, job: job.to_owned() });
+    }
     Ok(PrometheusTarget {
         task: Arc::clone(task),
         container: endpoint.container,
         address: SocketAddr::new(address, port),
         path: endpoint.path.clone().unwrap_or_else(|| DEFAULT_PATH.into()),
-        job: endpoint.job.as_deref().or(task.service.as_deref()).unwrap_or(&task.family).to_owned(),
+        job: job.to_owned(),
     })
 }
 
@@ -243,6 +249,17 @@ mod tests {
         let results = targets_of("bridge", "", &[&[(EXPORTER_PORT, "9404")], &[(EXPORTER_PORT, "9999")]]);
         assert_eq!(results[0].as_deref(), Ok("cart 10.2.3.4:32781/metrics"));
         assert!(results[1].as_ref().unwrap_err().contains("port 9999 of container b is not bound"), "{results:?}");
+    }
+
+    #[test]
+    fn reserved_job_is_an_error() {
+        for job in RESERVED_JOBS {
+            let error = targets(&[&[(EXPORTER_PORT, "9404"), (JOB_NAME, job)]])[0].clone().unwrap_err();
+            assert!(error.contains("is reserved for series of the function"), "{error}");
+            let error =
+                targets_of("awsvpc", &format!("service=cart port=9404 job={job}"), &[&[]])[0].clone().unwrap_err();
+            assert!(error.contains("is reserved for series of the function"), "{error}");
+        }
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! The address always comes from ECS and must be within the allowed ranges. Any principal that can register a task
 //! definition can write docker labels, so a label must not be able to direct a request to anything but its own task.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
 use crate::model::ecs::{NetworkLocation, NetworkMode, TaskStatus};
@@ -47,9 +47,17 @@ pub enum TargetError {
     #[error("address {0} is link-local: such addresses serve instance and task credentials")]
     LinkLocal(IpAddr),
     #[error(
-        "address {0} is a loopback address of the function: only a loopback range in SIDECARLESS_SCRAPE_CIDRS allows it"
+        "address {0} is a loopback address of the function: only a range within 127.0.0.0/8 or ::1 in \
+         SIDECARLESS_SCRAPE_CIDRS allows it"
     )]
     Loopback(IpAddr),
+    #[error("address {0} is not the address of a host: it is unspecified, multicast or broadcast")]
+    NotHost(IpAddr),
+    #[error(
+        "job \"{job}\" of container {container} is reserved for series of the function: set another name with the label \
+         ECS_PROMETHEUS_JOB_NAME or a scrape rule"
+    )]
+    ReservedJob { container: String, job: String },
     #[error("container {container} declares port {port} and path {path}, which container {first} already declares")]
     DuplicateEndpoint { container: String, first: String, port: u16, path: String },
 }
@@ -65,6 +73,8 @@ impl TargetError {
             TargetError::OutOfRange(_) => "target_out_of_range",
             TargetError::LinkLocal(_) => "target_link_local",
             TargetError::Loopback(_) => "target_loopback",
+            TargetError::NotHost(_) => "target_not_host",
+            TargetError::ReservedJob { .. } => "target_reserved_job",
             TargetError::DuplicateEndpoint { .. } => "target_duplicate",
         }
     }
@@ -116,35 +126,48 @@ pub(super) fn is_scrapable(task: &Task) -> bool {
     SCRAPABLE_STATES.contains(&task.last_status)
 }
 
+/// Returns the address of a task if it may be scraped. A wide range such as `0.0.0.0/0` does not open addresses of the function
+/// or of AWS services. An IPv4 address mapped to IPv6 counts as IPv4.
 pub(super) fn allowed_address(task: &Task, ranges: &[IpNet]) -> Result<IpAddr, TargetError> {
     let address = task.address.ok_or_else(|| TargetError::NoAddress { network_mode: task.network_mode.clone() })?;
+    let address = address.to_canonical();
     if is_link_local(address) {
         return Err(TargetError::LinkLocal(address));
     }
-    let mut matching = ranges.iter().filter(|range| range.contains(&address)).peekable();
+    if address.is_unspecified() || address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        return Err(TargetError::NotHost(address));
+    }
+    let mut matching = ranges.iter().map(canonical_range).filter(|range| range.contains(&address)).peekable();
     if matching.peek().is_none() {
         return Err(TargetError::OutOfRange(address));
     }
-    if is_loopback(address) && !matching.any(|range| is_loopback(range.network())) {
+    if address.is_loopback() && !matching.any(|range| is_loopback_range(&range)) {
         return Err(TargetError::Loopback(address));
     }
     Ok(address)
 }
 
-/// 169.254.0.0/16 (RFC 3927), also mapped to IPv6; fe80::/10 (RFC 4291); and fd00:ec2::/32, which serves instance
-/// metadata, pod identities and DNS over IPv6 (Amazon EC2 User Guide, "Use the IMDS"). These addresses serve only
-/// secrets and services of the machine.
+/// 169.254.0.0/16 (RFC 3927); fe80::/10 (RFC 4291); and fd00:ec2::/32, which serves instance metadata, pod identities and DNS
+/// over IPv6 (Amazon EC2 User Guide, "Use the IMDS"). These addresses serve only secrets and services of the machine.
 fn is_link_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
+    match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.segments().starts_with(&[0xfd00, 0x0ec2]),
     }
 }
 
-/// Loopback, where the Runtime API of Lambda listens, and the unspecified address, which connects to loopback.
-fn is_loopback(address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    address.is_loopback() || address.is_unspecified()
+/// Returns a range of IPv4 addresses mapped to IPv6 (`::ffff:10.0.0.0/104`) as a range of IPv4 addresses.
+fn canonical_range(range: &IpNet) -> IpNet {
+    let IpNet::V6(v6) = range else { return *range };
+    let (Some(v4), Some(prefix)) = (v6.network().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) else {
+        return *range;
+    };
+    Ipv4Net::new(v4, prefix).map_or(*range, IpNet::V4)
+}
+
+/// Returns whether all addresses of a range are loopback addresses, where the Runtime API of Lambda listens.
+fn is_loopback_range(range: &IpNet) -> bool {
+    range.network().is_loopback() && range.broadcast().is_loopback()
 }
 
 /// Returns the port at which a container port is reachable: under bridge networking the host port that is bound to it,
@@ -229,7 +252,7 @@ mod tests {
             (vec![(STATS_PORT, "9000")], Some("169.254.170.2"), "awsvpc", "is link-local"),
             (vec![(STATS_PORT, "9000")], Some("::ffff:169.254.170.2"), "awsvpc", "is link-local"),
             (vec![(STATS_PORT, "9000")], Some("fd00:ec2::254"), "awsvpc", "is link-local"),
-            (vec![(STATS_PORT, "9000")], Some("127.0.0.1"), "awsvpc", "only a loopback range"),
+            (vec![(STATS_PORT, "9000")], Some("127.0.0.1"), "awsvpc", "only a range within 127.0.0.0/8"),
             (vec![(STATS_PORT, "9000")], None, "none", "no address for a task with network mode \"none\""),
             (vec![(STATS_PORT, "9001")], Some("10.0.0.9"), "bridge", "port 9001 of container cart is not bound"),
         ] {
@@ -238,6 +261,48 @@ mod tests {
                 other => panic!("{expected}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn wide_range_opens_only_addresses_of_hosts() {
+        let allowed = |address: &str, ranges: &[&str]| {
+            let ranges: Vec<IpNet> = ranges.iter().map(|range| range.parse().expect("a range")).collect();
+            let task = Task { address: Some(address.parse().expect("an address")), ..Task::default() };
+            allowed_address(&task, &ranges).map(|address| address.to_string()).map_err(|error| error.reason())
+        };
+        let wide = ["0.0.0.0/0", "::/0", "126.0.0.0/7", "::/127", "169.0.0.0/8", "fe00::/7"];
+        for (address, reason) in [
+            ("127.0.0.1", "target_loopback"),
+            ("127.9.9.9", "target_loopback"),
+            ("::1", "target_loopback"),
+            ("::ffff:127.0.0.1", "target_loopback"),
+            ("169.254.169.254", "target_link_local"),
+            ("169.254.170.2", "target_link_local"),
+            ("::ffff:169.254.169.254", "target_link_local"),
+            ("fe80::1", "target_link_local"),
+            ("fd00:ec2::254", "target_link_local"),
+            ("0.0.0.0", "target_not_host"),
+            ("::", "target_not_host"),
+            ("::ffff:0.0.0.0", "target_not_host"),
+            ("224.0.0.1", "target_not_host"),
+            ("255.255.255.255", "target_not_host"),
+            ("ff02::1", "target_not_host"),
+        ] {
+            assert_eq!(allowed(address, &wide), Err(reason), "{address}");
+        }
+        for (address, range, expected) in [
+            ("8.8.8.8", "0.0.0.0/0", "8.8.8.8"),
+            ("2001:db8::1", "::/0", "2001:db8::1"),
+            ("127.9.9.9", "127.0.0.0/8", "127.9.9.9"),
+            ("127.0.0.1", "127.0.0.1/32", "127.0.0.1"),
+            ("::1", "::1/128", "::1"),
+            ("::ffff:127.0.0.1", "127.0.0.0/8", "127.0.0.1"),
+            ("::ffff:10.0.0.1", "10.0.0.0/8", "10.0.0.1"),
+            ("10.0.0.1", "::ffff:10.0.0.0/104", "10.0.0.1"),
+        ] {
+            assert_eq!(allowed(address, &[range]), Ok(expected.to_owned()), "{address} in {range}");
+        }
+        assert_eq!(allowed("10.0.0.1", &["::/0"]), Err("target_out_of_range"));
     }
 
     #[test]

@@ -6,10 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::item_counters::{CounterKey, ItemCounters, ItemKind, ItemStatus};
+use crate::model::reserved::SELF_METRICS_JOB;
 use crate::model::series::{Labels, SeriesBatch};
-
-/// Value of `job`.
-const JOB: &str = "sidecarless";
 
 /// CloudWatch namespace of the metrics in the log line.
 const NAMESPACE: &str = "sidecarless";
@@ -126,7 +124,7 @@ pub struct Snapshot<'a> {
 /// Returns the labels that identify the execution environment.
 pub fn labels(instance: &str) -> Labels {
     let mut labels = Labels::default();
-    labels.set("job", JOB);
+    labels.set("job", SELF_METRICS_JOB);
     labels.set("instance", instance);
     labels
 }

@@ -1,10 +1,8 @@
 //! Health of stats targets: `up` and `scrape_duration_seconds`, with the semantics of Prometheus.
 
+use crate::model::reserved::STATS_JOB;
 use crate::model::series::{Labels, STALE_NAN, SeriesBatch};
 use crate::model::task::Task;
-
-/// Value of `job` for stats targets.
-const STATS_JOB: &str = "sidecarless-stats";
 
 /// Returns the labels of a stats target: the identity of its task and the scraped address.
 pub fn stats_target_labels(task: &Task, instance: &str) -> Labels {

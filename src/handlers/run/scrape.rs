@@ -134,8 +134,7 @@ impl TaskScraper {
         if TaskArn::parse(&metadata.task_arn).is_none_or(|arn| arn.id != &*task.id) {
             return Err(TargetDown::OtherTask);
         }
-        let (network_mode, service) = (&task.network_mode, task.service.as_deref());
-        let scrape = stats::TaskScrape { task: &metadata, stats: &statistics, at_ms, network_mode, service };
+        let scrape = stats::TaskScrape { task: &metadata, stats: &statistics, at_ms, described: Some(task) };
         let labels = self.series.add_labels(task, Labels::default());
         // Written samples are counted with the batch.
         let stats::StatsResult { written: _, rejected } = stats::series(&scrape, &labels, &self.series.stats, out);

@@ -1,9 +1,11 @@
 //! Merge of the labels of a sample and of its target.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 
 use super::parser::Label;
+use crate::model::reserved::{RESERVED_JOBS, is_identity_label};
 use crate::model::series::Labels;
 
 /// Returns the sorted labels of a series: sample labels, the metric name, and target labels.
@@ -19,29 +21,46 @@ pub(super) fn merge_labels<'s, 'a: 's>(
     }
     labels.sort_by(|one, other| one.name.cmp(&other.name));
     join_equal_names(labels);
-    if !honor_labels {
-        resolve_conflicting_labels(labels, target);
+    if honor_labels {
+        labels.retain(|label| !(label.value.is_empty() && is_identity_label(&label.name)));
+        resolve_conflicting_labels(labels, target, |label| is_reserved(label));
+    } else {
+        resolve_conflicting_labels(labels, target, |label| {
+            is_identity_label(&label.name) || target.get(&label.name).is_some()
+        });
         labels.retain(|label| !label.value.is_empty());
     }
     MergedLabels { sample: labels.iter().peekable(), target: target.iter().peekable() }
 }
 
-/// Adds the prefix `exported_` to every label that the target has too, repeatedly until the name is unique; shorter names
-/// first (`scrape/scrape.go`, `resolveConflictingExposedLabels`). The labels stay sorted.
-fn resolve_conflicting_labels(labels: &mut [Label], target: &Labels) {
-    let is_conflicting = |label: &Label| !label.value.is_empty() && target.get(&label.name).is_some();
+/// Returns whether a label is never taken from an exposition: it would contain the identity of another task, or the job of series
+/// of the function.
+fn is_reserved(label: &Label) -> bool {
+    is_identity_label(&label.name) || (label.name == "job" && RESERVED_JOBS.contains(&&*label.value))
+}
+
+/// Adds the prefix `exported_` to every label with a value for which `is_conflicting` is true, repeatedly until the name is
+/// unique; shorter names first (`scrape/scrape.go`, `resolveConflictingExposedLabels`). The labels stay sorted.
+fn resolve_conflicting_labels(labels: &mut [Label], target: &Labels, is_conflicting: impl Fn(&Label) -> bool) {
+    let is_conflicting = |label: &Label| !label.value.is_empty() && is_conflicting(label);
     let mut conflicting: Vec<usize> =
         (0..labels.len()).filter(|&at| labels.get(at).is_some_and(is_conflicting)).collect();
     if conflicting.is_empty() {
         return;
     }
     conflicting.sort_by_key(|&at| labels.get(at).map_or(0, |label| label.name.len()));
+    let mut renamed: BTreeMap<String, usize> = BTreeMap::new();
     for at in conflicting {
         let Some(label) = labels.get(at) else { continue };
         let mut name = format!("exported_{}", label.name);
-        while target.get(&name).is_some() || labels.iter().any(|label| label.name == name) {
+        // A name that is renamed itself is taken: it is a label of the target, or does not start with `exported_`.
+        let is_taken = |name: &str| labels.binary_search_by(|label| (*label.name).cmp(name)).is_ok();
+        while target.get(&name).is_some() || is_taken(&name) || renamed.contains_key(&name) {
             name.insert_str(0, "exported_");
         }
+        renamed.insert(name, at);
+    }
+    for (name, at) in renamed {
         if let Some(label) = labels.get_mut(at) {
             label.name = Cow::Owned(name);
         }

@@ -145,7 +145,7 @@ fn usage_series<'a>(
             }
             _ => (Level::Task, usage::task_values(event, task, context.options.approximate_memory_usage, compat)),
         };
-        let samples = writer.write(level, &values, &mut labels, out);
+        let samples = writer.write(level, &values, &labels, out);
         written += samples;
         duplicates += writer.selected(level, &values) - samples;
     }

@@ -108,9 +108,12 @@ impl<'a> TaskAggregate<'a> {
 /// `agent/stats/engine.go`). The mode comes from the task definition or from any container of the document.
 fn network_scope(scrape: &TaskScrape<'_>) -> NetworkScope {
     let task = scrape.task;
-    let is_own = |mode: &NetworkMode| NetworkLocation::new(mode, &task.launch_type) == NetworkLocation::Task;
-    let mut networks = task.containers().iter().flat_map(|container| container.networks.iter().flatten());
-    if is_own(scrape.network_mode) || networks.any(|network| is_own(&network.network_mode)) {
+    let launch_type = scrape.described.map_or(&task.launch_type, |described| &described.launch_type);
+    let is_own = |mode: &NetworkMode| NetworkLocation::new(mode, launch_type) == NetworkLocation::Task;
+    let mut networks = task.containers().iter().flat_map(|container| &container.networks.items);
+    if is_own(scrape.described.map_or(&NetworkMode::Unspecified, |described| &described.network_mode))
+        || networks.any(|network| is_own(&network.network_mode))
+    {
         NetworkScope::Task
     } else {
         NetworkScope::Container

@@ -7,9 +7,7 @@
 use super::metrics::{StatKind, StatsCompat};
 use crate::model::json::JsonStr;
 use crate::model::rejection::Rejections;
-use crate::model::task_metadata::{
-    BlkioStats, ContainerMetadata, ContainerStats, CpuStats, CpuUsage, InterfaceStats, MemoryStats,
-};
+use crate::model::task_metadata::{BlkioStats, ContainerMetadata, ContainerStats, CpuStats, CpuUsage, MemoryStats};
 
 pub(crate) const MIB: u64 = 1 << 20;
 /// CPU units of one vCPU.
@@ -138,7 +136,7 @@ pub(crate) fn container_utilized(vcpu: f64, reserved: f64) -> f64 {
 
 /// cgroup v2 has no usage per core. Corrected, the online cores are counted.
 fn cores(now: &CpuStats, usage: &CpuUsage, compat: StatsCompat) -> u64 {
-    let counted = usage.percpu_usage.as_ref().map_or(0, Vec::len) as u64;
+    let counted = usage.percpu_count.0;
     if counted == 0 && compat == StatsCompat::Corrected { now.online_cpus.unwrap_or(0) } else { counted }
 }
 
@@ -176,31 +174,26 @@ fn network(values: &mut StatValues, stats: &ContainerStats<'_>) {
     let rate = stats.network_rate_stats.unwrap_or_default();
     values.float(StatKind::RateRx, rate.rx_bytes_per_sec.unwrap_or(0.0));
     values.float(StatKind::RateTx, rate.tx_bytes_per_sec.unwrap_or(0.0));
-    let interfaces = || stats.networks.iter().flat_map(|networks| networks.values().flatten());
-    let sum = |of: fn(&InterfaceStats) -> Option<u64>| interfaces().filter_map(of).fold(0_u64, u64::wrapping_add);
-    values.integer(StatKind::RxBytes, sum(|interface| interface.rx_bytes));
-    values.integer(StatKind::RxPackets, sum(|interface| interface.rx_packets));
-    values.integer(StatKind::RxErrors, sum(|interface| interface.rx_errors));
-    values.integer(StatKind::RxDropped, sum(|interface| interface.rx_dropped));
-    values.integer(StatKind::TxBytes, sum(|interface| interface.tx_bytes));
-    values.integer(StatKind::TxPackets, sum(|interface| interface.tx_packets));
-    values.integer(StatKind::TxErrors, sum(|interface| interface.tx_errors));
-    values.integer(StatKind::TxDropped, sum(|interface| interface.tx_dropped));
+    let totals = &stats.networks;
+    values.integer(StatKind::RxBytes, totals.rx_bytes);
+    values.integer(StatKind::RxPackets, totals.rx_packets);
+    values.integer(StatKind::RxErrors, totals.rx_errors);
+    values.integer(StatKind::RxDropped, totals.rx_dropped);
+    values.integer(StatKind::TxBytes, totals.tx_bytes);
+    values.integer(StatKind::TxPackets, totals.tx_packets);
+    values.integer(StatKind::TxErrors, totals.tx_errors);
+    values.integer(StatKind::TxDropped, totals.tx_dropped);
 }
 
 /// The operations are in lower case under cgroup v2, which the receiver does not match.
-fn storage(values: &mut StatValues, stats: Option<&BlkioStats<'_>>, compat: StatsCompat) {
-    let entries = || stats.and_then(|stats| stats.io_service_bytes_recursive.as_ref()).into_iter().flatten().flatten();
-    let matches = |op: &JsonStr<'_>, name: &str| match compat {
-        StatsCompat::Adot => **op == *name,
-        StatsCompat::Corrected => op.eq_ignore_ascii_case(name),
+fn storage(values: &mut StatValues, stats: Option<&BlkioStats>, compat: StatsCompat) {
+    let totals = stats.map(|stats| stats.io_service_bytes_recursive).unwrap_or_default();
+    let (read, write) = match compat {
+        StatsCompat::Adot => (totals.capitalized_read, totals.capitalized_write),
+        StatsCompat::Corrected => (totals.read, totals.write),
     };
-    let sum = |name| {
-        let matching = entries().filter(|entry| matches(&entry.op, name)).filter_map(|entry| entry.value);
-        matching.fold(0_u64, u64::wrapping_add)
-    };
-    values.integer(StatKind::StorageReadBytes, sum("Read"));
-    values.integer(StatKind::StorageWriteBytes, sum("Write"));
+    values.integer(StatKind::StorageReadBytes, read);
+    values.integer(StatKind::StorageWriteBytes, write);
 }
 
 /// Returns the duration of a stopped container; no values for a running one.

@@ -29,11 +29,12 @@ pub(crate) use identity::{ContainerIdentity, TaskIdentity, rfc3339};
 pub(crate) use labels::{add_container_labels, task_labels};
 pub(crate) use metrics::StatKind;
 
-use crate::model::ecs::NetworkMode;
 use crate::model::rejection::Rejections;
 use crate::model::series::{InsertOutcome, Labels, SeriesBatch};
 use crate::model::task::{Task, TaskContainer};
-use crate::model::task_metadata::{ContainerMetadata, ContainerStats, TaskMetadata, TaskStats};
+use crate::model::task_metadata::{ContainerMetadata, ContainerStats, MAX_CONTAINERS, TaskMetadata, TaskStats};
+use crate::translate::limits::exceeded_limit;
+use crate::translate::shared_labels::SharedLabels;
 
 /// The documents of a task from one scrape.
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +43,31 @@ pub struct TaskScrape<'a> {
     pub stats: &'a TaskStats<'a>,
     /// Time of the scrape and of all samples.
     pub at_ms: i64,
-    /// Network mode of the task definition; unspecified if there is no definition.
-    pub network_mode: &'a NetworkMode,
-    /// Service from the task's group, because some agents omit it: on EC2 before 1.63.1, and on ECS Anywhere.
-    pub service: Option<&'a str>,
+    /// The task as ECS describes it; `None` if it is unknown. What ECS reports is never taken from the documents: they come from
+    /// a container of the task, which could name another task.
+    pub described: Option<&'a Task>,
 }
+
+impl<'a> TaskScrape<'a> {
+    fn identity(&self) -> TaskIdentity<'a> {
+        let document = TaskIdentity::from(self.task);
+        let Some(task) = self.described else { return document };
+        // ECS reports these with less detail, and under other names.
+        let TaskIdentity { pull_started_at, pull_stopped_at, status, .. } = document;
+        TaskIdentity { pull_started_at, pull_stopped_at, status, ..TaskIdentity::from(task) }
+    }
+
+    /// Returns whether ECS reports a container of this name. Other names could be new in every document. The receiver also
+    /// writes the pause container, which only the agent knows.
+    fn is_known(&self, container: &ContainerMetadata<'_>, compat: StatsCompat) -> bool {
+        let Some(task) = self.described.filter(|task| !task.containers.is_empty()) else { return true };
+        task.container(&container.name).is_some()
+            || (compat == StatsCompat::Adot && *container.name == *PAUSE_CONTAINER)
+    }
+}
+
+/// Name that the ECS agent gives to the pause container (amazon-ecs-agent, `agent/api/task`).
+const PAUSE_CONTAINER: &str = "~internal~ecs~pause";
 
 /// Number of written samples, and rejected items.
 #[must_use]
@@ -88,17 +109,16 @@ fn write_variant(
     result: &mut StatsResult,
 ) {
     let (compat, selection) = (writer.compat, writer.options.labels);
-    let mut identity = TaskIdentity::from(scrape.task);
-    if identity.service.is_empty() {
-        identity.service = scrape.service.unwrap_or_default();
-    }
-    let mut labels_of_task = task_labels(&identity, compat, selection);
+    let mut labels_of_task = task_labels(&scrape.identity(), compat, selection);
     add_extra_labels(&mut labels_of_task, extra);
+    if !has_valid_labels(&labels_of_task, "task", &mut result.rejected) {
+        return;
+    }
     let mut aggregate = aggregate::TaskAggregate::new(scrape, compat);
-    let mut seen = BTreeSet::new();
+    let mut seen = SeenContainers::default();
     for container in scrape.task.containers() {
         let stats = scrape.stats.container(&container.docker_id);
-        if !is_counted(container, stats, &mut seen, compat, &mut result.rejected) {
+        if !seen.is_counted(container, stats, compat, &mut result.rejected) {
             continue;
         }
         let values = match stats {
@@ -109,14 +129,29 @@ fn write_variant(
             }
             None => container_stats::stopped_values(container, compat, &mut result.rejected),
         };
-        if writer.selected(Level::Container, &values) == 0 {
+        if writer.selected(Level::Container, &values) == 0 || !scrape.is_known(container, compat) {
             continue;
         }
         let mut labels = labels_of_task.clone();
         add_container_labels(&mut labels, &ContainerIdentity::from(container), compat, selection);
-        result.written += writer.write(Level::Container, &values, &mut labels, out);
+        if has_valid_labels(&labels, "container", &mut result.rejected) {
+            result.written += writer.write(Level::Container, &values, &labels, out);
+        }
     }
-    result.written += writer.write(Level::Task, &aggregate.finish(), &mut labels_of_task, out);
+    let ignored = scrape.task.containers.ignored;
+    result
+        .rejected
+        .add("too_many_containers", ignored, || format!("a task with more than {MAX_CONTAINERS} containers"));
+    result.written += writer.write(Level::Task, &aggregate.finish(), &labels_of_task, out);
+}
+
+/// Returns whether labels are within the limits, before they are written for each metric.
+fn has_valid_labels(labels: &Labels, subject: &str, rejected: &mut Rejections) -> bool {
+    let exceeded = exceeded_limit(labels.iter());
+    if let Some(reason) = exceeded {
+        rejected.add(reason, 1, || format!("the labels of a {subject}"));
+    }
+    exceeded.is_none()
 }
 
 /// Adds labels without replacing existing ones.
@@ -126,28 +161,40 @@ pub(crate) fn add_extra_labels(labels: &mut Labels, extra: &Labels) {
     }
 }
 
-/// Returns whether a container has series. The receiver counts all containers. Corrected, two kinds are excluded: the
-/// pause container, which ECS adds under awsvpc on EC2, and a second container with the same name, whose series would
-/// be the same.
-fn is_counted<'a>(
-    container: &'a ContainerMetadata<'_>,
-    stats: Option<&ContainerStats<'_>>,
-    seen: &mut BTreeSet<(&'a str, bool)>,
-    compat: StatsCompat,
-    rejected: &mut Rejections,
-) -> bool {
-    if compat == StatsCompat::Adot {
-        return true;
+/// Containers of a document that were counted.
+#[derive(Default)]
+struct SeenContainers<'a> {
+    ids: BTreeSet<&'a str>,
+    /// Name, and whether there are stats.
+    names: BTreeSet<(&'a str, bool)>,
+}
+
+impl<'a> SeenContainers<'a> {
+    /// Returns whether a container counts. The receiver counts all containers, of which each has its own ID. Corrected, two kinds
+    /// are excluded: the pause container, which ECS adds under awsvpc on EC2, and a second container with the same name, whose
+    /// series would be the same.
+    fn is_counted(
+        &mut self,
+        container: &'a ContainerMetadata<'_>,
+        stats: Option<&ContainerStats<'_>>,
+        compat: StatsCompat,
+        rejected: &mut Rejections,
+    ) -> bool {
+        // A container that has not started has no ID.
+        let is_first_of_id = container.docker_id.is_empty() || self.ids.insert(&container.docker_id);
+        if compat == StatsCompat::Corrected && matches!(&*container.kind, "CNI_PAUSE" | "NAMESPACE_PAUSE") {
+            return false;
+        }
+        let is_first_of_name = compat == StatsCompat::Adot || self.names.insert((&*container.name, stats.is_some()));
+        if is_first_of_id && is_first_of_name {
+            return true;
+        }
+        let property = if is_first_of_id { "named" } else { "with the ID of another, named" };
+        rejected.add("duplicate_container", 1, || {
+            format!("a second container {property} {:?} in one task", &*container.name)
+        });
+        false
     }
-    if matches!(&*container.kind, "CNI_PAUSE" | "NAMESPACE_PAUSE") {
-        return false;
-    }
-    let first = seen.insert((&*container.name, stats.is_some()));
-    if !first {
-        rejected
-            .add("duplicate_container", 1, || format!("a second container named {:?} in one task", &*container.name));
-    }
-    first
 }
 
 /// Writes values with the names of one variant.
@@ -163,14 +210,15 @@ impl MetricWriter<'_> {
         self.options.metrics.metrics(level).filter(|metric| values.get(metric.stat).is_some()).count() as u64
     }
 
-    /// Writes the selected values of one task or container, and returns the number of new samples. `__name__` of
-    /// `labels` is overwritten.
-    pub(crate) fn write(&self, level: Level, values: &StatValues, labels: &mut Labels, out: &mut SeriesBatch) -> u64 {
+    /// Writes the selected values of one task or container, and returns the number of new samples. The labels that the series
+    /// share are written once.
+    pub(crate) fn write(&self, level: Level, values: &StatValues, labels: &Labels, out: &mut SeriesBatch) -> u64 {
+        let mut shared = None;
         let mut written = 0;
         for metric in self.options.metrics.metrics(level) {
             let Some(value) = values.get(metric.stat) else { continue };
-            labels.set("__name__", metric.name_for(self.compat));
-            let id = out.series(labels.iter());
+            let shared = shared.get_or_insert_with(|| SharedLabels::new(labels, out));
+            let id = shared.series(metric.name_for(self.compat), out);
             let outcome = out.add_sample(id, self.at_ms, value.as_f64(self.compat));
             written += u64::from(outcome == InsertOutcome::New);
         }

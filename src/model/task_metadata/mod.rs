@@ -5,6 +5,11 @@
 //! (Engine API 1.30) with `network_rate_stats`, which the ECS agent adds. The agent omits unknown fields, writes `null`
 //! or `{}` for a container that it could not read, and may add fields at any time. So all fields are optional, and null
 //! means absent. Counters are `u64`, because some are too large for an f64. Strings borrow from the body.
+//!
+//! The endpoint is in a container that anyone may have deployed. Lists are therefore bounded or summed while they are parsed, so
+//! that a document takes hardly more memory than its text.
+
+mod lists;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +17,13 @@ use serde::Deserialize;
 
 use crate::model::ecs::{ContainerStatus, LaunchType, NetworkMode, TaskStatus};
 use crate::model::json::{self, DocumentError, JsonStr};
+use lists::BoundedMap;
+pub use lists::{BoundedList, ListLength};
+
+/// Maximum containers of a document. A task definition has at most ten (Amazon ECS Developer Guide, "Service quotas"), and ECS adds
+/// a few of its own, such as the pause container and the agents of Service Connect and GuardDuty. Restarted containers may be
+/// listed again.
+pub const MAX_CONTAINERS: usize = 32;
 
 /// The `/task` document.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -32,7 +44,8 @@ pub struct TaskMetadata<'a> {
     pub launch_type: LaunchType,
     /// Empty for tasks without a service.
     pub service_name: JsonStr<'a>,
-    pub containers: Option<Vec<ContainerMetadata<'a>>>,
+    #[serde(borrow)]
+    pub containers: BoundedList<ContainerMetadata<'a>>,
     /// Only on Fargate, on Linux with platform version 1.4 or later.
     pub ephemeral_storage_metrics: Option<EphemeralStorage>,
 }
@@ -58,7 +71,7 @@ pub struct ContainerMetadata<'a> {
     /// `NORMAL`, `CNI_PAUSE`, ...
     #[serde(rename = "Type")]
     pub kind: JsonStr<'a>,
-    pub networks: Option<Vec<Network>>,
+    pub networks: BoundedList<Network>,
 }
 
 /// Limits of a task (CPU in vCPU) or of a container (CPU in units); memory in MiB.
@@ -86,10 +99,9 @@ pub struct Network {
 }
 
 /// The `/task/stats` document: stats by container id, or null.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default)]
 pub struct TaskStats<'a> {
-    #[serde(borrow)]
+    /// At most [`MAX_CONTAINERS`].
     pub containers: BTreeMap<JsonStr<'a>, Option<ContainerStats<'a>>>,
 }
 
@@ -105,9 +117,9 @@ pub struct ContainerStats<'a> {
     pub cpu_stats: Option<CpuStats>,
     pub precpu_stats: Option<CpuStats>,
     pub memory_stats: Option<MemoryStats>,
-    pub blkio_stats: Option<BlkioStats<'a>>,
-    /// Keys are interface names.
-    pub networks: Option<BTreeMap<JsonStr<'a>, Option<InterfaceStats>>>,
+    pub blkio_stats: Option<BlkioStats>,
+    /// Sum over the interfaces.
+    pub networks: InterfaceTotals,
     pub network_rate_stats: Option<NetworkRateStats>,
 }
 
@@ -126,8 +138,9 @@ pub struct CpuUsage {
     pub total_usage: Option<u64>,
     pub usage_in_kernelmode: Option<u64>,
     pub usage_in_usermode: Option<u64>,
-    /// Absent under cgroup v2.
-    pub percpu_usage: Option<Vec<Option<u64>>>,
+    /// Number of cores. 0 under cgroup v2, which has no usage per core.
+    #[serde(rename = "percpu_usage")]
+    pub percpu_count: ListLength,
 }
 
 /// Bytes.
@@ -151,31 +164,52 @@ pub struct MemoryBreakdown {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct BlkioStats<'a> {
-    #[serde(borrow)]
-    pub io_service_bytes_recursive: Option<Vec<Option<BlkioEntry<'a>>>>,
+pub struct BlkioStats {
+    pub io_service_bytes_recursive: BlkioTotals,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct BlkioEntry<'a> {
-    /// `Read`, `Write`, `Total`, ... under cgroup v1, lower case under v2.
-    #[serde(borrow)]
-    pub op: JsonStr<'a>,
-    pub value: Option<u64>,
+/// Sums of the entries by operation. Operations are `Read`, `Write`, `Total`, ... under cgroup v1, and lower case under v2.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BlkioTotals {
+    pub read: u64,
+    pub write: u64,
+    /// Only of the operation `Read`, spelled like this.
+    pub capitalized_read: u64,
+    pub capitalized_write: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct InterfaceStats {
-    pub rx_bytes: Option<u64>,
-    pub rx_packets: Option<u64>,
-    pub rx_errors: Option<u64>,
-    pub rx_dropped: Option<u64>,
-    pub tx_bytes: Option<u64>,
-    pub tx_packets: Option<u64>,
-    pub tx_errors: Option<u64>,
-    pub tx_dropped: Option<u64>,
+struct BlkioEntry<'a> {
+    #[serde(borrow)]
+    op: JsonStr<'a>,
+    value: Option<u64>,
+}
+
+/// Sums over the interfaces of a container. Counters wrap like those of the kernel.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InterfaceTotals {
+    pub rx_bytes: u64,
+    pub rx_packets: u64,
+    pub rx_errors: u64,
+    pub rx_dropped: u64,
+    pub tx_bytes: u64,
+    pub tx_packets: u64,
+    pub tx_errors: u64,
+    pub tx_dropped: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct InterfaceStats {
+    rx_bytes: Option<u64>,
+    rx_packets: Option<u64>,
+    rx_errors: Option<u64>,
+    rx_dropped: Option<u64>,
+    tx_bytes: Option<u64>,
+    tx_packets: Option<u64>,
+    tx_errors: Option<u64>,
+    tx_dropped: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -192,14 +226,15 @@ impl<'a> TaskMetadata<'a> {
     }
 
     pub fn containers(&self) -> &[ContainerMetadata<'a>] {
-        self.containers.as_deref().unwrap_or_default()
+        &self.containers.items
     }
 }
 
 impl<'a> TaskStats<'a> {
     /// Parses the document. The error contains line and column.
     pub fn parse(body: &'a [u8]) -> Result<Self, DocumentError> {
-        json::parse::<Option<Self>>("/task/stats document", body).map(Option::unwrap_or_default)
+        let BoundedMap(containers) = json::parse("/task/stats document", body)?;
+        Ok(Self { containers })
     }
 
     /// Returns the stats of a container; `None` if the agent failed to read it.
