@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::exposition::Format;
 use sidecarless::model::series::{Labels, SeriesBatch};
 use sidecarless::translate::exposition::parser::{Entry, Parser};
@@ -219,7 +220,7 @@ fn scrape(target_labels: &Labels) -> ScrapeOptions<'_> {
 /// Converts a valid exposition.
 fn written_series(body: &[u8], format: Format, options: &ScrapeOptions) -> SeriesBatch {
     let mut out = SeriesBatch::default();
-    let counts = series(body, format, options, &mut out).unwrap();
+    let counts = series(body, format, options, &Unlimited, &mut out).unwrap();
     assert_eq!(out.point_count(), counts.samples - counts.duplicates - counts.out_of_bounds);
     out
 }
@@ -328,7 +329,7 @@ fn timestamps_are_used_if_honored_and_within_bounds() {
     let target = Labels::default();
     let exposition = format!("a 1 {}\nb 2\nc 3 {}\nd 4 {}\n", NOW - 5, NOW + 600_000, NOW + 600_001);
     let mut out = SeriesBatch::default();
-    let counts = series(exposition.as_bytes(), Format::Text, &scrape(&target), &mut out).unwrap();
+    let counts = series(exposition.as_bytes(), Format::Text, &scrape(&target), &Unlimited, &mut out).unwrap();
     assert_eq!(written(&out), ["__name__=a 1@-5", "__name__=b 2@0", "__name__=c 3@600000"]);
     assert_eq!(
         counts,
@@ -345,7 +346,7 @@ fn first_sample_of_a_series_and_time_is_kept() {
     let target = Labels::default();
     let mut out = SeriesBatch::default();
     let exposition = b"a{x=\"1\",y=\"2\"} 1\nb 9\na{y=\"2\",x=\"1\"} 2\na{x=\"1\",y=\"2\"} 3\n";
-    let counts = series(exposition, Format::Text, &scrape(&target), &mut out).unwrap();
+    let counts = series(exposition, Format::Text, &scrape(&target), &Unlimited, &mut out).unwrap();
     assert_eq!(written(&out), ["__name__=a,x=1,y=2 1@0", "__name__=b 9@0"]);
     assert_eq!((counts.samples, counts.series, counts.duplicates), (4, 2, 2));
 }
@@ -363,7 +364,8 @@ fn failed_scrape_writes_nothing_and_counts_samples() {
     ] {
         let mut out = SeriesBatch::default();
         let scrape = ScrapeOptions { sample_limit: limit, ..scrape(&target) };
-        let failed: ExpositionError = series(exposition.as_bytes(), Format::Text, &scrape, &mut out).unwrap_err();
+        let failed: ExpositionError =
+            series(exposition.as_bytes(), Format::Text, &scrape, &Unlimited, &mut out).unwrap_err();
         assert_eq!((failed.to_string().as_str(), failed.counts.samples), (expected, samples));
         assert!(out.is_empty() && out.metadata().is_empty(), "{exposition:?}");
         assert_eq!(matches!(failed.kind, ExpositionErrorKind::SampleLimit { .. }), limit.is_some());
@@ -396,7 +398,8 @@ fn only_exemplars_that_receivers_accept_are_written() {
     ] {
         let exposition = format!("foo_total 1 # {exemplar}\n# EOF\n");
         let mut out = SeriesBatch::default();
-        let counts = series(exposition.as_bytes(), Format::OpenMetrics, &scrape(&target), &mut out).unwrap();
+        let counts =
+            series(exposition.as_bytes(), Format::OpenMetrics, &scrape(&target), &Unlimited, &mut out).unwrap();
         let exemplars: Vec<_> = out.iter().flat_map(|series| series.exemplars()).collect();
         assert_eq!(out.point_count(), 1, "the sample is written: {exemplar}");
         assert_eq!((counts.exemplars, counts.exemplars_rejected), if expected.is_some() { (1, 0) } else { (0, 1) });
@@ -591,7 +594,7 @@ mod properties {
             for format in [Format::Text, Format::OpenMetrics] {
                 let mut out = SeriesBatch::default();
                 let scrape = ScrapeOptions { honor_labels, ..scrape(&target) };
-                match series(&bytes, format, &scrape, &mut out) {
+                match series(&bytes, format, &scrape, &Unlimited, &mut out) {
                     Ok(counts) => {
                         prop_assert_eq!(counts.samples, out.point_count() + counts.duplicates + counts.out_of_bounds);
                     }
@@ -601,6 +604,43 @@ mod properties {
                     let names: Vec<_> = series.labels().map(|(name, _)| name).collect();
                     prop_assert!(names.is_sorted_by(|one, other| one < other), "{names:?}");
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn extreme_numbers_and_times_do_not_fail() {
+    let numbers = [
+        "0",
+        "-1",
+        "NaN",
+        "-Inf",
+        "1e308",
+        "1e309",
+        "-1e-320",
+        "9223372036854775807",
+        "9223372036854775808",
+        "18446744073709551616",
+        "-9223372036854775808",
+        "99999999999999999999999999999999999999",
+    ];
+    let target = target();
+    for (value, time) in numbers.iter().flat_map(|value| numbers.map(|time| (*value, time))) {
+        for (exposition, format) in [
+            (format!("a {value} {time}\n"), Format::Text),
+            (format!("a {value} {time}\n# EOF"), Format::OpenMetrics),
+            (format!("a 1 {time} # {{b=\"c\"}} {value} {time}\n# EOF"), Format::OpenMetrics),
+        ] {
+            for at_ms in [i64::MIN, -1, 0, NOW, i64::MAX] {
+                let mut out = SeriesBatch::default();
+                let scrape = ScrapeOptions { at_ms, ..scrape(&target) };
+                let _ = series(exposition.as_bytes(), format, &scrape, &Unlimited, &mut out);
+                let times = out.iter().flat_map(|series| series.samples()).map(|sample| sample.timestamp_ms);
+                assert!(
+                    times.into_iter().all(|time| (0..=at_ms.saturating_add(600_000)).contains(&time)),
+                    "{exposition}"
+                );
             }
         }
     }

@@ -140,7 +140,7 @@ async fn failed_scrape_writes_nothing_and_does_not_affect_others() {
 const HANGING: usize = 70;
 
 #[tokio::test]
-async fn hanging_targets_do_not_delay_stats_targets() {
+async fn hanging_targets_do_not_delay_other_targets() {
     let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_TIMEOUT", "2s")]).await;
     let (hanging, stats) = (ScrapeTarget::with_response(StubResponse::Hang).await, Task::start().await);
     for number in 0..HANGING {
@@ -158,7 +158,11 @@ async fn hanging_targets_do_not_delay_stats_targets() {
     };
     let hanging: Vec<i64> = (0..HANGING).map(|number| at(&format!("hanging-{number}"))).collect();
     let (first, last) = (*hanging.iter().min().unwrap(), *hanging.iter().max().unwrap());
-    assert!(last - first >= 2_000, "targets are scraped 64 at once, and each batch hung");
+    assert!(
+        last - first < 2_000,
+        "targets are scraped 64 at once, and those that hang free their slots: {}",
+        last - first
+    );
     assert!(at("sidecarless-stats") - first < 1_000, "the stats did not wait for any");
 }
 

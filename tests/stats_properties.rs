@@ -217,6 +217,7 @@ fn write_event(event: &[u8], task: Option<&Task>, options: &Options) -> SeriesBa
     let mut batch = SeriesBatch::default();
     let context = EventContext {
         task: &|_| task,
+        cluster: None,
         has_better_source: &|_| false,
         partition: "aws",
         region: "eu-west-1",
@@ -269,5 +270,109 @@ proptest! {
         let _ = write_report(&bytes, &bytes, &Options::default());
         let _ = write_event(&bytes, None, &Options::default());
         let _ = task_event::parse_detail(&bytes);
+    }
+}
+
+/// Integers and floats at the limits of their types, and numbers that are not in the range of any.
+const EXTREMES: [&str; 16] = [
+    "0",
+    "-0.0",
+    "1",
+    "-1",
+    "9223372036854771712",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "18446744073709551615",
+    "18446744073709551616",
+    "4294967296",
+    "1e-320",
+    "1.7976931348623157e308",
+    "-1e308",
+    "\"9e18\"",
+    "null",
+];
+
+/// Returns the document with each of its numbers replaced by each extreme, and with all of them replaced.
+fn with_extremes(document: &str) -> Vec<String> {
+    let value: Value = serde_json::from_str(document).unwrap();
+    let mut leaves = Vec::new();
+    numbers(&value, String::new(), &mut leaves);
+    assert!(leaves.len() > 2, "{document}");
+    let mut documents = Vec::new();
+    for extreme in EXTREMES.map(|text| serde_json::from_str::<Value>(text).unwrap_or_else(|_| json!(f64::MAX))) {
+        let mut all = value.clone();
+        for leaf in &leaves {
+            let mut one = value.clone();
+            *one.pointer_mut(leaf).unwrap() = extreme.clone();
+            *all.pointer_mut(leaf).unwrap() = extreme.clone();
+            documents.push(one.to_string());
+        }
+        documents.push(all.to_string());
+    }
+    documents
+}
+
+/// Collects JSON pointers of the numbers.
+fn numbers(value: &Value, pointer: String, leaves: &mut Vec<String>) {
+    match value {
+        Value::Number(_) => leaves.push(pointer),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at, item)| numbers(item, format!("{pointer}/{at}"), leaves));
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, item)| numbers(item, format!("{pointer}/{name}"), leaves));
+        }
+        _ => {}
+    }
+}
+
+fn all_metrics() -> Options {
+    Options {
+        metrics: MetricSelection::all(),
+        names: NamingMode::Both,
+        labels: LabelSelection::All,
+        approximate_memory_usage: true,
+    }
+}
+
+#[test]
+fn extreme_numbers_of_stats_documents_do_not_fail() {
+    let (task, stats) = (include_str!("golden/task.json"), include_str!("golden/task-stats.json"));
+    for document in with_extremes(task) {
+        write_report(document.as_bytes(), stats.as_bytes(), &all_metrics());
+    }
+    for document in with_extremes(stats) {
+        write_report(task.as_bytes(), document.as_bytes(), &all_metrics());
+    }
+}
+
+#[test]
+fn extreme_numbers_of_events_do_not_fail() {
+    let usage = r#""Timestamp":1772613000000,"PullStartedAt":1772613000000,"PullStoppedAt":1772613000000,"CpuUtilized":1,"CpuReserved":1,
+        "MemoryUtilized":1,"MemoryReserved":1,"StorageReadBytes":1,"StorageWriteBytes":1,"NetworkRxBytes":1,"NetworkTxPackets":1,
+        "EphemeralStorageUtilized":1,"EphemeralStorageReserved":1,"DesiredTaskCount":1,"TaskCount":1,"ContainerCpuUtilized":1"#;
+    let task = Task {
+        cpu: Some(f64::MAX),
+        memory_mib: Some(u64::MAX),
+        ephemeral_storage_gib: Some(u64::MAX),
+        ..Task::default()
+    };
+    for kind in ["Task", "Container", "Service", "Cluster"] {
+        let event = format!(
+            r#"{{"Type":"{kind}","ClusterName":"c","TaskId":"t","ContainerName":"n","ServiceName":"s",{usage}}}"#
+        );
+        for event in with_extremes(&event) {
+            write_event(event.as_bytes(), Some(&task), &all_metrics());
+            write_event(event.as_bytes(), None, &all_metrics());
+        }
+    }
+    let change = r#"{"taskArn":"arn:aws:ecs:eu-west-1:1:task/c/t","lastStatus":"STOPPED","cpu":1,"memory":1,"version":1,
+        "ephemeralStorage":{"sizeInGiB":1},"containers":[{"name":"n","exitCode":1,"cpu":1,"memory":1,
+        "networkBindings":[{"containerPort":1,"hostPort":1}]}]}"#;
+    for change in with_extremes(change) {
+        if let Ok(task) = task_event::parse_detail(change.as_bytes()) {
+            write_stop(&task, &all_metrics());
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use sidecarless::model::rejection::Rejections;
 use sidecarless::model::series::{Labels, SeriesBatch};
-use sidecarless::model::task::{Task, TaskContainer};
+use sidecarless::model::task::Task;
 use sidecarless::model::task_event;
 use sidecarless::model::task_metadata::{MAX_CONTAINERS, TaskMetadata, TaskStats};
 use sidecarless::translate::insights::{EventContext, event_series};
@@ -401,6 +401,7 @@ fn endpoint_and_insights_series_have_the_same_labels() {
     let mut batch = SeriesBatch::default();
     let context = EventContext {
         task: &|_| None,
+        cluster: None,
         has_better_source: &|_| false,
         partition: "aws",
         region: "",
@@ -494,18 +495,6 @@ fn identity_labels_come_from_ecs_not_from_the_document() {
         }
         assert!(!values.iter().any(|value| value.contains("victim")));
     }
-}
-
-#[test]
-fn container_that_ecs_does_not_report_has_no_series_but_counts() {
-    let (task, stats): (Value, Value) = (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
-    let known = TaskContainer { name: "other".into(), ..TaskContainer::default() };
-    let described =
-        Task { containers: vec![known], ..Task::from_arn("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e") };
-    let options = Options { metrics: MetricSelection::all(), ..Options::default() };
-    let (written, _) = write_described(&task, &stats, &described, &options);
-    assert_eq!(written.value("container_memory_usage"), None);
-    assert!(written.value("ecs_task_memory_usage").is_some_and(|bytes| bytes > 0.0));
 }
 
 #[test]

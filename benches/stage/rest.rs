@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use reqwest::header::HeaderMap;
 use sidecarless::aws::sign::Signer;
 use sidecarless::deliver::remote_write::requests;
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::exposition::Format;
 use sidecarless::model::remote_write::encode_series;
 use sidecarless::model::segment::put_trace_segments;
@@ -62,7 +63,8 @@ fn parse_exposition(text: &str) -> SeriesBatch {
         at_ms: payload::NOW_MS,
     };
     let mut batch = SeriesBatch::default();
-    let counts = exposition::series(text.as_bytes(), Format::Text, &scrape, &mut batch).expect("a valid exposition");
+    let counts =
+        exposition::series(text.as_bytes(), Format::Text, &scrape, &Unlimited, &mut batch).expect("a valid exposition");
     assert_eq!(counts.duplicates + counts.out_of_bounds, 0);
     batch
 }

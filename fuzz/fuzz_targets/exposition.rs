@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::exposition::Format;
 use sidecarless::model::series::{Labels, SeriesBatch};
 use sidecarless::translate::exposition::{ScrapeOptions, series};
@@ -18,7 +19,7 @@ fuzz_target!(|input: &[u8]| {
         at_ms: 1_800_000_000_000,
     };
     let mut out = SeriesBatch::default();
-    match series(body, format, &scrape, &mut out) {
+    match series(body, format, &scrape, &Unlimited, &mut out) {
         Ok(counts) => assert_eq!(counts.samples, out.point_count() + counts.duplicates + counts.out_of_bounds),
         Err(_) => assert!(out.is_empty()),
     }

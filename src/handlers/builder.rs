@@ -69,14 +69,14 @@ impl Handlers {
         let http = clients::http()?;
         let post = SigV4Client::new(http.clone(), Signer::new(credentials, region.clone()));
         let delivery = DeliveryParts::new(&settings, memory, aws, &region, &post)?;
-        let runs = RunParts::new(&settings, aws, &region, &post, http)?;
+        let runs = RunParts::new(&settings, memory, aws, &post, http)?;
         let targets =
             Arc::new(TargetLister { discovery: Arc::clone(&runs.discovery), series: Arc::clone(&runs.series) });
         Ok(Self {
             schedule: runs.schedule(&settings, aws, &delivery),
             http: http_handler(&settings, memory, &delivery, &runs),
             queue: queue_handler(&settings, memory, &delivery, &runs),
-            log_events: log_events_handler(&delivery, &runs),
+            log_events: log_events_handler(memory, &delivery, &runs),
             task_events: task_events_handler(&delivery, &runs),
             self_metrics: Arc::clone(&delivery.self_metrics),
             self_metrics_writer: SelfMetricsWriter {
@@ -103,10 +103,11 @@ impl Handlers {
     }
 }
 
-fn log_events_handler(delivery: &DeliveryParts, runs: &RunParts) -> LogEventsHandler {
+fn log_events_handler(memory: MemoryLimit, delivery: &DeliveryParts, runs: &RunParts) -> LogEventsHandler {
     LogEventsHandler {
         discovery: Arc::clone(&runs.discovery),
         events: Arc::clone(&runs.events),
+        memory,
         writer: delivery.writer.clone(),
     }
 }
@@ -180,20 +181,22 @@ struct RunParts {
 impl RunParts {
     fn new(
         settings: &Settings,
+        memory: MemoryLimit,
         aws: &SdkConfig,
-        region: &str,
         post: &SigV4Client,
         http: reqwest::Client,
     ) -> Result<Self, ClientError> {
+        let region = aws.region().map_or("", |region| region.as_ref());
         let ec2 = endpoint(settings.endpoints.ec2.as_ref(), region, clients::ec2_endpoint)?;
         let discovery = Arc::new(discovery(settings, aws, Ec2Client::new(ec2, post.clone())));
         let series = Arc::new(TaskSeries::new(settings));
-        let expositions = Arc::new(ExpositionScraper::new(Arc::clone(&series), settings.scrape_interval));
+        let expositions = Arc::new(ExpositionScraper::new(Arc::clone(&series), settings.scrape_interval, memory));
         let scraper = TaskScraper {
             series: Arc::clone(&series),
-            scraper: Scraper::new(http, settings.scrape_timeout, settings.prometheus_scrape.body_limit),
+            scraper: Scraper::new(http, settings.scrape_timeout, settings.prometheus_scrape.body_limit, memory),
             timeout: settings.scrape_timeout,
             expositions: Arc::clone(&expositions),
+            memory,
         };
         let events = EventWriter {
             series: Arc::clone(&series),

@@ -71,6 +71,17 @@ pub(super) struct Reported {
     pub(super) modified: Rejections,
 }
 
+/// Delivery whose undelivered items are in the spool, or failed.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct SettledDelivery {
+    /// Without undelivered items.
+    result: DeliveryResult,
+    spooled: EnqueueResult,
+    /// Error of the destination; empty if everything was delivered.
+    error: String,
+}
+
 /// Spools undelivered items, and counts and logs all items.
 #[derive(Debug)]
 pub(super) struct DeliveryTracker {
@@ -98,6 +109,32 @@ impl DeliveryResult {
         modified.merge(self.output.modified.clone());
         modified
     }
+
+    /// Adds another part of the same output. Parts have no input of their own.
+    fn merge(mut self, part: Self) -> Self {
+        let Self { input: _, output, skipped, filtered, outcome, is_retried } = part;
+        self.output.count += output.count;
+        self.output.rejected.merge(output.rejected);
+        self.output.modified.merge(output.modified);
+        self.skipped.merge(skipped);
+        self.filtered.merge(filtered);
+        Self { outcome: self.outcome.merge(outcome), is_retried, ..self }
+    }
+}
+
+impl SettledDelivery {
+    /// Adds another part of the same output.
+    pub(super) fn merge(mut self, part: Self) -> Self {
+        let Self { result, spooled: EnqueueResult { enqueued, failed, failed_names, error: spool_error }, error } =
+            part;
+        self.spooled.enqueued += enqueued;
+        self.spooled.failed += failed;
+        self.spooled.failed_names.extend(failed_names);
+        self.spooled.failed_names.truncate(MAX_LOGGED_NAMES);
+        self.spooled.error = self.spooled.error.or(spool_error);
+        let error = if self.error.is_empty() { error } else { self.error };
+        Self { result: self.result.merge(result), spooled: self.spooled, error }
+    }
 }
 
 impl DeliverySummary {
@@ -111,11 +148,23 @@ impl DeliverySummary {
 }
 
 impl DeliveryTracker {
-    pub(super) async fn complete(&self, mut result: DeliveryResult, deadline: &Deadline) -> DeliverySummary {
+    pub(super) async fn complete(&self, result: DeliveryResult, deadline: &Deadline) -> DeliverySummary {
+        let settled = self.settle(result, deadline).await;
+        self.report(settled, deadline)
+    }
+
+    /// Spools the undelivered items of a delivery, or of a part of one.
+    pub(super) async fn settle(&self, mut result: DeliveryResult, deadline: &Deadline) -> SettledDelivery {
         let payloads = std::mem::take(&mut result.outcome.undelivered);
         let error = result.outcome.error.as_ref().filter(|_| !payloads.is_empty());
         let error = error.map(ToString::to_string).unwrap_or_default();
         let spooled = self.spool(payloads, &error, deadline).await;
+        SettledDelivery { result, spooled, error }
+    }
+
+    /// Counts and logs the items of a delivery.
+    pub(super) fn report(&self, settled: SettledDelivery, deadline: &Deadline) -> DeliverySummary {
+        let SettledDelivery { result, spooled, error } = settled;
         let destination = result.output.kind.destination_name();
         let summary = DeliverySummary {
             delivered: result.outcome.delivered,

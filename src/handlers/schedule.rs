@@ -1,5 +1,6 @@
 //! The scheduled run: discovers tasks, scrapes them or has them scraped, and writes their series.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl ScheduleHandler {
         if start_delay_ms > MAX_START_DELAY_MS {
             return Ok(skip_late_run(writer, start_delay_ms));
         }
-        let mut run = RunContext::scheduled(deadline);
+        let mut run = RunContext::scheduled(deadline, writer);
         let listing = self.discovery.list(deadline).await;
         let plan = self.shards.send(&self.discovery, &listing, &mut run).await;
         let discovered = check_discovery(self.describe(&listing, &plan, deadline).await, &listing, &plan)?;
@@ -91,7 +92,7 @@ impl ScheduleHandler {
             self.poll_insights(MinuteWindow::for_run(scheduled_ms, lag), &listing, &tasks, &mut run).await;
         }
         self.append_stopped_tasks(scheduled_ms, &ending.stopped, &mut run);
-        let summary = writer.deliver_run(&mut run).await;
+        let summary = run.deliver().await;
         let response = finish(&run, event, listing.task_count(), &plan, &summary);
         // Nobody else is told: a failed invocation is counted by Lambda.
         check_delivered(&summary)?;
@@ -136,15 +137,20 @@ impl ScheduleHandler {
         run: &mut RunContext<'_>,
     ) {
         let deadline = &run.step_deadline(Step::Insights);
-        let mut polls = stream::iter(&listing.clusters)
-            .map(|cluster| async move { (cluster, self.insights.events(cluster, window, deadline).await) })
-            .buffer_unordered(POLL_CONCURRENCY);
-        while let Some((cluster, polled)) = polls.next().await {
-            if let Some(error) = polled.error {
-                tracing::error!(error = error.to_string(), "Container Insights events could not be read");
+        let mut pages = pin!(stream::iter(&listing.clusters).flat_map_unordered(POLL_CONCURRENCY, |cluster| {
+            Box::pin(self.insights.events(cluster, window, deadline).map(move |page| (cluster, page)))
+        }));
+        while let Some((cluster, page)) = pages.next().await {
+            match page {
+                Ok(events) => {
+                    let source = EventSource { cluster, owner: None, tasks };
+                    self.events.append(&source, events.iter().map(String::as_str), run);
+                    run.deliver_if_full().await;
+                }
+                Err(error) => {
+                    tracing::error!(error = error.to_string(), "Container Insights events could not be read");
+                }
             }
-            let source = EventSource { cluster, owner: None, tasks };
-            self.events.append(&source, polled.events.iter().map(String::as_str), run);
         }
     }
 

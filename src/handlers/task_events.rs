@@ -43,10 +43,10 @@ impl TaskEventsHandler {
         let (task, failures) = self.discovery.resolve_event_task(task, deadline).await;
         log_failures(&failures);
         let Some(task) = task else { return skipped("the settings exclude the task") };
-        let mut run = RunContext::for_event(deadline);
+        let mut run = RunContext::for_event(deadline, writer);
         let at_ms = stopped_ms(&task).or(task.updated_at_ms).or(change.at_ms).unwrap_or(deadline.started_ms());
         self.stopped.append(&task, at_ms, &mut run);
-        let summary = writer.deliver_run(&mut run).await;
+        let summary = run.deliver().await;
         finish_event("task_state_change", &run, &summary).map(Response::Json)
     }
 }

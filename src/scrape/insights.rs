@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::{FilterLogEventsError, FilterLogEventsOutput};
+use futures_util::stream::{self, Stream};
 use thiserror::Error;
 
 use crate::aws::error::AwsError;
@@ -65,14 +66,6 @@ pub struct InsightsClient {
     rate: RateLimiter,
 }
 
-/// Events of one cluster. If a call failed, the events of the calls before it.
-#[must_use]
-#[derive(Debug, Default)]
-pub struct PollResult {
-    pub events: Vec<String>,
-    pub error: Option<InsightsError>,
-}
-
 /// Position and size of one page of a response.
 struct PageRequest {
     limit: Option<i32>,
@@ -105,24 +98,27 @@ impl InsightsClient {
         self.page(cluster, window, request, deadline).await.map(|page| page.is_some())
     }
 
-    /// Reads the events of one cluster, given as a name or ARN, and one minute. A cluster without a log group has no
-    /// events: this is not an error.
-    pub async fn events(&self, cluster: &str, window: MinuteWindow, deadline: &Deadline) -> PollResult {
-        let (mut result, mut token) = (PollResult::default(), None);
-        loop {
-            match self.page(cluster, window, PageRequest { limit: None, token }, deadline).await {
+    /// Reads the events of one cluster, given as a name or ARN, and one minute, in pages of up to 1 MB. Ends after an error. A
+    /// cluster without a log group has no events: this is not an error.
+    pub fn events<'a>(
+        &'a self,
+        cluster: &'a str,
+        window: MinuteWindow,
+        deadline: &'a Deadline,
+    ) -> impl Stream<Item = Result<Vec<String>, InsightsError>> + 'a {
+        stream::unfold(Some(None), move |next: Option<Option<String>>| async move {
+            let request = PageRequest { limit: None, token: next? };
+            match self.page(cluster, window, request, deadline).await {
                 Ok(Some(page)) => {
                     let events = page.events.unwrap_or_default();
-                    result.events.extend(events.into_iter().filter_map(|event| event.message));
-                    token = page.next_token.filter(|token| !token.is_empty());
+                    let events = events.into_iter().filter_map(|event| event.message).collect();
+                    let token = page.next_token.filter(|token| !token.is_empty());
+                    Some((Ok(events), token.map(Some)))
                 }
-                Ok(None) => return result,
-                Err(error) => return PollResult { error: Some(error), ..result },
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
             }
-            if token.is_none() {
-                return result;
-            }
-        }
+        })
     }
 
     /// Returns `None` if the log group does not exist.

@@ -8,28 +8,33 @@ pub mod log_data;
 pub mod prometheus_targets;
 pub mod stats_targets;
 
+mod body;
+mod target_time;
+
+use std::io::Read as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use thiserror::Error;
-use tokio::sync::Semaphore;
+
+pub use body::BodyPermits;
+pub use target_time::{BusyTime, TargetTime};
 
 use crate::deadline::Deadline;
 use crate::model::exposition::{self, Format};
-use crate::model::read_capped::read_capped;
+use crate::work_budget::MemoryLimit;
+use body::BodyMemory;
 use prometheus_targets::PrometheusTarget;
 use stats_targets::StatsTarget;
 
 /// Maximum size of a stats document. The stats of one container take 2 to 10 KB, and a task has at most ten containers.
 const MAX_STATS_BYTES: usize = 4 << 20;
 
-/// Expositions read concurrently, because each may take megabytes. Pending requests are not limited.
-const READ_CONCURRENCY: usize = 16;
+/// Bytes that are decompressed at once.
+const DECOMPRESSION_STEP: usize = 64 << 10;
 
 /// Error of a failed scrape. The target is down.
 #[derive(Debug, Error)]
@@ -44,20 +49,29 @@ pub enum ScrapeError {
     TooLarge(usize),
     #[error("invalid gzip: {0}")]
     Gzip(std::io::Error),
+    #[error(
+        "response needs more memory than the function has for it: reduce it, or raise the memory size of the function"
+    )]
+    Memory,
+    /// The target is not at fault.
+    #[error("the run had no time left for the target")]
+    RunEnded,
 }
 
 /// A decompressed exposition.
 #[derive(Debug)]
 pub struct Exposition {
-    pub body: Bytes,
+    pub body: Vec<u8>,
     pub format: Format,
+    _permits: BodyPermits,
 }
 
 /// The response bodies of a stats endpoint.
 #[derive(Debug)]
 pub struct TaskMetadataBodies {
-    pub task: Bytes,
-    pub stats: Bytes,
+    pub task: Vec<u8>,
+    pub stats: Vec<u8>,
+    _permits: BodyPermits,
 }
 
 /// Scrapes targets.
@@ -66,54 +80,56 @@ pub struct Scraper {
     http: reqwest::Client,
     timeout: Duration,
     body_limit: usize,
-    read_permits: Arc<Semaphore>,
+    memory: BodyMemory,
 }
 
 impl Scraper {
     /// `timeout` applies to a full scrape. `body_limit` is the maximum size of an exposition, before and after
     /// decompression.
     /// `http` must not follow redirects.
-    pub fn new(http: reqwest::Client, timeout: Duration, body_limit: usize) -> Self {
-        Self { http, timeout, body_limit, read_permits: Arc::new(Semaphore::new(READ_CONCURRENCY)) }
+    pub fn new(http: reqwest::Client, timeout: Duration, body_limit: usize, memory: MemoryLimit) -> Self {
+        Self { http, timeout, body_limit, memory: BodyMemory::new(memory, body_limit) }
     }
 
-    /// Fetches `/task` and `/task/stats` of a target concurrently.
+    /// Returns the time limit of a scrape that starts now.
+    pub fn time<'a>(&self, deadline: &'a Deadline, busy: &'a BusyTime) -> TargetTime<'a> {
+        TargetTime::new(deadline, busy, self.timeout)
+    }
+
+    /// Fetches `/task` and `/task/stats` of a target. The requests are concurrent; the bodies are read one after the other, so
+    /// that they never wait for each other's memory.
     pub async fn scrape_stats(
         &self,
         target: &StatsTarget,
-        deadline: &Deadline,
+        time: &mut TargetTime<'_>,
     ) -> Result<TaskMetadataBodies, ScrapeError> {
-        let document = |name: &str| self.fetch(target.address, format!("{}{name}", target.path));
+        let document = |name: &str| send(self.get(target.address, &format!("{}{name}", target.path)));
         let both = async { tokio::try_join!(document("/task"), document("/task/stats")) };
-        let (task, stats) = deadline.timeout(self.timeout, both).await.ok_or(ScrapeError::TimedOut(self.timeout))??;
-        Ok(TaskMetadataBodies { task, stats })
+        let (task, stats) = time.wait(both).await??;
+        let mut permits = self.memory.permits();
+        let task = read(task, MAX_STATS_BYTES, &mut permits, time).await?;
+        let stats = read(stats, MAX_STATS_BYTES, &mut permits, time).await?;
+        Ok(TaskMetadataBodies { task, stats, _permits: permits })
     }
 
     /// Fetches the exposition of a target, in Prometheus text format or OpenMetrics.
     pub async fn scrape_exposition(
         &self,
         target: &PrometheusTarget,
-        deadline: &Deadline,
+        time: &mut TargetTime<'_>,
     ) -> Result<Exposition, ScrapeError> {
         let request = self
             .get(target.address, &target.path)
             .header(ACCEPT, exposition::ACCEPT)
             .header(ACCEPT_ENCODING, "gzip")
             .header("x-prometheus-scrape-timeout-seconds", self.timeout.as_secs_f64().to_string());
-        let exposition = async {
-            let response = send(request).await?;
-            let format =
-                Format::from_content_type(response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
-            let _permit = self.read_permits.acquire().await;
-            Ok((read(response, self.body_limit).await?, format))
-        };
-        let (body, format) =
-            deadline.timeout(self.timeout, exposition).await.ok_or(ScrapeError::TimedOut(self.timeout))??;
-        Ok(Exposition { body: decompress(body, self.body_limit)?, format })
-    }
-
-    async fn fetch(&self, address: SocketAddr, path: String) -> Result<Bytes, ScrapeError> {
-        read(send(self.get(address, &path)).await?, MAX_STATS_BYTES).await
+        let response = time.wait(send(request)).await??;
+        let format =
+            Format::from_content_type(response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
+        let mut permits = self.memory.permits();
+        let body = read(response, self.body_limit, &mut permits, time).await?;
+        let body = decompress(body, self.body_limit, &mut permits, time).await?;
+        Ok(Exposition { body, format, _permits: permits })
     }
 
     /// Closes the connection: the next scrape is a minute away, and Lambda allows 1,024 open files.
@@ -127,19 +143,25 @@ async fn send(request: RequestBuilder) -> Result<Response, ScrapeError> {
     if response.status() == StatusCode::OK { Ok(response) } else { Err(ScrapeError::Status(response.status())) }
 }
 
-async fn read(mut response: Response, limit: usize) -> Result<Bytes, ScrapeError> {
-    let declared = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    if declared > limit {
+async fn read(
+    mut response: Response,
+    limit: usize,
+    permits: &mut BodyPermits,
+    time: &mut TargetTime<'_>,
+) -> Result<Vec<u8>, ScrapeError> {
+    let declared = response.content_length().and_then(|length| usize::try_from(length).ok());
+    if declared.is_some_and(|length| length > limit) {
         return Err(ScrapeError::TooLarge(limit));
     }
-    let mut body = Vec::with_capacity(declared);
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+    let mut body = Vec::new();
+    while let Some(chunk) = time.wait(response.chunk()).await?.map_err(failed)? {
         if body.len() + chunk.len() > limit {
             return Err(ScrapeError::TooLarge(limit));
         }
+        time.wait_for_run(permits.grow(&mut body, chunk.len(), declared)).await??;
         body.extend_from_slice(&chunk);
     }
-    Ok(body.into())
+    Ok(body)
 }
 
 fn failed(error: reqwest::Error) -> ScrapeError {
@@ -147,12 +169,28 @@ fn failed(error: reqwest::Error) -> ScrapeError {
 }
 
 /// Decompresses a body that starts with the magic bytes of gzip (RFC 1952, section 2.3.1).
-fn decompress(body: Bytes, limit: usize) -> Result<Bytes, ScrapeError> {
+async fn decompress(
+    body: Vec<u8>,
+    limit: usize,
+    permits: &mut BodyPermits,
+    time: &TargetTime<'_>,
+) -> Result<Vec<u8>, ScrapeError> {
     if !body.starts_with(&[0x1f, 0x8b]) {
         return Ok(body);
     }
-    let exposition = read_capped(MultiGzDecoder::new(body.as_ref()), body.len(), limit).map_err(ScrapeError::Gzip)?;
-    exposition.ok_or(ScrapeError::TooLarge(limit))
+    let (mut decoder, mut step) = (MultiGzDecoder::new(body.as_slice()), vec![0; DECOMPRESSION_STEP]);
+    let mut decompressed = Vec::new();
+    loop {
+        let length = decoder.read(&mut step).map_err(ScrapeError::Gzip)?;
+        if length == 0 {
+            return Ok(decompressed);
+        }
+        if decompressed.len() + length > limit {
+            return Err(ScrapeError::TooLarge(limit));
+        }
+        time.wait_for_run(permits.grow(&mut decompressed, length, None)).await??;
+        decompressed.extend_from_slice(step.get(..length).unwrap_or_default());
+    }
 }
 
 /// Returns the innermost cause, such as `connection refused`.

@@ -47,7 +47,7 @@ impl ShardHandler {
             return Vec::new();
         };
         let (mut failed, mut scraped) = (Vec::new(), Vec::new());
-        let mut run = RunContext::for_event(deadline);
+        let mut run = RunContext::for_event(deadline, writer);
         for message in messages {
             match self.scrape(&message, &mut run).await {
                 Ok(()) => scraped.push(message),
@@ -58,7 +58,7 @@ impl ShardHandler {
             }
         }
         if !scraped.is_empty() {
-            let summary = writer.deliver_run(&mut run).await;
+            let summary = run.deliver().await;
             if let Err(error) = finish_event("sqs", &run, &summary) {
                 tracing::warn!(count = scraped.len(), error = error.to_string(), "shards will be retried");
                 failed.extend(scraped);

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
+use super::series_writer::{RunPart, SeriesWriter};
 use super::stats::RunStats;
 use crate::deadline::Deadline;
+use crate::handlers::delivery::{DeliverySummary, SettledDelivery};
+use crate::model::rejection::Rejections;
 use crate::model::series::SeriesBatch;
 use crate::translate::self_metrics::TargetCounts;
 
@@ -21,13 +26,34 @@ pub(in crate::handlers) enum Step {
     Insights,
 }
 
-/// State of one run.
-#[derive(Debug)]
+/// Series that are delivered together. A request to AMP has some thousand; a few requests at once make use of the connections.
+const PART_SERIES: usize = 20_000;
+
+/// Bytes of labels after which series are delivered. At 128 MB of memory, it is a small part.
+const PART_LABEL_BYTES: usize = 4 << 20;
+
+/// Share of the remaining time for one part while the run goes on, if AMP does not respond.
+const PART_TIME_SHARE: u32 = 4;
+
+/// State of one run. Its series are delivered in parts while it goes on, so that its memory does not grow with their number.
 pub(in crate::handlers) struct RunContext<'a> {
     pub(in crate::handlers) deadline: &'a Deadline,
     pub(in crate::handlers) batch: SeriesBatch,
     pub(in crate::handlers) stats: RunStats,
     is_scheduled: bool,
+    writer: &'a SeriesWriter,
+    /// Part that is being delivered.
+    delivery: Option<BoxFuture<'a, SettledDelivery>>,
+    /// Sum of the delivered parts.
+    delivered: Option<SettledDelivery>,
+    series_delivered: usize,
+}
+
+fn merge(parts: Option<SettledDelivery>, part: SettledDelivery) -> SettledDelivery {
+    match parts {
+        Some(parts) => parts.merge(part),
+        None => part,
+    }
 }
 
 impl Step {
@@ -42,17 +68,78 @@ impl Step {
 
 impl<'a> RunContext<'a> {
     /// Returns the context of a scheduled run, which no caller retries.
-    pub(in crate::handlers) fn scheduled(deadline: &'a Deadline) -> Self {
-        Self { is_scheduled: true, ..Self::for_event(deadline) }
+    pub(in crate::handlers) fn scheduled(deadline: &'a Deadline, writer: &'a SeriesWriter) -> Self {
+        Self { is_scheduled: true, ..Self::for_event(deadline, writer) }
     }
 
     /// Returns the context of a run for an event or message. The caller retries it if its series are not delivered.
-    pub(in crate::handlers) fn for_event(deadline: &'a Deadline) -> Self {
-        Self { deadline, batch: SeriesBatch::default(), stats: RunStats::default(), is_scheduled: false }
+    pub(in crate::handlers) fn for_event(deadline: &'a Deadline, writer: &'a SeriesWriter) -> Self {
+        Self {
+            deadline,
+            batch: SeriesBatch::default(),
+            stats: RunStats::default(),
+            is_scheduled: false,
+            writer,
+            delivery: None,
+            delivered: None,
+            series_delivered: 0,
+        }
     }
 
-    pub(in crate::handlers) fn is_scheduled(&self) -> bool {
-        self.is_scheduled
+    /// Starts the delivery of the series if there are enough for a part. Waits for the part before it.
+    pub(in crate::handlers) async fn deliver_if_full(&mut self) {
+        if self.batch.len() >= PART_SERIES || self.batch.label_bytes() >= PART_LABEL_BYTES {
+            self.start_part().await;
+        }
+    }
+
+    /// Delivers all series, to free their memory.
+    pub(in crate::handlers) async fn deliver_now(&mut self) {
+        if !self.batch.is_empty() {
+            self.start_part().await;
+        }
+        self.finish_part().await;
+    }
+
+    /// Makes progress with the delivery of a part; pending if there is none.
+    pub(in crate::handlers) async fn progress(&mut self) {
+        match &mut self.delivery {
+            Some(delivery) => {
+                let settled = delivery.await;
+                self.delivery = None;
+                self.delivered = Some(merge(self.delivered.take(), settled));
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn start_part(&mut self) {
+        self.finish_part().await;
+        let (writer, part) = (self.writer, self.take_part(Rejections::default()));
+        let deadline = self.deadline.capped(self.deadline.remaining() / PART_TIME_SHARE);
+        self.delivery = Some(Box::pin(async move { writer.deliver_part(part, &deadline).await }));
+    }
+
+    fn take_part(&mut self, skipped: Rejections) -> RunPart {
+        let (series_before, batch) = (self.series_delivered, std::mem::take(&mut self.batch));
+        self.series_delivered += batch.len();
+        RunPart { series_before, batch, skipped, is_retried: !self.is_scheduled }
+    }
+
+    async fn finish_part(&mut self) {
+        if self.delivery.is_some() {
+            self.progress().await;
+        }
+    }
+
+    /// Delivers the rest of the series, and counts and logs all of them and the inputs that the run rejected.
+    pub(in crate::handlers) async fn deliver(&mut self) -> DeliverySummary {
+        let skipped = self.stats.take_rejected();
+        self.writer.count_inputs(&skipped, self.target_counts());
+        self.finish_part().await;
+        let last = self.take_part(skipped);
+        let last = self.writer.deliver_part(last, self.deadline).await;
+        self.writer.report(merge(self.delivered.take(), last), self.deadline)
     }
 
     /// Returns the counts of targets; `None` if the run does not scrape targets.

@@ -8,13 +8,15 @@ use super::stats::RunStats;
 use super::target_down::TargetDown;
 use super::task_series::TaskSeries;
 use crate::deadline::Deadline;
+use crate::model::budget::Budget;
 use crate::model::rejection::Rejections;
 use crate::model::series::{Labels, SeriesBatch};
 use crate::model::task::Task;
 use crate::scrape::prometheus_targets::{PrometheusTarget, declared_endpoints, prometheus_targets};
-use crate::scrape::{Exposition, ScrapeError, Scraper};
+use crate::scrape::{BusyTime, Exposition, ScrapeError, Scraper};
 use crate::translate::exposition::{self, ExpositionError, ScrapeCounts, ScrapeOptions, ScrapeReport, SeriesSet};
 use crate::translate::stats::labels_of;
+use crate::work_budget::MemoryLimit;
 
 /// Scrapes Prometheus targets, and remembers the series of each scrape for the next one.
 #[derive(Debug)]
@@ -32,9 +34,20 @@ pub(in crate::handlers) struct ExpositionScrape<'a> {
     result: Result<Exposition, ScrapeError>,
 }
 
+impl ExpositionScrape<'_> {
+    /// Returns the size of the response.
+    pub(super) fn size(&self) -> usize {
+        self.result.as_ref().map_or(0, |exposition| exposition.body.len())
+    }
+
+    pub(super) fn is_skipped(&self) -> bool {
+        matches!(self.result, Err(ScrapeError::RunEnded))
+    }
+}
+
 impl ExpositionScraper {
-    pub(in crate::handlers) fn new(series: Arc<TaskSeries>, interval: Duration) -> Self {
-        Self { series, interval, cache: ScrapeCache::default() }
+    pub(in crate::handlers) fn new(series: Arc<TaskSeries>, interval: Duration, memory: MemoryLimit) -> Self {
+        Self { series, interval, cache: ScrapeCache::new(memory) }
     }
 
     /// Returns every Prometheus target of the tasks. Targets that cannot be scraped are counted.
@@ -52,17 +65,23 @@ impl ExpositionScraper {
         scraper: &Scraper,
         target: &'a PrometheusTarget,
         deadline: &Deadline,
+        busy: &BusyTime,
     ) -> ExpositionScrape<'a> {
-        let (at_ms, started) = (deadline.now_ms(), deadline.elapsed());
-        let result = scraper.scrape_exposition(target, deadline).await;
-        ExpositionScrape { target, at_ms, duration: deadline.elapsed() - started, result }
+        let (at_ms, mut time) = (deadline.now_ms(), scraper.time(deadline, busy));
+        let result = scraper.scrape_exposition(target, &mut time).await;
+        ExpositionScrape { target, at_ms, duration: time.used(), result }
     }
 
     /// Writes the series of a scrape, and the series that Prometheus adds to every scrape.
-    pub(super) fn append(&self, scrape: ExpositionScrape<'_>, out: &mut SeriesBatch) -> Result<Rejections, TargetDown> {
+    pub(super) fn append(
+        &self,
+        scrape: ExpositionScrape<'_>,
+        budget: &dyn Budget,
+        out: &mut SeriesBatch,
+    ) -> Result<Rejections, TargetDown> {
         let ExpositionScrape { target, at_ms, duration, result } = scrape;
         let (labels, from) = (self.target_labels(target), out.len());
-        let (counts, result) = match result.map(|exposition| self.translate(&exposition, &labels, at_ms, out)) {
+        let (counts, result) = match result.map(|exposition| self.translate(&exposition, &labels, at_ms, budget, out)) {
             Ok(Ok(counts)) => (counts, Ok(rejections(&counts))),
             Ok(Err(ExpositionError { kind, counts })) => (counts, Err(kind.into())),
             Err(error) => (ScrapeCounts::default(), Err(error.into())),
@@ -83,6 +102,7 @@ impl ExpositionScraper {
         exposition: &Exposition,
         labels: &Labels,
         at_ms: i64,
+        budget: &dyn Budget,
         out: &mut SeriesBatch,
     ) -> Result<ScrapeCounts, ExpositionError> {
         let settings = &self.series.prometheus;
@@ -93,7 +113,7 @@ impl ExpositionScraper {
             sample_limit: settings.sample_limit,
             at_ms,
         };
-        exposition::series(&exposition.body, exposition.format, &options, out)
+        exposition::series(&exposition.body, exposition.format, &options, budget, out)
     }
 
     /// Ends the series of the previous scrape that this one, which starts at `from`, does not have. Returns the number of
@@ -105,12 +125,12 @@ impl ExpositionScraper {
         from: usize,
         out: &mut SeriesBatch,
     ) -> Option<u64> {
-        let series = SeriesSet::from_batch(out, from, at_ms);
+        let series = SeriesSet::from_batch(out, from, at_ms, self.cache.max_bytes());
         let scraped = out.len() - from;
         let previous = self.cache.take(target, at_ms);
         let still_present =
             previous.as_ref().map(|previous| (previous.series.mark_missing_stale(at_ms, out), previous.at_ms));
-        if scraped > 0 {
+        if let Some(series) = series.filter(|_| scraped > 0) {
             self.cache.insert(target, series, at_ms);
         }
         // Another execution environment may have made the scrapes in between.

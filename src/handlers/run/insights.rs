@@ -75,8 +75,8 @@ impl EventWriter {
         run: &mut RunContext<'_>,
     ) {
         let tasks = &source.tasks.by_id;
-        let cluster_task =
-            tasks.values().map(|indexed| indexed.task).find(|task| *task.cluster == *cluster_name(source.cluster));
+        let is_in_cluster = |task: &Task| *task.cluster == *cluster_name(source.cluster);
+        let cluster_task = tasks.values().map(|indexed| indexed.task).find(|task| is_in_cluster(task));
         let arn = Arn::parse(source.cluster);
         let part = |from_arn: fn(&Arn<'_>) -> String, from_task: fn(&Task) -> String| {
             arn.as_ref().map(from_arn).or_else(|| cluster_task.map(from_task)).unwrap_or_default()
@@ -86,8 +86,9 @@ impl EventWriter {
         let account = part(|arn| arn.account.into(), |task| task.account.to_string());
         let no_task = Task::default();
         let context = EventContext {
-            task: &|id| tasks.get(id).map(|indexed| indexed.task),
+            task: &|id| tasks.get(id).map(|indexed| indexed.task).filter(|task| is_in_cluster(task)),
             has_better_source: &|id| tasks.get(id).map_or(self.has_task_filter, |indexed| indexed.has_better_source),
+            cluster: Some(cluster_name(source.cluster)),
             partition: if partition.is_empty() { "aws" } else { &partition },
             region: if region.is_empty() { &self.region } else { &region },
             account: if account.is_empty() { source.owner.unwrap_or_default() } else { &account },

@@ -10,6 +10,7 @@ pub(super) mod report;
 pub(super) mod scrape;
 mod scrape_cache;
 pub(super) mod series_writer;
+mod slots;
 pub(super) mod stats;
 pub(super) mod stopped;
 mod target_down;

@@ -9,9 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::scrape::prometheus_targets::PrometheusTarget;
 use crate::translate::exposition::SeriesSet;
+use crate::work_budget::MemoryLimit;
 
 /// Memory for all entries. A thousand series take about 30 KB, compressed.
 const MAX_BYTES: usize = 16 << 20;
+
+/// Share of the memory of a small function.
+const MAX_MEMORY_SHARE: usize = 10;
 
 /// Lifetime of an entry. Later, its series have ended without a marker (`--query.lookback-delta` of Prometheus).
 const TTL_MS: i64 = 300_000;
@@ -32,8 +36,9 @@ pub(super) struct CachedScrape {
 }
 
 /// Series of the previous scrapes, by target.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ScrapeCache {
+    max_bytes: usize,
     entries: Mutex<CacheEntries>,
 }
 
@@ -44,6 +49,15 @@ struct CacheEntries {
 }
 
 impl ScrapeCache {
+    pub(super) fn new(memory: MemoryLimit) -> Self {
+        Self { max_bytes: MAX_BYTES.min(memory.max_allocated() / MAX_MEMORY_SHARE), entries: Mutex::default() }
+    }
+
+    /// Returns the memory for all entries.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
     /// Removes and returns the previous scrape of a target; `None` if it is unknown or too old.
     pub(super) fn take(&self, target: &PrometheusTarget, now_ms: i64) -> Option<CachedScrape> {
         self.lock().remove(&key(target)).filter(|scrape| now_ms - scrape.at_ms < TTL_MS)
@@ -52,10 +66,10 @@ impl ScrapeCache {
     /// Stores the series of a scrape for the next one, unless the cache is full.
     pub(super) fn insert(&self, target: &PrometheusTarget, series: SeriesSet, at_ms: i64) {
         let mut entries = self.lock();
-        if entries.bytes + series.size() > MAX_BYTES {
+        if entries.bytes + series.size() > self.max_bytes {
             entries.evict_before(at_ms - TTL_MS);
         }
-        if entries.bytes + series.size() <= MAX_BYTES {
+        if entries.bytes + series.size() <= self.max_bytes {
             entries.bytes += series.size();
             entries.by_key.insert(key(target), CachedScrape { series, at_ms });
         }
@@ -106,12 +120,12 @@ mod tests {
             let noise: Vec<String> = (0..64).map(|at| format!("{:x}", (number * 64 + at) * 2_654_435_761)).collect();
             batch.series([("__name__", noise.concat().as_str())]);
         }
-        SeriesSet::from_batch(&batch, 0, 0)
+        SeriesSet::from_batch(&batch, 0, 0, MAX_BYTES).unwrap()
     }
 
     #[test]
     fn entry_is_returned_once_and_not_after_five_minutes() {
-        let cache = ScrapeCache::default();
+        let cache = ScrapeCache::new(MemoryLimit::unlimited());
         cache.insert(&target("a"), series_set(1), 0);
         assert!(cache.take(&target("b"), 60_000).is_none());
         assert!(cache.take(&target("a"), 60_000).is_some());
@@ -122,7 +136,7 @@ mod tests {
 
     #[test]
     fn full_cache_evicts_old_entries() {
-        let (cache, large) = (ScrapeCache::default(), series_set(20_000));
+        let (cache, large) = (ScrapeCache::new(MemoryLimit::unlimited()), series_set(20_000));
         let max_entries = MAX_BYTES / large.size();
         for number in 0..=max_entries {
             cache.insert(&target(&number.to_string()), large.clone(), 0);

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::context::RunContext;
 use crate::deadline::Deadline;
 use crate::deliver::remote_write::{RemoteWriteClient, encoded_len, requests};
 use crate::deliver::{Delivery, Outcome};
-use crate::handlers::delivery::{DeliveryResult, DeliverySummary, DeliveryTracker, ItemCounts};
+use crate::handlers::delivery::{DeliveryResult, DeliverySummary, DeliveryTracker, ItemCounts, SettledDelivery};
 use crate::handlers::self_metrics::SelfMetrics;
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::item_counters::{ItemKind, ItemStatus};
 use crate::model::rejection::Rejections;
 use crate::model::series::SeriesBatch;
 use crate::rules::relabel::{RelabelResult, Rules};
+use crate::translate::self_metrics::TargetCounts;
 use crate::work_budget::MemoryLimit;
 
 /// Reason why series are not written, where there is no `SeriesWriter`.
@@ -43,25 +43,45 @@ pub(in crate::handlers) struct SeriesWriter {
     pub(in crate::handlers) memory: MemoryLimit,
 }
 
+/// Part of the series of a run.
+#[derive(Debug)]
+pub(super) struct RunPart {
+    /// Number of series of the parts before.
+    pub(super) series_before: usize,
+    pub(super) batch: SeriesBatch,
+    /// Inputs of the run that were rejected.
+    pub(super) skipped: Rejections,
+    /// Whether the sender retries undelivered series.
+    pub(super) is_retried: bool,
+}
+
 impl SeriesWriter {
-    /// Delivers the series of a run, and counts the inputs that the run rejected.
-    pub(in crate::handlers) async fn deliver_run(&self, run: &mut RunContext<'_>) -> DeliverySummary {
-        let skipped = run.stats.take_rejected();
+    /// Counts the inputs that a run rejected, and its targets.
+    pub(super) fn count_inputs(&self, rejected: &Rejections, targets: Option<TargetCounts>) {
         self.self_metrics.record(|counters| {
-            counters.add(ItemStatus::Received, ItemKind::ScrapeInputs, skipped.total());
-            counters.add_all(ItemStatus::Rejected, ItemKind::ScrapeInputs, &skipped);
+            counters.add(ItemStatus::Received, ItemKind::ScrapeInputs, rejected.total());
+            counters.add_all(ItemStatus::Rejected, ItemKind::ScrapeInputs, rejected);
         });
-        if let Some(targets) = run.target_counts() {
+        if let Some(targets) = targets {
             self.self_metrics.observe(|gauges| gauges.targets = Some(targets));
         }
-        let batch = std::mem::take(&mut run.batch);
+    }
+
+    /// Counts and logs all series of a run.
+    pub(super) fn report(&self, settled: SettledDelivery, deadline: &Deadline) -> DeliverySummary {
+        self.tracker.report(settled, deadline)
+    }
+
+    /// Delivers a part of the series of a run.
+    pub(super) async fn deliver_part(&self, part: RunPart, deadline: &Deadline) -> SettledDelivery {
+        let RunPart { series_before, batch, skipped, is_retried } = part;
         let points = batch.point_count();
         // Without time, the samples are spooled.
-        let result = match self.prepare(batch, &self.memory) {
-            Ok(prepared) => self.send(prepared, None, run.deadline).await,
+        let result = match self.prepare_after(series_before, batch, &self.memory) {
+            Ok(prepared) => self.send(prepared, None, deadline).await,
             Err(error) => rejected(points, error),
         };
-        self.tracker.complete(DeliveryResult { skipped, is_retried: !run.is_scheduled(), ..result }, run.deadline).await
+        self.tracker.settle(DeliveryResult { skipped, is_retried, ..result }, deadline).await
     }
 
     /// Relabels series, and checks the memory and time for their delivery.
@@ -70,8 +90,17 @@ impl SeriesWriter {
         batch: SeriesBatch,
         budget: &dyn Budget,
     ) -> Result<PreparedSeries, BudgetExceeded> {
+        self.prepare_after(0, batch, budget)
+    }
+
+    fn prepare_after(
+        &self,
+        series_before: usize,
+        batch: SeriesBatch,
+        budget: &dyn Budget,
+    ) -> Result<PreparedSeries, BudgetExceeded> {
         let count = batch.point_count();
-        let relabelled = self.relabel.apply(batch, budget)?;
+        let relabelled = self.relabel.apply_after(series_before, batch, budget)?;
         budget.reserve(encoded_len(&relabelled.batch) / MIN_COMPRESSION)?;
         Ok(PreparedSeries { count, relabelled })
     }

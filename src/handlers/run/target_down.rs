@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::model::budget::BudgetExceeded;
 use crate::model::json::DocumentError;
 use crate::scrape::ScrapeError;
 use crate::translate::exposition::ExpositionErrorKind;
@@ -17,6 +18,14 @@ pub(in crate::handlers) enum TargetDown {
     OtherTask,
     #[error("invalid exposition: {0}")]
     Exposition(ExpositionErrorKind),
+    #[error(
+        "its response takes more time than the share of one target: expose fewer series, or raise the memory size of the function"
+    )]
+    TimeShare,
+    #[error(
+        "its series need more memory than the function has: expose fewer series, or raise the memory size of the function"
+    )]
+    Memory,
     #[error("exposition has {samples} samples, more than SIDECARLESS_SCRAPE_SAMPLE_LIMIT={limit}")]
     SampleLimit { samples: u64, limit: u64 },
 }
@@ -25,7 +34,17 @@ impl From<ExpositionErrorKind> for TargetDown {
     fn from(kind: ExpositionErrorKind) -> Self {
         match kind {
             ExpositionErrorKind::SampleLimit { samples, limit } => Self::SampleLimit { samples, limit },
+            ExpositionErrorKind::Budget(exceeded) => exceeded.into(),
             ExpositionErrorKind::Syntax(_) => Self::Exposition(kind),
+        }
+    }
+}
+
+impl From<BudgetExceeded> for TargetDown {
+    fn from(exceeded: BudgetExceeded) -> Self {
+        match exceeded {
+            BudgetExceeded::Memory { .. } => Self::Memory,
+            BudgetExceeded::Time => Self::TimeShare,
         }
     }
 }

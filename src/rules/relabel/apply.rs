@@ -16,6 +16,7 @@ const LABELS_EXPANSION: usize = 4;
 
 pub(super) fn rules(
     rules: &Rules,
+    series_before: usize,
     mut batch: SeriesBatch,
     budget: &dyn Budget,
 ) -> Result<RelabelResult, BudgetExceeded> {
@@ -32,6 +33,7 @@ pub(super) fn rules(
             filtered += series.point_count();
             return Ok(Rewrite::Remove);
         }
+        let kept = series_before + kept;
         if rules.max_series.is_some_and(|max| kept >= max) {
             // Also rejects series that a label rule would merge with an existing one.
             rejected.add("max_series", series.point_count(), || format!("{name} is over max-series {kept}"));

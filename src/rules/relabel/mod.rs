@@ -91,7 +91,17 @@ impl Rules {
 
     /// Applies the rules and the limits of AMP, and sorts the points of each series.
     pub fn apply(&self, batch: SeriesBatch, budget: &dyn Budget) -> Result<RelabelResult, BudgetExceeded> {
-        apply::rules(self, batch, budget)
+        self.apply_after(0, batch, budget)
+    }
+
+    /// Applies the rules to a part of the series of a run, after `series_before` others.
+    pub fn apply_after(
+        &self,
+        series_before: usize,
+        batch: SeriesBatch,
+        budget: &dyn Budget,
+    ) -> Result<RelabelResult, BudgetExceeded> {
+        apply::rules(self, series_before, batch, budget)
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) const ROWS: &[Setting] = &[
         name: "SIDECARLESS_SCRAPE_CIDRS",
         values: "list of CIDRs",
         default: "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7",
-        description: "Allowed addresses of targets. Link-local addresses are never scraped.",
+        description: "Allowed addresses of targets. Link-local addresses are never scraped, loopback addresses only with a range within 127.0.0.0/8 or ::1.",
         apply: |settings, text| store(&mut settings.scrape_ranges, values::parse_list(text, values::cidr)),
     },
     Setting {

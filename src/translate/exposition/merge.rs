@@ -14,7 +14,7 @@ pub(super) fn merge_labels<'s, 'a: 's>(
     labels: &'s mut Vec<Label<'a>>,
     target: &'s Labels,
     honor_labels: bool,
-) -> impl Iterator<Item = (&'s str, &'s str)> {
+) -> impl Iterator<Item = MergedLabel<'s>> {
     labels.push(Label { name: Cow::Borrowed("__name__"), value: legacy_name(name, true) });
     for label in labels.iter_mut() {
         label.name = legacy_name(std::mem::take(&mut label.name), false);
@@ -23,14 +23,14 @@ pub(super) fn merge_labels<'s, 'a: 's>(
     join_equal_names(labels);
     if honor_labels {
         labels.retain(|label| !(label.value.is_empty() && is_identity_label(&label.name)));
-        resolve_conflicting_labels(labels, target, |label| is_reserved(label));
+        resolve_conflicting_labels(labels, target, is_reserved);
     } else {
         resolve_conflicting_labels(labels, target, |label| {
             is_identity_label(&label.name) || target.get(&label.name).is_some()
         });
         labels.retain(|label| !label.value.is_empty());
     }
-    MergedLabels { sample: labels.iter().peekable(), target: target.iter().peekable() }
+    MergedLabels { sample: labels.iter().peekable(), target: target.iter().enumerate().peekable() }
 }
 
 /// Returns whether a label is never taken from an exposition: it would contain the identity of another task, or the job of series
@@ -100,6 +100,14 @@ pub(super) fn legacy_name(name: Cow<'_, str>, with_colons: bool) -> Cow<'_, str>
     Cow::Owned(legacy)
 }
 
+/// One label of a series.
+pub(super) enum MergedLabel<'s> {
+    /// Name and value.
+    Sample(&'s str, &'s str),
+    /// Index into the labels of the target.
+    Target(usize),
+}
+
 /// Sorted labels of sample and target. A sample label replaces the target label of the same name. An empty value removes the
 /// target's label.
 struct MergedLabels<P: Iterator, T: Iterator> {
@@ -110,20 +118,22 @@ struct MergedLabels<P: Iterator, T: Iterator> {
 impl<'s, 'a: 's, P, T> Iterator for MergedLabels<P, T>
 where
     P: Iterator<Item = &'s Label<'a>>,
-    T: Iterator<Item = (&'s str, &'s str)>,
+    T: Iterator<Item = (usize, (&'s str, &'s str))>,
 {
-    type Item = (&'s str, &'s str);
+    type Item = MergedLabel<'s>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let Some(label) = self.sample.peek() else { return self.target.next() };
-            if let Some(target) = self.target.next_if(|(name, _)| *name < label.name.as_ref()) {
-                return Some(target);
+            let Some(label) = self.sample.peek() else {
+                return self.target.next().map(|(at, _)| MergedLabel::Target(at));
+            };
+            if let Some((at, _)) = self.target.next_if(|(_, (name, _))| *name < label.name.as_ref()) {
+                return Some(MergedLabel::Target(at));
             }
-            self.target.next_if(|(name, _)| *name == label.name.as_ref());
+            self.target.next_if(|(_, (name, _))| *name == label.name.as_ref());
             let label = self.sample.next()?;
             if !label.value.is_empty() {
-                return Some((&label.name, &label.value));
+                return Some(MergedLabel::Sample(&label.name, &label.value));
             }
         }
     }

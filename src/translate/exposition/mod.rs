@@ -16,6 +16,7 @@ mod number;
 pub mod parser;
 mod report;
 mod series;
+mod series_writer;
 mod staleness;
 
 pub use cursor::SyntaxError;

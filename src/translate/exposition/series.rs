@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cursor::SyntaxError;
-use super::merge::{legacy_name, merge_labels};
+use super::merge::legacy_name;
 use super::parser::{Entry, MetadataEntry, MetadataValue, ParsedExemplar, ParsedSample, Parser};
+use super::series_writer::SeriesWriter;
+use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::exposition::Format;
 use crate::model::series::{Exemplar, InsertOutcome, Labels, Metadata, MetadataKind, SeriesBatch};
 
@@ -19,6 +21,16 @@ const MAX_EXEMPLAR_CHARS: usize = 128;
 /// Maximum families of an exposition with metadata; samples of other families are still written. Amazon Managed Service for
 /// Prometheus stores the metadata of 20,000 families per workspace ("Service quotas").
 const MAX_FAMILIES: usize = 2_000;
+
+/// Memory of a series without its own labels: its entry, the ranges of its labels and its place in the table, in buffers that
+/// double.
+const SERIES_BYTES: usize = 300;
+
+/// Memory of an exemplar.
+const EXEMPLAR_BYTES: usize = 1_000;
+
+/// Memory of the labels of the exposition, in a buffer that doubles, and of its metadata and the list of its series.
+const LABEL_EXPANSION: usize = 3;
 
 /// Options of a scrape.
 #[derive(Clone, Copy, Debug)]
@@ -71,19 +83,23 @@ pub enum ExpositionErrorKind {
     Syntax(#[from] SyntaxError),
     #[error("{samples} samples exceed the limit of {limit}")]
     SampleLimit { samples: u64, limit: u64 },
+    #[error(transparent)]
+    Budget(#[from] BudgetExceeded),
 }
 
 /// Writes the samples, exemplars and metadata of an exposition to `out`, or nothing if there is an error.
 ///
-/// The exposition is parsed twice. Parsing is cheap, and a valid exposition then needs no buffer for its samples.
+/// The exposition is parsed twice. Parsing is cheap, and a valid exposition then needs no buffer for its samples. The budget is
+/// checked while it is parsed for the first time: writing takes as long again, and the memory for it is then known.
 pub fn series(
     body: &[u8],
     format: Format,
     scrape: &ScrapeOptions,
+    budget: &dyn Budget,
     out: &mut SeriesBatch,
 ) -> Result<ScrapeCounts, ExpositionError> {
     let mut counts = ScrapeCounts::default();
-    check(body, format, scrape, &mut counts).map_err(|kind| ExpositionError { kind, counts })?;
+    check(body, format, scrape, budget, &mut counts).map_err(|kind| ExpositionError { kind, counts })?;
     write(body, format, scrape, out, &mut counts)
         .map_err(|error| ExpositionError { kind: ExpositionErrorKind::Syntax(error), counts })?;
     Ok(counts)
@@ -93,19 +109,24 @@ fn check(
     body: &[u8],
     format: Format,
     scrape: &ScrapeOptions,
+    budget: &dyn Budget,
     counts: &mut ScrapeCounts,
 ) -> Result<(), ExpositionErrorKind> {
     let mut parser = Parser::new(body, format);
+    let mut exemplars = 0;
     while let Some(entry) = parser.next_entry()? {
-        if matches!(entry, Entry::Metadata(_)) {
-            continue;
-        }
+        budget.check()?;
+        let Entry::Sample(sample) = entry else { continue };
+        exemplars += usize::from(sample.exemplar.is_some());
         counts.samples += 1;
         if let Some(error) = parser.validate_sample() {
             return Err(error.into());
         }
         counts.post_relabel += 1;
     }
+    let samples = usize::try_from(counts.samples).unwrap_or(usize::MAX);
+    let memory = samples.saturating_mul(SERIES_BYTES) + exemplars.saturating_mul(EXEMPLAR_BYTES);
+    budget.reserve(memory.saturating_add(body.len().saturating_mul(LABEL_EXPANSION)))?;
     match scrape.sample_limit {
         Some(limit) if counts.samples > limit => {
             Err(ExpositionErrorKind::SampleLimit { samples: counts.samples, limit })
@@ -123,16 +144,17 @@ fn write(
 ) -> Result<(), SyntaxError> {
     let mut families = BTreeMap::new();
     let before = out.len();
+    let mut writer = SeriesWriter::new(scrape.target_labels, scrape.honor_labels, out);
     let mut parser = Parser::new(body, format);
     while let Some(entry) = parser.next_entry()? {
         match entry {
-            Entry::Sample(sample) => write_sample(sample, scrape, out, counts),
+            Entry::Sample(sample) => write_sample(sample, scrape, &mut writer, out, counts),
             Entry::Metadata(metadata) => add_metadata(&mut families, metadata),
         }
     }
     counts.series = (out.len() - before) as u64;
     if counts.duplicates > 0 {
-        restore_first_values(body, format, scrape, out)?;
+        restore_first_values(body, format, scrape, &mut writer, out)?;
     }
     for (family, metadata) in families {
         let FamilyMetadata { kind, help, unit } = metadata;
@@ -166,13 +188,19 @@ fn add_metadata<'a>(families: &mut BTreeMap<Cow<'a, str>, FamilyMetadata<'a>>, e
     }
 }
 
-fn write_sample(sample: ParsedSample, scrape: &ScrapeOptions, out: &mut SeriesBatch, counts: &mut ScrapeCounts) {
+fn write_sample<'a>(
+    sample: ParsedSample<'a, '_>,
+    scrape: &ScrapeOptions,
+    writer: &mut SeriesWriter<'_>,
+    out: &mut SeriesBatch,
+    counts: &mut ScrapeCounts,
+) {
     let Some(timestamp_ms) = time_of(&sample, scrape) else {
         counts.out_of_bounds += 1;
         return;
     };
     let ParsedSample { name, labels, value, exemplar, .. } = sample;
-    let id = out.series(merge_labels(name, labels, scrape.target_labels, scrape.honor_labels));
+    let id = writer.series(name, labels, out);
     if out.add_sample(id, timestamp_ms, value) == InsertOutcome::Replaced {
         counts.duplicates += 1;
     }
@@ -198,6 +226,7 @@ fn restore_first_values(
     body: &[u8],
     format: Format,
     scrape: &ScrapeOptions,
+    writer: &mut SeriesWriter<'_>,
     out: &mut SeriesBatch,
 ) -> Result<(), SyntaxError> {
     let mut seen = BTreeSet::new();
@@ -206,7 +235,7 @@ fn restore_first_values(
         let Entry::Sample(sample) = entry else { continue };
         let Some(timestamp_ms) = time_of(&sample, scrape) else { continue };
         let value = sample.value;
-        let id = out.series(merge_labels(sample.name, sample.labels, scrape.target_labels, scrape.honor_labels));
+        let id = writer.series(sample.name, sample.labels, out);
         if seen.insert((id, timestamp_ms)) {
             out.add_sample(id, timestamp_ms, value);
         }

@@ -8,42 +8,58 @@ use prost::encoding::{decode_varint, encode_varint};
 
 use crate::model::series::{STALE_NAN, SeriesBatch};
 
+/// Bytes of records that are compressed together. Snappy compresses blocks of 64 KiB.
+const BLOCK_BYTES: usize = 64 << 10;
+
 /// Series of one exposition, compressed because most of their labels are the same.
 #[derive(Clone, Debug, Default)]
 pub struct SeriesSet {
     /// Snappy of the records: whether it gets a staleness marker, length of the labels, encoded labels.
-    snappy: Vec<u8>,
+    blocks: Vec<Box<[u8]>>,
 }
 
 impl SeriesSet {
-    /// Returns the series of `out` starting at number `from`, which a scrape that started at `at_ms` added.
-    pub fn from_batch(out: &SeriesBatch, from: usize, at_ms: i64) -> Self {
-        let mut records = Vec::new();
+    /// Returns the series of `out` starting at number `from`, which a scrape that started at `at_ms` added; `None` if they take
+    /// more than `max_bytes`.
+    pub fn from_batch(out: &SeriesBatch, from: usize, at_ms: i64, max_bytes: usize) -> Option<Self> {
+        let (mut set, mut records) = (Self::default(), Vec::with_capacity(BLOCK_BYTES));
+        let (mut encoder, mut size) = (snap::raw::Encoder::new(), 0);
+        let mut compress = |set: &mut Self, records: &mut Vec<u8>| {
+            let block = encoder.compress_vec(records).unwrap_or_default();
+            records.clear();
+            size += block.len();
+            set.blocks.push(block.into());
+            size <= max_bytes
+        };
         for series in out.iter().skip(from) {
-            let labels = series.encoded_labels();
             records.push(u8::from(series.samples().iter().any(|sample| sample.timestamp_ms == at_ms)));
-            encode_varint(labels.len() as u64, &mut records);
-            records.extend_from_slice(&labels);
+            encode_varint(series.labels_len() as u64, &mut records);
+            series.label_runs().for_each(|run| records.extend_from_slice(run));
+            if records.len() >= BLOCK_BYTES && !compress(&mut set, &mut records) {
+                return None;
+            }
         }
-        Self { snappy: snap::raw::Encoder::new().compress_vec(&records).unwrap_or_default() }
+        compress(&mut set, &mut records).then_some(set)
     }
 
     /// Returns the size in bytes.
     pub fn size(&self) -> usize {
-        self.snappy.len()
+        self.blocks.iter().map(|block| size_of::<Box<[u8]>>() + block.len()).sum()
     }
 
     /// Writes staleness markers for the series that `out` does not contain. Returns the number that it does contain.
     pub fn mark_missing_stale(&self, at_ms: i64, out: &mut SeriesBatch) -> u64 {
-        let records = snap::raw::Decoder::new().decompress_vec(&self.snappy).unwrap_or_default();
         let mut present = 0;
-        let mut rest = records.as_slice();
-        while let Some((has_marker, labels)) = record(&mut rest) {
-            if out.contains_encoded(labels) {
-                present += 1;
-            } else if has_marker {
-                let id = out.series_encoded(labels);
-                out.add_sample(id, at_ms, f64::from_bits(STALE_NAN));
+        for block in &self.blocks {
+            let records = snap::raw::Decoder::new().decompress_vec(block).unwrap_or_default();
+            let mut rest = records.as_slice();
+            while let Some((has_marker, labels)) = record(&mut rest) {
+                if out.contains_encoded(labels) {
+                    present += 1;
+                } else if has_marker {
+                    let id = out.series_encoded(labels);
+                    out.add_sample(id, at_ms, f64::from_bits(STALE_NAN));
+                }
             }
         }
         present
@@ -62,6 +78,7 @@ fn record<'a>(rest: &mut &'a [u8]) -> Option<(bool, &'a [u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::budget::Unlimited;
     use crate::model::exposition::Format;
     use crate::model::series::Labels;
     use crate::translate::exposition::{ScrapeOptions, series};
@@ -75,7 +92,8 @@ mod tests {
             sample_limit: None,
             at_ms,
         };
-        let counts = series(exposition.as_bytes(), Format::Text, &options, out).expect("a valid exposition");
+        let counts =
+            series(exposition.as_bytes(), Format::Text, &options, &Unlimited, out).expect("a valid exposition");
         assert_eq!(counts.duplicates + counts.out_of_bounds, 0);
     }
 
@@ -85,7 +103,7 @@ mod tests {
         first.series([("__name__", "other_target")]);
         let from = first.len();
         scrape("a 1\nb{x=\"1\"} 2\nwith_timestamp 3 17000\n", 60_000, &mut first);
-        let before = SeriesSet::from_batch(&first, from, 60_000);
+        let before = SeriesSet::from_batch(&first, from, 60_000, usize::MAX).unwrap();
 
         let mut second = SeriesBatch::default();
         scrape("a 1\nb{x=\"2\"} 2\n", 120_000, &mut second);

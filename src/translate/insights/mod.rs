@@ -32,6 +32,8 @@ pub struct EventContext<'a> {
     pub task: &'a dyn Fn(&str) -> Option<&'a Task>,
     /// Returns whether a task has a better source, so that its events are ignored.
     pub has_better_source: &'a dyn Fn(&str) -> bool,
+    /// Short name of the cluster of the log group. Events of other clusters are rejected; `None` accepts all.
+    pub cluster: Option<&'a str>,
     /// Partition, region and account of the log group, because some events do not contain them.
     pub partition: &'a str,
     pub region: &'a str,
@@ -64,7 +66,7 @@ pub(crate) enum EventType {
 }
 
 /// Writes the series of one log event. Events without series are rejected with a reason: `malformed_event`,
-/// `unsupported_event_type`, `incomplete_event`, `event_in_future` or `duplicate_event`. Events of a task with a better
+/// `unsupported_event_type`, `incomplete_event`, `event_in_future`, `wrong_cluster` or `duplicate_event`. Events of a task with a better
 /// source are neither written nor rejected.
 pub fn event_series(event: &[u8], context: &EventContext<'_>, out: &mut SeriesBatch) -> StatsResult {
     let mut result = StatsResult::default();
@@ -76,6 +78,11 @@ pub fn event_series(event: &[u8], context: &EventContext<'_>, out: &mut SeriesBa
         }
     };
     let Some((kind, at_ms)) = validate(&event, context.now_ms, &mut result.rejected) else { return result };
+    if let Some(cluster) = context.cluster.filter(|cluster| *event.cluster_name != **cluster) {
+        let example = || format!("an event of cluster {:?} in the log group of {cluster:?}", &*event.cluster_name);
+        result.rejected.add("wrong_cluster", 1, example);
+        return result;
+    }
     if kind == EventType::Container {
         event.usage.apply_container_fallbacks();
     }

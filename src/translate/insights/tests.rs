@@ -61,6 +61,7 @@ fn read_with(events: &[&str], task: Option<&Task>, covered: &str, options: &Opti
     let extra = |_: Option<&Task>| [("stage", "test")].into_iter().collect();
     let context = EventContext {
         task: &|id| task.filter(|task| *task.id == *id),
+        cluster: None,
         has_better_source: &|id| id == covered,
         partition: "aws-cn",
         region: "cn-north-1",

@@ -138,12 +138,14 @@ pub(super) fn task_identity<'b, 'a: 'b>(
     context: &EventContext<'a>,
 ) -> TaskIdentity<'b> {
     let mut identity = task.map(TaskIdentity::from).unwrap_or_default();
+    // ECS reports no service for a task without one.
+    let service_of_event = if task.is_none() { &*event.service_name } else { "" };
     for (value, from_event) in [
         (&mut identity.cluster, &*event.cluster_name),
         (&mut identity.id, &*event.task_id),
         (&mut identity.family, &*event.task_definition_family),
         (&mut identity.revision, &*event.task_definition_revision),
-        (&mut identity.service, &*event.service_name),
+        (&mut identity.service, service_of_event),
         (&mut identity.availability_zone, &*event.availability_zone),
         (&mut identity.launch_type, &*event.launch_type),
         (&mut identity.status, &*event.known_status),
@@ -152,7 +154,9 @@ pub(super) fn task_identity<'b, 'a: 'b>(
             *value = from_event;
         }
     }
-    (identity.region, identity.account) = context.region_and_account(event);
+    if task.is_none() {
+        (identity.region, identity.account) = context.region_and_account(event);
+    }
     if identity.arn.is_empty() {
         identity.arn = arn(event, context).into();
     }

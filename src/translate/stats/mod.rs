@@ -54,20 +54,13 @@ impl<'a> TaskScrape<'a> {
         let Some(task) = self.described else { return document };
         // ECS reports these with less detail, and under other names.
         let TaskIdentity { pull_started_at, pull_stopped_at, status, .. } = document;
-        TaskIdentity { pull_started_at, pull_stopped_at, status, ..TaskIdentity::from(task) }
-    }
-
-    /// Returns whether ECS reports a container of this name. Other names could be new in every document. The receiver also
-    /// writes the pause container, which only the agent knows.
-    fn is_known(&self, container: &ContainerMetadata<'_>, compat: StatsCompat) -> bool {
-        let Some(task) = self.described.filter(|task| !task.containers.is_empty()) else { return true };
-        task.container(&container.name).is_some()
-            || (compat == StatsCompat::Adot && *container.name == *PAUSE_CONTAINER)
+        let described = TaskIdentity::from(task);
+        // ECS does not report the zone of every task.
+        let zones = [described.availability_zone, document.availability_zone];
+        let availability_zone = zones.into_iter().find(|zone| !zone.is_empty()).unwrap_or_default();
+        TaskIdentity { pull_started_at, pull_stopped_at, status, availability_zone, ..described }
     }
 }
-
-/// Name that the ECS agent gives to the pause container (amazon-ecs-agent, `agent/api/task`).
-const PAUSE_CONTAINER: &str = "~internal~ecs~pause";
 
 /// Number of written samples, and rejected items.
 #[must_use]
@@ -129,7 +122,7 @@ fn write_variant(
             }
             None => container_stats::stopped_values(container, compat, &mut result.rejected),
         };
-        if writer.selected(Level::Container, &values) == 0 || !scrape.is_known(container, compat) {
+        if writer.selected(Level::Container, &values) == 0 {
             continue;
         }
         let mut labels = labels_of_task.clone();
