@@ -1,11 +1,13 @@
 //! Properties of the translation of any metrics request.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use prost::Message as _;
-use sidecarless::model::budget::Unlimited;
+use sidecarless::model::budget::{Budget, BudgetExceeded, Unlimited};
 use sidecarless::model::otlp::{
     AnyValue, ArrayValue, Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint,
     ExportMetricsServiceRequest, Gauge, Histogram, HistogramDataPoint, InstrumentationScope, KeyValue, Metric,
@@ -251,6 +253,82 @@ fn assert_is_valid(series: SeriesView<'_>) {
     }
 }
 
+const FLOATS: [f64; 9] =
+    [0.0, -0.0, f64::MIN_POSITIVE, 5e-324, f64::MAX, f64::MIN, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+
+fn extreme_i32() -> impl Strategy<Value = i32> {
+    prop_oneof![select(vec![i32::MIN, i32::MIN + 1, -4, -1, 0, 1, 8, i32::MAX - 1, i32::MAX]), any::<i32>()]
+}
+
+fn extreme_u64() -> impl Strategy<Value = u64> {
+    let largest_signed = i64::MAX.unsigned_abs();
+    prop_oneof![select(vec![0, 1, largest_signed, largest_signed + 1, u64::MAX - 1, u64::MAX]), any::<u64>()]
+}
+
+fn one_metric(data: metric::Data) -> ExportMetricsServiceRequest {
+    let metric = Metric { name: text("m"), data: Some(data), ..Metric::default() };
+    let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
+    let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
+    ExportMetricsServiceRequest { resource_metrics }
+}
+
+fn gauge_of_resource(attributes: Vec<KeyValue>, points: usize) -> ExportMetricsServiceRequest {
+    let point = NumberDataPoint {
+        time_unix_nano: NANOS,
+        value: Some(number_data_point::Value::Double(1.0)),
+        ..NumberDataPoint::default()
+    };
+    let mut request = one_metric(metric::Data::Gauge(Gauge { data_points: vec![point; points] }));
+    request.resource_metrics[0].resource = Some(Resource { attributes, ..Resource::default() });
+    request
+}
+
+#[test]
+fn labels_over_a_limit_are_not_copied() {
+    let attribute = |key: &str, value: &str| {
+        let value = Some(AnyValue { value: Some(any_value::Value::String(text(value))) });
+        KeyValue { key: text(key), value }
+    };
+    let many = (0..151).map(|number| attribute(&format!("a{number}"), "v")).collect();
+    let large = (0..8).map(|number| attribute(&format!("a{number}"), &"v".repeat(1024))).collect();
+    for (attributes, reason) in [
+        (vec![attribute("a", &"v".repeat(2049))], "label_value_too_long"),
+        (vec![attribute(&"a".repeat(1025), "v")], "label_name_too_long"),
+        (many, "too_many_labels"),
+        (large, "labels_too_large"),
+    ] {
+        let (batch, outcome) = translated(&gauge_of_resource(attributes, 9), &Options::default());
+        let rejected: Vec<_> = outcome.rejected.iter().map(|rejection| (rejection.reason, rejection.count)).collect();
+        assert_eq!((batch.len(), rejected), (0, vec![(reason, 9)]));
+    }
+    let replaced = vec![attribute("job", &"v".repeat(9000)), attribute("service.name", "cart")];
+    let (batch, _) = translated(&gauge_of_resource(replaced, 1), &Options::default());
+    assert_eq!(batch.iter().next().and_then(|series| series.label("job")), Some("cart"));
+}
+
+#[test]
+fn points_of_one_series_share_its_labels() {
+    let bytes = |points| translated(&gauge_of_resource(Vec::new(), points), &Options::default()).0.label_bytes();
+    assert_eq!(bytes(1), bytes(1_000));
+}
+
+#[test]
+fn translation_and_relabelling_stop_if_the_budget_is_exceeded() {
+    struct Exceeded;
+    impl Budget for Exceeded {
+        fn reserve(&self, _: usize) -> Result<(), BudgetExceeded> {
+            Err(BudgetExceeded::Time)
+        }
+    }
+    let request = gauge_of_resource(Vec::new(), 1);
+    let (mut batch, client, options) = (SeriesBatch::default(), ClientIdentity::default(), Options::default());
+    let result = series(&request, &options, &client, NOW_MS, &Exceeded, &mut batch);
+    assert_eq!(result.map(|result| result.received), Err(BudgetExceeded::Time));
+    let (batch, _) = translated(&request, &options);
+    let rules = Rules::parse("drop-label a").expect("rules");
+    assert_eq!(rules.apply(batch, &Exceeded).map(|applied| applied.filtered), Err(BudgetExceeded::Time));
+}
+
 fn is_same(left: f64, right: f64) -> bool {
     left.to_bits() == right.to_bits()
 }
@@ -332,6 +410,72 @@ proptest! {
             batch.iter().map(|series| series.labels().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()).collect::<Vec<_>>()
         };
         prop_assert_eq!(labels(&straight), labels(&turned));
+    }
+
+    #[test]
+    fn late_points_are_sorted_and_the_last_of_a_time_is_used(times in vec(0..300u64, 1..400)) {
+        let numbers = |(number, &time): (u32, &u64)| NumberDataPoint {
+            time_unix_nano: NANOS + time * 1_000_000,
+            value: Some(number_data_point::Value::Double(f64::from(number))),
+            ..NumberDataPoint::default()
+        };
+        let natives = |(number, &time): (u32, &u64)| ExponentialHistogramDataPoint {
+            time_unix_nano: NANOS + time * 1_000_000,
+            sum: Some(f64::from(number)),
+            ..ExponentialHistogramDataPoint::default()
+        };
+        let expected: BTreeMap<u64, f64> = times.iter().copied().zip((0..).map(f64::from)).collect();
+        let gauge = metric::Data::Gauge(Gauge { data_points: (0..).zip(&times).map(numbers).collect() });
+        let native = metric::Data::ExponentialHistogram(ExponentialHistogram {
+            data_points: (0..).zip(&times).map(natives).collect(),
+            aggregation_temporality: 2,
+        });
+        for data in [gauge, native] {
+            let (batch, outcome) = translated(&one_metric(data), &Options { max_ahead_ms: None, ..Options::default() });
+            let series = batch.iter().next().expect("one series");
+            let samples = series.samples().iter().map(|sample| (sample.timestamp_ms, sample.value));
+            let natives = series.histograms().iter().map(|native| (native.timestamp_ms, native.sum));
+            let written: Vec<_> = samples.chain(natives).map(|(at_ms, value)| (at_ms.unsigned_abs() - NANOS / 1_000_000, value)).collect();
+            prop_assert_eq!(written, expected.iter().map(|(&time, &value)| (time, value)).collect::<Vec<_>>());
+            prop_assert_eq!(outcome.warnings.total(), (times.len() - expected.len()) as u64);
+            prop_assert_eq!(batch.point_count(), expected.len() as u64);
+        }
+    }
+
+    #[test]
+    fn extreme_numbers_are_written_or_rejected(
+        (scale, offsets, counts) in (extreme_i32(), [extreme_i32(), extreme_i32()], (vec(extreme_u64(), 0..200), vec(0..3u64, 0..200))),
+        (count, zero_count, time, start) in (extreme_u64(), extreme_u64(), extreme_u64(), extreme_u64()),
+        (float, flags, options) in (select(&FLOATS[..]), select(vec![0, 1, u32::MAX]), options()),
+    ) {
+        let buckets = |side: usize| Some(Buckets { offset: offsets[side], bucket_counts: if side == 0 { counts.0.clone() } else { counts.1.clone() } });
+        let point = ExponentialHistogramDataPoint {
+            start_time_unix_nano: start, time_unix_nano: time, count, sum: Some(float), scale, zero_count, flags,
+            positive: buckets(0), negative: buckets(1), zero_threshold: float, ..ExponentialHistogramDataPoint::default()
+        };
+        let number = NumberDataPoint {
+            start_time_unix_nano: start, time_unix_nano: time, flags,
+            value: Some(number_data_point::Value::Int(count.cast_signed())), ..NumberDataPoint::default()
+        };
+        let explicit = HistogramDataPoint {
+            start_time_unix_nano: start, time_unix_nano: time, count, sum: Some(float), flags,
+            bucket_counts: vec![count, zero_count, u64::MAX], explicit_bounds: vec![-f64::MAX, float], ..HistogramDataPoint::default()
+        };
+        let summary = SummaryDataPoint {
+            start_time_unix_nano: start, time_unix_nano: time, count, sum: float, flags,
+            quantile_values: vec![ValueAtQuantile { quantile: float, value: float }], ..SummaryDataPoint::default()
+        };
+        for data in [
+            metric::Data::ExponentialHistogram(ExponentialHistogram { data_points: vec![point], aggregation_temporality: 2 }),
+            metric::Data::Sum(Sum { data_points: vec![number], aggregation_temporality: 2, is_monotonic: true }),
+            metric::Data::Histogram(Histogram { data_points: vec![explicit], aggregation_temporality: 2 }),
+            metric::Data::Summary(Summary { data_points: vec![summary] }),
+        ] {
+            let (batch, outcome) = translated(&one_metric(data), &Options { max_age_ms: None, max_ahead_ms: None, ..options.clone() });
+            prop_assert_eq!((outcome.received, outcome.written + outcome.rejected.total()), (1, 1));
+            batch.iter().for_each(assert_is_valid);
+            assert_decodes_unchanged(&batch);
+        }
     }
 
     #[test]

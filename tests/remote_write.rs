@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use prost::Message as _;
 use sidecarless::lambda::HttpResponse;
+use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 use sidecarless::model::otlp::{ExportResponse, Metric, PartialSuccess, Temporality};
+use sidecarless::work_budget::MemoryLimit;
 
 use crate::otlp_builder::{self, gauge, histogram, histograms, number, request, resource, sum, with_temporality};
 use crate::sandbox::http::Fault;
@@ -164,4 +166,23 @@ async fn metrics_without_identity_are_separated_by_sender() {
         sandbox.amp.named("shelf").into_iter().map(|(labels, _)| labels["instance"].clone()).collect();
     assert_eq!(instances[0], instances[2]);
     assert_ne!(instances[0], instances[1]);
+}
+
+#[tokio::test]
+async fn push_over_the_memory_is_rejected_and_counts_each_point() {
+    const MEMORY_MB: u64 = 1;
+    let memory = MemoryLimit::new(|| 0, Some(MEMORY_MB));
+    let sandbox = Sandbox::start_with_memory(memory, None, &[ANY_AGE, NO_INFO]).await;
+    let names: Vec<String> = (0..2_000).map(|number| format!("a{number}")).collect();
+    let pairs: Vec<_> = names.iter().map(|name| (name.as_str(), "v".into())).collect();
+    let points = (0..7).map(|n| number(f64::from(n), &[])).collect();
+    let body = request(otlp_builder::attributes(&pairs), None, vec![gauge("shelf", "", points)]).encode_to_vec();
+    let response = sandbox.push(&Push::new("/v1/metrics", &body)).await;
+    assert_eq!(response.status, 413, "{}", String::from_utf8_lossy(&response.body));
+    let counters = sandbox.handlers.counters();
+    let total = |status| counters.total(status, ItemKind::DataPoints);
+    assert_eq!((total(ItemStatus::Received), total(ItemStatus::Rejected)), (7, 7));
+    assert!(counters.unbalanced().is_empty());
+    assert_eq!(push(&sandbox, &gauges(2)).await.1, None);
+    assert_eq!(sandbox.amp.samples().len(), 2);
 }

@@ -153,6 +153,14 @@ impl Sandbox {
 
     /// `closed` is the SDK id of a service whose port is closed.
     pub(crate) async fn start_without(closed: Option<&'static str>, settings: &[(&str, &str)]) -> Self {
+        Self::start_with_memory(MemoryLimit::unlimited(), closed, settings).await
+    }
+
+    pub(crate) async fn start_with_memory(
+        memory: MemoryLimit,
+        closed: Option<&'static str>,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let (aws, amp) = (Aws::start(closed).await, Amp::start().await);
         let (amp_url, xray_url) = (amp.url(), aws.server.url(""));
         let needed = [
@@ -168,7 +176,7 @@ impl Sandbox {
         ];
         let all = settings.iter().chain(&needed).map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::read(all).unwrap();
-        let handlers = Handlers::new(settings, MemoryLimit::unlimited(), &aws.config().await).unwrap();
+        let handlers = Handlers::new(settings, memory, &aws.config().await).unwrap();
         Self { aws, amp, handlers }
     }
 
