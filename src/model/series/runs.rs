@@ -222,12 +222,11 @@ impl Arena {
     pub(super) fn is_same(&self, left: SeriesKey, right: SeriesKey) -> bool {
         left.sum.hash == right.sum.hash
             && left.len == right.len
-            && (self.ranges_of(left) == self.ranges_of(right)
-                || self.runs(left).flatten().eq(self.runs(right).flatten()))
+            && (self.ranges_of(left) == self.ranges_of(right) || is_same_text(self.runs(left), self.runs(right)))
     }
 
     pub(super) fn is_encoded(&self, key: SeriesKey, labels: &[u8]) -> bool {
-        key.len as usize == labels.len() && self.runs(key).flatten().eq(labels)
+        key.len as usize == labels.len() && is_same_text(self.runs(key), std::iter::once(labels))
     }
 
     /// Returns the encoded labels of a series, in order.
@@ -240,6 +239,32 @@ impl Arena {
     }
 }
 
+/// Compares bytes that are divided differently.
+fn is_same_text<'a>(mut left: impl Iterator<Item = &'a [u8]>, mut right: impl Iterator<Item = &'a [u8]>) -> bool {
+    let (mut left_rest, mut right_rest): (&[u8], &[u8]) = (&[], &[]);
+    loop {
+        if left_rest.is_empty() {
+            match left.find(|run| !run.is_empty()) {
+                Some(run) => left_rest = run,
+                None => return right_rest.is_empty() && right.all(<[u8]>::is_empty),
+            }
+        }
+        if right_rest.is_empty() {
+            match right.find(|run| !run.is_empty()) {
+                Some(run) => right_rest = run,
+                None => return false,
+            }
+        }
+        let length = left_rest.len().min(right_rest.len());
+        let ((left_part, left_after), (right_part, right_after)) =
+            (left_rest.split_at(length), right_rest.split_at(length));
+        if left_part != right_part {
+            return false;
+        }
+        (left_rest, right_rest) = (left_after, right_after);
+    }
+}
+
 impl LabelRange {
     fn range(self) -> Range<usize> {
         self.start as usize..self.start as usize + self.len as usize
@@ -249,4 +274,25 @@ impl LabelRange {
 /// Converts an offset. An event of 6 MB results in about 100 MB of labels, far below 4 GiB.
 fn arena_offset(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_equal_however_they_are_divided() {
+        for (left, right, expected) in [
+            (&["abc", "", "de"][..], &["ab", "cd", "e"][..], true),
+            (&["abc"], &["ab", "c", ""], true),
+            (&["abc"], &["ab"], false),
+            (&["ab"], &["abc"], false),
+            (&["abc"], &["abd"], false),
+            (&[], &["", ""], true),
+        ] {
+            let runs = |texts: &'static [&'static str]| texts.iter().map(|text| text.as_bytes());
+            assert_eq!(is_same_text(runs(left), runs(right)), expected, "{left:?} {right:?}");
+            assert_eq!(is_same_text(runs(right), runs(left)), expected, "{left:?} {right:?}");
+        }
+    }
 }
