@@ -501,3 +501,25 @@ async fn spans_for_the_otlp_endpoint_are_spooled_and_redelivered() {
     assert_eq!(fresh.handlers.counters().total(ItemStatus::Redelivered, ItemKind::Spans), 3);
     assert!(sandbox.handlers.counters().unbalanced().is_empty());
 }
+
+#[tokio::test]
+async fn failed_event_is_repeated_from_the_spool() {
+    let event: Value = serde_json::from_str(include_str!("../events/task-stopped.json")).unwrap();
+    for (payload, fault, again, written) in [
+        (event.clone(), Some(Fault::status(503, "busy")), 1, false),
+        (event, None, 0, true),
+        (json!({"sidecarless": "scrape", "at": "2026-11-22T23:25:00Z"}), None, 0, false),
+        (json!({"surprise": true}), None, 1, false),
+    ] {
+        let sandbox = Sandbox::start(&[("SIDECARLESS_MAX_SAMPLE_AGE", "off")]).await;
+        if let Some(fault) = fault {
+            sandbox.amp.fail_always(fault);
+        }
+        let record = json!({"version": "1.0", "timestamp": "2026-11-22T23:26:00Z", "requestPayload": payload,
+            "requestContext": {"condition": "RetriesExhausted", "approximateInvokeCount": 3}});
+        let invocation = Event::parse(&message(record.to_string()));
+        let response = sandbox.handlers.handle(invocation, &Deadline::after(INVOCATION)).await.unwrap().into_json();
+        assert_eq!(response["batchItemFailures"].as_array().unwrap().len(), again, "{record}");
+        assert_eq!(!sandbox.amp.named("ecs_task_stopped_info").is_empty(), written, "{record}");
+    }
+}

@@ -31,12 +31,13 @@ pub use error::HandleError;
 pub use targets::{TargetList, TargetRow, TaskList};
 
 use crate::deadline::Deadline;
-use crate::lambda::{Event, Invocation, Response};
+use crate::lambda::{Event, Invocation, Response, SqsMessage};
+use crate::model::failed_event::FailedEvent;
 use crate::model::item_counters::ItemCounters;
 use check::CheckHandler;
 use http::HttpHandler;
 use log_events::LogEventsHandler;
-use queue::QueueHandler;
+use queue::{QueueHandler, split_failed_events};
 use schedule::ScheduleHandler;
 use self_metrics::{SelfMetrics, SelfMetricsWriter};
 use targets::TargetLister;
@@ -71,11 +72,37 @@ impl Handlers {
         match invocation {
             Invocation::ScheduledRun(run) => self.schedule.handle(run, deadline).await,
             Invocation::HttpRequest(request) => Ok(self.http.handle(&request, deadline).await.into_response(&request)),
-            Invocation::SqsMessages(messages) => Ok(self.queue.handle(messages, deadline).await),
+            Invocation::SqsMessages(messages) => Ok(self.handle_messages(messages, deadline).await),
             Invocation::LogEvents(data) => self.log_events.handle(&data, deadline).await,
             Invocation::TaskStateChange(change) => self.task_events.handle(change, deadline).await,
             Invocation::Check => Ok(Response::Json(self.check(deadline).await.into_json())),
         }
+    }
+
+    /// Handles a batch of messages. SQS delivers the messages in the response again.
+    async fn handle_messages(&self, messages: Vec<SqsMessage>, deadline: &Deadline) -> Response {
+        let (events, messages) = split_failed_events(messages);
+        let mut failed = self.queue.handle(messages, deadline).await;
+        for (message_id, record) in events {
+            if let Err(error) = self.repeat(&record, deadline).await {
+                tracing::warn!(message_id, error = error.to_string(), "event will be repeated");
+                failed.push(message_id);
+            }
+        }
+        Response::BatchItemFailures(failed)
+    }
+
+    /// Handles an event again that failed, and that `sidecarless redrive` moved to the spool.
+    async fn repeat(&self, record: &FailedEvent, deadline: &Deadline) -> Result<(), HandleError> {
+        match Event::parse(record.event()).0? {
+            Invocation::LogEvents(data) => self.log_events.handle(&data, deadline).await?,
+            Invocation::TaskStateChange(change) => self.task_events.handle(change, deadline).await?,
+            other => {
+                tracing::warn!(trigger = other.trigger(), "failed event discarded");
+                return Ok(());
+            }
+        };
+        Ok(())
     }
 
     /// Tests credentials, permissions and connectivity.

@@ -12,6 +12,7 @@ pub mod ecs;
 pub mod encoded_request;
 pub mod escaped_json;
 pub mod exposition;
+pub mod failed_event;
 pub mod item_counters;
 pub mod json;
 pub mod otlp;

@@ -76,6 +76,22 @@ def test_readable_messages_are_redriven_and_others_stay(queues: Queues) -> None:
     assert queues.message_counts(queues.dead) == ["0", "2"]
 
 
+def test_failed_events_are_redriven(queues: Queues) -> None:
+    """Lambda sends records of events that failed three times (AWS Lambda Developer Guide, "Capturing records ...")."""
+    record = {
+        "version": "1.0", "timestamp": "2026-11-22T23:28:00.000Z", "requestPayload": {"awslogs": {"data": "H4sI"}},
+        "requestContext": {"requestId": "8476a536", "functionArn": "f", "condition": "RetriesExhausted", "approximateInvokeCount": 3},
+        "responsePayload": {"errorMessage": "7 samples could not be delivered: AMP unavailable: 503"},
+    }
+    queues.sqs.send_message(QueueUrl=queues.dead, MessageBody=json.dumps(record))
+    moved = queues.run()
+    assert (moved.returncode, moved.stdout.splitlines()[-1]) == (0, "moved to the spool: 1, unreadable and not moved: 0"), moved.stderr
+    assert "event of 2026-11-22T23:28:00.000Z  RetriesExhausted after 3 attempts  7 samples could not be" in moved.stdout
+    assert queues.message_counts(queues.dead) == ["0", "0"]
+    (message,) = queues.sqs.receive_message(QueueUrl=queues.spool)["Messages"]
+    assert json.loads(message["Body"]) == record, "the function repeats it"
+
+
 def test_list_option_moves_no_messages(queues: Queues) -> None:
     queues.sqs.send_message(QueueUrl=queues.dead, MessageBody=dead_letter(3))
     listed = queues.run("--list")

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use sidecarless::aws::clients;
-use sidecarless::deliver::redrive::{DeadLetterMessage, DeadLetterQueue, RedriveError};
-use sidecarless::model::spool::SpoolMessage;
+use sidecarless::deliver::redrive::{DeadLetterQueue, RedriveError};
+use sidecarless::model::failed_event::FailedEvent;
+use sidecarless::model::spool::{SpoolDecodeError, SpoolMessage};
 
 use crate::error::CommandError;
 use crate::function;
@@ -52,15 +53,13 @@ impl Progress {
                 return Ok(());
             }
             for message in &messages {
-                let spooled = SpoolMessage::parse(&message.body);
-                if spooled.is_ok() && mode == RedriveMode::Move {
+                let description = describe(&message.body);
+                if description.is_ok() && mode == RedriveMode::Move {
                     queue.redrive(message).await?;
                 }
-                *if spooled.is_ok() { &mut self.readable } else { &mut self.unreadable } += 1;
-                self.text.push_str(&match spooled {
-                    Ok(spooled) => describe_message(message, &spooled),
-                    Err(error) => format!("{}  {error}\n", message.id),
-                });
+                *if description.is_ok() { &mut self.readable } else { &mut self.unreadable } += 1;
+                let text = description.unwrap_or_else(|error| error.to_string());
+                self.text.push_str(&format!("{}  {text}\n", message.id));
             }
         }
     }
@@ -76,8 +75,13 @@ impl Progress {
     }
 }
 
-fn describe_message(message: &DeadLetterMessage, spooled: &SpoolMessage) -> String {
+/// Describes spooled items, or an event that failed.
+fn describe(body: &str) -> Result<String, SpoolDecodeError> {
+    let spooled = match (SpoolMessage::parse(body), FailedEvent::parse(body)) {
+        (Err(_), Some(event)) => return Ok(event.to_string()),
+        (spooled, _) => spooled?,
+    };
     let since = jiff::Timestamp::from_millisecond(spooled.first_attempt_ms).unwrap_or_default();
     let (items, names) = (spooled.payload.items(), spooled.payload.item_names(3).join(" "));
-    format!("{}  {items} items since {since:.0}  {names}  {}\n", message.id, spooled.error)
+    Ok(format!("{items} items since {since:.0}  {names}  {}", spooled.error))
 }
