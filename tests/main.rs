@@ -13,6 +13,7 @@
 
 mod accounts;
 mod architecture;
+mod aws_errors;
 mod check;
 mod ecs;
 mod events;

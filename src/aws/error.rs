@@ -115,31 +115,49 @@ impl From<&reqwest::Error> for AwsError {
 }
 
 /// Error codes without the suffix `Exception` ("Common Error Types" in the API reference of each service; IAM User Guide,
-/// "Troubleshoot signed requests for AWS APIs"; Amazon EC2 API Reference, "Error codes for the Amazon EC2 API").
+/// "Troubleshoot signed requests for AWS APIs"; Amazon EC2 API Reference, "Error codes for the Amazon EC2 API"; for throttling,
+/// the retry models of the SDKs: `THROTTLING_ERRORS` and `TRANSIENT_ERRORS` of the crate aws-runtime).
 const CODES: &[(&str, AwsErrorKind)] = &[
     ("AccessDenied", AwsErrorKind::AccessDenied),
     ("AuthorizationError", AwsErrorKind::AccessDenied),
     ("NotAuthorized", AwsErrorKind::AccessDenied),
     ("UnauthorizedOperation", AwsErrorKind::AccessDenied),
+    ("OptInRequired", AwsErrorKind::AccessDenied),
     ("RequestExpired", AwsErrorKind::ClockSkewed),
+    ("RequestInTheFuture", AwsErrorKind::ClockSkewed),
     ("RequestTimeTooSkewed", AwsErrorKind::ClockSkewed),
     ("ExpiredToken", AwsErrorKind::ExpiredCredentials),
+    ("TokenRefreshRequired", AwsErrorKind::ExpiredCredentials),
     ("AuthFailure", AwsErrorKind::InvalidCredentials),
+    ("IncompleteSignature", AwsErrorKind::InvalidCredentials),
     ("InvalidAccessKeyId", AwsErrorKind::InvalidCredentials),
     ("InvalidClientTokenId", AwsErrorKind::InvalidCredentials),
     ("InvalidSignature", AwsErrorKind::InvalidCredentials),
     ("SignatureDoesNotMatch", AwsErrorKind::InvalidCredentials),
+    ("MissingAuthenticationToken", AwsErrorKind::InvalidCredentials),
     ("UnrecognizedClient", AwsErrorKind::InvalidCredentials),
+    ("BandwidthLimitExceeded", AwsErrorKind::Throttled),
+    ("EC2Throttled", AwsErrorKind::Throttled),
+    ("LimitExceeded", AwsErrorKind::Throttled),
+    ("PriorRequestNotComplete", AwsErrorKind::Throttled),
+    ("ProvisionedThroughputExceeded", AwsErrorKind::Throttled),
     ("RequestLimitExceeded", AwsErrorKind::Throttled),
     ("RequestThrottled", AwsErrorKind::Throttled),
     ("SlowDown", AwsErrorKind::Throttled),
     ("Throttled", AwsErrorKind::Throttled),
     ("Throttling", AwsErrorKind::Throttled),
     ("TooManyRequests", AwsErrorKind::Throttled),
+    ("TransactionInProgress", AwsErrorKind::Throttled),
+    ("RequestTimeout", AwsErrorKind::Timeout),
     ("InternalError", AwsErrorKind::Unavailable),
     ("InternalFailure", AwsErrorKind::Unavailable),
     ("Server", AwsErrorKind::Unavailable),
     ("ServiceUnavailable", AwsErrorKind::Unavailable),
+    // Amazon SQS API Reference, SendMessage and ReceiveMessage: errors of the key that encrypts the queue, and too many messages.
+    ("KmsAccessDenied", AwsErrorKind::AccessDenied),
+    ("KmsOptInRequired", AwsErrorKind::AccessDenied),
+    ("KmsThrottled", AwsErrorKind::Throttled),
+    ("OverLimit", AwsErrorKind::Throttled),
 ];
 
 /// Messages of services that name the cause more exactly than code and status do: a wrong clock and a wrong key share the code
@@ -155,7 +173,7 @@ const MESSAGES: &[(&str, AwsErrorKind)] = &[
 /// Returns the kind of an error response.
 pub(super) fn kind(status: Option<u16>, code: Option<&str>, message: &str) -> AwsErrorKind {
     let by_message = MESSAGES.iter().find(|(text, _)| message.contains(text)).map(|&(_, kind)| kind);
-    let name = code.map(|code| code.strip_suffix("Exception").unwrap_or(code));
+    let name = code.map(short_name);
     let by_code = CODES.iter().find(|(code, _)| Some(*code) == name).map(|&(_, kind)| kind);
     by_message.or(by_code).unwrap_or(match status {
         Some(401 | 403) => AwsErrorKind::AccessDenied,
@@ -163,6 +181,12 @@ pub(super) fn kind(status: Option<u16>, code: Option<&str>, message: &str) -> Aw
         Some(500..) => AwsErrorKind::Unavailable,
         _ => AwsErrorKind::Rejected,
     })
+}
+
+/// Returns a code as in [`CODES`]. SQS sends `KMS.ThrottlingException` to clients that know its older protocol, as the SDK does.
+fn short_name(code: &str) -> &str {
+    let name = code.rsplit('.').next().unwrap_or(code);
+    name.strip_suffix("Exception").unwrap_or(name)
 }
 
 /// Returns the error code in a response: of the header in REST protocols, of `__type` in JSON protocols (Smithy, "AWS JSON 1.1
