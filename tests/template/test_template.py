@@ -367,6 +367,13 @@ def test_every_alarm_notifies_the_topic(resources):
         assert (alarm["Properties"]["AlarmActions"], alarm["Properties"]["OKActions"]) == (topic, topic), name
 
 
+def test_alarms_are_documented(resources):
+    page = (ROOT / "docs/dashboards.md").read_text().split("## CloudWatch alarms\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.M)) == set(of_type(resources, "AWS::CloudWatch::Alarm"))
+    named = set(re.findall(r"`(\w+Alarm)`", "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))))
+    assert named <= set(resources)
+
+
 def test_otel_environment_output_is_valid_for_sdks():
     template = expanded()
     for name, logs in itertools.product(["OtelEnvironmentToken", "OtelEnvironmentIam"], ["on", "off"]):
