@@ -74,6 +74,7 @@ async fn all_checks_succeed() {
             ("reach a target", CheckStatus::Ok),
             ("aps:RemoteWrite", CheckStatus::Ok),
             ("xray:PutTraceSegments", CheckStatus::Ok),
+            ("xray:BatchGetTraces", CheckStatus::Ok),
             ("xray:GetSamplingRules", CheckStatus::Ok),
             ("xray:GetSamplingTargets", CheckStatus::Ok),
             ("logs:PutLogEvents", CheckStatus::Skipped),
@@ -138,6 +139,22 @@ async fn missing_permission_is_reported_with_its_resource() {
         assert_eq!(name, action);
         assert!(message.contains("not authorized to perform"), "{action}: {message}");
         assert_eq!(fix, format!("allow {action} on {resource} in the policy of the role"));
+    }
+}
+
+#[tokio::test]
+async fn role_that_cannot_be_assumed_is_reported_with_its_policies() {
+    let arn = "arn:aws:iam::444455556666:role/traces";
+    for is_denied in [false, true] {
+        let (sandbox, _task) = healthy(&[("SIDECARLESS_XRAY_ROLE_ARN", arn)]).await;
+        sandbox.aws.sts().rejects_roles = is_denied;
+        let report = check(&sandbox).await;
+        let role = result(&report, "sts:AssumeRole");
+        let expected = if is_denied { CheckStatus::Failed } else { CheckStatus::Ok };
+        assert_eq!(role.status, expected, "{report:#?}");
+        assert!(role.message.contains(if is_denied { "not authorized" } else { arn }), "{}", role.message);
+        let fix = role.fix.as_deref().unwrap_or_default();
+        assert_eq!(fix.starts_with(&format!("allow sts:AssumeRole on {arn}")), is_denied, "{fix}");
     }
 }
 

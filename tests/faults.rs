@@ -53,6 +53,14 @@ enum FaultKind {
     S503,
     S400,
     S413,
+    /// Throttling with status 400.
+    Throttled400,
+    Expired403,
+    Denied403,
+    /// AMP's limit of series. For other services, a rate limit.
+    Limit429,
+    /// A rejection without an error code.
+    Garbage400,
     Garbage,
     Slow,
 }
@@ -66,7 +74,7 @@ enum Trigger {
 }
 
 const PEERS: [Peer; 5] = [Peer::Amp, Peer::XRay, Peer::Ecs, Peer::Logs, Peer::Sqs];
-const FAULT_KINDS: [FaultKind; 10] = [
+const FAULT_KINDS: [FaultKind; 15] = [
     FaultKind::Refuses,
     FaultKind::Cuts,
     FaultKind::Hangs,
@@ -75,6 +83,11 @@ const FAULT_KINDS: [FaultKind; 10] = [
     FaultKind::S503,
     FaultKind::S400,
     FaultKind::S413,
+    FaultKind::Throttled400,
+    FaultKind::Expired403,
+    FaultKind::Denied403,
+    FaultKind::Limit429,
+    FaultKind::Garbage400,
     FaultKind::Garbage,
     FaultKind::Slow,
 ];
@@ -108,6 +121,10 @@ impl Peer {
             let body = if self == Peer::Amp { "no" } else { r#"{"__type":"SomeException","message":"no"}"# };
             Fault::Response(StubResponse::of(status, kind, body))
         };
+        let code = |status: u16, code: &str| {
+            let body = format!(r#"{{"__type":"{code}","message":"no"}}"#);
+            Fault::Response(StubResponse::of(status, "application/x-amz-json-1.1", body))
+        };
         Some(match fault_kind {
             FaultKind::Refuses => return None,
             FaultKind::Cuts => Fault::Response(StubResponse::Cut),
@@ -121,6 +138,13 @@ impl Peer {
             }),
             FaultKind::S400 => status(400),
             FaultKind::S413 => status(413),
+            FaultKind::Throttled400 => code(400, "ThrottlingException"),
+            FaultKind::Expired403 => code(403, "ExpiredTokenException"),
+            FaultKind::Denied403 => code(403, "AccessDeniedException"),
+            FaultKind::Limit429 if self == Peer::Amp => Fault::status(429, "per-user series limit of 5 exceeded"),
+            FaultKind::Limit429 => code(429, "TooManyRequestsException"),
+            FaultKind::Garbage400 if self == Peer::Amp => Fault::status(400, "snappy: corrupt input"),
+            FaultKind::Garbage400 => Fault::status(400, "<html>Bad Request</html>"),
             FaultKind::Garbage => Fault::Response(StubResponse::of(200, "application/json", [0xff, 0x00, 0x7b, 0x3c])),
             FaultKind::Slow => Fault::Slow(Duration::from_secs(10)),
         })
@@ -129,8 +153,17 @@ impl Peer {
 
 impl FaultKind {
     /// Returns whether a retry of the request fails, too.
-    fn is_permanent(self) -> bool {
-        matches!(self, FaultKind::S400 | FaultKind::S413)
+    fn is_permanent(self, peer: Peer) -> bool {
+        match self {
+            FaultKind::S400 | FaultKind::S413 => true,
+            FaultKind::Limit429 | FaultKind::Garbage400 => peer == Peer::Amp,
+            _ => false,
+        }
+    }
+
+    /// Returns whether the service rejects the function.
+    fn is_denied(self) -> bool {
+        matches!(self, FaultKind::Expired403 | FaultKind::Denied403)
     }
 }
 
@@ -143,9 +176,9 @@ fn expected(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> &'static str
     // A 2xx response of AMP means that the request was written. Its body is ignored.
     let is_accepted = peer == Peer::Amp && fault_kind == FaultKind::Garbage;
     match (peer, trigger) {
-        (Peer::Amp | Peer::XRay, Trigger::Push) if fault_kind.is_permanent() => "200 partial",
+        (Peer::Amp | Peer::XRay, Trigger::Push) if fault_kind.is_permanent(peer) => "200 partial",
         (Peer::Amp | Peer::XRay, Trigger::Push) => "200",
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent() || is_accepted => "done",
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent(peer) || is_accepted => "done",
         (Peer::Amp | Peer::XRay, Trigger::Spool) => "again",
         (Peer::Ecs | Peer::Sqs, Trigger::Tick) => "error",
         (Peer::Ecs, Trigger::Shard) => "again",
@@ -158,7 +191,7 @@ fn expected(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> &'static str
 
 /// Returns the expected status of the items, or `None` if no item was received.
 fn expected_status(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> Option<ItemStatus> {
-    let outcome = |item_status: ItemStatus| match (fault_kind.is_permanent(), peer, fault_kind) {
+    let outcome = |item_status: ItemStatus| match (fault_kind.is_permanent(peer), peer, fault_kind) {
         (true, ..) => ItemStatus::Rejected,
         (false, Peer::Amp, FaultKind::Garbage) => ItemStatus::Delivered,
         _ => item_status,
@@ -168,8 +201,9 @@ fn expected_status(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> Optio
         (Peer::Amp, Trigger::Tick | Trigger::Shard | Trigger::Push) | (Peer::XRay, Trigger::Push) => {
             Some(outcome(ItemStatus::Spooled))
         }
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent() => Some(ItemStatus::DroppedFromSpool),
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent(peer) => Some(ItemStatus::DroppedFromSpool),
         (Peer::Amp, Trigger::Spool) if fault_kind == FaultKind::Garbage => Some(ItemStatus::Redelivered),
+        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_denied() => Some(ItemStatus::AccessDenied),
         (Peer::Amp | Peer::XRay, Trigger::Spool) => None,
         (Peer::Sqs, Trigger::Tick) => Some(ItemStatus::Dropped),
         (Peer::Sqs, Trigger::Push | Trigger::Shard) => Some(ItemStatus::Refused),
@@ -245,8 +279,8 @@ impl Cell {
         }
     }
 
-    /// Checks the item counters.
-    fn audit(&self, item_status: Option<ItemStatus>) -> Result<(), String> {
+    /// Checks the item counters. Each loss, and each denied access, has a counter that an alarm can watch.
+    fn audit(&self, item_status: Option<ItemStatus>, is_denied: bool) -> Result<(), String> {
         let counters = self.sandbox.handlers.counters();
         let unbalanced = counters.unbalanced();
         if !unbalanced.is_empty() {
@@ -264,6 +298,9 @@ impl Cell {
                 return Err(format!("no {signal:?} are {item_status:?}: {counters:?}"));
             }
             _ => {}
+        }
+        if is_denied && total(ItemStatus::AccessDenied) == 0 {
+            return Err(format!("denied access was not counted: {counters:?}"));
         }
         let queue = self.sandbox.aws.sqs();
         let kept = |body: &String| SpoolMessage::parse(body).map_or(0, |spooled| spooled.payload.items());
@@ -351,7 +388,9 @@ async fn outcome(peer: Peer, fault_kind: FaultKind, trigger: Trigger, port: u16)
     if response != expected {
         return Err(format!("{response} instead of {expected}: {:?}", cell.sandbox.handlers.counters()));
     }
-    cell.audit(expected_status(peer, fault_kind, trigger)).map(|()| response)
+    let is_called = peer == Peer::Amp || peer == Peer::XRay && matches!(trigger, Trigger::Push | Trigger::Spool);
+    let is_denied = is_called && fault_kind.is_denied();
+    cell.audit(expected_status(peer, fault_kind, trigger), is_denied).map(|()| response)
 }
 
 #[tokio::test]

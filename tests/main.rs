@@ -16,6 +16,7 @@ mod architecture;
 mod aws_errors;
 mod check;
 mod ecs;
+mod endpoints;
 mod events;
 mod exposition;
 mod faults;

@@ -23,6 +23,9 @@ use crate::sandbox::{Push, Sandbox};
 /// The recorded points are years old.
 const ANY_AGE: (&str, &str) = ("SIDECARLESS_MAX_SAMPLE_AGE", "off");
 
+/// Body of X-Ray's error for a call with an invalid document.
+const INVALID_REQUEST: &str = r#"{"__type":"InvalidRequestException","message":"no"}"#;
+
 fn span(number: u64) -> Span {
     Span {
         trace_id: Bytes::copy_from_slice(&(0x6563_0000_u128 << 96 | 7).to_be_bytes()),
@@ -256,19 +259,17 @@ async fn throttled_call_with_status_400_is_retried() {
 
 #[tokio::test]
 async fn one_invalid_segment_does_not_fail_the_batch() {
-    // Calls with 50, 25, 13, 6, 3, 2 and 1 documents are rejected. A call without permission is not split.
-    for (status, rejected, accepted) in
-        [(400, 1, vec![25, 12, 7, 3, 1, 1]), (413, 1, vec![25, 12, 7, 3, 1, 1]), (403, 50, vec![])]
-    {
+    // Calls with 50, 25, 13, 6, 3, 2 and 1 documents are rejected.
+    for (status, rejected, accepted) in [(400, 1, vec![25, 12, 7, 3, 1, 1]), (413, 1, vec![25, 12, 7, 3, 1, 1])] {
         let sandbox = Sandbox::start(&[]).await;
         let body = traces((1..=50).map(span).collect());
         // The id of the seventeenth span.
         let is_poisoned =
             |request: &RecordedRequest| request.body.windows(16).any(|bytes| bytes == b"0000000000000011");
-        sandbox.aws.fail_always(is_poisoned, Fault::status(status, "no"));
+        sandbox.aws.fail_always(is_poisoned, Fault::status(status, INVALID_REQUEST));
         let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
         assert_eq!(partial.rejected, rejected, "{status}");
-        assert!(partial.error_message.contains(&format!("X-Ray returned {status}")), "{}", partial.error_message);
+        assert!(partial.error_message.contains("X-Ray returned InvalidRequestException"), "{}", partial.error_message);
         let mut calls = sandbox.aws.xray().calls.clone();
         calls.sort_unstable_by(|a, b| b.cmp(a));
         assert_eq!(calls, accepted, "{status}");
@@ -276,9 +277,68 @@ async fn one_invalid_segment_does_not_fail_the_batch() {
 }
 
 #[tokio::test]
+async fn throttled_batch_is_neither_split_nor_rejected() {
+    let sandbox = Sandbox::start(&[]).await;
+    let throttled = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
+    sandbox.aws.fail_always(|_| true, Fault::status(400, throttled));
+    let body = traces((1..=120).map(span).collect());
+    let response = sandbox.push(&Push { time: Duration::from_secs(3), ..Push::new("/v1/traces", &body) }).await;
+    assert_eq!(response.status, 503);
+    // Three calls, with the waits of the backoff between their attempts.
+    let calls = sandbox.aws.requests();
+    assert!((3..=30).contains(&calls), "{calls} calls");
+}
+
+#[tokio::test]
+async fn expired_signature_is_replaced_once() {
+    for code in ["ExpiredTokenException", "RequestExpired", "RequestTimeTooSkewed"] {
+        let sandbox = Sandbox::start(&[ANY_AGE, ("SIDECARLESS_TARGET_INFO", "off")]).await;
+        let expired = || Fault::status(403, &format!(r#"{{"__type":"{code}","message":"no"}}"#));
+        sandbox.aws.fail([expired()]);
+        sandbox.amp.fail([expired()]);
+        let spans = traces((1..=3).map(span).collect());
+        for (path, body) in [("/v1/traces", &spans), ("/v1/metrics", &one_gauge())] {
+            let response = sandbox.push(&Push::new(path, body)).await;
+            assert_eq!((response.status, response.body.len()), (200, 0), "{code} {path}");
+        }
+        assert_eq!(sandbox.aws.requests(), 2, "{code}");
+        assert_eq!((sandbox.aws.xray().documents.len(), sandbox.amp.samples().len()), (3, 1), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn denied_push_is_refused_after_one_attempt() {
+    let denied = r#"{"__type":"AccessDeniedException","message":"not authorized to perform: xray:PutTraceSegments"}"#;
+    let sandbox = Sandbox::start(&[]).await;
+    sandbox.aws.fail_always(|_| true, Fault::status(403, denied));
+    let response = sandbox.push(&Push::new("/v1/traces", &traces((1..=50).map(span).collect()))).await;
+    let (code, message) = status(&response);
+    assert_eq!((response.status, code), (503, 14), "{message}");
+    assert!(message.starts_with("X-Ray denied access: AccessDeniedException"), "{message}");
+    assert_eq!(sandbox.aws.requests(), 1);
+    let counters = sandbox.handlers.counters();
+    assert_eq!(counters.total(ItemStatus::AccessDenied, ItemKind::Segments), 50, "{counters:?}");
+    assert!(counters.unbalanced().is_empty(), "{counters:?}");
+}
+
+#[tokio::test]
+async fn client_without_a_spool_is_answered_before_its_timeout() {
+    let sandbox = Sandbox::start(&[ANY_AGE]).await;
+    sandbox.amp.fail_always(Fault::Response(StubResponse::Hang));
+    sandbox.aws.fail_always(|_| true, Fault::Response(StubResponse::Hang));
+    let spans = traces((1..=3).map(span).collect());
+    for (path, body) in [("/v1/traces", &spans), ("/v1/metrics", &one_gauge())] {
+        let started = Deadline::after(Duration::from_secs(40));
+        let response = sandbox.push(&Push { time: Duration::from_secs(40), ..Push::new(path, body) }).await;
+        assert_eq!(response.status, 503, "{path}");
+        assert!(started.elapsed() < Duration::from_secs(9), "{path}: {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn batch_is_not_split_when_every_call_is_rejected() {
     let sandbox = Sandbox::start(&[]).await;
-    sandbox.aws.fail_always(|_| true, Fault::status(400, "no"));
+    sandbox.aws.fail_always(|_| true, Fault::status(400, INVALID_REQUEST));
     let body = traces((1..=500).map(span).collect());
     let partial = partial(&sandbox.push(&Push::new("/v1/traces", &body)).await).unwrap();
     assert_eq!(partial.rejected, 500);

@@ -42,8 +42,15 @@ async fn rejections_are_counted_by_kind_and_not_retried() {
         (400, "err: out of order sample. timestamp=2023, series={__name__=\"shelf\"}", "out_of_order", 1),
         (400, "err: duplicate sample for timestamp. series={__name__=\"shelf\"}", "duplicate_sample", 1),
         (400, "per-user series limit of 50000000 exceeded", "series_limit", 1),
-        (403, "{\"message\":\"Forbidden\"}", "", many),
-        (404, "workspace not found", "", many),
+        (
+            429,
+            "per-user series limit of 50000000 exceeded, please contact administrator to raise it",
+            "series_limit",
+            1,
+        ),
+        (400, "snappy: corrupt input", "malformed_request", many),
+        (400, "Bad Request", "rejected_by_amp", many),
+        (400, "", "rejected_by_amp", many),
         (422, "cannot process", "", many),
     ] {
         let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
@@ -54,7 +61,63 @@ async fn rejections_are_counted_by_kind_and_not_retried() {
         assert!(partial.error_message.contains(reason), "{status} {body}: {}", partial.error_message);
         assert!(partial.error_message.contains(&status.to_string()), "{}", partial.error_message);
         assert_eq!(sandbox.amp.requests(), 0, "{status}: it is not sent again");
+        let counters = sandbox.handlers.counters();
+        let total = |status| counters.total(status, ItemKind::Samples);
+        let samples = (total(ItemStatus::Rejected), total(ItemStatus::Unconfirmed), total(ItemStatus::Delivered));
+        assert_eq!(samples, (lost.unsigned_abs(), (many - lost).unsigned_abs(), 0), "{status} {body}");
+        assert!(counters.unbalanced().is_empty(), "{counters:?}");
     }
+}
+
+#[tokio::test]
+async fn series_limit_does_not_open_the_circuit() {
+    let spool = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.invalid/123456789012/spool");
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, spool]).await;
+    sandbox.amp.fail([Fault::status(429, "per-user series limit of 50000000 exceeded")]);
+    let (_, partial) = push(&sandbox, &gauges(10)).await;
+    assert_eq!(partial.unwrap().rejected, 1);
+    assert_eq!(push(&sandbox, &gauges(10)).await.1, None);
+    assert_eq!((sandbox.amp.samples().len(), sandbox.aws.sqs().bodies.len()), (10, 0));
+}
+
+#[tokio::test]
+async fn samples_of_a_denied_write_are_spooled() {
+    let spool = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.invalid/123456789012/spool");
+    for (status, body) in [(403, "{\"message\":\"Forbidden\"}"), (404, "workspace not found")] {
+        let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, spool]).await;
+        sandbox.amp.fail_always(Fault::status(status, body));
+        assert_eq!(push(&sandbox, &gauges(10)).await.1, None, "{status}");
+        let counters = sandbox.handlers.counters();
+        let total = |status| counters.total(status, ItemKind::Samples);
+        assert_eq!((total(ItemStatus::Spooled), total(ItemStatus::AccessDenied)), (10, 10), "{status}: {counters:?}");
+        assert_eq!(sandbox.aws.sqs().bodies.len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn workspace_in_another_account_is_written_with_its_role() {
+    let role = ("SIDECARLESS_AMP_ROLE_ARN", "arn:aws:iam::444455556666:role/metrics");
+    let external_id = ("SIDECARLESS_AMP_EXTERNAL_ID", "shop");
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, role, external_id]).await;
+    for _ in 0..2 {
+        assert_eq!(push(&sandbox, &gauges(1)).await.1, None);
+    }
+    let sts = sandbox.aws.sts();
+    assert_eq!(sts.assumed, [("arn:aws:iam::444455556666:role/metrics".into(), "shop".into())], "cached");
+    let keys = sandbox.amp.access_keys();
+    assert!(keys.iter().all(|key| key == "ASIAASSUMED") && keys.len() == 2, "{keys:?}");
+}
+
+#[tokio::test]
+async fn denied_role_is_reported_as_denied_access() {
+    let role = ("SIDECARLESS_AMP_ROLE_ARN", "arn:aws:iam::444455556666:role/metrics");
+    let sandbox = Sandbox::start(&[ANY_AGE, role]).await;
+    sandbox.aws.sts().rejects_roles = true;
+    let response = sandbox.push(&Push::new("/v1/metrics", &gauges(1))).await;
+    let text = String::from_utf8_lossy(&response.body).into_owned();
+    assert_eq!(response.status, 503);
+    assert!(text.contains("AMP denied access: cannot assume the role: AccessDenied"), "{text}");
+    assert_eq!(sandbox.amp.samples().len(), 0);
 }
 
 #[tokio::test]

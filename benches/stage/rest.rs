@@ -1,9 +1,11 @@
 //! Stages of scrapes, and all stages after the translation.
 
+use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::FutureExt as _;
 use reqwest::header::HeaderMap;
+use sidecarless::aws::credentials::CachedCredentials;
 use sidecarless::aws::sign::Signer;
 use sidecarless::deliver::remote_write::requests;
 use sidecarless::model::budget::Unlimited;
@@ -116,7 +118,8 @@ pub(super) fn requests_metrics(points: usize) -> Work {
 pub(super) fn sign_metrics(points: usize) -> Work {
     let body = snap::raw::Encoder::new().compress_vec(&encoded(&to_series(&payload::metrics(points)))).expect("small");
     let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("t".repeat(800)), None, "benchmark");
-    let signer = Signer::new(SharedCredentialsProvider::new(credentials), "eu-west-1");
+    let aws = SdkConfig::builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+    let signer = Signer::new(CachedCredentials::of_function(&aws).expect("credentials"), "eu-west-1");
     let url = Url::parse("https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write");
     let url = url.expect("an address");
     work(move || {

@@ -11,7 +11,8 @@ use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use thiserror::Error;
-use url::Url;
+
+use super::endpoints::EndpointError;
 
 /// Timeout of idle connections. AWS front ends usually keep them for 20 s or longer.
 const POOL_IDLE: Duration = Duration::from_secs(12);
@@ -27,8 +28,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum ClientError {
     #[error("cannot create the HTTP client: {0}")]
     Http(#[from] reqwest::Error),
-    #[error("invalid AWS_REGION: {0}")]
-    Region(#[from] url::ParseError),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
 }
 
 /// Installs ring as the TLS provider.
@@ -51,7 +52,7 @@ pub fn http() -> Result<reqwest::Client, ClientError> {
 
 /// HTTP client of the SDK that creates connectors on first use.
 ///
-/// By default, each SDK client reads the root certificates and creates a connector up front, as validation. A push uses none
+/// By default, each SDK client reads the root certificates and creates a connector up front, as validation. A push uses one
 /// of these clients, a scheduled run two.
 #[derive(Debug)]
 struct LazyHttpClient(SharedHttpClient);
@@ -90,24 +91,4 @@ pub fn sqs(aws: &SdkConfig) -> aws_sdk_sqs::Client {
 /// Creates a CloudWatch Logs client with the SDK's retries.
 pub fn logs(aws: &SdkConfig) -> aws_sdk_cloudwatchlogs::Client {
     aws_sdk_cloudwatchlogs::Client::new(aws)
-}
-
-/// Returns the EC2 endpoint of a region (AWS General Reference, "Amazon EC2 endpoints and quotas").
-pub fn ec2_endpoint(region: &str) -> Result<Url, ClientError> {
-    endpoint("ec2", region)
-}
-
-/// Returns the X-Ray endpoint of a region (AWS General Reference, "AWS X-Ray endpoints and quotas").
-pub fn xray_endpoint(region: &str) -> Result<Url, ClientError> {
-    endpoint("xray", region)
-}
-
-/// Returns the CloudWatch Logs endpoint of a region, for the OTLP API, which the SDK client does not have.
-pub fn logs_endpoint(region: &str) -> Result<Url, ClientError> {
-    endpoint("logs", region)
-}
-
-fn endpoint(service: &str, region: &str) -> Result<Url, ClientError> {
-    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    Ok(Url::parse(&format!("https://{service}.{region}.{suffix}"))?)
 }

@@ -4,6 +4,8 @@
 //! the response has no code.
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -35,6 +37,7 @@ pub enum AwsErrorKind {
     ExpiredCredentials,
     /// No credentials were found to sign with.
     MissingCredentials,
+    /// Too many requests. The error code decides, whatever the status is.
     Throttled,
     /// The connection could not be made, or broke.
     Unreachable,
@@ -53,6 +56,18 @@ pub enum AwsErrorKind {
 }
 
 impl AwsErrorKind {
+    /// Whether the service rejected the caller and not the request: the same request succeeds after a policy, the credentials
+    /// or the clock is corrected.
+    pub fn is_access_denied(self) -> bool {
+        matches!(self, Self::AccessDenied | Self::InvalidCredentials) || self.needs_new_signature()
+    }
+
+    /// Whether a new signature, with new credentials and the current time, may be accepted. A request that was signed before
+    /// Lambda froze the environment is too old when it is sent.
+    pub fn needs_new_signature(self) -> bool {
+        matches!(self, Self::ClockSkewed | Self::ExpiredCredentials)
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_retryable(self) -> bool {
         match self {
@@ -89,7 +104,15 @@ impl AwsError {
         Self::new(AwsErrorKind::Timeout, "no response in time")
     }
 
-    pub(super) fn missing_credentials(error: &CredentialsError) -> Self {
+    /// Returns the error of loading credentials. STS may have refused to let the function assume a role.
+    pub(super) fn from_credentials(error: &CredentialsError) -> Self {
+        let chain = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
+        let refused: Option<&AssumeRoleError> = chain.into_iter().find_map(|error| error.downcast_ref());
+        if let Some((code, refused)) = refused.and_then(|refused| Some((refused.code()?, refused))) {
+            let message = refused.message().unwrap_or_default();
+            let detail = format!("cannot assume the role: {code}: {message}");
+            return Self { kind: kind(None, Some(code), message), code: Some(code.to_owned()), detail };
+        }
         Self::new(AwsErrorKind::MissingCredentials, format!("no AWS credentials found: {}", error_chain(error)))
     }
 
@@ -239,6 +262,11 @@ mod tests {
             (403, "The security token included in the request is expired", AwsErrorKind::ExpiredCredentials),
             (403, r#"{"message":"Missing Authentication Token"}"#, AwsErrorKind::AccessDenied),
             (400, r#"{"__type":"ThrottlingException"}"#, AwsErrorKind::Throttled),
+            (400, r#"{"__type":"RequestLimitExceeded"}"#, AwsErrorKind::Throttled),
+            (400, r#"{"__type":"LimitExceededException"}"#, AwsErrorKind::Throttled),
+            (408, r#"{"__type":"RequestTimeoutException"}"#, AwsErrorKind::Timeout),
+            (400, r#"{"__type":"RequestExpired"}"#, AwsErrorKind::ClockSkewed),
+            (403, r#"{"__type":"RequestTimeTooSkewed"}"#, AwsErrorKind::ClockSkewed),
             (429, "", AwsErrorKind::Throttled),
             (503, "<html>", AwsErrorKind::Unavailable),
             (404, "not found", AwsErrorKind::Rejected),

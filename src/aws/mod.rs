@@ -6,8 +6,11 @@
 pub mod backoff;
 pub mod client;
 pub mod clients;
+pub mod credentials;
+pub mod endpoints;
 pub mod error;
 pub mod rate_limiter;
-mod sdk_error;
+pub mod sdk_error;
 pub mod sign;
 pub mod sts;
+pub mod xray;

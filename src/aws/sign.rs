@@ -2,25 +2,31 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningParams, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use super::credentials::CachedCredentials;
 use super::error::{AwsError, AwsErrorKind, error_chain};
 
-/// Signs requests with the credentials of the function.
+/// Signs requests for one region.
 #[derive(Clone, Debug)]
 pub struct Signer {
-    credentials: SharedCredentialsProvider,
+    credentials: CachedCredentials,
     region: String,
 }
 
 impl Signer {
-    pub fn new(credentials: SharedCredentialsProvider, region: impl Into<String>) -> Self {
+    pub fn new(credentials: CachedCredentials, region: impl Into<String>) -> Self {
         Self { credentials, region: region.into() }
+    }
+
+    /// Signs the next request with new credentials, if they are temporary.
+    pub fn discard_credentials(&self) {
+        self.credentials.discard();
     }
 
     /// Adds `authorization`, `x-amz-date` and, with temporary credentials, `x-amz-security-token` to the headers of a POST.
@@ -34,7 +40,7 @@ impl Signer {
         now_ms: i64,
     ) -> Result<(), AwsError> {
         let credentials = self.credentials.provide_credentials().await;
-        let identity = credentials.map_err(|error| AwsError::missing_credentials(&error))?.into();
+        let identity = credentials.map_err(|error| AwsError::from_credentials(&error))?.into();
         let parameters = self.parameters(service, &identity, now_ms)?;
         for (name, value) in signature(&parameters, url, headers, body)? {
             let name = HeaderName::try_from(name).map_err(|error| signing_error(&error))?;

@@ -40,8 +40,8 @@ impl<D: Destination> Delivery<D> {
 
     /// Delivers requests and retries failures.
     ///
-    /// With a spool, the client does not wait for a destination that is down: the circuit breaker and a short time limit
-    /// apply. Without a spool, the client would have to retry, so all of the remaining time is used.
+    /// With a spool, the caller does not wait for a destination that is down: the circuit breaker and a short time limit apply.
+    /// Without a spool, all of the remaining time is used, because nothing else would retry a run.
     pub async fn deliver(
         &self,
         requests: impl IntoIterator<Item = D::Request>,

@@ -10,12 +10,14 @@ use crate::aws::error::AwsError;
 use crate::model::rejection::Rejections;
 use crate::model::spool::Payload;
 
-/// Result of a delivery: `delivered` + `rejected` + the items of `undelivered` are the items of the requests.
+/// Result of a delivery: `delivered` + `unconfirmed` + `rejected` + the items of `undelivered` are the items of the requests.
 #[must_use]
 #[derive(Debug)]
 pub struct Outcome<R> {
     /// Items that the destination accepted.
     pub delivered: u64,
+    /// Items of requests that the destination stored in part, without naming the items that it stored.
+    pub unconfirmed: u64,
     /// Items that the destination rejected permanently, by reason.
     pub rejected: Rejections,
     /// Requests that may be delivered later.
@@ -41,14 +43,30 @@ pub enum DeliveryError {
     CircuitOpen,
     #[error("{error}")]
     Retryable { error: AwsError },
+    /// The destination rejects the caller. The items may be delivered after a policy, the credentials or the address of the
+    /// destination is corrected.
+    #[error("{error}")]
+    AccessDenied { status: StatusCode, error: AwsError },
     #[error("{error}")]
     Rejected { status: StatusCode, error: AwsError },
+}
+
+impl DeliveryError {
+    /// Whether the destination rejects the function, or the function cannot assume the role of the destination.
+    pub fn is_access_denied(&self) -> bool {
+        match self {
+            Self::AccessDenied { .. } => true,
+            Self::Retryable { error } => error.kind.is_access_denied(),
+            Self::CircuitOpen | Self::Rejected { .. } => false,
+        }
+    }
 }
 
 impl<R> Default for Outcome<R> {
     fn default() -> Self {
         Self {
             delivered: 0,
+            unconfirmed: 0,
             rejected: Rejections::default(),
             undelivered: Vec::new(),
             error: None,
@@ -74,11 +92,21 @@ impl<R> Outcome<R> {
         }
     }
 
+    /// Returns the outcome of a request that may be delivered after a policy, the credentials or an address is corrected.
+    pub fn access_denied(request: R, status: StatusCode, error: AwsError) -> Self {
+        Self {
+            undelivered: vec![request],
+            error: Some(DeliveryError::AccessDenied { status, error }),
+            ..Self::default()
+        }
+    }
+
     /// Adds the outcome of other requests. Errors of undelivered requests take precedence over rejections.
     pub fn merge(mut self, other: Self) -> Self {
-        let Self { delivered, rejected, undelivered, error, retry_after, response } = other;
+        let Self { delivered, unconfirmed, rejected, undelivered, error, retry_after, response } = other;
         let is_retryable = !undelivered.is_empty();
         self.delivered += delivered;
+        self.unconfirmed += unconfirmed;
         self.rejected.merge(rejected);
         self.undelivered.extend(undelivered);
         if error.is_some() && (is_retryable || self.undelivered.is_empty()) {
@@ -95,8 +123,8 @@ impl<R> Outcome<R> {
 impl<R: Spoolable> Outcome<R> {
     /// Converts the undelivered requests to payloads of the spool.
     pub fn into_payloads(self) -> Outcome<Payload> {
-        let Self { delivered, rejected, undelivered, error, retry_after, response } = self;
+        let Self { delivered, unconfirmed, rejected, undelivered, error, retry_after, response } = self;
         let undelivered = R::into_payloads(undelivered);
-        Outcome { delivered, rejected, undelivered, error, retry_after, response }
+        Outcome { delivered, unconfirmed, rejected, undelivered, error, retry_after, response }
     }
 }

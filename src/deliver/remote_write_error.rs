@@ -4,7 +4,21 @@
 //! contract, so only words are matched that have been stable for years, from Cortex (pkg/util/validation/errors.go,
 //! pkg/ingester/ingester.go) and Prometheus (storage/interface.go).
 
+use reqwest::StatusCode;
 use serde_json::Value;
+
+/// What AMP did with the samples of a request that it did not accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It stored what it could, and named one series that it could not store.
+    PartlyStored,
+    /// It stored nothing, and would store nothing of the same request later.
+    NothingStored,
+    /// It stored nothing, and would accept parts of the request.
+    TooLarge,
+    /// It rejected the caller or the address, and would accept the request after these are corrected.
+    AccessDenied,
+}
 
 /// Kind of a remote write error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +46,10 @@ pub enum ErrorKind {
     TooLarge,
     /// Media type or encoding.
     Unsupported,
+    /// The request cannot be decompressed or parsed.
+    Malformed,
+    /// The workspace has reached its limit of highly available pairs.
+    TooManyClusters,
     /// Signature, permission or workspace.
     AccessDenied,
     /// 5xx.
@@ -66,6 +84,8 @@ impl ErrorKind {
             ErrorKind::ReplicaNotElected => "replica_not_elected",
             ErrorKind::TooLarge => "request_too_large",
             ErrorKind::Unsupported => "unsupported_media_type",
+            ErrorKind::Malformed => "malformed_request",
+            ErrorKind::TooManyClusters => "too_many_ha_clusters",
             ErrorKind::AccessDenied => "access_denied",
             ErrorKind::Unavailable => "unavailable",
             ErrorKind::Other => "rejected_by_amp",
@@ -77,7 +97,9 @@ impl ErrorKind {
 /// general ones.
 const PATTERNS: &[(&[&str], ErrorKind)] = &[
     (&["replicas did not match"], ErrorKind::ReplicaNotElected),
+    (&["too many ha clusters"], ErrorKind::TooManyClusters),
     (&["ingestion rate limit"], ErrorKind::IngestionRate),
+    (&["ingestion burst size limit"], ErrorKind::IngestionRate),
     (&["rate limit", "exceeded while adding"], ErrorKind::IngestionRate),
     (&["rate exceeded"], ErrorKind::RequestRate),
     (&["throttl"], ErrorKind::RequestRate),
@@ -100,7 +122,44 @@ const PATTERNS: &[(&[&str], ErrorKind)] = &[
     (&["histogram"], ErrorKind::InvalidHistogram),
     (&["label"], ErrorKind::InvalidLabels),
     (&["metric name"], ErrorKind::InvalidLabels),
+    (&["snappy"], ErrorKind::Malformed),
+    (&["proto"], ErrorKind::Malformed),
+    (&["unmarshal"], ErrorKind::Malformed),
+    (&["unexpected eof"], ErrorKind::Malformed),
 ];
+
+/// Whether a response with a retryable status is about the series of the request: a retry would not be accepted. AMP returns 429
+/// for series limits (Amazon Managed Service for Prometheus User Guide, "Troubleshooting": "429 or limit exceeded errors"), as
+/// Cortex did before https://github.com/cortexproject/cortex/pull/3833.
+pub fn is_permanent(status: StatusCode, body: &str) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS
+        && matches!(parse(status.as_u16(), body).kind, ErrorKind::SeriesLimit | ErrorKind::TooManyClusters)
+}
+
+impl RemoteWriteError {
+    /// Returns what AMP did with the samples. An error that names a series comes from an ingester, which stores the other
+    /// samples of the request (https://github.com/cortexproject/cortex/pull/273; pkg/ingester/ingester.go, "partial"); an error
+    /// about the request comes from the distributor or from a proxy before it.
+    pub fn effect(&self, status: u16) -> Effect {
+        match self.kind {
+            ErrorKind::DuplicateSample
+            | ErrorKind::OutOfOrder
+            | ErrorKind::TooOld
+            | ErrorKind::TooFarInFuture
+            | ErrorKind::SeriesLimit
+            | ErrorKind::InvalidLabels
+            | ErrorKind::InvalidExemplar
+            | ErrorKind::InvalidHistogram
+                if matches!(status, 400 | 429) =>
+            {
+                Effect::PartlyStored
+            }
+            ErrorKind::TooLarge => Effect::TooLarge,
+            ErrorKind::AccessDenied => Effect::AccessDenied,
+            _ => Effect::NothingStored,
+        }
+    }
+}
 
 /// Parses a response with a status other than 200.
 pub fn parse(status: u16, body: &str) -> RemoteWriteError {
@@ -300,6 +359,51 @@ mod tests {
         ] {
             let error = parse(status, &body);
             assert_eq!((error.kind, error.series.as_deref()), (kind, series), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn status_and_message_determine_what_was_stored() {
+        for (status, body, effect) in [
+            (400, "err: out of order sample. series={__name__=\"up\"}", Effect::PartlyStored),
+            (400, "err: duplicate sample for timestamp. series={__name__=\"up\"}", Effect::PartlyStored),
+            (400, "timestamp too old: 1700000000000 metric: \"up\"", Effect::PartlyStored),
+            (400, "series has too many labels (actual: 151, limit: 150) series: 'up{}'", Effect::PartlyStored),
+            (400, "per-user series limit of 5 exceeded", Effect::PartlyStored),
+            (429, "per-user series limit of 5 exceeded", Effect::PartlyStored),
+            (
+                429,
+                "per-metric series limit of 5 exceeded, please contact administrator to raise it",
+                Effect::PartlyStored,
+            ),
+            (429, "too many HA clusters (limit: 500)", Effect::NothingStored),
+            (400, "snappy: corrupt input", Effect::NothingStored),
+            (400, "proto: WriteRequest: illegal tag 0", Effect::NothingStored),
+            (400, "Bad Request", Effect::NothingStored),
+            (400, "", Effect::NothingStored),
+            (415, "unsupported media type", Effect::NothingStored),
+            (422, "cannot process", Effect::NothingStored),
+            (413, "request body too large", Effect::TooLarge),
+            (403, "{\"message\":\"Forbidden\"}", Effect::AccessDenied),
+            (404, "workspace not found", Effect::AccessDenied),
+        ] {
+            assert_eq!(parse(status, body).effect(status), effect, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn only_rate_limits_are_retried() {
+        for (status, body, expected) in [
+            (429, "per-user series limit (local limit: 0 global limit: 5) exceeded", true),
+            (429, "per-labelset series limit of 5 exceeded", true),
+            (429, "ingestion rate limit (70000) exceeded while adding 500 samples and 3 metadata", false),
+            (429, "ingestion burst size limit (5) exceeded", false),
+            (429, r#"{"message":"Rate exceeded"}"#, false),
+            (429, "", false),
+            (503, "per-user series limit of 5 exceeded", false),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(is_permanent(status, body), expected, "{status} {body}");
         }
     }
 

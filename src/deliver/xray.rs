@@ -9,27 +9,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aws_sdk_xray::types::UnprocessedTraceSegment;
 use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use serde::Deserialize;
-use url::Url;
 
 use super::destination::Destination;
 use super::outcome::{DeliveryError, Outcome, Spoolable};
 use crate::aws::backoff::Backoff;
-use crate::aws::client::{PostResult, SigV4Client};
 use crate::aws::error::{AwsError, AwsErrorKind};
+use crate::aws::xray::XRayApi;
 use crate::deadline::Deadline;
 use crate::model::rejection::Rejections;
 use crate::model::segment::{SegmentDocument, SegmentIds, put_trace_segments};
 use crate::model::spool::Payload;
-
-/// The service name of X-Ray in SigV4.
-const SERVICE: &str = "xray";
-
-/// The path of the operation (AWS X-Ray API Reference, PutTraceSegments, "Request Syntax").
-const PATH: &str = "/TraceSegments";
 
 /// Documents per call, the limit of the service.
 const DOCUMENTS_PER_CALL: usize = 50;
@@ -48,8 +40,7 @@ const REJECTED: &str = "rejected_by_xray";
 /// Sends segment documents to X-Ray in one region.
 #[derive(Clone, Debug)]
 pub struct XRayClient {
-    url: Url,
-    post: SigV4Client,
+    api: XRayApi,
 }
 
 /// Documents of one PutTraceSegments call.
@@ -60,26 +51,10 @@ pub struct SegmentRequest {
     splits: Arc<AtomicUsize>,
 }
 
-/// The part of a response that lists the documents that were not stored.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct PutTraceSegmentsOutput {
-    unprocessed_trace_segments: Option<Vec<UnprocessedSegment>>,
-}
-
-/// Document that X-Ray did not store.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct UnprocessedSegment {
-    id: Option<String>,
-    error_code: Option<String>,
-    message: Option<String>,
-}
-
 /// Result of one attempt.
 enum Attempt {
     /// X-Ray stored all documents except these.
-    Processed(Vec<UnprocessedSegment>),
+    Processed(Vec<UnprocessedTraceSegment>),
     Retryable {
         error: AwsError,
         retry_after: Option<Duration>,
@@ -117,11 +92,13 @@ impl Spoolable for SegmentRequest {
 }
 
 impl XRayClient {
-    /// `endpoint` is X-Ray's in one region.
-    pub fn new(endpoint: &Url, post: SigV4Client) -> Self {
-        let mut url = endpoint.clone();
-        url.set_path(PATH);
-        Self { url, post }
+    pub fn new(api: XRayApi) -> Self {
+        Self { api }
+    }
+
+    /// Returns the client, for calls that are not deliveries.
+    pub fn api(&self) -> &XRayApi {
+        &self.api
     }
 
     /// Sends the documents of one call until each is delivered or rejected, there is no time left, or X-Ray rejects the call as
@@ -134,13 +111,14 @@ impl XRayClient {
     ) -> CallResult {
         let bytes: usize = documents.iter().map(SegmentDocument::escaped_len).sum();
         let mut backoff = Backoff::new(bytes as u64 ^ deadline.now_ms().cast_unsigned());
-        let mut outcome = Outcome::default();
+        let (mut outcome, mut is_denied) = (Outcome::default(), false);
         loop {
             match self.attempt(&documents, deadline).await {
                 Attempt::Processed(unprocessed) => {
                     documents = record_unprocessed(&mut outcome, documents, &unprocessed);
                 }
                 Attempt::Retryable { error, retry_after } => {
+                    is_denied = error.kind.is_access_denied();
                     outcome.error = Some(DeliveryError::Retryable { error });
                     outcome.retry_after = retry_after;
                 }
@@ -152,7 +130,7 @@ impl XRayClient {
             if documents.is_empty() {
                 return CallResult { outcome, rejected: None };
             }
-            match backoff.next(outcome.retry_after, deadline.retry_budget()) {
+            match backoff.next(outcome.retry_after, deadline.retry_budget()).filter(|_| !is_denied) {
                 Some(wait) => deadline.sleep(wait).await,
                 None => {
                     outcome.undelivered.push(SegmentRequest { documents, splits: Arc::clone(splits) });
@@ -163,13 +141,13 @@ impl XRayClient {
     }
 
     async fn attempt(&self, documents: &[SegmentDocument], deadline: &Deadline) -> Attempt {
-        let mut headers = HeaderMap::with_capacity(6);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let body = Bytes::from(put_trace_segments(documents));
-        match self.post.post(SERVICE, &self.url, headers, body, deadline).await {
-            PostResult::Success { body, .. } => parse(&body),
-            PostResult::Rejected { status, error, .. } => Attempt::Rejected { status, error },
-            PostResult::Retryable { error, retry_after } => Attempt::Retryable { error, retry_after },
+        match self.api.put_trace_segments(body, deadline).await {
+            Ok(unprocessed) => Attempt::Processed(unprocessed),
+            Err(failed) => match failed.permanent_status() {
+                Some(status) => Attempt::Rejected { status, error: failed.error },
+                None => Attempt::Retryable { error: failed.error, retry_after: failed.retry_after },
+            },
         }
     }
 }
@@ -192,6 +170,11 @@ impl Destination for XRayClient {
             let CallResult { outcome, rejected } = self.send_with_retry(documents, &splits, deadline).await;
             total = total.merge(outcome);
             let Some(RejectedCall { mut documents, status, error }) = rejected else { continue };
+            if error.kind.is_access_denied() {
+                let request = SegmentRequest { documents, splits: Arc::clone(&splits) };
+                total = total.merge(Outcome::access_denied(request, status, error));
+                continue;
+            }
             if can_be_split(status, &documents) && splits.fetch_add(1, Ordering::Relaxed) < MAX_SPLITS {
                 let second = documents.split_off(documents.len() / 2);
                 calls.extend([second, documents]);
@@ -215,20 +198,6 @@ fn rejected_outcome(documents: u64, status: StatusCode, error: AwsError) -> Outc
     outcome
 }
 
-/// Parses a successful response. The documents of an invalid response are sent again.
-fn parse(body: &[u8]) -> Attempt {
-    if body.is_empty() {
-        return Attempt::Processed(Vec::new());
-    }
-    match serde_json::from_slice::<PutTraceSegmentsOutput>(body) {
-        Ok(output) => Attempt::Processed(output.unprocessed_trace_segments.unwrap_or_default()),
-        Err(error) => {
-            let error = AwsError::new(AwsErrorKind::InvalidResponse, format!("invalid response: {error}"));
-            Attempt::Retryable { error, retry_after: None }
-        }
-    }
-}
-
 /// Counts the documents that X-Ray stored or rejected. Returns the documents to send again.
 ///
 /// If X-Ray does not identify a document that may be stored later, all documents that the response does not identify are
@@ -236,10 +205,10 @@ fn parse(body: &[u8]) -> Attempt {
 fn record_unprocessed(
     outcome: &mut Outcome<SegmentRequest>,
     documents: Vec<SegmentDocument>,
-    unprocessed: &[UnprocessedSegment],
+    unprocessed: &[UnprocessedTraceSegment],
 ) -> Vec<SegmentDocument> {
     let sent = documents.len() as u64;
-    let by_id: HashMap<&str, &UnprocessedSegment> =
+    let by_id: HashMap<&str, &UnprocessedTraceSegment> =
         unprocessed.iter().filter_map(|segment| Some((segment.id.as_deref()?, segment))).collect();
     let (mut rejected, mut retry, mut unconfirmed) = (Rejections::default(), Vec::new(), Vec::new());
     let mut identified = HashSet::new();
@@ -262,7 +231,7 @@ fn record_unprocessed(
         identified.insert(id);
     }
     let is_unidentified =
-        |segment: &&UnprocessedSegment| !segment.id.as_ref().is_some_and(|id| identified.contains(id));
+        |segment: &&UnprocessedTraceSegment| !segment.id.as_ref().is_some_and(|id| identified.contains(id));
     let unidentified: Vec<_> = unprocessed.iter().filter(is_unidentified).collect();
     if unidentified.iter().any(|segment| segment.error_code.as_deref().is_some_and(is_retryable)) {
         retry.append(&mut unconfirmed);
@@ -334,10 +303,9 @@ mod tests {
 
     #[test]
     fn unprocessed_segments_are_retried_or_rejected() {
-        let segment = |id: Option<&str>, code: &str| UnprocessedSegment {
-            id: id.map(str::to_owned),
-            error_code: Some(code.to_owned()),
-            message: None,
+        let segment = |id: Option<&str>, code: &str| {
+            let segment = UnprocessedTraceSegment::builder().error_code(code);
+            segment.set_id(id.map(str::to_owned)).build()
         };
         // The call contains the documents 1, 2 and 3. Expected: retried, delivered and rejected.
         for (unprocessed, expected) in [

@@ -14,6 +14,7 @@ use url::Url;
 use super::destination::Destination;
 use super::outcome::{DeliveryError, Outcome, Spoolable};
 use crate::aws::client::{PostResult, SigV4Client};
+use crate::aws::xray::XRayApi;
 use crate::deadline::Deadline;
 use crate::model::otlp::split::{EncodedTraces, RequestLimits, split};
 use crate::model::otlp::{ExportResponse, ExportTraceServiceRequest, Span, text};
@@ -40,8 +41,9 @@ const RULES_TTL_MS: i64 = 300_000;
 /// X-Ray's OTLP and sampling endpoints in one region.
 #[derive(Debug)]
 pub struct XRayOtlpClient {
-    base: Url,
+    url: Url,
     post: SigV4Client,
+    api: XRayApi,
     rules: Mutex<Option<CachedSamplingRules>>,
 }
 
@@ -83,7 +85,7 @@ impl Destination for XRayOtlpClient {
         let mut headers = HeaderMap::with_capacity(6);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
         let mut outcome = Outcome::default();
-        match self.post.post_with_retry(SERVICE, &self.url("/v1/traces"), &headers, &request.body, deadline).await {
+        match self.post.post_with_retry(SERVICE, &self.url, &headers, &request.body, deadline).await {
             PostResult::Success { body, .. } => {
                 let partial = ExportResponse::decode(body).ok().and_then(|response| response.partial_success);
                 let (count, message) =
@@ -93,6 +95,9 @@ impl Destination for XRayOtlpClient {
                 outcome.rejected.add("rejected_by_xray", count, || message);
             }
             PostResult::Retryable { error, retry_after } => return Outcome::retryable(request, error, retry_after),
+            PostResult::Rejected { status, error, .. } if error.kind.is_access_denied() => {
+                return Outcome::access_denied(request, status, error);
+            }
             PostResult::Rejected { status, error, .. } => {
                 outcome.rejected.add("rejected_by_xray", request.spans, || format!("X-Ray returned {error}"));
                 outcome.error = Some(DeliveryError::Rejected { status, error });
@@ -103,8 +108,10 @@ impl Destination for XRayOtlpClient {
 }
 
 impl XRayOtlpClient {
-    pub fn new(base: Url, post: SigV4Client) -> Self {
-        Self { base, post, rules: Mutex::default() }
+    /// `endpoint` is X-Ray's in one region.
+    pub fn new(mut endpoint: Url, post: SigV4Client, api: XRayApi) -> Self {
+        endpoint.set_path("/v1/traces");
+        Self { url: endpoint, post, api, rules: Mutex::default() }
     }
 
     /// Forwards a call of a sampler, and returns the response of X-Ray.
@@ -112,9 +119,7 @@ impl XRayOtlpClient {
         if let Some(response) = self.cached_rules(call, &body, deadline.now_ms()) {
             return PostResult::Success { status: reqwest::StatusCode::OK, headers: HeaderMap::new(), body: response };
         }
-        let mut headers = HeaderMap::with_capacity(6);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let result = self.post.post(SERVICE, &self.url(call.path()), headers, body.clone(), deadline).await;
+        let result = self.api.sampling(call, body.clone(), deadline).await;
         if let PostResult::Success { body: response, .. } = &result {
             self.cache_rules(call, body, response, deadline.now_ms());
         }
@@ -141,12 +146,6 @@ impl XRayOtlpClient {
                 }
             }
         }
-    }
-
-    fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(path);
-        url
     }
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use thiserror::Error;
-use url::Url;
 
 use super::Handlers;
+use super::access::ClientFactory;
 use super::check::CheckHandler;
 use super::delivery::DeliveryTracker;
 use super::http::{HttpHandler, LoadShedder, MetricsHandler, ProxyHandler, TaskIdentifier, TraceHandler};
@@ -24,9 +23,9 @@ use super::self_metrics::{SelfMetrics, SelfMetricsWriter};
 use super::shard_plan::ShardPlanner;
 use super::targets::TargetLister;
 use super::task_events::TaskEventsHandler;
-use crate::aws::client::SigV4Client;
 use crate::aws::clients::{self, ClientError};
-use crate::aws::sign::Signer;
+use crate::aws::credentials::CachedCredentials;
+use crate::aws::endpoints::EndpointError;
 use crate::aws::sts::StsClient;
 use crate::deliver::Delivery;
 use crate::deliver::circuit_breaker::CircuitBreaker;
@@ -53,6 +52,8 @@ pub enum BuildError {
     NoCredentials,
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
 }
 
 impl Handlers {
@@ -65,11 +66,12 @@ impl Handlers {
     pub fn new(settings: Settings, memory: MemoryLimit, aws: &SdkConfig) -> Result<Self, BuildError> {
         warn_about_disabled_features(&settings);
         let region = aws.region().ok_or(BuildError::NoRegion)?.as_ref().to_owned();
-        let credentials: SharedCredentialsProvider = aws.credentials_provider().ok_or(BuildError::NoCredentials)?;
+        let credentials = CachedCredentials::of_function(aws).ok_or(BuildError::NoCredentials)?;
         let http = clients::http()?;
-        let post = SigV4Client::new(http.clone(), Signer::new(credentials, region.clone()));
-        let delivery = DeliveryParts::new(&settings, memory, aws, &region, &post)?;
-        let runs = RunParts::new(&settings, memory, aws, &post, http)?;
+        let clients = ClientFactory::new(&settings, aws, &http, &region, &credentials);
+        let delivery = DeliveryParts::new(&settings, memory, aws, &clients)?;
+        let runs = RunParts::new(&settings, memory, aws, clients.ec2()?, http.clone());
+        let roles = vec![clients.amp.clone(), clients.xray.clone()];
         let targets =
             Arc::new(TargetLister { discovery: Arc::clone(&runs.discovery), series: Arc::clone(&runs.series) });
         Ok(Self {
@@ -96,6 +98,7 @@ impl Handlers {
                 logs: delivery.logs,
                 spool: delivery.spool,
                 self_metrics: delivery.self_metrics,
+                access: roles,
                 settings,
             },
             targets,
@@ -138,21 +141,17 @@ impl DeliveryParts {
         settings: &Settings,
         memory: MemoryLimit,
         aws: &SdkConfig,
-        region: &str,
-        post: &SigV4Client,
-    ) -> Result<Self, ClientError> {
+        clients: &ClientFactory<'_>,
+    ) -> Result<Self, EndpointError> {
         let has_spool = settings.spool_queue.is_some();
         let spool = settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url));
-        let amp = settings.prometheus_endpoint.clone().map(|endpoint| {
-            let client = RemoteWriteClient::new(endpoint, post.clone());
-            Arc::new(Delivery::new(client, Arc::default(), has_spool))
-        });
-        let xray_url = endpoint(settings.endpoints.xray.as_ref(), region, clients::xray_endpoint)?;
+        let amp = clients.amp().map(|client| Arc::new(Delivery::new(client, Arc::default(), has_spool)));
         let circuit = Arc::<CircuitBreaker>::default();
-        let xray = Delivery::new(XRayClient::new(&xray_url, post.clone()), Arc::clone(&circuit), has_spool);
-        let xray_otlp = Delivery::new(XRayOtlpClient::new(xray_url, post.clone()), circuit, has_spool);
+        let (xray, xray_otlp) = clients.xray()?;
+        let xray = Delivery::new(xray, Arc::clone(&circuit), has_spool);
+        let xray_otlp = Delivery::new(xray_otlp, circuit, has_spool);
         // Logs are never spooled.
-        let logs = logs_client(settings, region, post)?.map(|client| Delivery::new(client, Arc::default(), false));
+        let logs = clients.logs()?.map(|client| Delivery::new(client, Arc::default(), false));
         let self_metrics = Arc::new(SelfMetrics::new(settings));
         let tracker = DeliveryTracker { spool: spool.clone(), self_metrics: Arc::clone(&self_metrics) };
         let (tracker, relabel) = (Arc::new(tracker), Arc::new(settings.relabel.clone()));
@@ -179,16 +178,9 @@ struct RunParts {
 }
 
 impl RunParts {
-    fn new(
-        settings: &Settings,
-        memory: MemoryLimit,
-        aws: &SdkConfig,
-        post: &SigV4Client,
-        http: reqwest::Client,
-    ) -> Result<Self, ClientError> {
+    fn new(settings: &Settings, memory: MemoryLimit, aws: &SdkConfig, ec2: Ec2Client, http: reqwest::Client) -> Self {
         let region = aws.region().map_or("", |region| region.as_ref());
-        let ec2 = endpoint(settings.endpoints.ec2.as_ref(), region, clients::ec2_endpoint)?;
-        let discovery = Arc::new(discovery(settings, aws, Ec2Client::new(ec2, post.clone())));
+        let discovery = Arc::new(discovery(settings, aws, ec2));
         let series = Arc::new(TaskSeries::new(settings));
         let expositions = Arc::new(ExpositionScraper::new(Arc::clone(&series), settings.scrape_interval, memory));
         let scraper = TaskScraper {
@@ -206,7 +198,7 @@ impl RunParts {
         };
         let stopped = StoppedTaskWriter { series: Arc::clone(&series), expositions };
         let (scraper, events, stopped) = (Arc::new(scraper), Arc::new(events), Arc::new(stopped));
-        Ok(Self { discovery, series, scraper, events, stopped })
+        Self { discovery, series, scraper, events, stopped }
     }
 
     fn schedule(&self, settings: &Settings, aws: &SdkConfig, delivery: &DeliveryParts) -> ScheduleHandler {
@@ -280,27 +272,12 @@ fn queue_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPa
     }
 }
 
-/// Returns the configured endpoint, or the endpoint of the region.
-fn endpoint(
-    configured: Option<&Url>,
-    region: &str,
-    of_region: fn(&str) -> Result<Url, ClientError>,
-) -> Result<Url, ClientError> {
-    configured.cloned().map_or_else(|| of_region(region), Ok)
-}
-
 fn discovery(settings: &Settings, aws: &SdkConfig, ec2: Ec2Client) -> Discovery {
     let tags = TagRequirements {
         task_tags: settings.tag_labels.uses_task_tags() || settings.tasks.uses_tags(),
         cluster_tags: settings.tag_labels.uses_cluster_tags(),
     };
     Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone(), tags)
-}
-
-fn logs_client(settings: &Settings, region: &str, post: &SigV4Client) -> Result<Option<OtlpLogsClient>, ClientError> {
-    let Some((group, stream)) = settings.otlp_logs() else { return Ok(None) };
-    let base = endpoint(settings.endpoints.logs.as_ref(), region, clients::logs_endpoint)?;
-    Ok(OtlpLogsClient::new(base, post.clone(), group, stream))
 }
 
 fn warn_about_disabled_features(settings: &Settings) {

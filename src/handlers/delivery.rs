@@ -8,8 +8,8 @@ use tracing::Level;
 
 use super::self_metrics::SelfMetrics;
 use crate::deadline::Deadline;
-use crate::deliver::Outcome;
 use crate::deliver::spool::{EnqueueResult, Spool};
+use crate::deliver::{DeliveryError, Outcome};
 use crate::model::item_counters::{ItemCounters, ItemKind, ItemStatus};
 use crate::model::rejection::{Rejections, join};
 use crate::model::spool::{Payload, SpoolMessage};
@@ -52,6 +52,8 @@ pub(super) struct DeliveryResult {
 #[derive(Debug)]
 pub(super) struct DeliverySummary {
     pub(super) delivered: u64,
+    /// Stored or not: the destination did not say.
+    pub(super) unconfirmed: u64,
     pub(super) spooled: u64,
     /// Neither delivered nor spooled.
     pub(super) undelivered: u64,
@@ -102,6 +104,11 @@ impl DeliveryResult {
         rejected.merge(self.skipped.clone());
         rejected.merge(self.output.rejected.clone());
         rejected
+    }
+
+    /// Whether the destination rejected the caller.
+    fn is_access_denied(&self) -> bool {
+        self.outcome.error.as_ref().is_some_and(DeliveryError::is_access_denied)
     }
 
     fn modified(&self) -> Rejections {
@@ -168,11 +175,13 @@ impl DeliveryTracker {
         let destination = result.output.kind.destination_name();
         let summary = DeliverySummary {
             delivered: result.outcome.delivered,
+            unconfirmed: result.outcome.unconfirmed,
             spooled: spooled.enqueued,
             undelivered: spooled.failed,
             error: match spooled.error {
                 Some(error) => format!("spool unavailable: {error}"),
                 None if error.is_empty() => error,
+                None if result.is_access_denied() => format!("{destination} denied access: {error}"),
                 None => format!("{destination} unavailable: {error}"),
             },
             retry_after: result.outcome.retry_after.unwrap_or(RETRY_AFTER).max(Duration::from_secs(1)),
@@ -218,6 +227,10 @@ fn record_items(result: &DeliveryResult, summary: &DeliverySummary, counters: &m
     counters.add_all(ItemStatus::Filtered, *kind, filtered);
     counters.add_all(ItemStatus::Modified, *kind, modified);
     counters.add(ItemStatus::Delivered, *kind, summary.delivered);
+    counters.add_with_reason(ItemStatus::Unconfirmed, *kind, "partial_write", summary.unconfirmed);
+    if result.is_access_denied() {
+        counters.add(ItemStatus::AccessDenied, *kind, summary.spooled + summary.undelivered);
+    }
     counters.add(ItemStatus::Spooled, *kind, summary.spooled);
     if *is_retried {
         counters.add(ItemStatus::Refused, *kind, summary.undelivered);
@@ -250,6 +263,7 @@ impl LogLine<'_> {
                     item = received.kind.as_str(),
                     received = received.count,
                     delivered = summary.delivered,
+                    unconfirmed = summary.unconfirmed,
                     spooled = summary.spooled,
                     undelivered = summary.undelivered,
                     filtered = result.filtered.total(),
@@ -278,6 +292,8 @@ impl LogLine<'_> {
         let (result, summary) = (self.result, self.summary);
         if summary.undelivered > 0 && !result.is_retried {
             (Level::ERROR, "items dropped")
+        } else if result.is_access_denied() {
+            (Level::ERROR, "destination denied access")
         } else if !result.outcome.rejected.is_empty() {
             (Level::ERROR, "destination rejected items")
         } else if summary.undelivered > 0 {

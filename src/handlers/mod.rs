@@ -9,6 +9,7 @@
 //!
 //! All of them complete a delivery with `delivery`: it spools undelivered items, updates the counters and logs the result.
 
+mod access;
 mod builder;
 mod check;
 mod delivery;

@@ -227,7 +227,7 @@ fn finish(
     json!({
         "tasks": tasks, "targets_up": targets.up, "targets_down": targets.down, "insights_events": stats.events,
         "stopped_tasks": stats.stopped_tasks, "shards_sent": plan.sent, "shards_failed": plan.failed,
-        "delivered": summary.delivered, "spooled": summary.spooled, "rejected": summary.reported.rejected.total(),
+        "delivered": summary.delivered, "unconfirmed": summary.unconfirmed, "spooled": summary.spooled, "rejected": summary.reported.rejected.total(),
         "undelivered": summary.undelivered,
     })
 }

@@ -1,8 +1,9 @@
 //! Counters of items by status, since the start of the execution environment.
 //!
 //! Between invocations, two sums hold for each kind of item. Every received item has one status:
-//! received = translated + delivered + spooled + rejected + refused + filtered + dropped. For spooled items, over all environments:
-//! spooled = redelivered + dropped from the spool + items in the queue or its dead-letter queue.
+//! received = translated + delivered + unconfirmed + spooled + rejected + refused + filtered + dropped. For spooled items, over all
+//! environments: spooled = redelivered + unconfirmed from the spool + dropped from the spool + items in the queue or its dead-letter
+//! queue.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,8 @@ pub enum ItemStatus {
     Translated,
     /// The destination responded with success.
     Delivered,
+    /// The destination stored a part of the request, and did not name the items that it stored.
+    Unconfirmed,
     Spooled,
     /// Permanently rejected by the function or by the destination. The sender was notified.
     Rejected,
@@ -40,10 +43,14 @@ pub enum ItemStatus {
     Filtered,
     /// Stored otherwise than it was received. Counted in addition to another status.
     Modified,
+    /// Not accepted because the destination denied access. Counted in addition to another status.
+    AccessDenied,
     /// Neither delivered nor stored, and not retried.
     Dropped,
     /// Delivered after it was spooled.
     Redelivered,
+    /// As `Unconfirmed`, after it was spooled.
+    UnconfirmedFromSpool,
     /// Dropped after it was spooled.
     DroppedFromSpool,
 }
@@ -158,6 +165,7 @@ impl ItemCounters {
             let statuses = [
                 ItemStatus::Translated,
                 ItemStatus::Delivered,
+                ItemStatus::Unconfirmed,
                 ItemStatus::Spooled,
                 ItemStatus::Rejected,
                 ItemStatus::Refused,

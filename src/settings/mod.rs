@@ -73,6 +73,10 @@ pub struct Settings {
     /// SQS queue for undelivered items. If `None`, they are refused.
     pub spool_queue: Option<Url>,
     pub endpoints: Endpoints,
+    /// Access to the workspace.
+    pub amp_access: AccessSettings,
+    /// Access to X-Ray.
+    pub xray_access: AccessSettings,
     pub self_metrics: SelfMetricsSettings,
 }
 
@@ -94,6 +98,16 @@ pub struct Endpoints {
     pub ec2: Option<Url>,
     pub xray: Option<Url>,
     pub logs: Option<Url>,
+}
+
+/// Region and role of a destination that is in another region or account than the function.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessSettings {
+    pub region: Option<String>,
+    /// Role that the function assumes.
+    pub role_arn: Option<String>,
+    /// Value that the trust policy of the role requires.
+    pub external_id: Option<String>,
 }
 
 /// Enabled sources of task stats.

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::StatsSources;
+use crate::model::arn::Arn;
 use crate::rules::InvalidValue;
 
 /// Maximum length of the name of a log group or log stream (CloudWatch Logs API Reference, CreateLogGroup).
@@ -170,6 +171,36 @@ pub fn log_name(text: &str) -> Result<String, InvalidValue> {
     }
 }
 
+/// Parses the name of a region.
+pub fn region(text: &str) -> Result<String, InvalidValue> {
+    let is_valid = text.split('-').count() >= 3
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if is_valid {
+        Ok(text.to_owned())
+    } else {
+        Err(InvalidValue::new(format!("invalid region \"{text}\": use a name such as eu-west-1")))
+    }
+}
+
+/// Parses the ARN of an IAM role.
+pub fn role_arn(text: &str) -> Result<String, InvalidValue> {
+    let is_role = Arn::parse(text).is_some_and(|arn| arn.service == "iam" && arn.resource.starts_with("role/"));
+    let error = || InvalidValue::new(format!("invalid role \"{text}\": use arn:aws:iam::111122223333:role/NAME"));
+    is_role.then(|| text.to_owned()).ok_or_else(error)
+}
+
+/// Parses an external ID (AWS STS API Reference, AssumeRole, `ExternalId`).
+pub fn external_id(text: &str) -> Result<String, InvalidValue> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c);
+    if text.len() < 2 || !text.chars().all(is_allowed) {
+        // The value may be a secret, so the error does not repeat it.
+        return Err(InvalidValue::new(
+            "invalid external ID: use at least two letters, digits and characters of _+=,.@:/-",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 pub fn cidr(text: &str) -> Result<IpNet, InvalidValue> {
     text.parse()
         .map_err(|_| InvalidValue::new(format!("invalid CIDR \"{text}\": use an address range such as 10.0.0.0/8")))
@@ -213,6 +244,25 @@ mod tests {
         ] {
             assert_eq!(duration(text).ok(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn regions_roles_and_external_ids_are_validated() {
+        for (text, expected) in [("eu-west-1", true), ("us-gov-west-1", true), ("eu-west", false), ("EU-WEST-1", false)]
+        {
+            assert_eq!(region(text).is_ok(), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("arn:aws:iam::111122223333:role/metrics/writer", true),
+            ("arn:aws-cn:iam::111122223333:role/writer", true),
+            ("arn:aws:iam::111122223333:user/writer", false),
+            ("writer", false),
+        ] {
+            assert_eq!(role_arn(text).is_ok(), expected, "{text}");
+        }
+        let error = external_id("pass word").unwrap_err().to_string();
+        assert!(!error.contains("pass word"), "{error}");
+        assert!(external_id("shop:42").is_ok());
     }
 
     #[test]

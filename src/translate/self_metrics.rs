@@ -24,7 +24,7 @@ pub struct SelfMetric {
 }
 
 /// Every metric that [`Snapshot::write`] writes.
-pub const METRICS: [SelfMetric; 16] = [
+pub const METRICS: [SelfMetric; 18] = [
     counter("sidecarless_received_total", "`item`", "items received"),
     counter(
         "sidecarless_translated_total",
@@ -32,6 +32,16 @@ pub const METRICS: [SelfMetric; 16] = [
         "items converted to segments or samples, which are counted as received under their own item kind",
     ),
     counter("sidecarless_delivered_total", "`item`, `destination`", "items that the destination accepted"),
+    counter(
+        "sidecarless_unconfirmed_total",
+        "`item`, `destination`, `reason`: `partial_write`, `partial_redelivery`",
+        "items of requests that the destination stored in part, without naming the items that it stored",
+    ),
+    counter(
+        "sidecarless_access_denied_total",
+        "`item`, `destination`",
+        "items that the destination did not accept because it denied access to the function. They are also counted by another metric",
+    ),
     counter("sidecarless_spooled_total", "`item`, `destination`", "items stored in the spool for later delivery"),
     counter(
         "sidecarless_rejected_total",
@@ -187,6 +197,8 @@ fn name(status: ItemStatus) -> &'static str {
         ItemStatus::Received => "sidecarless_received_total",
         ItemStatus::Translated => "sidecarless_translated_total",
         ItemStatus::Delivered => "sidecarless_delivered_total",
+        ItemStatus::Unconfirmed | ItemStatus::UnconfirmedFromSpool => "sidecarless_unconfirmed_total",
+        ItemStatus::AccessDenied => "sidecarless_access_denied_total",
         ItemStatus::Spooled => "sidecarless_spooled_total",
         ItemStatus::Rejected => "sidecarless_rejected_total",
         ItemStatus::Refused => "sidecarless_refused_total",
@@ -234,10 +246,12 @@ pub fn emf(counters: &ItemCounters, function: &str, trigger: &str, seconds: f64,
 }
 
 /// Prefixes of the metric names in the log line.
-const EMF_PREFIXES: [(ItemStatus, &str); 11] = [
+const EMF_PREFIXES: [(ItemStatus, &str); 14] = [
     (ItemStatus::Received, "received"),
     (ItemStatus::Translated, "translated"),
     (ItemStatus::Delivered, "delivered"),
+    (ItemStatus::Unconfirmed, "unconfirmed"),
+    (ItemStatus::AccessDenied, "access_denied"),
     (ItemStatus::Spooled, "spooled"),
     (ItemStatus::Rejected, "rejected"),
     (ItemStatus::Refused, "refused"),
@@ -245,6 +259,7 @@ const EMF_PREFIXES: [(ItemStatus, &str); 11] = [
     (ItemStatus::Modified, "modified"),
     (ItemStatus::Dropped, "dropped"),
     (ItemStatus::Redelivered, "redelivered"),
+    (ItemStatus::UnconfirmedFromSpool, "unconfirmed_from_spool"),
     (ItemStatus::DroppedFromSpool, "dropped_from_spool"),
 ];
 

@@ -11,6 +11,7 @@ use super::http::{Fault, RecordedRequest, StubResponse, StubServer};
 pub(crate) struct Amp {
     server: StubServer,
     written: Arc<Mutex<Vec<WriteRequest>>>,
+    access_keys: Arc<Mutex<Vec<String>>>,
     rules: Arc<Mutex<Rules>>,
 }
 
@@ -29,8 +30,12 @@ impl Amp {
         let written: Arc<Mutex<Vec<WriteRequest>>> = Arc::default();
         let (stored, rules) = (Arc::clone(&written), Arc::<Mutex<Rules>>::default());
         let server_rules = Arc::clone(&rules);
+        let access_keys: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seen_keys = Arc::clone(&access_keys);
         let server = StubServer::start(move |request| {
             let rules = server_rules.lock().unwrap();
+            let key = request.header("authorization").split("Credential=").nth(1).unwrap_or_default();
+            seen_keys.lock().unwrap().push(key.split('/').next().unwrap_or_default().to_owned());
             if rules.max_bytes.is_some_and(|max| inflated(request).len() > max) {
                 return StubResponse::of(413, "text/plain", "request body too large");
             }
@@ -42,7 +47,12 @@ impl Amp {
                 Err(reason) => StubResponse::of(400, "text/plain", reason),
             }
         });
-        Self { server: server.await, written, rules }
+        Self { server: server.await, written, access_keys, rules }
+    }
+
+    /// Returns the access keys that signed the requests.
+    pub(crate) fn access_keys(&self) -> Vec<String> {
+        self.access_keys.lock().unwrap().clone()
     }
 
     pub(crate) fn rules(&self) -> MutexGuard<'_, Rules> {

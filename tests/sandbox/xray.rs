@@ -37,6 +37,14 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Opt
             let targets = json!({"SamplingTargetDocuments": [], "LastRuleModification": 0.0});
             Some(StubResponse::json(if path == "/GetSamplingRules" { &rules } else { &targets }))
         }
+        "/Traces" => {
+            let call: Value = serde_json::from_slice(&request.body).unwrap();
+            let asked: Vec<&str> = call["TraceIds"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            let stored = state.documents.iter().filter_map(|document| document["trace_id"].as_str());
+            let traces: Vec<Value> =
+                stored.filter(|id| asked.contains(id)).map(|id| json!({"Id": id, "Segments": []})).collect();
+            Some(StubResponse::json(&json!({"Traces": traces, "UnprocessedTraceIds": []})))
+        }
         _ => None,
     }
 }

@@ -3,17 +3,19 @@
 //! A batch is sent as requests below AMP's size limit; the samples of one series stay in one request. (Prometheus Remote-Write
 //! 1.0 specification; Amazon Managed Service for Prometheus User Guide, "RemoteWrite" and "Service quotas".)
 
+mod region;
 mod request;
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
 
+pub use region::workspace_region;
 pub use request::{EncodedRequest, encoded_len, requests};
 
 use super::destination::Destination;
 use super::outcome::{DeliveryError, Outcome};
-use super::remote_write_error::{self, ErrorKind, RemoteWriteError};
+use super::remote_write_error::{self, Effect, RemoteWriteError};
 use crate::aws::client::{PostResult, SigV4Client};
 use crate::aws::error::AwsError;
 use crate::deadline::Deadline;
@@ -30,7 +32,7 @@ pub struct RemoteWriteClient {
 
 impl RemoteWriteClient {
     pub fn new(endpoint: Url, post: SigV4Client) -> Self {
-        Self { endpoint, post }
+        Self { endpoint, post: post.with_permanent_errors(remote_write_error::is_permanent) }
     }
 }
 
@@ -53,13 +55,18 @@ impl Destination for RemoteWriteClient {
                 PostResult::Retryable { error, retry_after } => Outcome::retryable(request, error, retry_after),
                 PostResult::Rejected { status, body, error } => {
                     let parsed = remote_write_error::parse(status.as_u16(), &body);
-                    if parsed.kind == ErrorKind::TooLarge
-                        && let Some(halves) = request.split()
-                    {
-                        requests.extend(halves);
-                        continue;
+                    match parsed.effect(status.as_u16()) {
+                        Effect::TooLarge => match request.split() {
+                            Some(halves) => {
+                                requests.extend(halves);
+                                continue;
+                            }
+                            None => rejected(&request, request.points, status, &parsed, error),
+                        },
+                        Effect::AccessDenied => Outcome::access_denied(request, status, error),
+                        Effect::NothingStored => rejected(&request, request.points, status, &parsed, error),
+                        Effect::PartlyStored => rejected(&request, request.points.min(1), status, &parsed, error),
                     }
-                    rejected(&request, status, &parsed, error)
                 }
             };
             total = total.merge(outcome);
@@ -68,17 +75,15 @@ impl Destination for RemoteWriteClient {
     }
 }
 
-/// Returns the outcome of a request that AMP rejected.
+/// Returns the outcome of a request of which AMP certainly rejected `count` points.
 fn rejected(
     request: &EncodedRequest,
+    count: u64,
     status: StatusCode,
     parsed: &RemoteWriteError,
     error: AwsError,
 ) -> Outcome<EncodedRequest> {
-    // AMP returns 400 after it has stored what it could, and names the first series that it could not store. The other points
-    // count as delivered, because the response does not mention them. All other statuses apply to the whole request.
-    let count = if status == StatusCode::BAD_REQUEST { request.points.min(1) } else { request.points };
-    let mut outcome = Outcome { delivered: request.points - count, ..Outcome::default() };
+    let mut outcome = Outcome { unconfirmed: request.points - count, ..Outcome::default() };
     outcome.rejected.add(parsed.kind.reason(), count, || format!("AMP returned {status}: {}", parsed.message));
     outcome.error = Some(DeliveryError::Rejected { status, error });
     outcome

@@ -1,5 +1,7 @@
 //! Checks of the destinations AMP, X-Ray and CloudWatch Logs. Each check sends one request.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -11,6 +13,7 @@ use super::remedy::{remedy, unreachable_remedy};
 use super::report::CheckResult;
 use crate::aws::client::PostResult;
 use crate::aws::error::{AwsError, AwsErrorKind};
+use crate::aws::sdk_error::CallError;
 use crate::deadline::Deadline;
 use crate::deliver::logs::LogsRequest;
 use crate::deliver::remote_write::requests;
@@ -32,15 +35,18 @@ const SERIES: &str = "sidecarless_check";
 
 const REMOTE_WRITE: &str = "aps:RemoteWrite";
 
+/// Attempts to read the written trace, and the time between them. X-Ray indexes a segment within seconds.
+const READ_ATTEMPTS: u32 = 5;
+const READ_INTERVAL: Duration = Duration::from_secs(1);
+
 impl CheckHandler {
     pub(super) async fn check_writes(&self, arns: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
-        vec![
-            self.check_amp(arns, deadline).await,
-            self.check_traces(deadline).await,
-            self.check_sampling_rules(deadline).await,
-            self.check_sampling_targets(deadline).await,
-            self.check_logs(arns, deadline).await,
-        ]
+        let mut checks = vec![self.check_amp(arns, deadline).await];
+        checks.extend(self.check_traces(deadline).await);
+        checks.push(self.check_sampling_rules(deadline).await);
+        checks.push(self.check_sampling_targets(deadline).await);
+        checks.push(self.check_logs(arns, deadline).await);
+        checks
     }
 
     async fn check_amp(&self, arns: &ArnBuilder, deadline: &Deadline) -> CheckResult {
@@ -63,19 +69,44 @@ impl CheckHandler {
         }
     }
 
-    async fn check_traces(&self, deadline: &Deadline) -> CheckResult {
+    async fn check_traces(&self, deadline: &Deadline) -> Vec<CheckResult> {
         let now_ms = deadline.now_ms();
         match self.settings.trace_destination {
             TraceDestination::XRay => {
-                let sent = send(self.xray.destination(), xray::requests(vec![segment(now_ms)]), deadline).await;
-                result_of("xray:PutTraceSegments", "*", &format!("the segment {NAME} was written"), sent)
+                let segment = segment(now_ms);
+                let trace_id = segment.ids().trace_id;
+                let sent = send(self.xray.destination(), xray::requests(vec![segment]), deadline).await;
+                let read_back = match sent {
+                    Ok(()) => Some(self.read_back(&trace_id, deadline).await),
+                    Err(_) => None,
+                };
+                let written = format!("the segment {NAME} was written");
+                let sent = result_of("xray:PutTraceSegments", "*", &written, sent);
+                std::iter::once(sent).chain(read_back).collect()
             }
             TraceDestination::XRayOtlp => {
                 let SplitTraces { requests, rejected: _ } = xray_otlp::requests(span(now_ms), now_ms);
                 let sent = send(self.xray_otlp.destination(), requests, deadline).await;
-                result_of("xray:PutSpans", "*", &format!("the span {NAME} was written"), sent)
+                vec![result_of("xray:PutSpans", "*", &format!("the span {NAME} was written"), sent)]
             }
         }
+    }
+
+    /// Reads the trace of the written segment. The function does not need the permission, so a missing one is not a failure.
+    async fn read_back(&self, trace_id: &str, deadline: &Deadline) -> CheckResult {
+        const ACTION: &str = "xray:BatchGetTraces";
+        for _ in 0..READ_ATTEMPTS {
+            match self.xray.destination().api().has_trace(trace_id, deadline).await {
+                Ok(true) => return CheckResult::ok(ACTION, format!("the trace {trace_id} was read back")),
+                Ok(false) => deadline.sleep(READ_INTERVAL).await,
+                Err(CallError { error, .. }) if error.kind.is_access_denied() => {
+                    let fix = format!("to let this check read its trace back, {}", remedy(ACTION, "*", &error));
+                    return CheckResult::skip(ACTION, "the trace was not read back").with_fix(fix);
+                }
+                Err(CallError { error, .. }) => return CheckResult::skip(ACTION, format!("not read back: {error}")),
+            }
+        }
+        CheckResult::skip(ACTION, format!("X-Ray accepted the trace {trace_id}, and has not indexed it yet"))
     }
 
     async fn check_sampling_rules(&self, deadline: &Deadline) -> CheckResult {
@@ -122,7 +153,9 @@ async fn send<D: Destination>(
     }
     let rejection = outcome.rejected.iter().next().map(|rejection| rejection.example.clone());
     let (status, error) = match outcome.error {
-        Some(DeliveryError::Rejected { status, error }) => (Some(status), error),
+        Some(DeliveryError::Rejected { status, error } | DeliveryError::AccessDenied { status, error }) => {
+            (Some(status), error)
+        }
         Some(DeliveryError::Retryable { error }) => (None, error),
         Some(DeliveryError::CircuitOpen) => {
             (None, AwsError::new(AwsErrorKind::Unreachable, "the circuit breaker is open"))

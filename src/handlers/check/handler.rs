@@ -10,6 +10,7 @@ use crate::deliver::spool::Spool;
 use crate::deliver::xray::XRayClient;
 use crate::deliver::xray_otlp::XRayOtlpClient;
 use crate::discovery::Discovery;
+use crate::handlers::access::DestinationAccess;
 use crate::handlers::self_metrics::SelfMetrics;
 use crate::handlers::targets::TargetLister;
 use crate::scrape::insights::InsightsClient;
@@ -33,4 +34,6 @@ pub(in crate::handlers) struct CheckHandler {
     /// `None` if `SIDECARLESS_SPOOL_QUEUE_URL` is not set.
     pub(in crate::handlers) spool: Option<Spool>,
     pub(in crate::handlers) self_metrics: Arc<SelfMetrics>,
+    /// Access to AMP and X-Ray.
+    pub(in crate::handlers) access: Vec<DestinationAccess>,
 }

@@ -11,6 +11,7 @@ mod handler;
 mod queue;
 mod remedy;
 mod report;
+mod roles;
 
 use futures_util::future::join;
 
@@ -41,6 +42,7 @@ impl CheckHandler {
         let (reads, writes) =
             join(Box::pin(self.check_reads(&arns, deadline)), Box::pin(self.check_writes(&arns, deadline))).await;
         checks.extend(reads);
+        checks.extend(Box::pin(roles::check(&self.access, deadline)).await);
         checks.extend(writes);
         checks.extend(self.check_spool(&arns, deadline).await);
         CheckReport { checks }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::DELIVERY_TIMEOUT;
 use super::load_shed::LoadShedder;
 use crate::deadline::Deadline;
 use crate::handlers::delivery::ItemCounts;
@@ -76,7 +77,7 @@ impl MetricsHandler {
             self.record_unprocessed(points, error);
             ErrorResponse::budget_exceeded(error).with_encoding(encoding)
         })?;
-        let result = writer.send(series, Some(input), deadline).await;
+        let result = writer.send(series, Some(input), &deadline.capped(DELIVERY_TIMEOUT)).await;
         let reported = writer.tracker.complete(result, deadline).await.into_result();
         let reported = reported.map_err(|error| error.with_encoding(encoding))?;
         Ok(receiver::partial_success(encoding, RejectedItems::DataPoints, &reported.rejected, &reported.modified))

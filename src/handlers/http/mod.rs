@@ -24,6 +24,11 @@ use crate::receiver::{self, Authenticator, DecodedRequest, ErrorResponse};
 use crate::translate::metrics::ClientIdentity;
 use crate::work_budget::MemoryLimit;
 
+/// Time limit of the delivery of a request. SDK exporters wait ten seconds for a response (OpenTelemetry specification, "OpenTelemetry
+/// Protocol Exporter", `OTEL_EXPORTER_OTLP_TIMEOUT`), which must leave time for a cold start: a client that waits no longer would
+/// not see the response, nor its `Retry-After`.
+pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Handles HTTP requests.
 #[derive(Debug)]
 pub(super) struct HttpHandler {

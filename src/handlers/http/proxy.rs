@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::DELIVERY_TIMEOUT;
 use crate::aws::client::PostResult;
 use crate::deadline::Deadline;
 use crate::deliver::logs::{LogsRequest, OtlpLogsClient};
@@ -54,7 +55,7 @@ impl ProxyHandler {
     ) -> Result<HttpResponse, ErrorResponse> {
         let Some(logs) = &self.logs else { return Err(ErrorResponse::logs_disabled().with_encoding(encoding)) };
         let request = LogsRequest { body, content_type: encoding.content_type() };
-        let outcome = logs.deliver([request], deadline).await;
+        let outcome = logs.deliver([request], &deadline.capped(DELIVERY_TIMEOUT)).await;
         let error = match outcome.error {
             None => {
                 tracing::info!(destination = OtlpLogsClient::NAME, "logs delivered");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::DELIVERY_TIMEOUT;
 use super::load_shed::LoadShedder;
 use crate::deadline::Deadline;
 use crate::deliver::Delivery;
@@ -87,6 +88,7 @@ impl TraceHandler {
         output: ItemCounts,
         deadline: &Deadline,
     ) -> DeliveryResult {
+        let deadline = &deadline.capped(DELIVERY_TIMEOUT);
         let outcome = self.xray.deliver(xray::requests(documents), deadline).await.into_payloads();
         DeliveryResult::new(input, output, outcome)
     }
@@ -100,7 +102,7 @@ async fn deliver_otlp(
 ) -> DeliveryResult {
     let count = traces.spans();
     let xray_otlp::SplitTraces { requests, rejected } = xray_otlp::requests(traces, deadline.now_ms());
-    let outcome = xray_otlp.deliver(requests, deadline).await.into_payloads();
+    let outcome = xray_otlp.deliver(requests, &deadline.capped(DELIVERY_TIMEOUT)).await.into_payloads();
     let output = ItemCounts { kind: ItemKind::Spans, count, rejected, modified: Rejections::default() };
     DeliveryResult::new(None, output, outcome)
 }

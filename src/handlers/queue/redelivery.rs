@@ -9,7 +9,7 @@ use crate::deliver::remote_write::{EncodedRequest, RemoteWriteClient};
 use crate::deliver::spool::{BackoffClass, Spool};
 use crate::deliver::xray::{self, XRayClient};
 use crate::deliver::xray_otlp::XRayOtlpClient;
-use crate::deliver::{Delivery, Outcome};
+use crate::deliver::{Delivery, DeliveryError, Outcome};
 use crate::handlers::delivery::MAX_LOGGED_NAMES;
 use crate::handlers::run::series_writer::REMOTE_WRITE_DISABLED;
 use crate::handlers::self_metrics::SelfMetrics;
@@ -91,18 +91,35 @@ impl RedeliveryHandler {
         let Some(outcome) = self.deliver(spooled.payload, deadline).await else {
             return Err(retryable(format!("AMP: {REMOTE_WRITE_DISABLED}")));
         };
-        let Outcome { delivered, rejected, undelivered, error, retry_after: _, response: _ } = outcome;
-        if !undelivered.is_empty() {
-            let error = error.map(|error| error.to_string()).unwrap_or_default();
+        if !outcome.undelivered.is_empty() {
+            if outcome.error.as_ref().is_some_and(DeliveryError::is_access_denied) {
+                self.self_metrics.record(|counters| counters.add(ItemStatus::AccessDenied, kind, items));
+            }
+            let error = outcome.error.map(|error| error.to_string()).unwrap_or_default();
             return Err(retryable(format!("{}: {error}", kind.destination_name())));
         }
+        self.complete(message, items, kind, queued_seconds, outcome);
+        Ok(())
+    }
+
+    /// Counts and logs the items of a message that does not stay in the queue.
+    fn complete(
+        &self,
+        message: &SqsMessage,
+        items: u64,
+        kind: ItemKind,
+        queued_seconds: i64,
+        outcome: Outcome<Payload>,
+    ) {
+        let Outcome { delivered, unconfirmed, rejected, .. } = outcome;
         self.self_metrics.record(|counters| {
             counters.add(ItemStatus::Redelivered, kind, delivered);
+            counters.add_with_reason(ItemStatus::UnconfirmedFromSpool, kind, "partial_redelivery", unconfirmed);
             counters.add_all(ItemStatus::DroppedFromSpool, kind, &rejected);
         });
         if rejected.is_empty() {
             tracing::info!(items, delivered, queued_seconds, "spooled items delivered");
-            return Ok(());
+            return;
         }
         // The message is parsed a second time here because rejections are rare.
         let examples = SpoolMessage::parse(&message.body)
@@ -111,13 +128,13 @@ impl RedeliveryHandler {
         tracing::error!(
             items,
             delivered,
+            unconfirmed,
             queued_seconds,
             rejected_by_destination = rejected.total(),
             destination_rejections = rejected.to_string(),
             examples = join(examples),
             "destination rejected spooled items"
         );
-        Ok(())
     }
 
     /// Makes one attempt. Returns `None` if there is no destination for the payload.

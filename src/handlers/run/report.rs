@@ -27,7 +27,8 @@ pub(in crate::handlers) fn finish_event(
     check_delivered(summary)?;
     Ok(json!({
         "targets_up": targets.up, "targets_down": targets.down, "insights_events": stats.events,
-        "stopped_tasks": stats.stopped_tasks, "delivered": summary.delivered, "spooled": summary.spooled,
+        "stopped_tasks": stats.stopped_tasks, "delivered": summary.delivered,
+        "unconfirmed": summary.unconfirmed, "spooled": summary.spooled,
         "rejected": summary.reported.rejected.total(),
     }))
 }

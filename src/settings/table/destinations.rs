@@ -15,6 +15,27 @@ pub(super) const ROWS: &[Setting] = &[
         apply: |settings, text| store_some(&mut settings.prometheus_endpoint, values::endpoint(text)),
     },
     Setting {
+        name: "SIDECARLESS_AMP_REGION",
+        values: "region",
+        default: "",
+        description: "Region of the workspace. If unset, the region in the host of `AWS_PROMETHEUS_ENDPOINT`; for hosts without a region, the region of the function.",
+        apply: |settings, text| store_some(&mut settings.amp_access.region, values::region(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_AMP_ROLE_ARN",
+        values: "ARN",
+        default: "",
+        description: "Role to assume for writes to the workspace, for a workspace in another account. If unset, the role of the function writes.",
+        apply: |settings, text| store_some(&mut settings.amp_access.role_arn, values::role_arn(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_AMP_EXTERNAL_ID",
+        values: "text",
+        default: "",
+        description: "External ID that the trust policy of that role requires.",
+        apply: |settings, text| store_some(&mut settings.amp_access.external_id, values::external_id(text)),
+    },
+    Setting {
         name: "SIDECARLESS_TRACE_DESTINATION",
         values: "`xray`, `xray-otlp`",
         default: "xray",
@@ -23,6 +44,27 @@ pub(super) const ROWS: &[Setting] = &[
             let destinations = [("xray", TraceDestination::XRay), ("xray-otlp", TraceDestination::XRayOtlp)];
             store(&mut settings.trace_destination, values::choice(text, &destinations))
         },
+    },
+    Setting {
+        name: "SIDECARLESS_XRAY_REGION",
+        values: "region",
+        default: "",
+        description: "Region of X-Ray. If unset, the region of the function.",
+        apply: |settings, text| store_some(&mut settings.xray_access.region, values::region(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_XRAY_ROLE_ARN",
+        values: "ARN",
+        default: "",
+        description: "Role to assume for calls to X-Ray in another account. If unset, the role of the function makes them.",
+        apply: |settings, text| store_some(&mut settings.xray_access.role_arn, values::role_arn(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_XRAY_EXTERNAL_ID",
+        values: "text",
+        default: "",
+        description: "External ID that the trust policy of that role requires.",
+        apply: |settings, text| store_some(&mut settings.xray_access.external_id, values::external_id(text)),
     },
     Setting {
         name: "SIDECARLESS_LOG_GROUP",

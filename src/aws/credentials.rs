@@ -1,0 +1,118 @@
+//! Credentials of the function, or of a role that it assumes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_smithy_types::retry::RetryConfig;
+use aws_types::region::Region;
+
+use super::error::AwsError;
+
+/// Name of the sessions of assumed roles, which CloudTrail shows.
+const SESSION_NAME: &str = "sidecarless";
+
+/// Time before their expiry at which credentials are replaced: longer than a request with its retries takes.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
+
+/// Role that is assumed for a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    pub arn: String,
+    /// Secret that the trust policy of the role requires, if any.
+    pub external_id: Option<String>,
+}
+
+/// Credentials that are cached until they expire or AWS rejects them.
+#[derive(Clone, Debug)]
+pub struct CachedCredentials(Arc<Cache>);
+
+#[derive(Debug)]
+struct Cache {
+    source: Source,
+    /// Clock of the SDK.
+    aws: SdkConfig,
+    cached: Mutex<Option<Credentials>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Provider(SharedCredentialsProvider),
+    Role { role: Role, region: String },
+}
+
+impl CachedCredentials {
+    /// Returns the credentials of the function. `None` if there is no source of credentials.
+    pub fn of_function(aws: &SdkConfig) -> Option<Self> {
+        Some(Self::new(Source::Provider(aws.credentials_provider()?), aws))
+    }
+
+    /// Returns the credentials of a role, which the function assumes with its own. `region` is the region of the destination,
+    /// whose STS endpoint is used.
+    pub fn of_role(role: Role, region: &str, aws: &SdkConfig) -> Self {
+        Self::new(Source::Role { role, region: region.to_owned() }, aws)
+    }
+
+    fn new(source: Source, aws: &SdkConfig) -> Self {
+        Self(Arc::new(Cache { source, aws: aws.clone(), cached: Mutex::default() }))
+    }
+
+    /// Removes cached credentials, so that the next request is signed with new ones.
+    pub fn discard(&self) {
+        *self.0.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Checks whether the credentials can be loaded.
+    pub async fn check(&self) -> Result<(), AwsError> {
+        self.load().await.map(drop).map_err(|error| AwsError::from_credentials(&error))
+    }
+
+    async fn load(&self) -> Result<Credentials, CredentialsError> {
+        if let Some(cached) = self.0.valid() {
+            return Ok(cached);
+        }
+        let loaded = match &self.0.source {
+            Source::Provider(provider) => provider.provide_credentials().await?,
+            Source::Role { role, region } => Box::pin(assume(role, region, &self.0.aws)).await?,
+        };
+        // Credentials without an expiry come from variables or files, which may change.
+        if loaded.expiry().is_some() {
+            *self.0.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded.clone());
+        }
+        Ok(loaded)
+    }
+}
+
+impl Cache {
+    fn valid(&self) -> Option<Credentials> {
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let remaining = cached.expiry()?.duration_since(self.aws.time_source()?.now()).ok()?;
+        (remaining > EXPIRY_MARGIN).then_some(cached)
+    }
+}
+
+/// Calls AssumeRole once: the request that needs the credentials is retried.
+async fn assume(role: &Role, region: &str, aws: &SdkConfig) -> Result<Credentials, CredentialsError> {
+    let aws = aws.to_builder().retry_config(RetryConfig::disabled()).build();
+    let mut provider = AssumeRoleProvider::builder(&role.arn)
+        .session_name(SESSION_NAME)
+        .region(Region::new(region.to_owned()))
+        .configure(&aws);
+    if let Some(external_id) = &role.external_id {
+        provider = provider.external_id(external_id);
+    }
+    provider.build().await.provide_credentials().await
+}
+
+impl ProvideCredentials for CachedCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.load())
+    }
+}
