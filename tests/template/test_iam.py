@@ -11,6 +11,8 @@ PAGE = (ROOT / "docs/iam.md").read_text()
 PARAMETERS = {
     None: "always",
     "OtlpTraces": "TraceDestination",
+    "HasAmpRole": "AmpRoleArn",
+    "HasXRayRole": "XRayRoleArn",
     "OtlpLogsEnabled": "OtlpLogs",
     "HasTagLabels": "TagLabels",
     "InVpc": "SubnetIds",

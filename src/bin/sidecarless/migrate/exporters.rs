@@ -1,6 +1,9 @@
 //! Translates exporters to settings of the function.
 
 use serde_json::Value;
+use sidecarless::deliver::remote_write::workspace_region;
+use sidecarless::model::arn::Arn;
+use url::Url;
 
 use super::collector::{Translation, kind_of};
 use super::definition::text;
@@ -24,9 +27,9 @@ const REMOTE_WRITE: [&str; 14] = [
     "compression",
 ];
 
-/// Workaround for roles.
-const ROLE: &str =
-    "the function signs with its own role: allow that role aps:RemoteWrite in the resource policy of the workspace";
+/// Workaround for roles whose ARN is unknown.
+const ROLE: &str = "its value is not the ARN of a role: set SIDECARLESS_AMP_ROLE_ARN, or allow the role of the function \
+                    aps:RemoteWrite in the resource policy of the workspace";
 
 impl Translation<'_> {
     pub(super) fn remote_write(&mut self, name: &str, settings: &Value) {
@@ -69,12 +72,27 @@ impl Translation<'_> {
         }
     }
 
-    /// Reports how requests are signed.
+    /// Translates the region and the role of requests. Exporters are translated before extensions, so the URL is known.
     pub(super) fn signing(&mut self, component: &str, settings: &Value) {
-        self.report.note("the function signs with its role for the region of the URL");
+        self.report
+            .note("the function signs for the region in the URL, with its role unless SIDECARLESS_AMP_ROLE_ARN is set");
+        let url = self.report.setting("AWS_PROMETHEUS_ENDPOINT").and_then(|url| Url::parse(url).ok());
+        if let Some(region) = self.region(&settings["region"])
+            && url.as_ref().and_then(workspace_region) != Some(&region)
+        {
+            self.report.set("SIDECARLESS_AMP_REGION", region);
+        }
         const ROLES: [&str; 2] = ["role_arn", "assume_role"];
         for option in ROLES.into_iter().filter(|option| !settings[option].is_null()) {
-            self.report.add_unsupported(format!("{component}: {option}"), ROLE);
+            let role = if option == "assume_role" { &settings[option]["arn"] } else { &settings[option] };
+            match self.role(role) {
+                Some(arn) => self.report.set("SIDECARLESS_AMP_ROLE_ARN", arn),
+                None => self.report.add_unsupported(format!("{component}: {option}"), ROLE),
+            }
+        }
+        if let Some(id) = settings["assume_role"]["external_id"].as_str() {
+            let id = self.resolved(id);
+            self.report.set("SIDECARLESS_AMP_EXTERNAL_ID", id);
         }
         self.report_unknown_options(component, settings, &[&ROLES[..], &["region", "service"]].concat());
     }
@@ -90,9 +108,31 @@ impl Translation<'_> {
             self.report.set("SIDECARLESS_XRAY_LOG_GROUPS", list);
         }
         let known = ["index_all_attributes", "indexed_attributes", "aws_log_groups", "telemetry", "num_workers"];
-        let known = [&known[..], &["request_timeout_seconds", "max_retries", "middleware"]].concat();
-        self.report.note("exporter awsxray: segments are sent to X-Ray in the account and region of the function");
+        let mut known = [&known[..], &["request_timeout_seconds", "max_retries", "middleware"]].concat();
+        if let Some(region) = self.region(&settings["region"]) {
+            self.report.set("SIDECARLESS_XRAY_REGION", region);
+            known.push("region");
+        }
+        if let Some(arn) = self.role(&settings["role_arn"]) {
+            self.report.set("SIDECARLESS_XRAY_ROLE_ARN", arn);
+            known.push("role_arn");
+        }
+        self.report.note("exporter awsxray: without SIDECARLESS_XRAY_REGION and SIDECARLESS_XRAY_ROLE_ARN, segments are sent to X-Ray in the account and region of the function");
         self.report_unknown_options("exporter awsxray", settings, &known);
+    }
+
+    /// Returns the name of a region. `None` if the value is something else, such as a reference to a variable.
+    fn region(&self, value: &Value) -> Option<String> {
+        let region = self.resolved(value.as_str()?);
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        (region.split('-').count() >= 3 && region.chars().all(is_name)).then_some(region)
+    }
+
+    /// Returns the ARN of a role. `None` if the value is something else.
+    fn role(&self, value: &Value) -> Option<String> {
+        let text = self.resolved(value.as_str()?);
+        let is_role = Arn::parse(&text).is_some_and(|arn| arn.service == "iam" && arn.resource.starts_with("role/"));
+        is_role.then_some(text)
     }
 
     pub(super) fn logs(&mut self, name: &str, settings: &Value, pipeline: &str) {

@@ -30,6 +30,11 @@ impl MigrationReport {
         }
     }
 
+    /// Returns the value of a setting.
+    pub(super) fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
     pub(super) fn note(&mut self, text: impl Into<String>) {
         let text = text.into();
         if !self.notes.contains(&text) {
@@ -49,6 +54,10 @@ impl MigrationReport {
 fn parameter(setting: &str) -> Option<&'static str> {
     Some(match setting {
         "AWS_PROMETHEUS_ENDPOINT" => "RemoteWriteUrl",
+        "SIDECARLESS_AMP_ROLE_ARN" => "AmpRoleArn",
+        "SIDECARLESS_AMP_EXTERNAL_ID" => "AmpExternalId",
+        "SIDECARLESS_XRAY_REGION" => "XRayRegion",
+        "SIDECARLESS_XRAY_ROLE_ARN" => "XRayRoleArn",
         "SIDECARLESS_SCRAPE_RULES" => "ScrapeRules",
         "SIDECARLESS_XRAY_INDEXED_ATTRIBUTES" => "IndexedAttributes",
         _ => return None,

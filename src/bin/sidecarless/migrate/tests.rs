@@ -130,6 +130,47 @@ fn invalid_input_is_reported() {
     assert!(run("/no/such/file", None).unwrap_err().to_string().starts_with("/no/such/file: "));
 }
 
+#[test]
+fn region_and_role_of_requests_become_settings() {
+    let url =
+        |region: &str| format!("https://aps-workspaces.{region}.amazonaws.com/workspaces/ws-1/api/v1/remote_write");
+    let arn = "arn:aws:iam::444455556666:role/metrics";
+    let sigv4 = |options: &str, endpoint: &str| {
+        format!(
+            "exporters: {{prometheusremotewrite: {{endpoint: '{endpoint}'}}}}\nextensions: {{sigv4auth: {options}}}\n\
+             service: {{extensions: [sigv4auth], pipelines: {{metrics: {{exporters: [prometheusremotewrite]}}}}}}"
+        )
+    };
+    let xray = format!(
+        "exporters: {{awsxray: {{region: us-east-1, role_arn: '{arn}'}}}}\nservice: {{pipelines: {{traces: {{exporters: [awsxray]}}}}}}"
+    );
+    for (config, expected) in [
+        (sigv4("{region: us-east-1}", &url("us-east-1")), vec![]),
+        (
+            sigv4("{region: us-east-1}", "https://prometheus.example.com/api/v1/remote_write"),
+            vec![("SIDECARLESS_AMP_REGION", "us-east-1")],
+        ),
+        (
+            sigv4(&format!("{{assume_role: {{arn: '{arn}', external_id: shop}}}}"), &url("us-east-1")),
+            vec![("SIDECARLESS_AMP_ROLE_ARN", arn), ("SIDECARLESS_AMP_EXTERNAL_ID", "shop")],
+        ),
+        (xray, vec![("SIDECARLESS_XRAY_REGION", "us-east-1"), ("SIDECARLESS_XRAY_ROLE_ARN", arn)]),
+    ] {
+        let migrated = with_collector(&config);
+        let access =
+            |name: &str| name.ends_with("_REGION") || name.ends_with("_ROLE_ARN") || name.ends_with("_EXTERNAL_ID");
+        let settings: Vec<_> = migrated
+            .report
+            .settings
+            .iter()
+            .filter(|(name, _)| access(name))
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        assert_eq!(settings, expected, "{config}");
+        assert_eq!(gaps(&migrated), Vec::<&str>::new(), "{config}");
+    }
+}
+
 /// Collector configurations, each with its unsupported part.
 const GAPS: [(&str, &str); 14] = [
     ("receivers: {statsd: }\nservice: {pipelines: {metrics: {receivers: [statsd]}}}", "receiver statsd"),
