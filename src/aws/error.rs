@@ -146,6 +146,7 @@ const CODES: &[(&str, AwsErrorKind)] = &[
     ("NotAuthorized", AwsErrorKind::AccessDenied),
     ("UnauthorizedOperation", AwsErrorKind::AccessDenied),
     ("OptInRequired", AwsErrorKind::AccessDenied),
+    ("RegionDisabled", AwsErrorKind::AccessDenied),
     ("RequestExpired", AwsErrorKind::ClockSkewed),
     ("RequestInTheFuture", AwsErrorKind::ClockSkewed),
     ("RequestTimeTooSkewed", AwsErrorKind::ClockSkewed),

@@ -81,7 +81,8 @@ fn from_service<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &E
     let detail = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(text), None) | (None, Some(text)) => text.to_owned(),
-        (None, None) => error_chain(error),
+        // The SDK could not read the response, and its error does not name the status.
+        (None, None) => format!("{status}: {}", error_chain(error)),
     };
     let kind = match error.code() {
         None if !has_meaning(status) => AwsErrorKind::InvalidResponse,

@@ -38,6 +38,9 @@ def called_operations() -> dict[str, set[str]]:
             by_path = service == "xray" and f'"{path}"' in code
             if name.lower() in methods | actions or by_path:
                 called[service].add(name)
+    # The SDK calls AssumeRole for the function.
+    if "AssumeRoleProvider" in code:
+        called["sts"].add("AssumeRole")
     return called
 
 

@@ -110,7 +110,7 @@ def healthy(environment: Environment) -> Metrics:
 
 def amp_and_spool_down(environment: Environment) -> Metrics:
     environment.proxy.faults = {"aps": Fault(503), "sqs": Fault(503)}
-    assert "samples could not be delivered: spool unavailable" in environment.invoke(SCHEDULED)["errorMessage"]
+    assert "samples could not be delivered: spool unavailable: 503" in environment.invoke(SCHEDULED)["errorMessage"]
     return environment.metrics()
 
 
@@ -126,10 +126,23 @@ def amp_rejects_samples(environment: Environment) -> Metrics:
     return environment.metrics()
 
 
+def amp_limits_series(environment: Environment) -> Metrics:
+    environment.proxy.faults = {"aps": Fault(429, b"per-user series limit of 5 exceeded")}
+    environment.invoke(SCHEDULED)
+    return environment.metrics()
+
+
 def xray_rejects_segments(environment: Environment) -> Metrics:
     environment.invoke(SCHEDULED)
     environment.proxy.faults = {"xray": coded(400, "InvalidRequestException")}
     assert environment.push("/v1/traces", traces()) == 200
+    return environment.metrics()
+
+
+def xray_denies_access(environment: Environment) -> Metrics:
+    environment.invoke(SCHEDULED)
+    environment.proxy.faults = {"xray": coded(403, "AccessDeniedException", "not authorized to perform: xray:PutTraceSegments")}
+    assert environment.push("/v1/traces", traces()) == 200, "spooled, because a corrected policy loses nothing"
     return environment.metrics()
 
 
@@ -208,7 +221,9 @@ CAUSES: dict[Cause, set[str]] = {
     amp_and_spool_down: {"ErrorsAlarm", "ErrorLinesAlarm", "MissedRunsAlarm"},
     amp_denies_access: {"ErrorLinesAlarm"},
     amp_rejects_samples: {"ErrorLinesAlarm"},
+    amp_limits_series: {"ErrorLinesAlarm"},
     xray_rejects_segments: {"ErrorLinesAlarm"},
+    xray_denies_access: {"ErrorLinesAlarm"},
     nothing_discovered: {"ErrorsAlarm", "ErrorLinesAlarm", "MissedRunsAlarm"},
     no_destination_for_requests: {"ServerErrorsAlarm"},
     schedule_disabled: {"MissedRunsAlarm"},
