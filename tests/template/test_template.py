@@ -357,6 +357,8 @@ def test_reserved_concurrency_exceeds_the_spool_concurrency(resources):
     needed = mapping["ScalingConfig"]["MaximumConcurrency"] + 1
     description = yaml_parse(SOURCE)["Parameters"]["ReservedConcurrency"]["Description"]
     assert f"At least {needed}" in description
+    default = yaml_parse(SOURCE)["Parameters"]["ReservedConcurrency"]["Default"]
+    assert default >= needed + 4 and f"The default of {default} leaves at least four for requests" in description
 
 
 def test_every_alarm_notifies_the_topic(resources):
