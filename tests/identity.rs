@@ -153,3 +153,82 @@ async fn disabled_identity_makes_no_ecs_calls() {
     assert!(!labels.contains_key("aws_ecs_task_arn"));
     assert!(sandbox.aws.ecs().calls.is_empty());
 }
+
+#[tokio::test]
+async fn signed_caller_that_is_no_task_cannot_claim_one() {
+    let sandbox = Sandbox::start(&[IAM, ANY_AGE]).await;
+    let victim = sandbox.aws.ecs().add_task("shop", "bank", None);
+    let named = [
+        ("aws.ecs.task.arn", arn(&victim)),
+        ("aws.ecs.task.family", "bank".into()),
+        ("aws.ecs.task.id", victim.clone()),
+    ];
+    let named: Vec<(&str, &str)> = named.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let mut instances = Vec::new();
+    for (case, caller) in [
+        ("a free session name", session("cart", "free")),
+        ("the session name of the victim", session("cart", &victim)),
+        ("the role of the victim", session("bank", "free")),
+        ("a task that does not exist", session("cart", &"f".repeat(32))),
+        ("no role", "arn:aws:iam::111122223333:user/ann".into()),
+    ] {
+        let labels = labels_of(&sandbox, &metrics(&named), Some(&caller)).await;
+        assert!(
+            !labels.iter().any(|(name, value)| name.starts_with("aws_ecs") || *value == victim),
+            "{case}: {labels:?}"
+        );
+        instances.push(labels["instance"].clone());
+        let response = sandbox.push(&Push { caller: Some(&caller), ..Push::new("/v1/traces", &traces(&named)) }).await;
+        assert_eq!(response.status, 200);
+        let document = sandbox.aws.xray().documents.pop().unwrap();
+        assert!(!document.to_string().contains(&victim), "{case}: {document}");
+    }
+    instances.dedup();
+    assert_eq!(instances.len(), 5, "each caller has its own series");
+}
+
+#[tokio::test]
+async fn false_claim_does_not_hide_the_task() {
+    let sandbox = Sandbox::start(&[ANY_AGE, ("SIDECARLESS_CLUSTERS", "shop,bank")]).await;
+    sandbox.aws.ecs().add_task("bank", "bank", None);
+    sandbox.aws.ecs().add_task("shop", "bank", None);
+    // The sandbox numbers the tasks of each cluster, so this id is only in one of them.
+    let task = sandbox.aws.ecs().add_task("shop", "cart", None);
+    let false_arn = arn(&task).replace("task/shop/", "task/bank/");
+    let labels = labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &false_arn)]), None).await;
+    assert!(!labels.contains_key("aws_ecs_service_name"), "{labels:?}");
+    labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &arn(&task))]), None).await;
+    let services = |(labels, _): (BTreeMap<String, String>, _)| labels.get("aws_ecs_service_name").cloned();
+    let services: Vec<String> = sandbox.amp.named("queue_length").into_iter().filter_map(services).collect();
+    assert_eq!(services, ["cart"]);
+}
+
+#[tokio::test]
+async fn claims_that_cannot_be_true_cause_no_calls() {
+    let sandbox = Sandbox::start(&[ANY_AGE, ("SIDECARLESS_CLUSTERS", "shop,bank")]).await;
+    let id = "f".repeat(32);
+    for claimed in [
+        arn(&id).replace("/shop/", "/other/"),
+        arn(&id).replace("shop", &"c".repeat(256)),
+        arn(&format!("{}{id}", "-".repeat(100_000))),
+        arn("5f0e"),
+        "x".repeat(100_000),
+    ] {
+        labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &claimed)]), None).await;
+    }
+    assert!(sandbox.aws.ecs().calls.is_empty(), "{:?}", sandbox.aws.ecs().calls);
+}
+
+#[tokio::test]
+async fn claims_of_one_client_cause_a_limited_number_of_calls() {
+    let sandbox = Sandbox::start(&[ANY_AGE, ("SIDECARLESS_CLUSTERS", "shop")]).await;
+    sandbox.aws.ecs().add_task("shop", "cart", None);
+    let clock = sidecarless::deadline::Deadline::after(std::time::Duration::from_secs(600));
+    for number in 0..100 {
+        let claimed = arn(&format!("{number:032x}"));
+        labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &claimed)]), None).await;
+    }
+    let allowed = 21 + usize::try_from(clock.elapsed().as_secs()).unwrap();
+    let calls = sandbox.aws.ecs().count("DescribeTasks");
+    assert!((20..=allowed).contains(&calls), "{calls} calls, {allowed} are allowed");
+}

@@ -1,7 +1,7 @@
 //! Token bucket for the calls of one execution environment, so that a scheduled run leaves most of the account's API quota to
 //! deployments and consoles.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::deadline::Deadline;
@@ -37,11 +37,26 @@ impl RateLimiter {
         true
     }
 
-    fn reserve(&self, now_ms: i64, remaining: Duration) -> Option<Duration> {
+    /// Takes tokens without waiting. Returns false, without taking any, if there are too few.
+    pub fn try_acquire(&self, tokens: u32, now_ms: i64) -> bool {
+        let (mut state, tokens) = (self.refilled(now_ms), f64::from(tokens));
+        let is_available = state.tokens >= tokens;
+        if is_available {
+            state.tokens -= tokens;
+        }
+        is_available
+    }
+
+    fn refilled(&self, now_ms: i64) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed_s = now_ms.saturating_sub(state.at_ms).max(0) as f64 / 1_000.0;
         state.tokens = elapsed_s.mul_add(self.per_second, state.tokens).min(self.burst);
         state.at_ms = state.at_ms.max(now_ms);
+        state
+    }
+
+    fn reserve(&self, now_ms: i64, remaining: Duration) -> Option<Duration> {
+        let mut state = self.refilled(now_ms);
         let wait = Duration::from_secs_f64(((1.0 - state.tokens) / self.per_second).max(0.0));
         if wait >= remaining {
             return None;

@@ -7,11 +7,14 @@ use aws_sdk_ecs::types::{Cluster, ClusterField};
 
 use super::ecs_client::{DiscoveryError, EcsClient};
 use crate::deadline::Deadline;
-use crate::model::cache::{Cache, UNBOUNDED};
+use crate::model::cache::Cache;
 use crate::model::task::{Tag, Task};
 
 /// Tags rarely change.
 const TTL_MS: i64 = 3_600_000;
+
+/// Memory for the tags of some thousand clusters. A cluster has at most 50.
+const MAX_BYTES: usize = 4 << 20;
 
 /// Maximum of DescribeClusters (Amazon ECS API Reference).
 const CLUSTERS_PER_CALL: usize = 100;
@@ -26,7 +29,10 @@ pub(super) struct ClusterTagCache {
 
 impl ClusterTagCache {
     pub(super) fn new(enabled: bool) -> Self {
-        Self { enabled, by_arn: Cache::new(TTL_MS, UNBOUNDED) }
+        let weigh = |arn: &Arc<str>, tags: &Arc<[Tag]>| -> usize {
+            arn.len() + tags.iter().map(|(name, value)| size_of::<Tag>() + name.len() + value.len()).sum::<usize>()
+        };
+        Self { enabled, by_arn: Cache::new(TTL_MS, MAX_BYTES, weigh) }
     }
 
     /// Sets the cluster tags of tasks, and returns failed calls. Tasks of a cluster whose call failed get its previous

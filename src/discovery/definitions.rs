@@ -13,8 +13,8 @@ use crate::model::cache::{Cache, NO_TTL};
 use crate::model::ecs::NetworkMode;
 use crate::model::task::{PortMapping, Task, TaskContainer};
 
-/// A definition takes a few kilobytes; an account uses some hundreds at a time.
-const MAX_ENTRIES: usize = 5_000;
+/// Memory for definitions. One takes a few kilobytes; an account uses some hundreds at a time.
+const MAX_BYTES: usize = 16 << 20;
 
 /// Concurrent DescribeTaskDefinition calls.
 const DEFINITION_CONCURRENCY: usize = 4;
@@ -36,7 +36,7 @@ pub(super) struct TaskDefinition {
 
 impl Default for TaskDefinitionCache {
     fn default() -> Self {
-        Self { by_arn: Cache::new(NO_TTL, MAX_ENTRIES) }
+        Self { by_arn: Cache::new(NO_TTL, MAX_BYTES, |arn, definition| arn.len() + definition.size()) }
     }
 }
 
@@ -78,6 +78,11 @@ async fn describe(api: &EcsClient, arn: &str, deadline: &Deadline) -> Result<Tas
 }
 
 impl TaskDefinition {
+    /// Returns the memory in bytes.
+    fn size(&self) -> usize {
+        Task { containers: self.containers.clone(), ..Task::default() }.size()
+    }
+
     fn new(described: &ecs::TaskDefinition) -> Self {
         Self {
             network_mode: described.network_mode().map(ecs::NetworkMode::as_str).unwrap_or_default().into(),

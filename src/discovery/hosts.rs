@@ -12,8 +12,11 @@ use crate::model::cache::{Cache, NO_TTL};
 use crate::model::ecs::NetworkLocation;
 use crate::model::task::Task;
 
-/// Clusters have some hundreds of hosts.
-const MAX_ENTRIES: usize = 5_000;
+/// Memory for some thousands of hosts. Clusters have some hundreds.
+const MAX_BYTES: usize = 2 << 20;
+
+/// Bytes of an instance id, such as `i-0123456789abcdef0`.
+const INSTANCE_ID_BYTES: usize = 32;
 
 /// Maximum of DescribeContainerInstances (Amazon ECS API Reference).
 const INSTANCES_PER_CALL: usize = 100;
@@ -46,7 +49,7 @@ type InstancesByCluster = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
 
 impl HostCache {
     pub(super) fn new(ec2: Ec2Client) -> Self {
-        Self { ec2, by_container_instance: Cache::new(NO_TTL, MAX_ENTRIES) }
+        Self { ec2, by_container_instance: Cache::new(NO_TTL, MAX_BYTES, |arn, _| arn.len() + INSTANCE_ID_BYTES) }
     }
 
     /// Sets the address of tasks that use the network of their host, and returns failed calls.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
+use super::lookup_limits::LookupLimits;
 use super::{CLUSTER_CONCURRENCY, Discovery, DiscoveryResult, TaskBatch};
 use crate::deadline::Deadline;
-use crate::model::arn::TaskArn;
+use crate::model::arn::{TaskArn, is_task_id};
 use crate::model::cache::Cache;
 use crate::model::task::Task;
 
@@ -17,107 +18,155 @@ const TTL_MS: i64 = 3_600_000;
 /// Delay before an id that is not a task, or whose lookup failed, is looked up again.
 const NEGATIVE_TTL_MS: i64 = 60_000;
 
-/// More tasks than push to one environment within an hour.
-const MAX_ENTRIES: usize = 10_000;
+/// Memory for tasks: more than push to one environment within an hour.
+const MAX_BYTES: usize = 4 << 20;
 
-/// Hex digits of a task id. Older ids are UUIDs with dashes (Amazon ECS Developer Guide, "Amazon Resource Names and
-/// IDs").
-const ID_DIGITS: usize = 32;
+/// The clusters of the account rarely change, and a new one is listed within a minute.
+const CLUSTERS_TTL_MS: i64 = 60_000;
 
-/// Tasks by id; `None` for an id without a task.
+/// Memory for the names of clusters.
+const MAX_CLUSTER_BYTES: usize = 1 << 20;
+
+/// Tasks of clients, and the limits of their lookups.
 #[derive(Debug)]
-pub(super) struct TaskIdentityCache {
-    by_id: Cache<Box<str>, Option<Arc<Task>>>,
+pub(super) struct TaskIdentities {
+    /// `None` for a name without a task.
+    by_name: Cache<Arc<str>, Option<Arc<Task>>>,
+    clusters: Cache<(), Arc<[String]>>,
+    limits: LookupLimits,
 }
 
-/// Returns whether a text has the form of a task id.
-fn is_task_id(text: &str) -> bool {
-    let digits = text.bytes().filter(|&byte| byte != b'-');
-    digits.clone().count() == ID_DIGITS && digits.clone().all(|byte| byte.is_ascii_hexdigit())
+/// A task to look up.
+struct Lookup<'a> {
+    /// The id of a session, or cluster and id of a claim: a false claim must not hide the task in another cluster.
+    name: String,
+    id: &'a str,
+    clusters: Arc<[String]>,
+    /// Client that pays for the lookup.
+    sender: &'a str,
+}
+
+/// A task, if ECS knows it, and whether a call failed.
+struct Described {
+    task: Option<Arc<Task>>,
+    is_incomplete: bool,
 }
 
 impl Discovery {
-    /// Returns the task with this ARN if its cluster is selected.
-    pub async fn task_by_arn(&self, arn: &str, deadline: &Deadline) -> Option<Arc<Task>> {
-        let parsed = TaskArn::parse(arn).filter(|parsed| is_task_id(parsed.id))?;
-        let clusters = [parsed.cluster.unwrap_or("default").to_owned()];
-        self.lookup_task(parsed.id, &clusters, deadline).await.filter(|task| *task.arn == *arn)
+    /// Returns the task with this ARN if its cluster is selected. `sender` is the client that claims to be the task.
+    pub async fn task_by_arn(&self, arn: &str, sender: &str, deadline: &Deadline) -> Option<Arc<Task>> {
+        let claim = TaskArn::parse(arn).filter(TaskArn::is_in_limits)?;
+        let cluster = claim.cluster.unwrap_or("default");
+        if !self.clusters.matches(&claim.cluster_arn(cluster)) {
+            return None;
+        }
+        let name = format!("{cluster}/{}", claim.id);
+        let lookup = Lookup { name, id: claim.id, clusters: [cluster.to_owned()].into(), sender };
+        self.lookup_task(lookup, deadline).await.filter(|task| *task.arn == *arn)
     }
 
     /// Returns the task whose id is the role session name of a signed request. Any principal that can assume a role can
-    /// choose the session name, so the task must have that role.
+    /// choose the session name, so the task must have that role. `None` if ECS does not confirm it.
     pub async fn task_by_session(
         &self,
         session: &str,
         account: &str,
         role: &str,
+        sender: &str,
         deadline: &Deadline,
     ) -> Option<Arc<Task>> {
         if !is_task_id(session) {
             return None;
         }
         let clusters = match self.identities.get(session, deadline.now_ms()) {
-            Some(_) => Vec::new(),
-            None => self.clusters.resolve(&self.api, deadline).await.items,
+            Some(_) => Arc::default(),
+            None => self.clusters_of_sessions(deadline).await,
         };
-        let task = self.lookup_task(session, &clusters, deadline).await?;
+        let lookup = Lookup { name: session.to_owned(), id: session, clusters, sender };
+        let task = self.lookup_task(lookup, deadline).await?;
         let task_role = task.task_role_arn.as_deref()?.rsplit('/').next()?;
         (task_role == role && *task.account == *account).then_some(task)
     }
 
-    async fn lookup_task(&self, id: &str, clusters: &[String], deadline: &Deadline) -> Option<Arc<Task>> {
+    /// Returns the selected clusters. They are listed once a minute, not for each session.
+    async fn clusters_of_sessions(&self, deadline: &Deadline) -> Arc<[String]> {
         let now_ms = deadline.now_ms();
-        if let Some(cached) = self.identities.get(id, now_ms) {
+        if let Some(clusters) = self.identities.clusters.get(&(), now_ms) {
+            return clusters;
+        }
+        let clusters: Arc<[String]> = self.clusters.resolve(&self.api, deadline).await.items.into();
+        self.identities.clusters.insert((), Arc::clone(&clusters), now_ms);
+        clusters
+    }
+
+    async fn lookup_task(&self, lookup: Lookup<'_>, deadline: &Deadline) -> Option<Arc<Task>> {
+        let now_ms = deadline.now_ms();
+        if let Some(cached) = self.identities.get(&lookup.name, now_ms) {
             return cached;
         }
+        if let Some(task) = self.recent.task(lookup.id, now_ms).filter(|task| self.clusters.matches(&task.cluster_arn))
+        {
+            self.identities.insert(lookup.name, Some(Arc::clone(&task)), TTL_MS, now_ms);
+            return Some(task);
+        }
+        if !self.identities.limits.allow(lookup.sender, lookup.clusters.len(), now_ms) {
+            return None;
+        }
+        let expired = self.identities.by_name.get_stale(&*lookup.name).flatten();
         // Cache the miss first: the caller may time out before ECS responds, and the next lookup must not repeat the
         // call.
-        self.identities.insert(id, None, now_ms);
-        let task = match self.recent.task(id, now_ms) {
-            Some(task) => Some(task),
-            None => self.describe_by_id(id, clusters, deadline).await,
-        };
+        self.identities.insert(lookup.name.clone(), expired.clone(), NEGATIVE_TTL_MS, now_ms);
+        let Described { task, is_incomplete } = self.describe_by_id(lookup.id, &lookup.clusters, deadline).await;
         let task = task.filter(|task| self.clusters.matches(&task.cluster_arn));
-        self.identities.insert(id, task.clone(), now_ms);
+        let ttl_ms = if task.is_some() { TTL_MS } else { NEGATIVE_TTL_MS };
+        // A task that was confirmed before keeps its identity while ECS is unavailable.
+        let task = task.or_else(|| expired.filter(|_| is_incomplete));
+        self.identities.insert(lookup.name, task.clone(), ttl_ms, now_ms);
         task
     }
 
     /// Describes a task whose cluster is one of several.
-    async fn describe_by_id(&self, id: &str, clusters: &[String], deadline: &Deadline) -> Option<Arc<Task>> {
+    async fn describe_by_id(&self, id: &str, clusters: &[String], deadline: &Deadline) -> Described {
         let mut results = stream::iter(clusters)
             .map(|cluster| async move {
                 let batch = TaskBatch { cluster: cluster.clone(), tasks: vec![id.to_owned()] };
                 self.describe(&[batch], deadline).await
             })
             .buffer_unordered(CLUSTER_CONCURRENCY);
+        let mut is_incomplete = clusters.is_empty();
         while let Some(DiscoveryResult { tasks, filtered, failures, .. }) = results.next().await {
             for error in failures {
+                is_incomplete = true;
                 tracing::warn!(error = %error, task_id = id, "task of a client could not be looked up");
             }
             if let Some(task) = tasks.into_iter().chain(filtered).next() {
-                return Some(task);
+                return Described { task: Some(task), is_incomplete: false };
             }
         }
-        None
+        Described { task: None, is_incomplete }
     }
 }
 
-impl Default for TaskIdentityCache {
+impl Default for TaskIdentities {
     fn default() -> Self {
-        Self { by_id: Cache::new(TTL_MS, MAX_ENTRIES) }
+        let weigh_task =
+            |name: &Arc<str>, task: &Option<Arc<Task>>| name.len() + task.as_ref().map_or(0, |task| task.size());
+        let weigh_clusters = |(): &(), clusters: &Arc<[String]>| clusters.iter().map(|name| name.len() + 32).sum();
+        Self {
+            by_name: Cache::new(TTL_MS, MAX_BYTES, weigh_task),
+            clusters: Cache::new(CLUSTERS_TTL_MS, MAX_CLUSTER_BYTES, weigh_clusters),
+            limits: LookupLimits::default(),
+        }
     }
 }
 
-impl TaskIdentityCache {
-    fn get(&self, id: &str, now_ms: i64) -> Option<Option<Arc<Task>>> {
-        self.by_id.get(id, now_ms)
+impl TaskIdentities {
+    fn get(&self, name: &str, now_ms: i64) -> Option<Option<Arc<Task>>> {
+        self.by_name.get(name, now_ms)
     }
 
-    fn insert(&self, id: &str, task: Option<Arc<Task>>, now_ms: i64) {
-        match task {
-            Some(task) => self.by_id.insert(id.into(), Some(task), now_ms),
-            None => self.by_id.insert_with_ttl(id.into(), None, now_ms, NEGATIVE_TTL_MS),
-        }
+    fn insert(&self, name: String, task: Option<Arc<Task>>, ttl_ms: i64, now_ms: i64) {
+        self.by_name.insert_with_ttl(name.into(), task, now_ms, ttl_ms);
     }
 }
 
@@ -126,32 +175,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn task_ids_differ_from_other_session_names() {
-        for (name, expected) in [
-            ("6b777c1809a94925ab48098fa09824de", true),
-            ("6b777c18-09a9-4925-ab48-098fa09824de", true),
-            ("i-0123456789abcdef0", false),
-            ("botocore-session-1700000000", false),
-            ("6b777c1809a94925ab48098fa09824dg", false),
-            ("", false),
-        ] {
-            assert_eq!(is_task_id(name), expected, "{name}");
-        }
-    }
-
-    #[test]
     fn miss_expires_after_a_minute_and_task_after_an_hour() {
-        let identities = TaskIdentityCache::default();
-        identities.insert("none", None, 0);
-        identities.insert("one", Some(Arc::default()), 0);
-        for (id, now_ms, is_cached) in [
+        let identities = TaskIdentities::default();
+        identities.insert("none".into(), None, NEGATIVE_TTL_MS, 0);
+        identities.insert("one".into(), Some(Arc::default()), TTL_MS, 0);
+        for (name, now_ms, is_cached) in [
             ("none", 59_999, true),
             ("none", 60_000, false),
             ("one", 3_599_999, true),
             ("one", 3_600_000, false),
             ("other", 0, false),
         ] {
-            assert_eq!(identities.get(id, now_ms).is_some(), is_cached, "{id} at {now_ms}");
+            assert_eq!(identities.get(name, now_ms).is_some(), is_cached, "{name} at {now_ms}");
         }
     }
 }

@@ -16,6 +16,7 @@ mod ecs_client;
 mod hosts;
 mod identify;
 mod list;
+mod lookup_limits;
 mod recent_tasks;
 mod stopped;
 
@@ -37,7 +38,7 @@ use clusters::ClusterSelector;
 use definitions::TaskDefinitionCache;
 use ecs_client::EcsClient;
 use hosts::HostCache;
-use identify::TaskIdentityCache;
+use identify::TaskIdentities;
 use recent_tasks::RecentTasks;
 use stopped::StoppedTaskCache;
 
@@ -70,7 +71,7 @@ pub struct Discovery {
     tags: TagRequirements,
     recent: RecentTasks,
     stopped: StoppedTaskCache,
-    identities: TaskIdentityCache,
+    identities: TaskIdentities,
 }
 
 /// Discovered tasks and failed calls.
@@ -114,7 +115,7 @@ impl Discovery {
             tags,
             recent: RecentTasks::default(),
             stopped: StoppedTaskCache::default(),
-            identities: TaskIdentityCache::default(),
+            identities: TaskIdentities::default(),
         }
     }
 

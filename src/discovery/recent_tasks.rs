@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::arn::cluster_name;
-use crate::model::cache::{Cache, UNBOUNDED};
+use crate::model::cache::Cache;
 use crate::model::task::Task;
 
 /// Throttling ends within seconds. A task that stopped in the meantime only fails its scrape.
 const TTL_MS: i64 = 600_000;
+
+/// Memory for some thousand tasks. Larger fleets are scraped in shards, by several environments.
+const MAX_BYTES: usize = 16 << 20;
 
 /// The last description of each task, by id.
 #[derive(Debug)]
@@ -18,7 +21,7 @@ pub(super) struct RecentTasks {
 
 impl Default for RecentTasks {
     fn default() -> Self {
-        Self { by_id: Cache::new(TTL_MS, UNBOUNDED) }
+        Self { by_id: Cache::new(TTL_MS, MAX_BYTES, |id, task| id.len() + task.size()) }
     }
 }
 
@@ -26,7 +29,7 @@ impl RecentTasks {
     /// Inserts tasks, and removes expired ones.
     pub(super) fn insert(&self, tasks: &[Arc<Task>], now_ms: i64) {
         self.by_id.remove_expired(now_ms);
-        self.by_id.insert_all(tasks.iter().map(|task| (Arc::clone(&task.id), Arc::clone(task))), now_ms);
+        tasks.iter().for_each(|task| self.by_id.insert(Arc::clone(&task.id), Arc::clone(task), now_ms));
     }
 
     /// Returns all tasks, including stopped ones.

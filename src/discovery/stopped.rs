@@ -10,11 +10,14 @@ use super::list::TaskBatch;
 use super::{Discovery, DiscoveryError};
 use crate::deadline::Deadline;
 use crate::model::arn::cluster_name;
-use crate::model::cache::{Cache, NO_TTL, UNBOUNDED};
+use crate::model::cache::{Cache, NO_TTL};
 use crate::model::ecs::TaskStatus;
 use crate::model::task::Task;
 
-/// Stopped tasks by ARN. ECS bounds their number: tasks that it no longer lists are removed.
+/// Memory for the tasks that are not listed by the current run. More are described again.
+const MAX_BYTES: usize = 8 << 20;
+
+/// Stopped tasks by ARN. Tasks that ECS no longer lists are removed.
 #[derive(Debug)]
 pub(super) struct StoppedTaskCache {
     by_arn: Cache<Arc<str>, Arc<Task>>,
@@ -55,7 +58,7 @@ impl Discovery {
 
 impl Default for StoppedTaskCache {
     fn default() -> Self {
-        Self { by_arn: Cache::new(NO_TTL, UNBOUNDED) }
+        Self { by_arn: Cache::new(NO_TTL, MAX_BYTES, |arn, task| arn.len() + task.size()) }
     }
 }
 

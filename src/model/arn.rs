@@ -4,6 +4,16 @@
 //! Task ARNs have two formats: `task/<id>`, which is older, and `task/<cluster>/<id>` (Amazon ECS Developer Guide,
 //! "Amazon Resource Names and IDs").
 
+/// Maximum length of the name of a cluster (Amazon ECS API Reference, CreateCluster).
+const MAX_CLUSTER_NAME_BYTES: usize = 255;
+
+/// Maximum length of a partition, a region or an account. The longest are `aws-us-gov`, `ap-southeast-1` and 12 digits.
+const MAX_SCOPE_BYTES: usize = 32;
+
+/// Digits of a task id, and of its older form, a UUID with dashes (Amazon ECS Developer Guide, "Amazon Resource Names and IDs").
+const TASK_ID_DIGITS: usize = 32;
+const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
+
 /// The parts of an ARN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arn<'a> {
@@ -58,6 +68,27 @@ impl<'a> TaskArn<'a> {
         };
         (!id.is_empty()).then_some(TaskArn { arn, cluster, id })
     }
+
+    /// Returns whether the parts have the lengths that AWS gives them, for an ARN that a client sent.
+    pub fn is_in_limits(&self) -> bool {
+        let Arn { partition, region, account, .. } = self.arn;
+        [partition, region, account].iter().all(|part| part.len() <= MAX_SCOPE_BYTES)
+            && self.cluster.is_none_or(|cluster| (1..=MAX_CLUSTER_NAME_BYTES).contains(&cluster.len()))
+            && is_task_id(self.id)
+    }
+
+    /// Returns the ARN of a cluster in the same account and region.
+    pub fn cluster_arn(&self, cluster: &str) -> String {
+        let Arn { partition, region, account, .. } = self.arn;
+        format!("arn:{partition}:ecs:{region}:{account}:cluster/{cluster}")
+    }
+}
+
+/// Returns whether a text has the form of a task id.
+pub fn is_task_id(text: &str) -> bool {
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_uuid = || text.split('-').map(str::len).eq(UUID_PARTS) && text.split('-').all(are_digits);
+    (text.len() == TASK_ID_DIGITS && are_digits(text)) || is_uuid()
 }
 
 /// Returns the short name of a cluster from a name or ARN.
@@ -111,6 +142,41 @@ mod tests {
             "arn:aws:s3:::task/shop/5f0e",
         ] {
             assert_eq!(TaskArn::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn task_ids_differ_from_other_session_names() {
+        for (name, expected) in [
+            ("6b777c1809a94925ab48098fa09824de", true),
+            ("6b777c18-09a9-4925-ab48-098fa09824de", true),
+            ("6b777c1809a94925ab48098fa0982-4de", false),
+            ("6b777c18-09a94925-ab48-098fa09824de", false),
+            ("--------------------------------6b777c1809a94925ab48098fa09824de", false),
+            ("i-0123456789abcdef0", false),
+            ("botocore-session-1700000000", false),
+            ("6b777c1809a94925ab48098fa09824dg", false),
+            ("", false),
+        ] {
+            assert_eq!(is_task_id(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn arn_with_parts_longer_than_aws_allows_is_out_of_limits() {
+        let id = "6b777c1809a94925ab48098fa09824de";
+        for (scope, cluster, id, expected) in [
+            ("eu-west-1:111122223333", "shop/", id, true),
+            ("eu-west-1:111122223333", "", id, true),
+            ("eu-west-1:111122223333", &format!("{}/", "c".repeat(255)), id, true),
+            ("eu-west-1:111122223333", &format!("{}/", "c".repeat(256)), id, false),
+            ("eu-west-1:111122223333", "/", id, false),
+            ("eu-west-1:111122223333", "shop/", "5f0e", false),
+            (&format!("{}:111122223333", "r".repeat(33)), "shop/", id, false),
+            (&format!("eu-west-1:{}", "1".repeat(33)), "shop/", id, false),
+        ] {
+            let arn = format!("arn:aws:ecs:{scope}:task/{cluster}{id}");
+            assert_eq!(TaskArn::parse(&arn).unwrap().is_in_limits(), expected, "{arn}");
         }
     }
 

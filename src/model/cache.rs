@@ -1,7 +1,7 @@
-//! A cache with a maximum age and a maximum number of entries, shared by the invocations of an execution environment.
+//! A cache with a maximum age and a maximum size in bytes, shared by the invocations of an execution environment.
 //!
-//! The caller passes the time. There is no eviction order: a full cache drops its expired entries, or all of them if
-//! none has expired. For values that are bounded by their size, use another structure.
+//! The caller passes the time. A full cache keeps its entries until they expire, and stores no new ones: a client that fills it
+//! does not displace the entries of others.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -11,15 +11,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Age limit of entries that never expire.
 pub(crate) const NO_TTL: i64 = i64::MAX;
 
-/// Entry limit of a cache whose keys are few, or whose owner removes entries.
-pub(crate) const UNBOUNDED: usize = usize::MAX;
-
 /// The cache. Methods return clones: values are cheap to clone.
 #[derive(Debug)]
 pub(crate) struct Cache<K, V> {
     ttl_ms: i64,
-    max_entries: usize,
-    entries: Mutex<HashMap<K, Entry<V>>>,
+    max_bytes: usize,
+    /// Returns the bytes that a key and a value refer to.
+    weigh: fn(&K, &V) -> usize,
+    entries: Mutex<Entries<K, V>>,
+}
+
+#[derive(Debug)]
+struct Entries<K, V> {
+    by_key: HashMap<K, Entry<V>>,
+    /// Bytes of all entries.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -27,6 +33,7 @@ struct Entry<V> {
     value: V,
     inserted_ms: i64,
     ttl_ms: i64,
+    bytes: usize,
 }
 
 impl<V> Entry<V> {
@@ -35,25 +42,21 @@ impl<V> Entry<V> {
     }
 }
 
-impl<K: Eq + Hash, V: Clone> Cache<K, V> {
-    pub(crate) fn new(ttl_ms: i64, max_entries: usize) -> Self {
-        Self { ttl_ms, max_entries, entries: Mutex::default() }
+impl<K: Eq + Hash, V> Entries<K, V> {
+    fn insert(&mut self, key: K, entry: Entry<V>) {
+        self.bytes += entry.bytes;
+        self.bytes -= self.by_key.insert(key, entry).map_or(0, |replaced| replaced.bytes);
     }
 
-    /// Returns the value of a key, unless it has expired.
-    pub(crate) fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q, now_ms: i64) -> Option<V>
-    where
-        K: Borrow<Q>,
-    {
-        self.lock().get(key).filter(|entry| entry.is_fresh(now_ms)).map(|entry| entry.value.clone())
+    fn retain(&mut self, keep: impl Fn(&K, &Entry<V>) -> bool) {
+        self.by_key.retain(|key, entry| keep(key, entry));
+        self.bytes = self.by_key.values().map(|entry| entry.bytes).sum();
     }
+}
 
-    /// Returns the value of a key even if it has expired: for use when a new one cannot be fetched.
-    pub(crate) fn get_stale<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
-    where
-        K: Borrow<Q>,
-    {
-        self.lock().get(key).map(|entry| entry.value.clone())
+impl<K: Eq + Hash, V> Cache<K, V> {
+    pub(crate) fn new(ttl_ms: i64, max_bytes: usize, weigh: fn(&K, &V) -> usize) -> Self {
+        Self { ttl_ms, max_bytes, weigh, entries: Mutex::new(Entries { by_key: HashMap::new(), bytes: 0 }) }
     }
 
     /// Returns the keys that have no value, or an expired one.
@@ -62,39 +65,47 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         K: Clone + 'k,
     {
         let entries = self.lock();
-        let is_fresh = |key: &K| entries.get(key).is_some_and(|entry| entry.is_fresh(now_ms));
+        let is_fresh = |key: &K| entries.by_key.get(key).is_some_and(|entry| entry.is_fresh(now_ms));
         keys.into_iter().filter(|key| !is_fresh(key)).cloned().collect()
     }
 
-    /// Returns all values that have not expired, in no particular order.
-    pub(crate) fn values(&self, now_ms: i64) -> Vec<V> {
-        let entries = self.lock();
-        entries.values().filter(|entry| entry.is_fresh(now_ms)).map(|entry| entry.value.clone()).collect()
-    }
-
+    /// Stores a value, unless the cache is full.
     pub(crate) fn insert(&self, key: K, value: V, now_ms: i64) {
         self.insert_with_ttl(key, value, now_ms, self.ttl_ms);
     }
 
-    /// Inserts a value with a different age limit, such as a shorter one for a failed lookup.
+    /// Stores a value with a different age limit, such as a shorter one for a failed lookup.
     pub(crate) fn insert_with_ttl(&self, key: K, value: V, now_ms: i64, ttl_ms: i64) {
+        let entry = self.entry(&key, value, now_ms, ttl_ms);
         let mut entries = self.lock();
-        if !entries.contains_key(&key) {
-            self.make_room(&mut entries, now_ms);
+        let replaced = entries.by_key.get(&key).map_or(0, |entry| entry.bytes);
+        if entries.bytes - replaced + entry.bytes > self.max_bytes {
+            entries.retain(|_, entry| entry.is_fresh(now_ms));
         }
-        entries.insert(key, Entry { value, inserted_ms: now_ms, ttl_ms });
+        let replaced = entries.by_key.get(&key).map_or(0, |entry| entry.bytes);
+        if entries.bytes - replaced + entry.bytes <= self.max_bytes {
+            entries.insert(key, entry);
+        }
     }
 
-    /// Inserts several values. The batch never evicts its own entries, so it may exceed the maximum.
+    /// Stores the values that a run needs now. All of them are stored: if they do not fit, all others are removed.
     pub(crate) fn insert_all(&self, batch: impl IntoIterator<Item = (K, V)>, now_ms: i64) {
-        let mut batch = batch.into_iter().peekable();
-        if batch.peek().is_none() {
-            return;
-        }
-        let ttl_ms = self.ttl_ms;
+        let entry = |(key, value)| {
+            let entry = self.entry(&key, value, now_ms, self.ttl_ms);
+            (key, entry)
+        };
+        let batch: HashMap<K, Entry<V>> = batch.into_iter().map(entry).collect();
         let mut entries = self.lock();
-        self.make_room(&mut entries, now_ms);
-        entries.extend(batch.map(|(key, value)| (key, Entry { value, inserted_ms: now_ms, ttl_ms })));
+        let replaced = |key: &K| entries.by_key.get(key).map_or(0, |entry| entry.bytes);
+        let (replaced, added) =
+            batch.iter().fold((0, 0), |(bytes, added), (key, entry)| (bytes + replaced(key), added + entry.bytes));
+        if entries.bytes - replaced + added > self.max_bytes && added > replaced {
+            entries.retain(|key, entry| entry.is_fresh(now_ms) || batch.contains_key(key));
+            if entries.bytes + added > self.max_bytes {
+                entries.retain(|key, _| batch.contains_key(key));
+            }
+        }
+        batch.into_iter().for_each(|(key, entry)| entries.insert(key, entry));
     }
 
     /// Removes the entries for which `keep` returns `false`.
@@ -107,17 +118,37 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         self.lock().retain(|_, entry| entry.is_fresh(now_ms));
     }
 
-    fn make_room(&self, entries: &mut HashMap<K, Entry<V>>, now_ms: i64) {
-        if entries.len() >= self.max_entries {
-            entries.retain(|_, entry| entry.is_fresh(now_ms));
-        }
-        if entries.len() >= self.max_entries {
-            entries.clear();
-        }
+    fn entry(&self, key: &K, value: V, inserted_ms: i64, ttl_ms: i64) -> Entry<V> {
+        let bytes = size_of::<K>() + size_of::<Entry<V>>() + (self.weigh)(key, &value);
+        Entry { value, inserted_ms, ttl_ms, bytes }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Entry<V>>> {
+    fn lock(&self) -> MutexGuard<'_, Entries<K, V>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Cache<K, V> {
+    /// Returns the value of a key, unless it has expired.
+    pub(crate) fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q, now_ms: i64) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        self.lock().by_key.get(key).filter(|entry| entry.is_fresh(now_ms)).map(|entry| entry.value.clone())
+    }
+
+    /// Returns the value of a key even if it has expired: for use when a new one cannot be fetched.
+    pub(crate) fn get_stale<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        self.lock().by_key.get(key).map(|entry| entry.value.clone())
+    }
+
+    /// Returns all values that have not expired, in no particular order.
+    pub(crate) fn values(&self, now_ms: i64) -> Vec<V> {
+        let entries = self.lock();
+        entries.by_key.values().filter(|entry| entry.is_fresh(now_ms)).map(|entry| entry.value.clone()).collect()
     }
 }
 
@@ -125,9 +156,23 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
 mod tests {
     use super::*;
 
+    /// Bytes of an entry without the bytes that it refers to.
+    const ENTRY: usize = size_of::<&str>() + size_of::<Entry<usize>>();
+
+    /// Each value refers to as many bytes as it says.
+    fn cache(ttl_ms: i64, max_bytes: usize) -> Cache<&'static str, usize> {
+        Cache::new(ttl_ms, max_bytes, |_, bytes| *bytes)
+    }
+
+    fn sorted(cache: &Cache<&'static str, usize>, now_ms: i64) -> Vec<usize> {
+        let mut values = cache.values(now_ms);
+        values.sort_unstable();
+        values
+    }
+
     #[test]
     fn entry_expires_at_its_age_limit() {
-        let cache = Cache::new(1_000, UNBOUNDED);
+        let cache = cache(1_000, usize::MAX);
         cache.insert("a", 1, 0);
         cache.insert_with_ttl("b", 2, 0, 10);
         for (key, now_ms, expected) in
@@ -144,27 +189,44 @@ mod tests {
 
     #[test]
     fn entry_without_age_limit_never_expires() {
-        let cache = Cache::new(NO_TTL, UNBOUNDED);
+        let cache = cache(NO_TTL, usize::MAX);
         cache.insert("a", 1, 0);
         assert_eq!(cache.get("a", i64::MAX), Some(1));
     }
 
     #[test]
-    fn full_cache_drops_expired_entries_or_all() {
-        let cache = Cache::new(100, 2);
-        cache.insert("a", 1, 0);
-        cache.insert("b", 2, 50);
-        cache.insert("c", 3, 120);
-        assert_eq!(cache.missing(&["a", "b", "c"], 120), ["a"], "a had expired");
-        cache.insert("c", 3, 121);
-        assert_eq!(cache.values(121).len(), 2, "a key that exists needs no room");
-        cache.insert("d", 4, 121);
-        assert_eq!(cache.values(121), [4], "none had expired");
-        cache.insert_all([("e", 5), ("f", 6), ("g", 7)], 122);
-        assert_eq!(cache.values(122).len(), 4, "a batch keeps its own entries");
-        cache.insert_all([], 122);
-        assert_eq!(cache.values(122).len(), 4, "an empty batch evicts nothing");
-        cache.retain(|key, _| *key == "e");
-        assert_eq!(cache.values(122), [5]);
+    fn full_cache_stores_no_entry_before_another_expires() {
+        let cache = cache(100, 2 * ENTRY + 100);
+        cache.insert("a", 50, 0);
+        cache.insert("b", 50, 60);
+        cache.insert("c", 1, 61);
+        assert_eq!(sorted(&cache, 61), [50, 50]);
+        cache.insert("b", 51, 62);
+        assert_eq!(sorted(&cache, 62), [50, 50], "a larger value does not fit");
+        cache.insert("b", 40, 63);
+        assert_eq!(sorted(&cache, 63), [40, 50], "a key that exists needs no room");
+        cache.insert("c", 30, 100);
+        assert_eq!(sorted(&cache, 100), [30, 40], "a has expired");
+        cache.insert("d", usize::MAX / 2, 1_000);
+        assert_eq!(sorted(&cache, 1_000), [0; 0], "it never fits");
+        cache.insert("e", 100, 1_000);
+        assert_eq!(sorted(&cache, 1_000), [100], "expired entries use no room");
+    }
+
+    #[test]
+    fn batch_is_stored_and_removes_only_what_it_must() {
+        let cache = cache(NO_TTL, 4 * ENTRY + 100);
+        cache.insert_all([("a", 25), ("b", 25), ("c", 25), ("d", 25)], 0);
+        cache.insert_all([("a", 25), ("b", 20)], 1);
+        assert_eq!(sorted(&cache, 1), [20, 25, 25, 25], "keys that exist need no room");
+        cache.insert_all([], 1);
+        assert_eq!(cache.values(1).len(), 4);
+        cache.insert_all([("a", 25), ("e", 60)], 2);
+        assert_eq!(sorted(&cache, 2), [25, 60], "the others do not fit");
+        cache.insert_all([("e", 1_000), ("f", 1_000)], 3);
+        assert_eq!(sorted(&cache, 3), [1_000, 1_000], "a run needs all of its batch");
+        cache.retain(|key, _| *key == "f");
+        cache.insert_all([("g", 5)], 4);
+        assert_eq!(sorted(&cache, 4), [5]);
     }
 }

@@ -120,7 +120,24 @@ pub struct NetworkBinding {
     pub protocol: Arc<str>,
 }
 
+/// Memory of the texts of a task or container that have about the same length everywhere, such as ARNs and statuses.
+const USUAL_TEXT_BYTES: usize = 1_024;
+
 impl Task {
+    /// Returns the memory of the task in bytes, for the limit of a cache. Its tags and docker labels are measured, because their
+    /// size is the choice of whoever starts the task.
+    pub fn size(&self) -> usize {
+        let pairs = |pairs: &[(Arc<str>, Arc<str>)]| -> usize {
+            pairs.iter().map(|(name, value)| size_of::<Tag>() + name.len() + value.len()).sum()
+        };
+        let container = |container: &TaskContainer| {
+            let ports = size_of_val(&*container.port_mappings) + size_of_val(&*container.network_bindings);
+            size_of::<TaskContainer>() + USUAL_TEXT_BYTES + pairs(&container.docker_labels) + ports
+        };
+        let containers: usize = self.containers.iter().map(container).sum();
+        size_of::<Self>() + USUAL_TEXT_BYTES + pairs(&self.tags) + pairs(&self.cluster_tags) + containers
+    }
+
     /// Returns a task with the values of its ARN: id, partition, region, account and, in the new ARN format, the
     /// cluster.
     pub fn from_arn(arn: &str) -> Self {

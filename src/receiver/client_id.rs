@@ -1,4 +1,4 @@
-//! Identification of the client of a request, for metrics without resource attributes that identify it.
+//! Identification of the client of a request: for metrics without resource attributes that identify it, and for limits per client.
 
 use ring::digest::{Context, SHA256};
 
@@ -7,19 +7,30 @@ use crate::lambda::Request;
 /// Length of the digest in hexadecimal digits. A collision among a million clients is unlikely.
 const DIGITS: usize = 16;
 
-/// Returns an id that is the same for all requests of a client. For a signed request, it is the session name of the role,
-/// which is the task id; otherwise it is a digest of address and user agent. `None` if the address is unknown.
+/// Returns an id that is the same for all requests of a client: a digest of the signer, or of address and user agent. It is not
+/// the session name of the signer, which whoever assumes the role can choose. `None` if the address is unknown.
 pub(super) fn client_id(request: &Request) -> Option<String> {
-    if let Some(session) = request.caller.as_ref().and_then(|caller| caller.arn.rsplit_once('/')) {
-        return Some(session.1.to_owned());
-    }
     let mut context = Context::new(&SHA256);
-    context.update(address(request)?.as_bytes());
-    context.update(b" ");
-    context.update(request.header("user-agent").unwrap_or_default().as_bytes());
+    match &request.caller {
+        Some(caller) => context.update(caller.arn.as_bytes()),
+        None => {
+            context.update(address(request)?.as_bytes());
+            context.update(b" ");
+            context.update(request.header("user-agent").unwrap_or_default().as_bytes());
+        }
+    }
     let mut id = hex::encode(context.finish());
     id.truncate(DIGITS);
     Some(id)
+}
+
+/// Returns whom the limits per client apply to: the signer, or the address. The user agent is not part of it, because a client
+/// chooses it freely. Empty if the address is unknown.
+pub fn sender(request: &Request) -> &str {
+    match &request.caller {
+        Some(caller) => &caller.arn,
+        None => address(request).unwrap_or_default(),
+    }
 }
 
 /// Returns the address of the TCP peer. Behind a load balancer, this is the last address in the header, which the load balancer
@@ -34,15 +45,19 @@ mod tests {
     use super::*;
     use crate::lambda::Invocation;
 
-    fn id_of(source_ip: &str, agent: &str, authorizer: &str) -> Option<String> {
+    fn request(source_ip: &str, agent: &str, authorizer: &str) -> Request {
         let event = format!(
             r#"{{"headers":{{"user-agent":"{agent}"}},"requestContext":{{"authorizer":{authorizer},
                 "http":{{"method":"POST","sourceIp":{source_ip}}}}}}}"#
         );
         match Invocation::parse(&event) {
-            Ok(Invocation::HttpRequest(request)) => client_id(&request),
+            Ok(Invocation::HttpRequest(request)) => *request,
             other => panic!("{event}: {other:?}"),
         }
+    }
+
+    fn id_of(source_ip: &str, agent: &str, authorizer: &str) -> Option<String> {
+        client_id(&request(source_ip, agent, authorizer))
     }
 
     #[test]
@@ -56,8 +71,25 @@ mod tests {
     }
 
     #[test]
-    fn id_of_signed_request_is_its_session_name() {
-        let iam = r#"{"iam":{"accountId":"1","userArn":"arn:aws:sts::1:assumed-role/cart/5f0e6c1d"}}"#;
-        assert_eq!(id_of(r#""10.0.0.1""#, "x", iam).as_deref(), Some("5f0e6c1d"));
+    fn id_of_signed_request_depends_on_role_and_session() {
+        let id = |session: &str| {
+            id_of(
+                r#""10.0.0.1""#,
+                "x",
+                &format!(r#"{{"iam":{{"accountId":"1","userArn":"arn:aws:sts::1:assumed-role/{session}"}}}}"#),
+            )
+        };
+        assert_eq!(id("cart/5f0e6c1d").as_ref().map(String::len), Some(DIGITS));
+        assert_eq!(id("cart/5f0e6c1d"), id("cart/5f0e6c1d"));
+        assert_ne!(id("cart/5f0e6c1d"), id("cart/5f0e6c1e"));
+        assert_ne!(id("cart/5f0e6c1d"), id("bank/5f0e6c1d"), "another role can have a session of the same name");
+    }
+
+    #[test]
+    fn sender_does_not_depend_on_what_the_client_chooses() {
+        assert_eq!(sender(&request(r#""10.0.0.1""#, "OTel-Go", "null")), "10.0.0.1");
+        assert_eq!(sender(&request("null", "OTel-Go", "null")), "");
+        let iam = r#"{"iam":{"accountId":"1","userArn":"arn:aws:sts::1:assumed-role/cart/a"}}"#;
+        assert_eq!(sender(&request(r#""10.0.0.1""#, "x", iam)), "arn:aws:sts::1:assumed-role/cart/a");
     }
 }

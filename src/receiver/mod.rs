@@ -14,6 +14,7 @@ use bytes::Bytes;
 use prost::Message;
 
 pub use auth::Authenticator;
+pub use client_id::sender;
 pub use decompress::decompress;
 pub use health::health_response;
 pub use response::{ErrorResponse, export_response, partial_success, passed_on, put_trace_segments_response};

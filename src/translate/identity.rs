@@ -10,6 +10,9 @@ use crate::model::otlp::{AnyValue, ArrayValue, KeyValue, Resource, any_value::Va
 use crate::model::signal::Signal;
 use crate::model::task::{Task, TaskContainer};
 
+/// Prefix of the attributes that name a task.
+const TASK_ATTRIBUTES: &[u8] = b"aws.ecs.";
+
 /// Evidence that a task sent the telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentitySource {
@@ -79,6 +82,11 @@ impl TaskAttributes {
             }
         }
     }
+}
+
+/// Removes the attributes that name a task, for a signed request that ECS does not confirm to be from a task.
+pub fn withhold_identity(resource: &mut Resource) {
+    resource.attributes.retain(|attribute| !attribute.key.starts_with(TASK_ATTRIBUTES));
 }
 
 /// Returns the task ARN in the attributes of a resource.
@@ -213,6 +221,17 @@ mod tests {
             assert_eq!(attributes[..3], [task_arn, zone, "host.name=mine"], "{source:?}");
             assert_eq!(attributes.len(), IDENTIFYING.len() + 2, "{source:?}: no duplicates");
         }
+    }
+
+    #[test]
+    fn only_attributes_of_a_task_are_withheld() {
+        let given =
+            [("aws.ecs.task.arn", "a"), ("service.name", "cart"), ("aws.ecs.service.name", "b"), ("cloud.region", "c")];
+        let attributes = string_values(&given).iter().map(|(key, value)| attribute(key, value)).collect();
+        let mut resource = Resource { attributes, ..Resource::default() };
+        withhold_identity(&mut resource);
+        let keys: Vec<&[u8]> = resource.attributes.iter().map(|attribute| &attribute.key[..]).collect();
+        assert_eq!(keys, [&b"service.name"[..], b"cloud.region"]);
     }
 
     #[test]

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::discovery::Discovery;
-use crate::lambda::Caller;
+use crate::lambda::{Caller, Request};
 use crate::model::arn::Arn;
 use crate::model::otlp::Resource;
 use crate::model::signal::Signal;
 use crate::model::task::Task;
-use crate::translate::identity::{IdentitySource, TaskAttributes, claimed_task};
+use crate::receiver;
+use crate::translate::identity::{IdentitySource, TaskAttributes, claimed_task, withhold_identity};
 
 /// Time for the ECS lookups of one push. Telemetry without these attributes is better than none.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,32 +28,46 @@ pub(in crate::handlers) struct TaskIdentifier {
 }
 
 impl TaskIdentifier {
-    /// Attaches the attributes of the sending task to every resource.
+    /// Attaches the attributes of the sending task to every resource. Returns the task that signed the request, if ECS confirms it.
     pub(super) async fn attach<'a>(
         &self,
         resources: impl Iterator<Item = &'a mut Option<Resource>>,
         signal: Signal,
-        caller: Option<&Caller>,
+        request: &Request,
+        deadline: &Deadline,
+    ) -> Option<Arc<Task>> {
+        let sender = receiver::sender(request);
+        let Some(caller) = &request.caller else {
+            self.complete_claims(resources.flatten(), signal, sender, deadline).await;
+            return None;
+        };
+        let signing_task = self.signing_task(caller, sender, deadline);
+        let Some(task) = deadline.timeout(LOOKUP_TIMEOUT, signing_task).await.flatten() else {
+            // Its role may be the role of one task, and its attributes those of another.
+            resources.flatten().for_each(withhold_identity);
+            return None;
+        };
+        let attributes = TaskAttributes::from_task(&task);
+        resources
+            .for_each(|resource| attributes.apply(resource.get_or_insert_default(), IdentitySource::Signature, signal));
+        Some(task)
+    }
+
+    /// Adds the attributes of the tasks that resources name.
+    async fn complete_claims<'a>(
+        &self,
+        resources: impl Iterator<Item = &'a mut Resource>,
+        signal: Signal,
+        sender: &str,
         deadline: &Deadline,
     ) {
-        let signing_task = match caller {
-            Some(caller) => deadline.timeout(LOOKUP_TIMEOUT, self.signing_task(caller, deadline)).await.flatten(),
-            None => None,
-        };
-        if let Some(task) = signing_task {
-            let attributes = TaskAttributes::from_task(&task);
-            resources.for_each(|resource| {
-                attributes.apply(resource.get_or_insert_default(), IdentitySource::Signature, signal)
-            });
-            return;
-        }
         let started = deadline.elapsed();
         let mut by_arn: HashMap<String, Option<TaskAttributes>> = HashMap::new();
-        for resource in resources.flatten() {
+        for resource in resources {
             let Some(arn) = claimed_task(resource) else { continue };
             if !by_arn.contains_key(arn) && by_arn.len() < MAX_TASKS_PER_PUSH {
                 let timeout = LOOKUP_TIMEOUT.saturating_sub(deadline.elapsed() - started);
-                let task = deadline.timeout(timeout, self.discovery.task_by_arn(arn, deadline)).await.flatten();
+                let task = deadline.timeout(timeout, self.discovery.task_by_arn(arn, sender, deadline)).await.flatten();
                 by_arn.insert(arn.to_owned(), task.map(|task| TaskAttributes::from_task(&task)));
             }
             if let Some(Some(attributes)) = by_arn.get(arn) {
@@ -61,9 +76,9 @@ impl TaskIdentifier {
         }
     }
 
-    async fn signing_task(&self, caller: &Caller, deadline: &Deadline) -> Option<Arc<Task>> {
+    async fn signing_task(&self, caller: &Caller, sender: &str, deadline: &Deadline) -> Option<Arc<Task>> {
         let session = Arn::parse(&caller.arn)?;
         let (role, name) = session.resource_of("assumed-role")?.rsplit_once('/')?;
-        self.discovery.task_by_session(name, session.account, role, deadline).await
+        self.discovery.task_by_session(name, session.account, role, sender, deadline).await
     }
 }

@@ -72,20 +72,22 @@ impl HttpHandler {
                 self.traces.check_load(&traces, encoding, deadline)?;
                 if let Some(identifier) = &self.identifier {
                     let resources = traces.resource_spans.iter_mut().map(|spans| &mut spans.resource);
-                    identifier.attach(resources, Signal::Traces, request.caller.as_ref(), deadline).await;
+                    identifier.attach(resources, Signal::Traces, request, deadline).await;
                 }
                 self.traces.push(traces, encoding, deadline).await
             }
             DecodedRequest::Metrics { mut metrics, encoding, sender } => {
                 self.metrics.check_load(&metrics, encoding, deadline)?;
+                let mut task = None;
                 if let Some(identifier) = &self.identifier {
                     self.metrics.reserve_attributes(&metrics, encoding)?;
                     // The attributes of a resource without points would not be used.
                     let used = metrics.resource_metrics.iter_mut().filter(|metrics| metrics.points() > 0);
                     let resources = used.map(|metrics| &mut metrics.resource);
-                    identifier.attach(resources, Signal::Metrics, request.caller.as_ref(), deadline).await;
+                    task = identifier.attach(resources, Signal::Metrics, request, deadline).await;
                 }
-                self.metrics.push(metrics, encoding, &ClientIdentity { instance: sender }, deadline).await
+                let client = ClientIdentity { instance: task.map(|task| task.id.to_string()).or(sender) };
+                self.metrics.push(metrics, encoding, &client, deadline).await
             }
             DecodedRequest::Logs(logs, encoding) => self.proxy.forward_logs(logs, encoding, deadline).await,
             DecodedRequest::SdkSegments(body) => self.traces.push_segments(&body, deadline).await,
