@@ -8,7 +8,7 @@ use tracing::callsite::Identifier;
 /// Lines of one event, such as "scrape failed", in one invocation.
 pub(super) const MAX_LINES_PER_EVENT: u32 = 50;
 
-/// Lines of one invocation.
+/// Lines of one invocation. Errors are not limited by it, because alarms count the lines about lost data.
 pub(super) const MAX_LINES: u32 = 200;
 
 /// Counts the lines of an invocation.
@@ -31,7 +31,7 @@ impl LineLimit {
     }
 
     /// Returns whether the line of an event may be written, and counts it.
-    pub(super) fn take(&self, event: &Identifier) -> bool {
+    pub(super) fn take(&self, event: &Identifier, is_error: bool) -> bool {
         let mut counts = self.lock();
         let index = counts.by_event.iter().position(|(other, _)| other == event).unwrap_or_else(|| {
             counts.by_event.push((event.clone(), 0));
@@ -39,7 +39,7 @@ impl LineLimit {
         });
         let total = counts.written;
         let Some((_, lines)) = counts.by_event.get_mut(index) else { return false };
-        let is_written = *lines < MAX_LINES_PER_EVENT && total < MAX_LINES;
+        let is_written = *lines < MAX_LINES_PER_EVENT && (is_error || total < MAX_LINES);
         *lines += u32::from(is_written);
         counts.written += u32::from(is_written);
         counts.suppressed += u64::from(!is_written);

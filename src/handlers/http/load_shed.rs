@@ -20,6 +20,9 @@ const POINTS_PER_SECOND: u64 = 10_000;
 /// vCPU; the memory size of the template provides less than a third of one.
 const SPOOLED_PER_SECOND: u64 = 20_000;
 
+/// Part of the remaining time that the translation of a push leaves for its delivery, as a divisor.
+pub(super) const DELIVERY_SHARE: u32 = 4;
+
 /// `Retry-After` of refused pushes. Another execution environment may have more time; this one will not.
 const RETRY_AFTER_S: u64 = 5;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::DELIVERY_TIMEOUT;
-use super::load_shed::LoadShedder;
+use super::load_shed::{DELIVERY_SHARE, LoadShedder};
 use crate::deadline::Deadline;
 use crate::handlers::delivery::ItemCounts;
 use crate::handlers::run::series_writer::{PreparedSeries, SeriesWriter, TOO_LARGE};
@@ -21,9 +21,6 @@ use crate::work_budget::MemoryLimit;
 
 /// Memory of the attributes of a task in one resource: a list of up to 32 attributes, whose texts are shared by all resources.
 const TASK_ATTRIBUTES_BYTES: usize = 32 * size_of::<KeyValue>();
-
-/// Part of the remaining time that the translation of a push leaves for its delivery.
-const DELIVERY_SHARE: u32 = 4;
 
 /// Delivers pushed metrics to AMP.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::DELIVERY_TIMEOUT;
-use super::load_shed::LoadShedder;
+use super::load_shed::{DELIVERY_SHARE, LoadShedder};
 use crate::deadline::Deadline;
 use crate::deliver::Delivery;
 use crate::deliver::xray::{self, XRayClient};
