@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use sidecarless::lambda::{Invocation, RequestOrigin, ScheduledRun};
+use sidecarless::model::budget::Unlimited;
 use sidecarless::receiver::{Authenticator, DecodedRequest, Encoding, decode_request};
 use sidecarless::settings::{Auth, values};
 
@@ -65,20 +66,21 @@ fn events_are_parsed_as_expected() {
             | (Expected::TaskChange, Invocation::TaskStateChange(_)) => {}
             (expected, Invocation::HttpRequest(request)) => {
                 assert_eq!(request.origin, RequestOrigin::HttpApi, "{name}");
-                let (number, wanted) = match (expected, decode_request(&request, &authenticator, false).unwrap()) {
-                    (Expected::Spans(wanted), DecodedRequest::Traces(traces, Encoding::Protobuf)) => {
-                        let scopes = traces.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
-                        (scopes.map(|scope| scope.spans.len()).sum::<usize>(), wanted)
-                    }
-                    (
-                        Expected::Metrics(wanted),
-                        DecodedRequest::Metrics { metrics, encoding: Encoding::Protobuf, .. },
-                    ) => {
-                        let scopes = metrics.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
-                        (scopes.map(|scope| scope.metrics.len()).sum::<usize>(), wanted)
-                    }
-                    (_, other) => panic!("{name}: {other:?}"),
-                };
+                let (number, wanted) =
+                    match (expected, decode_request(&request, &authenticator, false, &Unlimited).unwrap()) {
+                        (Expected::Spans(wanted), DecodedRequest::Traces(traces, Encoding::Protobuf)) => {
+                            let scopes = traces.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+                            (scopes.map(|scope| scope.spans.len()).sum::<usize>(), wanted)
+                        }
+                        (
+                            Expected::Metrics(wanted),
+                            DecodedRequest::Metrics { metrics, encoding: Encoding::Protobuf, .. },
+                        ) => {
+                            let scopes = metrics.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+                            (scopes.map(|scope| scope.metrics.len()).sum::<usize>(), wanted)
+                        }
+                        (_, other) => panic!("{name}: {other:?}"),
+                    };
                 assert_eq!(number, wanted, "{name}");
             }
             (_, other) => panic!("{name}: {other:?}"),

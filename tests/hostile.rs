@@ -171,7 +171,7 @@ fn hostile_requests() -> Vec<(String, HostileRequest, u64)> {
     knock("JSON: NUL", HostileRequest::json("\0"), 400);
 
     knock("the largest garbage", HostileRequest::metrics(&noise(largest)), 400);
-    knock("the largest garbage as JSON", HostileRequest::json(&"{".repeat(largest)), 413);
+    knock("the largest garbage as JSON", HostileRequest::json(&"{".repeat(largest)), 400);
     knock("the most empty points", HostileRequest::metrics(&nested_points(largest / 4)), 413);
     let long = "x".repeat(4 << 20);
     let long = request(attributes(&[("service.name", long.as_str().into())]), None, one_metric()).encode_to_vec();

@@ -11,10 +11,19 @@
     reason = "a test fails with a panic, some print figures, and tables are long"
 )]
 
+use std::alloc::System;
+
+use cap::Cap;
+
+/// Counts the allocated bytes of the process. nextest runs each test in its own process.
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
 mod accounts;
 mod architecture;
 mod aws_errors;
 mod check;
+mod decoded_size;
 mod ecs;
 mod endpoints;
 mod events;

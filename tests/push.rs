@@ -13,7 +13,8 @@ use sidecarless::deadline::Deadline;
 use sidecarless::lambda::HttpResponse;
 use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 use sidecarless::model::otlp::{
-    ExportResponse, ExportTraceServiceRequest, PartialSuccess, ResourceSpans, RpcStatus, ScopeSpans, Span,
+    AnyValue, ExportResponse, ExportTraceServiceRequest, KeyValue, PartialSuccess, ResourceSpans, RpcStatus,
+    ScopeSpans, Span, any_value,
 };
 
 use crate::otlp_builder::{self, gauge, number, request, resource};
@@ -82,7 +83,7 @@ async fn invalid_request_gets_a_reason_and_the_next_succeeds() {
     let zipped = gzip(&good);
     let bomb = gzip(&vec![0; 21 << 20]);
     let crowd = {
-        let mut spans = [0x12, 0].repeat(600_000);
+        let mut spans = [0x12, 0].repeat(2_000_000);
         for tag in [0x12, 0x0a] {
             let mut outer = vec![tag];
             prost::encoding::encode_varint(spans.len() as u64, &mut outer);
@@ -112,7 +113,7 @@ async fn invalid_request_gets_a_reason_and_the_next_succeeds() {
         ("JSON too deep", json(deep.as_bytes()), 400, 3, "invalid OTLP JSON"),
         ("gzip cut short", new("/v1/traces", &zipped[..zipped.len() - 12]), 400, 3, "invalid gzip body"),
         ("a bomb", new("/v1/traces", &bomb), 413, 8, "decompressed body is larger than"),
-        ("600,000 empty spans", new("/v1/traces", &crowd), 413, 8, "send smaller batches"),
+        ("2,000,000 empty spans", new("/v1/traces", &crowd), 413, 8, "send smaller batches"),
         ("zstd cut short", new("/v1/traces", &[0x28, 0xb5, 0x2f, 0xfd, 0]), 400, 3, "invalid zstd body"),
         (
             "zstd with a window of a terabyte",
@@ -469,13 +470,28 @@ async fn push_is_refused_without_enough_time() {
 
 #[tokio::test]
 async fn request_limit_depends_on_memory_size() {
-    let body = traces(vec![Span::default(); 200_000]);
+    let body = traces(vec![Span::default(); 300_000]);
     for (memory, expected) in [("128", 413), ("1024", 200)] {
         let settings = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory)];
         let sandbox = Sandbox::start(&settings).await;
         let push = Push { time: Duration::from_secs(600), ..Push::new("/v1/traces", &body) };
         assert_eq!(sandbox.push(&push).await.status, expected, "{memory} MB");
     }
+}
+
+#[tokio::test]
+async fn spans_beyond_the_memory_are_rejected_once() {
+    let sandbox = Sandbox::start(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "16")]).await;
+    let long = || Some(AnyValue { value: Some(any_value::Value::String("x".repeat(60_000).into())) });
+    let attribute = |key: &'static str| KeyValue { key: key.into(), value: long() };
+    let large = Span { attributes: vec![attribute("a"), attribute("b"), attribute("c")], ..span(1) };
+    let response = sandbox.push(&Push::new("/v1/traces", &traces(vec![large, span(2)]))).await;
+    assert_eq!(response.status, 413);
+    let counters = sandbox.handlers.counters();
+    let count = |status| counters.total(status, ItemKind::Spans);
+    assert_eq!((count(ItemStatus::Received), count(ItemStatus::Rejected), count(ItemStatus::Translated)), (2, 2, 0));
+    assert_eq!(counters.unbalanced(), []);
+    assert!(sandbox.aws.xray().calls.is_empty());
 }
 
 /// Returns the warning of a response that rejects nothing, and the number of items of a kind that were modified.

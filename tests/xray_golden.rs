@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Write as _;
 
 use serde_json::Value;
+use sidecarless::model::budget::Unlimited;
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Options, segments};
 
@@ -69,7 +70,7 @@ fn compare(path: &str, ours: &Value, theirs: &Value, differences: &mut Vec<Strin
 }
 
 fn translated(recording: &Recording, compat: Compat) -> Vec<Value> {
-    let segments = segments(&recording.request, &Options { compat, ..Options::default() });
+    let segments = segments(&recording.request, &Options { compat, ..Options::default() }, &Unlimited).unwrap();
     segments.documents.iter().map(|document| serde_json::from_str(&document.text()).unwrap()).collect()
 }
 
@@ -101,7 +102,12 @@ fn corrected_mode_has_as_many_documents_as_the_collector() {
 #[test]
 fn repeated_request_becomes_the_same_documents() {
     for recording in recordings() {
-        let once = segments(&recording.request, &Options::default());
-        assert_eq!(once.documents, segments(&recording.request, &Options::default()).documents, "{}", recording.case);
+        let once = segments(&recording.request, &Options::default(), &Unlimited).unwrap();
+        assert_eq!(
+            once.documents,
+            segments(&recording.request, &Options::default(), &Unlimited).unwrap().documents,
+            "{}",
+            recording.case
+        );
     }
 }

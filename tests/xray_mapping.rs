@@ -1,6 +1,7 @@
 //! Tests that docs/xray-mapping.md matches the code.
 
 use serde_json::{Value, json};
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::InstrumentationScope;
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Options, segments};
@@ -50,7 +51,7 @@ fn check(row: &str, sent: &TestSpan, [corrected, adot]: [&str; 2], example: &Val
     let mut failures = Vec::new();
     for (compat, path) in [(Compat::Corrected, corrected), (Compat::Adot, adot)] {
         let options = Options { compat, ..Options::default() };
-        let segments = segments(&sent.request(), &options);
+        let segments = segments(&sent.request(), &options, &Unlimited).unwrap();
         let document: Value = serde_json::from_str(&segments.documents[0].text()).unwrap();
         if !contains(&document, path, example) {
             failures.push(format!("{row} {compat:?}: {example} is not at {path}: {document}"));

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message as _;
 use serde_json::{Value as Json, json};
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::any_value::Value;
 use sidecarless::model::otlp::{
     AnyValue, ArrayValue, Event, ExportTraceServiceRequest, InstrumentationScope, KeyValue, KeyValueList, Link,
@@ -45,7 +46,8 @@ fn recorded_spans_become_valid_documents() {
     let (schema, mut count) = (Schema::of_segments(), 0);
     for recording in recordings() {
         for indexed in [Indexed::default(), Indexed::All] {
-            let segments = segments(&recording.request, &Options { indexed, ..Options::default() });
+            let segments =
+                segments(&recording.request, &Options { indexed, ..Options::default() }, &Unlimited).unwrap();
             assert_eq!(validation_errors(&schema, &segments), Vec::<String>::new(), "{}", recording.case);
             count += segments.documents.len();
         }
@@ -79,7 +81,7 @@ fn invalid_span_is_rejected_with_its_name() {
     let rejections = |change: Change| {
         let mut sent = TestSpan::root(SERVER, "pay");
         change(&mut sent.span);
-        let segments = segments(&sent.request(), &Options::default());
+        let segments = segments(&sent.request(), &Options::default(), &Unlimited).unwrap();
         assert_eq!((segments.received, segments.documents.len()), (1, 0));
         segments.rejected.to_string()
     };
@@ -289,9 +291,12 @@ fn span() -> impl Strategy<Value = Span> {
     let link = (id(16), id(8), attributes(3));
     let link =
         link.prop_map(|(trace_id, span_id, attributes)| Link { trace_id, span_id, attributes, ..Link::default() });
-    let time = || prop_oneof![1 => Just(0), 4 => Just(1_700_000_000_123_456_789), 4 => any::<u64>()];
-    let ids = (id(16), id(8), id(8), bytes(), -1..8_i32);
-    let status = (bytes(), 0..3_i32).prop_map(|(message, code)| Status { message, code });
+    let time =
+        || prop_oneof![1 => Just(0), 1 => Just(u64::MAX), 4 => Just(1_700_000_000_123_456_789), 4 => any::<u64>()];
+    let kind = prop_oneof![8 => -1..8_i32, 1 => any::<i32>(), 1 => Just(i32::MIN), 1 => Just(i32::MAX)];
+    let ids = (id(16), id(8), id(8), bytes(), kind);
+    let status =
+        (bytes(), prop_oneof![4 => 0..3_i32, 1 => any::<i32>()]).prop_map(|(message, code)| Status { message, code });
     let rest = (attributes(16), vec(event(), 0..3), vec(link, 0..3), proptest::option::of(status));
     (ids, time(), time(), rest).prop_map(|(ids, start_time_unix_nano, end_time_unix_nano, rest)| {
         let ((trace_id, span_id, parent_span_id, name, kind), (attributes, events, links, status)) = (ids, rest);
@@ -343,7 +348,7 @@ fn indexed() -> impl Strategy<Value = Indexed> {
 fn check(request: &ExportTraceServiceRequest, options: &Options) -> Result<(), TestCaseError> {
     let spans = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
     let spans = spans.map(|scope| scope.spans.len() as u64).sum::<u64>();
-    let result = segments(request, options);
+    let result = segments(request, options, &Unlimited).unwrap();
     let splits = result.documents.windows(2).filter(|pair| {
         let call: Json = serde_json::from_str(&pair[0].text()).unwrap();
         call["parent_id"].as_str() == Some(&*pair[1].ids().id) && call["type"] == "subsegment"
@@ -376,6 +381,6 @@ proptest! {
         if let Ok(request) = ExportTraceServiceRequest::decode(body.as_slice()) {
             check(&request, &Options::default())?;
         }
-        let _ = sidecarless::translate::sdk_segments::validate_body(&body);
+        let _ = sidecarless::translate::sdk_segments::validate_body(&body, &Unlimited);
     }
 }

@@ -1,6 +1,7 @@
 //! Tests the truncation of documents over the size limit of X-Ray.
 
 use serde_json::{Value as Json, json};
+use sidecarless::model::budget::Unlimited;
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Indexed, Options, Segments, segments};
 
@@ -19,7 +20,7 @@ fn large_stack_trace_keeps_exception_cause_and_top_frames() {
         json!({ "exception.type": "com.shop.Outer", "exception.message": "boom", "exception.stacktrace": stack });
     let language = json!({ "telemetry.sdk.language": "java" });
     let sent = TestSpan::root(SERVER, "x").on(language).event("exception", attributes);
-    let segments = segments(&sent.request(), &Options::default());
+    let segments = segments(&sent.request(), &Options::default(), &Unlimited).unwrap();
     assert_eq!(validation_errors(&Schema::of_segments(), &segments), Vec::<String>::new());
     let Segments { documents, received, rejected, truncated } = segments;
     assert_eq!((received, documents.len(), truncated, rejected.total()), (1, 1, 1, 0));
@@ -57,7 +58,7 @@ fn content_is_removed_in_the_documented_order() {
         (TestSpan::root(INTERNAL, "x").with(json!({ "aws.dynamodb.table_names": vec!["table"; 20_000] })), "aws"),
     ];
     for (sent, removed) in cases {
-        let segments = segments(&sent.request(), &sent.options);
+        let segments = segments(&sent.request(), &sent.options, &Unlimited).unwrap();
         assert_eq!(validation_errors(&Schema::of_segments(), &segments), Vec::<String>::new(), "{removed}");
         let document: Json = serde_json::from_str(&segments.documents[0].text()).unwrap();
         let note = &document["metadata"]["sidecarless"]["truncated"];

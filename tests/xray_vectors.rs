@@ -1,6 +1,7 @@
 //! Hand-written spans, and the relevant parts of their documents in adot mode and in corrected mode.
 
 use serde_json::{Value, json};
+use sidecarless::model::budget::Unlimited;
 use sidecarless::translate::Compat::{Adot, Corrected};
 use sidecarless::translate::spans::{Indexed, Options};
 use std::io::Write as _;
@@ -557,6 +558,6 @@ fn local_root_call_becomes_two_documents() {
     for _ in 1..120 {
         spans.extend(TestSpan::root(SERVER, "x").request().resource_spans[0].scope_spans[0].spans.clone());
     }
-    let segments = sidecarless::translate::spans::segments(&request, &Options::default());
+    let segments = sidecarless::translate::spans::segments(&request, &Options::default(), &Unlimited).unwrap();
     assert_eq!((segments.received, segments.documents.len()), (120, 121));
 }

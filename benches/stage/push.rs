@@ -46,7 +46,7 @@ pub(super) fn gunzip_metrics(items: usize) -> Work {
 
 fn gunzip(body: Vec<u8>) -> Work {
     let body = Bytes::from(body);
-    work(move || receiver::decompress(body.clone(), Some("gzip")))
+    work(move || receiver::decompress(body.clone(), Some("gzip"), &Unlimited))
 }
 
 pub(super) fn decode_traces(items: usize) -> Work {
@@ -63,7 +63,7 @@ pub(super) fn decode_metrics(items: usize) -> Work {
 pub(super) fn translate_traces(items: usize) -> Work {
     let request = ExportTraceServiceRequest::decode(Bytes::from(traces(items))).expect("a request");
     let options = spans::Options::default();
-    work(move || spans::segments(&request, &options))
+    work(move || spans::segments(&request, &options, &Unlimited).expect("no limit"))
 }
 
 pub(super) fn translate_metrics(items: usize) -> Work {

@@ -3,16 +3,17 @@
 
 use libfuzzer_sys::fuzz_target;
 use prost::Message as _;
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::ExportTraceServiceRequest;
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Indexed, Options, segments};
 
 fuzz_target!(|data: &[u8]| {
-    let _ = sidecarless::translate::sdk_segments::validate_body(data);
+    let _ = sidecarless::translate::sdk_segments::validate_body(data, &Unlimited);
     let Ok(request) = ExportTraceServiceRequest::decode(data) else { return };
     for compat in [Compat::Corrected, Compat::Adot] {
         for indexed in [Indexed::default(), Indexed::All] {
-            let segments = segments(&request, &Options { compat, indexed, log_groups: Vec::new() });
+            let segments = segments(&request, &Options { compat, indexed, log_groups: Vec::new() }, &Unlimited).unwrap();
             for document in &segments.documents {
                 let json = document.text();
                 assert!(json.len() <= 64_000);

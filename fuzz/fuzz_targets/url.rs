@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::any_value::Value;
 use sidecarless::model::otlp::{
     AnyValue, ExportTraceServiceRequest, KeyValue, ResourceSpans, ScopeSpans, Span, SpanKind,
@@ -53,7 +54,7 @@ fuzz_target!(|data: &[u8]| {
         let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
         let request = ExportTraceServiceRequest { resource_spans };
         for compat in [Compat::Corrected, Compat::Adot] {
-            let segments = segments(&request, &Options { compat, ..Options::default() });
+            let segments = segments(&request, &Options { compat, ..Options::default() }, &Unlimited).unwrap();
             assert!(serde_json::from_str::<serde_json::Value>(&segments.documents[0].text()).is_ok());
         }
     }

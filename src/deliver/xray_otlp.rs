@@ -16,8 +16,9 @@ use super::outcome::{DeliveryError, Outcome, Spoolable};
 use crate::aws::client::{PostResult, SigV4Client};
 use crate::aws::xray::XRayApi;
 use crate::deadline::Deadline;
+use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::otlp::split::{EncodedTraces, RequestLimits, split};
-use crate::model::otlp::{ExportResponse, ExportTraceServiceRequest, Span, text};
+use crate::model::otlp::{ExportResponse, ExportTraceServiceRequest, InstrumentationScope, Resource, Span, text};
 use crate::model::rejection::Rejections;
 use crate::model::sampling::SamplingCall;
 use crate::model::spool::Payload;
@@ -30,6 +31,9 @@ const OTLP_LIMITS: RequestLimits = RequestLimits { spans: 10_000, bytes: 4_800_0
 
 /// The limit of the endpoint for one span.
 const SPAN_BYTES: usize = 200_000;
+
+/// The limit of the endpoint for a resource and a scope.
+const RESOURCE_BYTES: usize = 16_000;
 
 /// How far a span may start in the future and in the past: two hours and fourteen days, the limits of the endpoint.
 const MAX_AHEAD_MS: i64 = 2 * 3_600_000;
@@ -63,9 +67,16 @@ pub struct SplitTraces {
 }
 
 /// Splits traces into requests. Spans for which the endpoint would reject a whole request are removed.
-pub fn requests(mut traces: ExportTraceServiceRequest, now_ms: i64) -> SplitTraces {
+///
+/// # Errors
+/// Returns an error if the requests do not fit into the budget: each repeats the resource and the scope of its spans.
+pub fn requests(
+    mut traces: ExportTraceServiceRequest,
+    now_ms: i64,
+    budget: &dyn Budget,
+) -> Result<SplitTraces, BudgetExceeded> {
     let rejected = remove_invalid_spans(&mut traces, now_ms);
-    SplitTraces { requests: split(traces, OTLP_LIMITS), rejected }
+    Ok(SplitTraces { requests: split(traces, OTLP_LIMITS, budget)?, rejected })
 }
 
 impl Spoolable for EncodedTraces {
@@ -152,13 +163,18 @@ impl XRayOtlpClient {
 /// Removes the spans for which the endpoint would reject a whole request.
 fn remove_invalid_spans(request: &mut ExportTraceServiceRequest, now_ms: i64) -> Rejections {
     let mut rejected = Rejections::default();
-    let scopes = request.resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans);
-    for scope in scopes {
-        scope.spans.retain(|span| {
-            let Some(RejectReason { code, message }) = rejection_reason(span, now_ms) else { return true };
-            rejected.add(code, 1, || format!("span \"{}\" {message}", text(&span.name).escape_debug()));
-            false
-        });
+    for resource_spans in &mut request.resource_spans {
+        let resource_bytes = resource_spans.resource.as_ref().map_or(0, Resource::encoded_len);
+        for scope in &mut resource_spans.scope_spans {
+            let scope_bytes = scope.scope.as_ref().map_or(0, InstrumentationScope::encoded_len);
+            let is_repeatable = resource_bytes + scope_bytes <= RESOURCE_BYTES;
+            scope.spans.retain(|span| {
+                let reason = if is_repeatable { rejection_reason(span, now_ms) } else { Some(RESOURCE_TOO_LARGE) };
+                let Some(RejectReason { code, message }) = reason else { return true };
+                rejected.add(code, 1, || format!("span \"{}\" {message}", text(&span.name).escape_debug()));
+                false
+            });
+        }
     }
     rejected
 }
@@ -168,6 +184,9 @@ struct RejectReason {
     code: &'static str,
     message: &'static str,
 }
+
+const RESOURCE_TOO_LARGE: RejectReason =
+    RejectReason { code: "too_large", message: "has a resource and a scope that are larger than 16 kB" };
 
 /// Returns the reason why the endpoint accepts no request with a span; `None` if it does.
 fn rejection_reason(span: &Span, now_ms: i64) -> Option<RejectReason> {

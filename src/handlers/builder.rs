@@ -228,8 +228,7 @@ fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPar
     let xray_otlp = Some(&delivery.xray_otlp).filter(|_| settings.trace_destination == TraceDestination::XRayOtlp);
     HttpHandler {
         authenticator: Authenticator::new(settings.auth, settings.tokens.clone())
-            .with_callers(settings.iam_callers.clone())
-            .with_memory_limit(settings.memory_mb),
+            .with_callers(settings.iam_callers.clone()),
         identifier: settings.identity.then(|| TaskIdentifier { discovery: Arc::clone(&runs.discovery) }),
         traces: TraceHandler {
             options: settings.spans.clone(),
@@ -237,6 +236,7 @@ fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPar
             xray_otlp: xray_otlp.cloned(),
             load: Arc::clone(&load),
             tracker: Arc::clone(&delivery.tracker),
+            memory,
         },
         metrics: MetricsHandler {
             options: settings.metrics.clone(),

@@ -22,7 +22,7 @@ impl EscapedJson {
 
     /// Returns the text without the escapes.
     pub fn to_text(&self) -> String {
-        serde_json::from_str(&format!("\"{}\"", self.0)).unwrap_or_default()
+        unescape(&self.0)
     }
 
     /// Appends the text as a JSON string.
@@ -42,21 +42,83 @@ impl EscapedJson {
     }
 }
 
+fn unescape(escaped: &str) -> String {
+    serde_json::from_str(&format!("\"{escaped}\"")).unwrap_or_default()
+}
+
 /// A quote of the JSON text.
 const QUOTE: &str = r#"\""#;
 /// The end of a key.
 const KEY_END: &str = r#"\":"#;
 
+/// Maximum length of one text, in bytes before it is escaped. It is the maximum size of a document ("Segment documents can be up to
+/// 64 kB in size", AWS X-Ray Developer Guide), so a document with a longer text is truncated in any case.
+pub const MAX_TEXT_BYTES: usize = 64_000;
+
 /// Writes JSON text in escaped form. It writes a comma before a value or a key unless the text ends with `{`, `[` or
 /// `:`.
-#[derive(Debug, Default)]
+///
+/// A few bytes of a request can describe items without end, so the items of a list or an object are written only up to a limit.
+#[derive(Debug)]
 pub struct JsonWriter {
     out: String,
+    /// Length from which no further items are written.
+    limit: usize,
+    omitted: u64,
+}
+
+impl Default for JsonWriter {
+    fn default() -> Self {
+        Self { out: String::new(), limit: usize::MAX, omitted: 0 }
+    }
 }
 
 impl JsonWriter {
+    /// Returns a writer that writes no further items after `bytes`.
+    pub fn with_limit(bytes: usize) -> Self {
+        Self { limit: bytes, ..Self::default() }
+    }
+
+    /// Writes a part of the text, and no further items after `bytes` of it.
+    pub fn within<T>(&mut self, bytes: usize, write: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.limit, self.out.len().saturating_add(bytes));
+        let result = write(self);
+        self.limit = outer;
+        result
+    }
+
+    /// Writes items up to the limit, and counts the others.
+    pub fn each<I: IntoIterator>(&mut self, items: I, mut write: impl FnMut(&mut Self, I::Item)) {
+        let mut items = items.into_iter();
+        while self.out.len() <= self.limit {
+            let Some(item) = items.next() else { return };
+            write(self, item);
+        }
+        self.omitted += items.count() as u64;
+    }
+
+    /// Returns the number of items that were not written.
+    pub fn omitted(&self) -> u64 {
+        self.omitted
+    }
+
+    /// Bytes of the escaped form.
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
     pub fn clear(&mut self) {
         self.out.clear();
+        self.omitted = 0;
+    }
+
+    /// Returns the text without the escapes.
+    pub fn to_text(&self) -> String {
+        unescape(&self.out)
     }
 
     /// Returns a copy of the text, without spare capacity.
@@ -81,11 +143,13 @@ impl JsonWriter {
     pub fn key(&mut self, key: &str) {
         self.comma();
         self.out.push_str(QUOTE);
-        escape(&mut self.out, key);
+        escape(&mut self.out, limited(key));
         self.out.push_str(KEY_END);
     }
 
+    /// Writes a text, of which at most [`MAX_TEXT_BYTES`].
     pub fn text(&mut self, text: &str) {
+        let text = limited(text);
         self.out.reserve(text.len() + 5);
         self.comma();
         self.out.push_str(QUOTE);
@@ -218,6 +282,14 @@ impl JsonWriter {
             self.out.push(',');
         }
     }
+}
+
+/// Returns the first [`MAX_TEXT_BYTES`] of a text, and one character more, so that the document is still too large.
+pub fn limited(text: &str) -> &str {
+    if text.len() <= MAX_TEXT_BYTES {
+        return text;
+    }
+    text.get(..text.ceil_char_boundary(MAX_TEXT_BYTES + 1)).unwrap_or(text)
 }
 
 fn needs_escape(byte: u8) -> bool {

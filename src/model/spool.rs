@@ -13,6 +13,7 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::budget::Unlimited;
 use super::encoded_request;
 use super::otlp::split::{EncodedTraces, RequestLimits, split};
 use super::otlp::{ExportTraceServiceRequest, decoded_size};
@@ -206,7 +207,10 @@ fn split_to_fit(part: EncodedTraces) -> Vec<(u64, Vec<u8>)> {
     }
     let limits = RequestLimits { spans: usize::try_from(part.spans.div_ceil(2)).unwrap_or(1), bytes: part.body.len() };
     match ExportTraceServiceRequest::decode(part.body) {
-        Ok(request) => split(request, limits).into_iter().flat_map(split_to_fit).collect(),
+        // The function wrote this request within the limits of the endpoint, so its parts are not much larger.
+        Ok(request) => {
+            split(request, limits, &Unlimited).unwrap_or_default().into_iter().flat_map(split_to_fit).collect()
+        }
         // Cannot fail, because this function encoded the request.
         Err(_) => vec![(part.spans, data)],
     }

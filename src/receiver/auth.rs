@@ -18,10 +18,6 @@ use crate::settings::Auth;
 /// Maximum length of a presented token. `sidecarless token` generates 43 characters.
 const MAX_TOKEN_BYTES: usize = 1_024;
 
-/// Maximum memory for a decoded request, without strings. A request of 6 MB, Lambda's limit, with real telemetry takes less
-/// than 40 MB, and twice that fits into the smallest recommended memory size.
-const DECODED_LIMIT: usize = 96 << 20;
-
 /// Authenticates requests.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
@@ -29,12 +25,11 @@ pub struct Authenticator {
     tokens: Vec<[u8; 32]>,
     /// Globs of IAM callers.
     allowed_callers: Vec<String>,
-    pub(super) decoded_limit: usize,
 }
 
 impl Authenticator {
     pub fn new(auth: Auth, tokens: Vec<[u8; 32]>) -> Self {
-        Self { auth, tokens, allowed_callers: vec!["*".into()], decoded_limit: DECODED_LIMIT }
+        Self { auth, tokens, allowed_callers: vec!["*".into()] }
     }
 
     /// Allows only the IAM callers that match a glob: a glob with colons the ARN of the session, or the ARN of its role as
@@ -43,14 +38,6 @@ impl Authenticator {
     #[must_use]
     pub fn with_callers(self, callers: Vec<String>) -> Self {
         Self { allowed_callers: callers, ..self }
-    }
-
-    /// Limits decoded requests to a quarter of the function's memory, because the event, the body and the translated data are
-    /// in memory at the same time.
-    #[must_use]
-    pub fn with_memory_limit(self, memory_mb: Option<u64>) -> Self {
-        let quarter = memory_mb.and_then(|mb| usize::try_from(mb << 18).ok()).unwrap_or(DECODED_LIMIT);
-        Self { decoded_limit: quarter.min(DECODED_LIMIT), ..self }
     }
 
     pub(super) fn authenticate(&self, request: &Request) -> Result<(), ErrorResponse> {

@@ -7,10 +7,12 @@ use std::io;
 
 use bytes::Bytes;
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
-use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use thiserror::Error;
 
 use super::ErrorResponse;
-use crate::model::read_capped::read_capped;
+use crate::model::budget::{Budget, BudgetExceeded};
+use crate::model::read_capped::read_capped_with;
 
 /// Maximum size after decompression. It is the default of the OpenTelemetry Collector (`max_request_body_size`, 20 MiB).
 const MAX_DECOMPRESSED_BYTES: usize = 20 << 20;
@@ -20,29 +22,34 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// RFC 8878, section 3.1.1.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The largest window that a decoder must support (RFC 8878, section 3.1.1.1.2). A few bytes of input can allocate it.
-const ZSTD_WINDOW: u64 = 8 << 20;
+const ZSTD_WINDOW: usize = 8 << 20;
 /// Maximum number of frames in a body. Clients write one. Each frame allocates a decoder with its tables, even if it is empty.
 const ZSTD_FRAMES: usize = 100;
 /// RFC 1950, section 2.2: deflate with the largest window, which all known encoders write.
 const ZLIB_CMF: u8 = 0x78;
 
-/// Decompresses a body.
-pub fn decompress(body: Bytes, content_encoding: Option<&str>) -> Result<Bytes, ErrorResponse> {
+/// Why a body was not decompressed.
+#[derive(Debug, Error)]
+enum DecompressError {
+    #[error(transparent)]
+    Invalid(#[from] io::Error),
+    #[error("decompressed body is larger than {MAX_DECOMPRESSED_BYTES} bytes: send smaller batches")]
+    TooLarge,
+    #[error(transparent)]
+    BudgetExceeded(#[from] BudgetExceeded),
+}
+
+/// Decompresses a body. Memory is reserved from the budget before it is allocated.
+pub fn decompress(body: Bytes, content_encoding: Option<&str>, budget: &dyn Budget) -> Result<Bytes, ErrorResponse> {
     let declared = content_encoding.map(|encoding| encoding.trim().to_ascii_lowercase()).unwrap_or_default();
     if body.starts_with(&GZIP_MAGIC) {
-        return check_decompressed(
-            read_capped(MultiGzDecoder::new(body.as_ref()), body.len(), MAX_DECOMPRESSED_BYTES),
-            "gzip",
-        );
+        return read(MultiGzDecoder::new(body.as_ref()), &body, budget).map_err(|error| error.into_response("gzip"));
     }
     if declared == "deflate" && body.first() == Some(&ZLIB_CMF) {
-        return check_decompressed(
-            read_capped(ZlibDecoder::new(body.as_ref()), body.len(), MAX_DECOMPRESSED_BYTES),
-            "deflate",
-        );
+        return read(ZlibDecoder::new(body.as_ref()), &body, budget).map_err(|error| error.into_response("deflate"));
     }
     if body.starts_with(&ZSTD_MAGIC) {
-        return check_decompressed(unzstd(&body), "zstd");
+        return unzstd(&body, budget).map_err(|error| error.into_response("zstd"));
     }
     if matches!(declared.as_str(), "" | "identity" | "gzip" | "x-gzip" | "deflate" | "zstd") {
         return Ok(body);
@@ -51,33 +58,58 @@ pub fn decompress(body: Bytes, content_encoding: Option<&str>) -> Result<Bytes, 
     Err(ErrorResponse::unsupported(format!("unsupported content-encoding `{shown}`: use gzip, zstd or none")))
 }
 
-/// Decompresses all zstd frames. `None` if the result is too large.
-fn unzstd(body: &[u8]) -> io::Result<Option<Bytes>> {
-    let mut rest = body;
-    let mut decompressed = Vec::new();
-    for _ in 0..ZSTD_FRAMES {
-        let compressed = rest.len();
-        let frame = StreamingDecoder::new_with_max_window_size(&mut rest, ZSTD_WINDOW).map_err(io::Error::other)?;
-        let Some(frame) = read_capped(frame, compressed, MAX_DECOMPRESSED_BYTES - decompressed.len())? else {
-            return Ok(None);
-        };
-        if rest.is_empty() {
-            if decompressed.is_empty() {
-                return Ok(Some(frame));
-            }
-            decompressed.extend_from_slice(&frame);
-            return Ok(Some(decompressed.into()));
-        }
-        decompressed.extend_from_slice(&frame);
-    }
-    Err(io::Error::other(format!("more than {ZSTD_FRAMES} frames")))
+fn read(decoder: impl io::Read, body: &[u8], budget: &dyn Budget) -> Result<Bytes, DecompressError> {
+    let reserve = |bytes| budget.reserve(bytes).map_err(DecompressError::from);
+    read_capped_with(decoder, body.len(), MAX_DECOMPRESSED_BYTES, reserve)?.ok_or(DecompressError::TooLarge)
 }
 
-/// Converts errors, and `None`, which means that the body is too large, to a response.
-fn check_decompressed(decompressed: io::Result<Option<Bytes>>, name: &str) -> Result<Bytes, ErrorResponse> {
-    let invalid = |error| ErrorResponse::malformed(format!("invalid {name} body: {error}"));
-    let too_large = || format!("decompressed body is larger than {MAX_DECOMPRESSED_BYTES} bytes: send smaller batches");
-    decompressed.map_err(invalid)?.ok_or_else(|| ErrorResponse::too_large(too_large()))
+/// Decompresses all zstd frames.
+fn unzstd(body: &[u8], budget: &dyn Budget) -> Result<Bytes, DecompressError> {
+    let mut frames = ZstdFrames { rest: body, frame: None, count: 0 };
+    budget.reserve(2 * ZSTD_WINDOW)?;
+    read(&mut frames, body, budget)
+}
+
+/// Reads the content of all zstd frames.
+struct ZstdFrames<'b> {
+    rest: &'b [u8],
+    frame: Option<StreamingDecoder<&'b [u8], FrameDecoder>>,
+    count: usize,
+}
+
+impl io::Read for ZstdFrames<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(frame) = &mut self.frame {
+                let read = frame.read(buffer)?;
+                if read > 0 || buffer.is_empty() {
+                    return Ok(read);
+                }
+            }
+            if let Some(frame) = self.frame.take() {
+                self.rest = frame.into_inner();
+            }
+            if self.rest.is_empty() {
+                return Ok(0);
+            }
+            self.count += 1;
+            if self.count > ZSTD_FRAMES {
+                return Err(io::Error::other(format!("more than {ZSTD_FRAMES} frames")));
+            }
+            let frame = StreamingDecoder::new_with_max_window_size(self.rest, ZSTD_WINDOW as u64);
+            self.frame = Some(frame.map_err(io::Error::other)?);
+        }
+    }
+}
+
+impl DecompressError {
+    fn into_response(self, name: &str) -> ErrorResponse {
+        match self {
+            Self::Invalid(error) => ErrorResponse::malformed(format!("invalid {name} body: {error}")),
+            Self::TooLarge => ErrorResponse::too_large(self.to_string()),
+            Self::BudgetExceeded(exceeded) => ErrorResponse::budget_exceeded(exceeded),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +120,7 @@ mod tests {
     use flate2::write::{GzEncoder, ZlibEncoder};
 
     use super::*;
+    use crate::model::budget::Unlimited;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -119,7 +152,7 @@ mod tests {
             ("zstd in two frames", [zstd(b"tele"), zstd(b"metry")].concat(), Some("ZSTD")),
             ("plain with zstd header", b"telemetry".to_vec(), Some("zstd")),
         ] {
-            assert_eq!(decompress(body.into(), header).as_deref(), Ok(&b"telemetry"[..]), "{case}");
+            assert_eq!(decompress(body.into(), header, &Unlimited).as_deref(), Ok(&b"telemetry"[..]), "{case}");
         }
     }
 
@@ -132,7 +165,7 @@ mod tests {
             ("a bomb", gzip(&vec![0; MAX_DECOMPRESSED_BYTES + 1]), None, 413, "decompressed body is larger than"),
             ("brotli", b"x".to_vec(), Some("br"), 415, "unsupported content-encoding `br`"),
         ] {
-            let error = decompress(body.into(), header).expect_err(case);
+            let error = decompress(body.into(), header, &Unlimited).expect_err(case);
             assert_eq!(error.status(), status, "{case}");
             assert!(error.message().contains(expected), "{case}: {}", error.message());
         }

@@ -22,13 +22,11 @@ pub use response::{ErrorResponse, export_response, partial_success, passed_on, p
 use route::Route;
 
 use crate::lambda::Request;
-use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest, decoded_size, json};
+use crate::model::budget::{Budget, BudgetExceeded};
+use crate::model::otlp::json::{self, JsonDecodeError};
+use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest, decoded_size};
 use crate::model::sampling::SamplingCall;
 use crate::model::signal::Signal;
-
-/// Estimated memory per JSON object. An attribute is two objects. A span or a data point is one object of some hundred bytes
-/// that contains several others.
-const JSON_OBJECT_BYTES: usize = 160;
 
 /// Decoded request.
 #[derive(Debug)]
@@ -66,11 +64,13 @@ impl Encoding {
     }
 }
 
-/// Routes, authenticates and decodes a request. Without `accepts_logs`, logs are rejected.
+/// Routes, authenticates and decodes a request. Without `accepts_logs`, logs are rejected. A request that does not fit into the
+/// budget is rejected before the memory is allocated.
 pub fn decode_request(
     request: &Request,
     authenticator: &Authenticator,
     accepts_logs: bool,
+    budget: &dyn Budget,
 ) -> Result<DecodedRequest, ErrorResponse> {
     let encoding = encoding(request);
     let encode = |error: ErrorResponse| error.with_encoding(encoding);
@@ -82,12 +82,9 @@ pub fn decode_request(
     }
     authenticator.authenticate(request).map_err(encode)?;
     let body = request.body.bytes().map_err(|error| encode(ErrorResponse::malformed(error.to_string())))?;
-    let body = decompress(body, request.header("content-encoding")).map_err(encode)?;
+    let body = decompress(body, request.header("content-encoding"), budget).map_err(encode)?;
     match route {
-        Route::Signal(signal) => {
-            check_decoded_size(signal, encoding, &body, authenticator.decoded_limit).map_err(encode)?;
-            decode(signal, encoding, body, request).map_err(encode)
-        }
+        Route::Signal(signal) => decode(signal, encoding, body, request, budget).map_err(encode),
         Route::Logs => Ok(DecodedRequest::Logs(body, encoding)),
         Route::SdkSegments => Ok(DecodedRequest::SdkSegments(body)),
         Route::Sampling(call) => Ok(DecodedRequest::Sampling(call, body)),
@@ -101,24 +98,21 @@ fn encoding(request: &Request) -> Encoding {
     if media_type.trim().eq_ignore_ascii_case("application/json") { Encoding::Json } else { Encoding::Protobuf }
 }
 
-/// Rejects a request that would take too much memory after decoding.
-fn check_decoded_size(signal: Signal, encoding: Encoding, body: &[u8], limit: usize) -> Result<(), ErrorResponse> {
-    let size = match (encoding, signal) {
-        // True for nearly every request. Calculating the size takes a third as long as decoding.
-        (Encoding::Protobuf, _) if body.len() <= limit / decoded_size::MAX_EXPANSION => 0,
-        (Encoding::Protobuf, Signal::Traces) => decoded_size::traces(body),
-        (Encoding::Protobuf, Signal::Metrics) => decoded_size::metrics(body),
-        (Encoding::Json, _) => body.iter().filter(|&&byte| byte == b'{').count() * JSON_OBJECT_BYTES,
-    };
-    if size <= limit {
-        return Ok(());
+fn decode(
+    signal: Signal,
+    encoding: Encoding,
+    body: Bytes,
+    request: &Request,
+    budget: &dyn Budget,
+) -> Result<DecodedRequest, ErrorResponse> {
+    if encoding == Encoding::Protobuf {
+        reserve_decoded(signal, &body, budget).map_err(ErrorResponse::budget_exceeded)?;
     }
-    Err(ErrorResponse::too_large(format!("decoded request is larger than {limit} bytes: send smaller batches")))
-}
-
-fn decode(signal: Signal, encoding: Encoding, body: Bytes, request: &Request) -> Result<DecodedRequest, ErrorResponse> {
     let protobuf = |error: prost::DecodeError| ErrorResponse::malformed(format!("invalid OTLP protobuf: {error}"));
-    let json = |error: json::JsonError| ErrorResponse::malformed(format!("invalid OTLP JSON: {error}"));
+    let json = |error: JsonDecodeError| match error {
+        JsonDecodeError::Invalid(error) => ErrorResponse::malformed(format!("invalid OTLP JSON: {error}")),
+        JsonDecodeError::BudgetExceeded(exceeded) => ErrorResponse::budget_exceeded(exceeded),
+    };
     let decoded_metrics =
         |metrics| DecodedRequest::Metrics { metrics, encoding, sender: client_id::client_id(request) };
     match (signal, encoding) {
@@ -126,11 +120,23 @@ fn decode(signal: Signal, encoding: Encoding, body: Bytes, request: &Request) ->
             .map_err(protobuf)
             .map(|traces| DecodedRequest::Traces(traces, encoding)),
         (Signal::Traces, Encoding::Json) => {
-            json::traces(&body).map_err(json).map(|traces| DecodedRequest::Traces(traces, encoding))
+            json::traces(&body, budget).map_err(json).map(|traces| DecodedRequest::Traces(traces, encoding))
         }
         (Signal::Metrics, Encoding::Protobuf) => {
             ExportMetricsServiceRequest::decode(body).map_err(protobuf).map(decoded_metrics)
         }
-        (Signal::Metrics, Encoding::Json) => json::metrics(&body).map_err(json).map(decoded_metrics),
+        (Signal::Metrics, Encoding::Json) => json::metrics(&body, budget).map_err(json).map(decoded_metrics),
     }
+}
+
+/// Reserves the memory for a protobuf message.
+fn reserve_decoded(signal: Signal, body: &[u8], budget: &dyn Budget) -> Result<(), BudgetExceeded> {
+    // Succeeds for nearly every request. Calculating the size takes a third as long as decoding.
+    if budget.reserve(body.len().saturating_mul(decoded_size::MAX_EXPANSION)).is_ok() {
+        return Ok(());
+    }
+    budget.reserve(match signal {
+        Signal::Traces => decoded_size::traces(body),
+        Signal::Metrics => decoded_size::metrics(body),
+    })
 }

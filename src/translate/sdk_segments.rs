@@ -5,9 +5,12 @@
 //! (AWS X-Ray Developer Guide, "Sending segment documents to the X-Ray daemon"), any number of times.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::rejection::Rejections;
 use crate::model::segment::SegmentDocument;
 
@@ -32,13 +35,17 @@ pub enum BodyError {
     /// `TraceSegmentDocuments` is not a list of strings.
     #[error("invalid TraceSegmentDocuments: {0}")]
     Json(String),
+    #[error("{exceeded}")]
+    BudgetExceeded {
+        /// Documents that were validated until then.
+        received: u64,
+        exceeded: BudgetExceeded,
+    },
 }
 
-#[derive(Deserialize)]
-struct PutTraceSegments<'a> {
-    #[serde(borrow, rename = "TraceSegmentDocuments")]
-    documents: Vec<JsonString<'a>>,
-}
+/// The field `TraceSegmentDocuments`. Each document is validated when it is read, so that a list of millions of empty documents is
+/// never in memory.
+struct PutTraceSegments<'v, 'b>(&'v mut Validator<'b>);
 
 /// A string that is copied only if it contains escapes.
 #[derive(Deserialize)]
@@ -55,21 +62,99 @@ struct Header<'a> {
 /// Splits a body and validates each document. An invalid document does not affect other documents.
 ///
 /// # Errors
-/// Returns an error if the format of the body is unknown.
-pub fn validate_body(body: &[u8]) -> Result<SdkSegments, BodyError> {
+/// Returns an error if the format of the body is unknown, or if the documents do not fit into the budget.
+pub fn validate_body(body: &[u8], budget: &dyn Budget) -> Result<SdkSegments, BodyError> {
+    let exceeded = |exceeded| BodyError::BudgetExceeded { received: 0, exceeded };
+    if std::str::from_utf8(body).is_err() {
+        // The replacement of an invalid byte has three bytes, and the text grows by doubling.
+        budget.reserve(6 * body.len()).map_err(exceeded)?;
+    }
     let body = String::from_utf8_lossy(body);
     let body = body.trim_start_matches('\u{feff}').trim();
-    let mut segments = SdkSegments::default();
+    let mut validator = Validator { segments: SdkSegments::default(), budget, exceeded: None };
     if body.lines().next().is_some_and(is_header) {
-        split_daemon_body(body).into_iter().for_each(|document| segments.add(document));
-        return Ok(segments);
+        split_daemon_body(body, |document| validator.add(document));
+        return validator.finish(Ok(()));
     }
     if !body.starts_with('{') || !body.contains("\"TraceSegmentDocuments\"") {
         return Err(BodyError::UnknownFormat);
     }
-    let put: PutTraceSegments<'_> = serde_json::from_str(body).map_err(|error| BodyError::Json(error.to_string()))?;
-    put.documents.iter().for_each(|document| segments.add(&document.0));
-    Ok(segments)
+    let mut reader = serde_json::Deserializer::from_str(body);
+    let read = reader.deserialize_map(PutTraceSegments(&mut validator)).and_then(|()| reader.end());
+    validator.finish(read)
+}
+
+/// Validates documents until the budget is exceeded.
+struct Validator<'b> {
+    segments: SdkSegments,
+    budget: &'b dyn Budget,
+    exceeded: Option<BudgetExceeded>,
+}
+
+impl Validator<'_> {
+    /// Returns false if the budget is exceeded.
+    fn add(&mut self, document: &str) -> bool {
+        // A document is copied with its escapes.
+        let bytes = if document.len() > MAX_DOCUMENT_BYTES { 0 } else { 3 * document.len() };
+        self.exceeded = self.exceeded.or(self.budget.reserve(bytes).err());
+        self.segments.add(document, self.exceeded.is_some());
+        self.exceeded.is_none()
+    }
+
+    fn finish(self, read: serde_json::Result<()>) -> Result<SdkSegments, BodyError> {
+        if let Some(exceeded) = self.exceeded {
+            return Err(BodyError::BudgetExceeded { received: self.segments.received, exceeded });
+        }
+        read.map_err(|error| BodyError::Json(error.to_string()))?;
+        Ok(self.segments)
+    }
+}
+
+impl<'de> Visitor<'de> for PutTraceSegments<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if key == "TraceSegmentDocuments" {
+                map.next_value_seed(DocumentList(&mut *self.0))?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The list of documents.
+struct DocumentList<'v, 'b>(&'v mut Validator<'b>);
+
+impl<'de> DeserializeSeed<'de> for DocumentList<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for DocumentList<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of strings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(JsonString(document)) = list.next_element()? {
+            if !self.0.add(&document) {
+                return Err(A::Error::custom("the budget is exceeded"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a line is the header of the daemon format. Like the daemon, this ignores the case of the format.
@@ -78,21 +163,19 @@ fn is_header(line: &str) -> bool {
     header.is_ok_and(|header| header.format.eq_ignore_ascii_case("json") && header.version == 1)
 }
 
-/// Returns the trimmed texts between the header lines.
-fn split_daemon_body(body: &str) -> Vec<&str> {
-    let mut documents = Vec::new();
+/// Calls `add` with the trimmed texts between the header lines, until it returns false.
+fn split_daemon_body(body: &str, mut add: impl FnMut(&str) -> bool) {
     let (mut start, mut position) = (0, 0);
     for line in body.split_inclusive('\n') {
         if line.contains("\"format\"") && is_header(line) {
-            if position > 0 {
-                documents.push(body.get(start..position).unwrap_or_default().trim());
+            if position > 0 && !add(body.get(start..position).unwrap_or_default().trim()) {
+                return;
             }
             start = position + line.len();
         }
         position += line.len();
     }
-    documents.push(body.get(start..).unwrap_or_default().trim());
-    documents
+    add(body.get(start..).unwrap_or_default().trim());
 }
 
 /// Size above which X-Ray rejects a document ("Segment documents can be up to 64 kB in size", AWS X-Ray Developer
@@ -128,9 +211,12 @@ fn rejected(reason: &'static str, message: impl Into<String>) -> RejectedDocumen
 }
 
 impl SdkSegments {
-    fn add(&mut self, document: &str) {
+    fn add(&mut self, document: &str, is_only_counted: bool) {
         let number = self.received;
         self.received += 1;
+        if is_only_counted {
+            return;
+        }
         match validate(document) {
             Ok(()) => self.documents.push(SegmentDocument::new(document)),
             Err(RejectedDocument { reason, message }) => {
@@ -205,6 +291,7 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::budget::Unlimited;
 
     const VALID: &str = r#"{ "name":"shop", "id":"70de5b6f19ff9a0a", "trace_id":"1-581cf771-a006649127e371903a2de979", "start_time":1.5, "end_time":2 }"#;
     const HEADER: &str = r#"{"format": "json", "version": 1}"#;
@@ -218,7 +305,7 @@ mod tests {
         let pretty = VALID.replace(", ", ",\n  ");
         let daemon = format!("{HEADER}\n{VALID}\n{HEADER}\r\n{pretty}\n");
         for (body, expected) in [(put(&[VALID, &pretty]), [VALID, &pretty]), (daemon.into_bytes(), [VALID, &pretty])] {
-            let segments = validate_body(&body).unwrap();
+            let segments = validate_body(&body, &Unlimited).unwrap();
             let json: Vec<_> = segments.documents.iter().map(SegmentDocument::text).collect();
             assert_eq!(json, expected);
             assert_eq!(segments.received, 2);
@@ -254,7 +341,7 @@ mod tests {
             (large, "too_large"),
         ];
         for (document, reason) in cases {
-            let segments = validate_body(&put(&[&document, VALID])).unwrap();
+            let segments = validate_body(&put(&[&document, VALID]), &Unlimited).unwrap();
             assert_eq!(segments.documents.len(), 1, "{reason}");
             assert_eq!(segments.rejected.iter().map(|r| r.reason).collect::<Vec<_>>(), [reason], "{document}");
             assert!(segments.rejected.to_string().contains("document 0"), "{}", segments.rejected);
@@ -264,10 +351,10 @@ mod tests {
     #[test]
     fn body_without_documents_is_an_error() {
         for body in ["", "{}", "[1]", "{\"format\":\"xml\",\"version\":1}\n{}"] {
-            assert_eq!(validate_body(body.as_bytes()).unwrap_err(), BodyError::UnknownFormat, "{body}");
+            assert_eq!(validate_body(body.as_bytes(), &Unlimited).unwrap_err(), BodyError::UnknownFormat, "{body}");
         }
-        assert!(matches!(validate_body(br#"{"TraceSegmentDocuments":[1]}"#), Err(BodyError::Json(_))));
-        let header_only = validate_body(HEADER.as_bytes()).unwrap();
+        assert!(matches!(validate_body(br#"{"TraceSegmentDocuments":[1]}"#, &Unlimited), Err(BodyError::Json(_))));
+        let header_only = validate_body(HEADER.as_bytes(), &Unlimited).unwrap();
         assert_eq!((header_only.documents.len(), header_only.rejected.total()), (0, 1));
     }
 }

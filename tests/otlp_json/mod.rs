@@ -1,16 +1,25 @@
 //! Tests of the JSON decoder: the result equals the protobuf decoder's, and errors contain their path.
 
-mod print;
-mod telemetry;
+pub(crate) mod print;
+pub(crate) mod telemetry;
 
 use bytes::Bytes;
 use prost::Message;
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::any_value::Value;
-use sidecarless::model::otlp::json::{metrics, traces};
+use sidecarless::model::otlp::json::{self, JsonDecodeError};
 use sidecarless::model::otlp::{
     AnyValue, ExportMetricsServiceRequest, ExportTraceServiceRequest, KeyValue, Resource, ResourceSpans, ScopeSpans,
     Span, metric, number_data_point,
 };
+
+fn traces(body: &Bytes) -> Result<ExportTraceServiceRequest, JsonDecodeError> {
+    json::traces(body, &Unlimited)
+}
+
+fn metrics(body: &Bytes) -> Result<ExportMetricsServiceRequest, JsonDecodeError> {
+    json::metrics(body, &Unlimited)
+}
 
 fn text(value: &str) -> Bytes {
     Bytes::copy_from_slice(value.as_bytes())

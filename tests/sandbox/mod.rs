@@ -153,7 +153,10 @@ impl Sandbox {
 
     /// `closed` is the SDK id of a service whose port is closed.
     pub(crate) async fn start_without(closed: Option<&'static str>, settings: &[(&str, &str)]) -> Self {
-        Self::start_with_memory(MemoryLimit::unlimited(), closed, settings).await
+        let memory_mb = settings.iter().find(|(name, _)| *name == "AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+        let memory_mb = memory_mb.map(|(_, value)| value.parse().unwrap());
+        // The tests of one process share its allocated bytes, so only the sizes that are known in advance count.
+        Self::start_with_memory(MemoryLimit::new(|| 0, memory_mb), closed, settings).await
     }
 
     pub(crate) async fn start_with_memory(

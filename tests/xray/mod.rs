@@ -4,6 +4,7 @@ pub(crate) mod schema;
 
 use bytes::Bytes;
 use serde_json::Value as Json;
+use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::any_value::Value;
 use sidecarless::model::otlp::{
     AnyValue, ArrayValue, Event, ExportTraceServiceRequest, InstrumentationScope, KeyValue, KeyValueList, Link,
@@ -97,7 +98,7 @@ impl TestSpan {
 
     pub(crate) fn documents(&self, compat: Compat) -> Vec<Json> {
         let options = Options { compat, ..self.options.clone() };
-        let segments = segments(&self.request(), &options);
+        let segments = segments(&self.request(), &options, &Unlimited).unwrap();
         segments.documents.iter().map(|document| serde_json::from_str(&document.text()).unwrap()).collect()
     }
 }

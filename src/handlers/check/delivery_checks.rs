@@ -21,6 +21,7 @@ use crate::deliver::xray;
 use crate::deliver::xray_otlp::{self, SplitTraces};
 use crate::deliver::{DeliveryError, Destination, Outcome};
 use crate::handlers::run::series_writer::REMOTE_WRITE_DISABLED;
+use crate::model::budget::Unlimited;
 use crate::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 use crate::model::sampling::SamplingCall;
 use crate::model::segment::SegmentDocument;
@@ -85,7 +86,8 @@ impl CheckHandler {
                 std::iter::once(sent).chain(read_back).collect()
             }
             TraceDestination::XRayOtlp => {
-                let SplitTraces { requests, rejected: _ } = xray_otlp::requests(span(now_ms), now_ms);
+                let requests = xray_otlp::requests(span(now_ms), now_ms, &Unlimited);
+                let requests = requests.map(|SplitTraces { requests, rejected: _ }| requests).unwrap_or_default();
                 let sent = send(self.xray_otlp.destination(), requests, deadline).await;
                 vec![result_of("xray:PutSpans", "*", &format!("the span {NAME} was written"), sent)]
             }

@@ -18,7 +18,6 @@ pub(super) use traces::TraceHandler;
 use super::self_metrics::SelfMetrics;
 use crate::deadline::Deadline;
 use crate::lambda::{HttpResponse, Request};
-use crate::model::budget::Budget as _;
 use crate::model::signal::Signal;
 use crate::receiver::{self, Authenticator, DecodedRequest, ErrorResponse};
 use crate::translate::metrics::ClientIdentity;
@@ -45,12 +44,10 @@ pub(super) struct HttpHandler {
 impl HttpHandler {
     /// Authenticates, decodes and handles a request.
     pub(super) async fn handle(&self, request: &Request, deadline: &Deadline) -> HttpResponse {
-        let decoded = receiver::decode_request(request, &self.authenticator, self.proxy.accepts_logs());
+        let budget = self.memory.budget(deadline, Duration::ZERO);
+        let decoded = receiver::decode_request(request, &self.authenticator, self.proxy.accepts_logs(), &budget);
         let response = match decoded {
-            Ok(decoded) => match self.memory.budget(deadline, Duration::ZERO).check() {
-                Ok(()) => self.respond(request, decoded, deadline).await,
-                Err(error) => Err(ErrorResponse::budget_exceeded(error)),
-            },
+            Ok(decoded) => self.respond(request, decoded, deadline).await,
             Err(error) => Err(error),
         };
         response.unwrap_or_else(|error| {

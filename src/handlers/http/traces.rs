@@ -10,13 +10,16 @@ use crate::deliver::xray::{self, XRayClient};
 use crate::deliver::xray_otlp::{self, XRayOtlpClient};
 use crate::handlers::delivery::{DeliveryResult, DeliveryTracker, ItemCounts};
 use crate::lambda::HttpResponse;
-use crate::model::item_counters::ItemKind;
+use crate::model::budget::BudgetExceeded;
+use crate::model::item_counters::{ItemKind, ItemStatus};
 use crate::model::otlp::ExportTraceServiceRequest;
 use crate::model::otlp::json::RejectedItems;
 use crate::model::rejection::Rejections;
 use crate::model::segment::SegmentDocument;
 use crate::receiver::{self, Encoding, ErrorResponse};
-use crate::translate::{sdk_segments, spans};
+use crate::translate::sdk_segments::{self, BodyError};
+use crate::translate::spans;
+use crate::work_budget::{MemoryLimit, WorkBudget};
 
 /// Delivers pushed spans and segments to X-Ray.
 #[derive(Debug)]
@@ -27,6 +30,7 @@ pub(in crate::handlers) struct TraceHandler {
     pub(in crate::handlers) xray_otlp: Option<Arc<Delivery<XRayOtlpClient>>>,
     pub(in crate::handlers) load: Arc<LoadShedder>,
     pub(in crate::handlers) tracker: Arc<DeliveryTracker>,
+    pub(in crate::handlers) memory: MemoryLimit,
 }
 
 impl TraceHandler {
@@ -48,9 +52,10 @@ impl TraceHandler {
         deadline: &Deadline,
     ) -> Result<HttpResponse, ErrorResponse> {
         let result = match &self.xray_otlp {
-            Some(xray_otlp) => deliver_otlp(xray_otlp, traces, deadline).await,
+            Some(xray_otlp) => self.deliver_otlp(xray_otlp, traces, deadline).await,
             None => self.deliver_spans(traces, deadline).await,
         };
+        let result = result.map_err(|error| error.with_encoding(encoding))?;
         let reported = self.tracker.complete(result, deadline).await.into_result();
         let reported = reported.map_err(|error| error.with_encoding(encoding))?;
         Ok(receiver::partial_success(encoding, RejectedItems::Spans, &reported.rejected, &reported.modified))
@@ -58,8 +63,11 @@ impl TraceHandler {
 
     /// Delivers segments of X-Ray SDKs unchanged.
     pub(super) async fn push_segments(&self, body: &[u8], deadline: &Deadline) -> Result<HttpResponse, ErrorResponse> {
-        let sdk_segments::SdkSegments { documents, received, rejected } =
-            sdk_segments::validate_body(body).map_err(|error| ErrorResponse::malformed(error.to_string()))?;
+        let segments = sdk_segments::validate_body(body, &self.budget(deadline));
+        let sdk_segments::SdkSegments { documents, received, rejected } = segments.map_err(|error| match error {
+            BodyError::BudgetExceeded { received, exceeded } => self.exceeded(ItemKind::Segments, received, exceeded),
+            error => ErrorResponse::malformed(error.to_string()),
+        })?;
         self.load.check(ItemKind::Segments, received, deadline)?;
         let output =
             ItemCounts { kind: ItemKind::Segments, count: received, rejected, modified: Rejections::default() };
@@ -69,8 +77,14 @@ impl TraceHandler {
     }
 
     /// Converts spans to segments and delivers those.
-    async fn deliver_spans(&self, traces: ExportTraceServiceRequest, deadline: &Deadline) -> DeliveryResult {
-        let spans::Segments { documents, received, rejected, truncated } = spans::segments(&traces, &self.options);
+    async fn deliver_spans(
+        &self,
+        traces: ExportTraceServiceRequest,
+        deadline: &Deadline,
+    ) -> Result<DeliveryResult, ErrorResponse> {
+        let segments = spans::segments(&traces, &self.options, &self.budget(deadline));
+        let spans::Segments { documents, received, rejected, truncated } =
+            segments.map_err(|exceeded| self.exceeded(ItemKind::Spans, traces.spans(), exceeded))?;
         // Frees the memory for the delivery.
         drop(traces);
         let mut modified = Rejections::default();
@@ -78,7 +92,7 @@ impl TraceHandler {
         let input = ItemCounts { kind: ItemKind::Spans, count: received, rejected, modified: Rejections::default() };
         let count = documents.len() as u64;
         let output = ItemCounts { kind: ItemKind::Segments, count, rejected: Rejections::default(), modified };
-        self.deliver_segments(documents, Some(input), output, deadline).await
+        Ok(self.deliver_segments(documents, Some(input), output, deadline).await)
     }
 
     async fn deliver_segments(
@@ -92,17 +106,39 @@ impl TraceHandler {
         let outcome = self.xray.deliver(xray::requests(documents), deadline).await.into_payloads();
         DeliveryResult::new(input, output, outcome)
     }
-}
 
-/// Delivers spans as OTLP.
-async fn deliver_otlp(
-    xray_otlp: &Delivery<XRayOtlpClient>,
-    traces: ExportTraceServiceRequest,
-    deadline: &Deadline,
-) -> DeliveryResult {
-    let count = traces.spans();
-    let xray_otlp::SplitTraces { requests, rejected } = xray_otlp::requests(traces, deadline.now_ms());
-    let outcome = xray_otlp.deliver(requests, &deadline.capped(DELIVERY_TIMEOUT)).await.into_payloads();
-    let output = ItemCounts { kind: ItemKind::Spans, count, rejected, modified: Rejections::default() };
-    DeliveryResult::new(None, output, outcome)
+    /// Delivers spans as OTLP.
+    async fn deliver_otlp(
+        &self,
+        xray_otlp: &Delivery<XRayOtlpClient>,
+        traces: ExportTraceServiceRequest,
+        deadline: &Deadline,
+    ) -> Result<DeliveryResult, ErrorResponse> {
+        let count = traces.spans();
+        let split = xray_otlp::requests(traces, deadline.now_ms(), &self.budget(deadline));
+        let xray_otlp::SplitTraces { requests, rejected } =
+            split.map_err(|exceeded| self.exceeded(ItemKind::Spans, count, exceeded))?;
+        let outcome = xray_otlp.deliver(requests, &deadline.capped(DELIVERY_TIMEOUT)).await.into_payloads();
+        let output = ItemCounts { kind: ItemKind::Spans, count, rejected, modified: Rejections::default() };
+        Ok(DeliveryResult::new(None, output, outcome))
+    }
+
+    fn budget<'d>(&self, deadline: &'d Deadline) -> WorkBudget<'d> {
+        self.memory.budget(deadline, deadline.remaining() / DELIVERY_SHARE)
+    }
+
+    /// Counts the items of a request that did not fit into its budget: the client sends it again if there was no time, and must not
+    /// send it again if it needs too much memory.
+    fn exceeded(&self, kind: ItemKind, count: u64, exceeded: BudgetExceeded) -> ErrorResponse {
+        self.tracker.self_metrics.record(|counters| {
+            counters.add(ItemStatus::Received, kind, count);
+            match exceeded {
+                BudgetExceeded::Memory { .. } => {
+                    counters.add_with_reason(ItemStatus::Rejected, kind, "too_large", count);
+                }
+                BudgetExceeded::Time => counters.add(ItemStatus::Refused, kind, count),
+            }
+        });
+        ErrorResponse::budget_exceeded(exceeded)
+    }
 }

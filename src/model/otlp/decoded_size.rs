@@ -1,21 +1,22 @@
-//! Size of a request in memory, calculated before it is decoded.
+//! Upper bound of the memory that decoding a protobuf request allocates, calculated before it is decoded.
 //!
 //! An empty span or attribute takes two bytes in protobuf and some hundred bytes in memory, so a request of a few megabytes
-//! can fill gigabytes. The functions walk over the protobuf fields without decoding them and add up the sizes of the messages.
-//! For an invalid body, the result includes the messages before the error, and decoding reports the error.
+//! can fill gigabytes. The functions walk over the protobuf fields without decoding them and add up the capacities of the lists
+//! that decoding fills. Strings are slices of the body and need no memory. For an invalid body, the result includes the messages
+//! before the error, and decoding reports the error.
 
 use std::mem::size_of;
 
 use super::{
-    AnyValue, Buckets, Event, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, KeyValue, Link, Metric,
+    AnyValue, Event, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, KeyValue, Link, Metric,
     NumberDataPoint, ResourceMetrics, ResourceSpans, ScopeMetrics, ScopeSpans, Span, SummaryDataPoint, ValueAtQuantile,
 };
 
-/// Maximum depth of nested messages that are counted. prost decodes up to a depth of 100, and deeper messages need more bytes
-/// in protobuf than in memory.
-const MAX_DEPTH: usize = 16;
+/// Maximum depth of nested messages. prost fails at a depth of 100.
+const MAX_DEPTH: usize = 100;
 
-/// Maximum bytes in memory for each byte of a body: an empty message of the largest type takes two bytes in protobuf.
+/// Maximum bytes in memory for each byte of a body: an empty message of the largest type takes two bytes in protobuf, and a list
+/// has a capacity of at least four messages.
 pub const MAX_EXPANSION: usize = {
     let sizes = [
         size_of::<ResourceSpans>(),
@@ -38,99 +39,196 @@ pub const MAX_EXPANSION: usize = {
         largest = if sizes[at] > largest { sizes[at] } else { largest };
         at += 1;
     }
-    largest.div_ceil(2)
+    largest * MIN_CAPACITY / 2
 };
 
-/// Returns the decoded size of an `ExportTraceServiceRequest` without strings.
+/// Capacity of a list with one item.
+const MIN_CAPACITY: usize = 4;
+
+/// Returns the memory that decoding an `ExportTraceServiceRequest` allocates.
 pub fn traces(body: &[u8]) -> usize {
-    decoded_size(body, &[(1, &RESOURCE_SPANS)], 0)
+    decoded_size(body, &TRACES, 0)
 }
 
-/// Returns the decoded size of an `ExportMetricsServiceRequest` without strings.
+/// Returns the memory that decoding an `ExportMetricsServiceRequest` allocates.
 pub fn metrics(body: &[u8]) -> usize {
-    decoded_size(body, &[(1, &RESOURCE_METRICS)], 0)
+    decoded_size(body, &METRICS, 0)
 }
 
-/// Size of a message type in memory, and the fields that are messages.
+/// The fields of a message type that allocate memory.
 struct MessageLayout {
-    size: usize,
-    fields: &'static [(u64, &'static MessageLayout)],
+    fields: &'static [(u64, FieldLayout)],
 }
 
-static VALUE: MessageLayout = MessageLayout { size: size_of::<AnyValue>(), fields: &[(5, &ARRAY), (6, &KEY_VALUES)] };
-static ARRAY: MessageLayout = MessageLayout { size: 0, fields: &[(1, &VALUE)] };
-static KEY_VALUES: MessageLayout = MessageLayout { size: 0, fields: &[(1, &KEY_VALUE)] };
-/// An attribute contains its value, so only nested values are counted in addition.
-static KEY_VALUE: MessageLayout = MessageLayout { size: size_of::<KeyValue>(), fields: &[(2, &INNER_VALUE)] };
-static INNER_VALUE: MessageLayout = MessageLayout { size: 0, fields: &[(5, &ARRAY), (6, &KEY_VALUES)] };
-static ATTRIBUTES_1: MessageLayout = MessageLayout { size: 0, fields: &[(1, &KEY_VALUE)] };
-static SCOPE: MessageLayout = MessageLayout { size: 0, fields: &[(3, &KEY_VALUE)] };
+enum FieldLayout {
+    /// A message within its parent. If the field is repeated, its contents are merged.
+    Message(&'static MessageLayout),
+    /// A list of messages of this size.
+    Messages(usize, &'static MessageLayout),
+    /// A list of 64-bit integers.
+    Varints,
+    /// A list of numbers of eight bytes.
+    Fixed64,
+}
 
+use FieldLayout::{Fixed64, Message, Messages, Varints};
+
+/// Maximum number of fields of a layout.
+const MAX_FIELDS: usize = 6;
+
+const fn layout(fields: &'static [(u64, FieldLayout)]) -> MessageLayout {
+    assert!(fields.len() <= MAX_FIELDS);
+    MessageLayout { fields }
+}
+
+// Macros, because a constant cannot refer to a static that it is a part of.
+macro_rules! attributes {
+    () => {
+        Messages(size_of::<KeyValue>(), &KEY_VALUE)
+    };
+}
+macro_rules! exemplars {
+    () => {
+        Messages(size_of::<Exemplar>(), &EXEMPLAR)
+    };
+}
+
+static VALUE: MessageLayout = layout(&[(5, Message(&ARRAY)), (6, Message(&ATTRIBUTES_1))]);
+static ARRAY: MessageLayout = layout(&[(1, Messages(size_of::<AnyValue>(), &VALUE))]);
+static KEY_VALUE: MessageLayout = layout(&[(2, Message(&VALUE))]);
+static ATTRIBUTES_1: MessageLayout = layout(&[(1, attributes!())]);
+static SCOPE: MessageLayout = layout(&[(3, attributes!())]);
+
+static TRACES: MessageLayout = layout(&[(1, Messages(size_of::<ResourceSpans>(), &RESOURCE_SPANS))]);
 static RESOURCE_SPANS: MessageLayout =
-    MessageLayout { size: size_of::<ResourceSpans>(), fields: &[(1, &ATTRIBUTES_1), (2, &SCOPE_SPANS)] };
-static SCOPE_SPANS: MessageLayout = MessageLayout { size: size_of::<ScopeSpans>(), fields: &[(1, &SCOPE), (2, &SPAN)] };
+    layout(&[(1, Message(&ATTRIBUTES_1)), (2, Messages(size_of::<ScopeSpans>(), &SCOPE_SPANS))]);
+static SCOPE_SPANS: MessageLayout = layout(&[(1, Message(&SCOPE)), (2, Messages(size_of::<Span>(), &SPAN))]);
 static SPAN: MessageLayout =
-    MessageLayout { size: size_of::<Span>(), fields: &[(9, &KEY_VALUE), (11, &EVENT), (13, &LINK)] };
-static EVENT: MessageLayout = MessageLayout { size: size_of::<Event>(), fields: &[(3, &KEY_VALUE)] };
-static LINK: MessageLayout = MessageLayout { size: size_of::<Link>(), fields: &[(4, &KEY_VALUE)] };
+    layout(&[(9, attributes!()), (11, Messages(size_of::<Event>(), &EVENT)), (13, Messages(size_of::<Link>(), &LINK))]);
+static EVENT: MessageLayout = layout(&[(3, attributes!())]);
+static LINK: MessageLayout = layout(&[(4, attributes!())]);
 
+static METRICS: MessageLayout = layout(&[(1, Messages(size_of::<ResourceMetrics>(), &RESOURCE_METRICS))]);
 static RESOURCE_METRICS: MessageLayout =
-    MessageLayout { size: size_of::<ResourceMetrics>(), fields: &[(1, &ATTRIBUTES_1), (2, &SCOPE_METRICS)] };
-static SCOPE_METRICS: MessageLayout =
-    MessageLayout { size: size_of::<ScopeMetrics>(), fields: &[(1, &SCOPE), (2, &METRIC)] };
-static METRIC: MessageLayout = MessageLayout {
-    size: size_of::<Metric>(),
-    fields: &[(5, &NUMBERS), (7, &NUMBERS), (9, &HISTOGRAMS), (10, &EXPONENTIALS), (11, &SUMMARIES), (12, &KEY_VALUE)],
-};
-static NUMBERS: MessageLayout = MessageLayout { size: 0, fields: &[(1, &NUMBER)] };
-static NUMBER: MessageLayout =
-    MessageLayout { size: size_of::<NumberDataPoint>(), fields: &[(7, &KEY_VALUE), (5, &EXEMPLAR)] };
-static HISTOGRAMS: MessageLayout = MessageLayout { size: 0, fields: &[(1, &HISTOGRAM)] };
-static HISTOGRAM: MessageLayout =
-    MessageLayout { size: size_of::<HistogramDataPoint>(), fields: &[(9, &KEY_VALUE), (8, &EXEMPLAR)] };
-static EXPONENTIALS: MessageLayout = MessageLayout { size: 0, fields: &[(1, &EXPONENTIAL)] };
-static EXPONENTIAL: MessageLayout = MessageLayout {
-    size: size_of::<ExponentialHistogramDataPoint>(),
-    fields: &[(1, &KEY_VALUE), (8, &BUCKETS), (9, &BUCKETS), (11, &EXEMPLAR)],
-};
-/// Counts are varints of at least one byte, and eight bytes in memory.
-static BUCKETS: MessageLayout = MessageLayout { size: size_of::<Buckets>(), fields: &[(2, &COUNTS)] };
-static COUNTS: MessageLayout = MessageLayout { size: 0, fields: &[] };
-static SUMMARIES: MessageLayout = MessageLayout { size: 0, fields: &[(1, &SUMMARY)] };
-static SUMMARY: MessageLayout =
-    MessageLayout { size: size_of::<SummaryDataPoint>(), fields: &[(7, &KEY_VALUE), (6, &QUANTILE)] };
-static QUANTILE: MessageLayout = MessageLayout { size: size_of::<ValueAtQuantile>(), fields: &[] };
-static EXEMPLAR: MessageLayout = MessageLayout { size: size_of::<Exemplar>(), fields: &[(7, &KEY_VALUE)] };
+    layout(&[(1, Message(&ATTRIBUTES_1)), (2, Messages(size_of::<ScopeMetrics>(), &SCOPE_METRICS))]);
+static SCOPE_METRICS: MessageLayout = layout(&[(1, Message(&SCOPE)), (2, Messages(size_of::<Metric>(), &METRIC))]);
+static METRIC: MessageLayout = layout(&[
+    (5, Message(&NUMBERS)),
+    (7, Message(&NUMBERS)),
+    (9, Message(&HISTOGRAMS)),
+    (10, Message(&EXPONENTIALS)),
+    (11, Message(&SUMMARIES)),
+    (12, attributes!()),
+]);
+static NUMBERS: MessageLayout = layout(&[(1, Messages(size_of::<NumberDataPoint>(), &NUMBER))]);
+static NUMBER: MessageLayout = layout(&[(7, attributes!()), (5, exemplars!())]);
+static HISTOGRAMS: MessageLayout = layout(&[(1, Messages(size_of::<HistogramDataPoint>(), &HISTOGRAM))]);
+static HISTOGRAM: MessageLayout = layout(&[(9, attributes!()), (8, exemplars!()), (6, Fixed64), (7, Fixed64)]);
+static EXPONENTIALS: MessageLayout = layout(&[(1, Messages(size_of::<ExponentialHistogramDataPoint>(), &EXPONENTIAL))]);
+static EXPONENTIAL: MessageLayout =
+    layout(&[(1, attributes!()), (8, Message(&BUCKETS)), (9, Message(&BUCKETS)), (11, exemplars!())]);
+static BUCKETS: MessageLayout = layout(&[(2, Varints)]);
+static SUMMARIES: MessageLayout = layout(&[(1, Messages(size_of::<SummaryDataPoint>(), &SUMMARY))]);
+static SUMMARY: MessageLayout = layout(&[(7, attributes!()), (6, Messages(size_of::<ValueAtQuantile>(), &NOTHING))]);
+static NOTHING: MessageLayout = layout(&[]);
+static EXEMPLAR: MessageLayout = layout(&[(7, attributes!())]);
 
-fn decoded_size(mut message: &[u8], fields: &[(u64, &'static MessageLayout)], depth: usize) -> usize {
-    let mut size = 0;
-    while let Some((number, content)) = next_field(&mut message) {
-        let Some(&(_, layout)) = fields.iter().find(|&&(field, _)| field == number) else { continue };
-        size += if std::ptr::eq(layout, &raw const COUNTS) { 8 * content.len() } else { layout.size };
-        if depth < MAX_DEPTH && !layout.fields.is_empty() {
-            size += decoded_size(content, layout.fields, depth + 1);
+/// What the occurrences of one field add up to.
+#[derive(Clone, Copy, Default)]
+struct FieldSize {
+    /// Items of a list, or occurrences of a message.
+    count: usize,
+    /// Memory of the contents.
+    content: usize,
+}
+
+impl FieldSize {
+    fn add(&mut self, layout: &FieldLayout, value: Option<&[u8]>, depth: usize) {
+        match (layout, value) {
+            (Message(layout) | Messages(_, layout), content) => {
+                self.count += 1;
+                self.content += content.map_or(0, |content| decoded_size(content, layout, depth + 1));
+            }
+            (Varints | Fixed64, None) => self.count += 1,
+            (Varints, Some(packed)) => self.count += packed.iter().filter(|byte| **byte < 0x80).count(),
+            (Fixed64, Some(packed)) => self.count += packed.len() / 8,
         }
     }
-    size
+
+    fn bytes(self, layout: &FieldLayout) -> usize {
+        let capacity = match self.count {
+            0 => return 0,
+            count => count.max(MIN_CAPACITY).next_power_of_two(),
+        };
+        match layout {
+            // The capacity of a merged list is at most twice the sum of the capacities of its parts.
+            Message(_) if self.count > 1 => 2 * self.content,
+            Message(_) => self.content,
+            Messages(size, _) => capacity * size + self.content,
+            // Space for several packed numbers is reserved at once, so that a capacity need not be a power of two.
+            Varints | Fixed64 => 2 * size_of::<u64>() * self.count.max(MIN_CAPACITY),
+        }
+    }
+}
+
+fn decoded_size(mut message: &[u8], layout: &MessageLayout, depth: usize) -> usize {
+    if depth > MAX_DEPTH || layout.fields.is_empty() {
+        return 0;
+    }
+    let mut sizes = [FieldSize::default(); MAX_FIELDS];
+    while let Some((number, content)) = next_field(&mut message) {
+        let position = layout.fields.iter().position(|(field, _)| *field == number);
+        let field = position.and_then(|at| Some((sizes.get_mut(at)?, layout.fields.get(at)?)));
+        if let Some((size, (_, layout))) = field {
+            size.add(layout, content, depth);
+        }
+    }
+    let used = sizes.iter().zip(layout.fields);
+    used.map(|(size, (_, layout))| size.bytes(layout)).sum()
 }
 
 /// Returns the number of the next field, and its content if it is length-delimited. `None` at the end, or if the message is
 /// invalid.
-fn next_field<'a>(message: &mut &'a [u8]) -> Option<(u64, &'a [u8])> {
+fn next_field<'a>(message: &mut &'a [u8]) -> Option<(u64, Option<&'a [u8]>)> {
     let key = varint(message)?;
-    let length = match key & 7 {
-        0 => {
-            varint(message)?;
-            0
+    let number = key >> 3;
+    match key & 7 {
+        0 => varint(message).map(|_| (number, None)),
+        1 => take(message, 8).map(|_| (number, None)),
+        2 => {
+            let length = usize::try_from(varint(message)?).ok()?;
+            take(message, length).map(|content| (number, Some(content)))
         }
-        1 => 8,
-        5 => 4,
-        2 => usize::try_from(varint(message)?).ok()?,
-        _ => return None,
-    };
+        3 => skip_group(message).map(|()| (number, None)),
+        5 => take(message, 4).map(|_| (number, None)),
+        _ => None,
+    }
+}
+
+fn take<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (content, rest) = message.split_at_checked(length)?;
     *message = rest;
-    Some((key >> 3, if key & 7 == 2 { content } else { &[] }))
+    Some(content)
+}
+
+/// Skips a group, which is a kind of nested message without a length. prost skips the groups of unknown fields.
+fn skip_group(message: &mut &[u8]) -> Option<()> {
+    let mut open = 1_usize;
+    while open > 0 {
+        match varint(message)? & 7 {
+            0 => drop(varint(message)?),
+            1 => drop(take(message, 8)?),
+            2 => {
+                let length = usize::try_from(varint(message)?).ok()?;
+                take(message, length)?;
+            }
+            3 => open += 1,
+            4 => open -= 1,
+            5 => drop(take(message, 4)?),
+            _ => return None,
+        }
+    }
+    Some(())
 }
 
 fn varint(message: &mut &[u8]) -> Option<u64> {
@@ -150,26 +248,34 @@ mod tests {
     use crate::model::otlp::ExportTraceServiceRequest;
 
     #[test]
-    fn size_of_empty_messages_is_their_size_in_memory() {
+    fn size_of_messages_is_the_capacity_of_their_lists() {
         let span = Span { attributes: vec![KeyValue::default(); 10], ..Span::default() };
         let scope = ScopeSpans { spans: vec![span; 100], ..ScopeSpans::default() };
         let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
         let body = ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec();
-        let expected = size_of::<ResourceSpans>()
-            + size_of::<ScopeSpans>()
-            + 100 * (size_of::<Span>() + 10 * size_of::<KeyValue>());
+        let expected = 4 * size_of::<ResourceSpans>()
+            + 4 * size_of::<ScopeSpans>()
+            + 128 * size_of::<Span>()
+            + 100 * 16 * size_of::<KeyValue>();
         assert_eq!(traces(&body), expected);
         assert!(expected > 20 * body.len(), "{expected} bytes from {}", body.len());
-        let spans = ScopeSpans { spans: vec![Span::default(); 1_000], ..ScopeSpans::default() }.encode_to_vec();
-        assert!(decoded_size(&spans, SCOPE_SPANS.fields, 0) <= MAX_EXPANSION * spans.len());
+        assert!(traces(&body) <= MAX_EXPANSION * body.len());
     }
 
     #[test]
     fn invalid_bodies_have_no_size() {
-        for body in [&[][..], &[0x0a], &[0x0a, 0x05, 0x12], &[0xff; 20], &[0x0b, 0x0a]] {
+        for body in [&[][..], &[0x0a], &[0x0a, 0x05, 0x12], &[0xff; 20], &[0x0c, 0x0a], &[0x7b, 0x0a]] {
             assert_eq!(traces(body), 0, "{body:?}");
             assert_eq!(metrics(body), 0, "{body:?}");
         }
+    }
+
+    #[test]
+    fn groups_of_unknown_fields_are_skipped() {
+        let spans = [0x0a, 0x00];
+        let group = [0x7b, 0x0a, 0x00, 0x7b, 0x08, 0x01, 0x7c, 0x7c];
+        assert_eq!(traces(&[&group[..], &spans].concat()), traces(&spans));
+        assert!(traces(&spans) > 0);
     }
 
     #[test]

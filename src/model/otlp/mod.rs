@@ -28,11 +28,15 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-/// Returns the text of a string field. Invalid UTF-8 is replaced with U+FFFD.
+/// Maximum length of a string that is converted. The conversion can take three times the memory, and no destination accepts a
+/// longer one.
+const MAX_CONVERTED_BYTES: usize = 256 << 10;
+
+/// Returns the text of a string field. Invalid UTF-8 is replaced with U+FFFD, in which case the text is limited to the first 256 KiB.
 pub fn text(bytes: &Bytes) -> Cow<'_, str> {
     // The strict conversion checks words of ASCII at a time, and the lossy one each byte.
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(bytes),
+        Err(_) => String::from_utf8_lossy(bytes.get(..MAX_CONVERTED_BYTES).unwrap_or(bytes)),
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+use crate::model::budget::{Budget, BudgetExceeded};
 
 /// Limits of one request.
 #[derive(Clone, Copy, Debug)]
@@ -22,25 +23,37 @@ pub struct EncodedTraces {
 
 /// Splits a request between spans. Each part repeats the resource and the scope of its spans. A span that is larger than the
 /// limit is sent alone.
-pub fn split(request: ExportTraceServiceRequest, limits: RequestLimits) -> Vec<EncodedTraces> {
-    let mut parts =
-        Splitter { limits, done: Vec::new(), current: ExportTraceServiceRequest::default(), spans: 0, bytes: 0 };
+///
+/// # Errors
+/// Returns an error if the parts do not fit into the budget.
+pub fn split(
+    request: ExportTraceServiceRequest,
+    limits: RequestLimits,
+    budget: &dyn Budget,
+) -> Result<Vec<EncodedTraces>, BudgetExceeded> {
+    let current = ExportTraceServiceRequest::default();
+    let mut parts = Splitter { limits, budget, done: Vec::new(), current, spans: 0, bytes: 0 };
     for resource_spans in request.resource_spans {
         let resource = ResourceSpans { scope_spans: Vec::new(), ..resource_spans };
         for scope_spans in resource_spans.scope_spans {
             let scope = ScopeSpans { spans: Vec::new(), ..scope_spans };
+            if scope_spans.spans.is_empty() {
+                continue;
+            }
+            budget.check()?;
             parts.open(&resource, &scope);
             for span in scope_spans.spans {
-                parts.add(span, &resource, &scope);
+                parts.add(span, &resource, &scope)?;
             }
         }
     }
-    parts.close();
-    parts.done
+    parts.close()?;
+    Ok(parts.done)
 }
 
-struct Splitter {
+struct Splitter<'b> {
     limits: RequestLimits,
+    budget: &'b dyn Budget,
     done: Vec<EncodedTraces>,
     current: ExportTraceServiceRequest,
     spans: usize,
@@ -51,17 +64,17 @@ struct Splitter {
 /// Maximum size of tag and length of a nested message: 1 + 5 bytes.
 const FRAME: usize = 6;
 
-impl Splitter {
+impl Splitter<'_> {
     fn open(&mut self, resource: &ResourceSpans, scope: &ScopeSpans) {
         self.bytes += resource.encoded_len() + scope.encoded_len() + 2 * FRAME;
         self.current.resource_spans.push(ResourceSpans { scope_spans: vec![scope.clone()], ..resource.clone() });
     }
 
-    fn add(&mut self, span: Span, resource: &ResourceSpans, scope: &ScopeSpans) {
+    fn add(&mut self, span: Span, resource: &ResourceSpans, scope: &ScopeSpans) -> Result<(), BudgetExceeded> {
         let size = span.encoded_len() + FRAME;
         let is_full = self.spans >= self.limits.spans || self.bytes + size > self.limits.bytes;
         if is_full && self.spans > 0 {
-            self.close();
+            self.close()?;
             self.open(resource, scope);
         }
         self.bytes += size;
@@ -70,20 +83,24 @@ impl Splitter {
         if let Some(scope) = open {
             scope.spans.push(span);
         }
+        Ok(())
     }
 
-    fn close(&mut self) {
+    fn close(&mut self) -> Result<(), BudgetExceeded> {
+        self.budget.reserve(self.bytes)?;
         let current = std::mem::take(&mut self.current);
         if self.spans > 0 {
             self.done.push(EncodedTraces { body: current.encode_to_vec().into(), spans: self.spans as u64 });
         }
         (self.spans, self.bytes) = (0, 0);
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::budget::Unlimited;
     use crate::model::otlp::InstrumentationScope;
 
     fn request(scopes: usize, spans: usize) -> ExportTraceServiceRequest {
@@ -104,7 +121,7 @@ mod tests {
             (RequestLimits { spans: 7, bytes: 1 << 20 }, vec![7, 7, 7, 7, 2]),
             (RequestLimits { spans: 100, bytes: 1 }, vec![1; 30]),
         ] {
-            let parts = split(request(3, 10), limits);
+            let parts = split(request(3, 10), limits, &Unlimited).unwrap();
             assert_eq!(parts.iter().map(|part| part.spans).collect::<Vec<_>>(), expected, "{limits:?}");
             let mut seen = Vec::new();
             for part in parts {
@@ -119,6 +136,6 @@ mod tests {
             seen.dedup();
             assert_eq!(seen.len(), 30);
         }
-        assert!(split(request(3, 0), RequestLimits { spans: 1, bytes: 1 }).is_empty());
+        assert!(split(request(3, 0), RequestLimits { spans: 1, bytes: 1 }, &Unlimited).unwrap().is_empty());
     }
 }

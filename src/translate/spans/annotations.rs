@@ -1,11 +1,12 @@
 //! Annotations: the attributes that X-Ray indexes for search.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::key::{Attributes, Key, KeySet, OTEL_RESOURCE};
 use super::options::{Indexed, Options};
-use super::{sql, value};
-use crate::model::escaped_json::{EscapedJson, JsonWriter};
+use super::{limits, sql, value};
+use crate::model::escaped_json::{EscapedJson, JsonWriter, limited};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::text;
 use crate::translate::Compat;
@@ -19,13 +20,13 @@ const MAX_KEY_BYTES: usize = 500;
 pub(super) struct AnnotationSelector<'a> {
     indexed: &'a Indexed,
     /// Keys that the span lists in `aws.xray.annotations`.
-    listed_by_span: Vec<Cow<'a, str>>,
+    listed_by_span: HashSet<Cow<'a, str>>,
     compat: Compat,
 }
 
 impl<'a> AnnotationSelector<'a> {
     pub(super) fn for_resource(options: &'a Options) -> Self {
-        AnnotationSelector { indexed: &options.indexed, listed_by_span: Vec::new(), compat: options.compat }
+        AnnotationSelector { indexed: &options.indexed, listed_by_span: HashSet::new(), compat: options.compat }
     }
 
     pub(super) fn for_span(options: &'a Options, attributes: &Attributes<'a>) -> Self {
@@ -33,7 +34,7 @@ impl<'a> AnnotationSelector<'a> {
             Some(Value::Array(keys)) => {
                 keys.values.iter().map(|key| value::string(key.value.as_ref())).filter(|key| !key.is_empty()).collect()
             }
-            _ => Vec::new(),
+            _ => HashSet::new(),
         };
         AnnotationSelector { listed_by_span, ..AnnotationSelector::for_resource(options) }
     }
@@ -44,7 +45,7 @@ impl<'a> AnnotationSelector<'a> {
             Indexed::Listed(list) if list.is_empty() && self.listed_by_span.is_empty() => false,
             Indexed::Listed(list) => {
                 let key = String::from_utf8_lossy(key);
-                list.contains(key.as_ref()) || self.listed_by_span.contains(&key)
+                list.contains(key.as_ref()) || self.listed_by_span.contains(key.as_ref())
             }
         }
     }
@@ -76,22 +77,26 @@ pub(super) fn restore_indexed(consumed: &mut KeySet, attributes: &Attributes<'_>
 pub(super) struct AnnotationMembers {
     json: EscapedJson,
     /// The keys in `json`. An object must not have two annotations with one key.
-    keys: Vec<String>,
+    keys: HashSet<String>,
 }
 
 /// Writes annotations of a resource.
-#[derive(Default)]
 pub(super) struct ResourceAnnotationWriter {
     json: JsonWriter,
-    keys: Vec<String>,
+    keys: HashSet<String>,
 }
 
 impl ResourceAnnotationWriter {
+    pub(super) fn new() -> Self {
+        Self { json: JsonWriter::with_limit(limits::BLOCK_BYTES), keys: HashSet::new() }
+    }
+
     /// Writes an annotation if the attribute is selected. Returns false if metadata must contain the attribute.
     pub(super) fn write(&mut self, key: &str, value: &Value, selector: &AnnotationSelector<'_>) -> bool {
         value::is_scalar(value)
             && selector.selects(key.as_bytes())
-            && write_one(&mut self.json, &mut self.keys, key, value, selector.compat)
+            && self.json.len() <= limits::BLOCK_BYTES
+            && write_one(&mut self.json, &mut AnnotationKeys::new(None, &mut self.keys), key, value, selector.compat)
     }
 
     pub(super) fn finish(self) -> AnnotationMembers {
@@ -109,17 +114,17 @@ pub(super) fn write(
     resource: Option<&AnnotationMembers>,
 ) -> Vec<usize> {
     let mut written = Vec::new();
-    let mut keys = Vec::new();
+    let mut own = HashSet::new();
+    let mut keys = AnnotationKeys::new(resource.map(|resource| &resource.keys), &mut own);
     if let Some(resource) = resource {
         json.raw_escaped(&resource.json);
-        keys.clone_from(&resource.keys);
     }
     if selector.is_empty() {
         return written;
     }
-    for (position, key, attribute) in attributes.iter_last() {
+    json.each(attributes.iter_last(), |json, (position, key, attribute)| {
         if consumed.contains(key) || !selector.selects(&attribute.key) {
-            continue;
+            return;
         }
         let scalar = value::content(attribute).filter(|value| value::is_scalar(value));
         let scalar = scalar.map(|value| sql::redact(key, value, selector.compat));
@@ -128,20 +133,36 @@ pub(super) fn write(
         if is_complete || selector.compat.discards_unwritable_annotations() {
             written.push(position);
         }
-    }
+    });
     written
+}
+
+/// The keys of the annotations of one document.
+struct AnnotationKeys<'k> {
+    resource: Option<&'k HashSet<String>>,
+    own: &'k mut HashSet<String>,
+}
+
+impl<'k> AnnotationKeys<'k> {
+    fn new(resource: Option<&'k HashSet<String>>, own: &'k mut HashSet<String>) -> Self {
+        Self { resource, own }
+    }
+
+    fn contains(&self, key: &str) -> bool {
+        self.own.contains(key) || self.resource.is_some_and(|keys| keys.contains(key))
+    }
 }
 
 /// Writes one annotation. Returns false if the value was not written, or not in full: if another annotation has the
 /// key, if the key is empty or too long, or if the value is too long.
-fn write_one(json: &mut JsonWriter, keys: &mut Vec<String>, key: &str, value: &Value, compat: Compat) -> bool {
+fn write_one(json: &mut JsonWriter, keys: &mut AnnotationKeys<'_>, key: &str, value: &Value, compat: Compat) -> bool {
     let key = annotation_key(key);
     let is_limited = !compat.ignores_annotation_limits();
     if keys.contains(&key) || (is_limited && (key.is_empty() || key.len() > MAX_KEY_BYTES)) {
         return false;
     }
     json.field(&key);
-    keys.push(key);
+    keys.own.insert(key);
     if let Value::String(bytes) = value
         && is_limited
     {
@@ -156,5 +177,5 @@ fn write_one(json: &mut JsonWriter, keys: &mut Vec<String>, key: &str, value: &V
 
 /// Replaces each character that X-Ray rejects in keys with `_`.
 fn annotation_key(key: &str) -> String {
-    key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect()
+    limited(key).chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect()
 }

@@ -6,7 +6,7 @@ use super::key::{Attributes, Key, KeySet};
 use super::options::Options;
 use super::resource_attributes::ResourceAttributes;
 use super::segment::{Aws, AwsResource, LogGroup};
-use super::value;
+use super::{limits, value};
 use crate::model::escaped_json::EscapedJson;
 use crate::model::otlp::any_value::Value;
 use crate::translate::Compat;
@@ -75,10 +75,14 @@ fn log_groups<'a>(attributes: ResourceAttributes<'a>, configured: &'a [String]) 
 /// Returns the names of an array, or of a string that joins them with `&`.
 fn names(value: Option<&Value>) -> Vec<Cow<'_, str>> {
     match value {
-        Some(Value::Array(array)) => array.values.iter().map(|item| value::string(item.value.as_ref())).collect(),
+        Some(Value::Array(array)) => {
+            let names = array.values.iter().take(limits::LOG_GROUPS);
+            names.map(|item| value::string(item.value.as_ref())).collect()
+        }
         _ => {
             let joined = value::string(value);
-            joined.split('&').filter(|name| !name.is_empty()).map(|name| Cow::Owned(name.to_owned())).collect()
+            let names = joined.split('&').filter(|name| !name.is_empty()).take(limits::LOG_GROUPS);
+            names.map(|name| Cow::Owned(name.to_owned())).collect()
         }
     }
 }
@@ -152,7 +156,8 @@ impl<'a> Aws<'_, 'a> {
                 [name] => self.table_name = value::string(name.value.as_ref()),
                 names => {
                     self.table_name = Cow::Borrowed("");
-                    self.table_names = names.iter().map(|name| value::string(name.value.as_ref())).collect();
+                    let names = names.iter().take(limits::TABLES);
+                    self.table_names = names.map(|name| value::string(name.value.as_ref())).collect();
                 }
             },
             _ => {}

@@ -8,9 +8,10 @@ use super::aws;
 use super::flags;
 use super::ids::{self, DocumentIds, SpanId};
 use super::key::{Attributes, Key};
+use super::limits::{self, Omitted};
 use super::segment::Exception;
 use super::stack::{self, Language, StackTrace};
-use super::value;
+use super::{truncate, value};
 use crate::model::escaped_json::JsonWriter;
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{Event, Span, SpanKind, text};
@@ -33,6 +34,8 @@ pub(super) struct CauseOutcome<'a> {
     pub(super) has_status_message: bool,
     /// Positions of the events that the block contains in full.
     pub(super) events: Vec<usize>,
+    /// Exceptions and frames for which the block has no space.
+    pub(super) omitted: Omitted,
 }
 
 enum FailureEvent {
@@ -59,7 +62,7 @@ impl<'a> CauseReader<'_, 'a> {
             attributes.consume_if(Key::HttpStatusText, &message);
         }
         let exceptions = (!message.is_empty()).then(|| vec![self.exception([0, 0], Cow::Borrowed(""), message)]);
-        CauseOutcome { exceptions, has_status_message, events: Vec::new() }
+        CauseOutcome { exceptions, has_status_message, ..CauseOutcome::default() }
     }
 
     fn read_events(&self, is_aws: bool) -> CauseOutcome<'a> {
@@ -69,10 +72,14 @@ impl<'a> CauseReader<'_, 'a> {
         for (position, event) in self.span.events.iter().enumerate() {
             let number = u32::try_from(position).unwrap_or(u32::MAX);
             let is_complete = match failure(event, is_aws) {
+                Some(_) if exceptions.len() >= limits::EXCEPTIONS => {
+                    outcome.omitted.exceptions += 1;
+                    true
+                }
                 Some(FailureEvent::Exception) => {
                     let source = ExceptionEvent::read(event);
                     outcome.has_status_message |= status == value::string(source.message).as_bytes();
-                    self.read_exception(&source, number, &mut exceptions)
+                    self.read_exception(&source, number, &mut exceptions, &mut outcome.omitted)
                 }
                 Some(FailureEvent::AwsRequest) => self.read_aws_request(event, number, &mut exceptions),
                 None => false,
@@ -81,20 +88,30 @@ impl<'a> CauseReader<'_, 'a> {
                 outcome.events.push(position);
             }
         }
+        cut_frames(&mut exceptions, &mut outcome.omitted);
         outcome.exceptions = Some(exceptions);
         outcome
     }
 
     /// Reads the exception of an event and the exceptions that caused it. Returns false if the event has further
     /// content.
-    fn read_exception(&self, source: &ExceptionEvent<'a>, number: u32, exceptions: &mut Vec<Exception<'a>>) -> bool {
-        let (stack, is_readable) = match value::string(source.stack) {
-            Cow::Borrowed(text) => self.parse_stack(text),
+    fn read_exception(
+        &self,
+        source: &ExceptionEvent<'a>,
+        number: u32,
+        exceptions: &mut Vec<Exception<'a>>,
+        omitted: &mut Omitted,
+    ) -> bool {
+        let (mut stack, is_readable) = match value::string(source.stack) {
+            Cow::Borrowed(text) => self.parse_stack(text, omitted),
             Cow::Owned(text) => {
-                let (stack, is_readable) = self.parse_stack(&text);
+                let (stack, is_readable) = self.parse_stack(&text, omitted);
                 (stack.into_owned(), is_readable)
             }
         };
+        let other = stack.causes.len().saturating_sub(limits::EXCEPTIONS);
+        omitted.exceptions += other as u64;
+        stack.causes.truncate(limits::EXCEPTIONS);
         let last = u32::try_from(stack.causes.len()).unwrap_or(u32::MAX);
         let is_remote = matches!(value::kind(self.span), SpanKind::Client | SpanKind::Producer);
         let mut push = |at: u32, kind, message, frames| {
@@ -113,7 +130,9 @@ impl<'a> CauseReader<'_, 'a> {
     }
 
     /// Parses a stack trace. Also returns whether the result contains it, which is false if nothing was recognized.
-    fn parse_stack<'t>(&self, text: &'t str) -> (StackTrace<'t>, bool) {
+    fn parse_stack<'t>(&self, text: &'t str, omitted: &mut Omitted) -> (StackTrace<'t>, bool) {
+        let (text, lines) = stack::limited(self.language, text);
+        omitted.items += lines;
         let stack = stack::parse(self.language, text, self.compat);
         let is_readable = text.is_empty() || !stack.is_empty();
         (stack, is_readable)
@@ -137,11 +156,27 @@ impl<'a> CauseReader<'_, 'a> {
     /// Returns an exception without a stack. `number` is the position of its event, and its position in the chain.
     fn exception(&self, number: [u32; 2], kind: Cow<'a, str>, message: Cow<'a, str>) -> Exception<'a> {
         let id = self.exception_id(number);
-        Exception { id, kind, message, remote: None, cause: None, stack: Vec::new() }
+        Exception { id, kind, message, remote: None, cause: None, stack: Vec::new(), truncated: 0 }
     }
 
     fn exception_id(&self, number: [u32; 2]) -> SpanId {
         ids::derive_id(&self.ids.trace, &self.ids.id, b"exception", number)
+    }
+}
+
+/// Cuts the stacks of a document with more frames than it has space for to the same number of frames.
+fn cut_frames(exceptions: &mut [Exception<'_>], omitted: &mut Omitted) {
+    for keep in truncate::FRAMES {
+        let frames: usize = exceptions.iter().map(|exception| exception.stack.len()).sum();
+        if frames <= limits::FRAMES {
+            return;
+        }
+        for exception in exceptions.iter_mut() {
+            let cut = exception.stack.len().saturating_sub(keep) as u64;
+            exception.stack.truncate(keep);
+            exception.truncated += cut;
+            omitted.frames += cut;
+        }
     }
 }
 
@@ -190,7 +225,7 @@ fn plain(value: Option<&Value>) -> String {
     match value {
         Some(Value::String(bytes)) => text(bytes).into_owned(),
         Some(value) => {
-            let mut json = JsonWriter::default();
+            let mut json = JsonWriter::with_limit(limits::BLOCK_BYTES);
             value::write(&mut json, value);
             json.into_escaped().to_text()
         }

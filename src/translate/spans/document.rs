@@ -8,6 +8,7 @@ use super::cause::CauseReader;
 use super::extras::Extras;
 use super::ids::{self, DocumentIds};
 use super::key::{Attributes, Key, KeySet};
+use super::limits::{self, Omitted};
 use super::metadata::Metadata;
 use super::name::{self, SegmentName};
 use super::options::Options;
@@ -17,7 +18,6 @@ use super::{flags, http, links, sql, value};
 use crate::model::escaped_json::{EscapedJson, JsonWriter};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{Span, SpanKind, text};
-use crate::model::segment::SegmentDocument;
 use crate::translate::Compat;
 
 /// The part of a span that a document represents.
@@ -47,15 +47,15 @@ const CALL_ATTRIBUTES: KeySet =
     KeySet::from_keys(&[Key::AwsRemoteService, Key::AwsRemoteOperation, Key::RemoteTarget, Key::K8sRemoteNamespace]);
 
 impl<'a> DocumentInput<'_, 'a> {
-    /// Writes one document, without a size limit. `json` is a buffer that all documents share, so that each document is
-    /// copied only once, when its length is known.
+    /// Writes one document, without the size limit of X-Ray, and returns what is missing from it. `json` is a buffer that all
+    /// documents share, so that each document is copied only once, when its length is known.
     pub(super) fn document(
         &self,
         json: &mut JsonWriter,
         attributes: &mut Attributes<'a>,
         kind: DocumentKind,
         ids: DocumentIds,
-    ) -> SegmentDocument {
+    ) -> Omitted {
         attributes.reset(if kind == DocumentKind::Service { CALL_ATTRIBUTES } else { KeySet::default() });
         let (span, compat) = (self.span, self.options.compat);
         let is_child = !matches!(value::kind(span), SpanKind::Server | SpanKind::Consumer) && ids.parent.is_some();
@@ -84,10 +84,13 @@ impl<'a> DocumentInput<'_, 'a> {
             user: &read_user(attributes, &mut consumed, compat),
             links: if self.has_links(kind) { links::valid(span, compat) } else { Vec::new() },
         };
+        let links = span.links.len().saturating_sub(limits::LINKS) as u64;
+        let mut omitted = Omitted { links: if self.has_links(kind) { links } else { 0 }, ..cause.omitted };
         let extras = Extras { span, name: &name, scope: self.scope, cause: &cause, original_end };
         json.clear();
         json.object(|json| self.write(json, segment, attributes, &Remaining { kind, is_child, consumed, extras }));
-        SegmentDocument::from_escaped(json.to_escaped())
+        omitted.items += json.omitted();
+        omitted
     }
 
     /// Writes the segment, with the attributes that are not in it as annotations and metadata.
@@ -108,7 +111,8 @@ impl<'a> DocumentInput<'_, 'a> {
         let stores_resource = !remaining.is_child;
         let needs_own_entries = selector.span_lists_resource() || attributes.has(Key::OtelResource);
         let own_entries = (stores_resource && needs_own_entries).then(|| {
-            ResourceEntries::write(self.resource.attributes.0, &selector, &|key| attributes.contains_key(key))
+            let replaced = attributes.replaced_resource_keys();
+            ResourceEntries::write(&self.resource.unique, &selector, &|key| replaced.contains(key.as_bytes()))
         });
         let resource = stores_resource.then(|| own_entries.as_ref().unwrap_or(&self.resource.entries));
         let indexed = resource.map(|entries| &entries.annotations);

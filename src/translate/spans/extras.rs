@@ -1,14 +1,14 @@
 //! The metadata namespace `otel`: the parts of a span that X-Ray has no field for.
 
 use super::cause::CauseOutcome;
-use super::{ids, links, value};
-use crate::model::escaped_json::{EscapedJson, JsonWriter};
+use super::{ids, limits, links, value};
+use crate::model::escaped_json::{EscapedJson, JsonWriter, MAX_TEXT_BYTES};
 use crate::model::otlp::{Event, InstrumentationScope, Span, SpanKind, text};
 
 /// Returns the member `scope`, which all spans of the scope share. It is empty if the scope has no content.
 pub(super) fn scope(scope: Option<&InstrumentationScope>) -> EscapedJson {
     let Some(scope) = scope else { return EscapedJson::default() };
-    let mut json = JsonWriter::default();
+    let mut json = JsonWriter::with_limit(limits::BLOCK_BYTES);
     json.object_field_unless_empty("scope", |json| {
         json.text_field_unless_empty("name", &text(&scope.name));
         json.text_field_unless_empty("version", &text(&scope.version));
@@ -66,26 +66,29 @@ impl Extras<'_, '_> {
     /// Writes the events that `cause` does not contain.
     fn write_events(&self, json: &mut JsonWriter) {
         json.array_field_unless_empty("events", |json| {
-            for (position, event) in self.span.events.iter().enumerate() {
-                if self.cause.events.binary_search(&position).is_err() {
-                    write_event(json, event);
-                }
-            }
+            let events = self.span.events.iter().enumerate();
+            let remaining = events.filter(|(position, _)| self.cause.events.binary_search(position).is_err());
+            json.each(remaining, |json, (_, event)| write_event(json, event));
         });
     }
 
     /// Writes the links with invalid ids: in the field `links`, X-Ray would reject the document for them.
     fn write_invalid_links(&self, json: &mut JsonWriter) {
         json.array_field_unless_empty("links", |json| {
-            for link in links::invalid(self.span) {
+            json.each(links::invalid(self.span), |json, link| {
                 json.object(|json| {
-                    json.text_field("trace_id", &ids::hex(&link.trace_id));
-                    json.text_field("span_id", &ids::hex(&link.span_id));
+                    json.text_field("trace_id", &ids::hex(first(&link.trace_id)));
+                    json.text_field("span_id", &ids::hex(first(&link.span_id)));
                     json.object_field_unless_empty("attributes", |json| value::write_members(json, &link.attributes));
                 });
-            }
+            });
         });
     }
+}
+
+/// Returns the part of an id of any length that a document can contain.
+fn first(id: &[u8]) -> &[u8] {
+    id.get(..MAX_TEXT_BYTES).unwrap_or(id)
 }
 
 fn write_event(json: &mut JsonWriter, event: &Event) {

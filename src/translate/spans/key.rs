@@ -1,6 +1,7 @@
 //! The attribute keys that the translation reads, and the attributes of a span by key.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::value;
 use crate::model::otlp::KeyValue;
@@ -238,9 +239,16 @@ impl<'a> Attributes<'a> {
         })
     }
 
-    /// Whether the span has an attribute with this key.
-    pub(super) fn contains_key(&self, key: &str) -> bool {
-        self.list.iter().any(|attribute| attribute.key == key.as_bytes())
+    /// Returns the keys of all attributes.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.list.iter().map(|attribute| attribute.key.as_ref())
+    }
+
+    /// Returns the `otel.resource.` keys, each of which replaces a resource attribute.
+    pub(super) fn replaced_resource_keys(&self) -> HashSet<&'a [u8]> {
+        let known = self.keys.iter().zip(self.list);
+        let replacing = known.filter(|(key, _)| **key == Key::OtelResource);
+        replacing.map(|(_, attribute)| attribute.key.as_ref()).collect()
     }
 
     /// Marks the key as consumed if its value is `text`.

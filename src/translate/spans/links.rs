@@ -1,13 +1,33 @@
 //! Links of a span to spans of other traces.
 
-use super::ids;
-use super::segment::SpanLink;
-use crate::model::otlp::{Link, Span};
+use super::ids::{self, SpanId, TraceId};
+use super::{limits, value};
+use crate::model::escaped_json::JsonWriter;
+use crate::model::otlp::{KeyValue, Link, Span};
 use crate::translate::Compat;
+
+/// An entry of `links`.
+pub(super) struct SpanLink<'a> {
+    trace: TraceId,
+    /// Written as an empty string if it is all zero.
+    id: SpanId,
+    attributes: &'a [KeyValue],
+}
+
+impl SpanLink<'_> {
+    pub(super) fn write(&self, json: &mut JsonWriter) {
+        json.object(|json| {
+            json.text_field("trace_id", &ids::trace_id_text(&self.trace));
+            let id = (self.id != SpanId::default()).then(|| ids::span_id_text(&self.id));
+            json.text_field("id", id.as_deref().unwrap_or_default());
+            json.object_field_unless_empty("attributes", |json| value::write_members(json, self.attributes));
+        });
+    }
+}
 
 /// Returns the links that X-Ray accepts.
 pub(super) fn valid(span: &Span, compat: Compat) -> Vec<SpanLink<'_>> {
-    span.links.iter().filter_map(|link| read(link, compat)).collect()
+    span.links.iter().take(limits::LINKS).filter_map(|link| read(link, compat)).collect()
 }
 
 /// Returns the links whose ids are not valid.

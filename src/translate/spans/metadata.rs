@@ -1,10 +1,12 @@
 //! Metadata: every attribute that is in no other field.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value as JsonValue};
 
 use super::extras::Extras;
 use super::key::{Attributes, Key, KeySet, OTEL_RESOURCE, XRAY_METADATA};
-use super::{sql, value};
+use super::{limits, sql, value};
 use crate::model::escaped_json::{EscapedJson, JsonWriter};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{KeyValue, text};
@@ -32,9 +34,10 @@ struct Namespace {
 }
 
 impl Namespace {
-    /// Reads an `aws.xray.metadata.` attribute. Returns `None` if its value is not a JSON object.
-    fn read(attribute: &KeyValue) -> Option<Self> {
+    /// Reads an `aws.xray.metadata.` attribute. Returns `None` if its value is not a JSON object, or is longer than `max_bytes`.
+    fn read(attribute: &KeyValue, max_bytes: &mut usize) -> Option<Self> {
         let Some(Value::String(bytes)) = value::content(attribute) else { return None };
+        *max_bytes = max_bytes.checked_sub(bytes.len())?;
         let members = serde_json::from_slice(bytes).ok()?;
         Some(Namespace { name: text(&attribute.key).strip_prefix(XRAY_METADATA)?.to_owned(), members })
     }
@@ -48,23 +51,24 @@ impl Metadata<'_, '_> {
     /// Writes the members of the block.
     pub(super) fn write(&self, json: &mut JsonWriter, extras: Option<&Extras<'_, '_>>) {
         let namespaces = self.namespaces();
-        self.write_default(json, &namespaces);
-        for namespace in namespaces.iter().filter(|namespace| !namespace.is_default()) {
-            self.write_namespace(json, namespace);
-        }
+        json.within(2 * limits::BLOCK_BYTES, |json| self.write_default(json, &namespaces));
+        json.within(limits::BLOCK_BYTES, |json| {
+            let own = namespaces.iter().filter(|(_, namespace)| !namespace.is_default());
+            json.each(own, |json, (_, namespace)| self.write_namespace(json, namespace));
+        });
         if let Some(extras) = extras {
-            let is_taken = namespaces.iter().any(|namespace| namespace.name == "otel");
+            let is_taken = namespaces.iter().any(|(_, namespace)| namespace.name == "otel");
             let name = if is_taken { "otel.span" } else { "otel" };
-            json.object_field_unless_empty(name, |json| extras.write(json));
+            json.within(limits::BLOCK_BYTES, |json| json.object_field_unless_empty(name, |json| extras.write(json)));
         }
     }
 
-    fn write_default(&self, json: &mut JsonWriter, namespaces: &[Namespace]) {
+    fn write_default(&self, json: &mut JsonWriter, namespaces: &[(usize, Namespace)]) {
         let has_members = json.object_field_unless_empty("default", |json| {
             if let Some(resource) = self.resource {
                 json.raw_escaped(resource);
             }
-            let has_attributes = self.write_attributes(json);
+            let has_attributes = self.write_attributes(json, namespaces);
             let has_merged = self.write_merged(json, namespaces);
             has_attributes || has_merged
         });
@@ -75,37 +79,40 @@ impl Metadata<'_, '_> {
     }
 
     /// Writes the attributes of the span. Returns whether there are any, also if none is written.
-    fn write_attributes(&self, json: &mut JsonWriter) -> bool {
+    fn write_attributes(&self, json: &mut JsonWriter, namespaces: &[(usize, Namespace)]) -> bool {
         let mut has_attributes = false;
-        for (key, attribute) in self.remaining() {
-            if key == Key::XrayMetadata && Namespace::read(attribute).is_some() {
-                continue;
+        json.each(self.remaining(), |json, (position, key, attribute)| {
+            let is_namespace = || namespaces.binary_search_by_key(&position, |(position, _)| *position).is_ok();
+            if key == Key::XrayMetadata && is_namespace() {
+                return;
             }
             has_attributes = true;
-            let Some(content) = value::content(attribute) else { continue };
+            let Some(content) = value::content(attribute) else { return };
             if self.resource_only && key != Key::OtelResource {
-                continue;
+                return;
             }
             json.key(&text(&attribute.key));
             value::write(json, &sql::redact(key, content, self.compat));
-        }
+        });
         has_attributes
     }
 
     /// Writes the members of `aws.xray.metadata.default`. Returns whether there are any, also if none is written.
-    fn write_merged(&self, json: &mut JsonWriter, namespaces: &[Namespace]) -> bool {
-        let default = namespaces.iter().filter(|namespace| namespace.is_default());
-        let mut written: Vec<&str> = Vec::new();
-        let mut has_members = false;
-        for (key, content) in default.filter_map(|namespace| namespace.members.as_ref()).flatten() {
-            has_members = true;
-            if self.includes(key) && !self.attributes.contains_key(key) && !written.contains(&key.as_str()) {
-                written.push(key);
+    fn write_merged(&self, json: &mut JsonWriter, namespaces: &[(usize, Namespace)]) -> bool {
+        let default = namespaces.iter().map(|(_, namespace)| namespace).filter(|namespace| namespace.is_default());
+        let members = default.filter_map(|namespace| namespace.members.as_ref()).flatten();
+        let mut members = members.peekable();
+        if members.peek().is_none() {
+            return false;
+        }
+        let mut written: HashSet<&[u8]> = self.attributes.keys().collect();
+        json.each(members, |json, (key, content)| {
+            if self.includes(key) && written.insert(key.as_bytes()) {
                 json.key(key);
                 json.raw(&content.to_string());
             }
-        }
-        has_members
+        });
+        true
     }
 
     fn write_namespace(&self, json: &mut JsonWriter, namespace: &Namespace) {
@@ -118,10 +125,10 @@ impl Metadata<'_, '_> {
         json.key(&namespace.name);
         let Some(members) = members else { return json.null() };
         json.object(|json| {
-            for (key, content) in members {
+            json.each(members, |json, (key, content)| {
                 json.key(key);
                 json.raw(&content.to_string());
-            }
+            });
         });
     }
 
@@ -130,20 +137,22 @@ impl Metadata<'_, '_> {
         !self.resource_only || key.starts_with(OTEL_RESOURCE)
     }
 
-    /// Returns the attributes that are in no other field.
-    fn remaining(&self) -> impl Iterator<Item = (Key, &KeyValue)> {
-        let all = self.attributes.iter_last();
-        let remaining = all.filter(|(position, key, _)| {
+    /// Returns the attributes that are in no other field, with their positions.
+    fn remaining(&self) -> impl Iterator<Item = (usize, Key, &KeyValue)> {
+        self.attributes.iter_last().filter(|(position, key, _)| {
             !self.consumed.contains(*key) && self.annotated.binary_search(position).is_err()
-        });
-        remaining.map(|(_, key, attribute)| (key, attribute))
+        })
     }
 
-    fn namespaces(&self) -> Vec<Namespace> {
+    /// Returns the namespaces that attributes contain, with the positions of the attributes.
+    fn namespaces(&self) -> Vec<(usize, Namespace)> {
         if !self.attributes.has(Key::XrayMetadata) {
             return Vec::new();
         }
-        let attributes = self.remaining().filter(|(key, _)| *key == Key::XrayMetadata);
-        attributes.filter_map(|(_, attribute)| Namespace::read(attribute)).collect()
+        let mut max_bytes = limits::NAMESPACE_BYTES;
+        let attributes = self.remaining().filter(|(_, key, _)| *key == Key::XrayMetadata);
+        attributes
+            .filter_map(|(position, _, attribute)| Some((position, Namespace::read(attribute, &mut max_bytes)?)))
+            .collect()
     }
 }

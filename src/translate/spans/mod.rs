@@ -16,6 +16,7 @@ mod flags;
 mod http;
 mod ids;
 mod key;
+mod limits;
 mod links;
 mod metadata;
 mod name;
@@ -35,9 +36,12 @@ pub use self::options::{Indexed, Options};
 use self::document::{DocumentInput, DocumentKind};
 use self::ids::{DocumentIds, SpanId};
 use self::key::{Attributes, Key};
+use self::limits::Omitted;
 use self::resource::ResourceContext;
 use super::Compat;
+use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::escaped_json::JsonWriter;
+use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{ExportTraceServiceRequest, Span, SpanKind, text};
 use crate::model::rejection::Rejections;
 use crate::model::segment::SegmentDocument;
@@ -55,21 +59,40 @@ pub struct Segments {
     pub truncated: u64,
 }
 
+/// Memory that the delivery of the documents needs.
+const DELIVERY_BYTES: usize = 8 << 20;
+
+/// Memory for each attribute and event of a span while its document is written: positions and sets of keys.
+const ITEM_BYTES: usize = 64;
+
+/// Memory of a JSON tree for each byte of its text. A map with one entry has seven bytes as text and 660 in memory.
+const TREE_BYTES: usize = 96;
+
 /// Translates a request. A span that cannot become a document is rejected and does not affect other spans.
-pub fn segments(request: &ExportTraceServiceRequest, options: &Options) -> Segments {
+///
+/// # Errors
+/// Returns an error if the documents do not fit into the budget, or take too long.
+pub fn segments(
+    request: &ExportTraceServiceRequest,
+    options: &Options,
+    budget: &dyn Budget,
+) -> Result<Segments, BudgetExceeded> {
     let mut segments = Segments::default();
     let mut buffers = ScratchBuffers { json: JsonWriter::default(), attributes: Attributes::new() };
     for resource_spans in &request.resource_spans {
+        budget.check()?;
         let resource = ResourceContext::read(resource_spans.resource.as_ref(), options);
         for scope_spans in &resource_spans.scope_spans {
+            budget.check()?;
             let scope = extras::scope(scope_spans.scope.as_ref());
             for span in &scope_spans.spans {
                 segments.received += 1;
-                segments.add(&DocumentInput { span, resource: &resource, scope: &scope, options }, &mut buffers);
+                let input = DocumentInput { span, resource: &resource, scope: &scope, options };
+                segments.add(&input, &mut buffers, budget)?;
             }
         }
     }
-    segments
+    Ok(segments)
 }
 
 /// Buffers that all spans of a request share.
@@ -79,38 +102,58 @@ struct ScratchBuffers<'a> {
 }
 
 impl Segments {
-    fn add<'a>(&mut self, input: &DocumentInput<'_, 'a>, buffers: &mut ScratchBuffers<'a>) {
+    fn add<'a>(
+        &mut self,
+        input: &DocumentInput<'_, 'a>,
+        buffers: &mut ScratchBuffers<'a>,
+        budget: &dyn Budget,
+    ) -> Result<(), BudgetExceeded> {
         let (span, ScratchBuffers { json, attributes }) = (input.span, buffers);
         let ids = match document_ids(span, input.options.compat) {
             Ok(ids) => ids,
-            Err(reason) => return self.rejected.add(reason.code, 1, || reason.example(span)),
+            Err(reason) => {
+                self.rejected.add(reason.code, 1, || reason.example(span));
+                return budget.check();
+            }
         };
         attributes.read(&span.attributes);
+        let annotated = match attributes.value(Key::AwsXrayAnnotations) {
+            Some(Value::Array(keys)) => keys.values.len(),
+            _ => 0,
+        };
+        budget.reserve(ITEM_BYTES * (span.attributes.len() + span.events.len() + annotated))?;
         let is_local_root = attributes.bytes(Key::AwsSpanKind) == b"LOCAL_ROOT";
+        let mut write = |kind, ids| {
+            let omitted = input.document(json, attributes, kind, ids);
+            self.push(json, omitted, budget)
+        };
         match value::kind(span) {
-            _ if !is_local_root => self.push(input.document(json, attributes, DocumentKind::Full, ids)),
-            SpanKind::Server | SpanKind::Internal => {
-                self.push(input.document(json, attributes, DocumentKind::LocalRoot, ids));
-            }
+            _ if !is_local_root => write(DocumentKind::Full, ids),
+            SpanKind::Server | SpanKind::Internal => write(DocumentKind::LocalRoot, ids),
             _ => {
                 let service: SpanId = ids::derive_id(&ids.trace, &ids.id, b"service", [0, 0]);
-                let call = DocumentIds { parent: Some(service), ..ids };
-                self.push(input.document(json, attributes, DocumentKind::Dependency, call));
-                self.push(input.document(json, attributes, DocumentKind::Service, DocumentIds { id: service, ..ids }));
+                write(DocumentKind::Dependency, DocumentIds { parent: Some(service), ..ids })?;
+                write(DocumentKind::Service, DocumentIds { id: service, ..ids })
             }
         }
     }
 
-    fn push(&mut self, mut document: SegmentDocument) {
+    /// Adds a document, truncated to the size limit of X-Ray.
+    fn push(&mut self, json: &JsonWriter, omitted: Omitted, budget: &dyn Budget) -> Result<(), BudgetExceeded> {
+        budget.reserve(json.len().min(2 * limits::MAX_DOCUMENT_BYTES) + DELIVERY_BYTES)?;
         // The escaped form is never shorter than the JSON, so most documents need no further check.
-        if document.escaped_len() > truncate::MAX_DOCUMENT_BYTES {
-            let text = document.text();
-            if text.len() > truncate::MAX_DOCUMENT_BYTES {
-                document = SegmentDocument::new(&truncate::truncate_document(&text));
+        if json.len() > limits::MAX_DOCUMENT_BYTES || !omitted.is_empty() {
+            budget.reserve(json.len() * 4)?;
+            let text = json.to_text();
+            if text.len() > limits::MAX_DOCUMENT_BYTES || !omitted.is_empty() {
+                budget.reserve(text.len() * TREE_BYTES)?;
+                self.documents.push(SegmentDocument::new(&truncate::truncate_document(&text, omitted)));
                 self.truncated += 1;
+                return Ok(());
             }
         }
-        self.documents.push(document);
+        self.documents.push(SegmentDocument::from_escaped(json.to_escaped()));
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use url::Url;
 use super::key::{Attributes, Key};
 use super::resource::ResourceContext;
 use super::{aws, value};
+use crate::model::escaped_json::{MAX_TEXT_BYTES, limited};
 use crate::model::otlp::{Span, SpanKind, text};
 use crate::translate::Compat;
 
@@ -117,6 +118,9 @@ fn database<'a>(attributes: &Attributes<'a>, compat: Compat) -> Option<Cow<'a, s
     if name.is_empty() {
         return None;
     }
+    if name.len() > MAX_TEXT_BYTES {
+        return Some(name);
+    }
     let mut host = connection_host(&attributes.text(Key::DbConnectionString));
     if host.is_none() && is_stable && attributes.has(Key::DbNamespace) {
         host = Some(attributes.text(Key::ServerAddress).into_owned()).filter(|host| !host.is_empty());
@@ -140,7 +144,7 @@ fn connection_host(connection: &str) -> Option<String> {
             port.bytes().all(|byte| byte.is_ascii_digit()).then_some(host)?
         }
     };
-    let is_url = Url::parse(rest).is_ok() || host.contains(',');
+    let is_url = Url::parse(limited(rest)).is_ok() || host.contains(',');
     (is_url && !host.is_empty()).then(|| host.to_owned())
 }
 
@@ -161,7 +165,9 @@ fn sanitize_span_name(name: Cow<'_, str>, compat: Compat) -> Cow<'_, str> {
     let kept = if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:/%&#=+-@ ".contains(&b)) {
         name
     } else {
-        name.chars().filter(|c| c.is_alphabetic() || c.is_ascii_digit() || " _.:/%&#=+-@".contains(*c)).collect()
+        let is_kept = |c: &char| c.is_alphabetic() || c.is_ascii_digit() || " _.:/%&#=+-@".contains(*c);
+        // One more than the maximum, which is cut below.
+        name.chars().filter(is_kept).take(MAX_NAME_LENGTH + 1).collect()
     };
     let kept = match kept.as_bytes().get(..MAX_NAME_LENGTH) {
         Some(start) if compat.cuts_names_at_bytes() => Cow::Owned(String::from_utf8_lossy(start).into_owned()),

@@ -7,14 +7,15 @@ use super::key::OTEL_RESOURCE;
 use super::options::Options;
 use super::resource_attributes::ResourceAttributes;
 use super::stack::Language;
-use super::{aws, origin, segment, value};
-use crate::model::escaped_json::{EscapedJson, JsonWriter};
+use super::{aws, limits, origin, segment, value};
+use crate::model::escaped_json::{EscapedJson, JsonWriter, limited};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{KeyValue, Resource, text};
 
 /// The parts of a document that depend only on the resource.
 pub(super) struct ResourceContext<'a> {
-    pub(super) attributes: ResourceAttributes<'a>,
+    /// The attributes without those that are repeated later.
+    pub(super) unique: Vec<&'a KeyValue>,
     pub(super) origin: Option<&'static str>,
     /// The `service` object.
     pub(super) service: Option<EscapedJson>,
@@ -29,14 +30,16 @@ pub(super) struct ResourceContext<'a> {
 impl<'a> ResourceContext<'a> {
     pub(super) fn read(resource: Option<&'a Resource>, options: &'a Options) -> Self {
         let attributes = ResourceAttributes(resource.map_or(&[], |resource| &resource.attributes));
+        let last = attributes.0.iter().enumerate().filter(|(at, _)| !value::is_repeated_later(attributes.0, *at));
+        let unique: Vec<&KeyValue> = last.map(|(_, attribute)| attribute).collect();
         ResourceContext {
-            attributes,
             origin: origin::origin(attributes),
             service: service_version(attributes).map(|version| segment::service(&version)),
             service_name: attributes.has("service.name").then(|| attributes.text("service.name")),
             language: Language::from_sdk_language(attributes.bytes("telemetry.sdk.language"), options.compat),
             aws: aws::AwsResourceBlocks::read(attributes, options),
-            entries: ResourceEntries::write(attributes.0, &AnnotationSelector::for_resource(options), &|_| false),
+            entries: ResourceEntries::write(&unique, &AnnotationSelector::for_resource(options), &|_| false),
+            unique,
         }
     }
 }
@@ -50,23 +53,23 @@ pub(super) struct ResourceEntries {
 impl ResourceEntries {
     /// Writes the attributes, except keys for which `is_replaced` is true, because a span attribute has the same key.
     pub(super) fn write(
-        attributes: &[KeyValue],
+        attributes: &[&KeyValue],
         selector: &AnnotationSelector<'_>,
         is_replaced: &dyn Fn(&str) -> bool,
     ) -> Self {
-        let mut annotations = ResourceAnnotationWriter::default();
-        let mut metadata = JsonWriter::default();
-        for (position, attribute) in attributes.iter().enumerate() {
-            let Some(content) = value::content(attribute) else { continue };
-            let key = [OTEL_RESOURCE, &text(&attribute.key)].concat();
-            if value::is_repeated_later(attributes, position) || is_replaced(&key) {
-                continue;
+        let mut annotations = ResourceAnnotationWriter::new();
+        let mut metadata = JsonWriter::with_limit(limits::BLOCK_BYTES);
+        metadata.each(attributes, |metadata, attribute| {
+            let Some(content) = value::content(attribute) else { return };
+            let key = [OTEL_RESOURCE, limited(&text(&attribute.key))].concat();
+            if is_replaced(&key) {
+                return;
             }
             if !annotations.write(&key, content, selector) {
                 metadata.key(&key);
-                value::write(&mut metadata, content);
+                value::write(metadata, content);
             }
-        }
+        });
         ResourceEntries { annotations: annotations.finish(), metadata: metadata.into_escaped() }
     }
 }

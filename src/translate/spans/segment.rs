@@ -7,12 +7,12 @@
 
 use std::borrow::Cow;
 
-use super::ids::{self, DocumentIds, SpanId, TraceId};
+use super::ids::{self, DocumentIds, SpanId};
+use super::limits;
+use super::links::SpanLink;
 use super::resource_attributes::ResourceAttributes;
 use super::stack::StackFrame;
-use super::value;
 use crate::model::escaped_json::{EscapedJson, JsonWriter};
-use crate::model::otlp::KeyValue;
 
 /// A segment or an independent subsegment.
 pub(super) struct Segment<'d, 'a> {
@@ -63,14 +63,16 @@ impl Segment<'_, '_> {
         }
         if let Some(exceptions) = self.exceptions {
             json.object_field("cause", |json| {
-                json.array_field_unless_empty("exceptions", |json| exceptions.iter().for_each(|e| e.write(json)));
+                json.array_field_unless_empty("exceptions", |json| {
+                    json.within(limits::BLOCK_BYTES, |json| json.each(exceptions, |json, e| e.write(json)));
+                });
             });
         }
         if let Some(origin) = self.origin {
             json.text_field("origin", origin);
         }
         if let Some(aws) = &self.aws {
-            json.object_field("aws", |json| aws.write(json));
+            json.object_field("aws", |json| json.within(limits::BLOCK_BYTES, |json| aws.write(json)));
         }
         if let Some(service) = self.service {
             json.field("service");
@@ -80,9 +82,12 @@ impl Segment<'_, '_> {
             json.object_field("sql", |json| sql.write(json));
         }
         json.text_field_unless_empty("user", self.user);
-        let annotated = json.object_field_unless_empty("annotations", annotations);
+        let annotated =
+            json.object_field_unless_empty("annotations", |json| json.within(limits::BLOCK_BYTES, annotations));
         json.object_field_unless_empty("metadata", |json| metadata(json, annotated));
-        json.array_field_unless_empty("links", |json| self.links.iter().for_each(|link| link.write(json)));
+        json.array_field_unless_empty("links", |json| {
+            json.within(limits::BLOCK_BYTES, |json| json.each(&self.links, |json, link| link.write(json)));
+        });
     }
 }
 
@@ -177,6 +182,8 @@ pub(super) struct Exception<'a> {
     pub(super) cause: Option<SpanId>,
     /// Deepest call first.
     pub(super) stack: Vec<StackFrame<'a>>,
+    /// Number of frames that `stack` does not contain.
+    pub(super) truncated: u64,
 }
 
 impl Exception<'_> {
@@ -192,14 +199,17 @@ impl Exception<'_> {
                 json.text_field("cause", &ids::span_id_text(cause));
             }
             json.array_field_unless_empty("stack", |json| {
-                for frame in &self.stack {
+                json.each(&self.stack, |json, frame| {
                     json.object(|json| {
                         json.text_field("path", &frame.path);
                         json.text_field("label", &frame.label);
                         json.int_field("line", frame.line);
                     });
-                }
+                });
             });
+            if self.truncated > 0 {
+                json.int_field("truncated", i64::try_from(self.truncated).unwrap_or(i64::MAX));
+            }
         });
     }
 }
@@ -226,7 +236,7 @@ impl Aws<'_, '_> {
         json.text_field_unless_empty("request_id", &self.request_id);
         json.text_field_unless_empty("queue_url", &self.queue_url);
         json.text_field_unless_empty("table_name", &self.table_name);
-        json.array_field_unless_empty("table_names", |json| self.table_names.iter().for_each(|name| json.text(name)));
+        json.array_field_unless_empty("table_names", |json| json.each(&self.table_names, |json, name| json.text(name)));
     }
 }
 
@@ -280,7 +290,7 @@ pub(super) struct LogGroup<'a> {
 impl AwsResource<'_> {
     /// Returns the members as JSON, which all documents of the resource contain.
     pub(super) fn to_json(&self) -> EscapedJson {
-        let mut json = JsonWriter::default();
+        let mut json = JsonWriter::with_limit(limits::BLOCK_BYTES);
         if self.has_ec2 {
             json.object_field("ec2", |json| self.write_fields(json, &EC2));
         }
@@ -297,12 +307,12 @@ impl AwsResource<'_> {
             json.object_field("eks", |json| self.write_fields(json, &EKS));
         }
         json.array_field_unless_empty("cloudwatch_logs", |json| {
-            for group in &self.log_groups {
+            json.each(&self.log_groups, |json, group| {
                 json.object(|json| {
                     json.text_field_unless_empty("log_group", &group.name);
                     json.text_field_unless_empty("arn", &group.arn);
                 });
-            }
+            });
         });
         json.object_field("xray", |json| {
             json.text_field_unless_empty("sdk", &self.sdk);
@@ -342,24 +352,5 @@ impl Sql<'_> {
         json.text_field_unless_empty("database_type", &self.database_type);
         json.text_field_unless_empty("user", &self.user);
         json.text_field_unless_empty("sanitized_query", &self.sanitized_query);
-    }
-}
-
-/// An entry of `links`.
-pub(super) struct SpanLink<'a> {
-    pub(super) trace: TraceId,
-    /// Written as an empty string if it is all zero.
-    pub(super) id: SpanId,
-    pub(super) attributes: &'a [KeyValue],
-}
-
-impl SpanLink<'_> {
-    fn write(&self, json: &mut JsonWriter) {
-        json.object(|json| {
-            json.text_field("trace_id", &ids::trace_id_text(&self.trace));
-            let id = (self.id != SpanId::default()).then(|| ids::span_id_text(&self.id));
-            json.text_field("id", id.as_deref().unwrap_or_default());
-            json.object_field_unless_empty("attributes", |json| value::write_members(json, self.attributes));
-        });
     }
 }

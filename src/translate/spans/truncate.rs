@@ -4,17 +4,18 @@
 //! of long strings, metadata from the largest entry to the smallest with resource attributes last, links, exceptions,
 //! annotations, and full blocks. The metadata namespace `sidecarless` contains the counts of removed items.
 
+use std::io;
+
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// "Segment documents can be up to 64 kB in size" (AWS X-Ray Developer Guide), in the smaller of the two meanings of
-/// kB.
-pub(super) const MAX_DOCUMENT_BYTES: usize = 64_000;
+use super::limits::{MAX_DOCUMENT_BYTES, Omitted};
 
 /// Space for the counts of removed items.
 const NOTE_BYTES: usize = 300;
 
 /// Frames that an exception keeps, in the order in which the limits are tried.
-const FRAMES: [usize; 6] = [128, 64, 32, 16, 8, 4];
+pub(super) const FRAMES: [usize; 6] = [128, 64, 32, 16, 8, 4];
 /// Bytes that a string keeps, in the order in which the limits are tried.
 const STRINGS: [usize; 4] = [16_384, 4_096, 1_024, 250];
 /// Blocks that are removed if the document is still too large.
@@ -22,16 +23,22 @@ const BLOCKS: [&str; 9] = ["annotations", "cause", "sql", "http", "aws", "metada
 /// Bytes that a string keeps if the document is still too large without the blocks.
 const MIN_NAME_BYTES: usize = 100;
 
-/// Returns a document of at most [`MAX_DOCUMENT_BYTES`].
-pub(super) fn truncate_document(document: &str) -> String {
+/// Returns a document of at most [`MAX_DOCUMENT_BYTES`]. `omitted` is what the document does not contain already.
+pub(super) fn truncate_document(document: &str, omitted: Omitted) -> String {
     let Ok(Value::Object(root)) = serde_json::from_str(document) else { return document.to_owned() };
-    let mut truncator = Truncator { root, removed: Map::new(), original_bytes: document.len() };
+    let mut truncator = Truncator { root, size: None, removed: Map::new(), original_bytes: document.len() };
+    truncator.count("frames", omitted.frames);
+    truncator.count("exceptions", omitted.exceptions);
+    truncator.count("links", omitted.links);
+    truncator.count("items", omitted.items);
     truncator.shrink();
     truncator.finish()
 }
 
 struct Truncator {
     root: Map<String, Value>,
+    /// Size of the document, unless it has changed since it was measured.
+    size: Option<usize>,
     removed: Map<String, Value>,
     original_bytes: usize,
 }
@@ -66,12 +73,18 @@ impl Truncator {
         });
     }
 
-    fn fits(&self) -> bool {
-        size(&self.root) + NOTE_BYTES <= MAX_DOCUMENT_BYTES
+    fn fits(&mut self) -> bool {
+        self.measure() + NOTE_BYTES <= MAX_DOCUMENT_BYTES
     }
 
+    fn measure(&mut self) -> usize {
+        *self.size.get_or_insert_with(|| size(&self.root))
+    }
+
+    /// Counts items that were removed.
     fn count(&mut self, item: &str, count: u64) {
         if count > 0 {
+            self.size = None;
             let before = self.removed.get(item).and_then(Value::as_u64).unwrap_or(0);
             self.removed.insert(item.to_owned(), json!(before + count));
         }
@@ -96,17 +109,18 @@ impl Truncator {
 
     /// Removes entries until the document fits: the largest first, and resource attributes last.
     fn remove_metadata(&mut self) {
+        let excess = self.measure() + NOTE_BYTES;
         let Some(Value::Object(metadata)) = self.root.get("metadata") else { return };
         let mut entries: Vec<(bool, usize, String, String)> = Vec::new();
         for (namespace, members) in metadata {
             for (key, value) in members.as_object().into_iter().flatten() {
                 let is_resource = key.starts_with(super::key::OTEL_RESOURCE);
-                let bytes = value.to_string().len() + key.len();
+                let bytes = size(value) + key.len();
                 entries.push((is_resource, usize::MAX - bytes, namespace.clone(), key.clone()));
             }
         }
         entries.sort();
-        let mut excess = (size(&self.root) + NOTE_BYTES).saturating_sub(MAX_DOCUMENT_BYTES);
+        let mut excess = excess.saturating_sub(MAX_DOCUMENT_BYTES);
         let mut removed = 0;
         for (_, inverse, namespace, key) in entries {
             if excess == 0 {
@@ -146,8 +160,25 @@ impl Truncator {
     }
 }
 
-fn size(root: &Map<String, Value>) -> usize {
-    serde_json::to_string(root).map_or(0, |text| text.len())
+/// Returns the size of JSON, without writing it to memory.
+fn size(value: &impl Serialize) -> usize {
+    let mut counter = ByteCounter(0);
+    // Counting cannot fail.
+    let _ = serde_json::to_writer(&mut counter, value);
+    counter.0
+}
+
+struct ByteCounter(usize);
+
+impl io::Write for ByteCounter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 const CUT: &str = "... (truncated)";

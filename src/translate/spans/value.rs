@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::model::escaped_json::JsonWriter;
+use crate::model::escaped_json::{JsonWriter, MAX_TEXT_BYTES};
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{AnyValue, KeyValue, Span, SpanKind, text};
 use crate::translate::Compat;
@@ -83,8 +83,8 @@ pub(super) fn write(json: &mut JsonWriter, value: &Value) {
         Value::Int(number) => json.int(*number),
         Value::Double(number) => json.float(*number),
         Value::Bytes(bytes) if bytes.is_empty() => json.null(),
-        Value::Bytes(bytes) => json.text(&STANDARD.encode(bytes)),
-        Value::Array(array) => json.array(|json| array.values.iter().for_each(|item| write_any(json, item))),
+        Value::Bytes(bytes) => json.text(&STANDARD.encode(bytes.get(..MAX_TEXT_BYTES).unwrap_or(bytes))),
+        Value::Array(array) => json.array(|json| json.each(&array.values, write_any)),
         Value::KvList(list) => json.object(|json| write_members(json, &list.values)),
     }
 }
@@ -98,16 +98,16 @@ fn write_any(json: &mut JsonWriter, value: &AnyValue) {
 
 /// Writes attributes as members of the open object. If a key is repeated, the last value counts.
 pub(super) fn write_members(json: &mut JsonWriter, attributes: &[KeyValue]) {
-    for (position, attribute) in attributes.iter().enumerate() {
+    json.each(attributes.iter().enumerate(), |json, (position, attribute)| {
         if is_repeated_later(attributes, position) {
-            continue;
+            return;
         }
         json.key(&text(&attribute.key));
         match content(attribute) {
             Some(value) => write(json, value),
             None => json.null(),
         }
-    }
+    });
 }
 
 /// Maximum number of attributes that are compared with one attribute.

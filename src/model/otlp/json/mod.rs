@@ -21,6 +21,7 @@ use bytes::Bytes;
 pub use response::{RejectedItems, export_response, rpc_status};
 
 use super::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
+use crate::model::budget::{Budget, BudgetExceeded};
 
 /// Error in a request, with its location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,12 +36,21 @@ pub struct JsonError {
     pub column: usize,
 }
 
-/// Decodes an `ExportTraceServiceRequest`.
-pub fn traces(body: &Bytes) -> Result<ExportTraceServiceRequest, JsonError> {
-    read::request(body)
+/// The reason why a request was not decoded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonDecodeError {
+    #[error(transparent)]
+    Invalid(#[from] JsonError),
+    #[error(transparent)]
+    BudgetExceeded(#[from] BudgetExceeded),
 }
 
-/// Decodes an `ExportMetricsServiceRequest`.
-pub fn metrics(body: &Bytes) -> Result<ExportMetricsServiceRequest, JsonError> {
-    read::request(body)
+/// Decodes an `ExportTraceServiceRequest`. Memory is reserved from the budget before it is allocated.
+pub fn traces(body: &Bytes, budget: &dyn Budget) -> Result<ExportTraceServiceRequest, JsonDecodeError> {
+    read::request(body, budget)
+}
+
+/// Decodes an `ExportMetricsServiceRequest`. Memory is reserved from the budget before it is allocated.
+pub fn metrics(body: &Bytes, budget: &dyn Budget) -> Result<ExportMetricsServiceRequest, JsonDecodeError> {
+    read::request(body, budget)
 }

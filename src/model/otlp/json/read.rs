@@ -1,26 +1,43 @@
 //! Decodes objects to messages and arrays to lists, and records the path to an error.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::JsonError;
 use super::value::{Integer, InvalidValue, Scalar};
+use super::{JsonDecodeError, JsonError};
+use crate::model::budget::{Budget, BudgetExceeded};
 
 /// State of decoding one request.
 pub(super) struct ParseContext<'b> {
     body: &'b Bytes,
     /// Path to an error, innermost step first. It is written only if there is an error.
     path: RefCell<Vec<String>>,
+    budget: &'b dyn Budget,
+    /// Why decoding stopped, if the request did not fit into the budget.
+    exceeded: Cell<Option<BudgetExceeded>>,
 }
 
 impl ParseContext<'_> {
     fn push_path(&self, step: impl FnOnce() -> String) {
         self.path.borrow_mut().push(step());
+    }
+
+    /// Appends an item to a list, and reserves the memory before the list grows.
+    fn push_item<T, E: serde::de::Error>(&self, list: &mut Vec<T>, item: T) -> Result<(), E> {
+        if list.len() == list.capacity() {
+            let capacity = (2 * list.capacity()).max(4);
+            self.budget.reserve(capacity * size_of::<T>()).map_err(|exceeded| {
+                self.exceeded.set(Some(exceeded));
+                E::custom(exceeded)
+            })?;
+        }
+        list.push(item);
+        Ok(())
     }
 }
 
@@ -141,13 +158,24 @@ fn with_path<T, E>(result: Result<T, E>, context: &ParseContext, name: &str) -> 
 }
 
 /// Decodes a body as one message.
-pub(super) fn request<M: FromJson>(body: &Bytes) -> Result<M, JsonError> {
-    let context = ParseContext { body, path: RefCell::new(Vec::new()) };
+pub(super) fn request<M: FromJson>(body: &Bytes, budget: &dyn Budget) -> Result<M, JsonDecodeError> {
+    budget.reserve(text_size(body))?;
+    let context = ParseContext { body, path: RefCell::new(Vec::new()), budget, exceeded: Cell::new(None) };
     let mut reader = serde_json::Deserializer::from_slice(body);
     let message = MessageSeed(&context, PhantomData).deserialize(&mut reader);
-    message
-        .and_then(|message| reader.end().map(|()| message.unwrap_or_default()))
-        .map_err(|error| into_json_error(&error, context.path.into_inner()))
+    message.and_then(|message| reader.end().map(|()| message.unwrap_or_default())).map_err(|error| {
+        match context.exceeded.get() {
+            Some(exceeded) => exceeded.into(),
+            None => into_json_error(&error, context.path.into_inner()).into(),
+        }
+    })
+}
+
+/// Returns an upper bound of the memory for the texts of a body. A text without escapes is a slice of the body, except that ids and
+/// base64 are decoded to at most three quarters of their length. Texts with escapes are unescaped to a buffer, which grows by
+/// doubling, and copied.
+fn text_size(body: &[u8]) -> usize {
+    if body.contains(&b'\\') { 3 * body.len() } else { body.len() / 4 * 3 + 3 }
 }
 
 fn into_json_error(error: &serde_json::Error, steps: Vec<String>) -> JsonError {
@@ -226,7 +254,7 @@ impl<'de, M: FromJson> Visitor<'de> for MessagesSeed<'_, '_, M> {
         for index in 0.. {
             let item = items.next_element_seed(MessageSeed(self.context, PhantomData));
             let Some(item) = item.inspect_err(|_| self.context.push_path(|| format!("[{index}]")))? else { break };
-            self.target.push(item.unwrap_or_default());
+            self.context.push_item(self.target, item.unwrap_or_default())?;
         }
         Ok(())
     }
@@ -263,7 +291,7 @@ impl<'de, F: Fn(Scalar<'_>) -> Result<T, InvalidValue>, T> Visitor<'de> for List
             let item = items.next_element::<Scalar>();
             let item = item.and_then(|raw| raw.map(&self.convert).transpose().map_err(A::Error::custom));
             let Some(item) = item.inspect_err(|_| self.context.push_path(|| format!("[{index}]")))? else { break };
-            self.target.push(item);
+            self.context.push_item(self.target, item)?;
         }
         Ok(())
     }

@@ -1,7 +1,5 @@
 //! Stack traces of Java, and of PHP, whose SDK writes the same format.
 
-use std::borrow::Cow;
-
 use super::text::{line_number, lines_below_first};
 use super::trace::{CauseException, StackFrame, StackTrace};
 use crate::translate::Compat;
@@ -17,8 +15,11 @@ pub(super) fn parse(text: &str, compat: Compat) -> StackTrace<'_> {
             is_suppressed = false;
             let mut cause = cause(header);
             while let Some(more) = lines.next_if(|line| belongs_to_message(line, compat)) {
-                let separator = if compat.joins_java_messages() { "" } else { "\n" };
-                cause.message = Cow::Owned([cause.message.as_ref(), separator, more].concat());
+                let message = cause.message.to_mut();
+                if !compat.joins_java_messages() {
+                    message.push('\n');
+                }
+                message.push_str(more);
             }
             stack.causes.push(cause);
         } else if !compat.joins_java_messages() && line.starts_with("\tSuppressed: ") {

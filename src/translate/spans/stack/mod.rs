@@ -47,6 +47,29 @@ impl Language {
     }
 }
 
+/// Maximum length of a stack trace, in bytes and in lines. Those of real exceptions have some hundred lines, and a document has space
+/// for two thousand frames.
+const MAX_BYTES: usize = 512 << 10;
+const MAX_LINES: usize = 16_384;
+
+/// Returns the part of a stack trace within the limits that is closest to the deepest call, and the number of other lines.
+pub(super) fn limited(language: Language, text: &str) -> (&str, u64) {
+    if text.len() <= MAX_LINES || language == Language::Unknown {
+        return (text, 0);
+    }
+    let (kept, other) = if language == Language::Python {
+        let line = text.rmatch_indices('\n').nth(MAX_LINES).map_or(0, |(at, _)| at + 1);
+        let start = text.ceil_char_boundary(line.max(text.len().saturating_sub(MAX_BYTES)));
+        let (other, kept) = text.split_at_checked(start).unwrap_or(("", text));
+        (kept, other)
+    } else {
+        let line = text.match_indices('\n').nth(MAX_LINES - 1).map_or(text.len(), |(at, _)| at + 1);
+        let end = text.floor_char_boundary(line.min(MAX_BYTES));
+        text.split_at_checked(end).unwrap_or((text, ""))
+    };
+    (kept, other.lines().count() as u64)
+}
+
 /// Parses a stack trace. Lines in another format are ignored.
 pub fn parse(language: Language, text: &str, compat: Compat) -> StackTrace<'_> {
     if text.is_empty() {
