@@ -1,6 +1,6 @@
 //! X-Ray, called with the SDK, with request bodies that are already encoded.
 //!
-//! The SDK would copy and escape each segment document once more. Its request hook runs before signing and replaces the body
+//! The SDK would copy and escape each segment document once more. An interceptor of the client replaces the body before signing
 //! (docs/decisions/0010-put-trace-segments-with-a-ready-body.md). The callers retry, because they know the deadline.
 
 use std::future::Future;
@@ -10,15 +10,19 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_xray::Client;
 use aws_sdk_xray::config::{IdentityCache, Region, StalledStreamProtectionConfig};
+use aws_sdk_xray::operation::put_trace_segments::PutTraceSegmentsInput;
 use aws_sdk_xray::types::UnprocessedTraceSegment;
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
+    BeforeTransmitInterceptorContextMut,
+};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::{DispatchFailure, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::ErrorKind;
 use bytes::Bytes;
@@ -47,7 +51,8 @@ impl XRayApi {
             .region(Region::new(region.to_owned()))
             .credentials_provider(credentials.clone())
             .identity_cache(IdentityCache::no_cache())
-            .retry_config(RetryConfig::disabled());
+            .retry_config(RetryConfig::disabled())
+            .interceptor(ReadyBodyInterceptor);
         // The time limit of an attempt covers stalled connections.
         config.set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
         if let Some(endpoint) = endpoint {
@@ -56,16 +61,14 @@ impl XRayApi {
         Self { client: Client::from_conf(config.build()), credentials }
     }
 
-    /// Calls PutTraceSegments with an encoded body. Returns the documents that X-Ray did not store.
+    /// Calls PutTraceSegments with an encoded body, which is written for each attempt. Returns the documents that X-Ray did not store.
     pub async fn put_trace_segments(
         &self,
-        body: Bytes,
+        body: impl Fn() -> String,
         deadline: &Deadline,
     ) -> Result<Vec<UnprocessedTraceSegment>, CallError> {
-        let call = || {
-            let call = self.client.put_trace_segments().set_trace_segment_documents(Some(Vec::new()));
-            call.customize().mutate_request(replace_body(body.clone())).send()
-        };
+        // The interceptor takes the body out of the input.
+        let call = || self.client.put_trace_segments().trace_segment_documents(body()).send();
         let output = self.attempt(deadline, call).await?;
         Ok(output.unprocessed_trace_segments.unwrap_or_default())
     }
@@ -130,6 +133,52 @@ impl XRayApi {
 /// available. Because of the second attempt, each request may arrive twice.
 fn is_connection_closed(failure: &DispatchFailure) -> bool {
     failure.is_io() || failure.as_other() == Some(ErrorKind::TransientError)
+}
+
+/// Encoded body of a PutTraceSegments call.
+#[derive(Debug)]
+struct ReadyBody(Bytes);
+
+impl Storable for ReadyBody {
+    type Storer = StoreReplace<Self>;
+}
+
+/// Sends the only document of a PutTraceSegments call as its body. An interceptor of the client costs less than a request hook, for
+/// which the SDK builds another configuration for each call.
+#[derive(Debug)]
+struct ReadyBodyInterceptor;
+
+#[dyn_dispatch_hint]
+impl Intercept for ReadyBodyInterceptor {
+    fn name(&self) -> &'static str {
+        "ReadyBodyInterceptor"
+    }
+
+    fn modify_before_serialization(
+        &self,
+        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(input) = context.input_mut().downcast_mut::<PutTraceSegmentsInput>()
+            && let Some(body) = input.trace_segment_documents.as_mut().and_then(Vec::pop)
+        {
+            config.interceptor_state().store_put(ReadyBody(body.into()));
+        }
+        Ok(())
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(ReadyBody(body)) = config.load::<ReadyBody>() {
+            replace_body(body.clone())(context.request_mut());
+        }
+        Ok(())
+    }
 }
 
 /// Returns a hook that replaces the body of a request before it is signed.

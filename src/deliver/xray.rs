@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_sdk_xray::types::UnprocessedTraceSegment;
-use bytes::Bytes;
 use reqwest::StatusCode;
 
 use super::destination::Destination;
@@ -141,7 +140,8 @@ impl XRayClient {
     }
 
     async fn attempt(&self, documents: &[SegmentDocument], deadline: &Deadline) -> Attempt {
-        let body = Bytes::from(put_trace_segments(documents));
+        // Escaped JSON is valid UTF-8.
+        let body = || String::from_utf8(put_trace_segments(documents)).unwrap_or_default();
         match self.api.put_trace_segments(body, deadline).await {
             Ok(unprocessed) => Attempt::Processed(unprocessed),
             Err(failed) => match failed.permanent_status() {
