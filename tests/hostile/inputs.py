@@ -48,7 +48,7 @@ class Input:
         """Sizes of the function, in MB, with which the input is sent."""
         if "memory_mb" in self.options:
             return self.options["memory_mb"]
-        return (512, 128) if "memory" in self.kind else (512,)
+        return (512, 128, 256, 1024) if "memory" in self.kind else (512,)
 
     @property
     def environment(self) -> dict[str, str]:
