@@ -1,7 +1,7 @@
 //! Tests the truncation of documents over the size limit of X-Ray.
 
 use serde_json::{Value as Json, json};
-use sidecarless::model::budget::Unlimited;
+use sidecarless::model::budget::{BudgetExceeded, Unlimited};
 use sidecarless::translate::Compat;
 use sidecarless::translate::spans::{Indexed, Options, Segments, segments};
 
@@ -70,4 +70,18 @@ fn content_is_removed_in_the_documented_order() {
         document["metadata"]["default"]["otel.resource.service.name"], "shop",
         "resource attributes are removed last"
     );
+}
+
+#[test]
+fn request_may_have_a_thousand_documents_to_truncate() {
+    let attributes: serde_json::Map<_, _> = (0..100).map(|at| (format!("a{at}"), json!("v".repeat(1_000)))).collect();
+    let request = |spans: usize| {
+        let mut request = TestSpan::root(SERVER, "x").on(Json::Object(attributes.clone())).request();
+        let spans_of_scope = &mut request.resource_spans[0].scope_spans[0].spans;
+        *spans_of_scope = vec![spans_of_scope[0].clone(); spans];
+        request
+    };
+    let translate = |spans| segments(&request(spans), &Options::default(), &Unlimited).map(|result| result.truncated);
+    assert_eq!(translate(1_000), Ok(1_000));
+    assert_eq!(translate(1_001), Err(BudgetExceeded::TruncatedDocuments { limit: 1_000 }));
 }

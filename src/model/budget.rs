@@ -13,6 +13,11 @@ pub enum BudgetExceeded {
         "it needs more than {limit} bytes of memory: send smaller batches, or raise the memory size of the function"
     )]
     Memory { limit: usize },
+    /// Too many documents must be truncated, which takes much longer than writing them.
+    #[error(
+        "more than {limit} of its documents are larger than X-Ray accepts: send smaller attributes, or smaller batches"
+    )]
+    TruncatedDocuments { limit: u64 },
     /// The invocation has no time left for the input.
     #[error(
         "the invocation has no time left for it: send smaller batches, or raise the timeout or memory size of the function"

@@ -81,7 +81,7 @@ impl ErrorResponse {
     pub fn budget_exceeded(error: BudgetExceeded) -> Self {
         let message = format!("the request was not processed: {error}");
         match error {
-            BudgetExceeded::Memory { .. } => Self::too_large(message),
+            BudgetExceeded::Memory { .. } | BudgetExceeded::TruncatedDocuments { .. } => Self::too_large(message),
             BudgetExceeded::Time => Self::unavailable(message, RETRY_AFTER_S),
         }
     }

@@ -104,7 +104,7 @@ impl MetricsHandler {
         self.self_metrics.record(|counters| {
             counters.add(ItemStatus::Received, ItemKind::DataPoints, points);
             match error {
-                BudgetExceeded::Memory { .. } => {
+                BudgetExceeded::Memory { .. } | BudgetExceeded::TruncatedDocuments { .. } => {
                     counters.add_with_reason(ItemStatus::Rejected, ItemKind::DataPoints, TOO_LARGE, points);
                 }
                 BudgetExceeded::Time => counters.add(ItemStatus::Refused, ItemKind::DataPoints, points),

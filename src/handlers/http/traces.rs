@@ -133,7 +133,7 @@ impl TraceHandler {
         self.tracker.self_metrics.record(|counters| {
             counters.add(ItemStatus::Received, kind, count);
             match exceeded {
-                BudgetExceeded::Memory { .. } => {
+                BudgetExceeded::Memory { .. } | BudgetExceeded::TruncatedDocuments { .. } => {
                     counters.add_with_reason(ItemStatus::Rejected, kind, "too_large", count);
                 }
                 BudgetExceeded::Time => counters.add(ItemStatus::Refused, kind, count),

@@ -43,7 +43,7 @@ impl From<ExpositionErrorKind> for TargetDown {
 impl From<BudgetExceeded> for TargetDown {
     fn from(exceeded: BudgetExceeded) -> Self {
         match exceeded {
-            BudgetExceeded::Memory { .. } => Self::Memory,
+            BudgetExceeded::Memory { .. } | BudgetExceeded::TruncatedDocuments { .. } => Self::Memory,
             BudgetExceeded::Time => Self::TimeShare,
         }
     }

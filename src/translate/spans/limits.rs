@@ -4,6 +4,10 @@
 /// kB.
 pub(super) const MAX_DOCUMENT_BYTES: usize = 64_000;
 
+/// Maximum number of documents of a request that are truncated. Truncating a document takes about 2 ms. The attributes of a request of
+/// 20 MiB, the maximum, fill 330 documents; more are only too large because of a resource that they share.
+pub(super) const TRUNCATED_DOCUMENTS: u64 = 1_000;
+
 /// Maximum size of a block of a document in escaped form, which has at most twice the size of the JSON.
 pub(super) const BLOCK_BYTES: usize = 2 * MAX_DOCUMENT_BYTES;
 

@@ -146,6 +146,9 @@ impl Segments {
             budget.reserve(json.len() * 4)?;
             let text = json.to_text();
             if text.len() > limits::MAX_DOCUMENT_BYTES || !omitted.is_empty() {
+                if self.truncated == limits::TRUNCATED_DOCUMENTS {
+                    return Err(BudgetExceeded::TruncatedDocuments { limit: self.truncated });
+                }
                 budget.reserve(text.len() * TREE_BYTES)?;
                 self.documents.push(SegmentDocument::new(&truncate::truncate_document(&text, omitted)));
                 self.truncated += 1;

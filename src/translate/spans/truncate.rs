@@ -4,6 +4,7 @@
 //! of long strings, metadata from the largest entry to the smallest with resource attributes last, links, exceptions,
 //! annotations, and full blocks. The metadata namespace `sidecarless` contains the counts of removed items.
 
+use std::cmp::Reverse;
 use std::io;
 
 use serde::Serialize;
@@ -109,29 +110,29 @@ impl Truncator {
 
     /// Removes entries until the document fits: the largest first, and resource attributes last.
     fn remove_metadata(&mut self) {
-        let excess = self.measure() + NOTE_BYTES;
-        let Some(Value::Object(metadata)) = self.root.get("metadata") else { return };
-        let mut entries: Vec<(bool, usize, String, String)> = Vec::new();
-        for (namespace, members) in metadata {
-            for (key, value) in members.as_object().into_iter().flatten() {
-                let is_resource = key.starts_with(super::key::OTEL_RESOURCE);
-                let bytes = size(value) + key.len();
-                entries.push((is_resource, usize::MAX - bytes, namespace.clone(), key.clone()));
-            }
+        let mut excess = (self.measure() + NOTE_BYTES).saturating_sub(MAX_DOCUMENT_BYTES);
+        let Some(Value::Object(metadata)) = self.root.get_mut("metadata") else { return };
+        let mut entries: Vec<(bool, Reverse<usize>, usize)> = Vec::new();
+        for (key, value) in metadata.values().filter_map(Value::as_object).flatten() {
+            let is_resource = key.starts_with(super::key::OTEL_RESOURCE);
+            entries.push((is_resource, Reverse(size(value) + key.len()), entries.len()));
         }
-        entries.sort();
-        let mut excess = excess.saturating_sub(MAX_DOCUMENT_BYTES);
+        entries.sort_unstable();
+        let mut is_removed = vec![false; entries.len()];
         let mut removed = 0;
-        for (_, inverse, namespace, key) in entries {
+        for (_, Reverse(bytes), position) in entries {
             if excess == 0 {
                 break;
             }
-            if let Some(members) = self.root.get_mut("metadata").and_then(|metadata| metadata.get_mut(&namespace))
-                && members.as_object_mut().is_some_and(|members| members.remove(&key).is_some())
-            {
-                removed += 1;
-                excess = excess.saturating_sub(usize::MAX - inverse);
+            if let Some(is_removed) = is_removed.get_mut(position) {
+                *is_removed = true;
             }
+            removed += 1;
+            excess = excess.saturating_sub(bytes);
+        }
+        let mut is_removed = is_removed.into_iter();
+        for members in metadata.values_mut().filter_map(Value::as_object_mut) {
+            members.retain(|_, _| !is_removed.next().unwrap_or(false));
         }
         self.count("metadata", removed);
     }
