@@ -196,9 +196,13 @@ const MESSAGES: &[(&str, AwsErrorKind)] = &[
 
 /// Returns the kind of an error response.
 pub(super) fn kind(status: Option<u16>, code: Option<&str>, message: &str) -> AwsErrorKind {
-    let by_message = MESSAGES.iter().find(|(text, _)| message.contains(text)).map(|&(_, kind)| kind);
     let name = code.map(short_name);
     let by_code = CODES.iter().find(|(code, _)| Some(*code) == name).map(|&(_, kind)| kind);
+    // Other errors quote labels and attributes of clients.
+    let is_about_access = matches!(status, Some(401 | 403))
+        || matches!(by_code, Some(AwsErrorKind::AccessDenied | AwsErrorKind::InvalidCredentials));
+    let mut messages = MESSAGES.iter().filter(|_| is_about_access);
+    let by_message = messages.find(|(text, _)| message.contains(text)).map(|&(_, kind)| kind);
     by_message.or(by_code).unwrap_or(match status {
         Some(401 | 403) => AwsErrorKind::AccessDenied,
         Some(429) => AwsErrorKind::Throttled,

@@ -47,6 +47,12 @@ impl RateLimiter {
         is_available
     }
 
+    /// Returns tokens that were taken, up to a full bucket.
+    pub fn release(&self, tokens: u32, now_ms: i64) {
+        let mut state = self.refilled(now_ms);
+        state.tokens = (state.tokens + f64::from(tokens)).min(self.burst);
+    }
+
     fn refilled(&self, now_ms: i64) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed_s = now_ms.saturating_sub(state.at_ms).max(0) as f64 / 1_000.0;

@@ -109,7 +109,9 @@ impl<R> Outcome<R> {
         self.unconfirmed += unconfirmed;
         self.rejected.merge(rejected);
         self.undelivered.extend(undelivered);
-        if error.is_some() && (is_retryable || self.undelivered.is_empty()) {
+        // Denied access raises an alarm, and opens the circuit for the requests after it.
+        let is_denied = self.error.as_ref().is_some_and(DeliveryError::is_access_denied);
+        if error.is_some() && !is_denied && (is_retryable || self.undelivered.is_empty()) {
             self.error = error;
         }
         self.retry_after = self.retry_after.max(retry_after);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
+use super::ecs_client::Listed;
 use super::lookup_limits::LookupLimits;
 use super::{CLUSTER_CONCURRENCY, Discovery, DiscoveryResult, TaskBatch};
 use crate::deadline::Deadline;
@@ -94,8 +95,11 @@ impl Discovery {
         if let Some(clusters) = self.identities.clusters.get(&(), now_ms) {
             return clusters;
         }
-        let clusters: Arc<[String]> = self.clusters.resolve(&self.api, deadline).await.items.into();
-        self.identities.clusters.insert((), Arc::clone(&clusters), now_ms);
+        let Listed { items, error } = self.clusters.resolve(&self.api, deadline).await;
+        let clusters: Arc<[String]> = items.into();
+        if error.is_none() {
+            self.identities.clusters.insert((), Arc::clone(&clusters), now_ms);
+        }
         clusters
     }
 
@@ -118,6 +122,9 @@ impl Discovery {
         self.identities.insert(lookup.name.clone(), expired.clone(), NEGATIVE_TTL_MS, now_ms);
         let Described { task, is_incomplete } = self.describe_by_id(lookup.id, &lookup.clusters, deadline).await;
         let task = task.filter(|task| self.clusters.matches(&task.cluster_arn));
+        if task.is_some() {
+            self.identities.limits.confirm(lookup.sender, now_ms);
+        }
         let ttl_ms = if task.is_some() { TTL_MS } else { NEGATIVE_TTL_MS };
         // A task that was confirmed before keeps its identity while ECS is unavailable.
         let task = task.or_else(|| expired.filter(|_| is_incomplete));

@@ -48,7 +48,19 @@ impl LookupLimits {
         });
         // A lookup in more clusters than the burst is made when the bucket is full.
         let calls = u32::try_from(calls).unwrap_or(u32::MAX).min(CALL_BURST);
-        limit.try_acquire(1, now_ms) && self.environment.try_acquire(calls, now_ms)
+        let is_allowed = limit.try_acquire(1, now_ms);
+        let is_available = is_allowed && self.environment.try_acquire(calls, now_ms);
+        if is_allowed && !is_available {
+            limit.release(1, now_ms);
+        }
+        is_available
+    }
+
+    /// Does not count the last lookup of a client, because ECS confirmed the task: many tasks can share the address of a NAT gateway.
+    pub(super) fn confirm(&self, sender: &str, now_ms: i64) {
+        if let Some(limit) = self.senders.get(sender, now_ms) {
+            limit.release(1, now_ms);
+        }
     }
 }
 
@@ -65,6 +77,18 @@ mod tests {
         assert_eq!(allowed("a", 1_002_000), 2);
         assert_eq!(allowed("c", 1_002_000), 8);
         assert_eq!(allowed("a", 1_100_000), 20);
+    }
+
+    #[test]
+    fn confirmed_tasks_do_not_count() {
+        let limits = LookupLimits::default();
+        for second in 0..100 {
+            let now_ms = 1_000_000 + second * 1_000;
+            for _ in 0..5 {
+                assert!(limits.allow("nat", 1, now_ms), "second {second}");
+                limits.confirm("nat", now_ms);
+            }
+        }
     }
 
     #[test]

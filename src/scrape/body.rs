@@ -28,6 +28,8 @@ pub(super) struct BodyMemory {
     /// For one target at a time.
     reserve: Arc<Semaphore>,
     reserve_bytes: usize,
+    /// Most bytes of one body.
+    largest_body: usize,
 }
 
 /// Memory of the bodies of one target, until it is dropped.
@@ -50,6 +52,7 @@ impl BodyMemory {
             shared_units,
             reserve: Arc::new(Semaphore::new(1)),
             reserve_bytes: largest.min(max / 10 * 3),
+            largest_body: body_limit.max(MAX_STATS_BYTES),
         }
     }
 
@@ -72,7 +75,7 @@ impl BodyPermits {
         if needed <= body.capacity() {
             return Ok(());
         }
-        let doubled = needed.max(body.capacity() * 2);
+        let doubled = needed.max((body.capacity() * 2).min(self.memory.largest_body));
         let capacity = expected.map_or(doubled, |expected| doubled.min(expected.max(needed)));
         self.add(capacity - body.capacity()).await?;
         body.reserve_exact(capacity - body.len());
@@ -163,6 +166,17 @@ mod tests {
         assert!(!fills(&mut readers[0], 2 * MB).await, "others wait");
         drop(one);
         assert!(fills(&mut readers[0], 20 * MB).await, "the next one gets it");
+    }
+
+    #[tokio::test]
+    async fn body_of_unknown_size_grows_to_the_limit() {
+        let memory = memory(13 * MB);
+        let (mut permits, mut body) = (memory.permits(), Vec::new());
+        while body.len() + 700_000 <= 13 * MB {
+            permits.grow(&mut body, 700_000, None).await.unwrap();
+            body.extend_from_slice(&[0; 700_000]);
+        }
+        assert!(body.capacity() <= 13 * MB, "{}", body.capacity());
     }
 
     #[tokio::test]

@@ -64,6 +64,8 @@ impl TaskAttributes {
 
     /// Adds the attributes to a resource.
     pub fn apply(&self, resource: &mut Resource, source: IdentitySource, signal: Signal) {
+        // Not doubled: a resource can have very many attributes.
+        resource.attributes.reserve_exact(self.identifying.len() + self.descriptive.len() + self.log_groups.len());
         for (key, value) in &self.identifying {
             match resource.attributes.iter_mut().find(|attribute| attribute.key == key.as_bytes()) {
                 Some(attribute) if source == IdentitySource::Signature => {

@@ -158,6 +158,15 @@ def push_once(run: Run) -> None:
         run.expect_next_push(process)
 
 
+def push_honest(run: Run) -> None:
+    """The request is accepted in full, and the peak is limited."""
+    with Servers() as servers, run.process(servers) as process:
+        response = json.loads(run.push(process, run.input.make()) or b"{}")
+        run.result.expect(response.get("statusCode") == 200, f"status {response.get('statusCode')}: {response.get('body')!r}"[:200])
+        run.result.expect(not response.get("body"), f"partial success: {response.get('body')!r}"[:200])
+        run.expect_peak()
+
+
 def push_memory(run: Run) -> None:
     """Peak memory stays within three quarters of the function's size."""
     with Servers() as servers, run.process(servers) as process:
@@ -471,7 +480,7 @@ def log_stats(run: Run) -> None:
 CHECKS: dict[str, Callable[[Run], None]] = {
     check.__name__: check
     for check in (
-        push_time, push_growth, push_once, push_memory, push_cached, spool_memory, scrape_time, scrape_growth, stats_growth, scrape_memory, stats_memory, scrape_load,
+        push_time, push_growth, push_once, push_honest, push_memory, push_cached, spool_memory, scrape_time, scrape_growth, stats_growth, scrape_memory, stats_memory, scrape_load,
         scrape_slow, scrape_ec2, identity_stats, identity_kept, identity_withheld, log_push, log_stats,
     )
 }

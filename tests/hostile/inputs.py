@@ -179,6 +179,46 @@ def _() -> bytes:
     return wire.metrics(wire.exponential_histogram(message(1, point)))
 
 
+# ---- honest requests of the largest size that a collector accepts by default (20 MiB), as batch processors send them
+
+LARGEST_BODY = 20 << 20
+
+
+def honest_resource(number: int) -> bytes:
+    names = ("service.namespace", "service.version", "deployment.environment", "host.name", "container.id", "aws.ecs.task.family")
+    pairs = [("service.name", "checkout"), ("service.instance.id", f"{number:032x}"), *((name, f"{name}-of-checkout") for name in names)]
+    return resource(pairs)
+
+
+def filled(parts: Callable[[int], bytes]) -> bytes:
+    """As many parts as fit into the largest body."""
+    size = len(parts(0))
+    return b"".join(parts(number) for number in range((LARGEST_BODY - 100) // (size + 16)))
+
+
+@add("spans-of-20-mib", "push_honest", path=TRACES)
+def _() -> bytes:
+    def http_span(number: int) -> bytes:
+        pairs = {
+            "http.request.method": "GET", "url.full": f"https://shop.example.com/api/v1/orders/{number}?page={number % 7}",
+            "http.response.status_code": "200", "server.address": "shop.example.com", "user_agent.original": "Mozilla/5.0 (X11; Linux x86_64)",
+            "db.statement": f"SELECT * FROM orders WHERE id = {number}", "thread.name": f"http-nio-8080-exec-{number % 200}", "order.id": f"{number:016x}",
+        }
+        return wire.span(attributes(9, pairs.items()) + message(13, message(1, wire.TRACE_ID) + message(2, wire.SPAN_ID)))
+
+    return traces(filled(http_span), honest_resource(1))
+
+
+@add("points-of-20-mib", "push_honest")
+def _() -> bytes:
+    def latency(number: int) -> bytes:
+        pairs = {"http.request.method": "GET", "http.route": f"/api/v1/orders/{number:06d}", "http.response.status_code": "200"}
+        buckets = message(7, struct.pack("<14d", *(0.005 * 2**bound for bound in range(14)))) + counts([1] * 15)
+        return message(1, fixed64(2, wire.NOW - 10**9) + fixed64(3, wire.NOW) + fixed64(4, 15) + double(5, 1.5) + buckets + attributes(9, pairs.items()))
+
+    return wire.metrics(wire.histogram(filled(latency)), honest_resource(1))
+
+
 # ---- memory of a request
 
 
@@ -261,6 +301,24 @@ def _() -> bytes:
 @add("empty-resources-of-a-signed-caller", "push_memory", settings={"SIDECARLESS_AUTH": "iam"}, caller=session("attacker-role", ATTACKER))
 def _() -> bytes:
     return b"\x0a\x00" * 850_000
+
+
+SIGNED = {"SIDECARLESS_AUTH": "iam"}
+
+
+@add("empty-resources-of-spans-of-a-signed-caller", "push_memory", path=TRACES, settings=SIGNED, caller=session("attacker-role", ATTACKER))
+def _() -> bytes:
+    return b"\x0a\x00" * 850_000
+
+
+@add("resources-with-a-span-of-a-signed-caller", "push_memory", path=TRACES, settings=SIGNED, caller=session("attacker-role", ATTACKER))
+def _() -> bytes:
+    return message(1, message(2, span())) * 150_000
+
+
+@add("attributes-of-a-signed-resource", "push_memory", settings=SIGNED, caller=session("attacker-role", ATTACKER))
+def _() -> bytes:
+    return wire.metrics(wire.gauge(number_point()), resource(more=message(1, message(1, "")) * 2**21))
 
 
 @add("long-task-ids", "push_cached", options={"pushes": 5})

@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::discovery::Discovery;
 use crate::lambda::{Caller, Request};
 use crate::model::arn::Arn;
-use crate::model::otlp::Resource;
+use crate::model::otlp::{KeyValue, Resource};
 use crate::model::signal::Signal;
 use crate::model::task::Task;
 use crate::receiver;
@@ -20,6 +20,15 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Tasks that are looked up for one push. A gateway may send for many tasks, but no client may cause a thousand ECS calls.
 const MAX_TASKS_PER_PUSH: usize = 20;
+
+/// Maximum number of attributes of a task.
+const TASK_ATTRIBUTES: usize = 32;
+
+/// Returns the memory for the attributes of resources after those of their tasks were added. Their texts are shared.
+pub(super) fn attribute_bytes<'a>(resources: impl Iterator<Item = &'a Option<Resource>>) -> usize {
+    let attributes = |resource: &Option<Resource>| resource.as_ref().map_or(0, |resource| resource.attributes.len());
+    resources.map(|resource| (attributes(resource) + TASK_ATTRIBUTES) * size_of::<KeyValue>()).sum()
+}
 
 /// Attaches task attributes to pushed telemetry.
 #[derive(Debug)]

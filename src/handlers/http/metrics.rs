@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::DELIVERY_TIMEOUT;
+use super::identity::attribute_bytes;
 use super::load_shed::{DELIVERY_SHARE, LoadShedder};
 use crate::deadline::Deadline;
 use crate::handlers::delivery::ItemCounts;
@@ -11,16 +12,13 @@ use crate::handlers::self_metrics::SelfMetrics;
 use crate::lambda::HttpResponse;
 use crate::model::budget::{Budget as _, BudgetExceeded};
 use crate::model::item_counters::{ItemKind, ItemStatus};
+use crate::model::otlp::ExportMetricsServiceRequest;
 use crate::model::otlp::json::RejectedItems;
-use crate::model::otlp::{ExportMetricsServiceRequest, KeyValue};
 use crate::model::rejection::Rejections;
 use crate::model::series::SeriesBatch;
 use crate::receiver::{self, Encoding, ErrorResponse};
 use crate::translate::metrics::{self, ClientIdentity, TranslationResult};
 use crate::work_budget::MemoryLimit;
-
-/// Memory of the attributes of a task in one resource: a list of up to 32 attributes, whose texts are shared by all resources.
-const TASK_ATTRIBUTES_BYTES: usize = 32 * size_of::<KeyValue>();
 
 /// Delivers pushed metrics to AMP.
 #[derive(Debug)]
@@ -53,8 +51,8 @@ impl MetricsHandler {
         metrics: &ExportMetricsServiceRequest,
         encoding: Encoding,
     ) -> Result<(), ErrorResponse> {
-        let resources = metrics.resource_metrics.iter().filter(|metrics| metrics.points() > 0).count();
-        self.memory.reserve(resources * TASK_ATTRIBUTES_BYTES).map_err(|error| {
+        let used = metrics.resource_metrics.iter().filter(|metrics| metrics.points() > 0);
+        self.memory.reserve(attribute_bytes(used.map(|metrics| &metrics.resource))).map_err(|error| {
             self.record_unprocessed(metrics.points(), error);
             ErrorResponse::budget_exceeded(error).with_encoding(encoding)
         })

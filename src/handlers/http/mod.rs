@@ -68,7 +68,10 @@ impl HttpHandler {
             DecodedRequest::Traces(mut traces, encoding) => {
                 self.traces.check_load(&traces, encoding, deadline)?;
                 if let Some(identifier) = &self.identifier {
-                    let resources = traces.resource_spans.iter_mut().map(|spans| &mut spans.resource);
+                    self.traces.reserve_attributes(&traces, encoding)?;
+                    // The attributes of a resource without spans would not be used.
+                    let used = traces.resource_spans.iter_mut().filter(|spans| spans.has_spans());
+                    let resources = used.map(|spans| &mut spans.resource);
                     identifier.attach(resources, Signal::Traces, request, deadline).await;
                 }
                 self.traces.push(traces, encoding, deadline).await

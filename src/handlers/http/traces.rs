@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::DELIVERY_TIMEOUT;
+use super::identity::attribute_bytes;
 use super::load_shed::{DELIVERY_SHARE, LoadShedder};
 use crate::deadline::Deadline;
 use crate::deliver::Delivery;
 use crate::deliver::xray::{self, XRayClient};
 use crate::deliver::xray_otlp::{self, XRayOtlpClient};
 use crate::handlers::delivery::{DeliveryResult, DeliveryTracker, ItemCounts};
+use crate::handlers::run::series_writer::TOO_LARGE;
 use crate::lambda::HttpResponse;
-use crate::model::budget::BudgetExceeded;
+use crate::model::budget::{Budget as _, BudgetExceeded};
 use crate::model::item_counters::{ItemKind, ItemStatus};
 use crate::model::otlp::ExportTraceServiceRequest;
 use crate::model::otlp::json::RejectedItems;
@@ -42,6 +44,18 @@ impl TraceHandler {
         deadline: &Deadline,
     ) -> Result<(), ErrorResponse> {
         self.load.check(ItemKind::Spans, traces.spans(), deadline).map_err(|error| error.with_encoding(encoding))
+    }
+
+    /// Rejects spans of so many resources that the attributes of their tasks would not fit into the memory.
+    pub(super) fn reserve_attributes(
+        &self,
+        traces: &ExportTraceServiceRequest,
+        encoding: Encoding,
+    ) -> Result<(), ErrorResponse> {
+        let used = traces.resource_spans.iter().filter(|spans| spans.has_spans());
+        self.memory
+            .reserve(attribute_bytes(used.map(|spans| &spans.resource)))
+            .map_err(|error| self.exceeded(ItemKind::Spans, traces.spans(), error).with_encoding(encoding))
     }
 
     /// Delivers pushed spans.
@@ -134,7 +148,7 @@ impl TraceHandler {
             counters.add(ItemStatus::Received, kind, count);
             match exceeded {
                 BudgetExceeded::Memory { .. } | BudgetExceeded::TruncatedDocuments { .. } => {
-                    counters.add_with_reason(ItemStatus::Rejected, kind, "too_large", count);
+                    counters.add_with_reason(ItemStatus::Rejected, kind, TOO_LARGE, count);
                 }
                 BudgetExceeded::Time => counters.add(ItemStatus::Refused, kind, count),
             }

@@ -79,7 +79,11 @@ impl SeriesWriter {
         // Without time, the samples are spooled.
         let result = match self.prepare_after(series_before, batch, &self.memory) {
             Ok(prepared) => self.send(prepared, None, deadline).await,
-            Err(error) => rejected(points, error),
+            Err(error) => {
+                // An error, because an alarm counts those: the part has series of many targets.
+                tracing::error!(samples = points, error = error.to_string(), "series of a run rejected");
+                rejected(points, error)
+            }
         };
         self.tracker.settle(DeliveryResult { skipped, is_retried, ..result }, deadline).await
     }

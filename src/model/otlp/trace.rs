@@ -18,6 +18,12 @@ impl ExportTraceServiceRequest {
     }
 }
 
+impl ResourceSpans {
+    pub fn has_spans(&self) -> bool {
+        self.scope_spans.iter().any(|scope| !scope.spans.is_empty())
+    }
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ResourceSpans {
     #[prost(message, optional, tag = "1")]
