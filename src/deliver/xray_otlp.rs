@@ -21,6 +21,7 @@ use crate::model::otlp::split::{EncodedTraces, RequestLimits, split};
 use crate::model::otlp::{ExportResponse, ExportTraceServiceRequest, InstrumentationScope, Resource, Span, text};
 use crate::model::rejection::Rejections;
 use crate::model::sampling::SamplingCall;
+use crate::model::shortened::shortened;
 use crate::model::spool::Payload;
 
 /// The service name of X-Ray in SigV4.
@@ -171,7 +172,7 @@ fn remove_invalid_spans(request: &mut ExportTraceServiceRequest, now_ms: i64) ->
             scope.spans.retain(|span| {
                 let reason = if is_repeatable { rejection_reason(span, now_ms) } else { Some(RESOURCE_TOO_LARGE) };
                 let Some(RejectReason { code, message }) = reason else { return true };
-                rejected.add(code, 1, || format!("span \"{}\" {message}", text(&span.name).escape_debug()));
+                rejected.add(code, 1, || format!("span \"{}\" {message}", shortened(text(&span.name))));
                 false
             });
         }

@@ -22,7 +22,13 @@ use crate::work_budget::MemoryLimit;
 const TASKS_PER_BATCH: usize = 100;
 
 /// Events that are decoded and translated together.
-const EVENTS_PER_STEP: usize = 1_000;
+const EVENTS_PER_STEP: usize = 20;
+
+/// An account ID has twelve digits.
+const ACCOUNT_ID_DIGITS: usize = 12;
+
+/// Part of the time for the descriptions of the tasks of events, as a divisor. The rest is for the delivery.
+const LOOKUP_SHARE: u32 = 4;
 
 /// Length of a task ID in the old format; the new one has 32 hex digits.
 const MAX_ID_BYTES: usize = 36;
@@ -53,7 +59,11 @@ impl LogEventsHandler {
         log_discovery(&discovered);
         let mut run = RunContext::for_event(deadline, writer);
         let tasks = self.events.index(std::iter::empty(), &discovered);
-        let source = EventSource { cluster, owner: Some(&data.owner), tasks: &tasks };
+        let source = EventSource {
+            cluster,
+            owner: Some(&*data.owner).filter(|owner| owner.len() == ACCOUNT_ID_DIGITS),
+            tasks: &tasks,
+        };
         let mut messages = data.messages();
         loop {
             let some: Vec<String> = messages.by_ref().take(EVENTS_PER_STEP).collect();
@@ -77,6 +87,7 @@ impl LogEventsHandler {
         let ids: Vec<String> = ids.into_iter().collect();
         let batches =
             ids.chunks(TASKS_PER_BATCH).map(|tasks| TaskBatch { cluster: cluster.to_owned(), tasks: tasks.to_vec() });
+        let deadline = &deadline.capped(deadline.remaining() / LOOKUP_SHARE);
         self.discovery.describe_uncached(&batches.collect::<Vec<_>>(), deadline).await
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::ops::Deref;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Expected, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 /// Maximum characters of an error before its position.
 const MAX_ERROR_CHARS: usize = 200;
@@ -21,6 +21,12 @@ pub struct DocumentError {
 /// Parses JSON. `document` is a noun for the error, such as `task metadata`.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(document: &'static str, body: &'a [u8]) -> Result<T, DocumentError> {
     serde_json::from_slice(body).map_err(|error| DocumentError { document, error: short_error(&error) })
+}
+
+/// Returns the error for a string where another type is expected. serde would quote all of it.
+pub(crate) fn wrong_type<E: serde::de::Error>(text: &str, expected: &dyn Expected) -> E {
+    let quoted = text.get(..text.floor_char_boundary(MAX_ERROR_CHARS)).unwrap_or_default();
+    E::invalid_type(Unexpected::Str(quoted), expected)
 }
 
 /// Returns the text of an error without most of a long value, which it quotes completely.

@@ -45,6 +45,13 @@ impl<'a> TargetTime<'a> {
     pub(super) async fn wait<F: Future>(&mut self, work: F) -> Result<F::Output, ScrapeError> {
         let mut work = pin!(work);
         loop {
+            // Work that is always ready would never time out.
+            if self.left.is_zero() {
+                return Err(ScrapeError::TimedOut(self.limit));
+            }
+            if self.deadline.remaining().is_zero() {
+                return Err(ScrapeError::RunEnded);
+            }
             let (started, busy) = (self.deadline.elapsed(), self.busy.total());
             let output = self.deadline.timeout(self.left, &mut work).await;
             let waited = self.deadline.elapsed().saturating_sub(started);

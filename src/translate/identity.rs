@@ -9,9 +9,16 @@ use bytes::Bytes;
 use crate::model::otlp::{AnyValue, ArrayValue, KeyValue, Resource, any_value::Value};
 use crate::model::signal::Signal;
 use crate::model::task::{Task, TaskContainer};
+use crate::translate::names;
 
-/// Prefix of the attributes that name a task.
-const TASK_ATTRIBUTES: &[u8] = b"aws.ecs.";
+/// Prefix of the labels that name a task. Attributes with other characters, such as `aws/ecs/task/family`, have the same label.
+const TASK_LABELS: &str = "aws_ecs_";
+
+/// Returns the label that a key becomes.
+fn label(key: &[u8]) -> String {
+    let key = String::from_utf8_lossy(key);
+    names::label(&key).unwrap_or_default().into_owned()
+}
 
 /// Evidence that a task sent the telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +69,20 @@ impl TaskAttributes {
         }
     }
 
+    /// Removes attributes that would be merged with the label of an attribute that identifies the task.
+    fn remove_synonyms(&self, resource: &mut Resource) {
+        let labels: Vec<_> = self.identifying.iter().map(|(key, _)| (*key, label(key.as_bytes()))).collect();
+        resource.attributes.retain(|attribute| {
+            let name = label(&attribute.key);
+            labels.iter().all(|(key, label)| *label != name || attribute.key == key.as_bytes())
+        });
+    }
+
     /// Adds the attributes to a resource.
     pub fn apply(&self, resource: &mut Resource, source: IdentitySource, signal: Signal) {
+        if source == IdentitySource::Signature {
+            self.remove_synonyms(resource);
+        }
         // Not doubled: a resource can have very many attributes.
         resource.attributes.reserve_exact(self.identifying.len() + self.descriptive.len() + self.log_groups.len());
         for (key, value) in &self.identifying {
@@ -88,7 +107,7 @@ impl TaskAttributes {
 
 /// Removes the attributes that name a task, for a signed request that ECS does not confirm to be from a task.
 pub fn withhold_identity(resource: &mut Resource) {
-    resource.attributes.retain(|attribute| !attribute.key.starts_with(TASK_ATTRIBUTES));
+    resource.attributes.retain(|attribute| !label(&attribute.key).starts_with(TASK_LABELS));
 }
 
 /// Returns the task ARN in the attributes of a resource.
@@ -178,6 +197,21 @@ mod tests {
             text
         };
         resource.attributes.iter().map(format).collect()
+    }
+
+    #[test]
+    fn attributes_with_the_label_of_an_identity_are_removed() {
+        let synonyms = [("aws_ecs_task_family", "evil"), ("aws/ecs/task/arn", "evil"), ("cloud_region", "evil")];
+        let signed = applied(&synonyms, IdentitySource::Signature, Signal::Metrics);
+        assert!(!signed.iter().any(|attribute| attribute.ends_with("=evil")), "{signed:?}");
+        let claimed = applied(&synonyms, IdentitySource::ResourceAttributes, Signal::Metrics);
+        assert!(claimed.iter().any(|attribute| attribute == "cloud_region=evil"), "{claimed:?}");
+
+        let attributes = string_values(&synonyms).iter().map(|(key, value)| attribute(key, value)).collect();
+        let mut resource = Resource { attributes, ..Resource::default() };
+        withhold_identity(&mut resource);
+        let keys: Vec<_> = resource.attributes.iter().map(|attribute| attribute.key.as_ref()).collect();
+        assert_eq!(keys, [b"cloud_region"], "only the names of a task are removed");
     }
 
     const IDENTIFYING: [&str; 13] = [

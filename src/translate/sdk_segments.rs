@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::model::budget::{Budget, BudgetExceeded};
+use crate::model::json::wrong_type;
 use crate::model::rejection::Rejections;
 use crate::model::segment::SegmentDocument;
 
@@ -117,6 +118,10 @@ impl<'de> Visitor<'de> for PutTraceSegments<'_, '_> {
         f.write_str("an object")
     }
 
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Err(wrong_type(text, &self))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             if key == "TraceSegmentDocuments" {
@@ -145,6 +150,10 @@ impl<'de> Visitor<'de> for DocumentList<'_, '_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of strings")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Err(wrong_type(text, &self))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {

@@ -250,6 +250,25 @@ def _() -> bytes:
     return b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"null," * 3_900_000 + b"null]}]}]}"
 
 
+# Each takes six characters in a quotation of serde.
+ESCAPED = b"\x7f"
+
+
+@add("escaped-text-of-the-wrong-type-in-json", "push_memory", path=TRACES, headers=JSON)
+def _() -> bytes:
+    return b'{"resourceSpans":"' + ESCAPED * 20_900_000 + b'"}'
+
+
+@add("escaped-text-of-the-wrong-type-in-segments", "push_memory", path="/TraceSegments", headers=JSON)
+def _() -> bytes:
+    return b'{"TraceSegmentDocuments":"' + ESCAPED * 20_900_000 + b'"}'
+
+
+@add("escaped-name-of-a-span", "push_memory", path=TRACES, settings={"SIDECARLESS_TRACE_DESTINATION": "xray-otlp"})
+def _() -> bytes:
+    return traces(message(2, message(1, b"\x6a" * 16) + message(2, b"\x01" * 8) + message(5, ESCAPED * 20_900_000)))
+
+
 @add("frames-of-a-java-stack", "push_memory", path=TRACES)
 def _() -> bytes:
     return wire.exception("E\n" + "\tat a.b(C:1)\n" * 1_450_000, "java")
@@ -356,6 +375,11 @@ def _(count: int) -> bytes:
 @add("20-expositions-of-50000-samples", "scrape_memory", options={"expositions": 20})
 def _() -> bytes:
     return "".join(f'm{{a="{number:06d}{"y" * 280}"}} 1\n' for number in range(50_000)).encode()
+
+
+@add("labels-of-a-sample", "scrape_memory", options={"expositions": 1})
+def _() -> bytes:
+    return b"m{" + b'a="",' * 3_000_000 + b"} 1\n"
 
 
 @add("empty-containers-in-task-metadata", "stats_memory")

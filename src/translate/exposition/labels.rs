@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use super::cursor::{Cursor, SyntaxError, quoted};
 use crate::model::exposition::Format;
 
+/// Maximum number of labels of a sample. AMP accepts 150, and relabelling may drop some.
+const MAX_LABELS: usize = 10_000;
+
 /// Label of a parsed sample. Empty values are kept, because with `honor_labels` they remove the target's label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label<'a> {
@@ -37,6 +40,9 @@ pub(super) fn braces<'a>(
                     return Err(cursor.error(format!("second metric name {}", quoted(name.as_bytes()))));
                 }
                 *metric = name;
+            }
+            _ if labels.len() == MAX_LABELS => {
+                return Err(cursor.error(format!("more than {MAX_LABELS} labels")));
             }
             _ => labels.push(Label { name, value: value(cursor, format)? }),
         }

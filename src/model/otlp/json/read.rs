@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use super::value::{Integer, InvalidValue, Scalar};
 use super::{JsonDecodeError, JsonError};
 use crate::model::budget::{Budget, BudgetExceeded};
+use crate::model::json::wrong_type;
 
 /// State of decoding one request.
 pub(super) struct ParseContext<'b> {
@@ -212,6 +213,10 @@ impl<'de, M: FromJson> Visitor<'de> for MessageSeed<'_, M> {
         f.write_str("an object")
     }
 
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Err(wrong_type(text, &self))
+    }
+
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(None)
     }
@@ -244,6 +249,10 @@ impl<'de, M: FromJson> Visitor<'de> for MessagesSeed<'_, '_, M> {
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an array of objects")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Err(wrong_type(text, &self))
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
@@ -280,6 +289,10 @@ impl<'de, F: Fn(Scalar<'_>) -> Result<T, InvalidValue>, T> Visitor<'de> for List
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an array of numbers")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Err(wrong_type(text, &self))
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
