@@ -289,6 +289,12 @@ def scrape_memory(run: Run) -> None:
         rules = "; ".join(f"service=cart port={servers.port} path=/hostile/{number}" for number in range(count))
         run.input.settings["SIDECARLESS_SCRAPE_RULES"] = rules
         servers.tasks = [scraped_task(1, servers.port, {})]
+        if content_type := run.input.options.get("content_type"):
+            content = page
+
+            def page(handler: Handler) -> None:
+                handler.respond(200, content, {"content-type": content_type})
+
         servers.pages = {f"/hostile/{number}": page for number in range(count)}
         add_healthy_target(servers)
         servers.tasks[-1].service = "healthy"

@@ -382,6 +382,13 @@ def _() -> bytes:
     return b"m{" + b'a="",' * 3_000_000 + b"} 1\n"
 
 
+@add("labels-of-exemplars", "scrape_memory", options={"expositions": 6, "content_type": "application/openmetrics-text; version=1.0.0"})
+def _() -> bytes:
+    exemplar = ",".join(f'{chr(97 + number // 26)}{chr(97 + number % 26)}="1"' for number in range(40))
+    rows = "".join(f'c_total{{a="{number}"}} 1 # {{{exemplar}}} 1\n' for number in range(20_000))
+    return f"# TYPE c counter\n{rows}# EOF\n".encode()
+
+
 @add("empty-containers-in-task-metadata", "stats_memory")
 def _() -> tuple[bytes, bytes]:
     return task_document(b"[" + b"{}," * 1_300_000 + b"{}]"), b"{}"

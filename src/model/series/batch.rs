@@ -20,6 +20,7 @@ pub struct SeriesBatch {
     table: HashTable<u32>,
     families: Families,
     points: u64,
+    exemplar_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -35,6 +36,12 @@ struct HistogramsAndExemplars {
     histograms: Points<NativeHistogram>,
     exemplars: Vec<Exemplar>,
 }
+
+/// Memory of an exemplar, without its labels.
+pub const EXEMPLAR_BYTES: usize = 200;
+
+/// Memory of a short label of an exemplar: two texts, each with an allocation.
+pub const EXEMPLAR_LABEL_BYTES: usize = 112;
 
 /// Size of a batch at some time.
 #[derive(Clone, Copy, Debug, Default)]
@@ -158,9 +165,9 @@ impl SeriesBatch {
         }
     }
 
-    /// Returns the number of bytes of labels, each counted once however many series share it.
+    /// Returns the number of bytes of labels, each counted once however many series share it, and of exemplars.
     pub fn label_bytes(&self) -> usize {
-        self.arena.len()
+        self.arena.len() + self.exemplar_bytes
     }
 
     /// Reserves memory for more series, and for the total bytes of their labels.
@@ -178,6 +185,7 @@ impl SeriesBatch {
         self.table.clear();
         self.families = Families::default();
         self.points = 0;
+        self.exemplar_bytes = 0;
     }
 
     /// Adds a sample, like [`Self::push_sample`].
@@ -215,6 +223,7 @@ impl SeriesBatch {
 
     pub fn push_exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
         if let Some(entry) = self.entries.get_mut(id.0 as usize) {
+            self.exemplar_bytes += EXEMPLAR_BYTES + EXEMPLAR_LABEL_BYTES * exemplar.labels.len();
             entry.extras.get_or_insert_default().exemplars.push(exemplar);
         }
     }

@@ -14,7 +14,7 @@ mod runs;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Checkpoint, Merged, Rewrite, SeriesBatch, SeriesId, SeriesView};
+pub use batch::{Checkpoint, EXEMPLAR_BYTES, EXEMPLAR_LABEL_BYTES, Merged, Rewrite, SeriesBatch, SeriesId, SeriesView};
 pub use labels::{Labels, decode_labels, encode_label, encoded_label_len, label_lengths};
 pub use metadata::{Metadata, MetadataKind};
 pub use points::InsertOutcome;

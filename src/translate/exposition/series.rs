@@ -9,7 +9,9 @@ use super::parser::{Entry, MetadataEntry, MetadataValue, ParsedExemplar, ParsedS
 use super::series_writer::SeriesWriter;
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::exposition::Format;
-use crate::model::series::{Exemplar, InsertOutcome, Labels, Metadata, MetadataKind, SeriesBatch};
+use crate::model::series::{
+    EXEMPLAR_BYTES, EXEMPLAR_LABEL_BYTES, Exemplar, InsertOutcome, Labels, Metadata, MetadataKind, SeriesBatch,
+};
 
 /// Samples more than ten minutes after the scrape are not written, as in Prometheus (`scrape/scrape.go`, `maxAheadTime`).
 const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
@@ -25,9 +27,6 @@ const MAX_FAMILIES: usize = 2_000;
 /// Memory of a series without its own labels: its entry, the ranges of its labels and its place in the table, in buffers that
 /// double.
 const SERIES_BYTES: usize = 300;
-
-/// Memory of an exemplar.
-const EXEMPLAR_BYTES: usize = 1_000;
 
 /// Memory of the labels of the exposition, in a buffer that doubles, and of its metadata and the list of its series.
 const LABEL_EXPANSION: usize = 3;
@@ -113,11 +112,12 @@ fn check(
     counts: &mut ScrapeCounts,
 ) -> Result<(), ExpositionErrorKind> {
     let mut parser = Parser::new(body, format);
-    let mut exemplars = 0;
+    let mut exemplar_bytes = 0;
     while let Some(entry) = parser.next_entry()? {
         budget.check()?;
         let Entry::Sample(sample) = entry else { continue };
-        exemplars += usize::from(sample.exemplar.is_some());
+        let exemplar_labels = sample.exemplar.as_ref().map(|exemplar| exemplar.labels.len());
+        exemplar_bytes += exemplar_labels.map_or(0, |labels| EXEMPLAR_BYTES + EXEMPLAR_LABEL_BYTES * labels);
         counts.samples += 1;
         if let Some(error) = parser.validate_sample() {
             return Err(error.into());
@@ -125,7 +125,7 @@ fn check(
         counts.post_relabel += 1;
     }
     let samples = usize::try_from(counts.samples).unwrap_or(usize::MAX);
-    let memory = samples.saturating_mul(SERIES_BYTES) + exemplars.saturating_mul(EXEMPLAR_BYTES);
+    let memory = samples.saturating_mul(SERIES_BYTES).saturating_add(exemplar_bytes);
     budget.reserve(memory.saturating_add(body.len().saturating_mul(LABEL_EXPANSION)))?;
     match scrape.sample_limit {
         Some(limit) if counts.samples > limit => {
