@@ -81,7 +81,7 @@ pub fn validate_body(body: &[u8], budget: &dyn Budget) -> Result<SdkSegments, Bo
         return Err(BodyError::UnknownFormat);
     }
     let mut reader = serde_json::Deserializer::from_str(body);
-    let read = reader.deserialize_map(PutTraceSegments(&mut validator)).and_then(|()| reader.end());
+    let read = reader.deserialize_any(PutTraceSegments(&mut validator)).and_then(|()| reader.end());
     validator.finish(read)
 }
 
@@ -141,7 +141,7 @@ impl<'de> DeserializeSeed<'de> for DocumentList<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+        deserializer.deserialize_any(self)
     }
 }
 
