@@ -10,10 +10,10 @@ use crate::deadline::Deadline;
 use crate::model::budget::{Budget, BudgetExceeded};
 
 /// Share of the memory size that may be allocated, in eighths. The rest is for the code of the binary, for fragmentation, and for
-/// what is allocated between two checks.
+/// allocations between two checks.
 const ALLOCATED_EIGHTHS: usize = 5;
 
-/// Memory size if the environment does not tell it: the default of template.yaml.
+/// Memory size if the environment does not contain it: the default of template.yaml.
 const DEFAULT_MEMORY_MB: usize = 512;
 
 /// Number of checks per reading of the clock. A check comes every few microseconds, and reading the clock takes 25 ns.

@@ -25,6 +25,13 @@ pub enum BudgetExceeded {
     Time,
 }
 
+impl BudgetExceeded {
+    /// Returns whether the input can never be processed. Otherwise another invocation may have the time for it.
+    pub fn is_permanent(self) -> bool {
+        self != Self::Time
+    }
+}
+
 /// Limit of memory and time.
 pub trait Budget {
     /// Returns an error if the work must stop, or if `bytes` more than are allocated now would exceed the memory.

@@ -7,10 +7,8 @@ use std::collections::BTreeSet;
 
 use prost::encoding::{decode_varint, encode_varint};
 
+use super::remote_write::TIMESERIES_TAG;
 use super::series::decode_labels;
-
-/// Tag of `WriteRequest.timeseries`, length-delimited field 1.
-const TIMESERIES_TAG: u8 = 0x0a;
 
 /// `WriteRequest.timeseries`.
 const TIMESERIES: u64 = 1;

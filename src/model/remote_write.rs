@@ -105,7 +105,7 @@ pub struct MetricMetadata {
 }
 
 /// Tag of `WriteRequest.timeseries`, length-delimited field 1.
-const TIMESERIES_TAG: u8 = 0x0a;
+pub(super) const TIMESERIES_TAG: u8 = 0x0a;
 /// Tag of `WriteRequest.metadata`, length-delimited field 3.
 const METADATA_TAG: u8 = 0x1a;
 /// Tag of `TimeSeries.samples`, length-delimited field 2.

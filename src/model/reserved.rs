@@ -9,8 +9,11 @@ pub const STATS_JOB: &str = "sidecarless-stats";
 /// Jobs of series that the function itself writes.
 pub const RESERVED_JOBS: [&str; 2] = [SELF_METRICS_JOB, STATS_JOB];
 
+/// Prefix of labels that name a task.
+pub const TASK_LABELS: &str = "aws_ecs_";
+
 /// Prefixes of labels that contain the identity of a task, which ECS reports.
-const IDENTITY_PREFIXES: [&str; 2] = ["aws_ecs_", "cloud_"];
+const IDENTITY_PREFIXES: [&str; 2] = [TASK_LABELS, "cloud_"];
 
 /// Returns whether a label contains the identity of a task.
 pub fn is_identity_label(name: &str) -> bool {

@@ -17,7 +17,9 @@ pub use auth::Authenticator;
 pub use client_id::sender;
 pub use decompress::decompress;
 pub use health::health_response;
-pub use response::{ErrorResponse, export_response, partial_success, passed_on, put_trace_segments_response};
+pub use response::{
+    ErrorResponse, RETRY_AFTER_S, export_response, partial_success, passed_on, put_trace_segments_response,
+};
 
 use route::Route;
 

@@ -12,7 +12,7 @@ use crate::model::rejection::{Rejection, Rejections};
 use crate::model::shortened::shortened;
 
 /// `Retry-After` of a request for which the invocation has no time: another execution environment may have it.
-const RETRY_AFTER_S: u64 = 5;
+pub const RETRY_AFTER_S: u64 = 5;
 
 /// An error response. Its message never contains a credential, and is shortened: errors of parsers quote their input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,10 +80,7 @@ impl ErrorResponse {
     /// 413 if the request can never fit into the memory of the function; 503 if another invocation may have the time for it.
     pub fn budget_exceeded(error: BudgetExceeded) -> Self {
         let message = format!("the request was not processed: {error}");
-        match error {
-            BudgetExceeded::Memory { .. } | BudgetExceeded::TruncatedDocuments { .. } => Self::too_large(message),
-            BudgetExceeded::Time => Self::unavailable(message, RETRY_AFTER_S),
-        }
+        if error.is_permanent() { Self::too_large(message) } else { Self::unavailable(message, RETRY_AFTER_S) }
     }
 
     fn new(status: u16, message: impl Into<String>) -> Self {

@@ -7,14 +7,12 @@
 use bytes::Bytes;
 
 use crate::model::otlp::{AnyValue, ArrayValue, KeyValue, Resource, any_value::Value};
+use crate::model::reserved::TASK_LABELS;
 use crate::model::signal::Signal;
 use crate::model::task::{Task, TaskContainer};
 use crate::translate::names;
 
-/// Prefix of the labels that name a task. Attributes with other characters, such as `aws/ecs/task/family`, have the same label.
-const TASK_LABELS: &str = "aws_ecs_";
-
-/// Returns the label that a key becomes.
+/// Returns the label that a key becomes. Keys with other characters, such as `aws/ecs/task/family`, have the same label.
 fn label(key: &[u8]) -> String {
     let key = String::from_utf8_lossy(key);
     names::label(&key).unwrap_or_default().into_owned()

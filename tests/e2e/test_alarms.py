@@ -40,7 +40,7 @@ Metrics = dict[str, float | None]
 
 @dataclass
 class Environment:
-    """A function of its own, its AWS services, and what it did."""
+    """A function, its AWS services, and its log and responses."""
 
     peers: Peers
     proxy: AwsProxy

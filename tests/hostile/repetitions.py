@@ -1,7 +1,7 @@
 """Every part of an input that can repeat or be long, repeated n times: the CPU time must grow linearly with n.
 
 The parts are the repeated fields of the OTLP messages, the attributes that the function interprets, and the repeated parts of
-the other formats. They are small, so that the time is the cost of the repetition. The names say what is repeated.
+the other formats. They are small, so that the time is the cost of the repetition. The name of an input contains the repeated part.
 """
 
 from __future__ import annotations

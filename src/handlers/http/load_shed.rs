@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
+use crate::handlers::run::series_writer::TOO_LARGE;
 use crate::handlers::self_metrics::SelfMetrics;
+use crate::model::budget::BudgetExceeded;
 use crate::model::item_counters::{ItemKind, ItemStatus};
-use crate::receiver::ErrorResponse;
+use crate::receiver::{ErrorResponse, RETRY_AFTER_S};
 
 /// Spans per second that X-Ray accepts: calls with 50 documents, four at a time, of up to 200 ms each.
 const SPANS_PER_SECOND: u64 = 1_000;
@@ -22,9 +24,6 @@ const SPOOLED_PER_SECOND: u64 = 20_000;
 
 /// Part of the remaining time that the translation of a push leaves for its delivery, as a divisor.
 pub(super) const DELIVERY_SHARE: u32 = 4;
-
-/// `Retry-After` of refused pushes. Another execution environment may have more time; this one will not.
-const RETRY_AFTER_S: u64 = 5;
 
 /// Refuses pushes that would time out.
 #[derive(Debug)]
@@ -47,6 +46,20 @@ impl LoadShedder {
             counters.add(ItemStatus::Refused, kind, items);
         });
         Err(ErrorResponse::unavailable(message, RETRY_AFTER_S))
+    }
+
+    /// Counts the items of a request that did not fit into its budget, and returns the error for the client: it sends the request again
+    /// if there was no time, and must not send it again if the request is too large.
+    pub(super) fn exceeded(&self, kind: ItemKind, items: u64, error: BudgetExceeded) -> ErrorResponse {
+        self.self_metrics.record(|counters| {
+            counters.add(ItemStatus::Received, kind, items);
+            if error.is_permanent() {
+                counters.add_with_reason(ItemStatus::Rejected, kind, TOO_LARGE, items);
+            } else {
+                counters.add(ItemStatus::Refused, kind, items);
+            }
+        });
+        ErrorResponse::budget_exceeded(error)
     }
 }
 

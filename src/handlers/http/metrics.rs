@@ -7,7 +7,7 @@ use super::identity::attribute_bytes;
 use super::load_shed::{DELIVERY_SHARE, LoadShedder};
 use crate::deadline::Deadline;
 use crate::handlers::delivery::ItemCounts;
-use crate::handlers::run::series_writer::{PreparedSeries, SeriesWriter, TOO_LARGE};
+use crate::handlers::run::series_writer::{PreparedSeries, SeriesWriter};
 use crate::handlers::self_metrics::SelfMetrics;
 use crate::lambda::HttpResponse;
 use crate::model::budget::{Budget as _, BudgetExceeded};
@@ -52,10 +52,9 @@ impl MetricsHandler {
         encoding: Encoding,
     ) -> Result<(), ErrorResponse> {
         let used = metrics.resource_metrics.iter().filter(|metrics| metrics.points() > 0);
-        self.memory.reserve(attribute_bytes(used.map(|metrics| &metrics.resource))).map_err(|error| {
-            self.record_unprocessed(metrics.points(), error);
-            ErrorResponse::budget_exceeded(error).with_encoding(encoding)
-        })
+        self.memory
+            .reserve(attribute_bytes(used.map(|metrics| &metrics.resource)))
+            .map_err(|error| self.load.exceeded(ItemKind::DataPoints, metrics.points(), error).with_encoding(encoding))
     }
 
     /// Converts pushed data points to series and delivers those.
@@ -68,10 +67,9 @@ impl MetricsHandler {
     ) -> Result<HttpResponse, ErrorResponse> {
         let Some(writer) = &self.writer else { return Ok(self.reject_all(metrics.points(), encoding)) };
         let points = metrics.points();
-        let (series, input) = self.translate(metrics, writer, client, deadline).map_err(|error| {
-            self.record_unprocessed(points, error);
-            ErrorResponse::budget_exceeded(error).with_encoding(encoding)
-        })?;
+        let (series, input) = self
+            .translate(metrics, writer, client, deadline)
+            .map_err(|error| self.load.exceeded(ItemKind::DataPoints, points, error).with_encoding(encoding))?;
         let result = writer.send(series, Some(input), &deadline.capped(DELIVERY_TIMEOUT)).await;
         let reported = writer.tracker.complete(result, deadline).await.into_result();
         let reported = reported.map_err(|error| error.with_encoding(encoding))?;
@@ -95,19 +93,6 @@ impl MetricsHandler {
         let TranslationResult { received, written: _, rejected, warnings: modified } = result;
         let input = ItemCounts { kind: ItemKind::DataPoints, count: received, rejected, modified };
         Ok((writer.prepare(batch, &budget)?, input))
-    }
-
-    /// Counts each data point of a push that does not fit into the memory or time of the invocation.
-    fn record_unprocessed(&self, points: u64, error: BudgetExceeded) {
-        self.self_metrics.record(|counters| {
-            counters.add(ItemStatus::Received, ItemKind::DataPoints, points);
-            match error {
-                BudgetExceeded::Memory { .. } | BudgetExceeded::TruncatedDocuments { .. } => {
-                    counters.add_with_reason(ItemStatus::Rejected, ItemKind::DataPoints, TOO_LARGE, points);
-                }
-                BudgetExceeded::Time => counters.add(ItemStatus::Refused, ItemKind::DataPoints, points),
-            }
-        });
     }
 
     fn reject_all(&self, points: u64, encoding: Encoding) -> HttpResponse {

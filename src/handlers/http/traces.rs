@@ -10,10 +10,9 @@ use crate::deliver::Delivery;
 use crate::deliver::xray::{self, XRayClient};
 use crate::deliver::xray_otlp::{self, XRayOtlpClient};
 use crate::handlers::delivery::{DeliveryResult, DeliveryTracker, ItemCounts};
-use crate::handlers::run::series_writer::TOO_LARGE;
 use crate::lambda::HttpResponse;
-use crate::model::budget::{Budget as _, BudgetExceeded};
-use crate::model::item_counters::{ItemKind, ItemStatus};
+use crate::model::budget::Budget as _;
+use crate::model::item_counters::ItemKind;
 use crate::model::otlp::ExportTraceServiceRequest;
 use crate::model::otlp::json::RejectedItems;
 use crate::model::rejection::Rejections;
@@ -55,7 +54,7 @@ impl TraceHandler {
         let used = traces.resource_spans.iter().filter(|spans| spans.has_spans());
         self.memory
             .reserve(attribute_bytes(used.map(|spans| &spans.resource)))
-            .map_err(|error| self.exceeded(ItemKind::Spans, traces.spans(), error).with_encoding(encoding))
+            .map_err(|error| self.load.exceeded(ItemKind::Spans, traces.spans(), error).with_encoding(encoding))
     }
 
     /// Delivers pushed spans.
@@ -79,7 +78,9 @@ impl TraceHandler {
     pub(super) async fn push_segments(&self, body: &[u8], deadline: &Deadline) -> Result<HttpResponse, ErrorResponse> {
         let segments = sdk_segments::validate_body(body, &self.budget(deadline));
         let sdk_segments::SdkSegments { documents, received, rejected } = segments.map_err(|error| match error {
-            BodyError::BudgetExceeded { received, exceeded } => self.exceeded(ItemKind::Segments, received, exceeded),
+            BodyError::BudgetExceeded { received, exceeded } => {
+                self.load.exceeded(ItemKind::Segments, received, exceeded)
+            }
             error => ErrorResponse::malformed(error.to_string()),
         })?;
         self.load.check(ItemKind::Segments, received, deadline)?;
@@ -98,7 +99,7 @@ impl TraceHandler {
     ) -> Result<DeliveryResult, ErrorResponse> {
         let segments = spans::segments(&traces, &self.options, &self.budget(deadline));
         let spans::Segments { documents, received, rejected, truncated } =
-            segments.map_err(|exceeded| self.exceeded(ItemKind::Spans, traces.spans(), exceeded))?;
+            segments.map_err(|exceeded| self.load.exceeded(ItemKind::Spans, traces.spans(), exceeded))?;
         // Frees the memory for the delivery.
         drop(traces);
         let mut modified = Rejections::default();
@@ -131,7 +132,7 @@ impl TraceHandler {
         let count = traces.spans();
         let split = xray_otlp::requests(traces, deadline.now_ms(), &self.budget(deadline));
         let xray_otlp::SplitTraces { requests, rejected } =
-            split.map_err(|exceeded| self.exceeded(ItemKind::Spans, count, exceeded))?;
+            split.map_err(|exceeded| self.load.exceeded(ItemKind::Spans, count, exceeded))?;
         let outcome = xray_otlp.deliver(requests, &deadline.capped(DELIVERY_TIMEOUT)).await.into_payloads();
         let output = ItemCounts { kind: ItemKind::Spans, count, rejected, modified: Rejections::default() };
         Ok(DeliveryResult::new(None, output, outcome))
@@ -139,20 +140,5 @@ impl TraceHandler {
 
     fn budget<'d>(&self, deadline: &'d Deadline) -> WorkBudget<'d> {
         self.memory.budget(deadline, deadline.remaining() / DELIVERY_SHARE)
-    }
-
-    /// Counts the items of a request that did not fit into its budget: the client sends it again if there was no time, and must not
-    /// send it again if it needs too much memory.
-    fn exceeded(&self, kind: ItemKind, count: u64, exceeded: BudgetExceeded) -> ErrorResponse {
-        self.tracker.self_metrics.record(|counters| {
-            counters.add(ItemStatus::Received, kind, count);
-            match exceeded {
-                BudgetExceeded::Memory { .. } | BudgetExceeded::TruncatedDocuments { .. } => {
-                    counters.add_with_reason(ItemStatus::Rejected, kind, TOO_LARGE, count);
-                }
-                BudgetExceeded::Time => counters.add(ItemStatus::Refused, kind, count),
-            }
-        });
-        ErrorResponse::budget_exceeded(exceeded)
     }
 }

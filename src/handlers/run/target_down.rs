@@ -42,9 +42,6 @@ impl From<ExpositionErrorKind> for TargetDown {
 
 impl From<BudgetExceeded> for TargetDown {
     fn from(exceeded: BudgetExceeded) -> Self {
-        match exceeded {
-            BudgetExceeded::Memory { .. } | BudgetExceeded::TruncatedDocuments { .. } => Self::Memory,
-            BudgetExceeded::Time => Self::TimeShare,
-        }
+        if exceeded.is_permanent() { Self::Memory } else { Self::TimeShare }
     }
 }
