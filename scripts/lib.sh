@@ -94,10 +94,11 @@ release_binary() {
   BINARY="${CARGO_TARGET_DIR:-$ROOT/target}/release/sidecarless-function"
 }
 
-# Command line, in the dev profile: the Rust tests build it anyway, and a second release build would take minutes.
+# Command line, in the dev profile: the Rust tests build it anyway, and a second release build would take minutes. Without
+# `--test integration`, some dependencies have fewer features, and cargo compiles everything that uses them a second time.
 cli_binary() {
   log "building the command line"
-  cargo build --locked --quiet --bin sidecarless
+  cargo build --locked --quiet --bin sidecarless --test integration
   CLI="${CARGO_TARGET_DIR:-$ROOT/target}/debug/sidecarless"
 }
 

@@ -155,7 +155,8 @@ async fn too_large_series_is_rejected_alone() {
 #[tokio::test]
 async fn outage_shorter_than_the_deadline_loses_no_samples() {
     let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
-    sandbox.amp.fail(vec![Fault::status(503, "down"); 6]);
+    // The waits after four failures add up to at most 1.5 s, a third of the time for a delivery.
+    sandbox.amp.fail(vec![Fault::status(503, "down"); 4]);
     assert_eq!(push(&sandbox, &gauges(10)).await.1, None);
     assert_eq!((sandbox.amp.requests(), sandbox.amp.named("shelf").len()), (1, 10));
 }
