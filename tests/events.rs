@@ -20,9 +20,10 @@ enum Expected {
     Messages(usize),
     LogEvents,
     TaskChange,
+    ServiceChange,
 }
 
-const EVENTS: [(&str, Expected); 8] = [
+const EVENTS: [(&str, Expected); 10] = [
     ("scheduled-run.json", Expected::Tick),
     ("check.json", Expected::Check),
     ("scheduled-run-rule.json", Expected::Tick),
@@ -31,6 +32,8 @@ const EVENTS: [(&str, Expected); 8] = [
     ("shards.json", Expected::Messages(1)),
     ("container-insights.json", Expected::LogEvents),
     ("task-stopped.json", Expected::TaskChange),
+    ("deployment-failed.json", Expected::ServiceChange),
+    ("service-action.json", Expected::ServiceChange),
 ];
 
 fn folder() -> std::path::PathBuf {
@@ -63,7 +66,8 @@ fn events_are_parsed_as_expected() {
                 assert!(messages.iter().all(|message| message.message_type().as_deref() == Some("shard")), "{name}");
             }
             (Expected::LogEvents, Invocation::LogEvents(_))
-            | (Expected::TaskChange, Invocation::TaskStateChange(_)) => {}
+            | (Expected::TaskChange, Invocation::TaskStateChange(_))
+            | (Expected::ServiceChange, Invocation::ServiceChange(_)) => {}
             (expected, Invocation::HttpRequest(request)) => {
                 assert_eq!(request.origin, RequestOrigin::HttpApi, "{name}");
                 let (number, wanted) =

@@ -544,9 +544,12 @@ async fn spans_for_the_otlp_endpoint_are_spooled_and_redelivered() {
 #[tokio::test]
 async fn failed_event_is_repeated_from_the_spool() {
     let event: Value = serde_json::from_str(include_str!("../events/task-stopped.json")).unwrap();
+    let deployment: Value = serde_json::from_str(include_str!("../events/deployment-failed.json")).unwrap();
     for (payload, fault, again, written) in [
         (event.clone(), Some(Fault::status(503, "busy")), 1, false),
         (event, None, 0, true),
+        (deployment.clone(), Some(Fault::status(503, "busy")), 1, false),
+        (deployment, None, 0, true),
         (json!({"sidecarless": "scrape", "at": "2026-11-22T23:25:00Z"}), None, 0, false),
         (json!({"surprise": true}), None, 1, false),
     ] {
@@ -559,6 +562,7 @@ async fn failed_event_is_repeated_from_the_spool() {
         let invocation = Event::parse(&message(record.to_string()));
         let response = sandbox.handlers.handle(invocation, &Deadline::after(INVOCATION)).await.unwrap().into_json();
         assert_eq!(response["batchItemFailures"].as_array().unwrap().len(), again, "{record}");
-        assert_eq!(!sandbox.amp.named("ecs_task_stopped_info").is_empty(), written, "{record}");
+        let named = ["ecs_task_stopped_info", "ecs_service_deployment_event_info"];
+        assert_eq!(named.iter().any(|name| !sandbox.amp.named(name).is_empty()), written, "{record}");
     }
 }

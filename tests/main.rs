@@ -43,6 +43,7 @@ mod push;
 mod receiver;
 mod remote_write;
 mod sandbox;
+mod service_events;
 mod settings;
 mod stats_golden;
 mod stats_properties;

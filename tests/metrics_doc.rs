@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use sidecarless::translate::insights::COUNTS;
 use sidecarless::translate::self_metrics;
+use sidecarless::translate::service_events::SERVICE_EVENT_METRICS;
 use sidecarless::translate::stats::{Label, Level, METRICS, MetricType, Options, StatsMetric, StatsSource};
 use sidecarless::translate::stopped::STOPPED_METRICS;
 
@@ -38,9 +39,10 @@ fn every_metric_has_a_row() {
         let row = format!("| `{name}` | {kind} | {labels} | {description} |");
         assert!(PAGE.lines().any(|line| line == row), "no row is {row:?}");
     }
-    for metric in STOPPED_METRICS {
-        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
-        let row = format!("| `{}` | gauge | {} | ", metric.name, labels.join(", "));
+    let stopped = STOPPED_METRICS.iter().map(|metric| (metric.name, metric.labels));
+    for (name, labels) in stopped.chain(SERVICE_EVENT_METRICS.iter().map(|metric| (metric.name, metric.labels))) {
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let row = format!("| `{name}` | gauge | {} | ", labels.join(", "));
         assert!(PAGE.lines().any(|line| line.starts_with(&row)), "no row begins with {row:?}");
     }
 }
@@ -64,6 +66,7 @@ fn every_row_names_a_metric_or_label_once() {
     let mut known: BTreeSet<&str> = METRICS.iter().map(|metric| metric.default_name).collect();
     known.extend(COUNTS.iter().map(|count| count.name));
     known.extend(STOPPED_METRICS.iter().map(|metric| metric.name));
+    known.extend(SERVICE_EVENT_METRICS.iter().map(|metric| metric.name));
     known.extend(self_metrics::METRICS.iter().map(|metric| metric.name));
     known.extend(Label::ALL.iter().map(|label| label.name()));
     let names = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name);

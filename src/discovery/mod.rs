@@ -44,7 +44,7 @@ use stopped::StoppedTaskCache;
 
 use crate::deadline::Deadline;
 use crate::model::ecs::TaskStatus;
-use crate::model::task::Task;
+use crate::model::task::{Tag, Task};
 use crate::rules::task_filter::TaskFilter;
 
 /// Concurrent calls for clusters or for batches of tasks.
@@ -216,6 +216,19 @@ impl Discovery {
         }
         self.enrich(vec![task], &mut discovered, deadline).await;
         (discovered.tasks.pop().or_else(|| discovered.without_definition.pop()), discovered.failures)
+    }
+
+    /// Returns whether the settings select a cluster.
+    pub fn selects_cluster(&self, cluster_arn: &str) -> bool {
+        self.clusters.matches(cluster_arn)
+    }
+
+    /// Returns the tags of a cluster, if settings use them, and the failed calls.
+    pub async fn cluster_tags(&self, cluster_arn: &str, deadline: &Deadline) -> (Arc<[Tag]>, Vec<DiscoveryError>) {
+        let mut tasks = [Task { cluster_arn: cluster_arn.into(), ..Task::default() }];
+        let failures = self.cluster_tags.attach(&self.api, &mut tasks, deadline).await;
+        let [task] = tasks;
+        (task.cluster_tags, failures)
     }
 
     /// Returns a task that was described in the last minutes.

@@ -20,6 +20,7 @@ use super::run::stopped::StoppedTaskWriter;
 use super::run::task_series::TaskSeries;
 use super::schedule::ScheduleHandler;
 use super::self_metrics::{SelfMetrics, SelfMetricsWriter};
+use super::service_events::ServiceEventsHandler;
 use super::shard_plan::ShardPlanner;
 use super::targets::TargetLister;
 use super::task_events::TaskEventsHandler;
@@ -80,6 +81,7 @@ impl Handlers {
             queue: queue_handler(&settings, memory, &delivery, &runs),
             log_events: log_events_handler(memory, &delivery, &runs),
             task_events: task_events_handler(&delivery, &runs),
+            service_events: service_events_handler(&delivery, &runs),
             self_metrics: Arc::clone(&delivery.self_metrics),
             self_metrics_writer: SelfMetricsWriter {
                 self_metrics: Arc::clone(&delivery.self_metrics),
@@ -119,6 +121,14 @@ fn task_events_handler(delivery: &DeliveryParts, runs: &RunParts) -> TaskEventsH
     TaskEventsHandler {
         discovery: Arc::clone(&runs.discovery),
         stopped: Arc::clone(&runs.stopped),
+        writer: delivery.writer.clone(),
+    }
+}
+
+fn service_events_handler(delivery: &DeliveryParts, runs: &RunParts) -> ServiceEventsHandler {
+    ServiceEventsHandler {
+        discovery: Arc::clone(&runs.discovery),
+        series: Arc::clone(&runs.series),
         writer: delivery.writer.clone(),
     }
 }

@@ -17,7 +17,7 @@ pub enum HandleError {
     #[error(transparent)]
     LogEvents(#[from] LogDataError),
     #[error(transparent)]
-    TaskChange(#[from] DocumentError),
+    EventDetail(#[from] DocumentError),
     #[error("{samples} samples could not be delivered: {error}")]
     Undelivered { samples: u64, error: String },
 }

@@ -5,6 +5,7 @@
 //! - `queue`: SQS messages, which are shards of tasks to scrape or spooled items to deliver again.
 //! - `log_events`: Container Insights events from a subscription filter.
 //! - `task_events`: task state changes from EventBridge.
+//! - `service_events`: deployments and actions of services from EventBridge.
 //! - `check`: tests of permissions and connectivity.
 //!
 //! All of them complete a delivery with `delivery`: it spools undelivered items, updates the counters and logs the result.
@@ -20,6 +21,7 @@ mod queue;
 mod run;
 mod schedule;
 mod self_metrics;
+mod service_events;
 mod shard_plan;
 mod targets;
 mod task_events;
@@ -41,6 +43,7 @@ use log_events::LogEventsHandler;
 use queue::{QueueHandler, split_failed_events};
 use schedule::ScheduleHandler;
 use self_metrics::{SelfMetrics, SelfMetricsWriter};
+use service_events::ServiceEventsHandler;
 use targets::TargetLister;
 use task_events::TaskEventsHandler;
 
@@ -52,6 +55,7 @@ pub struct Handlers {
     queue: QueueHandler,
     log_events: LogEventsHandler,
     task_events: TaskEventsHandler,
+    service_events: ServiceEventsHandler,
     check: CheckHandler,
     targets: Arc<TargetLister>,
     self_metrics: Arc<SelfMetrics>,
@@ -76,6 +80,7 @@ impl Handlers {
             Invocation::SqsMessages(messages) => Ok(self.handle_messages(messages, deadline).await),
             Invocation::LogEvents(data) => self.log_events.handle(&data, deadline).await,
             Invocation::TaskStateChange(change) => self.task_events.handle(change, deadline).await,
+            Invocation::ServiceChange(change) => self.service_events.handle(change, deadline).await,
             Invocation::Check => Ok(Response::Json(self.check(deadline).await.into_json())),
         }
     }
@@ -98,6 +103,7 @@ impl Handlers {
         match Event::parse(record.event()).0? {
             Invocation::LogEvents(data) => self.log_events.handle(&data, deadline).await?,
             Invocation::TaskStateChange(change) => self.task_events.handle(change, deadline).await?,
+            Invocation::ServiceChange(change) => self.service_events.handle(change, deadline).await?,
             other => {
                 tracing::warn!(trigger = other.trigger(), "failed event discarded");
                 return Ok(());

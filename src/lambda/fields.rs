@@ -34,6 +34,7 @@ pub(super) struct Fields<'a> {
     pub(super) raw_path: Field<'a>,
     pub(super) records: Field<'a>,
     pub(super) request_context: Field<'a>,
+    pub(super) resources: Field<'a>,
     pub(super) sidecarless: Field<'a>,
     pub(super) time: Field<'a>,
 }
@@ -55,6 +56,7 @@ impl<'a> Fields<'a> {
             "rawPath" => &mut self.raw_path,
             "Records" => &mut self.records,
             "requestContext" => &mut self.request_context,
+            "resources" => &mut self.resources,
             "sidecarless" => &mut self.sidecarless,
             "time" => &mut self.time,
             _ => return None,
@@ -106,6 +108,12 @@ impl<'de> Visitor<'de> for Members {
 /// Returns the text of a field, or `None` if it is not a string.
 pub(super) fn text(field: Field<'_>) -> Option<String> {
     serde_json::from_str(field?.get()).ok()
+}
+
+/// Returns the first text of a list, or an empty one for anything else.
+pub(super) fn first_text(field: Field<'_>) -> String {
+    let texts = field.and_then(|field| serde_json::from_str::<Vec<String>>(field.get()).ok());
+    texts.into_iter().flatten().next().unwrap_or_default()
 }
 
 /// Returns an RFC 3339 time in milliseconds, or `None` for anything else, such as a placeholder that was not replaced.

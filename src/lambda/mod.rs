@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 use crate::model::arn::Arn;
+use crate::model::service_event::ServiceEventKind;
 use fields::Fields;
 
 pub use origin::RequestOrigin;
@@ -38,12 +39,25 @@ pub enum Invocation {
     /// Log events of a subscription filter: base64 of gzip.
     LogEvents(String),
     TaskStateChange(TaskStateChange),
+    ServiceChange(ServiceChange),
 }
 
 /// EventBridge event "ECS Task State Change".
 #[derive(Clone, Debug)]
 pub struct TaskStateChange {
     /// JSON of the task in its new state.
+    pub detail: String,
+    /// Time of the event in milliseconds since the epoch.
+    pub at_ms: Option<i64>,
+}
+
+/// EventBridge event "ECS Deployment State Change" or "ECS Service Action".
+#[derive(Clone, Debug)]
+pub struct ServiceChange {
+    pub kind: ServiceEventKind,
+    /// Empty if the event has no resources.
+    pub service_arn: String,
+    /// JSON of what happened.
     pub detail: String,
     /// Time of the event in milliseconds since the epoch.
     pub at_ms: Option<i64>,
@@ -65,7 +79,7 @@ pub enum UnknownEvent {
     Malformed { event_type: &'static str, source: serde_json::Error },
     #[error(
         "unknown event with keys {keys}: expected a scheduled run ({{\"sidecarless\":\"scrape\"}}), \
-         an EventBridge scheduled event or ECS Task State Change, SQS Records, awslogs.data, or an HTTP request with a \
+         an EventBridge scheduled event, ECS Task State Change, ECS Deployment State Change or ECS Service Action, SQS Records, awslogs.data, or an HTTP request with a \
          requestContext"
     )]
     Unknown { keys: String },
@@ -117,6 +131,7 @@ impl Invocation {
             Invocation::SqsMessages(_) => "sqs",
             Invocation::LogEvents(_) => "log_events",
             Invocation::TaskStateChange(_) => "task_state_change",
+            Invocation::ServiceChange(_) => "service_event",
         }
     }
 
@@ -126,6 +141,9 @@ impl Invocation {
             return Request::parse(&fields, origin)
                 .map(|request| Self::HttpRequest(Box::new(request)))
                 .map_err(malformed);
+        }
+        if let Some(change) = ServiceChange::from_fields(&fields) {
+            return Ok(Self::ServiceChange(change));
         }
         match (fields::text(fields.sidecarless).as_deref(), fields::text(fields.detail_type).as_deref(), fields.detail)
         {
@@ -152,6 +170,14 @@ impl Invocation {
             return Ok(Self::LogEvents(logs.data));
         }
         Err(UnknownEvent::Unknown { keys: fields.listed_keys() })
+    }
+}
+
+impl ServiceChange {
+    fn from_fields(fields: &Fields<'_>) -> Option<Self> {
+        let kind = ServiceEventKind::from_detail_type(&fields::text(fields.detail_type)?)?;
+        let (service_arn, at_ms) = (fields::first_text(fields.resources), fields::time(fields.time));
+        Some(Self { kind, service_arn, detail: fields.detail?.get().to_owned(), at_ms })
     }
 }
 
@@ -199,11 +225,39 @@ mod tests {
     }
 
     #[test]
+    fn service_event_has_kind_service_and_time() {
+        for (detail_type, resources, expected) in [
+            ("ECS Deployment State Change", r#"["arn:a","arn:b"]"#, Some((ServiceEventKind::Deployment, "arn:a"))),
+            ("ECS Service Action", "[]", Some((ServiceEventKind::Action, ""))),
+            ("ECS Service Action", r#"{"new":7}"#, Some((ServiceEventKind::Action, ""))),
+            ("ECS Container Instance State Change", "[]", None),
+        ] {
+            let event = format!(
+                r#"{{"detail-type":"{detail_type}","time":"2026-11-22T23:25:00Z","resources":{resources},"detail":{{}}}}"#
+            );
+            let change = match Invocation::parse(&event) {
+                Ok(Invocation::ServiceChange(change)) => Some(change),
+                Ok(other) => panic!("{event}: {other:?}"),
+                Err(_) => None,
+            };
+            assert_eq!(change.as_ref().map(|change| (change.kind, &*change.service_arn)), expected, "{event}");
+            assert!(change.is_none_or(|change| change.at_ms == Some(1_795_389_900_000) && change.detail == "{}"));
+        }
+    }
+
+    #[test]
     fn sample_events_match_their_file_names() {
         let shards = Invocation::parse(include_str!("../../events/shards.json"));
         assert!(matches!(&shards, Ok(Invocation::SqsMessages(messages)) if messages.len() == 1), "{shards:?}");
         let stopped = Invocation::parse(include_str!("../../events/task-stopped.json"));
         assert!(matches!(&stopped, Ok(Invocation::TaskStateChange(change)) if change.at_ms.is_some()), "{stopped:?}");
+        for (event, kind) in [
+            (include_str!("../../events/deployment-failed.json"), ServiceEventKind::Deployment),
+            (include_str!("../../events/service-action.json"), ServiceEventKind::Action),
+        ] {
+            let change = Invocation::parse(event);
+            assert!(matches!(&change, Ok(Invocation::ServiceChange(change)) if change.kind == kind), "{change:?}");
+        }
         let pushed = Invocation::parse(include_str!("../../events/container-insights.json"));
         assert!(matches!(&pushed, Ok(Invocation::LogEvents(data)) if data.starts_with("H4sI")), "{pushed:?}");
     }

@@ -23,6 +23,7 @@ pub mod reserved;
 pub mod sampling;
 pub mod segment;
 pub mod series;
+pub mod service_event;
 pub mod shard;
 pub mod shortened;
 pub mod signal;

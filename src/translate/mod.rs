@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod names;
 pub mod sdk_segments;
 pub mod self_metrics;
+pub mod service_events;
 mod shared_labels;
 pub mod spans;
 pub mod stats;

@@ -427,13 +427,14 @@ def test_stopped_tasks_are_either_received_or_polled():
         assert ("TaskStateChangeRule" in resources, "TaskStateChangePermission" in resources) == (rule, rule)
 
 
-def test_rule_matches_stopped_tasks_and_may_invoke_the_function():
+def test_rule_matches_the_sample_events_and_may_invoke_the_function():
     resources = stack(TaskStateChangeEvents="on")
     rule = resources["TaskStateChangeRule"]["Properties"]
-    sample = json.loads((ROOT / "events/task-stopped.json").read_text())
-    pattern = rule["EventPattern"]
-    assert sample["source"] in pattern["source"] and sample["detail-type"] in pattern["detail-type"]
-    assert pattern["detail"] == {"lastStatus": [sample["detail"]["lastStatus"]]}
+    tasks, services = rule["EventPattern"]["$or"]
+    for name, alternative in [("task-stopped", tasks), ("deployment-failed", services), ("service-action", services)]:
+        sample = json.loads((ROOT / f"events/{name}.json").read_text())
+        assert sample["source"] in rule["EventPattern"]["source"] and sample["detail-type"] in alternative["detail-type"]
+    assert tasks["detail"] == {"lastStatus": ["STOPPED"]} and "detail" not in services
     assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["Function", "Arn"]}
     permission = resources["TaskStateChangePermission"]["Properties"]
     assert permission["Principal"] == "events.amazonaws.com"
