@@ -48,6 +48,7 @@ mod settings;
 mod stats_golden;
 mod stats_properties;
 mod stats_vectors;
+mod task_stats;
 mod tick;
 mod xray;
 mod xray_golden;

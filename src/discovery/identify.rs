@@ -28,6 +28,15 @@ const CLUSTERS_TTL_MS: i64 = 60_000;
 /// Memory for the names of clusters.
 const MAX_CLUSTER_BYTES: usize = 1 << 20;
 
+/// Reason why a task was not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupError {
+    /// No selected cluster has the task.
+    Unknown,
+    /// ECS did not respond, or the client caused too many lookups.
+    Unavailable,
+}
+
 /// Tasks of clients, and the limits of their lookups.
 #[derive(Debug)]
 pub(super) struct TaskIdentities {
@@ -55,15 +64,43 @@ struct Described {
 
 impl Discovery {
     /// Returns the task with this ARN if its cluster is selected. `sender` is the client that claims to be the task.
-    pub async fn task_by_arn(&self, arn: &str, sender: &str, deadline: &Deadline) -> Option<Arc<Task>> {
-        let claim = TaskArn::parse(arn).filter(TaskArn::is_in_limits)?;
+    pub async fn task_by_arn(&self, arn: &str, sender: &str, deadline: &Deadline) -> Result<Arc<Task>, LookupError> {
+        let claim = TaskArn::parse(arn).filter(TaskArn::is_in_limits).ok_or(LookupError::Unknown)?;
         let cluster = claim.cluster.unwrap_or("default");
         if !self.clusters.matches(&claim.cluster_arn(cluster)) {
-            return None;
+            return Err(LookupError::Unknown);
         }
         let name = format!("{cluster}/{}", claim.id);
         let lookup = Lookup { name, id: claim.id, clusters: [cluster.to_owned()].into(), sender };
-        self.lookup_task(lookup, deadline).await.filter(|task| *task.arn == *arn)
+        let task = self.lookup_task(lookup, deadline).await?;
+        if *task.arn == *arn { Ok(task) } else { Err(LookupError::Unknown) }
+    }
+
+    /// Returns the task with this ARN as it was described last, which is at most ten minutes ago if scheduled runs or state change
+    /// events describe it, and otherwise an hour.
+    pub async fn task_state(&self, arn: &str, sender: &str, deadline: &Deadline) -> Result<Arc<Task>, LookupError> {
+        match self.cached_task(arn, deadline).filter(|task| *task.arn == *arn) {
+            Some(task) => Ok(task),
+            None => self.task_by_arn(arn, sender, deadline).await,
+        }
+    }
+
+    /// Describes a task again that changed since it was described, and caches the result.
+    pub async fn describe_again(
+        &self,
+        task: &Task,
+        sender: &str,
+        deadline: &Deadline,
+    ) -> Result<Arc<Task>, LookupError> {
+        let now_ms = deadline.now_ms();
+        if !self.identities.limits.allow(sender, 1, now_ms) {
+            return Err(LookupError::Unavailable);
+        }
+        let described = self.describe_by_id(&task.id, &[task.cluster_arn.to_string()], deadline).await;
+        let Described { task: Some(task), .. } = described else { return Err(described.error()) };
+        self.identities.limits.confirm(sender, now_ms);
+        self.identities.insert(format!("{}/{}", task.cluster, task.id), Some(Arc::clone(&task)), TTL_MS, now_ms);
+        Ok(task)
     }
 
     /// Returns the task whose id is the role session name of a signed request. Any principal that can assume a role can
@@ -84,7 +121,7 @@ impl Discovery {
             None => self.clusters_of_sessions(deadline).await,
         };
         let lookup = Lookup { name: session.to_owned(), id: session, clusters, sender };
-        let task = self.lookup_task(lookup, deadline).await?;
+        let task = self.lookup_task(lookup, deadline).await.ok()?;
         let task_role = task.task_role_arn.as_deref()?.rsplit('/').next()?;
         (task_role == role && *task.account == *account).then_some(task)
     }
@@ -103,25 +140,26 @@ impl Discovery {
         clusters
     }
 
-    async fn lookup_task(&self, lookup: Lookup<'_>, deadline: &Deadline) -> Option<Arc<Task>> {
+    async fn lookup_task(&self, lookup: Lookup<'_>, deadline: &Deadline) -> Result<Arc<Task>, LookupError> {
         let now_ms = deadline.now_ms();
         if let Some(cached) = self.identities.get(&lookup.name, now_ms) {
-            return cached;
+            return cached.ok_or(LookupError::Unknown);
         }
         if let Some(task) = self.recent.task(lookup.id, now_ms).filter(|task| self.clusters.matches(&task.cluster_arn))
         {
             self.identities.insert(lookup.name, Some(Arc::clone(&task)), TTL_MS, now_ms);
-            return Some(task);
+            return Ok(task);
         }
         if !self.identities.limits.allow(lookup.sender, lookup.clusters.len(), now_ms) {
-            return None;
+            return Err(LookupError::Unavailable);
         }
         let expired = self.identities.by_name.get_stale(&*lookup.name).flatten();
         // Cache the miss first: the caller may time out before ECS responds, and the next lookup must not repeat the
         // call.
         self.identities.insert(lookup.name.clone(), expired.clone(), NEGATIVE_TTL_MS, now_ms);
-        let Described { task, is_incomplete } = self.describe_by_id(lookup.id, &lookup.clusters, deadline).await;
-        let task = task.filter(|task| self.clusters.matches(&task.cluster_arn));
+        let described = self.describe_by_id(lookup.id, &lookup.clusters, deadline).await;
+        let (error, is_incomplete) = (described.error(), described.is_incomplete);
+        let task = described.task.filter(|task| self.clusters.matches(&task.cluster_arn));
         if task.is_some() {
             self.identities.limits.confirm(lookup.sender, now_ms);
         }
@@ -129,7 +167,7 @@ impl Discovery {
         // A task that was confirmed before keeps its identity while ECS is unavailable.
         let task = task.or_else(|| expired.filter(|_| is_incomplete));
         self.identities.insert(lookup.name, task.clone(), ttl_ms, now_ms);
-        task
+        task.ok_or(error)
     }
 
     /// Describes a task whose cluster is one of several.
@@ -151,6 +189,13 @@ impl Discovery {
             }
         }
         Described { task: None, is_incomplete }
+    }
+}
+
+impl Described {
+    /// Returns the error if there is no task.
+    fn error(&self) -> LookupError {
+        if self.is_incomplete { LookupError::Unavailable } else { LookupError::Unknown }
     }
 }
 

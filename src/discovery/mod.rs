@@ -30,6 +30,7 @@ use futures_util::stream;
 
 pub use ec2::Ec2Client;
 pub use ecs_client::DiscoveryError;
+pub use identify::LookupError;
 pub use list::{TaskBatch, TaskListing};
 pub use stopped::StoppedListing;
 

@@ -9,7 +9,9 @@ use super::Handlers;
 use super::access::ClientFactory;
 use super::check::CheckHandler;
 use super::delivery::DeliveryTracker;
-use super::http::{HttpHandler, LoadShedder, MetricsHandler, ProxyHandler, TaskIdentifier, TraceHandler};
+use super::http::{
+    HttpHandler, LoadShedder, MetricsHandler, ProxyHandler, TaskIdentifier, TaskStatsHandler, TraceHandler,
+};
 use super::log_events::LogEventsHandler;
 use super::queue::{QueueHandler, RedeliveryHandler, ShardHandler};
 use super::run::exposition::ExpositionScraper;
@@ -255,6 +257,12 @@ fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPar
             self_metrics: Arc::clone(&delivery.self_metrics),
             memory,
         },
+        task_stats: TaskStatsHandler::new(
+            TaskIdentifier { discovery: Arc::clone(&runs.discovery) },
+            Arc::clone(&runs.series),
+            delivery.writer.clone(),
+            memory,
+        ),
         proxy: ProxyHandler { xray: Arc::clone(&delivery.xray_otlp), logs: delivery.logs.clone() },
         self_metrics: Arc::clone(&delivery.self_metrics),
         memory,

@@ -33,7 +33,7 @@ pub struct TargetRow {
     pub included: bool,
     /// Rule that includes or excludes the task.
     pub rule: String,
-    /// `endpoint`, `insights`, or empty.
+    /// `push`, `endpoint`, `insights`, or empty.
     pub source: &'static str,
     /// Address of the stats target.
     pub address: Option<String>,
@@ -117,11 +117,7 @@ impl TargetLister {
             return row;
         }
         let source = self.series.source(task);
-        row.source = match source {
-            Some(StatsSource::Endpoint) => "endpoint",
-            Some(StatsSource::Insights) => "insights",
-            None => "",
-        };
+        row.source = source.map_or("", StatsSource::as_str);
         self.add_prometheus_targets(task, &mut row);
         if source == Some(StatsSource::Endpoint) {
             self.add_stats_target(task, &mut row);

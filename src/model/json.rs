@@ -20,7 +20,12 @@ pub struct DocumentError {
 
 /// Parses JSON. `document` is a noun for the error, such as `task metadata`.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(document: &'static str, body: &'a [u8]) -> Result<T, DocumentError> {
-    serde_json::from_slice(body).map_err(|error| DocumentError { document, error: short_error(&error) })
+    serde_json::from_slice(body).map_err(|error| document_error(document, &error))
+}
+
+/// Returns the error for a document that cannot be parsed.
+pub(crate) fn document_error(document: &'static str, error: &serde_json::Error) -> DocumentError {
+    DocumentError { document, error: short_error(error) }
 }
 
 /// Returns the error for a string where another type is expected. serde would quote all of it.

@@ -18,7 +18,8 @@ pub use client_id::sender;
 pub use decompress::decompress;
 pub use health::health_response;
 pub use response::{
-    ErrorResponse, RETRY_AFTER_S, export_response, partial_success, passed_on, put_trace_segments_response,
+    ErrorResponse, RETRY_AFTER_S, export_response, json_response, partial_success, passed_on,
+    put_trace_segments_response,
 };
 
 use route::Route;
@@ -42,6 +43,8 @@ pub enum DecodedRequest {
     },
     /// Export request for logs, which is forwarded unparsed.
     Logs(Bytes, Encoding),
+    /// Metadata documents of a task, unparsed.
+    TaskStats(Bytes),
     /// Segment documents of X-Ray SDKs, unparsed.
     SdkSegments(Bytes),
     /// Call of a remote sampler, which is forwarded unparsed.
@@ -74,7 +77,7 @@ pub fn decode_request(
     accepts_logs: bool,
     budget: &dyn Budget,
 ) -> Result<DecodedRequest, ErrorResponse> {
-    let encoding = encoding(request);
+    let encoding = response_encoding(request);
     let encode = |error: ErrorResponse| error.with_encoding(encoding);
     let route = route::route(request).map_err(encode)?;
     match route {
@@ -88,9 +91,32 @@ pub fn decode_request(
     match route {
         Route::Signal(signal) => decode(signal, encoding, body, request, budget).map_err(encode),
         Route::Logs => Ok(DecodedRequest::Logs(body, encoding)),
+        Route::TaskStats => task_stats(body).map_err(encode),
         Route::SdkSegments => Ok(DecodedRequest::SdkSegments(body)),
         Route::Sampling(call) => Ok(DecodedRequest::Sampling(call, body)),
         Route::HealthCheck => Ok(DecodedRequest::HealthCheck),
+    }
+}
+
+/// Maximum size of pushed task stats after decompression. The documents take about 5 kB for each container, and a task has at most
+/// ten containers (Amazon ECS Developer Guide, "Service quotas").
+const MAX_TASK_STATS_BYTES: usize = 1 << 20;
+
+fn task_stats(body: Bytes) -> Result<DecodedRequest, ErrorResponse> {
+    if body.len() > MAX_TASK_STATS_BYTES {
+        return Err(ErrorResponse::too_large(format!(
+            "task stats of {} bytes: the limit is {MAX_TASK_STATS_BYTES}",
+            body.len()
+        )));
+    }
+    Ok(DecodedRequest::TaskStats(body))
+}
+
+/// Returns the encoding of the response: JSON for task stats, whose clients are shells, otherwise that of the request.
+fn response_encoding(request: &Request) -> Encoding {
+    match route::route(request) {
+        Ok(Route::TaskStats) => Encoding::Json,
+        _ => encoding(request),
     }
 }
 

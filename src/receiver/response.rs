@@ -134,6 +134,11 @@ pub fn partial_success(
     export_response(encoding, body.into())
 }
 
+/// 200 with a JSON object.
+pub fn json_response(body: &serde_json::Value) -> HttpResponse {
+    passed_on(200, body.to_string().into_bytes())
+}
+
 /// 200 with an export response of a destination.
 pub fn export_response(encoding: Encoding, body: Bytes) -> HttpResponse {
     HttpResponse { status: 200, headers: vec![("content-type", encoding.content_type().into())], body: body.into() }

@@ -10,16 +10,18 @@ use crate::model::signal::Signal;
 pub(super) enum Route {
     Signal(Signal),
     Logs,
+    TaskStats,
     SdkSegments,
     Sampling(SamplingCall),
     HealthCheck,
 }
 
 /// Ends of paths. A prefix that API Gateway or a load balancer adds is ignored.
-const ROUTES: [(&str, Route); 6] = [
+const ROUTES: [(&str, Route); 7] = [
     ("/v1/traces", Route::Signal(Signal::Traces)),
     ("/v1/metrics", Route::Signal(Signal::Metrics)),
     ("/v1/logs", Route::Logs),
+    ("/v1/ecs/task-stats", Route::TaskStats),
     ("/TraceSegments", Route::SdkSegments),
     (SamplingCall::Rules.path(), Route::Sampling(SamplingCall::Rules)),
     (SamplingCall::Targets.path(), Route::Sampling(SamplingCall::Targets)),

@@ -16,6 +16,9 @@ use crate::model::task::{NetworkBinding, Task, TaskContainer, is_plain_path};
 /// Docker label with the container port of a stats endpoint.
 pub const STATS_PORT: &str = "sidecarless.stats.port";
 
+/// Docker label with which a task declares that it pushes its stats, and its value.
+pub const STATS_PUSH: (&str, &str) = ("sidecarless.stats", "push");
+
 /// Docker label with the path prefix of `/task` and `/task/stats`. Without the label they are at the root.
 const STATS_PATH: &str = "sidecarless.stats.path";
 

@@ -113,6 +113,8 @@ pub struct AccessSettings {
 /// Enabled sources of task stats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsSources {
+    /// Stats that tasks push.
+    pub push: bool,
     /// Stats endpoints in tasks.
     pub endpoint: bool,
     /// Container Insights events, polled or pushed.
@@ -294,12 +296,14 @@ mod tests {
 
     #[test]
     fn sources_are_read_from_a_list() {
-        let all = StatsSources { endpoint: true, insights: true, prometheus: true };
+        let all = StatsSources { push: true, endpoint: true, insights: true, prometheus: true };
         assert_eq!(read(&[]).map(|settings| settings.sources), Ok(all));
-        let two = read(&[("SIDECARLESS_SOURCES", "insights, endpoint")]).map(|settings| settings.sources);
-        assert_eq!(two, Ok(StatsSources { prometheus: false, ..all }));
+        let three = read(&[("SIDECARLESS_SOURCES", "insights, push, endpoint")]).map(|settings| settings.sources);
+        assert_eq!(three, Ok(StatsSources { prometheus: false, ..all }));
         let errors = read(&[("SIDECARLESS_SOURCES", "cloudwatch")]).expect_err("no source");
-        assert!(errors.to_string().contains("unknown value \"cloudwatch\": use endpoint, insights or prometheus"));
+        assert!(
+            errors.to_string().contains("unknown value \"cloudwatch\": use push, endpoint, insights or prometheus")
+        );
     }
 
     #[test]

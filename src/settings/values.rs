@@ -140,7 +140,8 @@ pub fn sources(text: &str) -> Result<StatsSources, InvalidValue> {
         let enable: fn(&mut StatsSources) = choice(
             word,
             &[
-                ("endpoint", (|all| all.endpoint = true) as fn(&mut StatsSources)),
+                ("push", (|all| all.push = true) as fn(&mut StatsSources)),
+                ("endpoint", |all| all.endpoint = true),
                 ("insights", |all| all.insights = true),
                 ("prometheus", |all| all.prometheus = true),
             ],

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) throttles: u32,
     /// Tasks that are listed but no longer exist.
     pub(crate) missing: Vec<String>,
+    /// Containers of every task; `None`: one container, `cart`.
+    pub(crate) containers: Option<Value>,
     /// Tags of each cluster.
     pub(crate) cluster_tags: Vec<(&'static str, &'static str)>,
 }
@@ -146,7 +148,7 @@ impl State {
                 (task.arn == arn || task.arn.ends_with(&format!("/{arn}")))
                     && !self.missing.iter().any(|id| arn.ends_with(id))
             }) {
-                Some(task) => tasks.push(described(cluster, task)),
+                Some(task) => tasks.push(described(cluster, task, self.containers.as_ref())),
                 None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
             }
         }
@@ -172,7 +174,8 @@ fn family(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap().split(':').next().unwrap()
 }
 
-fn described(cluster: &str, task: &Running) -> Value {
+fn described(cluster: &str, task: &Running, containers: Option<&Value>) -> Value {
+    let cart = json!([{"name": "cart", "image": "cart:2.7.1", "lastStatus": "RUNNING", "runtimeId": "r-1"}]);
     let family = family(&task.definition);
     let number = u32::from_str_radix(&task.arn[task.arn.len() - 8..], 16).unwrap();
     let address = Ipv4Addr::from_bits(0x7f00_0000 + number).to_string();
@@ -184,7 +187,7 @@ fn described(cluster: &str, task: &Running) -> Value {
         "desiredStatus": if NewTask::is_ending(task.status) { "STOPPED" } else { "RUNNING" }, "tags": tags(&task.tags),
         "stoppedAt": (task.status == "STOPPED").then(now_s), "cpu": "512", "memory": "1024", "attachments": [interface],
         "createdAt": 1_772_611_200.5, "version": 3,
-        "containers": [{"name": "cart", "image": "cart:2.7.1", "lastStatus": "RUNNING", "runtimeId": "r-1"}],
+        "containers": containers.unwrap_or(&cart),
     })
 }
 

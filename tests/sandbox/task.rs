@@ -15,6 +15,12 @@ pub(crate) struct Task {
     server: StubServer,
 }
 
+/// Documents that an endpoint serves.
+pub(crate) struct Documents {
+    pub(crate) task: Value,
+    pub(crate) stats: Value,
+}
+
 impl Task {
     /// Starts an endpoint that serves the task metadata documents.
     pub(crate) async fn start() -> Self {
@@ -34,6 +40,15 @@ impl Task {
         let serve = move |request: &RecordedRequest| {
             requests.lock().unwrap().push(request.clone());
             response.lock().unwrap().clone()
+        };
+        Self { server: StubServer::start(serve).await }
+    }
+
+    /// Starts an endpoint with documents that the test can change.
+    pub(crate) async fn serving(documents: Arc<Mutex<Documents>>) -> Self {
+        let serve = move |request: &RecordedRequest| {
+            let documents = documents.lock().unwrap();
+            StubResponse::json(if request.path == "/task" { &documents.task } else { &documents.stats })
         };
         Self { server: StubServer::start(serve).await }
     }

@@ -76,7 +76,8 @@ impl TaskIdentifier {
             let Some(arn) = claimed_task(resource) else { continue };
             if !by_arn.contains_key(arn) && by_arn.len() < MAX_TASKS_PER_PUSH {
                 let timeout = LOOKUP_TIMEOUT.saturating_sub(deadline.elapsed() - started);
-                let task = deadline.timeout(timeout, self.discovery.task_by_arn(arn, sender, deadline)).await.flatten();
+                let task = deadline.timeout(timeout, self.discovery.task_by_arn(arn, sender, deadline)).await;
+                let task = task.and_then(Result::ok);
                 by_arn.insert(arn.to_owned(), task.map(|task| TaskAttributes::from_task(&task)));
             }
             if let Some(Some(attributes)) = by_arn.get(arn) {
@@ -85,7 +86,8 @@ impl TaskIdentifier {
         }
     }
 
-    async fn signing_task(&self, caller: &Caller, sender: &str, deadline: &Deadline) -> Option<Arc<Task>> {
+    /// Returns the task that signed a request, if ECS confirms it.
+    pub(super) async fn signing_task(&self, caller: &Caller, sender: &str, deadline: &Deadline) -> Option<Arc<Task>> {
         let session = Arn::parse(&caller.arn)?;
         let (role, name) = session.resource_of("assumed-role")?.rsplit_once('/')?;
         self.discovery.task_by_session(name, session.account, role, sender, deadline).await

@@ -1,9 +1,10 @@
-//! HTTP requests: OTLP pushes, X-Ray SDK segments, sampling calls and health checks.
+//! HTTP requests: OTLP pushes, task stats, X-Ray SDK segments, sampling calls and health checks.
 
 mod identity;
 mod load_shed;
 mod metrics;
 mod proxy;
+mod task_stats;
 mod traces;
 
 use std::sync::Arc;
@@ -13,13 +14,14 @@ pub(super) use identity::TaskIdentifier;
 pub(super) use load_shed::LoadShedder;
 pub(super) use metrics::MetricsHandler;
 pub(super) use proxy::ProxyHandler;
+pub(super) use task_stats::TaskStatsHandler;
 pub(super) use traces::TraceHandler;
 
 use super::self_metrics::SelfMetrics;
 use crate::deadline::Deadline;
 use crate::lambda::{HttpResponse, Request};
 use crate::model::signal::Signal;
-use crate::receiver::{self, Authenticator, DecodedRequest, ErrorResponse};
+use crate::receiver::{self, Authenticator, DecodedRequest, Encoding, ErrorResponse};
 use crate::translate::metrics::ClientIdentity;
 use crate::work_budget::MemoryLimit;
 
@@ -36,6 +38,7 @@ pub(super) struct HttpHandler {
     pub(super) identifier: Option<TaskIdentifier>,
     pub(super) traces: TraceHandler,
     pub(super) metrics: MetricsHandler,
+    pub(super) task_stats: TaskStatsHandler,
     pub(super) proxy: ProxyHandler,
     pub(super) self_metrics: Arc<SelfMetrics>,
     pub(super) memory: MemoryLimit,
@@ -90,6 +93,11 @@ impl HttpHandler {
                 self.metrics.push(metrics, encoding, &client, deadline).await
             }
             DecodedRequest::Logs(logs, encoding) => self.proxy.forward_logs(logs, encoding, deadline).await,
+            DecodedRequest::TaskStats(body) => self
+                .task_stats
+                .push(&body, request, deadline)
+                .await
+                .map_err(|error| error.with_encoding(Encoding::Json)),
             DecodedRequest::SdkSegments(body) => self.traces.push_segments(&body, deadline).await,
             DecodedRequest::Sampling(call, body) => Ok(self.proxy.sampling_call(call, body, deadline).await),
             DecodedRequest::HealthCheck => Ok(receiver::health_response()),

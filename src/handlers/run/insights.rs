@@ -64,7 +64,8 @@ impl EventWriter {
     }
 
     fn has_better_source(&self, task: &Task) -> bool {
-        self.series.source(task) == Some(StatsSource::Endpoint) || self.discovery.matching_rule(task).is_err()
+        let source = self.series.source(task);
+        matches!(source, Some(StatsSource::Push | StatsSource::Endpoint)) || self.discovery.matching_rule(task).is_err()
     }
 
     /// Writes the series of events.

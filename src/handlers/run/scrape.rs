@@ -26,6 +26,7 @@ use crate::model::task::Task;
 use crate::model::task_metadata::{TaskMetadata, TaskStats};
 use crate::scrape::stats_targets::{self, StatsTarget};
 use crate::scrape::{BusyTime, ScrapeError, Scraper, TaskMetadataBodies};
+use crate::translate::stats::StatsSource;
 use crate::translate::{stats, target_health};
 use crate::work_budget::{MemoryLimit, WorkBudget};
 
@@ -195,7 +196,7 @@ impl TaskScraper {
 
     /// Returns every stats target. Targets that cannot be scraped are counted.
     fn stats_targets(&self, tasks: &[Arc<Task>], stats: &mut RunStats) -> Vec<StatsTarget> {
-        let tasks = tasks.iter().filter(|_| self.series.sources.endpoint);
+        let tasks = tasks.iter().filter(|task| self.series.source(task) == Some(StatsSource::Endpoint));
         let targets = tasks.filter_map(|task| stats_targets::stats_target(task, &self.series.scrape_ranges));
         targets.filter_map(|target| stats.record_target(target)).collect()
     }

@@ -57,7 +57,7 @@ pub(super) struct RunPart {
 
 impl SeriesWriter {
     /// Counts the inputs that a run rejected, and its targets.
-    pub(super) fn count_inputs(&self, rejected: &Rejections, targets: Option<TargetCounts>) {
+    pub(in crate::handlers) fn count_inputs(&self, rejected: &Rejections, targets: Option<TargetCounts>) {
         self.self_metrics.record(|counters| {
             counters.add(ItemStatus::Received, ItemKind::ScrapeInputs, rejected.total());
             counters.add_all(ItemStatus::Rejected, ItemKind::ScrapeInputs, rejected);

@@ -23,7 +23,7 @@ pub(in crate::handlers) struct StoppedTaskWriter {
 }
 
 impl StoppedTaskWriter {
-    /// Writes why a task stopped. If scrapes wrote its series, ends them at once: no scrape can follow.
+    /// Writes why a task stopped. If scrapes or pushes wrote its series, ends them at once: no scrape can follow.
     pub(in crate::handlers) fn append(&self, task: &Arc<Task>, at_ms: i64, run: &mut RunContext<'_>) {
         let (stopped, labels) = (StoppedTask { task, at_ms }, self.series.add_labels(task, Labels::default()));
         run.stats.record_stopped_task();
@@ -33,12 +33,15 @@ impl StoppedTaskWriter {
             return;
         }
         self.expositions.mark_targets_stale(task, at_ms, &mut run.batch);
-        if self.series.source(task) == Some(StatsSource::Endpoint) {
-            self.append_stale_markers(&stopped, StatsSource::Endpoint, run);
-            if let Some(address) = stats_address(task, &self.series.scrape_ranges) {
-                let labels = target_health::stats_target_labels(task, &address.to_string());
-                target_health::mark_stale(&self.series.add_labels(task, labels), at_ms, &mut run.batch);
-            }
+        let source = self.series.source(task);
+        if let Some(source @ (StatsSource::Push | StatsSource::Endpoint)) = source {
+            self.append_stale_markers(&stopped, source, run);
+        }
+        if source == Some(StatsSource::Endpoint)
+            && let Some(address) = stats_address(task, &self.series.scrape_ranges)
+        {
+            let labels = target_health::stats_target_labels(task, &address.to_string());
+            target_health::mark_stale(&self.series.add_labels(task, labels), at_ms, &mut run.batch);
         }
     }
 

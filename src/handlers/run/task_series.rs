@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use crate::model::series::Labels;
 use crate::model::task::Task;
 use crate::rules::tags::TagLabels;
-use crate::scrape::stats_targets::STATS_PORT;
+use crate::scrape::stats_targets::{STATS_PORT, STATS_PUSH};
 use crate::settings::{PrometheusScrapeSettings, Settings, StatsSources};
 use crate::translate::stats::{self, EnabledSources, StatsSource, source_of};
 
@@ -36,7 +36,8 @@ impl TaskSeries {
     /// Returns where the stats of a task come from.
     pub(in crate::handlers) fn source(&self, task: &Task) -> Option<StatsSource> {
         let endpoint_label = self.sources.endpoint.then_some(STATS_PORT);
-        source_of(task, &EnabledSources { endpoint_label, insights: self.sources.insights })
+        let push_label = self.sources.push.then_some(STATS_PUSH);
+        source_of(task, &EnabledSources { push_label, endpoint_label, insights: self.sources.insights })
     }
 
     /// Adds the labels that every series of a task has.

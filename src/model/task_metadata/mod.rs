@@ -10,6 +10,7 @@
 //! that a document takes hardly more memory than its text.
 
 mod lists;
+mod pushed;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use crate::model::ecs::{ContainerStatus, LaunchType, NetworkMode, TaskStatus};
 use crate::model::json::{self, DocumentError, JsonStr};
 use lists::BoundedMap;
 pub use lists::{BoundedList, ListLength};
+pub use pushed::{PushedDocuments, PushedDocumentsError};
 
 /// Maximum containers of a document. A task definition has at most ten (Amazon ECS Developer Guide, "Service quotas"), and ECS adds
 /// a few of its own, such as the pause container and the agents of Service Connect and GuardDuty. Restarted containers may be

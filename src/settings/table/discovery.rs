@@ -32,9 +32,9 @@ pub(super) const ROWS: &[Setting] = &[
     },
     Setting {
         name: "SIDECARLESS_SOURCES",
-        values: "list of `endpoint`, `insights`, `prometheus`",
-        default: "endpoint,insights,prometheus",
-        description: "Enabled sources: stats endpoints, Container Insights for tasks without a stats endpoint, and Prometheus endpoints declared by docker labels or SIDECARLESS_SCRAPE_RULES.",
+        values: "list of `push`, `endpoint`, `insights`, `prometheus`",
+        default: "push,endpoint,insights,prometheus",
+        description: "Enabled sources: stats that tasks push, stats endpoints, Container Insights for all other tasks, and Prometheus endpoints declared by docker labels or SIDECARLESS_SCRAPE_RULES.",
         apply: |settings, text| store(&mut settings.sources, values::sources(text)),
     },
     Setting {

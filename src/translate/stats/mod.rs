@@ -14,6 +14,7 @@ mod image;
 mod labels;
 mod metrics;
 mod options;
+mod pushed;
 mod source;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ pub use labels::{Label, LabelSelection};
 pub use metrics::{Level, METRICS, MetricType, StatsCompat, StatsMetric};
 pub use options::{MetricSelection, NamingMode, Options};
 
+pub use pushed::{NotOfTask, check_containers, is_repeated, sample_time};
 pub use source::{EnabledSources, StatsSource, source_of};
 
 pub(crate) use container_stats::{MIB, StatValues, UNITS, container_utilized};

@@ -10,6 +10,8 @@ use crate::model::task::Task;
 /// A source of task stats, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StatsSource {
+    /// The task sends its metadata documents.
+    Push,
     /// A stats endpoint in the task.
     Endpoint,
     /// Container Insights performance log events.
@@ -17,6 +19,15 @@ pub enum StatsSource {
 }
 
 impl StatsSource {
+    /// Returns the name of the source in outputs and labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StatsSource::Push => "push",
+            StatsSource::Endpoint => "endpoint",
+            StatsSource::Insights => "insights",
+        }
+    }
+
     /// Returns whether the source has this metric. Log events contain no cumulative CPU and network bytes, no cores and
     /// no maximum, and no memory limit of containers.
     pub fn provides(self, metric: &StatsMetric, options: &Options) -> bool {
@@ -25,7 +36,7 @@ impl StatsSource {
             MemoryUsage, MemoryUsageLimit, MemoryUsageMax, RxBytes, TxBytes,
         };
         match (self, metric.stat) {
-            (StatsSource::Endpoint, _) => true,
+            (StatsSource::Push | StatsSource::Endpoint, _) => true,
             (StatsSource::Insights, MemoryUsage) => options.approximate_memory_usage,
             (StatsSource::Insights, MemoryUsageLimit) => metric.level == Level::Task,
             (
@@ -41,6 +52,8 @@ impl StatsSource {
 /// The enabled sources.
 #[derive(Clone, Copy, Debug)]
 pub struct EnabledSources<'a> {
+    /// Docker label with which a task declares that it pushes its documents, and its value; `None` if the source is disabled.
+    pub push_label: Option<(&'a str, &'a str)>,
     /// Docker label that declares the port of a stats endpoint; `None` if the source is disabled.
     pub endpoint_label: Option<&'a str>,
     pub insights: bool,
@@ -48,7 +61,12 @@ pub struct EnabledSources<'a> {
 
 /// Returns the source of a task's stats; `None` if no enabled source has them.
 pub fn source_of(task: &Task, sources: &EnabledSources<'_>) -> Option<StatsSource> {
-    let declares = |label| task.containers.iter().any(|container| container.docker_label(label).is_some());
+    let containers = || task.containers.iter();
+    let is_push = |(label, value)| containers().any(|container| container.docker_label(label) == Some(value));
+    if sources.push_label.is_some_and(is_push) {
+        return Some(StatsSource::Push);
+    }
+    let declares = |label| containers().any(|container| container.docker_label(label).is_some());
     if sources.endpoint_label.is_some_and(declares) {
         return Some(StatsSource::Endpoint);
     }
@@ -61,16 +79,28 @@ mod tests {
     use crate::model::task::TaskContainer;
 
     #[test]
-    fn declared_endpoint_precedes_container_insights() {
-        let labels = vec![("stats.port".into(), "9000".into())];
-        let declaring = TaskContainer { docker_labels: labels, ..TaskContainer::default() };
-        let declaring = Task { containers: vec![TaskContainer::default(), declaring], ..Task::default() };
-        let both = EnabledSources { endpoint_label: Some("stats.port"), insights: true };
-        let insights = EnabledSources { endpoint_label: None, insights: true };
-        let endpoint = EnabledSources { endpoint_label: Some("stats.port"), insights: false };
-        assert_eq!(source_of(&declaring, &both), Some(StatsSource::Endpoint));
-        assert_eq!(source_of(&declaring, &insights), Some(StatsSource::Insights));
-        assert_eq!(source_of(&Task::default(), &both), Some(StatsSource::Insights));
-        assert_eq!(source_of(&Task::default(), &endpoint), None);
+    fn declared_source_precedes_container_insights() {
+        let task = |labels: &[(&str, &str)]| {
+            let labels = labels.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+            let declaring = TaskContainer { docker_labels: labels, ..TaskContainer::default() };
+            Task { containers: vec![TaskContainer::default(), declaring], ..Task::default() }
+        };
+        let sources = |push: bool, endpoint: bool, insights| EnabledSources {
+            push_label: push.then_some(("stats", "push")),
+            endpoint_label: endpoint.then_some("stats.port"),
+            insights,
+        };
+        let (push, endpoint) = (("stats", "push"), ("stats.port", "9000"));
+        for (labels, sources, expected) in [
+            (vec![endpoint], sources(true, true, true), Some(StatsSource::Endpoint)),
+            (vec![endpoint, push], sources(true, true, true), Some(StatsSource::Push)),
+            (vec![endpoint, push], sources(false, true, true), Some(StatsSource::Endpoint)),
+            (vec![("stats", "pull"), endpoint], sources(true, true, true), Some(StatsSource::Endpoint)),
+            (vec![endpoint], sources(true, false, true), Some(StatsSource::Insights)),
+            (vec![], sources(true, true, true), Some(StatsSource::Insights)),
+            (vec![], sources(true, true, false), None),
+        ] {
+            assert_eq!(source_of(&task(&labels), &sources), expected, "{labels:?}, {sources:?}");
+        }
     }
 }

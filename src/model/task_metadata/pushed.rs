@@ -1,0 +1,148 @@
+//! Body of a push of task stats: the documents `/task` and `/task/stats` of one task.
+//!
+//! A client sends them one after the other, in either order, because a shell can concatenate two responses but cannot build JSON;
+//! or as `{"task": ..., "stats": ...}`. Both are split into the text of two documents, without a copy.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use super::{TaskMetadata, TaskStats};
+use crate::model::json::{self, DocumentError};
+
+/// The documents of a push.
+#[derive(Debug)]
+pub struct PushedDocuments<'a> {
+    pub task: TaskMetadata<'a>,
+    pub stats: TaskStats<'a>,
+}
+
+/// Reason why a body is not a push of task stats.
+#[derive(Debug, Error)]
+pub enum PushedDocumentsError {
+    #[error("the body is empty: send the responses of $ECS_CONTAINER_METADATA_URI_V4/task and /task/stats")]
+    Empty,
+    #[error(transparent)]
+    Invalid(#[from] DocumentError),
+    #[error("the body has no {0} document: send the responses of $ECS_CONTAINER_METADATA_URI_V4/task and /task/stats")]
+    Missing(&'static str),
+    #[error("the body has two {0} documents: send those of one task")]
+    Repeated(&'static str),
+    #[error("the body has more than two JSON values: send one /task and one /task/stats document")]
+    TooMany,
+}
+
+/// What tells the documents apart. Keys of a stats document are container IDs.
+#[derive(Debug, Deserialize)]
+struct Keys<'a> {
+    #[serde(rename = "TaskARN")]
+    task_arn: Option<IgnoredAny>,
+    #[serde(borrow)]
+    task: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stats: Option<&'a RawValue>,
+}
+
+/// Text of the documents.
+#[derive(Debug, Default)]
+struct Texts<'a> {
+    task: Option<&'a [u8]>,
+    stats: Option<&'a [u8]>,
+}
+
+impl<'a> PushedDocuments<'a> {
+    /// Splits a body, and parses its documents.
+    pub fn parse(body: &'a [u8]) -> Result<Self, PushedDocumentsError> {
+        let texts = Texts::split(body)?;
+        let task = texts.task.ok_or(PushedDocumentsError::Missing("/task"))?;
+        let stats = texts.stats.ok_or(PushedDocumentsError::Missing("/task/stats"))?;
+        Ok(Self { task: TaskMetadata::parse(task)?, stats: TaskStats::parse(stats)? })
+    }
+}
+
+impl<'a> Texts<'a> {
+    fn split(body: &'a [u8]) -> Result<Self, PushedDocumentsError> {
+        let mut texts = Self::default();
+        let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Keys<'a>>();
+        let (mut count, mut start) = (0, 0);
+        while let Some(keys) = values.next() {
+            let keys = keys.map_err(|error| json::document_error("body", &error))?;
+            let text = body.get(start..values.byte_offset()).unwrap_or_default();
+            start = values.byte_offset();
+            count += 1;
+            if count > 2 {
+                return Err(PushedDocumentsError::TooMany);
+            }
+            texts.add(&keys, text)?;
+        }
+        if count == 0 { Err(PushedDocumentsError::Empty) } else { Ok(texts) }
+    }
+
+    fn add(&mut self, keys: &Keys<'a>, text: &'a [u8]) -> Result<(), PushedDocumentsError> {
+        match (keys.task, keys.stats) {
+            (Some(task), Some(stats)) => {
+                set(&mut self.task, task.get().as_bytes(), "/task")?;
+                set(&mut self.stats, stats.get().as_bytes(), "/task/stats")
+            }
+            _ if keys.task_arn.is_some() => set(&mut self.task, text, "/task"),
+            _ => set(&mut self.stats, text, "/task/stats"),
+        }
+    }
+}
+
+fn set<'a>(slot: &mut Option<&'a [u8]>, text: &'a [u8], name: &'static str) -> Result<(), PushedDocumentsError> {
+    match slot.replace(text) {
+        None => Ok(()),
+        Some(_) => Err(PushedDocumentsError::Repeated(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: &str =
+        r#"{"Cluster":"shop","TaskARN":"arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e","Containers":[]}"#;
+    const STATS: &str = r#"{"ab":{"id":"ab","read":"2026-11-28T10:00:00Z"},"cd":null}"#;
+
+    fn parse(body: &str) -> Result<(String, usize), String> {
+        let documents = PushedDocuments::parse(body.as_bytes()).map_err(|error| error.to_string())?;
+        Ok((documents.task.task_arn.to_string(), documents.stats.containers.len()))
+    }
+
+    #[test]
+    fn documents_come_in_either_order_or_in_an_object() {
+        for body in [
+            format!("{TASK}{STATS}"),
+            format!("{STATS}\n{TASK}\n"),
+            format!(" {TASK} \n {STATS}"),
+            format!("{{\"task\":{TASK},\"stats\":{STATS}}}"),
+            format!("{{\"stats\":{STATS},\"other\":1,\"task\":{TASK}}}"),
+        ] {
+            let expected = ("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e".to_owned(), 2);
+            assert_eq!(parse(&body), Ok(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn body_without_both_documents_is_an_error_that_names_the_rest() {
+        for (body, expected) in [
+            (String::new(), "the body is empty"),
+            ("  \n".to_owned(), "the body is empty"),
+            (TASK.to_owned(), "the body has no /task/stats document"),
+            (STATS.to_owned(), "the body has no /task document"),
+            (format!("{TASK}{TASK}"), "the body has two /task documents"),
+            (format!("{STATS}{STATS}"), "the body has two /task/stats documents"),
+            (format!("{TASK}{STATS}{STATS}"), "the body has more than two JSON values"),
+            (format!("{{\"task\":{TASK},\"stats\":{STATS}}}{TASK}"), "the body has two /task documents"),
+            ("wget: server returned error".to_owned(), "invalid body: expected value at line 1 column 1"),
+            (format!("{TASK}[1]"), "invalid body: invalid"),
+            (format!("{TASK}{{\"ab\":1}}"), "invalid /task/stats document"),
+            (format!("{TASK}{{\"ab\""), "invalid body: EOF"),
+        ] {
+            let error = parse(&body).unwrap_err();
+            assert!(error.starts_with(expected), "{body}: {error}");
+        }
+    }
+}
