@@ -166,6 +166,35 @@ async fn hanging_targets_do_not_delay_other_targets() {
     assert!(at("sidecarless-stats") - first < 1_000, "the stats did not wait for any");
 }
 
+/// More than a run has time for, if each of them keeps its memory until its time limit.
+const STALLED: usize = 8;
+
+#[tokio::test]
+async fn stalled_targets_give_up_the_memory_others_wait_for() {
+    let settings = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("SIDECARLESS_SCRAPE_TIMEOUT", "4s")];
+    let sandbox = Sandbox::start(&settings).await;
+    let pause = Duration::from_millis(100);
+    let begun = StubResponse::Parts { length: 4_000_000, parts: vec![b"#".repeat(3_000_000)], pause };
+    let page = format!("#{}\na 1\n", "x".repeat(400_000));
+    let parts: Vec<Vec<u8>> = page.as_bytes().chunks(page.len() / 20).map(<[u8]>::to_vec).collect();
+    let steady = StubResponse::Parts { length: page.len(), parts, pause };
+    let (stalled, steady) = (ScrapeTarget::with_response(begun).await, ScrapeTarget::with_response(steady).await);
+    let healthy = ScrapeTarget::text(&page).await;
+    healthy.task.delay(Duration::from_millis(300));
+    add(&sandbox, "steady", steady.task.port());
+    for number in 0..STALLED {
+        add(&sandbox, &format!("stalled-{number}"), stalled.task.port());
+    }
+    for number in 0..3 {
+        add(&sandbox, &format!("healthy-{number}"), healthy.task.port());
+    }
+
+    let summary = sandbox.tick().await.unwrap();
+
+    assert_eq!((&summary["targets_up"], &summary["targets_down"]), (&4.into(), &STALLED.into()), "{summary}");
+    assert_eq!(values(&sandbox, "a"), ["1"; 4], "a slow target that makes progress keeps its memory");
+}
+
 #[tokio::test]
 async fn missing_series_become_stale_and_new_series_are_counted() {
     let sandbox = Sandbox::start(&[]).await;

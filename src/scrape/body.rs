@@ -1,13 +1,12 @@
 //! Memory for response bodies: they are read while there is room for them, and keep their room until they are translated.
 //!
-//! A body waits while other bodies take up the memory. Bodies that wait for each other cannot stop a run, because there is a
+//! A body waits while other bodies take up the memory; the smallest one gets it first. Bodies that wait for each other cannot stop a run, because there is a
 //! reserve that has room for the bodies of any one target.
 
-use std::sync::Arc;
-
 use futures_util::future::{Either, select};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::watch;
 
+use super::memory_pool::{MemoryPool, Units};
 use super::{MAX_STATS_BYTES, ScrapeError};
 use crate::work_budget::MemoryLimit;
 
@@ -23,21 +22,55 @@ const MAX_SHARED_BYTES: usize = 64 << 20;
 /// Memory for the bodies of all targets.
 #[derive(Clone, Debug)]
 pub(super) struct BodyMemory {
-    shared: Arc<Semaphore>,
+    shared: MemoryPool,
     shared_units: usize,
     /// For one target at a time.
-    reserve: Arc<Semaphore>,
+    reserve: MemoryPool,
     reserve_bytes: usize,
     /// Most bytes of one body.
     largest_body: usize,
+    waiting: watch::Sender<Waiting>,
+}
+
+/// Number of targets that wait for memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
+    shared: usize,
+    reserve: usize,
+}
+
+/// Counts a waiting target until it is dropped.
+struct WaitingTarget<'a> {
+    waiting: &'a watch::Sender<Waiting>,
+    /// It waits for shared memory, too, not only for the reserve.
+    shared: bool,
+}
+
+impl<'a> WaitingTarget<'a> {
+    fn new(waiting: &'a watch::Sender<Waiting>, shared: bool) -> Self {
+        waiting.send_modify(|waiting| {
+            waiting.shared += usize::from(shared);
+            waiting.reserve += 1;
+        });
+        Self { waiting, shared }
+    }
+}
+
+impl Drop for WaitingTarget<'_> {
+    fn drop(&mut self) {
+        self.waiting.send_modify(|waiting| {
+            waiting.shared -= usize::from(self.shared);
+            waiting.reserve -= 1;
+        });
+    }
 }
 
 /// Memory of the bodies of one target, until it is dropped.
 #[derive(Debug)]
 pub struct BodyPermits {
     memory: BodyMemory,
-    shared: Option<OwnedSemaphorePermit>,
-    reserve: Option<OwnedSemaphorePermit>,
+    shared: Option<Units>,
+    reserve: Option<Units>,
     bytes: usize,
 }
 
@@ -48,11 +81,12 @@ impl BodyMemory {
         let shared_units = (max / 10).min(MAX_SHARED_BYTES) / UNIT;
         let largest = (body_limit.saturating_add(body_limit / 2)).max(2 * MAX_STATS_BYTES + UNIT);
         Self {
-            shared: Arc::new(Semaphore::new(shared_units)),
+            shared: MemoryPool::new(shared_units),
             shared_units,
-            reserve: Arc::new(Semaphore::new(1)),
+            reserve: MemoryPool::new(1),
             reserve_bytes: largest.min(max / 10 * 3),
             largest_body: body_limit.max(MAX_STATS_BYTES),
+            waiting: watch::Sender::default(),
         }
     }
 
@@ -63,6 +97,22 @@ impl BodyMemory {
 }
 
 impl BodyPermits {
+    /// Returns the bytes of the target, which are at most twice what it has sent.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Waits until another target waits for the memory that this one has.
+    pub(super) async fn wanted(&self) {
+        let is_wanted = |waiting: &Waiting| {
+            self.shared.is_some() && waiting.shared > 0 || self.reserve.is_some() && waiting.reserve > 0
+        };
+        if self.memory.waiting.subscribe().wait_for(is_wanted).await.is_err() {
+            // The sender exists as long as this target.
+            std::future::pending().await
+        }
+    }
+
     /// Makes room for `more` bytes after the content of `body`, which has `expected` bytes at its end, if this is known. Waits
     /// until there is memory.
     pub(super) async fn grow(
@@ -88,36 +138,36 @@ impl BodyPermits {
             return Err(ScrapeError::Memory);
         }
         let units = self.bytes.saturating_sub(FREE_BYTES).div_ceil(UNIT);
-        let held = self.shared.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = units.saturating_sub(held);
+        let missing = units.saturating_sub(self.shared.as_ref().map_or(0, Units::count));
         if missing == 0 || self.reserve.is_some() {
             return Ok(());
         }
-        let Ok(missing) = u32::try_from(missing) else { return Err(ScrapeError::Memory) };
-        if let Ok(permit) = Arc::clone(&self.memory.shared).try_acquire_many_owned(missing) {
-            self.add_shared(permit);
+        let memory = self.memory.clone();
+        if let Some(more) = memory.shared.try_acquire(units, missing) {
+            self.add_shared(more);
             return Ok(());
         }
-        let reserve = Box::pin(Arc::clone(&self.memory.reserve).acquire_owned());
-        if units > self.memory.shared_units / 2 {
+        let shared_is_enough = units <= memory.shared_units / 2;
+        let _waiting = WaitingTarget::new(&memory.waiting, shared_is_enough);
+        let reserve = Box::pin(memory.reserve.acquire(units, 1));
+        if !shared_is_enough {
             // It would hold up smaller bodies while memory is collected for it.
-            self.reserve = reserve.await.ok();
+            self.reserve = reserve.await;
             return Ok(());
         }
-        let shared = Box::pin(Arc::clone(&self.memory.shared).acquire_many_owned(missing));
-        match select(shared, reserve).await {
-            Either::Left((Ok(permit), _)) => self.add_shared(permit),
-            Either::Right((Ok(permit), _)) => self.reserve = Some(permit),
-            // The semaphores are never closed.
-            Either::Left((Err(_), _)) | Either::Right((Err(_), _)) => {}
+        match select(Box::pin(memory.shared.acquire(units, missing)), reserve).await {
+            Either::Left((Some(more), _)) => self.add_shared(more),
+            Either::Right((reserve, _)) => self.reserve = reserve,
+            // The pools grant whatever they have.
+            Either::Left((None, _)) => {}
         }
         Ok(())
     }
 
-    fn add_shared(&mut self, permit: OwnedSemaphorePermit) {
+    fn add_shared(&mut self, more: Units) {
         match &mut self.shared {
-            Some(shared) => shared.merge(permit),
-            None => self.shared = Some(permit),
+            Some(shared) => shared.merge(more),
+            None => self.shared = Some(more),
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod prometheus_targets;
 pub mod stats_targets;
 
 mod body;
+mod body_reader;
+mod memory_pool;
 mod target_time;
 
 use std::io::Read as _;
@@ -27,6 +29,7 @@ use crate::deadline::Deadline;
 use crate::model::exposition::{self, Format};
 use crate::work_budget::MemoryLimit;
 use body::BodyMemory;
+use body_reader::BodyReader;
 use prometheus_targets::PrometheusTarget;
 use stats_targets::StatsTarget;
 
@@ -41,6 +44,8 @@ const DECOMPRESSION_STEP: usize = 64 << 10;
 pub enum ScrapeError {
     #[error("no response within {0:?}")]
     TimedOut(Duration),
+    #[error("response made no progress for {0:?}, while other targets waited for its memory")]
+    Stalled(Duration),
     #[error("connection failed: {0}")]
     Connection(String),
     #[error("status {0} instead of 200")]
@@ -144,7 +149,7 @@ async fn send(request: RequestBuilder) -> Result<Response, ScrapeError> {
 }
 
 async fn read(
-    mut response: Response,
+    response: Response,
     limit: usize,
     permits: &mut BodyPermits,
     time: &mut TargetTime<'_>,
@@ -153,8 +158,8 @@ async fn read(
     if declared.is_some_and(|length| length > limit) {
         return Err(ScrapeError::TooLarge(limit));
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = time.wait(response.chunk()).await?.map_err(failed)? {
+    let (mut reader, mut body) = (BodyReader::new(response, time), Vec::new());
+    while let Some(chunk) = reader.next(permits, time).await? {
         if body.len() + chunk.len() > limit {
             return Err(ScrapeError::TooLarge(limit));
         }

@@ -41,9 +41,24 @@ impl<'a> TargetTime<'a> {
         self.limit - self.left
     }
 
+    /// Returns the time that the target has in all.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// Waits for the target.
     pub(super) async fn wait<F: Future>(&mut self, work: F) -> Result<F::Output, ScrapeError> {
+        self.wait_at_most(self.left, work).await?.ok_or(ScrapeError::TimedOut(self.limit))
+    }
+
+    /// Waits for the target until it has used `patience` more of its time. Returns `None` if it did not respond by then.
+    pub(super) async fn wait_at_most<F: Future>(
+        &mut self,
+        patience: Duration,
+        work: F,
+    ) -> Result<Option<F::Output>, ScrapeError> {
         let mut work = pin!(work);
+        let until = self.left.saturating_sub(patience);
         loop {
             // Work that is always ready would never time out.
             if self.left.is_zero() {
@@ -53,13 +68,14 @@ impl<'a> TargetTime<'a> {
                 return Err(ScrapeError::RunEnded);
             }
             let (started, busy) = (self.deadline.elapsed(), self.busy.total());
-            let output = self.deadline.timeout(self.left, &mut work).await;
+            let output = self.deadline.timeout(self.left - until, &mut work).await;
             let waited = self.deadline.elapsed().saturating_sub(started);
             self.left = self.left.saturating_sub(waited.saturating_sub(self.busy.total().saturating_sub(busy)));
             match output {
-                Some(output) => return Ok(output),
+                Some(output) => return Ok(Some(output)),
                 None if self.left.is_zero() => return Err(ScrapeError::TimedOut(self.limit)),
                 None if self.deadline.remaining().is_zero() => return Err(ScrapeError::RunEnded),
+                None if self.left <= until => return Ok(None),
                 None => {}
             }
         }

@@ -363,9 +363,33 @@ def scrape_load(run: Run) -> None:
 
 def scrape_slow(run: Run) -> None:
     """Slow targets do not delay healthy ones."""
-    fast, slow = run.input.options["fast"], run.input.options["slow"]
-    with Servers() as servers:
 
+    def drip(handler: Handler, servers: Servers) -> None:
+        while not servers.stopped:
+            handler.wfile.write(b"aaaa")
+            time.sleep(0.1)
+
+    scrape_beside(run, drip)
+
+
+def scrape_stalled(run: Run) -> None:
+    """Targets that send a part of a page and then nothing keep no memory that healthy ones wait for."""
+    sent = b"#" * run.input.options["sent"]
+
+    def stall(handler: Handler, servers: Servers) -> None:
+        handler.wfile.write(sent)
+        while not servers.stopped:
+            time.sleep(0.1)
+
+    scrape_beside(run, stall)
+    run.expect_peak()
+
+
+def scrape_beside(run: Run, send_slowly: Callable[[Handler, Servers], None]) -> None:
+    """Scrapes healthy targets beside slow ones, which send their body with the function. All healthy ones must be up."""
+    fast, slow = run.input.options["fast"], run.input.options["slow"]
+    page = run.input.make()
+    with Servers() as servers:
         started = threading.Barrier(slow)
         all_started = threading.Event()
 
@@ -373,24 +397,22 @@ def scrape_slow(run: Run) -> None:
             """Responds when all slow targets have sent their headers, so that they are first in any queue."""
             all_started.wait(3)
             time.sleep(0.3)
-            return b"m 1\n"
+            return page
 
-        def drip(handler: Handler) -> None:
+        def slowly(handler: Handler) -> None:
             handler.send_response(200)
-            handler.send_header("content-length", "1000000")
+            handler.send_header("content-length", "4000000")
             handler.end_headers()
             try:
                 started.wait(3)
                 all_started.set()
             except threading.BrokenBarrierError:
                 pass
-            while not servers.stopped:
-                handler.wfile.write(b"aaaa")
-                time.sleep(0.1)
+            send_slowly(handler, servers)
 
-        servers.pages = {"/fast": after_slow_ones, "/slow": drip}
-        # Every fourth target is slow.
-        paths = ["/slow" if number % ((fast + slow) // slow) == 0 else "/fast" for number in range(fast + slow)]
+        servers.pages = {"/fast": after_slow_ones, "/slow": slowly}
+        # Slow targets are spread among the healthy ones.
+        paths = ["/slow" if number * slow // (fast + slow) != (number + 1) * slow // (fast + slow) else "/fast" for number in range(fast + slow)]
         servers.tasks = [scraped_task(number, servers.port, prometheus_labels(path, path[1:])) for number, path in enumerate(paths, 1)]
         with run.process(servers) as process:
             if run.send(process, SCHEDULED_RUN):
@@ -487,7 +509,7 @@ CHECKS: dict[str, Callable[[Run], None]] = {
     check.__name__: check
     for check in (
         push_time, push_growth, push_once, push_honest, push_memory, push_cached, spool_memory, scrape_time, scrape_growth, stats_growth, scrape_memory, stats_memory, scrape_load,
-        scrape_slow, scrape_ec2, identity_stats, identity_kept, identity_withheld, log_push, log_stats,
+        scrape_slow, scrape_stalled, scrape_ec2, identity_stats, identity_kept, identity_withheld, log_push, log_stats,
     )
 }
 

@@ -426,7 +426,12 @@ def _() -> bytes:
 
 @add("16-slow-expositions", "scrape_slow", options={"fast": 48, "slow": 16})
 def _() -> bytes:
-    return b""
+    return b"m 1\n"
+
+
+@add("22-expositions-that-stall", "scrape_stalled", options={"fast": 48, "slow": 22, "sent": 3_000_000, "memory_mb": (512, 128)})
+def _() -> bytes:
+    return honest_exposition(1_000)
 
 
 @add("ec2-response-of-1600-kb", "scrape_ec2", options={"hosts": 200, "bytes": 8_000})

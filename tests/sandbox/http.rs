@@ -35,6 +35,12 @@ pub(crate) enum StubResponse {
     Hang,
     /// Sends an endless body.
     Endless,
+    /// Sends a body of `length` bytes in parts, with a pause after each. Hangs after the last part if the body is not complete.
+    Parts {
+        length: usize,
+        parts: Vec<Vec<u8>>,
+        pause: Duration,
+    },
 }
 
 /// Fault that replaces or delays the response.
@@ -173,6 +179,19 @@ async fn handle_connection(mut stream: TcpStream, serve: &Serve, faults: &Faults
                 return Ok(());
             }
             StubResponse::Hang => std::future::pending().await,
+            StubResponse::Parts { length, parts, pause } => {
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+                stream.write_all(head.as_bytes()).await?;
+                let mut left = length;
+                for part in parts {
+                    stream.write_all(&part).await?;
+                    left -= part.len();
+                    tokio::time::sleep(pause).await;
+                }
+                if left > 0 {
+                    std::future::pending::<()>().await;
+                }
+            }
             StubResponse::Endless => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await?;
                 loop {

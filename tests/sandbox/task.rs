@@ -2,11 +2,12 @@
 
 use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::http::{RecordedRequest, StubResponse, StubServer};
+use super::http::{Fault, RecordedRequest, StubResponse, StubServer};
 
 const TASK: &str = include_str!("../golden/task.json");
 const STATS: &str = include_str!("../golden/task-stats.json");
@@ -51,6 +52,11 @@ impl Task {
             StubResponse::json(if request.path == "/task" { &documents.task } else { &documents.stats })
         };
         Self { server: StubServer::start(serve).await }
+    }
+
+    /// Delays all further responses.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.server.fail_always(|_| true, Fault::Slow(delay));
     }
 
     pub(crate) fn port(&self) -> u16 {
