@@ -25,7 +25,7 @@ from botocore.config import Config
 
 from demo.peers import CREDENTIALS, REGION, ROOT, Peers, free_port, get, wait_for
 
-BUCKET, KEY = "deployment", "sidecarless.zip"
+BUCKET, KEY, TEMPLATE_KEY = "deployment", "sidecarless.zip", "template.yaml"
 
 
 def ministack(peers: Peers) -> str:
@@ -52,7 +52,7 @@ class Account:
         return boto3.client(service, endpoint_url=self.base, region_name=REGION, config=config, **keys)
 
     def upload(self, binary: Path) -> None:
-        """Uploads the zip file that `sam build` and `sam package` create: one executable file, bootstrap."""
+        """Uploads what `sam deploy` uploads: the template, and a zip file with one executable file, bootstrap."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as zipped:
             bootstrap = zipfile.ZipInfo("bootstrap")
@@ -61,11 +61,12 @@ class Account:
         s3 = self.client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=archive.getvalue())
+        s3.put_object(Bucket=BUCKET, Key=TEMPLATE_KEY, Body=packaged().encode())
 
     def deploy(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
         """Creates the stack and returns its outputs."""
         self.client("cloudformation").create_stack(
-            StackName=stack, TemplateBody=packaged(), Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            StackName=stack, TemplateURL=f"{self.base}/{BUCKET}/{TEMPLATE_KEY}", Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         )
 
