@@ -1,15 +1,24 @@
 //! Command-line arguments.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
 use crate::estimate::Options;
 use crate::output::OutputFormat;
+use crate::push_stats::PushMode;
 use crate::redrive::RedriveMode;
 use crate::usage::UsageError;
 
-const COMMANDS: [&str; 8] = ["check", "estimate", "help", "invoke", "migrate", "redrive", "targets", "token"];
+const COMMANDS: [&str; 9] =
+    ["check", "estimate", "help", "invoke", "migrate", "push-stats", "redrive", "targets", "token"];
+
+/// Time between two pushes of stats without `--interval`.
+const DEFAULT_PUSH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Shorter intervals are raised to this: the function ignores a push within five seconds of another (docs/limits.md).
+const MIN_PUSH_INTERVAL_S: u64 = 10;
 
 /// Similarity from which a command is suggested, between 0 and 1.
 const MIN_SIMILARITY: f64 = 0.5;
@@ -25,6 +34,7 @@ pub(crate) enum Command {
     Redrive(RedriveMode),
     Estimate(Options),
     Migrate { definition: String, collector: Option<String> },
+    PushStats(PushMode),
     Token,
 }
 
@@ -52,6 +62,7 @@ impl Command {
                 let definition = files.next().ok_or(UsageError::MissingFile("TASKDEF.json"))?;
                 Self::Migrate { definition, collector: files.next() }
             }
+            "push-stats" => Self::PushStats(push_mode(parser)?),
             "token" => {
                 files(parser, 0)?;
                 Self::Token
@@ -79,6 +90,23 @@ fn flag(mut parser: Parser, name: &str) -> Result<bool, UsageError> {
         }
     }
     Ok(is_set)
+}
+
+/// Parses `--once`, `--health-check` or `--interval S`.
+fn push_mode(mut parser: Parser) -> Result<PushMode, UsageError> {
+    let mut mode = PushMode::Every(DEFAULT_PUSH_INTERVAL);
+    while let Some(argument) = parser.next()? {
+        mode = match argument {
+            Arg::Long("once") => PushMode::Once,
+            Arg::Long("health-check") => PushMode::HealthCheck,
+            Arg::Long("interval") => {
+                let seconds: u64 = parser.value()?.parse()?;
+                PushMode::Every(Duration::from_secs(seconds.max(MIN_PUSH_INTERVAL_S)))
+            }
+            other => return Err(other.unexpected().into()),
+        };
+    }
+    Ok(mode)
 }
 
 fn one_file(parser: Parser, name: &'static str) -> Result<String, UsageError> {
@@ -126,6 +154,11 @@ mod tests {
             ("estimate", Command::Estimate(Options::default())),
             ("migrate a.json", migrate(None)),
             ("migrate a.json b.yaml", migrate(Some("b.yaml"))),
+            ("push-stats", Command::PushStats(PushMode::Every(Duration::from_secs(60)))),
+            ("push-stats --interval 15", Command::PushStats(PushMode::Every(Duration::from_secs(15)))),
+            ("push-stats --interval 1", Command::PushStats(PushMode::Every(Duration::from_secs(10)))),
+            ("push-stats --once", Command::PushStats(PushMode::Once)),
+            ("push-stats --health-check", Command::PushStats(PushMode::HealthCheck)),
             ("token", Command::Token),
         ] {
             assert_eq!(parse(line), Ok(expected), "{line}");

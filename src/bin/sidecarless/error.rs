@@ -5,6 +5,7 @@ use sidecarless::settings::ConfigErrors;
 use thiserror::Error;
 
 use crate::migrate::MigrateError;
+use crate::push_stats::PushStatsError;
 use crate::usage::UsageError;
 
 /// The command cannot run.
@@ -26,6 +27,8 @@ pub(crate) enum CommandError {
     Redrive { moved: String, error: RedriveError },
     #[error(transparent)]
     Migrate(#[from] MigrateError),
+    #[error(transparent)]
+    PushStats(#[from] PushStatsError),
     #[error("cannot read random numbers from the operating system")]
     Random,
 }

@@ -13,6 +13,9 @@ Usage:
   sidecarless estimate [OPTIONS]    compare the monthly cost of sidecars and of sidecarless
   sidecarless migrate TASKDEF.json [ADOT.yaml]
                                     remove the collector from a task definition; print the settings that replace it
+  sidecarless push-stats [--once | --health-check | --interval S]
+                                    send the stats of the ECS task that this runs in: every S seconds (60), or once; a health
+                                    check always succeeds. Needs SIDECARLESS_URL and SIDECARLESS_TOKEN
   sidecarless token                 generate a bearer token, its hash and the client header
   sidecarless --help                print this text
   sidecarless --version             print the version

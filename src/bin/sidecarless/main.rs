@@ -9,6 +9,7 @@ mod function;
 mod help;
 mod migrate;
 mod output;
+mod push_stats;
 mod redrive;
 mod sidecars;
 mod targets;
@@ -43,6 +44,7 @@ async fn run(command: Command, variables: Vec<(String, String)>) -> Result<Comma
         Command::Migrate { definition, collector } => {
             Ok(migrate::run(&definition, collector.as_deref())?.print_report())
         }
+        Command::PushStats(mode) => Ok(push_stats::run(mode, &variables).await?),
         Command::Token => token::run(),
     }
 }
@@ -55,10 +57,15 @@ fn print(result: Result<CommandOutput, CommandError>) -> ExitCode {
             if output.is_complete && is_written { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            write(&mut std::io::stderr(), &format!("sidecarless: {error}\n"));
+            report(&error.to_string());
             ExitCode::from(2)
         }
     }
+}
+
+/// Writes an error to standard error.
+fn report(error: &str) {
+    write(&mut std::io::stderr(), &format!("sidecarless: {error}\n"));
 }
 
 /// Returns false if the other end is closed, as in `sidecarless targets | head`.

@@ -16,6 +16,8 @@ use super::yaml;
 pub(super) struct Requirements {
     /// Whether containers send OTLP.
     pub(super) otlp: bool,
+    /// Whether the sidecar collects container stats.
+    pub(super) stats: bool,
     /// Whether containers send segments by UDP.
     pub(super) xray: bool,
     pub(super) prometheus: Vec<PrometheusEndpoint>,

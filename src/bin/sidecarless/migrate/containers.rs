@@ -41,12 +41,7 @@ pub(super) fn rewrite(
     if sends_otlp {
         report.note(format!("replace {URL} with the stack output Url, and {HEADERS} with the SSM parameter that contains `Authorization=Bearer%20TOKEN`"));
         report.note("enable the ECS (and EC2) resource detector of the SDK, such as OTEL_NODE_RESOURCE_DETECTORS=env,host,os,aws (docs/identity.md)");
-        if !has_role {
-            report.add_unsupported(
-                "executionRoleArn",
-                "missing, but ECS needs it to read secrets: add a role that can read the parameter",
-            );
-        }
+        require_execution_role(has_role, report);
     }
     if requirements.xray {
         report.add_unsupported(
@@ -60,6 +55,16 @@ pub(super) fn rewrite(
     }
     if !rules.is_empty() {
         report.set("SIDECARLESS_SCRAPE_RULES", rules.join("; "));
+    }
+}
+
+/// Reports a missing role for the secrets that were added.
+pub(super) fn require_execution_role(has_role: bool, report: &mut MigrationReport) {
+    if !has_role {
+        report.add_unsupported(
+            "executionRoleArn",
+            "missing, but ECS needs it to read secrets: add a role that can read the parameter",
+        );
     }
 }
 

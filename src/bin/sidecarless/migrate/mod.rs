@@ -9,6 +9,7 @@ mod containers;
 mod definition;
 mod error;
 mod exporters;
+mod health_check;
 mod receivers;
 mod report;
 mod size;
@@ -80,6 +81,9 @@ fn migrate(text: &str, config: Option<Value>) -> Result<MigrationResult, InputEr
     }
     definition::remove_references(&sidecars, &mut definition, &mut report);
     containers::rewrite(&mut definition, &sidecars, &requirements, &mut report);
+    if requirements.stats {
+        health_check::add(&mut definition, &mut report);
+    }
     size::suggest_size(&definition, &sidecars, &mut report);
     Ok(MigrationResult { definition, report })
 }

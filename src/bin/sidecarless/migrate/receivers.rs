@@ -27,10 +27,10 @@ impl Translation<'_> {
     pub(super) fn stats(&mut self, name: &str, settings: &Value, pipeline: &Value) {
         let interval = settings["collection_interval"].as_str().unwrap_or(COLLECTION_INTERVAL);
         self.report.note(format!(
-            "receiver {name}: collected every {interval}, with sidecarless every minute or SIDECARLESS_SCRAPE_INTERVAL"
+            "receiver {name}: collected every {interval}; the health check that replaces it sends the stats in its own interval"
         ));
         self.report_unknown_options(&format!("receiver {name}"), settings, &["collection_interval"]);
-        self.report.note("receiver awsecscontainermetrics: replaced by Container Insights, or by a stats endpoint in the application and the docker label `sidecarless.stats.port` (docs/quickstart.md)");
+        self.requirements.stats = true;
         if !items(pipeline, "processors").any(|name| kind_of(name.as_str().unwrap_or_default()) == "filter") {
             self.report.set("SIDECARLESS_STATS_METRICS", "all");
         }

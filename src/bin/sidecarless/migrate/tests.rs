@@ -65,7 +65,8 @@ fn configuration_content_becomes_settings_and_labels() {
     let labels = &migrated.definition["containerDefinitions"][0]["dockerLabels"];
     assert_eq!(
         labels,
-        &json!({"ECS_PROMETHEUS_EXPORTER_PORT": "9404", "ECS_PROMETHEUS_METRICS_PATH": "/stats", "ECS_PROMETHEUS_JOB_NAME": "cart"})
+        &json!({"ECS_PROMETHEUS_EXPORTER_PORT": "9404", "ECS_PROMETHEUS_METRICS_PATH": "/stats", "ECS_PROMETHEUS_JOB_NAME": "cart",
+            "sidecarless.stats": "push"})
     );
     let mut gaps = gaps(&migrated);
     gaps.sort_unstable();
