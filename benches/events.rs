@@ -63,6 +63,9 @@ fn main() {
         });
         write(name, payload::event("/v1/metrics", &body, gzip), description);
     }
+    let (task, stats) = payload::stats(3);
+    let event = payload::json_event("/v1/ecs/task-stats", &format!("{task}{stats}"));
+    write("stats", event, json!({"items": 1, "body_bytes": task.len() + stats.len()}));
     println!("{}", Value::Object(descriptions));
 }
 

@@ -13,8 +13,23 @@ use super::AT_MS;
 /// Returns the event of a POST request, with or without compression.
 pub(crate) fn event(path: &str, body: &[u8], gzip: bool) -> String {
     let sent = if gzip { compressed(body) } else { body.to_vec() };
-    let headers = headers(sent.len(), gzip);
-    let event = json!({
+    let mut event = event_without_body(path, headers(sent.len(), gzip));
+    event["body"] = STANDARD.encode(sent).into();
+    event["isBase64Encoded"] = true.into();
+    event.to_string()
+}
+
+/// Returns the event of a POST request with a JSON body, which a Function URL does not encode.
+pub(crate) fn json_event(path: &str, body: &str) -> String {
+    let mut event = event_without_body(path, headers(body.len(), false));
+    event["headers"]["content-type"] = "application/json".into();
+    event["body"] = body.into();
+    event["isBase64Encoded"] = false.into();
+    event.to_string()
+}
+
+fn event_without_body(path: &str, headers: Value) -> Value {
+    json!({
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
@@ -35,10 +50,7 @@ pub(crate) fn event(path: &str, body: &[u8], gzip: bool) -> String {
             "time": "22/Nov/2026:23:25:00 +0000",
             "timeEpoch": AT_MS
         },
-        "body": STANDARD.encode(sent),
-        "isBase64Encoded": true
-    });
-    event.to_string()
+    })
 }
 
 fn headers(length: usize, gzip: bool) -> Value {

@@ -9,7 +9,7 @@ mod resource;
 mod spans;
 mod tasks;
 
-pub(crate) use event::{compressed, event};
+pub(crate) use event::{compressed, event, json_event};
 pub(crate) use metrics::metrics;
 pub(crate) use spans::traces;
 pub(crate) use tasks::{TASK, exposition, stats};

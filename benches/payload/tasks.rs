@@ -23,7 +23,7 @@ pub(crate) fn stats(containers: usize) -> (String, String) {
         "PullStartedAt": "2026-11-22T08:00:11.120000001Z", "PullStoppedAt": "2026-11-22T08:00:19.5Z",
         "AvailabilityZone": "eu-west-1b", "LaunchType": "FARGATE", "Containers": containers,
     });
-    let stats: Map<String, Value> = names.into_iter().map(|id| (id, usage(&mut numbers))).collect();
+    let stats: Map<String, Value> = names.into_iter().map(|id| (id.clone(), usage(&id, &mut numbers))).collect();
     (task.to_string(), Value::Object(stats).to_string())
 }
 
@@ -40,11 +40,11 @@ fn container(number: usize, id: &str) -> Value {
     })
 }
 
-fn usage(numbers: &mut Numbers) -> Value {
+fn usage(id: &str, numbers: &mut Numbers) -> Value {
     let used = numbers.below(1 << 40);
     let io = |op: &str, value: u64| json!({"major": 259, "minor": 0, "op": op, "value": value});
     json!({
-        "read": "2026-11-22T23:25:00Z", "preread": "2026-11-22T23:24:50Z", "pids_stats": {"current": 31},
+        "id": id, "read": "2026-11-22T23:25:00Z", "preread": "2026-11-22T23:24:50Z", "pids_stats": {"current": 31},
         "num_procs": 0, "storage_stats": {},
         "blkio_stats": {"io_service_bytes_recursive": [io("Read", numbers.below(1 << 30)), io("Write", numbers.below(1 << 30))]},
         "cpu_stats": {

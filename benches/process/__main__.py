@@ -40,10 +40,12 @@ async def measure_all(binary: Path, events: Path) -> tuple[list[Row], list[memor
     event = {name: (events / f"{name}.json").read_bytes() for name in about}
     pushes = {}
     for name, details in about.items():
-        if name.endswith("20mb"):
+        if name.endswith("20mb") or name == "stats":
             continue
         log(f"sending {name}")
         pushes[name] = await measure.push(binary, loopback, event[name], details["items"])
+    log("sending stats")
+    stats = await measure.stats_push(binary, loopback, event["stats"])
     log("measuring cold starts")
     wall, cpu = await measure.cold_start_ms(binary, loopback)
     first = await measure.first_push_ms(binary, loopback, event["spans"])
@@ -58,6 +60,7 @@ async def measure_all(binary: Path, events: Path) -> tuple[list[Row], list[memor
         Row("CPU time per data point, requests of 1,000 to AMP", "µs", pushes["points"].cpu_us_per_item, 6, 3.5),
         Row("same, compressed with gzip", "µs", pushes["points-gzip"].cpu_us_per_item),
         Row("same, 6 MB in one event", "µs", pushes["points-6mb"].cpu_us_per_item),
+        Row("CPU time per push of task stats, three containers", "µs", stats, 120, 80),
         Row("cold start, from exec to the first request for an event", "ms", wall, 11, 8),
         Row("CPU time of a cold start", "ms", cpu),
         Row("CPU time of the first request of 500 spans", "ms", first),

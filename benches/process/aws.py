@@ -22,13 +22,23 @@ TASK = {
     "taskDefinitionArn": f"{ARN}task-definition/checkout:42", "group": "service:checkout", "launchType": "FARGATE",
     "availabilityZone": "eu-west-1b",
 }
-DEFINITION = {"taskDefinitionArn": f"{ARN}task-definition/checkout:42", "family": "checkout", "revision": 42, "containerDefinitions": []}
-ECS = {
-    b"DescribeTasks": json.dumps({"tasks": [TASK], "failures": []}).encode(),
-    b"DescribeTaskDefinition": json.dumps({"taskDefinition": DEFINITION}).encode(),
+CONTAINERS = [f"app-{number}" for number in range(3)]
+DEFINITION = {
+    "taskDefinitionArn": f"{ARN}task-definition/checkout:42", "family": "checkout", "revision": 42,
+    "containerDefinitions": [{"name": name, "dockerLabels": {"sidecarless.stats": "push"}} for name in CONTAINERS],
 }
 # Timeout of an invocation: the default of the function.
 TIMEOUT_MS = 50_000
+
+
+def ecs_response(operation: bytes, body: bytes) -> bytes:
+    """Returns the response of ECS. Every task exists, with the containers of `benches/payload/tasks.rs`."""
+    if operation != b"DescribeTasks":
+        return json.dumps({"taskDefinition": DEFINITION}).encode()
+    name = json.loads(body)["tasks"][0].rpartition("/")[2]
+    containers = [{"name": app, "runtimeId": f"{name}-{3_071_244_590 + number:010}"} for number, app in enumerate(CONTAINERS)]
+    task = {**TASK, "taskArn": f"{ARN}task/shop/{name}", "containers": containers}
+    return json.dumps({"tasks": [task], "failures": []}).encode()
 
 
 @dataclass
@@ -139,7 +149,7 @@ class Connection(asyncio.Protocol):
             sink.bytes += len(body)
             self.respond(200, b"{}" if self.path == TRACE_SEGMENTS else b"")
         elif self.operation:
-            self.respond(200, ECS[self.operation], b"content-type: application/x-amz-json-1.1\r\n")
+            self.respond(200, ecs_response(self.operation, body), b"content-type: application/x-amz-json-1.1\r\n")
         elif self.path == NEXT:
             self.loopback.next_requested(self)
         else:

@@ -7,6 +7,7 @@ import statistics
 import time
 import zipfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,12 @@ WARM_UP = 20
 ROUNDS = 10
 ROUND_CPU_NS = 250_000_000
 COLD_STARTS = 20
+# Tasks that push stats, within the burst of lookups of one client, and pushes of one round.
+STATS_TASKS = 20
+STATS_ROUND = 200
+# Task and time in `benches/payload/tasks.rs`.
+STATS_TASK = b"5f0e6c1d2b3a49788e7d6c5b4a392817"
+STATS_READ = b"2026-11-22T23:25:00Z"
 
 
 @dataclass
@@ -48,6 +55,35 @@ async def push(binary: Path, loopback: Loopback, event: bytes, items: int) -> Pu
     sent = [loopback.sinks[path] for path in (REMOTE_WRITE, TRACE_SEGMENTS)]
     requests, size = sum(sink.requests for sink in sent), sum(sink.bytes for sink in sent)
     return Push(items, cpu_ms * 1000 / items, cpu_ms, wall_ms, requests / invocations, size / invocations)
+
+
+async def stats_push(binary: Path, loopback: Loopback, event: bytes) -> float:
+    """Returns the CPU time of one push of task stats in microseconds. The function ignores repeated stats, so each push has another task
+    or a later time."""
+    now_s = time.time()
+    pushes = [stats_event(event, task, now_s + second) for second in range(-290, 55, 6) for task in range(STATS_TASKS)]
+    with Function(binary, loopback) as function:
+        await loopback.ready()
+        for push in pushes[:STATS_TASKS]:
+            check_stats(await loopback.invoke(push))
+        costs = []
+        for start in range(STATS_TASKS, len(pushes), STATS_ROUND):
+            before, chunk = function.cpu_ns(), pushes[start : start + STATS_ROUND]
+            for push in chunk:
+                check_stats(await loopback.invoke(push))
+            costs.append((function.cpu_ns() - before) / len(chunk) / 1000)
+    return min(costs)
+
+
+def stats_event(event: bytes, task: int, at_s: float) -> bytes:
+    """Returns the event of another task, with stats that were read at this time."""
+    at = datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return event.replace(STATS_TASK, b"%032x" % (task + 1)).replace(STATS_READ, at.encode())
+
+
+def check_stats(reply: bytes) -> None:
+    response: dict[str, Any] = json.loads(reply)
+    assert json.loads(response["body"]).get("samples", 0) > 0, f"stats not accepted: {reply[:400]!r}"
 
 
 async def one_round(function: Function, loopback: Loopback, event: bytes) -> tuple[int, int, int]:
