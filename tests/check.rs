@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
 use sidecarless::deadline::Deadline;
 use sidecarless::handlers::{CheckReport, CheckResult, CheckStatus};
 use sidecarless::lambda::Event;
+use sidecarless::model::otlp::ExportLogsServiceRequest;
+use sidecarless::model::otlp::any_value::Value;
 
 use crate::sandbox::Sandbox;
 use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
@@ -281,9 +284,9 @@ async fn log_record_is_written_to_the_log_group() {
     let (sandbox, _task) = healthy(&logs).await;
     let report = check(&sandbox).await;
     assert_eq!(result(&report, "logs:PutLogEvents").status, CheckStatus::Ok, "{report:#?}");
-    let request: serde_json::Value = serde_json::from_slice(&sandbox.aws.otlp_logs().taken[0].body).unwrap();
-    let record = request.pointer("/resourceLogs/0/scopeLogs/0/logRecords/0/body/stringValue");
-    assert_eq!(record, Some(&"sidecarless-check".into()), "{request}");
+    let request = ExportLogsServiceRequest::decode(sandbox.aws.otlp_logs().taken[0].body.as_slice()).unwrap();
+    let record = request.resource_logs[0].scope_logs[0].log_records[0].body.clone().and_then(|body| body.value);
+    assert_eq!(record, Some(Value::String("sidecarless-check".into())), "{request:?}");
 
     sandbox.aws.fail_always(|request| request.path == "/v1/logs", denied("logs:PutLogEvents"));
     let report = check(&sandbox).await;

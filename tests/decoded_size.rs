@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
 use sidecarless::model::budget::{Budget, BudgetExceeded};
+use sidecarless::model::otlp::wire::WireRequest;
 use sidecarless::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest, decoded_size, json};
 
 use crate::ALLOCATOR;
@@ -66,6 +67,11 @@ static RESOURCE_SPANS: Type = Type(&[(0x0a, &LIST), (0x12, &SCOPE_SPANS)]);
 static SCOPE_SPANS: Type = Type(&[(0x0a, &SCOPE), (0x12, &SPAN)]);
 static SPAN: Type = Type(&[(0x4a, &ATTRIBUTE), (0x5a, &SCOPE), (0x6a, &LINK), (0x7a, &TEXT)]);
 static LINK: Type = Type(&[(0x22, &ATTRIBUTE)]);
+
+static LOGS: Type = Type(&[(0x0a, &RESOURCE_LOGS)]);
+static RESOURCE_LOGS: Type = Type(&[(0x0a, &LIST), (0x12, &SCOPE_LOGS)]);
+static SCOPE_LOGS: Type = Type(&[(0x0a, &SCOPE), (0x12, &LOG_RECORD)]);
+static LOG_RECORD: Type = Type(&[(0x2a, &VALUE), (0x32, &ATTRIBUTE)]);
 
 static METRICS: Type = Type(&[(0x0a, &RESOURCE_METRICS)]);
 static RESOURCE_METRICS: Type = Type(&[(0x0a, &LIST), (0x12, &SCOPE_METRICS)]);
@@ -145,6 +151,8 @@ proptest! {
         check_protobuf::<ExportTraceServiceRequest>("traces", &body, decoded_size::traces);
         let body = message(&METRICS, &mut Random(seed), depth);
         check_protobuf::<ExportMetricsServiceRequest>("metrics", &body, decoded_size::metrics);
+        let body = message(&LOGS, &mut Random(seed), depth);
+        check_protobuf::<WireRequest>("logs", &body, decoded_size::wire);
     }
 }
 
@@ -152,9 +160,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn telemetry_takes_at_most_its_estimate(traces in telemetry::traces(), metrics in telemetry::metrics()) {
+    fn telemetry_takes_at_most_its_estimate(
+        traces in telemetry::traces(), metrics in telemetry::metrics(), logs in telemetry::logs(),
+    ) {
         check_protobuf::<ExportTraceServiceRequest>("traces", &traces.encode_to_vec(), decoded_size::traces);
         check_protobuf::<ExportMetricsServiceRequest>("metrics", &metrics.encode_to_vec(), decoded_size::metrics);
+        check_protobuf::<WireRequest>("logs", &logs.encode_to_vec(), decoded_size::wire);
+        check_json(&print::logs(&logs), |body, meter| json::logs(body, meter));
         check_json(&print::traces(&traces), |body, meter| json::traces(body, meter));
         check_json(&print::metrics(&metrics), |body, meter| json::metrics(body, meter));
     }

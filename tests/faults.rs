@@ -11,7 +11,11 @@ use serde_json::{Value, json};
 use sidecarless::deadline::Deadline;
 use sidecarless::lambda::Event;
 use sidecarless::model::item_counters::{ItemKind, ItemStatus};
-use sidecarless::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+use sidecarless::model::otlp::split::EncodedExport;
+use sidecarless::model::otlp::{
+    AnyValue, ExportLogsServiceRequest, ExportTraceServiceRequest, LogRecord, ResourceLogs, ResourceSpans, ScopeLogs,
+    ScopeSpans, Span, any_value,
+};
 use sidecarless::model::remote_write::{Label, MetricMetadata, Sample, TimeSeries, WriteRequest};
 use sidecarless::model::segment::SegmentDocument;
 use sidecarless::model::shard::Shard;
@@ -41,6 +45,12 @@ enum Peer {
     Ecs,
     Logs,
     Sqs,
+    /// The OTLP endpoint of X-Ray.
+    OtlpTraces,
+    /// The OTLP endpoint of CloudWatch Logs.
+    OtlpLogs,
+    /// SQS, while X-Ray is unavailable.
+    SqsAndXRay,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +83,8 @@ enum Trigger {
     Spool,
 }
 
-const PEERS: [Peer; 5] = [Peer::Amp, Peer::XRay, Peer::Ecs, Peer::Logs, Peer::Sqs];
+const PEERS: [Peer; 8] =
+    [Peer::Amp, Peer::XRay, Peer::OtlpTraces, Peer::OtlpLogs, Peer::Ecs, Peer::Logs, Peer::Sqs, Peer::SqsAndXRay];
 const FAULT_KINDS: [FaultKind; 15] = [
     FaultKind::Refuses,
     FaultKind::Cuts,
@@ -97,10 +108,10 @@ impl Peer {
     /// Returns the SDK's id of the service, if an SDK client calls it.
     fn id(self) -> Option<&'static str> {
         match self {
-            Peer::Amp | Peer::XRay => None,
+            Peer::Amp | Peer::XRay | Peer::OtlpTraces | Peer::OtlpLogs => None,
             Peer::Ecs => Some("ECS"),
             Peer::Logs => Some("CloudWatch Logs"),
-            Peer::Sqs => Some("SQS"),
+            Peer::Sqs | Peer::SqsAndXRay => Some("SQS"),
         }
     }
 
@@ -110,8 +121,46 @@ impl Peer {
             Peer::XRay => |request| request.path == "/TraceSegments",
             Peer::Ecs => |request| request.header("x-amz-target").starts_with("AmazonEC2ContainerService"),
             Peer::Logs => |request| request.header("x-amz-target").starts_with("Logs_"),
-            Peer::Sqs => |request| request.header("x-amz-target").starts_with("AmazonSQS"),
+            Peer::Sqs | Peer::SqsAndXRay => |request| request.header("x-amz-target").starts_with("AmazonSQS"),
+            Peer::OtlpTraces => |request| request.path == "/v1/traces",
+            Peer::OtlpLogs => |request| request.path == "/v1/logs",
         }
+    }
+
+    /// Whether items are delivered to it.
+    fn is_destination(self) -> bool {
+        matches!(self, Peer::Amp | Peer::XRay | Peer::OtlpTraces | Peer::OtlpLogs)
+    }
+
+    /// Whether a 2xx response means that the items were stored. The body is ignored.
+    fn confirms_by_status(self) -> bool {
+        self.is_destination() && self != Peer::XRay
+    }
+
+    /// Returns the setting that enables the destination, and the setting with its address.
+    fn settings(self) -> (Option<(&'static str, &'static str)>, Option<&'static str>) {
+        match self {
+            Peer::Amp => (None, Some("AWS_PROMETHEUS_ENDPOINT")),
+            Peer::XRay => (None, Some("AWS_ENDPOINT_URL_XRAY")),
+            Peer::OtlpTraces => (Some(("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")), Some("AWS_ENDPOINT_URL_XRAY")),
+            Peer::OtlpLogs => (Some(("SIDECARLESS_LOG_GROUP", "/shop")), Some("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS")),
+            Peer::Ecs | Peer::Logs | Peer::Sqs | Peer::SqsAndXRay => (None, None),
+        }
+    }
+
+    /// Returns the kind of the items that the trigger delivers in the cells of this dependency.
+    fn item(self, trigger: Trigger) -> ItemKind {
+        match (self, trigger) {
+            (Peer::XRay | Peer::SqsAndXRay, Trigger::Push | Trigger::Spool) => ItemKind::Segments,
+            (Peer::OtlpTraces, Trigger::Push | Trigger::Spool) => ItemKind::Spans,
+            (Peer::OtlpLogs, Trigger::Push | Trigger::Spool) => ItemKind::LogRecords,
+            _ => ItemKind::Samples,
+        }
+    }
+
+    /// Whether the trigger calls this destination.
+    fn is_called_by(self, trigger: Trigger) -> bool {
+        self == Peer::Amp || self.is_destination() && matches!(trigger, Trigger::Push | Trigger::Spool)
     }
 
     /// Returns the fault in the format of this dependency.
@@ -156,7 +205,8 @@ impl FaultKind {
     fn is_permanent(self, peer: Peer) -> bool {
         match self {
             FaultKind::S400 | FaultKind::S413 => true,
-            FaultKind::Limit429 | FaultKind::Garbage400 => peer == Peer::Amp,
+            FaultKind::Limit429 => peer == Peer::Amp,
+            FaultKind::Garbage400 => peer.confirms_by_status(),
             _ => false,
         }
     }
@@ -173,17 +223,16 @@ impl FaultKind {
 /// - scheduled run: `done`, or `error` if the invocation fails;
 /// - shard, spool: `done`, or `again` if SQS delivers the message again.
 fn expected(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> &'static str {
-    // A 2xx response of AMP means that the request was written. Its body is ignored.
-    let is_accepted = peer == Peer::Amp && fault_kind == FaultKind::Garbage;
+    let is_accepted = peer.confirms_by_status() && fault_kind == FaultKind::Garbage;
     match (peer, trigger) {
-        (Peer::Amp | Peer::XRay, Trigger::Push) if fault_kind.is_permanent(peer) => "200 partial",
-        (Peer::Amp | Peer::XRay, Trigger::Push) => "200",
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent(peer) || is_accepted => "done",
-        (Peer::Amp | Peer::XRay, Trigger::Spool) => "again",
+        (_, Trigger::Push) if peer.is_destination() && fault_kind.is_permanent(peer) => "200 partial",
+        (_, Trigger::Push) if peer.is_destination() => "200",
+        (_, Trigger::Spool) if peer.is_destination() && (fault_kind.is_permanent(peer) || is_accepted) => "done",
+        (_, Trigger::Spool) if peer.is_destination() => "again",
         (Peer::Ecs | Peer::Sqs, Trigger::Tick) => "error",
         (Peer::Ecs, Trigger::Shard) => "again",
-        (Peer::Sqs, Trigger::Push) => "503",
-        (Peer::Sqs, Trigger::Shard | Trigger::Spool) => "again",
+        (Peer::Sqs | Peer::SqsAndXRay, Trigger::Push) => "503",
+        (Peer::Sqs, Trigger::Shard | Trigger::Spool) | (Peer::SqsAndXRay, Trigger::Spool) => "again",
         (_, Trigger::Push) => "200",
         _ => "done",
     }
@@ -193,20 +242,20 @@ fn expected(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> &'static str
 fn expected_status(peer: Peer, fault_kind: FaultKind, trigger: Trigger) -> Option<ItemStatus> {
     let outcome = |item_status: ItemStatus| match (fault_kind.is_permanent(peer), peer, fault_kind) {
         (true, ..) => ItemStatus::Rejected,
-        (false, Peer::Amp, FaultKind::Garbage) => ItemStatus::Delivered,
+        (false, _, FaultKind::Garbage) if peer.confirms_by_status() => ItemStatus::Delivered,
         _ => item_status,
     };
     match (peer, trigger) {
-        (Peer::Ecs, Trigger::Tick | Trigger::Shard) | (Peer::Sqs, Trigger::Spool) => None,
-        (Peer::Amp, Trigger::Tick | Trigger::Shard | Trigger::Push) | (Peer::XRay, Trigger::Push) => {
-            Some(outcome(ItemStatus::Spooled))
-        }
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_permanent(peer) => Some(ItemStatus::DroppedFromSpool),
-        (Peer::Amp, Trigger::Spool) if fault_kind == FaultKind::Garbage => Some(ItemStatus::Redelivered),
-        (Peer::Amp | Peer::XRay, Trigger::Spool) if fault_kind.is_denied() => Some(ItemStatus::AccessDenied),
-        (Peer::Amp | Peer::XRay, Trigger::Spool) => None,
+        (Peer::Ecs, Trigger::Tick | Trigger::Shard) | (Peer::Sqs | Peer::SqsAndXRay, Trigger::Spool) => None,
+        (_, Trigger::Spool) if peer.is_destination() => match fault_kind {
+            _ if fault_kind.is_permanent(peer) => Some(ItemStatus::DroppedFromSpool),
+            FaultKind::Garbage if peer.confirms_by_status() => Some(ItemStatus::Redelivered),
+            _ if fault_kind.is_denied() => Some(ItemStatus::AccessDenied),
+            _ => None,
+        },
+        _ if peer.is_called_by(trigger) => Some(outcome(ItemStatus::Spooled)),
         (Peer::Sqs, Trigger::Tick) => Some(ItemStatus::Dropped),
-        (Peer::Sqs, Trigger::Push | Trigger::Shard) => Some(ItemStatus::Refused),
+        (Peer::Sqs, Trigger::Push | Trigger::Shard) | (Peer::SqsAndXRay, Trigger::Push) => Some(ItemStatus::Refused),
         (_, Trigger::Spool) => Some(ItemStatus::Redelivered),
         _ => Some(ItemStatus::Delivered),
     }
@@ -223,11 +272,9 @@ impl Cell {
     async fn prepare(peer: Peer, fault_kind: FaultKind, trigger: Trigger, task_port: u16) -> Self {
         let closed_url = format!("http://127.0.0.1:{}/api/v1/remote_write", closed_port().await);
         let mut settings = vec![SPOOL, ("SIDECARLESS_CLUSTERS", "shop"), ("SIDECARLESS_MAX_SAMPLE_AGE", "off")];
-        match (peer, fault_kind) {
-            (Peer::Amp, FaultKind::Refuses) => settings.push(("AWS_PROMETHEUS_ENDPOINT", &closed_url)),
-            (Peer::XRay, FaultKind::Refuses) => settings.push(("AWS_ENDPOINT_URL_XRAY", &closed_url)),
-            _ => {}
-        }
+        let (enabling, address) = peer.settings();
+        settings.extend(enabling);
+        settings.extend(address.filter(|_| fault_kind == FaultKind::Refuses).map(|name| (name, closed_url.as_str())));
         let closed = peer.id().filter(|_| fault_kind == FaultKind::Refuses);
         let sandbox = Sandbox::start_without(closed, &settings).await;
         sandbox.aws.ecs().add_task("shop", "cart", Some(task_port));
@@ -236,26 +283,39 @@ impl Cell {
             Some(fault) => sandbox.aws.fail_always(peer.matches(), fault),
             None => {}
         }
-        if peer == Peer::Sqs {
-            // Otherwise the function would not call SQS.
-            sandbox.amp.fail_always(Fault::status(503, "busy"));
+        // Otherwise the function would not call SQS.
+        match peer {
+            Peer::Sqs => sandbox.amp.fail_always(Fault::status(503, "busy")),
+            Peer::SqsAndXRay => sandbox.aws.fail_always(Peer::XRay.matches(), Fault::status(503, "busy")),
+            _ => {}
         }
         Self { sandbox, peer, trigger }
     }
 
     /// Returns the event.
     fn event(&self) -> String {
-        let is_for_xray = self.peer == Peer::XRay;
+        let item = self.peer.item(self.trigger);
         match self.trigger {
             Trigger::Tick => r#"{"sidecarless":"scrape"}"#.to_owned(),
-            Trigger::Push if is_for_xray => Sandbox::event(&Push::new("/v1/traces", &spans_of(3))),
-            Trigger::Push => Sandbox::event(&Push::new("/v1/metrics", &gauges())),
+            Trigger::Push => {
+                let (path, body) = match item {
+                    ItemKind::Segments => ("/v1/traces", spans_of(3)),
+                    ItemKind::Spans => ("/v1/traces", current_spans(3)),
+                    ItemKind::LogRecords => ("/v1/logs", current_logs(3)),
+                    _ => ("/v1/metrics", gauges()),
+                };
+                Sandbox::event(&Push::new(path, &body))
+            }
             Trigger::Shard => {
                 let now_ms = Deadline::after(INVOCATION).started_ms();
                 message(Shard::new("shop".into(), vec![TASK_ARN.into()], now_ms).into_message())
             }
-            Trigger::Spool if is_for_xray => message(spool_message(Payload::Segments(documents()))),
-            Trigger::Spool => message(spool_message(write_request())),
+            Trigger::Spool => message(spool_message(match item {
+                ItemKind::Segments => Payload::Segments(documents()),
+                ItemKind::Spans => Payload::OtlpTraces(vec![export(current_spans(3))]),
+                ItemKind::LogRecords => Payload::OtlpLogs(vec![export(current_logs(3))]),
+                _ => write_request(),
+            })),
         }
     }
 
@@ -286,11 +346,7 @@ impl Cell {
         if !unbalanced.is_empty() {
             return Err(format!("{unbalanced:?} are out of balance"));
         }
-        let signal = if self.peer == Peer::XRay && matches!(self.trigger, Trigger::Push | Trigger::Spool) {
-            ItemKind::Segments
-        } else {
-            ItemKind::Samples
-        };
+        let signal = self.peer.item(self.trigger);
         let total = |item_status| counters.total(item_status, signal);
         match item_status {
             None if counters.counts().next().is_some() => return Err(format!("something was entered: {counters:?}")),
@@ -348,6 +404,36 @@ fn spans_of(count: u64) -> Vec<u8> {
     ExportTraceServiceRequest { resource_spans }.encode_to_vec()
 }
 
+/// Returns spans that have just started.
+fn current_spans(count: u64) -> Vec<u8> {
+    let mut request = ExportTraceServiceRequest::decode(spans_of(count).as_slice()).unwrap();
+    for span in &mut request.resource_spans[0].scope_spans[0].spans {
+        span.start_time_unix_nano = now_nanos();
+    }
+    request.encode_to_vec()
+}
+
+fn current_logs(count: u64) -> Vec<u8> {
+    let record = |number: u64| LogRecord {
+        time_unix_nano: now_nanos(),
+        trace_id: Bytes::copy_from_slice(&[7; 16]),
+        span_id: Bytes::copy_from_slice(&number.to_be_bytes()),
+        body: Some(AnyValue { value: Some(any_value::Value::String("sold out".into())) }),
+        ..LogRecord::default()
+    };
+    let scope_logs = vec![ScopeLogs { log_records: (1..=count).map(record).collect(), ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+}
+
+fn now_nanos() -> u64 {
+    u64::try_from(Deadline::after(INVOCATION).now_ms()).unwrap() * 1_000_000
+}
+
+fn export(body: Vec<u8>) -> EncodedExport {
+    EncodedExport { body: body.into(), items: 3 }
+}
+
 fn documents() -> Vec<SegmentDocument> {
     let document = |n: u64| {
         let (id, trace_id) = (format!("{n:016x}"), "1-65630000-000000000000000000000007".to_owned());
@@ -388,8 +474,7 @@ async fn outcome(peer: Peer, fault_kind: FaultKind, trigger: Trigger, port: u16)
     if response != expected {
         return Err(format!("{response} instead of {expected}: {:?}", cell.sandbox.handlers.counters()));
     }
-    let is_called = peer == Peer::Amp || peer == Peer::XRay && matches!(trigger, Trigger::Push | Trigger::Spool);
-    let is_denied = is_called && fault_kind.is_denied();
+    let is_denied = peer.is_called_by(trigger) && fault_kind.is_denied();
     cell.audit(expected_status(peer, fault_kind, trigger), is_denied).map(|()| response)
 }
 
@@ -504,41 +589,69 @@ async fn shards_without_a_workspace_are_counted() {
 }
 
 #[tokio::test]
-async fn spans_for_the_otlp_endpoint_are_spooled_and_redelivered() {
-    let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
-    sandbox.aws.fail_always(|request| request.path == "/v1/traces", Fault::status(503, "busy"));
-    let now_ns = u64::try_from(Deadline::after(INVOCATION).started_ms()).unwrap() * 1_000_000;
-    let mut request = ExportTraceServiceRequest::decode(spans_of(3).as_slice()).unwrap();
-    for span in &mut request.resource_spans[0].scope_spans[0].spans {
-        span.start_time_unix_nano = now_ns;
+async fn items_for_otlp_endpoints_are_spooled_and_redelivered() {
+    for (peer, path, body) in
+        [(Peer::OtlpTraces, "/v1/traces", current_spans(3)), (Peer::OtlpLogs, "/v1/logs", current_logs(3))]
+    {
+        let (enabling, _) = peer.settings();
+        let settings: Vec<_> = enabling.into_iter().chain([SPOOL]).collect();
+        let sandbox = Sandbox::start(&settings).await;
+        sandbox.aws.fail_always(peer.matches(), Fault::status(503, "busy"));
+        let response = sandbox.push(&Push::new(path, &body)).await;
+        assert_eq!((response.status, response.body.len()), (200, 0), "acknowledged, because it is durable");
+
+        let spooled = sandbox.aws.sqs().bodies.remove(0);
+        let again = redelivered(&sandbox, &spooled).await;
+        assert_eq!(again, 1, "while it is known to be down nothing is tried");
+        assert_eq!(sandbox.aws.otlp_bodies(path), Vec::<Vec<u8>>::new());
+
+        // Another environment, whose circuit is closed.
+        let fresh = Sandbox::start(&settings).await;
+        assert_eq!(redelivered(&fresh, &spooled).await, 0);
+        assert_eq!(fresh.aws.otlp_bodies(path), [body], "unchanged");
+        assert_eq!(fresh.handlers.counters().total(ItemStatus::Redelivered, peer.item(Trigger::Spool)), 3);
+        assert!(sandbox.handlers.counters().unbalanced().is_empty());
     }
-    let response = sandbox.push(&Push::new("/v1/traces", &request.encode_to_vec())).await;
-    assert_eq!((response.status, response.body.len()), (200, 0), "acknowledged, because it is durable");
-    assert_eq!(sandbox.aws.xray().otlp.len(), 0);
+}
 
-    let body = sandbox.aws.sqs().bodies.remove(0);
-    let again = sandbox
-        .handlers
-        .handle(Event::parse(&message(body.clone())), &Deadline::after(INVOCATION))
-        .await
-        .unwrap()
-        .into_json();
-    assert_eq!(
-        again["batchItemFailures"].as_array().unwrap().len(),
-        1,
-        "while it is known to be down nothing is tried"
-    );
+#[tokio::test]
+async fn spooled_items_that_became_too_old_are_dropped() {
+    let old_nanos = now_nanos() - 15 * 86_400 * 1_000_000_000;
+    let mut spans = ExportTraceServiceRequest::decode(current_spans(3).as_slice()).unwrap();
+    spans.resource_spans[0].scope_spans[0].spans[1].start_time_unix_nano = old_nanos;
+    let mut logs = ExportLogsServiceRequest::decode(current_logs(3).as_slice()).unwrap();
+    logs.resource_logs[0].scope_logs[0].log_records[1].time_unix_nano = old_nanos;
+    for (peer, payload) in [
+        (Peer::OtlpTraces, Payload::OtlpTraces(vec![export(spans.encode_to_vec())])),
+        (Peer::OtlpLogs, Payload::OtlpLogs(vec![export(logs.encode_to_vec())])),
+    ] {
+        let (enabling, _) = peer.settings();
+        let sandbox = Sandbox::start(&enabling.into_iter().chain([SPOOL]).collect::<Vec<_>>()).await;
+        assert_eq!(redelivered(&sandbox, &spool_message(payload)).await, 0, "{peer:?}");
+        let counters = sandbox.handlers.counters();
+        let total = |status| counters.total(status, peer.item(Trigger::Spool));
+        assert_eq!((total(ItemStatus::Redelivered), total(ItemStatus::DroppedFromSpool)), (2, 1), "{peer:?}");
+    }
+}
 
-    sandbox.aws.clear_faults();
-    // Another environment, whose circuit is closed.
-    let fresh = Sandbox::start(&[("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")]).await;
-    let done =
-        fresh.handlers.handle(Event::parse(&message(body)), &Deadline::after(INVOCATION)).await.unwrap().into_json();
-    assert_eq!(done, json!({"batchItemFailures": []}));
-    let arrived = ExportTraceServiceRequest::decode(fresh.aws.xray().otlp[0].as_slice()).unwrap();
-    assert_eq!(arrived.spans(), 3);
-    assert_eq!(fresh.handlers.counters().total(ItemStatus::Redelivered, ItemKind::Spans), 3);
-    assert!(sandbox.handlers.counters().unbalanced().is_empty());
+#[tokio::test]
+async fn missing_log_group_is_denied_access() {
+    let sandbox = Sandbox::start(&[SPOOL, ("SIDECARLESS_LOG_GROUP", "/shop")]).await;
+    let body = r#"{"__type":"ResourceNotFoundException","message":"The specified log group does not exist."}"#;
+    let missing = StubResponse::of(400, "application/x-amz-json-1.1", body);
+    sandbox.aws.fail_always(Peer::OtlpLogs.matches(), Fault::Response(missing));
+    assert_eq!(sandbox.push(&Push::new("/v1/logs", &current_logs(3))).await.status, 200);
+    let counters = sandbox.handlers.counters();
+    let total = |status| counters.total(status, ItemKind::LogRecords);
+    assert_eq!((total(ItemStatus::Spooled), total(ItemStatus::AccessDenied)), (3, 3));
+    assert_eq!(sandbox.aws.requests(), 2, "one to CloudWatch Logs and one to SQS");
+}
+
+/// Handles a message. Returns the number of messages that SQS delivers again.
+async fn redelivered(sandbox: &Sandbox, body: &str) -> usize {
+    let event = Event::parse(&message(body.to_owned()));
+    let response = sandbox.handlers.handle(event, &Deadline::after(INVOCATION)).await.unwrap().into_json();
+    response["batchItemFailures"].as_array().unwrap().len()
 }
 
 #[tokio::test]

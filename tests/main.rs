@@ -32,6 +32,7 @@ mod faults;
 mod hostile;
 mod idempotence;
 mod identity;
+mod logs;
 mod metrics_doc;
 mod metrics_properties;
 mod otlp_builder;

@@ -448,7 +448,7 @@ async fn spans_are_sent_to_the_otlp_endpoint_of_xray() {
     spans.push(span(121));
     let partial = partial(&sandbox.push(&Push::new("/v1/traces", &traces(spans))).await).unwrap();
     assert_eq!(partial.rejected, 1);
-    assert!(partial.error_message.contains("fourteen days"), "{}", partial.error_message);
+    assert!(partial.error_message.contains("is more than 14 days old"), "{}", partial.error_message);
     let xray = sandbox.aws.xray();
     let arrived = ExportTraceServiceRequest::decode(xray.otlp[0].as_slice()).unwrap();
     assert_eq!((xray.otlp.len(), arrived.resource_spans[0].scope_spans[0].spans.len()), (1, 120));

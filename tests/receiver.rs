@@ -1,10 +1,9 @@
-//! Authentication by IAM, and requests that are forwarded unparsed.
+//! Authentication by IAM, and responses to invalid requests.
 
 use prost::Message as _;
 use sidecarless::lambda::HttpResponse;
 use sidecarless::model::otlp::RpcStatus;
 
-use crate::sandbox::http::{Fault, StubResponse};
 use crate::sandbox::{Push, Sandbox};
 
 const LOG_GROUP: (&str, &str) = ("SIDECARLESS_LOG_GROUP", "/shop/otlp");
@@ -13,74 +12,6 @@ fn message(response: &HttpResponse) -> String {
     let status =
         RpcStatus::decode(response.body.as_slice()).expect("errors are google.rpc.Status in the request's encoding");
     status.message
-}
-
-fn header<'a>(response: &'a HttpResponse, name: &str) -> Option<&'a str> {
-    response.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
-}
-
-#[tokio::test]
-async fn logs_and_the_response_are_forwarded_unchanged() {
-    let sandbox = Sandbox::start(&[LOG_GROUP, ("SIDECARLESS_LOG_STREAM", "tasks")]).await;
-    for (content_type, body) in
-        [("application/x-protobuf", &b"\x0a\x00"[..]), ("application/json", b"{\"resourceLogs\":[]}")]
-    {
-        let response = sandbox.push(&Push::new("/v1/logs", body).with("content-type", content_type)).await;
-        assert_eq!((response.status, header(&response, "content-type")), (200, Some(content_type)));
-        assert_eq!(response.body, br#"{"partialSuccess":{}}"#);
-        let logs = sandbox.aws.otlp_logs();
-        let taken = logs.taken.last().unwrap();
-        assert_eq!((taken.body.as_slice(), taken.header("content-type")), (body, content_type));
-        assert_eq!((taken.header("x-aws-log-group"), taken.header("x-aws-log-stream")), ("/shop/otlp", "tasks"));
-        assert!(taken.header("authorization").contains("/eu-west-1/logs/aws4_request"), "it is signed for logs");
-        let signed = taken.header("authorization");
-        assert!(signed.contains("x-aws-log-group;x-aws-log-stream"), "so are the names: {signed}");
-    }
-}
-
-#[tokio::test]
-async fn errors_of_cloudwatch_logs_are_returned_to_the_client() {
-    let sandbox = Sandbox::start(&[LOG_GROUP]).await;
-    let push = Push { time: std::time::Duration::from_secs(2), ..Push::new("/v1/logs", b"\x0a\x00") };
-    let busy =
-        StubResponse::Http { status: 429, headers: vec![("retry-after", "7".into())], body: b"slow down".to_vec() };
-    for (stub, status, text, retry_after) in [
-        (
-            StubResponse::of(400, "text/plain", "no such log group"),
-            400,
-            "CloudWatch Logs: 400 Bad Request: no such log group",
-            None,
-        ),
-        (
-            StubResponse::of(403, "text/plain", "not authorized"),
-            403,
-            "CloudWatch Logs: 403 Forbidden: not authorized",
-            None,
-        ),
-        (
-            StubResponse::of(413, "text/plain", "too large"),
-            413,
-            "CloudWatch Logs: 413 Payload Too Large: too large",
-            None,
-        ),
-        (StubResponse::of(500, "text/plain", "sick"), 503, "sick", Some("1")),
-        (busy, 503, "slow down", Some("7")),
-        (StubResponse::Reset, 503, "CloudWatch Logs", Some("1")),
-    ] {
-        sandbox.aws.otlp_logs().response = Some(stub);
-        let response = sandbox.push(&push).await;
-        assert_eq!(
-            (response.status, header(&response, "retry-after")),
-            (status, retry_after),
-            "{}",
-            message(&response)
-        );
-        assert!(message(&response).contains(text), "{}", message(&response));
-    }
-    sandbox.aws.otlp_logs().response = None;
-    sandbox.aws.fail([Fault::status(503, "for a moment")]);
-    assert_eq!(sandbox.push(&push).await.status, 200, "later pushes are forwarded");
-    assert_eq!(sandbox.aws.otlp_logs().taken.len(), 1);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ pub mod circuit_breaker;
 mod delivery;
 mod destination;
 pub mod logs;
+pub mod otlp;
 mod outcome;
 pub mod redrive;
 pub mod remote_write;

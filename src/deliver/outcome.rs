@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::StatusCode;
 use thiserror::Error;
 
@@ -26,8 +25,6 @@ pub struct Outcome<R> {
     pub error: Option<DeliveryError>,
     /// `Retry-After` of the destination.
     pub retry_after: Option<Duration>,
-    /// Body of the last successful response, for destinations whose response is returned to the client.
-    pub response: Bytes,
 }
 
 /// Request that can be spooled.
@@ -71,7 +68,6 @@ impl<R> Default for Outcome<R> {
             undelivered: Vec::new(),
             error: None,
             retry_after: None,
-            response: Bytes::new(),
         }
     }
 }
@@ -82,28 +78,19 @@ impl<R> Outcome<R> {
         Self { undelivered: requests, error: Some(DeliveryError::CircuitOpen), ..Self::default() }
     }
 
-    /// Returns the outcome of a request that may be delivered later.
-    pub fn retryable(request: R, error: AwsError, retry_after: Option<Duration>) -> Self {
-        Self {
-            undelivered: vec![request],
-            error: Some(DeliveryError::Retryable { error }),
-            retry_after,
-            ..Self::default()
-        }
+    /// Returns the outcome of requests that may be delivered later.
+    pub fn retryable(requests: Vec<R>, error: AwsError, retry_after: Option<Duration>) -> Self {
+        Self { undelivered: requests, error: Some(DeliveryError::Retryable { error }), retry_after, ..Self::default() }
     }
 
-    /// Returns the outcome of a request that may be delivered after a policy, the credentials or an address is corrected.
-    pub fn access_denied(request: R, status: StatusCode, error: AwsError) -> Self {
-        Self {
-            undelivered: vec![request],
-            error: Some(DeliveryError::AccessDenied { status, error }),
-            ..Self::default()
-        }
+    /// Returns the outcome of requests that may be delivered after a policy, the credentials or an address is corrected.
+    pub fn access_denied(requests: Vec<R>, status: StatusCode, error: AwsError) -> Self {
+        Self { undelivered: requests, error: Some(DeliveryError::AccessDenied { status, error }), ..Self::default() }
     }
 
     /// Adds the outcome of other requests. Errors of undelivered requests take precedence over rejections.
     pub fn merge(mut self, other: Self) -> Self {
-        let Self { delivered, unconfirmed, rejected, undelivered, error, retry_after, response } = other;
+        let Self { delivered, unconfirmed, rejected, undelivered, error, retry_after } = other;
         let is_retryable = !undelivered.is_empty();
         self.delivered += delivered;
         self.unconfirmed += unconfirmed;
@@ -115,9 +102,6 @@ impl<R> Outcome<R> {
             self.error = error;
         }
         self.retry_after = self.retry_after.max(retry_after);
-        if !response.is_empty() {
-            self.response = response;
-        }
         self
     }
 }
@@ -125,8 +109,8 @@ impl<R> Outcome<R> {
 impl<R: Spoolable> Outcome<R> {
     /// Converts the undelivered requests to payloads of the spool.
     pub fn into_payloads(self) -> Outcome<Payload> {
-        let Self { delivered, unconfirmed, rejected, undelivered, error, retry_after, response } = self;
+        let Self { delivered, unconfirmed, rejected, undelivered, error, retry_after } = self;
         let undelivered = R::into_payloads(undelivered);
-        Outcome { delivered, unconfirmed, rejected, undelivered, error, retry_after, response }
+        Outcome { delivered, unconfirmed, rejected, undelivered, error, retry_after }
     }
 }

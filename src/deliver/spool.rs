@@ -48,7 +48,7 @@ pub struct Spool {
 pub enum BackoffClass {
     /// AMP rejects samples that are too old.
     Samples,
-    Spans,
+    SpansAndLogs,
 }
 
 /// Result of spooling.
@@ -151,7 +151,7 @@ impl BackoffClass {
     pub fn for_payload(payload: &Payload) -> Self {
         match payload {
             Payload::RemoteWrite { .. } => Self::Samples,
-            Payload::Segments(_) | Payload::OtlpTraces(_) => Self::Spans,
+            Payload::Segments(_) | Payload::OtlpTraces(_) | Payload::OtlpLogs(_) => Self::SpansAndLogs,
         }
     }
 }
@@ -176,7 +176,7 @@ fn visibility_timeout(receive_count: u32, patience: BackoffClass, receipt_handle
     let doublings = receive_count.saturating_sub(1).min(10);
     let longest = match patience {
         BackoffClass::Samples => MAX_SAMPLE_BACKOFF,
-        BackoffClass::Spans => MAX_BACKOFF,
+        BackoffClass::SpansAndLogs => MAX_BACKOFF,
     };
     let ceiling = INITIAL_BACKOFF.saturating_mul(1 << doublings).min(longest);
     let spread =
@@ -193,7 +193,7 @@ mod tests {
         for (receive_count, long, short) in
             [(0, 30, 30), (1, 30, 30), (2, 60, 60), (3, 120, 120), (5, 480, 120), (6, 900, 120), (1_000, 900, 120)]
         {
-            for (class, max) in [(BackoffClass::Spans, long), (BackoffClass::Samples, short)] {
+            for (class, max) in [(BackoffClass::SpansAndLogs, long), (BackoffClass::Samples, short)] {
                 for handle in ["a", "b", "AQEBzWwaftRI0KuVm4tP"] {
                     let wait = visibility_timeout(receive_count, class, handle).as_secs();
                     assert!(wait >= max / 2 && wait <= max, "{class:?} {receive_count}: {wait} of {max}");

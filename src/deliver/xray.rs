@@ -172,7 +172,7 @@ impl Destination for XRayClient {
             let Some(RejectedCall { mut documents, status, error }) = rejected else { continue };
             if error.kind.is_access_denied() {
                 let request = SegmentRequest { documents, splits: Arc::clone(&splits) };
-                total = total.merge(Outcome::access_denied(request, status, error));
+                total = total.merge(Outcome::access_denied(vec![request], status, error));
                 continue;
             }
             if can_be_split(status, &documents) && splits.fetch_add(1, Ordering::Relaxed) < MAX_SPLITS {

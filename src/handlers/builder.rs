@@ -10,7 +10,7 @@ use super::access::ClientFactory;
 use super::check::CheckHandler;
 use super::delivery::DeliveryTracker;
 use super::http::{
-    HttpHandler, LoadShedder, MetricsHandler, ProxyHandler, TaskIdentifier, TaskStatsHandler, TraceHandler,
+    HttpHandler, LoadShedder, LogsHandler, MetricsHandler, ProxyHandler, TaskIdentifier, TaskStatsHandler, TraceHandler,
 };
 use super::log_events::LogEventsHandler;
 use super::queue::{QueueHandler, RedeliveryHandler, ShardHandler};
@@ -162,8 +162,7 @@ impl DeliveryParts {
         let (xray, xray_otlp) = clients.xray()?;
         let xray = Delivery::new(xray, Arc::clone(&circuit), has_spool);
         let xray_otlp = Delivery::new(xray_otlp, circuit, has_spool);
-        // Logs are never spooled.
-        let logs = clients.logs()?.map(|client| Delivery::new(client, Arc::default(), false));
+        let logs = clients.logs()?.map(|client| Delivery::new(client, Arc::default(), has_spool));
         let self_metrics = Arc::new(SelfMetrics::new(settings));
         let tracker = DeliveryTracker { spool: spool.clone(), self_metrics: Arc::clone(&self_metrics) };
         let (tracker, relabel) = (Arc::new(tracker), Arc::new(settings.relabel.clone()));
@@ -253,7 +252,7 @@ fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPar
         metrics: MetricsHandler {
             options: settings.metrics.clone(),
             writer: delivery.writer.clone(),
-            load,
+            load: Arc::clone(&load),
             self_metrics: Arc::clone(&delivery.self_metrics),
             memory,
         },
@@ -263,7 +262,8 @@ fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPar
             delivery.writer.clone(),
             memory,
         ),
-        proxy: ProxyHandler { xray: Arc::clone(&delivery.xray_otlp), logs: delivery.logs.clone() },
+        logs: LogsHandler { logs: delivery.logs.clone(), load, tracker: Arc::clone(&delivery.tracker), memory },
+        proxy: ProxyHandler { xray: Arc::clone(&delivery.xray_otlp) },
         self_metrics: Arc::clone(&delivery.self_metrics),
         memory,
     }
@@ -282,6 +282,7 @@ fn queue_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPa
             amp: delivery.amp.clone(),
             xray: Arc::clone(&delivery.xray),
             xray_otlp: Arc::clone(&delivery.xray_otlp),
+            logs: delivery.logs.clone(),
             spool: delivery.spool.clone(),
             max_sample_age_ms: settings.metrics.max_age_ms,
             self_metrics: Arc::clone(&delivery.self_metrics),

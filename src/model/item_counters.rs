@@ -22,6 +22,8 @@ pub enum ItemKind {
     Samples,
     /// Targets, events and values that were rejected before they were converted to samples.
     ScrapeInputs,
+    /// Pushed log records.
+    LogRecords,
 }
 
 /// Status of an item.
@@ -79,8 +81,14 @@ pub struct ItemCounters {
 }
 
 impl ItemKind {
-    pub const ALL: [ItemKind; 5] =
-        [ItemKind::Spans, ItemKind::Segments, ItemKind::DataPoints, ItemKind::Samples, ItemKind::ScrapeInputs];
+    pub const ALL: [ItemKind; 6] = [
+        ItemKind::Spans,
+        ItemKind::Segments,
+        ItemKind::DataPoints,
+        ItemKind::Samples,
+        ItemKind::ScrapeInputs,
+        ItemKind::LogRecords,
+    ];
 
     /// Returns the value of the label `item`.
     pub fn as_str(self) -> &'static str {
@@ -90,6 +98,7 @@ impl ItemKind {
             ItemKind::DataPoints => "data_points",
             ItemKind::Samples => "samples",
             ItemKind::ScrapeInputs => "scrape_inputs",
+            ItemKind::LogRecords => "log_records",
         }
     }
 
@@ -98,6 +107,7 @@ impl ItemKind {
         match self {
             ItemKind::Spans | ItemKind::Segments => "xray",
             ItemKind::DataPoints | ItemKind::Samples | ItemKind::ScrapeInputs => "amp",
+            ItemKind::LogRecords => "cloudwatch_logs",
         }
     }
 
@@ -106,6 +116,7 @@ impl ItemKind {
         match self {
             ItemKind::Spans | ItemKind::Segments => "X-Ray",
             ItemKind::DataPoints | ItemKind::Samples | ItemKind::ScrapeInputs => "AMP",
+            ItemKind::LogRecords => "CloudWatch Logs",
         }
     }
 }

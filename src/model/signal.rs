@@ -1,8 +1,9 @@
 //! OTLP signals.
 
-/// An OTLP signal that the function decodes. Log records are forwarded without decoding.
+/// An OTLP signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     Traces,
     Metrics,
+    Logs,
 }

@@ -13,9 +13,9 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::budget::Unlimited;
 use super::encoded_request;
-use super::otlp::split::{EncodedTraces, RequestLimits, split};
+use super::otlp::split::EncodedExport;
+use super::otlp::wire::{LogRecordHead, WireRequest};
 use super::otlp::{ExportTraceServiceRequest, decoded_size};
 use super::segment::SegmentDocument;
 
@@ -64,7 +64,9 @@ pub enum Payload {
     /// Segment documents for X-Ray.
     Segments(Vec<SegmentDocument>),
     /// Requests for the OTLP endpoint of X-Ray.
-    OtlpTraces(Vec<EncodedTraces>),
+    OtlpTraces(Vec<EncodedExport>),
+    /// Requests for the OTLP endpoint of CloudWatch Logs.
+    OtlpLogs(Vec<EncodedExport>),
 }
 
 /// Error for a poison message, which SQS moves to the dead-letter queue.
@@ -122,9 +124,13 @@ impl SpoolMessage {
             Payload::Segments(documents) => {
                 compress_segments(documents).iter().map(|(count, data)| envelope("xray", *count, data)).collect()
             }
-            Payload::OtlpTraces(parts) => {
-                let compressed = parts.into_iter().flat_map(split_to_fit);
+            Payload::OtlpTraces(exports) => {
+                let compressed = exports.into_iter().flat_map(split_to_fit);
                 compressed.map(|(spans, data)| envelope("xray-otlp", spans, &data)).collect()
+            }
+            Payload::OtlpLogs(exports) => {
+                let compressed = exports.into_iter().flat_map(split_to_fit);
+                compressed.map(|(records, data)| envelope("logs-otlp", records, &data)).collect()
             }
         }
     }
@@ -136,12 +142,12 @@ impl SpoolMessage {
             return Err(SpoolDecodeError::Version(envelope.v));
         }
         let data = STANDARD.decode(&envelope.data).map_err(invalid_data)?;
+        let export = || decode_export(&data, envelope.items);
         let payload = match envelope.destination.as_str() {
-            "amp" => Payload::RemoteWrite { snappy: data.into(), points: envelope.items },
             "xray" => Payload::Segments(decode_segments(&data)?),
-            "xray-otlp" => {
-                Payload::OtlpTraces(vec![EncodedTraces { body: decompress(&data)?.into(), spans: envelope.items }])
-            }
+            "xray-otlp" => Payload::OtlpTraces(export()?),
+            "logs-otlp" => Payload::OtlpLogs(export()?),
+            "amp" => Payload::RemoteWrite { snappy: data.into(), points: envelope.items },
             other => return Err(SpoolDecodeError::Destination(other.chars().take(40).collect())),
         };
         Ok(Self { payload, error: envelope.error, first_attempt_ms: envelope.first_attempt_ms })
@@ -149,21 +155,24 @@ impl SpoolMessage {
 }
 
 impl Payload {
-    /// Returns the number of samples, documents or spans.
+    /// Returns the number of samples, documents, spans or log records.
     pub fn items(&self) -> u64 {
         match self {
             Payload::RemoteWrite { points, .. } => *points,
             Payload::Segments(documents) => documents.len() as u64,
-            Payload::OtlpTraces(parts) => parts.iter().map(|part| part.spans).sum(),
+            Payload::OtlpTraces(exports) | Payload::OtlpLogs(exports) => {
+                exports.iter().map(|export| export.items).sum()
+            }
         }
     }
 
-    /// Returns up to `max` trace ids or metric names, for logs about dropped items.
+    /// Returns up to `max` trace IDs or metric names, for logs about dropped items.
     pub fn item_names(&self, max: usize) -> Vec<String> {
         let names: BTreeSet<String> = match self {
             Payload::RemoteWrite { snappy, .. } => metric_names(snappy, max),
             Payload::Segments(documents) => documents.iter().map(|document| document.ids().trace_id).collect(),
-            Payload::OtlpTraces(parts) => parts.iter().flat_map(|part| trace_ids(&part.body)).collect(),
+            Payload::OtlpTraces(exports) => exports.iter().flat_map(|export| trace_ids(&export.body)).collect(),
+            Payload::OtlpLogs(exports) => exports.iter().flat_map(|export| trace_ids_of_logs(&export.body)).collect(),
         };
         names.into_iter().take(max).collect()
     }
@@ -182,6 +191,17 @@ fn trace_ids(body: &Bytes) -> BTreeSet<String> {
     scopes.flat_map(|scope| scope.spans).map(|span| hex::encode(&span.trace_id)).collect()
 }
 
+/// Returns the trace IDs of log records. Records outside of a trace have none.
+fn trace_ids_of_logs(body: &Bytes) -> BTreeSet<String> {
+    if decoded_size::wire(body) > MAX_NAMED_SPANS_BYTES {
+        return BTreeSet::new();
+    }
+    let request = WireRequest::decode(body.clone()).unwrap_or_default();
+    let scopes = request.resources.into_iter().flat_map(|resource| resource.scopes);
+    let records = scopes.flat_map(|scope| scope.items).filter_map(|record| LogRecordHead::decode(record).ok());
+    records.filter(|record| !record.trace_id.is_empty()).map(|record| hex::encode(&record.trace_id)).collect()
+}
+
 /// Compresses documents, and halves them until each part fits. One document fits, because it has at most 64 KB. Returns the
 /// number of documents and the data of each part.
 fn compress_segments(documents: Vec<SegmentDocument>) -> Vec<(u64, Vec<u8>)> {
@@ -198,21 +218,14 @@ fn compress_segments(documents: Vec<SegmentDocument>) -> Vec<(u64, Vec<u8>)> {
     [first, second].into_iter().flat_map(compress_segments).collect()
 }
 
-/// Compresses a request, and halves it until each part fits. One span fits, because it has at most 200 kB. Returns the number of
-/// spans and the data of each part.
-fn split_to_fit(part: EncodedTraces) -> Vec<(u64, Vec<u8>)> {
-    let data = snap::raw::Encoder::new().compress_vec(&part.body).unwrap_or_default();
-    if part.spans < 2 || data.len() <= MAX_DATA_BYTES {
-        return vec![(part.spans, data)];
-    }
-    let limits = RequestLimits { spans: usize::try_from(part.spans.div_ceil(2)).unwrap_or(1), bytes: part.body.len() };
-    match ExportTraceServiceRequest::decode(part.body) {
-        // The function wrote this request within the limits of the endpoint, so its parts are not much larger.
-        Ok(request) => {
-            split(request, limits, &Unlimited).unwrap_or_default().into_iter().flat_map(split_to_fit).collect()
-        }
-        // Cannot fail, because this function encoded the request.
-        Err(_) => vec![(part.spans, data)],
+/// Compresses a request, and halves it until each part fits. One span fits, because it has at most 200 kB; SQS does not accept a
+/// larger message of one log record. Returns the number of items and the data of each part.
+fn split_to_fit(export: EncodedExport) -> Vec<(u64, Vec<u8>)> {
+    let data = snap::raw::Encoder::new().compress_vec(&export.body).unwrap_or_default();
+    let halves = if data.len() > MAX_DATA_BYTES { export.halves() } else { None };
+    match halves {
+        Some(halves) => halves.into_iter().flat_map(split_to_fit).collect(),
+        None => vec![(export.items, data)],
     }
 }
 
@@ -226,6 +239,15 @@ fn decompress(data: &[u8]) -> Result<Vec<u8>, SpoolDecodeError> {
         return Err(SpoolDecodeError::Data(format!("decompressed size of {length} bytes")));
     }
     snap::raw::Decoder::new().decompress_vec(data).map_err(invalid_data)
+}
+
+/// Decompresses an export request. The items of one that this function wrote take less memory than its text may take.
+fn decode_export(data: &[u8], items: u64) -> Result<Vec<EncodedExport>, SpoolDecodeError> {
+    let body = decompress(data)?;
+    if decoded_size::wire(&body) > 2 * MAX_DECOMPRESSED_BYTES {
+        return Err(SpoolDecodeError::Data("more items than a request may contain".into()));
+    }
+    Ok(vec![EncodedExport { body: body.into(), items }])
 }
 
 fn decode_segments(data: &[u8]) -> Result<Vec<SegmentDocument>, SpoolDecodeError> {
@@ -252,7 +274,8 @@ mod tests {
         for payload in [
             Payload::RemoteWrite { snappy: vec![1, 2, 3].into(), points: 7 },
             Payload::Segments(["{\"name\":\"a\\nb\"}", "{}\n"].map(SegmentDocument::new).into()),
-            Payload::OtlpTraces(vec![EncodedTraces { body: vec![1, 2, 3].into(), spans: 2 }]),
+            Payload::OtlpTraces(vec![EncodedExport { body: vec![1, 2, 3].into(), items: 2 }]),
+            Payload::OtlpLogs(vec![EncodedExport { body: vec![1, 2, 3].into(), items: 2 }]),
         ] {
             let spooled = SpoolMessage { payload, error: "503: \"busy\"".into(), first_attempt_ms: 1_795_389_900_000 };
             let messages = spooled.clone().into_messages();
@@ -299,7 +322,7 @@ mod tests {
         let scope_spans = vec![ScopeSpans { spans: (0..20).map(span).collect(), ..ScopeSpans::default() }];
         let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
         let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec().into();
-        let payload = Payload::OtlpTraces(vec![EncodedTraces { body, spans: 20 }]);
+        let payload = Payload::OtlpTraces(vec![EncodedExport { body, items: 20 }]);
         let messages = SpoolMessage { payload, error: String::new(), first_attempt_ms: 0 }.into_messages();
         let mut ids = Vec::new();
         for message in &messages {
@@ -307,7 +330,7 @@ mod tests {
             let Payload::OtlpTraces(parts) = SpoolMessage::parse(message).unwrap().payload else { panic!("not spans") };
             let request = ExportTraceServiceRequest::decode(parts[0].body.clone()).unwrap();
             let spans = &request.resource_spans[0].scope_spans[0].spans;
-            assert_eq!(parts[0].spans, spans.len() as u64);
+            assert_eq!(parts[0].items, spans.len() as u64);
             ids.extend(spans.iter().map(|span| span.span_id[0]));
         }
         assert_eq!(ids, (0..20).collect::<Vec<u8>>());

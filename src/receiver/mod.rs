@@ -18,8 +18,7 @@ pub use client_id::sender;
 pub use decompress::decompress;
 pub use health::health_response;
 pub use response::{
-    ErrorResponse, RETRY_AFTER_S, export_response, json_response, partial_success, passed_on,
-    put_trace_segments_response,
+    ErrorResponse, RETRY_AFTER_S, json_response, partial_success, passed_on, put_trace_segments_response,
 };
 
 use route::Route;
@@ -27,7 +26,10 @@ use route::Route;
 use crate::lambda::Request;
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::otlp::json::{self, JsonDecodeError};
-use crate::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest, decoded_size};
+use crate::model::otlp::wire::WireRequest;
+use crate::model::otlp::{
+    ExportLogsServiceRequest, ExportMetricsServiceRequest, ExportTraceServiceRequest, decoded_size,
+};
 use crate::model::sampling::SamplingCall;
 use crate::model::signal::Signal;
 
@@ -41,8 +43,8 @@ pub enum DecodedRequest {
         /// Id of the client, or `None` if its address is unknown.
         sender: Option<String>,
     },
-    /// Export request for logs, which is forwarded unparsed.
-    Logs(Bytes, Encoding),
+    /// Export request for logs, whose records are not decoded.
+    Logs(WireRequest, Encoding),
     /// Metadata documents of a task, unparsed.
     TaskStats(Bytes),
     /// Segment documents of X-Ray SDKs, unparsed.
@@ -82,7 +84,7 @@ pub fn decode_request(
     let route = route::route(request).map_err(encode)?;
     match route {
         Route::HealthCheck => return Ok(DecodedRequest::HealthCheck),
-        Route::Logs if !accepts_logs => return Err(encode(ErrorResponse::logs_disabled())),
+        Route::Signal(Signal::Logs) if !accepts_logs => return Err(encode(ErrorResponse::logs_disabled())),
         _ => {}
     }
     authenticator.authenticate(request).map_err(encode)?;
@@ -90,7 +92,6 @@ pub fn decode_request(
     let body = decompress(body, request.header("content-encoding"), budget).map_err(encode)?;
     match route {
         Route::Signal(signal) => decode(signal, encoding, body, request, budget).map_err(encode),
-        Route::Logs => Ok(DecodedRequest::Logs(body, encoding)),
         Route::TaskStats => task_stats(body).map_err(encode),
         Route::SdkSegments => Ok(DecodedRequest::SdkSegments(body)),
         Route::Sampling(call) => Ok(DecodedRequest::Sampling(call, body)),
@@ -154,7 +155,25 @@ fn decode(
             ExportMetricsServiceRequest::decode(body).map_err(protobuf).map(decoded_metrics)
         }
         (Signal::Metrics, Encoding::Json) => json::metrics(&body, budget).map_err(json).map(decoded_metrics),
+        (Signal::Logs, Encoding::Protobuf) => {
+            WireRequest::decode(body).map_err(protobuf).map(|logs| DecodedRequest::Logs(logs, encoding))
+        }
+        (Signal::Logs, Encoding::Json) => {
+            let logs = json::logs(&body, budget).map_err(json)?;
+            let encoded = logs_to_wire(logs, budget).map_err(ErrorResponse::budget_exceeded)?;
+            Ok(DecodedRequest::Logs(encoded, encoding))
+        }
     }
+}
+
+/// Encodes log records from JSON as protobuf, the encoding in which they are delivered.
+fn logs_to_wire(logs: ExportLogsServiceRequest, budget: &dyn Budget) -> Result<WireRequest, BudgetExceeded> {
+    budget.reserve(logs.encoded_len())?;
+    let body = Bytes::from(logs.encode_to_vec());
+    drop(logs);
+    budget.reserve(decoded_size::wire(&body))?;
+    // Cannot fail, because this function encoded the request.
+    Ok(WireRequest::decode(body).unwrap_or_default())
 }
 
 /// Reserves the memory for a protobuf message.
@@ -166,5 +185,6 @@ fn reserve_decoded(signal: Signal, body: &[u8], budget: &dyn Budget) -> Result<(
     budget.reserve(match signal {
         Signal::Traces => decoded_size::traces(body),
         Signal::Metrics => decoded_size::metrics(body),
+        Signal::Logs => decoded_size::wire(body),
     })
 }

@@ -1,6 +1,5 @@
 //! Responses to OTLP clients: an export response, or a google.rpc.Status with the error.
 
-use bytes::Bytes;
 use prost::Message;
 
 use super::Encoding;
@@ -37,11 +36,6 @@ impl ErrorResponse {
     /// 403: the caller is authenticated, but not allowed to push.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(403, message)
-    }
-
-    /// An error of a destination, with its own status.
-    pub fn upstream_error(status: u16, message: impl Into<String>) -> Self {
-        Self::new(status, message)
     }
 
     pub fn not_found(path: &str) -> Self {
@@ -131,17 +125,12 @@ pub fn partial_success(
         Encoding::Protobuf => response.encode_to_vec(),
         Encoding::Json => json::export_response(&response, items),
     };
-    export_response(encoding, body.into())
+    HttpResponse { status: 200, headers: vec![("content-type", encoding.content_type().into())], body }
 }
 
 /// 200 with a JSON object.
 pub fn json_response(body: &serde_json::Value) -> HttpResponse {
     passed_on(200, body.to_string().into_bytes())
-}
-
-/// 200 with an export response of a destination.
-pub fn export_response(encoding: Encoding, body: Bytes) -> HttpResponse {
-    HttpResponse { status: 200, headers: vec![("content-type", encoding.content_type().into())], body: body.into() }
 }
 
 /// 200 with the rejected documents in the format of PutTraceSegments, with one entry for each reason.

@@ -9,7 +9,6 @@ use crate::model::signal::Signal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Signal(Signal),
-    Logs,
     TaskStats,
     SdkSegments,
     Sampling(SamplingCall),
@@ -20,7 +19,7 @@ pub(super) enum Route {
 const ROUTES: [(&str, Route); 7] = [
     ("/v1/traces", Route::Signal(Signal::Traces)),
     ("/v1/metrics", Route::Signal(Signal::Metrics)),
-    ("/v1/logs", Route::Logs),
+    ("/v1/logs", Route::Signal(Signal::Logs)),
     ("/v1/ecs/task-stats", Route::TaskStats),
     ("/TraceSegments", Route::SdkSegments),
     (SamplingCall::Rules.path(), Route::Sampling(SamplingCall::Rules)),

@@ -159,6 +159,13 @@ def no_destination_for_requests(environment: Environment) -> Metrics:
     return environment.metrics()
 
 
+def no_destination_for_spans(environment: Environment) -> Metrics:
+    environment.invoke(SCHEDULED)
+    environment.proxy.faults = {"xray": Fault(503), "sqs": Fault(503)}
+    assert environment.push("/v1/traces", traces()) == 503
+    return environment.metrics()
+
+
 def schedule_disabled(environment: Environment) -> Metrics:
     assert environment.push("/v1/traces", traces()) == 200
     return environment.metrics()
@@ -226,6 +233,7 @@ CAUSES: dict[Cause, set[str]] = {
     xray_denies_access: {"ErrorLinesAlarm"},
     nothing_discovered: {"ErrorsAlarm", "ErrorLinesAlarm", "MissedRunsAlarm"},
     no_destination_for_requests: {"ServerErrorsAlarm"},
+    no_destination_for_spans: {"ServerErrorsAlarm"},
     schedule_disabled: {"MissedRunsAlarm"},
     late_runs: {"MissedRunsAlarm"},
     log_events_fail: {"ErrorsAlarm", "ErrorLinesAlarm", "DroppedEventsAlarm", "DeadLetterAlarm"},

@@ -9,8 +9,8 @@ use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::any_value::Value;
 use sidecarless::model::otlp::json::{self, JsonDecodeError};
 use sidecarless::model::otlp::{
-    AnyValue, ExportMetricsServiceRequest, ExportTraceServiceRequest, KeyValue, Resource, ResourceSpans, ScopeSpans,
-    Span, metric, number_data_point,
+    AnyValue, ExportLogsServiceRequest, ExportMetricsServiceRequest, ExportTraceServiceRequest, KeyValue, Resource,
+    ResourceSpans, ScopeSpans, Span, metric, number_data_point,
 };
 
 fn traces(body: &Bytes) -> Result<ExportTraceServiceRequest, JsonDecodeError> {
@@ -263,6 +263,15 @@ mod properties {
             let json = print::metrics(&request);
             let from_json = metrics(&Bytes::from(json.clone())).map_err(|error| TestCaseError::fail(format!("{error} in {json}")))?;
             let from_protobuf = ExportMetricsServiceRequest::decode(Bytes::from(request.encode_to_vec()))?;
+            prop_assert_eq!(from_json.encode_to_vec(), from_protobuf.encode_to_vec());
+            prop_assert_eq!(from_json, request);
+        }
+
+        #[test]
+        fn logs_are_equal_in_json_and_protobuf(request in telemetry::logs()) {
+            let json = print::logs(&request);
+            let from_json = json::logs(&Bytes::from(json.clone()), &Unlimited).map_err(|error| TestCaseError::fail(format!("{error} in {json}")))?;
+            let from_protobuf = ExportLogsServiceRequest::decode(Bytes::from(request.encode_to_vec()))?;
             prop_assert_eq!(from_json.encode_to_vec(), from_protobuf.encode_to_vec());
             prop_assert_eq!(from_json, request);
         }

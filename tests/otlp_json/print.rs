@@ -5,9 +5,10 @@ use base64::Engine as _;
 use serde_json::{Value as Json, json};
 use sidecarless::model::otlp::any_value::Value;
 use sidecarless::model::otlp::{
-    AnyValue, Buckets, Event, Exemplar, ExponentialHistogramDataPoint, ExportMetricsServiceRequest,
-    ExportTraceServiceRequest, HistogramDataPoint, InstrumentationScope, KeyValue, Link, Metric, NumberDataPoint,
-    Resource, Span, Status, SummaryDataPoint, exemplar, metric, number_data_point, text,
+    AnyValue, Buckets, Event, Exemplar, ExponentialHistogramDataPoint, ExportLogsServiceRequest,
+    ExportMetricsServiceRequest, ExportTraceServiceRequest, HistogramDataPoint, InstrumentationScope, KeyValue, Link,
+    LogRecord, Metric, NumberDataPoint, Resource, Span, Status, SummaryDataPoint, exemplar, metric, number_data_point,
+    text,
 };
 
 pub(crate) fn traces(request: &ExportTraceServiceRequest) -> String {
@@ -44,6 +45,24 @@ pub(crate) fn metrics(request: &ExportMetricsServiceRequest) -> String {
         })
     });
     json!({ "resourceMetrics": Json::from_iter(resources) }).to_string()
+}
+
+pub(crate) fn logs(request: &ExportLogsServiceRequest) -> String {
+    let resources = request.resource_logs.iter().map(|resource| {
+        let scopes = resource.scope_logs.iter().map(|scope| {
+            json!({
+                "scope": scope.scope.as_ref().map(instrumentation_scope),
+                "logRecords": list(&scope.log_records, log_record),
+                "schemaUrl": text(&scope.schema_url),
+            })
+        });
+        json!({
+            "resource": resource.resource.as_ref().map(self::resource),
+            "scopeLogs": Json::from_iter(scopes),
+            "schemaUrl": text(&resource.schema_url),
+        })
+    });
+    json!({ "resourceLogs": Json::from_iter(resources) }).to_string()
 }
 
 fn list<T>(items: &[T], print: impl Fn(&T) -> Json) -> Json {
@@ -115,6 +134,22 @@ fn span(span: &Span) -> Json {
         "links": list(&span.links, link),
         "droppedLinksCount": span.dropped_links_count,
         "status": span.status.as_ref().map(status),
+    })
+}
+
+fn log_record(record: &LogRecord) -> Json {
+    json!({
+        "timeUnixNano": record.time_unix_nano.to_string(),
+        "observedTimeUnixNano": record.observed_time_unix_nano.to_string(),
+        "severityNumber": record.severity_number,
+        "severityText": text(&record.severity_text),
+        "body": record.body.as_ref().map(any),
+        "attributes": list(&record.attributes, key_value),
+        "droppedAttributesCount": record.dropped_attributes_count,
+        "flags": record.flags,
+        "traceId": hex(&record.trace_id),
+        "spanId": hex(&record.span_id),
+        "eventName": text(&record.event_name),
     })
 }
 

@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use sidecarless::model::otlp::any_value::Value;
 use sidecarless::model::otlp::{
     AnyValue, ArrayValue, Buckets, Event, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint,
-    ExportMetricsServiceRequest, ExportTraceServiceRequest, Gauge, Histogram, HistogramDataPoint, InstrumentationScope,
-    KeyValue, KeyValueList, Link, Metric, NumberDataPoint, Resource, ResourceMetrics, ResourceSpans, ScopeMetrics,
-    ScopeSpans, Span, Status, Sum, Summary, SummaryDataPoint, ValueAtQuantile, exemplar, metric, number_data_point,
+    ExportLogsServiceRequest, ExportMetricsServiceRequest, ExportTraceServiceRequest, Gauge, Histogram,
+    HistogramDataPoint, InstrumentationScope, KeyValue, KeyValueList, Link, LogRecord, Metric, NumberDataPoint,
+    Resource, ResourceLogs, ResourceMetrics, ResourceSpans, ScopeLogs, ScopeMetrics, ScopeSpans, Span, Status, Sum,
+    Summary, SummaryDataPoint, ValueAtQuantile, exemplar, metric, number_data_point,
 };
 
 fn text() -> impl Strategy<Value = Bytes> {
@@ -69,6 +70,39 @@ pub(crate) fn traces() -> impl Strategy<Value = ExportTraceServiceRequest> {
         schema_url,
     });
     vec(resource_spans, 0..3).prop_map(|resource_spans| ExportTraceServiceRequest { resource_spans })
+}
+
+pub(crate) fn logs() -> impl Strategy<Value = ExportLogsServiceRequest> {
+    let scope_logs = (of(scope()), vec(log_record(), 0..3), text());
+    let scope_logs =
+        scope_logs.prop_map(|(scope, log_records, schema_url)| ScopeLogs { scope, log_records, schema_url });
+    let resource_logs = (of(resource()), vec(scope_logs, 0..3), text());
+    let resource_logs =
+        resource_logs.prop_map(|(resource, scope_logs, schema_url)| ResourceLogs { resource, scope_logs, schema_url });
+    vec(resource_logs, 0..3).prop_map(|resource_logs| ExportLogsServiceRequest { resource_logs })
+}
+
+fn log_record() -> impl Strategy<Value = LogRecord> {
+    let numbers = (any::<[u64; 2]>(), any::<i32>(), any::<[u32; 2]>());
+    let ids = (bytes(0..17), bytes(0..9));
+    (numbers, ids, text(), of(value()), attributes(), text()).prop_map(
+        |((times, severity_number, counts), (trace_id, span_id), severity_text, body, attributes, event_name)| {
+            let ([time_unix_nano, observed_time_unix_nano], [dropped_attributes_count, flags]) = (times, counts);
+            LogRecord {
+                time_unix_nano,
+                severity_number,
+                severity_text,
+                body,
+                attributes,
+                dropped_attributes_count,
+                flags,
+                trace_id,
+                span_id,
+                observed_time_unix_nano,
+                event_name,
+            }
+        },
+    )
 }
 
 fn span() -> impl Strategy<Value = Span> {

@@ -92,10 +92,6 @@ impl Aws {
         self.server.fail_always(kind, fault);
     }
 
-    pub(crate) fn clear_faults(&self) {
-        self.server.clear_faults();
-    }
-
     pub(crate) fn max_concurrency(&self) -> usize {
         self.server.max_concurrency()
     }
@@ -114,6 +110,14 @@ impl Aws {
 
     pub(crate) fn otlp_logs(&self) -> MutexGuard<'_, otlp_logs::State> {
         self.otlp_logs.lock().unwrap()
+    }
+
+    /// Returns the bodies of the accepted requests to an OTLP endpoint.
+    pub(crate) fn otlp_bodies(&self, path: &str) -> Vec<Vec<u8>> {
+        match path {
+            "/v1/logs" => self.otlp_logs().taken.iter().map(|request| request.body.clone()).collect(),
+            _ => self.xray().otlp.clone(),
+        }
     }
 
     pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {

@@ -25,6 +25,5 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Opt
         return Some(response.clone());
     }
     state.taken.push(request.clone());
-    let body = br#"{"partialSuccess":{}}"#.to_vec();
-    Some(StubResponse::of(200, "application/json", body))
+    Some(StubResponse::of(200, "application/x-protobuf", ""))
 }

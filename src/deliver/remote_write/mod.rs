@@ -52,7 +52,7 @@ impl Destination for RemoteWriteClient {
                 self.post.post_with_retry(SERVICE, &self.endpoint, &headers(), &request.snappy, deadline).await;
             let outcome = match result {
                 PostResult::Success { .. } => Outcome { delivered: request.points, ..Outcome::default() },
-                PostResult::Retryable { error, retry_after } => Outcome::retryable(request, error, retry_after),
+                PostResult::Retryable { error, retry_after } => Outcome::retryable(vec![request], error, retry_after),
                 PostResult::Rejected { status, body, error } => {
                     let parsed = remote_write_error::parse(status.as_u16(), &body);
                     match parsed.effect(status.as_u16()) {
@@ -63,7 +63,7 @@ impl Destination for RemoteWriteClient {
                             }
                             None => rejected(&request, request.points, status, &parsed, error),
                         },
-                        Effect::AccessDenied => Outcome::access_denied(request, status, error),
+                        Effect::AccessDenied => Outcome::access_denied(vec![request], status, error),
                         Effect::NothingStored => rejected(&request, request.points, status, &parsed, error),
                         Effect::PartlyStored => rejected(&request, request.points.min(1), status, &parsed, error),
                     }

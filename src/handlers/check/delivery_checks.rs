@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use prost::Message as _;
 use reqwest::StatusCode;
 use serde_json::json;
 use url::Url;
@@ -15,14 +16,17 @@ use crate::aws::client::PostResult;
 use crate::aws::error::{AwsError, AwsErrorKind};
 use crate::aws::sdk_error::CallError;
 use crate::deadline::Deadline;
-use crate::deliver::logs::LogsRequest;
+use crate::deliver::logs;
 use crate::deliver::remote_write::requests;
 use crate::deliver::xray;
-use crate::deliver::xray_otlp::{self, SplitTraces};
+use crate::deliver::xray_otlp;
 use crate::deliver::{DeliveryError, Destination, Outcome};
 use crate::handlers::run::series_writer::REMOTE_WRITE_DISABLED;
-use crate::model::budget::Unlimited;
-use crate::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+use crate::model::otlp::split::EncodedExport;
+use crate::model::otlp::{
+    AnyValue, ExportLogsServiceRequest, ExportTraceServiceRequest, LogRecord, ResourceLogs, ResourceSpans, ScopeLogs,
+    ScopeSpans, Span, any_value,
+};
 use crate::model::sampling::SamplingCall;
 use crate::model::segment::SegmentDocument;
 use crate::model::series::SeriesBatch;
@@ -86,9 +90,8 @@ impl CheckHandler {
                 std::iter::once(sent).chain(read_back).collect()
             }
             TraceDestination::XRayOtlp => {
-                let requests = xray_otlp::requests(span(now_ms), now_ms, &Unlimited);
-                let requests = requests.map(|SplitTraces { requests, rejected: _ }| requests).unwrap_or_default();
-                let sent = send(self.xray_otlp.destination(), requests, deadline).await;
+                let export = EncodedExport { body: span(now_ms).encode_to_vec().into(), items: 1 };
+                let sent = send(self.xray_otlp.destination(), xray_otlp::requests(vec![export]), deadline).await;
                 vec![result_of("xray:PutSpans", "*", &format!("the span {NAME} was written"), sent)]
             }
         }
@@ -128,8 +131,8 @@ impl CheckHandler {
         let (Some(logs), Some((group, _))) = (&self.logs, self.settings.otlp_logs()) else {
             return CheckResult::skip(ACTION, "SIDECARLESS_LOG_GROUP is not set: pushed logs are rejected");
         };
-        let request = LogsRequest { body: log_record(deadline.now_ms()), content_type: "application/json" };
-        let sent = send(logs.destination(), [request], deadline).await;
+        let export = EncodedExport { body: log_record(deadline.now_ms()), items: 1 };
+        let sent = send(logs.destination(), logs::requests(vec![export]), deadline).await;
         let group = arns.arn("logs", &format!("log-group:{group}:*"));
         result_of(ACTION, &group, &format!("the log record {NAME} was written"), sent)
     }
@@ -218,10 +221,14 @@ pub(super) fn segment(now_ms: i64) -> SegmentDocument {
     SegmentDocument::new(&json.to_string())
 }
 
-/// Returns an export request with one log record (OTLP/HTTP, "JSON Protobuf Encoding").
+/// Returns an export request with one log record.
 fn log_record(now_ms: i64) -> Bytes {
-    let record = json!({"timeUnixNano": format!("{now_ms}000000"), "body": {"stringValue": NAME}});
-    json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).to_string().into()
+    let body = AnyValue { value: Some(any_value::Value::String(NAME.into())) };
+    let time_unix_nano = now_ms.unsigned_abs() * 1_000_000;
+    let record = LogRecord { time_unix_nano, body: Some(body), ..LogRecord::default() };
+    let scope_logs = vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    ExportLogsServiceRequest { resource_logs }.encode_to_vec().into()
 }
 
 /// Returns an export request with one span of one millisecond.

@@ -18,6 +18,9 @@ const SPANS_PER_SECOND: u64 = 1_000;
 /// point may become several samples.
 const POINTS_PER_SECOND: u64 = 10_000;
 
+/// Log records per second that CloudWatch Logs accepts: requests of 1 MB, four at a time, of up to 400 ms each, with records of 1 kB.
+const LOG_RECORDS_PER_SECOND: u64 = 10_000;
+
 /// Items per second that are translated, and spooled if their destination is slow. Measured at about 100,000 with a full
 /// vCPU; the memory size of the template provides less than a third of one.
 const SPOOLED_PER_SECOND: u64 = 20_000;
@@ -38,6 +41,7 @@ impl LoadShedder {
         let rate = match kind {
             _ if self.has_spool => SPOOLED_PER_SECOND,
             ItemKind::DataPoints => POINTS_PER_SECOND,
+            ItemKind::LogRecords => LOG_RECORDS_PER_SECOND,
             _ => SPANS_PER_SECOND,
         };
         let Some(message) = time_shortage(kind, items, rate, deadline.remaining()) else { return Ok(()) };

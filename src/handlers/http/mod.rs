@@ -2,6 +2,7 @@
 
 mod identity;
 mod load_shed;
+mod logs;
 mod metrics;
 mod proxy;
 mod task_stats;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub(super) use identity::TaskIdentifier;
 pub(super) use load_shed::LoadShedder;
+pub(super) use logs::LogsHandler;
 pub(super) use metrics::MetricsHandler;
 pub(super) use proxy::ProxyHandler;
 pub(super) use task_stats::TaskStatsHandler;
@@ -39,6 +41,7 @@ pub(super) struct HttpHandler {
     pub(super) traces: TraceHandler,
     pub(super) metrics: MetricsHandler,
     pub(super) task_stats: TaskStatsHandler,
+    pub(super) logs: LogsHandler,
     pub(super) proxy: ProxyHandler,
     pub(super) self_metrics: Arc<SelfMetrics>,
     pub(super) memory: MemoryLimit,
@@ -48,7 +51,7 @@ impl HttpHandler {
     /// Authenticates, decodes and handles a request.
     pub(super) async fn handle(&self, request: &Request, deadline: &Deadline) -> HttpResponse {
         let budget = self.memory.budget(deadline, Duration::ZERO);
-        let decoded = receiver::decode_request(request, &self.authenticator, self.proxy.accepts_logs(), &budget);
+        let decoded = receiver::decode_request(request, &self.authenticator, self.logs.accepts_logs(), &budget);
         let response = match decoded {
             Ok(decoded) => self.respond(request, decoded, deadline).await,
             Err(error) => Err(error),
@@ -92,7 +95,7 @@ impl HttpHandler {
                 let client = ClientIdentity { instance: task.map(|task| task.id.to_string()).or(sender) };
                 self.metrics.push(metrics, encoding, &client, deadline).await
             }
-            DecodedRequest::Logs(logs, encoding) => self.proxy.forward_logs(logs, encoding, deadline).await,
+            DecodedRequest::Logs(records, encoding) => self.logs.push(records, encoding, deadline).await,
             DecodedRequest::TaskStats(body) => self
                 .task_stats
                 .push(&body, request, deadline)

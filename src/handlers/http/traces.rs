@@ -15,6 +15,7 @@ use crate::model::budget::Budget as _;
 use crate::model::item_counters::ItemKind;
 use crate::model::otlp::ExportTraceServiceRequest;
 use crate::model::otlp::json::RejectedItems;
+use crate::model::otlp::limits::SplitExport;
 use crate::model::rejection::Rejections;
 use crate::model::segment::SegmentDocument;
 use crate::receiver::{self, Encoding, ErrorResponse};
@@ -130,9 +131,10 @@ impl TraceHandler {
         deadline: &Deadline,
     ) -> Result<DeliveryResult, ErrorResponse> {
         let count = traces.spans();
-        let split = xray_otlp::requests(traces, deadline.now_ms(), &self.budget(deadline));
-        let xray_otlp::SplitTraces { requests, rejected } =
+        let split = xray_otlp::split(traces, deadline.now_ms(), &self.budget(deadline));
+        let SplitExport { exports, rejected } =
             split.map_err(|exceeded| self.load.exceeded(ItemKind::Spans, count, exceeded))?;
+        let requests = xray_otlp::requests(exports);
         let outcome = xray_otlp.deliver(requests, &deadline.capped(DELIVERY_TIMEOUT)).await.into_payloads();
         let output = ItemCounts { kind: ItemKind::Spans, count, rejected, modified: Rejections::default() };
         Ok(DeliveryResult::new(None, output, outcome))

@@ -4,19 +4,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message as _;
+
 use crate::deadline::Deadline;
+use crate::deliver::logs::{self, OtlpLogsClient};
 use crate::deliver::remote_write::{EncodedRequest, RemoteWriteClient};
 use crate::deliver::spool::{BackoffClass, Spool};
 use crate::deliver::xray::{self, XRayClient};
-use crate::deliver::xray_otlp::XRayOtlpClient;
+use crate::deliver::xray_otlp::{self, XRayOtlpClient};
 use crate::deliver::{Delivery, DeliveryError, Outcome};
 use crate::handlers::delivery::MAX_LOGGED_NAMES;
 use crate::handlers::run::series_writer::REMOTE_WRITE_DISABLED;
 use crate::handlers::self_metrics::SelfMetrics;
 use crate::lambda::SqsMessage;
-use crate::model::budget::{Budget as _, BudgetExceeded};
+use crate::model::budget::{Budget as _, BudgetExceeded, Unlimited};
 use crate::model::item_counters::{ItemKind, ItemStatus};
-use crate::model::rejection::join;
+use crate::model::otlp::limits::{EndpointLimits, SplitExport};
+use crate::model::otlp::split::EncodedExport;
+use crate::model::otlp::wire::WireRequest;
+use crate::model::rejection::{Rejections, join};
 use crate::model::spool::{MAX_DECODED_BYTES, Payload, SpoolDecodeError, SpoolMessage};
 use crate::work_budget::MemoryLimit;
 
@@ -30,6 +36,8 @@ pub(in crate::handlers) struct RedeliveryHandler {
     pub(in crate::handlers) amp: Option<Arc<Delivery<RemoteWriteClient>>>,
     pub(in crate::handlers) xray: Arc<Delivery<XRayClient>>,
     pub(in crate::handlers) xray_otlp: Arc<Delivery<XRayOtlpClient>>,
+    /// `None` if `SIDECARLESS_LOG_GROUP` is not set.
+    pub(in crate::handlers) logs: Option<Arc<Delivery<OtlpLogsClient>>>,
     /// Queue of the messages. `None`: they are retried after the visibility timeout of the queue.
     pub(in crate::handlers) spool: Option<Spool>,
     /// Age from which samples are not sent to AMP; `None`: no limit.
@@ -89,7 +97,7 @@ impl RedeliveryHandler {
         self.self_metrics.observe(|gauges| gauges.observe_spool_age(queued_seconds));
         let (items, kind) = (spooled.payload.items(), kind(&spooled.payload));
         let Some(outcome) = self.deliver(spooled.payload, deadline).await else {
-            return Err(retryable(format!("AMP: {REMOTE_WRITE_DISABLED}")));
+            return Err(retryable(format!("{}: {}", kind.destination_name(), disabled(kind))));
         };
         if !outcome.undelivered.is_empty() {
             if outcome.error.as_ref().is_some_and(DeliveryError::is_access_denied) {
@@ -153,8 +161,49 @@ impl RedeliveryHandler {
             Payload::Segments(documents) => {
                 self.xray.deliver_once(xray::requests(documents), deadline).await.into_payloads()
             }
-            Payload::OtlpTraces(parts) => self.xray_otlp.deliver_once(parts, deadline).await.into_payloads(),
+            Payload::OtlpTraces(exports) => {
+                let SplitExport { exports, rejected } = within_limits(exports, &xray_otlp::LIMITS, deadline.now_ms());
+                let outcome = self.xray_otlp.deliver_once(xray_otlp::requests(exports), deadline).await;
+                with_rejected(outcome.into_payloads(), rejected)
+            }
+            Payload::OtlpLogs(exports) => {
+                let logs = self.logs.as_ref()?;
+                let SplitExport { exports, rejected } = within_limits(exports, &logs::LIMITS, deadline.now_ms());
+                let outcome = logs.deliver_once(logs::requests(exports), deadline).await;
+                with_rejected(outcome.into_payloads(), rejected)
+            }
         })
+    }
+}
+
+/// Removes the items that became too old for their endpoint since they were spooled.
+fn within_limits(exports: Vec<EncodedExport>, limits: &EndpointLimits, now_ms: i64) -> SplitExport {
+    let mut total = SplitExport { exports: Vec::new(), rejected: Rejections::default() };
+    for export in exports {
+        // The memory is reserved.
+        let request = WireRequest::decode(export.body.clone()).ok();
+        match request.and_then(|request| limits.split(request, now_ms, &Unlimited).ok()) {
+            Some(SplitExport { exports, rejected }) => {
+                total.exports.extend(exports);
+                total.rejected.merge(rejected);
+            }
+            // Fails only for a request that this function did not write. The endpoint rejects it.
+            None => total.exports.push(export),
+        }
+    }
+    total
+}
+
+fn with_rejected(mut outcome: Outcome<Payload>, rejected: Rejections) -> Outcome<Payload> {
+    outcome.rejected.merge(rejected);
+    outcome
+}
+
+/// Returns why there is no destination for items.
+fn disabled(kind: ItemKind) -> &'static str {
+    match kind {
+        ItemKind::LogRecords => "this function does not write logs: set SIDECARLESS_LOG_GROUP on it",
+        _ => REMOTE_WRITE_DISABLED,
     }
 }
 
@@ -163,5 +212,6 @@ fn kind(payload: &Payload) -> ItemKind {
         Payload::RemoteWrite { .. } => ItemKind::Samples,
         Payload::Segments(_) => ItemKind::Segments,
         Payload::OtlpTraces(_) => ItemKind::Spans,
+        Payload::OtlpLogs(_) => ItemKind::LogRecords,
     }
 }

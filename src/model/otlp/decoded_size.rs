@@ -7,6 +7,9 @@
 
 use std::mem::size_of;
 
+use bytes::Bytes;
+
+use super::wire::{WireResource, WireScope};
 use super::{
     AnyValue, Event, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, KeyValue, Link, Metric,
     NumberDataPoint, ResourceMetrics, ResourceSpans, ScopeMetrics, ScopeSpans, Span, SummaryDataPoint, ValueAtQuantile,
@@ -53,6 +56,11 @@ pub fn traces(body: &[u8]) -> usize {
 /// Returns the memory that decoding an `ExportMetricsServiceRequest` allocates.
 pub fn metrics(body: &[u8]) -> usize {
     decoded_size(body, &METRICS, 0)
+}
+
+/// Returns the memory that decoding a [`WireRequest`](super::wire::WireRequest) allocates.
+pub fn wire(body: &[u8]) -> usize {
+    decoded_size(body, &WIRE, 0)
 }
 
 /// The fields of a message type that allocate memory.
@@ -132,6 +140,10 @@ static SUMMARIES: MessageLayout = layout(&[(1, Messages(size_of::<SummaryDataPoi
 static SUMMARY: MessageLayout = layout(&[(7, attributes!()), (6, Messages(size_of::<ValueAtQuantile>(), &NOTHING))]);
 static NOTHING: MessageLayout = layout(&[]);
 static EXEMPLAR: MessageLayout = layout(&[(7, attributes!())]);
+
+static WIRE: MessageLayout = layout(&[(1, Messages(size_of::<WireResource>(), &WIRE_RESOURCE))]);
+static WIRE_RESOURCE: MessageLayout = layout(&[(2, Messages(size_of::<WireScope>(), &WIRE_SCOPE))]);
+static WIRE_SCOPE: MessageLayout = layout(&[(2, Messages(size_of::<Bytes>(), &NOTHING))]);
 
 /// What the occurrences of one field add up to.
 #[derive(Clone, Copy, Default)]

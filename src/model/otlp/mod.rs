@@ -1,6 +1,6 @@
 //! OTLP 1.x messages, with the fields that the function uses.
 //!
-//! Field numbers match opentelemetry-proto v1.x (`opentelemetry/proto/{common,resource,trace,metrics}/v1`).
+//! Field numbers match opentelemetry-proto v1.x (`opentelemetry/proto/{common,resource,trace,metrics,logs}/v1`).
 //! Every `string` field is declared as `bytes` and stored as [`Bytes`], so that decoding slices the body of the request instead
 //! of copying it. Invalid UTF-8 in a string is replaced with U+FFFD by [`text`] and does not invalidate the request, as in the
 //! Go collector.
@@ -8,12 +8,16 @@
 mod common;
 pub mod decoded_size;
 pub mod json;
+pub mod limits;
+mod logs;
 mod metrics;
 mod response;
 pub mod split;
 mod trace;
+pub mod wire;
 
 pub use common::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, Resource, any_value};
+pub use logs::{ExportLogsServiceRequest, LogRecord, ResourceLogs, ScopeLogs};
 pub use metrics::{
     Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, ExportMetricsServiceRequest, Gauge,
     Histogram, HistogramDataPoint, Metric, NO_RECORDED_VALUE, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,

@@ -1,16 +1,16 @@
-//! Responses to OTLP clients: collector/{trace,metrics}/v1 and google/rpc/status.proto.
+//! Responses to OTLP clients: collector/{trace,metrics,logs}/v1 and google/rpc/status.proto.
 
-/// `ExportTraceServiceResponse` and `ExportMetricsServiceResponse`, which have the same encoding.
+/// `ExportTraceServiceResponse`, `ExportMetricsServiceResponse` and `ExportLogsServiceResponse`, which have the same encoding.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ExportResponse {
     #[prost(message, optional, tag = "1")]
     pub partial_success: Option<PartialSuccess>,
 }
 
-/// `ExportTracePartialSuccess` and `ExportMetricsPartialSuccess`, which have the same encoding.
+/// `ExportTracePartialSuccess`, `ExportMetricsPartialSuccess` and `ExportLogsPartialSuccess`, which have the same encoding.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PartialSuccess {
-    /// Rejected spans or rejected data points.
+    /// Rejected spans, data points or log records.
     #[prost(int64, tag = "1")]
     pub rejected: i64,
     #[prost(string, tag = "2")]

@@ -10,6 +10,7 @@
 //! the request.
 
 mod common;
+mod logs;
 mod metrics;
 mod read;
 mod response;
@@ -20,7 +21,7 @@ use bytes::Bytes;
 
 pub use response::{RejectedItems, export_response, rpc_status};
 
-use super::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
+use super::{ExportLogsServiceRequest, ExportMetricsServiceRequest, ExportTraceServiceRequest};
 use crate::model::budget::{Budget, BudgetExceeded};
 
 /// Error in a request, with its location.
@@ -52,5 +53,10 @@ pub fn traces(body: &Bytes, budget: &dyn Budget) -> Result<ExportTraceServiceReq
 
 /// Decodes an `ExportMetricsServiceRequest`. Memory is reserved from the budget before it is allocated.
 pub fn metrics(body: &Bytes, budget: &dyn Budget) -> Result<ExportMetricsServiceRequest, JsonDecodeError> {
+    read::request(body, budget)
+}
+
+/// Decodes an `ExportLogsServiceRequest`. Memory is reserved from the budget before it is allocated.
+pub fn logs(body: &Bytes, budget: &dyn Budget) -> Result<ExportLogsServiceRequest, JsonDecodeError> {
     read::request(body, budget)
 }

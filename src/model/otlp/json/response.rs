@@ -9,18 +9,21 @@ use crate::model::otlp::{ExportResponse, RpcStatus};
 pub enum RejectedItems {
     Spans,
     DataPoints,
+    LogRecords,
 }
 
-/// Encodes `ExportTraceServiceResponse` or `ExportMetricsServiceResponse`. As in the JSON mapping of protobuf, fields with their
+/// Encodes `ExportTraceServiceResponse`, `ExportMetricsServiceResponse` or `ExportLogsServiceResponse`. As in the JSON mapping of protobuf, fields with their
 /// default value are omitted, and the 64-bit count is a string.
 pub fn export_response(response: &ExportResponse, rejected: RejectedItems) -> Vec<u8> {
     let partial_success = response.partial_success.as_ref().map(|partial| {
         let count = (partial.rejected != 0).then(|| partial.rejected.to_string());
-        let (rejected_spans, rejected_data_points) = match rejected {
-            RejectedItems::Spans => (count, None),
-            RejectedItems::DataPoints => (None, count),
-        };
-        PartialSuccess { rejected_spans, rejected_data_points, error_message: &partial.error_message }
+        let mut fields = PartialSuccess { error_message: &partial.error_message, ..PartialSuccess::default() };
+        match rejected {
+            RejectedItems::Spans => fields.rejected_spans = count,
+            RejectedItems::DataPoints => fields.rejected_data_points = count,
+            RejectedItems::LogRecords => fields.rejected_log_records = count,
+        }
+        fields
     });
     encode(&Export { partial_success })
 }
@@ -42,13 +45,15 @@ struct Export<'a> {
     partial_success: Option<PartialSuccess<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PartialSuccess<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected_spans: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected_data_points: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_log_records: Option<String>,
     #[serde(skip_serializing_if = "str::is_empty")]
     error_message: &'a str,
 }
@@ -81,6 +86,11 @@ mod tests {
                 partial(i64::MAX, "delta"),
                 RejectedItems::DataPoints,
                 r#"{"partialSuccess":{"rejectedDataPoints":"9223372036854775807","errorMessage":"delta"}}"#,
+            ),
+            (
+                partial(1, "old"),
+                RejectedItems::LogRecords,
+                r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"old"}}"#,
             ),
             (partial(0, "a warning"), RejectedItems::Spans, r#"{"partialSuccess":{"errorMessage":"a warning"}}"#),
         ] {
