@@ -17,7 +17,13 @@ fn every_region_has_the_endpoints_of_its_partition() {
         for region in partition["regions"].as_array().unwrap() {
             let region = region.as_str().unwrap();
             let rules = EndpointRules::new(&aws, region);
-            for (service, endpoint) in [("xray", rules.xray()), ("logs", rules.logs()), ("ec2", rules.ec2())] {
+            let endpoints = [
+                ("xray", rules.xray()),
+                ("logs", rules.logs()),
+                ("ec2", rules.ec2()),
+                ("monitoring", rules.cloudwatch()),
+            ];
+            for (service, endpoint) in endpoints {
                 assert_eq!(endpoint.unwrap().as_str(), format!("https://{service}.{region}.{suffix}/"));
             }
             count += 1;

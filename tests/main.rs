@@ -23,6 +23,7 @@ mod accounts;
 mod architecture;
 mod aws_errors;
 mod check;
+mod cloudwatch;
 mod decoded_size;
 mod ecs;
 mod endpoints;

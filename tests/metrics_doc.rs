@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use sidecarless::translate::cloudwatch;
 use sidecarless::translate::insights::COUNTS;
 use sidecarless::translate::self_metrics;
 use sidecarless::translate::service_events::SERVICE_EVENT_METRICS;
@@ -33,6 +34,11 @@ fn every_metric_has_a_row() {
     }
     for count in COUNTS {
         let row = format!("| `{}` | `{}` | Count | gauge | ", count.name, count.field);
+        assert!(PAGE.lines().any(|line| line.starts_with(&row)), "no row begins with {row:?}");
+    }
+    for metric in cloudwatch::METRICS {
+        let group = format!("{:?}", metric.group).to_lowercase();
+        let row = format!("| `{}` | `{}` | percent | `{group}` | ", metric.name, metric.cloudwatch_name);
         assert!(PAGE.lines().any(|line| line.starts_with(&row)), "no row begins with {row:?}");
     }
     for self_metrics::SelfMetric { name, kind, labels, description } in self_metrics::METRICS {

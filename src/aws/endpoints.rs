@@ -26,7 +26,7 @@ pub struct EndpointRules {
 
 /// Resolves the endpoint of one service, with the resolver of its SDK client.
 macro_rules! resolve {
-    ($client:ident, $service:literal, $rules:expr) => {{
+    ($client:ident, $service:expr, $rules:expr) => {{
         use $client::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
         let EndpointRules { region, use_fips, use_dual_stack } = $rules;
         let parameters =
@@ -68,12 +68,27 @@ impl EndpointRules {
     /// Returns the EC2 endpoint. Its SDK client is not linked, but it has the same endpoint rules as the client of ECS, except
     /// that the FIPS endpoints of AWS GovCloud (US) have no suffix (endpoint rule set of EC2 in the SDKs).
     pub fn ec2(&self) -> Result<Url, EndpointError> {
-        let is_gov_cloud = self.region.starts_with("us-gov-") && !self.use_dual_stack;
-        let rules = Self { use_fips: self.use_fips && !is_gov_cloud, ..self.clone() };
-        let mut endpoint = resolve!(aws_sdk_ecs, "EC2", &rules)?;
-        let host = endpoint.host_str().and_then(|host| host.strip_prefix("ecs")).map(|rest| format!("ec2{rest}"));
+        let is_suffixed = !self.is_gov_cloud() || self.use_dual_stack;
+        self.like_ecs("EC2", "ec2", is_suffixed)
+    }
+
+    /// Returns the CloudWatch endpoint. Its SDK client is not linked, but it has the same endpoint rules as the client of ECS,
+    /// except that the FIPS endpoints of AWS GovCloud (US) have no suffix (endpoint rule set of CloudWatch in the SDKs).
+    pub fn cloudwatch(&self) -> Result<Url, EndpointError> {
+        self.like_ecs("CloudWatch", "monitoring", !self.is_gov_cloud())
+    }
+
+    fn is_gov_cloud(&self) -> bool {
+        self.region.starts_with("us-gov-")
+    }
+
+    /// Returns the endpoint of a service that has the rules of ECS. `is_suffixed`: whether FIPS endpoints have the suffix `-fips`.
+    fn like_ecs(&self, service: &'static str, name: &str, is_suffixed: bool) -> Result<Url, EndpointError> {
+        let rules = Self { use_fips: self.use_fips && is_suffixed, ..self.clone() };
+        let mut endpoint = resolve!(aws_sdk_ecs, service, &rules)?;
+        let host = endpoint.host_str().and_then(|host| host.strip_prefix("ecs")).map(|rest| format!("{name}{rest}"));
         let result = endpoint.set_host(host.as_deref());
-        result.map_err(|error| EndpointError::new("EC2", &self.region, error.to_string()))?;
+        result.map_err(|error| EndpointError::new(service, &self.region, error.to_string()))?;
         Ok(endpoint)
     }
 }
@@ -97,26 +112,36 @@ mod tests {
     #[test]
     fn fips_and_dual_stack_endpoints_follow_the_sdk() {
         for (region, fips, dual_stack, expected) in [
-            ("eu-west-1", false, false, ["xray.*.amazonaws.com", "ec2.*.amazonaws.com", "logs.*.amazonaws.com"]),
+            (
+                "eu-west-1",
+                false,
+                false,
+                "xray.*.amazonaws.com ec2.*.amazonaws.com logs.*.amazonaws.com monitoring.*.amazonaws.com",
+            ),
             (
                 "us-east-1",
                 true,
                 false,
-                ["xray-fips.*.amazonaws.com", "ec2-fips.*.amazonaws.com", "logs-fips.*.amazonaws.com"],
+                "xray-fips.*.amazonaws.com ec2-fips.*.amazonaws.com logs-fips.*.amazonaws.com monitoring-fips.*.amazonaws.com",
             ),
-            ("us-east-1", false, true, ["xray.*.api.aws", "ec2.*.api.aws", "logs.*.api.aws"]),
+            ("us-east-1", false, true, "xray.*.api.aws ec2.*.api.aws logs.*.api.aws monitoring.*.api.aws"),
             (
                 "us-gov-west-1",
                 true,
                 false,
-                ["xray-fips.*.amazonaws.com", "ec2.*.amazonaws.com", "logs.*.amazonaws.com"],
+                "xray-fips.*.amazonaws.com ec2.*.amazonaws.com logs.*.amazonaws.com monitoring.*.amazonaws.com",
             ),
-            ("eusc-de-east-1", false, false, ["xray.*.amazonaws.eu", "ec2.*.amazonaws.eu", "logs.*.amazonaws.eu"]),
+            (
+                "eusc-de-east-1",
+                false,
+                false,
+                "xray.*.amazonaws.eu ec2.*.amazonaws.eu logs.*.amazonaws.eu monitoring.*.amazonaws.eu",
+            ),
         ] {
             let rules = rules(region, fips, dual_stack);
-            let hosts = [rules.xray(), rules.ec2(), rules.logs()]
+            let hosts = [rules.xray(), rules.ec2(), rules.logs(), rules.cloudwatch()]
                 .map(|url| url.expect("an endpoint").host_str().expect("a host").replace(region, "*"));
-            assert_eq!(hosts, expected, "{region}, FIPS {fips}, dual-stack {dual_stack}");
+            assert_eq!(hosts.join(" "), expected, "{region}, FIPS {fips}, dual-stack {dual_stack}");
         }
     }
 

@@ -15,6 +15,7 @@ use crate::deliver::remote_write::{RemoteWriteClient, workspace_region};
 use crate::deliver::xray::XRayClient;
 use crate::deliver::xray_otlp::XRayOtlpClient;
 use crate::discovery::Ec2Client;
+use crate::scrape::cloudwatch::CloudWatchClient;
 use crate::settings::{AccessSettings, Settings};
 
 /// Region and credentials of the calls to one destination.
@@ -31,7 +32,7 @@ pub(super) struct DestinationAccess {
 pub(super) struct ClientFactory<'a> {
     settings: &'a Settings,
     aws: &'a SdkConfig,
-    http: &'a reqwest::Client,
+    pub(super) http: &'a reqwest::Client,
     function: DestinationAccess,
     pub(super) amp: DestinationAccess,
     pub(super) xray: DestinationAccess,
@@ -112,6 +113,11 @@ impl<'a> ClientFactory<'a> {
     pub(super) fn ec2(&self) -> Result<Ec2Client, EndpointError> {
         let endpoint = self.endpoint(self.settings.endpoints.ec2.as_ref(), EndpointRules::ec2)?;
         Ok(Ec2Client::new(endpoint, self.function.client(self.http)))
+    }
+
+    pub(super) fn cloudwatch(&self) -> Result<CloudWatchClient, EndpointError> {
+        let endpoint = self.endpoint(self.settings.endpoints.cloudwatch.as_ref(), EndpointRules::cloudwatch)?;
+        Ok(CloudWatchClient::new(endpoint, self.function.client(self.http)))
     }
 
     /// Returns the configured endpoint, or the endpoint in the region of the function.

@@ -9,11 +9,13 @@ use super::Handlers;
 use super::access::ClientFactory;
 use super::check::CheckHandler;
 use super::delivery::DeliveryTracker;
+use super::disabled_features::warn_about_disabled_features;
 use super::http::{
     HttpHandler, LoadShedder, LogsHandler, MetricsHandler, ProxyHandler, TaskIdentifier, TaskStatsHandler, TraceHandler,
 };
 use super::log_events::LogEventsHandler;
 use super::queue::{QueueHandler, RedeliveryHandler, ShardHandler};
+use super::run::cloudwatch::CloudWatchPoller;
 use super::run::exposition::ExpositionScraper;
 use super::run::insights::EventWriter;
 use super::run::scrape::TaskScraper;
@@ -43,7 +45,7 @@ use crate::receiver::Authenticator;
 use crate::rules::relabel::Rules;
 use crate::scrape::Scraper;
 use crate::scrape::insights::InsightsClient;
-use crate::settings::{Auth, Settings, TraceDestination};
+use crate::settings::{Settings, TraceDestination};
 use crate::work_budget::MemoryLimit;
 
 /// The handlers cannot be built.
@@ -73,10 +75,9 @@ impl Handlers {
         let http = clients::http()?;
         let clients = ClientFactory::new(&settings, aws, &http, &region, &credentials);
         let delivery = DeliveryParts::new(&settings, memory, aws, &clients)?;
-        let runs = RunParts::new(&settings, memory, aws, clients.ec2()?, http.clone());
+        let runs = RunParts::new(&settings, memory, aws, &clients)?;
         let roles = vec![clients.amp.clone(), clients.xray.clone()];
-        let targets =
-            Arc::new(TargetLister { discovery: Arc::clone(&runs.discovery), series: Arc::clone(&runs.series) });
+        let targets = Arc::new(runs.targets());
         Ok(Self {
             schedule: runs.schedule(&settings, aws, &delivery),
             http: http_handler(&settings, memory, &delivery, &runs),
@@ -186,17 +187,28 @@ struct RunParts {
     scraper: Arc<TaskScraper>,
     events: Arc<EventWriter>,
     stopped: Arc<StoppedTaskWriter>,
+    cloudwatch: Arc<CloudWatchPoller>,
 }
 
 impl RunParts {
-    fn new(settings: &Settings, memory: MemoryLimit, aws: &SdkConfig, ec2: Ec2Client, http: reqwest::Client) -> Self {
+    fn new(
+        settings: &Settings,
+        memory: MemoryLimit,
+        aws: &SdkConfig,
+        clients: &ClientFactory<'_>,
+    ) -> Result<Self, EndpointError> {
         let region = aws.region().map_or("", |region| region.as_ref());
-        let discovery = Arc::new(discovery(settings, aws, ec2));
+        let discovery = Arc::new(discovery(settings, aws, clients.ec2()?));
         let series = Arc::new(TaskSeries::new(settings));
         let expositions = Arc::new(ExpositionScraper::new(Arc::clone(&series), settings.scrape_interval, memory));
         let scraper = TaskScraper {
             series: Arc::clone(&series),
-            scraper: Scraper::new(http, settings.scrape_timeout, settings.prometheus_scrape.body_limit, memory),
+            scraper: Scraper::new(
+                clients.http.clone(),
+                settings.scrape_timeout,
+                settings.prometheus_scrape.body_limit,
+                memory,
+            ),
             timeout: settings.scrape_timeout,
             expositions: Arc::clone(&expositions),
             memory,
@@ -208,8 +220,17 @@ impl RunParts {
             has_task_filter: !settings.tasks.is_empty(),
         };
         let stopped = StoppedTaskWriter { series: Arc::clone(&series), expositions };
+        let cloudwatch = CloudWatchPoller::new(clients.cloudwatch()?, Arc::clone(&series), settings.cloudwatch);
         let (scraper, events, stopped) = (Arc::new(scraper), Arc::new(events), Arc::new(stopped));
-        Self { discovery, series, scraper, events, stopped }
+        Ok(Self { discovery, series, scraper, events, stopped, cloudwatch: Arc::new(cloudwatch) })
+    }
+
+    fn targets(&self) -> TargetLister {
+        TargetLister {
+            discovery: Arc::clone(&self.discovery),
+            series: Arc::clone(&self.series),
+            cloudwatch: Arc::clone(&self.cloudwatch),
+        }
     }
 
     fn schedule(&self, settings: &Settings, aws: &SdkConfig, delivery: &DeliveryParts) -> ScheduleHandler {
@@ -226,6 +247,7 @@ impl RunParts {
             insights: InsightsClient::new(clients::logs(aws)),
             insights_lag: settings.insights_lag.filter(|_| settings.sources.insights),
             events: Arc::clone(&self.events),
+            cloudwatch: Arc::clone(&self.cloudwatch),
             stopped: Arc::clone(&self.stopped),
             lists_stopped: settings.stopped_tasks,
             writer: delivery.writer.clone(),
@@ -297,17 +319,4 @@ fn discovery(settings: &Settings, aws: &SdkConfig, ec2: Ec2Client) -> Discovery 
         cluster_tags: settings.tag_labels.uses_cluster_tags(),
     };
     Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone(), tags)
-}
-
-fn warn_about_disabled_features(settings: &Settings) {
-    if settings.prometheus_endpoint.is_none() {
-        tracing::warn!("AWS_PROMETHEUS_ENDPOINT is not set: no metrics are collected, and pushed metrics are rejected");
-    }
-    match settings.auth {
-        Auth::Token if settings.tokens.is_empty() => {
-            tracing::warn!("SIDECARLESS_TOKENS_SHA256 is not set: every push is rejected with 401");
-        }
-        Auth::Disabled => tracing::warn!("SIDECARLESS_AUTH=none: every client that can reach the URL can push"),
-        Auth::Token | Auth::Iam => {}
-    }
 }

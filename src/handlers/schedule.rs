@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::delivery::DeliverySummary;
 use super::error::HandleError;
+use super::run::cloudwatch::{CloudWatchPoller, ReadMinutes};
 use super::run::context::{RunContext, Step};
 use super::run::insights::{EventSource, EventWriter, TaskIndex};
 use super::run::report::check_delivered;
@@ -54,6 +55,7 @@ pub(super) struct ScheduleHandler {
     /// `None`: Container Insights is not polled.
     pub(super) insights_lag: Option<Duration>,
     pub(super) events: Arc<EventWriter>,
+    pub(super) cloudwatch: Arc<CloudWatchPoller>,
     pub(super) stopped: Arc<StoppedTaskWriter>,
     /// Whether stopped tasks are listed. State change events report them as well.
     pub(super) lists_stopped: bool,
@@ -91,8 +93,10 @@ impl ScheduleHandler {
             let tasks = self.events.index(cached.iter().chain(&ending.stopped), &discovered);
             self.poll_insights(MinuteWindow::for_run(scheduled_ms, lag), &listing, &tasks, &mut run).await;
         }
+        let read = self.poll_cloudwatch(scheduled_ms, &discovered, &mut run).await;
         self.append_stopped_tasks(scheduled_ms, &ending.stopped, &mut run);
         let summary = run.deliver().await;
+        self.cloudwatch.remember(read, summary.undelivered == 0, deadline.now_ms());
         let response = finish(&run, event, listing.task_count(), &plan, &summary);
         // Nobody else is told: a failed invocation is counted by Lambda.
         check_delivered(&summary)?;
@@ -152,6 +156,20 @@ impl ScheduleHandler {
                 }
             }
         }
+    }
+
+    /// Reads CloudWatch metrics of services without a stats source. If shards scrape the tasks, of the services of cached tasks.
+    async fn poll_cloudwatch(
+        &self,
+        scheduled_ms: i64,
+        discovered: &DiscoveryResult,
+        run: &mut RunContext<'_>,
+    ) -> ReadMinutes {
+        let Some(interval) = self.cloudwatch.minutes(scheduled_ms) else { return ReadMinutes::default() };
+        let cached = self.discovery.cached_tasks(run.deadline);
+        let tasks = cached.iter().chain(&discovered.tasks).chain(&discovered.filtered);
+        let included = tasks.filter(|task| self.discovery.matching_rule(task).is_ok());
+        self.cloudwatch.poll(interval, included, discovered.without_definition.iter(), run).await
     }
 
     /// Writes why tasks stopped since the previous run, and ends the series whose last sample is written.
@@ -216,6 +234,7 @@ fn finish(
         targets_down = targets.down,
         targets_skipped = targets.skipped,
         insights_events = stats.events,
+        cloudwatch_metrics = stats.cloudwatch_metrics,
         stopped_tasks = stats.stopped_tasks,
         shards_sent = plan.sent,
         shards_failed = plan.failed,
@@ -226,6 +245,7 @@ fn finish(
     );
     json!({
         "tasks": tasks, "targets_up": targets.up, "targets_down": targets.down, "insights_events": stats.events,
+        "cloudwatch_metrics": stats.cloudwatch_metrics,
         "stopped_tasks": stats.stopped_tasks, "shards_sent": plan.sent, "shards_failed": plan.failed,
         "delivered": summary.delivered, "unconfirmed": summary.unconfirmed, "spooled": summary.spooled, "rejected": summary.reported.rejected.total(),
         "undelivered": summary.undelivered,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::run::cloudwatch::CloudWatchPoller;
 use super::run::task_series::TaskSeries;
 use crate::deadline::Deadline;
 use crate::discovery::{Discovery, DiscoveryResult};
@@ -60,6 +61,10 @@ pub struct TaskList {
     pub filtered: usize,
     /// Number of tasks whose stats come from Container Insights.
     pub from_insights: usize,
+    /// Number of services none of whose tasks has a stats source, and that are read from CloudWatch.
+    pub services_without_source: u32,
+    /// Minutes between two of these reads. `None` if there are none.
+    pub cloudwatch_interval_min: Option<u8>,
     /// Failed ECS calls.
     pub errors: Vec<String>,
 }
@@ -69,6 +74,7 @@ pub struct TaskList {
 pub(super) struct TargetLister {
     pub(super) discovery: Arc<Discovery>,
     pub(super) series: Arc<TaskSeries>,
+    pub(super) cloudwatch: Arc<CloudWatchPoller>,
 }
 
 impl TargetLister {
@@ -80,6 +86,8 @@ impl TargetLister {
         TaskList {
             from_insights: discovered.tasks.iter().filter(from_insights).count(),
             filtered: discovered.filtered.len(),
+            services_without_source: self.cloudwatch.service_count(&discovered),
+            cloudwatch_interval_min: self.cloudwatch.interval_min(),
             errors: discovered.failures.iter().map(ToString::to_string).collect(),
             tasks: discovered.tasks.into_iter().chain(discovered.without_definition).collect(),
         }

@@ -8,6 +8,7 @@
 pub mod arn;
 pub mod budget;
 pub(crate) mod cache;
+pub mod cloudwatch;
 pub mod ecs;
 pub mod encoded_request;
 pub mod escaped_json;

@@ -1,8 +1,9 @@
 //! HTTP scrapes of targets: one GET with a timeout, a size limit and no redirects.
 //!
 //! `stats_targets` and `prometheus_targets` choose the targets from task definitions; `insights` and `log_data` obtain
-//! log events instead. Nothing here parses what was scraped: see `translate`.
+//! log events instead, and `cloudwatch` points of metrics. Nothing here parses what was scraped: see `translate`.
 
+pub mod cloudwatch;
 pub mod insights;
 pub mod log_data;
 pub mod prometheus_targets;

@@ -18,7 +18,7 @@ use crate::rules::relabel::Rules;
 use crate::rules::scrape_rule::ScrapeRule;
 use crate::rules::tags::TagLabels;
 use crate::rules::task_filter::TaskFilter;
-use crate::translate::{metrics, spans, stats};
+use crate::translate::{cloudwatch, metrics, spans, stats};
 
 /// Prefix of all settings. An unknown variable with this prefix is an error.
 const PREFIX: &str = "SIDECARLESS_";
@@ -49,6 +49,7 @@ pub struct Settings {
     pub sources: StatsSources,
     /// If `None`, Container Insights is not polled.
     pub insights_lag: Option<Duration>,
+    pub cloudwatch: CloudWatchSettings,
     /// Whether scheduled runs poll for stopped tasks.
     pub stopped_tasks: bool,
     /// Maximum number of tasks that a scheduled run scrapes itself.
@@ -98,6 +99,7 @@ pub struct Endpoints {
     pub ec2: Option<Url>,
     pub xray: Option<Url>,
     pub logs: Option<Url>,
+    pub cloudwatch: Option<Url>,
 }
 
 /// Region and role of a destination that is in another region or account than the function.
@@ -121,6 +123,14 @@ pub struct StatsSources {
     pub insights: bool,
     /// Prometheus endpoints declared by docker labels or rules.
     pub prometheus: bool,
+}
+
+/// Metrics of services that are read from CloudWatch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CloudWatchSettings {
+    /// Minutes between two reads. If `None`, nothing is read.
+    pub interval_min: Option<u8>,
+    pub metrics: cloudwatch::MetricGroups,
 }
 
 /// Destinations of the `sidecarless_*` metrics, and their labels from variables that Lambda sets (AWS Lambda Developer Guide,
@@ -221,7 +231,12 @@ impl Settings {
                 None
             })
         };
-        self.endpoints = Endpoints { ec2: endpoint("EC2"), xray: endpoint("XRAY"), logs: endpoint("CLOUDWATCH_LOGS") };
+        self.endpoints = Endpoints {
+            ec2: endpoint("EC2"),
+            xray: endpoint("XRAY"),
+            logs: endpoint("CLOUDWATCH_LOGS"),
+            cloudwatch: endpoint("CLOUDWATCH"),
+        };
     }
 
     /// Sets and checks what depends on several settings.

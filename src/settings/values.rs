@@ -1,5 +1,6 @@
 //! Formats of setting values.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -44,6 +45,17 @@ pub fn positive_duration(text: &str) -> Result<Duration, InvalidValue> {
 /// Parses a duration or `off`.
 pub fn duration_or_off(text: &str) -> Result<Option<Duration>, InvalidValue> {
     if text == "off" { Ok(None) } else { duration(text).map(Some) }
+}
+
+/// Parses a number of minutes in a range, or `off`.
+pub fn minutes_or_off(text: &str, range: RangeInclusive<u8>) -> Result<Option<u8>, InvalidValue> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let minutes = text.parse().ok().filter(|minutes| range.contains(minutes));
+    let (first, last) = range.into_inner();
+    let invalid = || InvalidValue::new(format!("invalid number of minutes \"{text}\": use {first} to {last}, or off"));
+    minutes.map(Some).ok_or_else(invalid)
 }
 
 /// Parses a size in bytes such as `512KB`, `16MB` or `1GB`. Units are powers of 1024, as in Prometheus.

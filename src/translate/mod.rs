@@ -2,6 +2,7 @@
 //! clock, no environment variables, no AWS calls; and no panic on any input.
 
 pub mod attributes;
+pub mod cloudwatch;
 pub mod exposition;
 pub mod identity;
 pub mod insights;

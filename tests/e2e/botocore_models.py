@@ -13,8 +13,9 @@ from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Sh
 from botocore.validate import ParamValidator
 from conftest import ROOT
 
-# Services that the function and the command line call. The signing name is the name of the model.
-SERVICES = ("ecs", "ec2", "logs", "sqs", "sts", "xray")
+# Services that the function and the command line call, by signing name, which is the name of most models.
+SERVICES = ("ecs", "ec2", "logs", "monitoring", "sqs", "sts", "xray")
+MODELS = {"monitoring": "cloudwatch"}
 # Endpoints without an operation: remote write (Amazon Managed Service for Prometheus User Guide) and OTLP (Amazon CloudWatch User
 # Guide, "OTLP endpoints").
 NOT_IN_A_MODEL = {"/v1/traces", "/v1/logs"}
@@ -23,11 +24,16 @@ _SESSION = botocore.session.get_session()
 
 
 def model(service: str) -> ServiceModel:
-    return _SESSION.get_service_model(service)
+    return _SESSION.get_service_model(MODELS.get(service, service))
+
+
+def protocol(service: ServiceModel) -> str:
+    """Returns the protocol in which the function calls a service: JSON rather than CBOR."""
+    return "json" if "json" in service.metadata.get("protocols", []) else str(service.metadata["protocol"])
 
 
 def called_operations() -> dict[str, set[str]]:
-    """Returns the operations in the source code: methods of SDK clients, actions in query strings, and paths of X-Ray."""
+    """Returns the operations in the source code: methods of SDK clients, actions in query strings, targets, and paths of X-Ray."""
     code = "\n".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.rs")))
     methods = {name.replace("_", "") for name in re.findall(r"\.([a-z_0-9]+)\(\)", code)}
     actions = {action.lower() for action in re.findall(r"Action=(\w+)&", code)}
@@ -36,7 +42,8 @@ def called_operations() -> dict[str, set[str]]:
         for name in model(service).operation_names:
             path = model(service).operation_model(name).http["requestUri"]
             by_path = service == "xray" and f'"{path}"' in code
-            if name.lower() in methods | actions or by_path:
+            by_target = f'"{model(service).metadata.get("targetPrefix")}.{name}"' in code
+            if name.lower() in methods | actions or by_path or by_target:
                 called[service].add(name)
     # The SDK calls AssumeRole for the function.
     if "AssumeRoleProvider" in code:
@@ -47,12 +54,11 @@ def called_operations() -> dict[str, set[str]]:
 def operation(call: Call) -> OperationModel:
     """Returns the operation of a call. Fails if the service has no such operation, or the protocol is another."""
     service = model(call.service)
-    protocol = service.metadata["protocol"]
-    if protocol == "rest-json":
+    if protocol(service) == "rest-json":
         (name,) = [name for name in service.operation_names if service.operation_model(name).http["requestUri"] == call.path]
         assert service.operation_model(name).http["method"] == "POST"
         return service.operation_model(name)
-    if protocol == "json":
+    if protocol(service) == "json":
         prefix, _, name = call.headers["x-amz-target"].rpartition(".")
         assert prefix == service.metadata["targetPrefix"], call.headers
         assert call.headers["content-type"] == f"application/x-amz-json-{service.metadata['jsonVersion']}"
@@ -64,7 +70,7 @@ def operation(call: Call) -> OperationModel:
 def parameters(call: Call) -> dict[str, Any]:
     """Returns the input of a call, as the service reads it."""
     service, shape = model(call.service), operation(call).input_shape
-    if service.metadata["protocol"] in ("json", "rest-json"):
+    if protocol(service) in ("json", "rest-json"):
         return dict(json.loads(call.body))
     form = dict(urllib.parse.parse_qsl(call.body.decode(), keep_blank_values=True, strict_parsing=True))
     del form["Action"]

@@ -1,4 +1,4 @@
-"""Every request to ECS, EC2, CloudWatch Logs, SQS, STS and X-Ray satisfies the service model of botocore.
+"""Every request to ECS, EC2, CloudWatch, CloudWatch Logs, SQS, STS and X-Ray satisfies the service model of botocore.
 
 The function and the command line call moto through a proxy that records the requests. moto ignores what it does not know, so the
 requests are compared with the models as well.
@@ -43,6 +43,7 @@ def record_calls(folder: Path) -> list[Call]:
             url = function(peers, BINARY, variables)
             call_all(peers, proxy, url)
             redrive(proxy, variables)
+            read_cloudwatch(aws, variables)
             return proxy.calls
 
 
@@ -98,6 +99,15 @@ def redrive(proxy: AwsProxy, variables: dict[str, str]) -> None:
     assert "moved to the spool: 1" in ran.stdout, ran.stderr
 
 
+def read_cloudwatch(aws: str, variables: dict[str, str]) -> None:
+    """Runs once with a service that has no stats source."""
+    ecs.run_task(aws, ecs.new_task("pricing", "127.0.5.3"), {})
+    env = os.environ | CREDENTIALS | variables | {"AWS_REGION": REGION, "SIDECARLESS_SOURCES": "endpoint", "SIDECARLESS_CLOUDWATCH_INTERVAL": "1"}
+    command = [str(CLI), "invoke", str(ROOT / "events/scheduled-run.json")]
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert json.loads(ran.stdout)["cloudwatch_metrics"] == 2, ran.stderr
+
+
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> list[Call]:
     recorded = record_calls(tmp_path_factory.mktemp("calls"))
@@ -132,6 +142,8 @@ def changed(call: Call, **members: Any) -> Call:
         ("DescribeTasks", {"taskArns": []}, 'Unknown parameter in input: "taskArns"'),
         ("DescribeTasks", {"tasks": "t1"}, "Invalid type for parameter tasks"),
         ("DescribeTasks", {"include": ["LABELS"]}, "which is none of ['TAGS']"),
+        ("GetMetricData", {"StartTime": None}, 'Missing required parameter in input: "StartTime"'),
+        ("GetMetricData", {"ScanBy": "Ascending"}, "which is none of ['TimestampDescending', 'TimestampAscending']"),
         ("FilterLogEvents", {"limit": 10_001}, ".limit is larger than 10000"),
     ],
 )

@@ -90,6 +90,8 @@ impl FakeAws {
             ("AWS_PROMETHEUS_ENDPOINT", &format!("{base}/api/v1/remote_write")),
             ("SIDECARLESS_SCRAPE_CIDRS", "127.0.0.0/8"),
             ("SIDECARLESS_CLUSTERS", "shop"),
+            // Its calls depend on the minute; tests/cloudwatch.rs has tests of them.
+            ("SIDECARLESS_CLOUDWATCH_INTERVAL", "off"),
         ]);
         command.envs(settings.iter().copied());
         command

@@ -71,6 +71,10 @@ impl Amp {
         self.server.fail_always(|_| true, fault);
     }
 
+    pub(crate) fn clear_faults(&self) {
+        self.server.clear_faults();
+    }
+
     pub(crate) fn max_concurrency(&self) -> usize {
         self.server.max_concurrency()
     }

@@ -120,6 +120,13 @@ impl StubServer {
         self.faults.lock().unwrap().always.push((kind, fault));
     }
 
+    /// Removes all faults.
+    pub(crate) fn clear_faults(&self) {
+        let mut faults = self.faults.lock().unwrap();
+        faults.next.clear();
+        faults.always.clear();
+    }
+
     /// Returns the maximum number of concurrent requests.
     pub(crate) fn max_concurrency(&self) -> usize {
         self.faults.lock().unwrap().busy.1

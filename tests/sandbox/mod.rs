@@ -1,5 +1,6 @@
 //! Environment of the function in the test process: AWS services and tasks with the real protocols on 127.0.0.1.
 pub(crate) mod amp;
+pub(crate) mod cloudwatch;
 pub(crate) mod ecs;
 pub(crate) mod http;
 mod logs;
@@ -27,7 +28,7 @@ use sidecarless::work_budget::MemoryLimit;
 use amp::Amp;
 use http::{Fault, StubResponse, StubServer};
 
-/// ECS, X-Ray, SQS, STS and CloudWatch Logs behind one address.
+/// ECS, X-Ray, SQS, STS, CloudWatch and CloudWatch Logs behind one address.
 pub(crate) struct Aws {
     server: StubServer,
     ecs: Arc<Mutex<ecs::State>>,
@@ -35,6 +36,7 @@ pub(crate) struct Aws {
     otlp_logs: Arc<Mutex<otlp_logs::State>>,
     sqs: Arc<Mutex<sqs::State>>,
     sts: Arc<Mutex<sts::State>>,
+    cloudwatch: Arc<Mutex<cloudwatch::State>>,
     /// Endpoint of each service in the SDK.
     endpoints: Endpoints,
 }
@@ -66,18 +68,21 @@ impl Aws {
         let otlp_logs_state = Arc::clone(&otlp_logs);
         let sts: Arc<Mutex<sts::State>> = Arc::default();
         let sts_state = Arc::clone(&sts);
+        let cloudwatch: Arc<Mutex<cloudwatch::State>> = Arc::default();
+        let cloudwatch_state = Arc::clone(&cloudwatch);
         let server = StubServer::start(move |request| {
             let response = ecs::serve(&ecs_state, request).or_else(|| xray::serve(&xray_state, request));
             let response = response.or_else(|| sqs::serve(&sqs_state, request)).or_else(|| logs::serve(request));
             let response = response
                 .or_else(|| otlp_logs::serve(&otlp_logs_state, request))
-                .or_else(|| sts::serve(&sts_state, request));
+                .or_else(|| sts::serve(&sts_state, request))
+                .or_else(|| cloudwatch::serve(&cloudwatch_state, request));
             response.unwrap_or_else(|| StubResponse::of(404, "text/plain", "no such service"))
         });
         let server = server.await;
         let closed_url = format!("http://127.0.0.1:{}", task::closed_port().await);
         let endpoints = Endpoints { all: server.url(""), closed: closed.map(|service| (service, closed_url)) };
-        Self { server, ecs, xray, otlp_logs, sqs, sts, endpoints }
+        Self { server, ecs, xray, otlp_logs, sqs, sts, cloudwatch, endpoints }
     }
 
     pub(crate) fn sqs(&self) -> MutexGuard<'_, sqs::State> {
@@ -86,6 +91,10 @@ impl Aws {
 
     pub(crate) fn sts(&self) -> MutexGuard<'_, sts::State> {
         self.sts.lock().unwrap()
+    }
+
+    pub(crate) fn cloudwatch(&self) -> MutexGuard<'_, cloudwatch::State> {
+        self.cloudwatch.lock().unwrap()
     }
 
     pub(crate) fn fail_always(&self, kind: fn(&http::RecordedRequest) -> bool, fault: Fault) {
@@ -175,11 +184,14 @@ impl Sandbox {
             ("AWS_ENDPOINT_URL_XRAY", &xray_url),
             ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &xray_url),
             ("AWS_ENDPOINT_URL_STS", &xray_url),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", &xray_url),
             ("SIDECARLESS_AUTH", "none"),
             ("SIDECARLESS_SCRAPE_CIDRS", "127.0.0.0/8"),
             ("SIDECARLESS_SCRAPE_TIMEOUT", "10s"),
             // Tests count only samples and requests of pushes and scrapes.
             ("SIDECARLESS_SELF_METRICS", "off"),
+            // Its calls depend on the minute.
+            ("SIDECARLESS_CLOUDWATCH_INTERVAL", "off"),
         ];
         let all = settings.iter().chain(&needed).map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::read(all).unwrap();

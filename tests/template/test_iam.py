@@ -14,6 +14,7 @@ PARAMETERS = {
     "HasAmpRole": "AmpRoleArn",
     "HasXRayRole": "XRayRoleArn",
     "OtlpLogsEnabled": "OtlpLogs",
+    "CloudWatchEnabled": "CloudWatchInterval",
     "HasTagLabels": "TagLabels",
     "InVpc": "SubnetIds",
     "TokenAuth": "UrlAuth",

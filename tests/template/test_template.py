@@ -29,12 +29,15 @@ WITHOUT_RESOURCE_LEVEL = {
     "ecs:ListTasks",
     "ecs:DescribeTaskDefinition",
     "ec2:DescribeInstances",
+    "cloudwatch:GetMetricData",
     "xray:PutTraceSegments",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
     "xray:PutSpans",
     "xray:PutSpansForIndexing",
 }
+
+CLOUDWATCH = {"cloudwatch:GetMetricData"}
 
 # Actions that Lambda needs for a function in a VPC (AWS Lambda Developer Guide, "Giving Lambda functions access to resources
 # in an Amazon VPC", "Required IAM permissions"). The guide does not restrict them to resources.
@@ -280,7 +283,7 @@ def test_function_role_has_only_these_actions():
     granted = [action for statement in function_role(stack()) for action in actions(statement)]
     repeated = [action for action in granted if granted.count(action) > 1]
     assert sorted(set(granted)) == sorted(
-        WITHOUT_RESOURCE_LEVEL - OTLP_TRACES
+        WITHOUT_RESOURCE_LEVEL - OTLP_TRACES - CLOUDWATCH
         | {
             "ecs:DescribeTasks",
             "ecs:DescribeContainerInstances",
@@ -450,7 +453,7 @@ def test_only_the_url_permission_has_no_source_restriction():
 
 def test_otlp_permissions_are_granted_only_for_xray_otlp():
     for destination, granted in [("xray", set()), ("xray-otlp", OTLP_TRACES)]:
-        resources = stack(TraceDestination=destination)
+        resources = stack(TraceDestination=destination, CloudWatchInterval="off")
         policies = of_type(resources, "AWS::IAM::Policy").values()
         granted_actions = {action for one in policies for each in one["Properties"]["PolicyDocument"]["Statement"] for action in actions(each)}
         assert granted_actions == granted
@@ -470,9 +473,25 @@ def test_otlp_logs_have_a_separate_log_group_if_enabled():
 
 def test_cluster_tags_are_readable_only_with_tag_labels():
     for tags, granted in [("", set()), ("team,cluster.env", {"ecs:DescribeClusters"})]:
-        policies = of_type(stack(TagLabels=tags), "AWS::IAM::Policy").values()
+        policies = of_type(stack(TagLabels=tags, CloudWatchInterval="off"), "AWS::IAM::Policy").values()
         granted_actions = {action for one in policies for each in one["Properties"]["PolicyDocument"]["Statement"] for action in actions(each)}
         assert granted_actions == granted
+
+
+def test_cloudwatch_metrics_are_readable_unless_the_interval_is_off():
+    for interval, granted in [("off", set()), ("2", CLOUDWATCH), ("10", CLOUDWATCH)]:
+        resources = stack(CloudWatchInterval=interval)
+        policies = of_type(resources, "AWS::IAM::Policy").values()
+        granted_actions = {action for one in policies for each in one["Properties"]["PolicyDocument"]["Statement"] for action in actions(each)}
+        assert granted_actions == granted
+        assert resources["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_CLOUDWATCH_INTERVAL"] == interval
+
+
+def test_cloudwatch_intervals_are_those_of_the_setting():
+    parameter = yaml_parse(SOURCE)["Parameters"]["CloudWatchInterval"]
+    assert parameter["AllowedValues"] == ["off", *map(str, range(1, 11))]
+    row = re.search(r'name: "SIDECARLESS_CLOUDWATCH_INTERVAL",\s+values: "`1` to `10`, or `off`",\s+default: "([^"]*)"', settings_table())
+    assert parameter["Default"] == row[1]
 
 
 EXISTING = {

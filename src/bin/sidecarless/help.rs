@@ -23,6 +23,9 @@ Usage:
 Options of estimate (the default is in parentheses):
   --tasks N          number of tasks, instead of the running tasks of the account
   --containers N     containers in each task, with --tasks (2)
+  --services N       services without a stats source, with --tasks (0)
+  --cloudwatch-interval MIN
+                     minutes between reads of their CloudWatch metrics (SIDECARLESS_CLOUDWATCH_INTERVAL)
   --spans N          spans per second from each task (1)
   --points N         data points per minute from each task (100)
   --interval S       seconds between scrapes (60)

@@ -24,6 +24,8 @@ pub(in crate::handlers) enum Step {
     Scrapes,
     /// Container Insights events come after the scrapes. The other half is for the delivery.
     Insights,
+    /// One or a few calls, for series that come minutes late in any case.
+    CloudWatch,
 }
 
 /// Series that are delivered together. A request to AMP has some thousand; a few requests at once make use of the connections.
@@ -59,7 +61,7 @@ fn merge(parts: Option<SettledDelivery>, part: SettledDelivery) -> SettledDelive
 impl Step {
     fn limit(self, remaining: Duration) -> Duration {
         match self {
-            Self::StoppedTasks => remaining / 4,
+            Self::StoppedTasks | Self::CloudWatch => remaining / 4,
             Self::Scrapes => remaining * 3 / 4,
             Self::Insights => remaining / 2,
         }

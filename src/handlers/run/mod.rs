@@ -1,8 +1,9 @@
-//! Parts of runs that collect series: scrapes, Container Insights events and stopped tasks.
+//! Parts of runs that collect series: scrapes, Container Insights events, CloudWatch metrics and stopped tasks.
 //!
 //! A scheduled run uses all of them; a shard, a batch of log events and a task state change use one each. Every run
 //! accumulates its series and counts in a `RunContext`, and the `SeriesWriter` delivers them.
 
+pub(super) mod cloudwatch;
 pub(super) mod context;
 pub(super) mod exposition;
 pub(super) mod insights;

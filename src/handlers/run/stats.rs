@@ -20,6 +20,8 @@ pub(in crate::handlers) struct RunStats {
     pub(in crate::handlers) targets: TargetCounts,
     /// Log events of Container Insights.
     pub(in crate::handlers) events: u64,
+    /// Metrics of services that were requested from CloudWatch, which charges for them.
+    pub(in crate::handlers) cloudwatch_metrics: u64,
     /// Tasks that have stopped, or one of whose containers has.
     pub(in crate::handlers) stopped_tasks: u64,
     /// Targets that cannot be scraped, and values of their documents that were rejected.

@@ -45,6 +45,20 @@ pub(super) const ROWS: &[Setting] = &[
         apply: |settings, text| store(&mut settings.insights_lag, values::duration_or_off(text)),
     },
     Setting {
+        name: "SIDECARLESS_CLOUDWATCH_INTERVAL",
+        values: "`1` to `10`, or `off`",
+        default: "2",
+        description: "Minutes between two reads of the CloudWatch metrics of services without a stats source. CloudWatch charges for each read (docs/cost.md). Above 2, the newest sample can be older than the five minutes that Prometheus queries look back.",
+        apply: |settings, text| store(&mut settings.cloudwatch.interval_min, values::minutes_or_off(text, 1..=10)),
+    },
+    Setting {
+        name: "SIDECARLESS_CLOUDWATCH_METRICS",
+        values: "list of `default`, `ebs`",
+        default: "default",
+        description: "CloudWatch metrics of services without a stats source: `default` is CPU and memory, `ebs` the use of EBS volumes.",
+        apply: |settings, text| store(&mut settings.cloudwatch.metrics, text.parse()),
+    },
+    Setting {
         name: "SIDECARLESS_STOPPED_TASKS",
         values: "`on`, `off`",
         default: "on",

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use super::fleet::{Fleet, Group, LaunchType, PricingClass};
 use super::options::Options;
-use super::prices::{self, ALARM, AMP_FIRST, CUSTOM_METRIC, Fargate, HOURS, LAMBDA_REQUEST, LOGS, MINUTES, Price};
+use super::prices::{
+    self, ALARM, AMP_FIRST, CUSTOM_METRIC, Fargate, HOURS, LAMBDA_REQUEST, LOGS, METRIC_READ, MINUTES, Price,
+};
 use super::prices::{SCHEDULER, SECONDS, SQS_REQUEST, XRAY_TRACE};
 use super::text::{amount, count, plural};
 use super::workload::{self, Workload};
@@ -21,6 +23,13 @@ const LOG_METRICS: f64 = 1.0;
 
 /// Samples of `sidecarless_*` series per minute and environment (docs/metrics.md).
 const SELF_METRICS_SAMPLES: f64 = 25.0;
+
+/// Default of `SIDECARLESS_CLOUDWATCH_INTERVAL`.
+const CLOUDWATCH_INTERVAL_MIN: u8 = 2;
+
+/// Metrics and statistics that are read for each service by default (docs/metrics.md).
+const CLOUDWATCH_METRICS: f64 = 2.0;
+const CLOUDWATCH_STATISTICS: f64 = 3.0;
 
 /// Lambda polls a queue with five concurrent calls, each of which waits 20 s (AWS Lambda Developer Guide, "Using Lambda with
 /// Amazon SQS"; Amazon SQS Developer Guide, "Long polling").
@@ -114,8 +123,25 @@ pub(super) fn sidecarless(fleet: &Fleet, options: &Options, workloads: &[Workloa
         plural(environments, "environment")
     );
     lines.push(CostLine::new(description, prices::amp(samples)));
+    lines.extend(cloudwatch(fleet, options).into_iter().flatten());
     lines.push(CostLine::new("ECS API calls, Function URL".into(), 0.0));
     CostSection::new(lines)
+}
+
+/// Returns the cost of the CloudWatch metrics of services without a stats source, and of their samples. `None` if there are none.
+fn cloudwatch(fleet: &Fleet, options: &Options) -> Option<[CostLine; 2]> {
+    let services = f64::from(fleet.services_without_source);
+    let interval_min = f64::from(options.cloudwatch_interval_min.unwrap_or(CLOUDWATCH_INTERVAL_MIN));
+    let read = services * CLOUDWATCH_METRICS * MINUTES / interval_min;
+    let samples = services * CLOUDWATCH_METRICS * CLOUDWATCH_STATISTICS * MINUTES;
+    let of = format!(
+        "metrics of {} without a stats source, every {},",
+        plural(services, "service"),
+        plural(interval_min, "minute")
+    );
+    let description = format!("AMP: {} samples of these metrics", count(samples));
+    let lines = [priced("CloudWatch", read, &of, &METRIC_READ), CostLine::new(description, prices::amp(samples))];
+    (services > 0.0).then_some(lines)
 }
 
 fn invocations(workload: &Workload, options: &Options) -> CostLine {

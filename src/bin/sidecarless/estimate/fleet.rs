@@ -20,6 +20,8 @@ pub(super) struct Fleet {
     pub(super) containers: u32,
     /// Tasks that have a sidecar.
     pub(super) with_sidecar: u32,
+    /// Services without a stats source, whose CPU and memory come from CloudWatch.
+    pub(super) services_without_source: u32,
     /// Region of the first task. Empty if it is unknown.
     pub(super) region: String,
 }
@@ -60,7 +62,9 @@ impl Fleet {
         let group = Group { tasks, sidecars: Reservation { cpu: cpu * all, mib: mib * all }, ..Group::default() };
         let class = PricingClass { launch_type: LaunchType::Fargate, arch: options.task_arch() };
         let groups = BTreeMap::from([(class, group)]);
-        Self { groups, clusters: vec![tasks], containers: options.containers * tasks, ..Self::default() }
+        let services_without_source = options.services.unwrap_or_default();
+        let containers = options.containers * tasks;
+        Self { groups, clusters: vec![tasks], containers, services_without_source, ..Self::default() }
     }
 
     /// Creates a fleet from tasks of the account.

@@ -54,6 +54,9 @@ async fn for_account(options: Options, variables: Vec<(String, String)>) -> Resu
     let handlers = function::handlers(variables).await?;
     let list = handlers.tasks(&function::deadline()).await;
     let fleet = Fleet::from_tasks(list.tasks.iter().map(AsRef::as_ref), &options);
+    let fleet = Fleet { services_without_source: list.services_without_source, ..fleet };
+    let cloudwatch_interval_min = options.cloudwatch_interval_min.or(list.cloudwatch_interval_min);
+    let options = Options { cloudwatch_interval_min, ..options };
     let mut estimate = Estimate::new(fleet, options);
     estimate.notes.extend(notes::account_notes(&list, &estimate.fleet));
     estimate.errors = list.errors;
@@ -122,7 +125,7 @@ impl Estimate {
         });
         let fleet = json!({
             "tasks": self.fleet.tasks(), "containers": self.fleet.containers, "with_sidecar": self.fleet.with_sidecar,
-            "clusters": self.fleet.clusters.len(), "groups": groups.collect::<Vec<_>>(),
+            "services_without_source": self.fleet.services_without_source, "clusters": self.fleet.clusters.len(), "groups": groups.collect::<Vec<_>>(),
         });
         let value = json!({
             "prices": {"region": prices::REGION_CODE, "date": prices::DATE, "currency": "USD", "month_hours": prices::HOURS,

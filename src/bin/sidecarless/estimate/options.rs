@@ -15,6 +15,10 @@ pub(crate) struct Options {
     pub(super) tasks: Option<u32>,
     /// Containers in each task. Used only with `tasks`.
     pub(super) containers: u32,
+    /// Services without a stats source. Used only with `tasks`.
+    pub(super) services: Option<u32>,
+    /// Minutes between two reads of their CloudWatch metrics. `None` for the setting of the account, or its default.
+    pub(super) cloudwatch_interval_min: Option<u8>,
     /// Spans per second that each task sends.
     pub(super) spans: f64,
     /// Data points per minute that each task sends.
@@ -54,6 +58,12 @@ pub(super) enum Arch {
 /// An account has some thousands of tasks. A larger number is a typing error.
 const TASKS: RangeInclusive<u32> = 1..=1_000_000;
 
+/// Services of an estimate.
+const SERVICES: RangeInclusive<u32> = 0..=1_000_000;
+
+/// Minutes of `SIDECARLESS_CLOUDWATCH_INTERVAL`.
+const CLOUDWATCH_INTERVAL_MIN: RangeInclusive<u32> = 1..=10;
+
 /// A task definition has at most ten containers (Amazon ECS Developer Guide, "Service quotas").
 const CONTAINERS: RangeInclusive<u32> = 1..=10;
 
@@ -75,6 +85,8 @@ impl Default for Options {
         Self {
             tasks: None,
             containers: 2,
+            services: None,
+            cloudwatch_interval_min: None,
             spans: 1.0,
             points: 100.0,
             interval_s: 60,
@@ -99,8 +111,9 @@ impl Options {
             }
             options.set(&name, &mut parser)?;
         }
-        if options.tasks.is_none() && seen.contains("containers") {
-            return Err(UsageError::ContainersWithoutTasks);
+        let counted = ["containers", "services"].into_iter().find(|name| seen.contains(*name));
+        if let Some(counted) = counted.filter(|_| options.tasks.is_none()) {
+            return Err(UsageError::RequiresTasks(counted));
         }
         Ok(options)
     }
@@ -109,6 +122,11 @@ impl Options {
         match name {
             "tasks" => self.tasks = Some(integer("--tasks", &value(parser)?, TASKS)?),
             "containers" => self.containers = integer("--containers", &value(parser)?, CONTAINERS)?,
+            "services" => self.services = Some(integer("--services", &value(parser)?, SERVICES)?),
+            "cloudwatch-interval" => {
+                let minutes = integer("--cloudwatch-interval", &value(parser)?, CLOUDWATCH_INTERVAL_MIN)?;
+                self.cloudwatch_interval_min = u8::try_from(minutes).ok();
+            }
             "spans" => self.spans = number("--spans", &value(parser)?)?,
             "points" => self.points = number("--points", &value(parser)?)?,
             "interval" => self.interval_s = integer("--interval", &value(parser)?, INTERVAL_S)?,
@@ -197,10 +215,12 @@ mod tests {
     #[test]
     fn options_replace_the_defaults() {
         assert_eq!(parse(""), Ok(Options::default()));
-        let all = "--tasks 7 --containers 3 --spans 0.5 --points 20 --interval 30 --memory 256 --sidecar 128/256 --arch arm64 --json";
+        let all = "--tasks 7 --containers 3 --services 2 --cloudwatch-interval 5 --spans 0.5 --points 20 --interval 30 --memory 256 --sidecar 128/256 --arch arm64 --json";
         let expected = Options {
             tasks: Some(7),
             containers: 3,
+            services: Some(2),
+            cloudwatch_interval_min: Some(5),
             spans: 0.5,
             points: 20.0,
             interval_s: 30,
@@ -224,6 +244,8 @@ mod tests {
                 "--containers 2",
                 "--containers requires --tasks: without it, the containers of the running tasks are counted",
             ),
+            ("--services 2", "--services requires --tasks: without it, the services of the running tasks are counted"),
+            ("--cloudwatch-interval 0", "invalid --cloudwatch-interval \"0\": use an integer from 1 to 10"),
             ("--spans -1", "invalid --spans \"-1\": use a number from 0 to 1000000"),
             ("--spans NaN", "invalid --spans \"NaN\": use a number from 0 to 1000000"),
             ("--points inf", "invalid --points \"inf\": use a number from 0 to 1000000"),

@@ -34,6 +34,7 @@ pub(super) struct Price {
 #[derive(Clone, Copy, Debug)]
 enum Per {
     One,
+    Thousand,
     Million,
     TenMillion,
 }
@@ -57,6 +58,7 @@ impl Price {
     pub(super) fn rate(&self) -> String {
         let per = match self.per {
             Per::One => "",
+            Per::Thousand => " thousand",
             Per::Million => " million",
             Per::TenMillion => " 10 million",
         };
@@ -73,6 +75,7 @@ impl Price {
     fn units(&self) -> f64 {
         match self.per {
             Per::One => 1.0,
+            Per::Thousand => 1e3,
             Per::Million => 1e6,
             Per::TenMillion => 1e7,
         }
@@ -98,6 +101,8 @@ pub(super) const LOGS: Price = Price::new("CloudWatch Logs", 0.50, Per::One, "GB
 pub(super) const ALARM: Price = Price::new("CloudWatch alarm", 0.10, Per::One, "alarm-month", CLOUDWATCH);
 pub(super) const CUSTOM_METRIC: Price =
     Price::new("CloudWatch custom metric, first 10,000", 0.30, Per::One, "metric-month", CLOUDWATCH);
+pub(super) const METRIC_READ: Price =
+    Price::new("CloudWatch GetMetricData", 0.01, Per::Thousand, "metrics requested", CLOUDWATCH);
 pub(super) const INSIGHTS: Price =
     Price::new("Container Insights, enhanced", 0.07, Per::One, "metric-month", CLOUDWATCH);
 pub(super) const AMP_FIRST: Price = Price::new("AMP, first 2 billion", 0.90, Per::TenMillion, "samples", PROMETHEUS);
@@ -122,7 +127,7 @@ const ENDPOINT_GB: Price = Price::new("interface endpoint", 0.01, Per::One, "GB"
 pub(super) const SPOT_SHARE: f64 = 0.3;
 
 /// All prices, in the order of docs/cost.md.
-pub(super) const ALL: [Price; 22] = [
+pub(super) const ALL: [Price; 23] = [
     FARGATE_X86.vcpu,
     FARGATE_X86.gb,
     FARGATE_ARM.vcpu,
@@ -135,6 +140,7 @@ pub(super) const ALL: [Price; 22] = [
     LOGS,
     ALARM,
     CUSTOM_METRIC,
+    METRIC_READ,
     INSIGHTS,
     AMP_FIRST,
     AMP_NEXT,

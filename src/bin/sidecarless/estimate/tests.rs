@@ -234,3 +234,30 @@ fn docs_contain_the_output_of_the_command() {
         );
     }
 }
+
+#[test]
+fn services_without_a_source_cost_reads_of_cloudwatch() {
+    for (words, expected) in [
+        ("--tasks 10", None),
+        // 43,800 minutes / 2 * 2 metrics / 1,000 * 0.01.
+        ("--tasks 10 --services 1", Some(0.438)),
+        ("--tasks 10 --services 100", Some(43.8)),
+        ("--tasks 10 --services 1 --cloudwatch-interval 1", Some(0.876)),
+        ("--tasks 10 --services 1000 --cloudwatch-interval 5", Some(175.2)),
+    ] {
+        let lines = estimate(words).sidecarless.lines;
+        let line = lines.iter().find(|line| line.description.contains("without a stats source"));
+        let usd = line.and_then(|line| line.usd);
+        assert!(
+            usd.is_some() == expected.is_some() && near(usd.unwrap_or(0.0), expected.unwrap_or(0.0)),
+            "{words}: {usd:?}"
+        );
+    }
+    let text = estimate("--tasks 10 --services 3").text();
+    let line =
+        "CloudWatch: 131,400 metrics of 3 services without a stats source, every 2 minutes, at $0.01 per thousand";
+    assert!(text.contains(line), "{text}");
+    let settings = sidecarless::settings::Settings::read(Vec::new()).unwrap();
+    assert_eq!(settings.cloudwatch.interval_min, Some(2));
+    assert_eq!(settings.cloudwatch.metrics.metrics().count(), 2);
+}
