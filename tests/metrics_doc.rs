@@ -19,11 +19,13 @@ fn row(metric: &StatsMetric) -> String {
         StatsSource::Insights.provides(metric, &Options { approximate_memory_usage, ..Options::default() })
     };
     let source = match (provides(false), provides(true)) {
+        _ if !StatsSource::Endpoint.provides(metric, &Options::default()) => "insights",
         (true, _) => "endpoint, insights",
         (false, true) => "endpoint, insights when asked",
         (false, false) => "endpoint",
     };
-    format!("| `{}` | `{}` | {} | {kind} | {default} | {source} | ", metric.default_name, metric.adot_name, metric.unit)
+    let adot_name = metric.adot_name.map_or("none".to_owned(), |name| format!("`{name}`"));
+    format!("| `{}` | {adot_name} | {} | {kind} | {default} | {source} | ", metric.default_name, metric.unit)
 }
 
 #[test]
@@ -71,6 +73,7 @@ fn every_label_has_a_row() {
 fn every_row_names_a_metric_or_label_once() {
     let mut known: BTreeSet<&str> = METRICS.iter().map(|metric| metric.default_name).collect();
     known.extend(COUNTS.iter().map(|count| count.name));
+    known.extend(cloudwatch::METRICS.iter().map(|metric| metric.name));
     known.extend(STOPPED_METRICS.iter().map(|metric| metric.name));
     known.extend(SERVICE_EVENT_METRICS.iter().map(|metric| metric.name));
     known.extend(self_metrics::METRICS.iter().map(|metric| metric.name));

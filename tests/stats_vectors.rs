@@ -253,7 +253,8 @@ fn adot(series: &str) -> String {
     let (name, container) = series.split_once('{').map_or((series, ""), |(name, rest)| (name, rest));
     let metrics = sidecarless::translate::stats::METRICS;
     let metric = metrics.iter().find(|metric| metric.default_name == name).unwrap();
-    if container.is_empty() { metric.adot_name.to_owned() } else { format!("{}{{{container}", metric.adot_name) }
+    let name = metric.adot_name.unwrap();
+    if container.is_empty() { name.to_owned() } else { format!("{name}{{{container}") }
 }
 
 #[test]
@@ -275,6 +276,62 @@ fn stopped_container_has_exit_code_and_finish_time() {
     assert_eq!(label("aws_ecs_container_exit_code").as_deref(), Some("0"));
     assert_eq!(label("container_image_tag").as_deref(), Some("latest"));
     assert_eq!(label("aws_ecs_container_finished_at").as_deref(), Some("2026-03-04T08:00:24Z"));
+}
+
+#[test]
+fn metrics_beyond_the_receiver_have_no_adot_names() {
+    let change = |task: &mut Value, stats: &mut Value| {
+        task["Containers"][0]["RestartCount"] = json!(3);
+        stats[CART]["cpu_stats"]["throttling_data"] =
+            json!({"periods": 10, "throttled_periods": 4, "throttled_time": 5_000});
+    };
+    let written = changed(change, NamingMode::Both);
+    for (series, expected) in [
+        ("ecs_task_clock_error_bound_seconds", Some(0.41 / 1_000.0)),
+        ("container_restart_count{cart}", Some(3.0)),
+        ("container_restart_count{migrate}", None),
+        ("container_start_time_seconds{cart}", Some(1_772_611_221.9)),
+        ("container_cpu_throttling_periods{cart}", Some(10.0)),
+        ("container_cpu_throttling_throttled_periods{cart}", Some(4.0)),
+        ("container_cpu_throttling_throttled_time{cart}", Some(5_000.0)),
+    ] {
+        assert_eq!(written.value(series), expected, "{series}");
+    }
+    assert!(written.value("ecs_task_clock_drift_seconds").is_some());
+    let adot = changed(change, NamingMode::Adot);
+    for name in ["restart", "throttling", "clock", "start_time"] {
+        assert!(
+            !adot.0.iter().any(|series| series.label("__name__").is_some_and(|found| found.contains(name))),
+            "{name}"
+        );
+    }
+    let without = changed(|_, _| {}, NamingMode::Default);
+    for series in ["container_restart_count{cart}", "container_cpu_throttling_periods{cart}"] {
+        assert_eq!(without.value(series), None, "{series}: no restart policy and no quota");
+    }
+}
+
+#[test]
+fn clock_drift_is_relative_to_the_scrape() {
+    for (read, expected) in [
+        ("2026-03-04T08:30:10Z", Some(-0.5)),
+        ("2026-03-04T08:30:40.25Z", Some(29.75)),
+        ("0001-01-01T00:00:00Z", None),
+        ("", None),
+    ] {
+        let (task, mut stats): (Value, Value) =
+            (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+        stats[CART]["read"] = json!(read);
+        let (task, stats) = (task.to_string(), stats.to_string());
+        let (task, stats) =
+            (TaskMetadata::parse(task.as_bytes()).unwrap(), TaskStats::parse(stats.as_bytes()).unwrap());
+        let scrape = TaskScrape { task: &task, stats: &stats, at_ms: 1_772_613_010_500, described: None };
+        let options = Options { metrics: "ecs_task_clock_drift_seconds".parse().unwrap(), ..Options::default() };
+        let mut batch = SeriesBatch::default();
+        let _ = series(&scrape, &Labels::default(), &options, &mut batch);
+        let value = batch.iter().next().map(|series| series.samples()[0].value);
+        assert_eq!(value, expected, "{read}");
+    }
 }
 
 #[test]

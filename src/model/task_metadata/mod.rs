@@ -50,6 +50,8 @@ pub struct TaskMetadata<'a> {
     pub containers: BoundedList<ContainerMetadata<'a>>,
     /// Only on Fargate, on Linux with platform version 1.4 or later.
     pub ephemeral_storage_metrics: Option<EphemeralStorage>,
+    /// Only on Fargate.
+    pub clock_drift: Option<ClockDrift>,
 }
 
 /// An element of `Containers` in `/task`.
@@ -70,6 +72,8 @@ pub struct ContainerMetadata<'a> {
     pub created_at: JsonStr<'a>,
     pub started_at: JsonStr<'a>,
     pub finished_at: JsonStr<'a>,
+    /// Only if the container has a restart policy.
+    pub restart_count: Option<u64>,
     /// `NORMAL`, `CNI_PAUSE`, ...
     #[serde(rename = "Type")]
     pub kind: JsonStr<'a>,
@@ -92,6 +96,13 @@ pub struct Limits {
 pub struct EphemeralStorage {
     pub utilized: Option<u64>,
     pub reserved: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ClockDrift {
+    /// Milliseconds.
+    pub clock_error_bound: Option<f64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -131,6 +142,16 @@ pub struct CpuStats {
     pub cpu_usage: Option<CpuUsage>,
     pub system_cpu_usage: Option<u64>,
     pub online_cpus: Option<u64>,
+    pub throttling_data: Option<ThrottlingData>,
+}
+
+/// Periods of the CPU quota, and those in which the container was stopped, with the time in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ThrottlingData {
+    pub periods: Option<u64>,
+    pub throttled_periods: Option<u64>,
+    pub throttled_time: Option<u64>,
 }
 
 /// Nanoseconds.

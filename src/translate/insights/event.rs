@@ -59,6 +59,8 @@ pub(super) struct Usage {
     /// Decimal gigabytes.
     pub(super) ephemeral_storage_utilized: LenientNumber,
     pub(super) ephemeral_storage_reserved: LenientNumber,
+    /// Restarts since the previous event.
+    pub(super) restart_count: LenientNumber,
     container_cpu_utilized: LenientNumber,
     container_cpu_reserved: LenientNumber,
     container_memory_utilized: LenientNumber,

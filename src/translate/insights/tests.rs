@@ -35,6 +35,16 @@ fn described() -> Task {
     task
 }
 
+#[test]
+fn restarts_are_those_of_the_minute() {
+    let restarts = CONTAINER.replace(r#""MemoryUtilized":200"#, r#""MemoryUtilized":200,"RestartCount":2"#);
+    for (event, expected) in [(restarts.as_str(), Some(2.0)), (CONTAINER, None)] {
+        let read = read_with(&[event], Some(&described()), "", &Options::default());
+        assert_eq!(read.value("container_restarts_per_minute"), expected);
+        assert_eq!(read.value("container_restart_count"), None, "it counts since the start of the task");
+    }
+}
+
 struct Read {
     batch: SeriesBatch,
     result: StatsResult,

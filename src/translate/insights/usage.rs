@@ -58,6 +58,9 @@ pub(super) fn container_values(usage: &Usage, container: Option<&TaskContainer>,
     put(&mut values, StatKind::MemoryReserved, positive(usage.memory_reserved).or_else(from_definition));
     network(&mut values, usage, 1.0);
     storage(&mut values, usage);
+    // The agent sends the difference since it sent the count before (amazon-ecs-agent `agent/stats/queue.go`,
+    // GetRestartStatsSet), and only for containers with a restart policy.
+    put(&mut values, StatKind::RestartsPerMinute, usage.restart_count.0);
     values
 }
 

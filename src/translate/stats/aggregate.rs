@@ -1,7 +1,7 @@
 //! Values of a task: sums over its containers, replaced by the limits of the task where it has them.
 
 use super::TaskScrape;
-use super::container_stats::{MIB, StatValues, UNITS};
+use super::container_stats::{MIB, StatValues, UNITS, epoch_ms};
 use super::metrics::{StatKind, StatsCompat};
 use crate::model::ecs::{NetworkLocation, NetworkMode};
 
@@ -27,7 +27,7 @@ impl<'a> TaskAggregate<'a> {
         let network = if compat == StatsCompat::Corrected { network_scope(scrape) } else { NetworkScope::Container };
         let mut values = StatValues::default();
         // A task has all series, even without containers.
-        for stat in StatKind::ALL {
+        for stat in StatKind::OF_RECEIVER {
             match stat {
                 StatKind::Duration | StatKind::EphemeralUtilized | StatKind::EphemeralReserved => {}
                 StatKind::MemoryUsageMax if compat == StatsCompat::Corrected => {}
@@ -45,7 +45,7 @@ impl<'a> TaskAggregate<'a> {
     }
 
     pub(crate) fn add(&mut self, container: &StatValues) {
-        for &stat in StatKind::ALL {
+        for &stat in StatKind::OF_RECEIVER {
             let Some(value) = container.get(stat) else { continue };
             let sum = match self.values.get(stat) {
                 Some(sum) if self.is_shared(stat) => sum.larger(value),
@@ -88,7 +88,20 @@ impl<'a> TaskAggregate<'a> {
         let (vcpu, reserved) = (value(StatKind::CpuUsageVcpu), value(StatKind::CpuReserved));
         self.values.float(StatKind::CpuUtilized, if reserved > 0.0 { vcpu * UNITS } else { 0.0 });
         self.ephemeral_storage();
+        self.clock();
         self.values
+    }
+
+    /// The time of the newest stats, relative to the time of the scrape, and the error of the clock that ECS reports.
+    fn clock(&mut self) {
+        let reads = self.scrape.stats.containers.values().flatten().filter_map(|stats| epoch_ms(&stats.read));
+        if let Some(read_ms) = reads.max() {
+            self.values.float(StatKind::ClockDrift, read_ms.saturating_sub(self.scrape.at_ms) as f64 / 1_000.0);
+        }
+        let drift = self.scrape.task.clock_drift.unwrap_or_default();
+        if let Some(milliseconds) = drift.clock_error_bound.filter(|bound| bound.is_finite()) {
+            self.values.float(StatKind::ClockErrorBound, milliseconds / 1_000.0);
+        }
     }
 
     /// Only Fargate reports ephemeral storage. Elsewhere the receiver writes 0, which is wrong.

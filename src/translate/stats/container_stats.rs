@@ -45,8 +45,14 @@ impl Value {
 }
 
 /// The known values of one task or container.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct StatValues([Option<Value>; StatKind::ALL.len()]);
+#[derive(Clone, Debug)]
+pub(crate) struct StatValues([Option<Value>; StatKind::COUNT]);
+
+impl Default for StatValues {
+    fn default() -> Self {
+        Self([None; StatKind::COUNT])
+    }
+}
 
 impl StatValues {
     pub(crate) fn get(&self, stat: StatKind) -> Option<Value> {
@@ -79,7 +85,40 @@ pub(crate) fn running_values(
     cpu(&mut values, stats, limits.cpu.unwrap_or(0.0), compat);
     network(&mut values, stats);
     storage(&mut values, stats.blkio_stats.as_ref(), compat);
+    if compat == StatsCompat::Corrected {
+        beyond_the_receiver(&mut values, container, stats);
+    }
     values
+}
+
+/// Values that the receiver does not have.
+fn beyond_the_receiver(values: &mut StatValues, container: &ContainerMetadata<'_>, stats: &ContainerStats<'_>) {
+    // Only containers with a restart policy have a count.
+    if let Some(restarts) = container.restart_count {
+        values.integer(StatKind::RestartCount, restarts);
+    }
+    if let Some(started_ms) = epoch_ms(&container.started_at) {
+        values.float(StatKind::StartTime, started_ms as f64 / 1_000.0);
+    }
+    // Without a CPU quota there are no periods, and the other values are always 0. ECS sets the quota of a task on the cgroup above
+    // those of its containers, which have shares only (amazon-ecs-agent `agent/api/task/task_linux.go`,
+    // BuildLinuxResourceSpec).
+    let throttling = stats.cpu_stats.as_ref().and_then(|stats| stats.throttling_data).unwrap_or_default();
+    if throttling.periods.is_some_and(|periods| periods > 0) {
+        for (stat, value) in [
+            (StatKind::ThrottlingPeriods, throttling.periods),
+            (StatKind::ThrottledPeriods, throttling.throttled_periods),
+            (StatKind::ThrottledTime, throttling.throttled_time),
+        ] {
+            values.integer(stat, value.unwrap_or(0));
+        }
+    }
+}
+
+/// Returns a time in milliseconds since the epoch. `None` for an invalid time and for the zero time of Go.
+pub(super) fn epoch_ms(time: &str) -> Option<i64> {
+    let at_ms = time.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    (at_ms > 0).then_some(at_ms)
 }
 
 fn memory(values: &mut StatValues, stats: Option<&MemoryStats>, compat: StatsCompat) {

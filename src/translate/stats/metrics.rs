@@ -31,9 +31,10 @@ pub struct StatsMetric {
     pub name: &'static str,
     /// `ecs_task_memory_usage`.
     pub default_name: &'static str,
-    /// Name that the ADOT sidecar writes, with the unit of the receiver: `ecs_task_memory_usage_Bytes`.
-    pub adot_name: &'static str,
-    /// Unit in the receiver.
+    /// Name that the ADOT sidecar writes, with the unit of the receiver: `ecs_task_memory_usage_Bytes`. `None` if the receiver
+    /// does not have the metric: it is not written with the names of ADOT.
+    pub adot_name: Option<&'static str>,
+    /// Unit, as the receiver spells it.
     pub unit: &'static str,
     pub kind: MetricType,
     pub level: Level,
@@ -41,23 +42,24 @@ pub struct StatsMetric {
 }
 
 impl StatsMetric {
-    pub fn name_for(&self, compat: StatsCompat) -> &'static str {
+    pub fn name_for(&self, compat: StatsCompat) -> Option<&'static str> {
         match compat {
-            StatsCompat::Corrected => self.default_name,
+            StatsCompat::Corrected => Some(self.default_name),
             StatsCompat::Adot => self.adot_name,
         }
     }
 
     /// Returns whether the metric is written by default: the metrics of the sidecar's filter (aws-otel-collector
     /// v0.49.0,
-    /// `config/ecs/ecs-amp-xray.yaml`) and two more that the published dashboard queries.
+    /// `config/ecs/ecs-amp-xray.yaml`), two more that the published dashboard queries, and restarts: few containers have a
+    /// restart policy, and ECS reports their restarts nowhere else.
     pub fn is_default(&self) -> bool {
         use StatKind::{
             CpuReserved, CpuUsageVcpu, CpuUtilized, Duration, MemoryReserved, MemoryUsage, MemoryUtilized, RateRx,
-            RateTx, StorageReadBytes, StorageWriteBytes,
+            RateTx, RestartCount, RestartsPerMinute, StorageReadBytes, StorageWriteBytes,
         };
         match self.level {
-            Level::Container => self.stat == Duration,
+            Level::Container => matches!(self.stat, Duration | RestartCount | RestartsPerMinute),
             Level::Task => matches!(
                 self.stat,
                 MemoryReserved
@@ -80,7 +82,19 @@ macro_rules! metric {
         StatsMetric {
             name: concat!($prefix, $name),
             default_name: concat!($_prefix, $bare),
-            adot_name: concat!($_prefix, $bare, "_", $suffix),
+            adot_name: Some(concat!($_prefix, $bare, "_", $suffix)),
+            unit: $unit,
+            kind: MetricType::$kind,
+            level: Level::$level,
+            stat: StatKind::$stat,
+        }
+    };
+    // A metric that the receiver does not have.
+    ($level:ident, $stat:ident $name:literal $default_name:literal $unit:literal $kind:ident) => {
+        StatsMetric {
+            name: $name,
+            default_name: $default_name,
+            adot_name: None,
             unit: $unit,
             kind: MetricType::$kind,
             level: Level::$level,
@@ -89,26 +103,32 @@ macro_rules! metric {
     };
 }
 
-/// `shared` rows are metrics of tasks and of containers.
+/// `shared` rows are metrics of tasks and of containers, `new` rows metrics that the receiver does not have.
 macro_rules! table {
     (shared { $($stat:ident $name:literal $bare:literal $unit:literal $suffix:literal $kind:ident;)* }
      task { $($of_task:ident $task_name:literal $task_bare:literal $task_unit:literal $task_suffix:literal $task_kind:ident;)* }
      container { $($own:ident $own_name:literal $own_bare:literal $own_unit:literal $own_suffix:literal $own_kind:ident;)* }
+     new { $($level:ident $new:ident $new_name:literal $new_default:literal $new_unit:literal $new_kind:ident;)* }
     ) => {
         /// A statistic of a task or container.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum StatKind { $($stat,)* $($of_task,)* $($own,)* }
+        pub(crate) enum StatKind { $($stat,)* $($of_task,)* $($own,)* $($new,)* }
 
         impl StatKind {
-            pub(crate) const ALL: &[StatKind] = &[$(StatKind::$stat,)* $(StatKind::$of_task,)* $(StatKind::$own,)*];
+            pub(crate) const COUNT: usize =
+                [$(StatKind::$stat,)* $(StatKind::$of_task,)* $(StatKind::$own,)* $(StatKind::$new,)*].len();
+
+            /// Statistics of the receiver, which sums most of them over the containers of a task.
+            pub(crate) const OF_RECEIVER: &[StatKind] = &[$(StatKind::$stat,)* $(StatKind::$of_task,)* $(StatKind::$own,)*];
         }
 
-        /// All metrics, task metrics first.
+        /// All metrics, those of the receiver first.
         pub const METRICS: &[StatsMetric] = &[
             $(metric!(Task, "ecs.task.", "ecs_task_", $stat $name $bare $unit $suffix $kind),)*
             $(metric!(Task, "ecs.task.", "ecs_task_", $of_task $task_name $task_bare $task_unit $task_suffix $task_kind),)*
             $(metric!(Container, "container.", "container_", $stat $name $bare $unit $suffix $kind),)*
             $(metric!(Container, "container.", "container_", $own $own_name $own_bare $own_unit $own_suffix $own_kind),)*
+            $(metric!($level, $new $new_name $new_default $new_unit $new_kind),)*
         ];
     };
 }
@@ -149,6 +169,24 @@ table! {
     container {
         Duration "duration" "duration" "Seconds" "Seconds" Gauge;
     }
+    new {
+        Task ClockDrift "ecs.task.clock.drift.seconds" "ecs_task_clock_drift_seconds" "Seconds" Gauge;
+        Task ClockErrorBound "ecs.task.clock.error_bound.seconds" "ecs_task_clock_error_bound_seconds" "Seconds" Gauge;
+        Container RestartCount "container.restart.count" "container_restart_count" "Count" Sum;
+        Container RestartsPerMinute "container.restarts_per_minute" "container_restarts_per_minute" "Count" Gauge;
+        Container StartTime "container.start_time.seconds" "container_start_time_seconds" "Seconds" Gauge;
+        Container ThrottlingPeriods "container.cpu.throttling.periods" "container_cpu_throttling_periods" "Count" Sum;
+        Container ThrottledPeriods "container.cpu.throttling.throttled_periods" "container_cpu_throttling_throttled_periods" "Count" Sum;
+        Container ThrottledTime "container.cpu.throttling.throttled_time" "container_cpu_throttling_throttled_time" "Nanoseconds" Sum;
+    }
+}
+
+impl StatKind {
+    /// Returns whether only some containers have the statistic, which ECS does not tell: it has no staleness markers.
+    pub(crate) fn is_optional(self) -> bool {
+        use StatKind::{RestartCount, RestartsPerMinute, ThrottledPeriods, ThrottledTime, ThrottlingPeriods};
+        matches!(self, RestartCount | RestartsPerMinute | ThrottlingPeriods | ThrottledPeriods | ThrottledTime)
+    }
 }
 
 #[cfg(test)]
@@ -162,23 +200,22 @@ mod tests {
 
     #[test]
     fn there_are_55_metrics_named_after_name_and_unit() {
-        assert_eq!(METRICS.len(), 55);
+        let of_receiver = METRICS.iter().filter_map(|metric| Some((metric, metric.adot_name?)));
+        assert_eq!(of_receiver.clone().count(), 55);
+        for (metric, adot_name) in of_receiver {
+            assert_eq!(adot_name, format!("{}_{}", metric.default_name, metric.unit.replace('/', "_per_")));
+            assert!(!adot_name.ends_with("_total") && !adot_name.ends_with("_ratio"), "{adot_name}");
+        }
         for metric in METRICS {
             assert_eq!(metric.default_name, words(metric.name));
-            assert_eq!(metric.adot_name, format!("{}_{}", metric.default_name, metric.unit.replace('/', "_per_")));
             let prefix = if metric.level == Level::Task { "ecs.task." } else { "container." };
             assert!(metric.name.starts_with(prefix), "{}", metric.name);
-            assert!(
-                !metric.adot_name.ends_with("_total") && !metric.adot_name.ends_with("_ratio"),
-                "{}",
-                metric.adot_name
-            );
         }
     }
 
     #[test]
-    fn eleven_metrics_are_written_by_default() {
+    fn eleven_metrics_and_restarts_are_written_by_default() {
         let names: Vec<_> = METRICS.iter().filter(|metric| metric.is_default()).map(|metric| metric.name).collect();
-        assert_eq!(names.len(), 11, "{names:?}");
+        assert_eq!(names.len(), 13, "{names:?}");
     }
 }

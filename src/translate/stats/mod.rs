@@ -1,4 +1,4 @@
-//! Task stats to series: the 55 metrics of OpenTelemetry's awsecscontainermetrics receiver.
+//! Task stats to series: the 55 metrics of OpenTelemetry's awsecscontainermetrics receiver, and a few more.
 //!
 //! `metrics` is the table of all metrics, `options` selects some of them and their names, `container_stats` and
 //! `aggregate` compute the values, and `labels` the labels. Names follow the receiver
@@ -202,7 +202,9 @@ pub(crate) struct MetricWriter<'a> {
 impl MetricWriter<'_> {
     /// Returns the number of values that are selected.
     pub(crate) fn selected(&self, level: Level, values: &StatValues) -> u64 {
-        self.options.metrics.metrics(level).filter(|metric| values.get(metric.stat).is_some()).count() as u64
+        let is_written =
+            |metric: &&StatsMetric| values.get(metric.stat).is_some() && metric.name_for(self.compat).is_some();
+        self.options.metrics.metrics(level).filter(is_written).count() as u64
     }
 
     /// Writes the selected values of one task or container, and returns the number of new samples. The labels that the series
@@ -211,9 +213,9 @@ impl MetricWriter<'_> {
         let mut shared = None;
         let mut written = 0;
         for metric in self.options.metrics.metrics(level) {
-            let Some(value) = values.get(metric.stat) else { continue };
+            let Some((value, name)) = values.get(metric.stat).zip(metric.name_for(self.compat)) else { continue };
             let shared = shared.get_or_insert_with(|| SharedLabels::new(labels, out));
-            let id = shared.series(metric.name_for(self.compat), out);
+            let id = shared.series(name, out);
             let outcome = out.add_sample(id, self.at_ms, value.as_f64(self.compat));
             written += u64::from(outcome == InsertOutcome::New);
         }

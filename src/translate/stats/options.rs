@@ -102,8 +102,9 @@ impl std::str::FromStr for MetricSelection {
         }
         let mut selection = MetricSelection(0);
         for name in text.split(',').map(str::trim) {
-            let known =
-                MetricSelection::select(|metric| [metric.name, metric.default_name, metric.adot_name].contains(&name));
+            let known = MetricSelection::select(|metric| {
+                [metric.name, metric.default_name].contains(&name) || metric.adot_name == Some(name)
+            });
             if known.0 == 0 {
                 return Err(UnknownMetric(name.to_owned()));
             }

@@ -29,20 +29,22 @@ impl StatsSource {
     }
 
     /// Returns whether the source has this metric. Log events contain no cumulative CPU and network bytes, no cores and
-    /// no maximum, and no memory limit of containers.
+    /// no maximum, no memory limit of containers, and the restarts of a minute instead of all restarts.
     pub fn provides(self, metric: &StatsMetric, options: &Options) -> bool {
         use StatKind::{
-            CpuCores, CpuOnlines, CpuUsageKernelmode, CpuUsageSystem, CpuUsageTotal, CpuUsageUsermode, Duration,
-            MemoryUsage, MemoryUsageLimit, MemoryUsageMax, RxBytes, TxBytes,
+            ClockDrift, ClockErrorBound, CpuCores, CpuOnlines, CpuUsageKernelmode, CpuUsageSystem, CpuUsageTotal,
+            CpuUsageUsermode, Duration, MemoryUsage, MemoryUsageLimit, MemoryUsageMax, RestartCount, RestartsPerMinute,
+            RxBytes, StartTime, ThrottledPeriods, ThrottledTime, ThrottlingPeriods, TxBytes,
         };
         match (self, metric.stat) {
-            (StatsSource::Push | StatsSource::Endpoint, _) => true,
+            (StatsSource::Push | StatsSource::Endpoint, stat) => stat != RestartsPerMinute,
             (StatsSource::Insights, MemoryUsage) => options.approximate_memory_usage,
             (StatsSource::Insights, MemoryUsageLimit) => metric.level == Level::Task,
             (
                 StatsSource::Insights,
                 CpuUsageTotal | CpuUsageKernelmode | CpuUsageUsermode | CpuUsageSystem | CpuCores | CpuOnlines
-                | MemoryUsageMax | RxBytes | TxBytes | Duration,
+                | MemoryUsageMax | RxBytes | TxBytes | Duration | ClockDrift | ClockErrorBound | RestartCount
+                | StartTime | ThrottlingPeriods | ThrottledPeriods | ThrottledTime,
             ) => false,
             (StatsSource::Insights, _) => true,
         }

@@ -113,6 +113,13 @@ impl StoppedMetricWriter<'_> {
         self.write_named(metric.name, labels, value);
     }
 
+    /// Writes a staleness marker.
+    fn write_stale(&mut self, metric: &StatsMetric, compat: StatsCompat, labels: &mut Labels) {
+        if let Some(name) = metric.name_for(compat) {
+            self.write_named(name, labels, f64::from_bits(STALE_NAN));
+        }
+    }
+
     fn write_named(&mut self, name: &str, labels: &mut Labels, value: f64) {
         labels.set("__name__", name);
         let id = self.out.series(labels.iter());
@@ -157,7 +164,6 @@ struct StaleSeries<'a> {
 
 fn write_stale(writer: &mut StoppedMetricWriter<'_>, stale: &StaleSeries<'_>, extra: &Labels) {
     let (task, compat, options) = (stale.task, stale.compat, stale.options);
-    let marker = f64::from_bits(STALE_NAN);
     let mut labels = task_labels(&TaskIdentity::from(task), compat, options.labels);
     add_extra_labels(&mut labels, extra);
     for container in &task.containers {
@@ -167,11 +173,11 @@ fn write_stale(writer: &mut StoppedMetricWriter<'_>, stale: &StaleSeries<'_>, ex
             identity.exit_code = container.exit_code.map(i64::from).filter(|_| metric.stat == StatKind::Duration);
             let mut labels = labels.clone();
             add_container_labels(&mut labels, &identity, compat, options.labels);
-            writer.write_named(metric.name_for(compat), &mut labels, marker);
+            writer.write_stale(metric, compat, &mut labels);
         }
     }
     for metric in options.metrics.metrics(Level::Task).filter(|metric| stale.source.provides(metric, options)) {
-        writer.write_named(metric.name_for(compat), &mut labels, marker);
+        writer.write_stale(metric, compat, &mut labels);
     }
 }
 
@@ -180,7 +186,7 @@ fn write_stale(writer: &mut StoppedMetricWriter<'_>, stale: &StaleSeries<'_>, ex
 fn had_series(stale: &StaleSeries<'_>, metric: &StatsMetric, container: &TaskContainer) -> bool {
     let is_possible =
         metric.stat != StatKind::Duration || (container.essential != Some(true) && container.exit_code.is_some());
-    is_possible && stale.source.provides(metric, stale.options)
+    is_possible && !metric.stat.is_optional() && stale.source.provides(metric, stale.options)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::prices::{
 use super::prices::{SCHEDULER, SECONDS, SQS_REQUEST, XRAY_TRACE};
 use super::text::{amount, count, plural};
 use super::workload::{self, Workload};
-use sidecarless::translate::stats::{Level, METRICS};
+use sidecarless::translate::stats::{Level, METRICS, StatsMetric};
 
 /// Billed bytes of a log line, including 26 bytes of overhead. Each invocation writes one line.
 const LINE_BYTES: f64 = 400.0;
@@ -159,8 +159,9 @@ fn priced(item: &str, units: f64, of: &str, price: &Price) -> CostLine {
 /// Returns the AMP and X-Ray costs of the data, which are the same with sidecars.
 pub(super) fn shared_costs(fleet: &Fleet, options: &Options) -> CostSection {
     let tasks = f64::from(fleet.tasks());
-    let metrics_at =
-        |level: Level| METRICS.iter().filter(|metric| metric.level == level && metric.is_default()).count();
+    // Sidecars do not write the other metrics, which only containers with a restart policy have.
+    let is_counted = |metric: &&StatsMetric| metric.is_default() && metric.adot_name.is_some();
+    let metrics_at = |level: Level| METRICS.iter().filter(is_counted).filter(|metric| metric.level == level).count();
     let per_scrape =
         metrics_at(Level::Task) as f64 * tasks + metrics_at(Level::Container) as f64 * f64::from(fleet.containers);
     let scraped = per_scrape * f64::from(60_u32.div_ceil(options.interval_s)) * MINUTES;
