@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::line_limit::LineLimit;
-use crate::model::shortened::shortened;
+use crate::model::shortened::shortened_to;
 
 /// Formats events as JSON, within the limit of lines.
 pub(super) struct JsonLine {
@@ -24,15 +24,15 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
-        if !self.lines.take(&metadata.callsite(), *metadata.level() == Level::ERROR) {
-            return Ok(());
-        }
+        let max_text = self.lines.take(&metadata.callsite(), *metadata.level() == Level::ERROR);
+        let Some(max_text) = max_text else { return Ok(()) };
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
-        let mut fields = Fields { line: String::new() };
+        let mut fields = Fields { line: String::new(), max_text };
         fields.add("timestamp", &time);
         fields.add("level", metadata.level().as_str());
         event.record(&mut fields);
+        self.lines.add_bytes(fields.line.len());
         writeln!(writer, "{{{}}}", fields.line)
     }
 }
@@ -40,9 +40,21 @@ where
 /// The members of the object.
 struct Fields {
     line: String,
+    /// Maximum length of a text in bytes.
+    max_text: usize,
 }
 
 impl Fields {
+    /// Adds a text that is shortened. JSON has two bytes for a quotation mark and for a backslash.
+    fn add_text(&mut self, name: &str, text: impl fmt::Display) {
+        let mut text = shortened_to(self.max_text, text);
+        let escapes = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        if text.len() + escapes > self.max_text {
+            text = shortened_to(self.max_text / 2, text);
+        }
+        self.add(name, &text);
+    }
+
     fn add<T: serde::Serialize + ?Sized>(&mut self, name: &str, value: &T) {
         // Numbers, booleans and texts can always be written as JSON.
         let (Ok(name), Ok(value)) = (serde_json::to_string(name), serde_json::to_string(value)) else { return };
@@ -73,10 +85,10 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field.name(), &shortened(value));
+        self.add_text(field.name(), value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field.name(), &shortened(format_args!("{value:?}")));
+        self.add_text(field.name(), format_args!("{value:?}"));
     }
 }

@@ -176,6 +176,26 @@ mod tests {
     }
 
     #[test]
+    fn bytes_of_an_invocation_are_limited() {
+        let long = "\\".repeat(100_000);
+        let lines = logged("", |lines| {
+            (0..10).for_each(|_| tracing::error!(error = long, "message cannot be delivered"));
+            (0..150).for_each(|_| tracing::warn!(a = long, b = long, c = long, d = long, "long"));
+            (0..150).for_each(|_| tracing::info!(a = long, b = long, c = long, d = long, "longer"));
+            (0..3).for_each(|_| tracing::error!(error = long, "samples lost"));
+            assert!(lines.reset() > 200);
+        });
+        let size = |message: &str| -> Vec<usize> {
+            let of_message = lines.iter().filter(|line| line["message"] == message);
+            of_message.map(|line| line.to_string().len()).collect()
+        };
+        let bytes: usize = lines.iter().map(|line| line.to_string().len()).sum();
+        assert!(bytes < line_limit::MAX_BYTES + 4 * MAX_TEXT_BYTES + 2 * 2_500, "{bytes}");
+        assert!(size("message cannot be delivered").iter().sum::<usize>() < 6_000, "only the first is long");
+        assert_eq!(size("samples lost").len(), 1, "the first line of an error is written in any case");
+    }
+
+    #[test]
     fn other_crates_are_limited_to_warnings_in_every_filter() {
         const CRATES: [&str; 6] = ["hyper", "reqwest", "rustls::client", "aws_smithy_runtime", "aws_sdk_ecs", "side"];
         for setting in [

@@ -22,7 +22,12 @@ impl<T: Display> Display for Shortened<T> {
 
 /// Returns the text as [`Shortened`] displays it. A longer text is never formatted as a whole.
 pub fn shortened(text: impl Display) -> String {
-    let mut cut = CutText::default();
+    shortened_to(MAX_TEXT_BYTES, text)
+}
+
+/// Returns the text with at most `max_bytes`.
+pub fn shortened_to(max_bytes: usize, text: impl Display) -> String {
+    let mut cut = CutText { text: String::new(), end: 0, max_bytes };
     // An error only means that the limit is reached.
     if write!(cut, "{text}").is_err() {
         cut.text.truncate(cut.end);
@@ -32,11 +37,11 @@ pub fn shortened(text: impl Display) -> String {
 }
 
 /// Collects a text up to the limit.
-#[derive(Default)]
 struct CutText {
     text: String,
     /// End of the part that leaves room for the mark.
     end: usize,
+    max_bytes: usize,
 }
 
 impl Write for CutText {
@@ -51,11 +56,11 @@ impl Write for CutText {
         } else {
             self.text.push(c)
         }
-        if self.text.len() > MAX_TEXT_BYTES {
+        if self.text.len() > self.max_bytes {
             self.text.truncate(before);
             return Err(fmt::Error);
         }
-        if self.text.len() + CUT.len() <= MAX_TEXT_BYTES {
+        if self.text.len() + CUT.len() <= self.max_bytes {
             self.end = self.text.len();
         }
         Ok(())

@@ -495,9 +495,49 @@ def _() -> dict[str, Any]:
     data = base64.b64encode(wire.snappy(b"\x0a\x00" * 8_000_000)).decode()
     first_ms = wire.NOW // 10**6
     spooled = {"sidecarless": "spool", "v": 1, "destination": "amp", "error": "x", "first_attempt_ms": first_ms, "items": 1, "data": data}
-    record = {
-        "messageId": "m1", "receiptHandle": "r1", "body": json.dumps(spooled), "attributes": {"ApproximateReceiveCount": "1"},
-        "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "eu-west-1",
-        "eventSourceARN": "arn:aws:sqs:eu-west-1:111122223333:spool",
+    return messages([json.dumps(spooled)])
+
+
+def messages(bodies: list[str]) -> dict[str, Any]:
+    """SQS event with a message for each body."""
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}", "receiptHandle": "r1", "body": body, "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "eu-west-1",
+                "eventSourceARN": "arn:aws:sqs:eu-west-1:111122223333:spool",
+            }
+            for number, body in enumerate(bodies)
+        ]
     }
-    return {"Records": [record]}
+
+
+def broken_messages(**fields: Any) -> dict[str, Any]:
+    """As many messages as the function receives at once, with invalid fields."""
+    valid = {"sidecarless": "spool", "v": 1, "destination": "amp", "error": "x", "first_attempt_ms": 1, "items": 1, "data": ""}
+    return messages([json.dumps(valid | fields)] * 10)
+
+
+@add("messages-with-a-long-destination", "log_push")
+def _() -> dict[str, Any]:
+    return broken_messages(destination="\u001b" * 60_000)
+
+
+@add("messages-with-a-long-text-of-the-wrong-type", "log_push")
+def _() -> dict[str, Any]:
+    return broken_messages(items="\\" * 400_000)
+
+
+@add("messages-with-a-long-type", "log_push")
+def _() -> dict[str, Any]:
+    return broken_messages(sidecarless="x" * 400_000)
+
+
+@add("shards-with-long-texts", "log_push")
+def _() -> dict[str, Any]:
+    return broken_messages(sidecarless="shard", cluster="\u202e" * 100_000, tasks="x" * 100_000, due_ms=1)
+
+
+@add("messages-without-json", "log_push")
+def _() -> dict[str, Any]:
+    return messages(["\u001b" * 100_000] * 10)
