@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use prost::Message as _;
-use sidecarless::model::otlp::{ExportTraceServiceRequest, KeyValue, Resource, ResourceSpans, ScopeSpans, Span};
+use sidecarless::model::otlp::{
+    ExportTraceServiceRequest, InstrumentationScope, KeyValue, Resource, ResourceSpans, ScopeSpans, Span,
+};
 
 use crate::otlp_builder::{self, attributes, gauge, number, request};
 use crate::sandbox::http::Fault;
@@ -83,6 +85,42 @@ async fn signing_task_overrides_the_claimed_task() {
     let document = &xray.documents[0];
     assert_eq!(document["aws"]["ecs"]["task_arn"], arn(&a).as_str(), "{document}");
     assert_eq!(document["aws"]["cloudwatch_logs"][0]["log_group"], "/shop/cart", "{document}");
+}
+
+/// Attributes with labels of the task's identity, and one other.
+const FALSE: [(&str, &str); 7] = [
+    ("aws.ecs.task.arn", "evil"),
+    ("aws_ecs_task_id", "evil"),
+    ("aws/ecs/service/name", "evil"),
+    ("aws.ecs..cluster.name", "evil"),
+    ("cloud.region", "evil"),
+    ("cloud_account_id", "evil"),
+    ("queue", "mail"),
+];
+
+#[tokio::test]
+async fn identity_of_a_signed_request_wins_over_points_and_scopes() {
+    let sandbox = Sandbox::start(&[IAM, ANY_AGE]).await;
+    let a = sandbox.aws.ecs().add_task("shop", "cart", None);
+    let values: Vec<(&str, otlp_builder::Value)> = FALSE.iter().map(|&(key, value)| (key, value.into())).collect();
+    let twice = [string_attributes(&FALSE), string_attributes(&FALSE)].concat();
+    let scope = InstrumentationScope { attributes: twice.clone(), ..InstrumentationScope::default() };
+    for resource in [Vec::new(), twice] {
+        let body = request(resource, Some(scope.clone()), vec![gauge("queue.length", "", vec![number(7.0, &values)])]);
+        let body = body.encode_to_vec();
+
+        let labels = labels_of(&sandbox, &body, Some(&session("cart", &a))).await;
+        let mut values = labels.iter().filter(|(name, _)| !name.starts_with("otel_scope_"));
+        assert!(values.all(|(_, value)| !value.contains("evil")), "{labels:?}");
+        let named = ["aws_ecs_task_arn", "aws_ecs_task_id", "aws_ecs_service_name", "cloud_region", "queue"];
+        let named = named.map(|name| labels[name].as_str());
+        assert_eq!(named, [arn(&a).as_str(), &a, "cart", "eu-west-1", "mail"]);
+
+        let labels = labels_of(&sandbox, &body, Some(&session("cart", "no-task"))).await;
+        assert!(!labels.keys().any(|name| name.starts_with("aws_ecs_")), "no task is named: {labels:?}");
+        let labels = labels_of(&sandbox, &body, Some(&session("bank", &a))).await;
+        assert!(!labels.keys().any(|name| name.starts_with("aws_ecs_")), "it is not its task: {labels:?}");
+    }
 }
 
 #[tokio::test]

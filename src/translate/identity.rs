@@ -13,9 +13,37 @@ use crate::model::task::{Task, TaskContainer};
 use crate::translate::names;
 
 /// Returns the label that a key becomes. Keys with other characters, such as `aws/ecs/task/family`, have the same label.
-fn label(key: &[u8]) -> String {
+pub(super) fn label(key: &[u8]) -> String {
     let key = String::from_utf8_lossy(key);
     names::label(&key).unwrap_or_default().into_owned()
+}
+
+/// Attributes that identify a task.
+const IDENTIFYING: [&str; 13] = [
+    "cloud.provider",
+    "cloud.platform",
+    "cloud.region",
+    "cloud.account.id",
+    "cloud.availability_zone",
+    "aws.ecs.cluster.arn",
+    "aws.ecs.cluster.name",
+    "aws.ecs.service.name",
+    "aws.ecs.task.arn",
+    "aws.ecs.task.id",
+    "aws.ecs.task.family",
+    "aws.ecs.task.revision",
+    "aws.ecs.launchtype",
+];
+
+/// Prefix of attributes that only ECS has a value for.
+const OF_ECS: &str = "aws.ecs.";
+
+/// Returns the attribute that identifies a task and has the same label as this key.
+pub(super) fn identity_key(key: &[u8]) -> Option<&'static str> {
+    let label = label(key);
+    // The labels of these keys have an underscore for each dot.
+    let has_label = |known: &&str| known.len() == label.len() && known.replace('.', "_") == label;
+    IDENTIFYING.into_iter().find(has_label)
 }
 
 /// Evidence that a task sent the telemetry.
@@ -39,21 +67,23 @@ pub struct TaskAttributes {
 
 impl TaskAttributes {
     pub fn from_task(task: &Task) -> Self {
-        let identifying = [
-            ("cloud.provider", "aws"),
-            ("cloud.platform", "aws_ecs"),
-            ("cloud.region", &task.region),
-            ("cloud.account.id", &task.account),
-            ("cloud.availability_zone", &task.availability_zone),
-            ("aws.ecs.cluster.arn", &task.cluster_arn),
-            ("aws.ecs.cluster.name", &task.cluster),
-            ("aws.ecs.service.name", task.service.as_deref().unwrap_or_default()),
-            ("aws.ecs.task.arn", &task.arn),
-            ("aws.ecs.task.id", &task.id),
-            ("aws.ecs.task.family", &task.family),
-            ("aws.ecs.task.revision", &task.revision),
-            ("aws.ecs.launchtype", &task.launch_type.as_str().to_ascii_lowercase()),
+        let launch_type = task.launch_type.as_str().to_ascii_lowercase();
+        let values: [&str; IDENTIFYING.len()] = [
+            "aws",
+            "aws_ecs",
+            &task.region,
+            &task.account,
+            &task.availability_zone,
+            &task.cluster_arn,
+            &task.cluster,
+            task.service.as_deref().unwrap_or_default(),
+            &task.arn,
+            &task.id,
+            &task.family,
+            &task.revision,
+            &launch_type,
         ];
+        let identifying: Vec<_> = IDENTIFYING.into_iter().zip(values).collect();
         let is_windows = task.platform_family.to_ascii_uppercase().starts_with("WINDOWS");
         let descriptive = [
             ("host.name", task.private_dns_name.as_deref().unwrap_or_default()),
@@ -67,19 +97,23 @@ impl TaskAttributes {
         }
     }
 
-    /// Removes attributes that would be merged with the label of an attribute that identifies the task.
-    fn remove_synonyms(&self, resource: &mut Resource) {
-        let labels: Vec<_> = self.identifying.iter().map(|(key, _)| (*key, label(key.as_bytes()))).collect();
+    /// Removes attributes that would be merged with an attribute that identifies the task, or used in its place: other keys
+    /// with the same label, repeated keys, and what ECS does not report of the task, such as a service.
+    fn remove_conflicts(&self, resource: &mut Resource) {
+        let mut found = Vec::new();
         resource.attributes.retain(|attribute| {
-            let name = label(&attribute.key);
-            labels.iter().all(|(key, label)| *label != name || attribute.key == key.as_bytes())
+            let Some(key) = identity_key(&attribute.key) else { return true };
+            let is_known = !key.starts_with(OF_ECS) || self.identifying.iter().any(|(known, _)| *known == key);
+            let is_kept = is_known && attribute.key == key.as_bytes() && !found.contains(&key);
+            found.extend(is_kept.then_some(key));
+            is_kept
         });
     }
 
     /// Adds the attributes to a resource.
     pub fn apply(&self, resource: &mut Resource, source: IdentitySource, signal: Signal) {
         if source == IdentitySource::Signature {
-            self.remove_synonyms(resource);
+            self.remove_conflicts(resource);
         }
         // Not doubled: a resource can have very many attributes.
         resource.attributes.reserve_exact(self.identifying.len() + self.descriptive.len() + self.log_groups.len());
@@ -212,7 +246,7 @@ mod tests {
         assert_eq!(keys, [b"cloud_region"], "only the names of a task are removed");
     }
 
-    const IDENTIFYING: [&str; 13] = [
+    const IDENTITY: [&str; 13] = [
         "cloud.provider=aws",
         "cloud.platform=aws_ecs",
         "cloud.region=eu-west-1",
@@ -229,6 +263,35 @@ mod tests {
     ];
 
     #[test]
+    fn repeated_keys_and_a_service_that_ecs_does_not_report_are_removed() {
+        let given = string_values(&[
+            ("aws.ecs.task.arn", "evil"),
+            ("aws.ecs.task.arn", "evil"),
+            ("aws.ecs.service.name", "evil"),
+            ("cloud.availability_zone", "mine"),
+            ("aws.ecs.container.arn", "mine"),
+        ]);
+        let attributes = given.iter().map(|(key, value)| attribute(key, value)).collect();
+        let mut resource = Resource { attributes, ..Resource::default() };
+        let task = Task { service: None, availability_zone: "".into(), ..task() };
+        TaskAttributes::from_task(&task).apply(&mut resource, IdentitySource::Signature, Signal::Metrics);
+        let evil = AnyValue { value: Some(Value::String("evil".into())) };
+        assert!(resource.attributes.iter().all(|attribute| attribute.value.as_ref() != Some(&evil)), "{resource:?}");
+        let keys: Vec<_> = resource.attributes.iter().map(|attribute| attribute.key.as_ref()).collect();
+        let kept: [&[u8]; 3] = [b"aws.ecs.task.arn", b"cloud.availability_zone", b"aws.ecs.container.arn"];
+        assert_eq!(keys[..3], kept);
+        assert_eq!(keys.len(), 3 + IDENTIFYING.len() - 3 + 2, "each of them once: {keys:?}");
+    }
+
+    #[test]
+    fn every_identity_label_has_its_key() {
+        for key in IDENTIFYING {
+            assert_eq!(label(key.as_bytes()), key.replace('.', "_"));
+            assert_eq!(identity_key(key.as_bytes()), Some(key));
+        }
+    }
+
+    #[test]
     fn all_attributes_are_added_to_an_empty_resource() {
         let descriptive = ["host.name=ip-10-2-3-4.eu-west-1.compute.internal", "os.type=linux"];
         let logs = [
@@ -237,23 +300,23 @@ mod tests {
             r#"aws.log.stream.names=["ecs/app/5f0e","r-1"]"#,
             r#"aws.log.stream.arns=["arn:aws:logs:eu-west-1:111122223333:log-group:/shop/cart:log-stream:ecs/app/5f0e","arn:aws:logs:eu-west-1:111122223333:log-group:/shop/cart:log-stream:r-1"]"#,
         ];
-        assert_eq!(applied(&[], IdentitySource::Signature, Signal::Metrics), [&IDENTIFYING[..], &descriptive].concat());
+        assert_eq!(applied(&[], IdentitySource::Signature, Signal::Metrics), [&IDENTITY[..], &descriptive].concat());
         assert_eq!(
             applied(&[], IdentitySource::ResourceAttributes, Signal::Traces),
-            [&IDENTIFYING[..], &descriptive, &logs].concat()
+            [&IDENTITY[..], &descriptive, &logs].concat()
         );
     }
 
     #[test]
     fn only_a_signature_overwrites_identifying_attributes() {
         for (source, task_arn, zone) in [
-            (IdentitySource::Signature, IDENTIFYING[8], "cloud.availability_zone=eu-west-1b"),
+            (IdentitySource::Signature, IDENTITY[8], "cloud.availability_zone=eu-west-1b"),
             (IdentitySource::ResourceAttributes, "aws.ecs.task.arn=another", "cloud.availability_zone=mars"),
         ] {
             let given = [("aws.ecs.task.arn", "another"), ("cloud.availability_zone", "mars"), ("host.name", "mine")];
             let attributes = applied(&given, source, Signal::Metrics);
             assert_eq!(attributes[..3], [task_arn, zone, "host.name=mine"], "{source:?}");
-            assert_eq!(attributes.len(), IDENTIFYING.len() + 2, "{source:?}: no duplicates");
+            assert_eq!(attributes.len(), IDENTITY.len() + 2, "{source:?}: no duplicates");
         }
     }
 

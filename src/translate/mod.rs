@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod names;
 pub mod sdk_segments;
 pub mod self_metrics;
+pub mod sender;
 pub mod service_events;
 mod shared_labels;
 pub mod spans;

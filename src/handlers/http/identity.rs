@@ -14,6 +14,7 @@ use crate::model::signal::Signal;
 use crate::model::task::Task;
 use crate::receiver;
 use crate::translate::identity::{IdentitySource, TaskAttributes, claimed_task, withhold_identity};
+use crate::translate::sender::Sender;
 
 /// Time for the ECS lookups of one push. Telemetry without these attributes is better than none.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -38,6 +39,7 @@ pub(in crate::handlers) struct TaskIdentifier {
 
 impl TaskIdentifier {
     /// Attaches the attributes of the sending task to every resource. Returns the task that signed the request, if ECS confirms it.
+    /// Points and spans must be [protected](Sender) afterwards.
     pub(super) async fn attach<'a>(
         &self,
         resources: impl Iterator<Item = &'a mut Option<Resource>>,
@@ -60,6 +62,15 @@ impl TaskIdentifier {
         resources
             .for_each(|resource| attributes.apply(resource.get_or_insert_default(), IdentitySource::Signature, signal));
         Some(task)
+    }
+
+    /// Returns what is known about the sender of a request, with the task that signed it.
+    pub(super) fn sender(request: &Request, task: Option<&Arc<Task>>) -> Sender {
+        match (&request.caller, task) {
+            (None, _) => Sender::Unsigned,
+            (Some(_), Some(_)) => Sender::Task,
+            (Some(_), None) => Sender::Unknown,
+        }
     }
 
     /// Adds the attributes of the tasks that resources name.

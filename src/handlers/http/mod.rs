@@ -78,7 +78,8 @@ impl HttpHandler {
                     // The attributes of a resource without spans would not be used.
                     let used = traces.resource_spans.iter_mut().filter(|spans| spans.has_spans());
                     let resources = used.map(|spans| &mut spans.resource);
-                    identifier.attach(resources, Signal::Traces, request, deadline).await;
+                    let task = identifier.attach(resources, Signal::Traces, request, deadline).await;
+                    TaskIdentifier::sender(request, task.as_ref()).protect_traces(&mut traces);
                 }
                 self.traces.push(traces, encoding, deadline).await
             }
@@ -91,6 +92,7 @@ impl HttpHandler {
                     let used = metrics.resource_metrics.iter_mut().filter(|metrics| metrics.points() > 0);
                     let resources = used.map(|metrics| &mut metrics.resource);
                     task = identifier.attach(resources, Signal::Metrics, request, deadline).await;
+                    TaskIdentifier::sender(request, task.as_ref()).protect_metrics(&mut metrics);
                 }
                 let client = ClientIdentity { instance: task.map(|task| task.id.to_string()).or(sender) };
                 self.metrics.push(metrics, encoding, &client, deadline).await

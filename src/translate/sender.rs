@@ -1,0 +1,150 @@
+//! Attributes of points and spans that would be taken for the identity of the task that sent them.
+//!
+//! The attributes of a resource are those that ECS reports for the task that signed the request. A point or span could still add
+//! another value to the same label, or replace it: such attributes are removed.
+
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+
+use crate::model::otlp::metric::Data;
+use crate::model::otlp::{
+    ExportMetricsServiceRequest, ExportTraceServiceRequest, KeyValue, ScopeMetrics, any_value::Value,
+};
+use crate::model::reserved::TASK_LABELS;
+use crate::translate::identity::{identity_key, label};
+
+/// Prefix of resource attributes in the metadata of segments.
+const OTEL_RESOURCE: &[u8] = b"otel.resource.";
+
+/// Attribute whose members are merged with the resource attributes in the metadata of segments.
+const DEFAULT_NAMESPACE: &[u8] = b"aws.xray.metadata.default";
+
+/// What is known about the sender of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// The request is not signed: its identity is a mere claim, and nothing is removed.
+    Unsigned,
+    /// ECS confirms the task: no point or span has attributes of its identity.
+    Task,
+    /// ECS does not confirm a task: no point or span names one.
+    Unknown,
+}
+
+impl Sender {
+    /// Removes the attributes of points.
+    pub fn protect_metrics(self, metrics: &mut ExportMetricsServiceRequest) {
+        if self == Self::Unsigned {
+            return;
+        }
+        let scopes = metrics.resource_metrics.iter_mut().flat_map(|metrics| &mut metrics.scope_metrics);
+        scopes.for_each(|scope| self.protect_points(scope));
+    }
+
+    /// Removes the attributes of spans.
+    pub fn protect_traces(self, traces: &mut ExportTraceServiceRequest) {
+        if self == Self::Unsigned {
+            return;
+        }
+        let scopes = traces.resource_spans.iter_mut().flat_map(|spans| &mut spans.scope_spans);
+        for span in scopes.flat_map(|scope| &mut scope.spans) {
+            span.attributes.retain(|attribute| !self.replaces_resource(attribute));
+        }
+    }
+
+    fn protect_points(self, scope: &mut ScopeMetrics) {
+        let retain = |attributes: &mut Vec<KeyValue>| attributes.retain(|attribute| !self.owns(&attribute.key));
+        for data in scope.metrics.iter_mut().filter_map(|metric| metric.data.as_mut()) {
+            match data {
+                Data::Gauge(gauge) => gauge.data_points.iter_mut().for_each(|point| retain(&mut point.attributes)),
+                Data::Sum(sum) => sum.data_points.iter_mut().for_each(|point| retain(&mut point.attributes)),
+                Data::Histogram(all) => all.data_points.iter_mut().for_each(|point| retain(&mut point.attributes)),
+                Data::ExponentialHistogram(all) => {
+                    all.data_points.iter_mut().for_each(|point| retain(&mut point.attributes))
+                }
+                Data::Summary(all) => all.data_points.iter_mut().for_each(|point| retain(&mut point.attributes)),
+            }
+        }
+    }
+
+    /// Returns whether the label of an attribute is one of the sender's identity.
+    fn owns(self, key: &[u8]) -> bool {
+        // Most attributes need no conversion: a label starts with the letters of its key.
+        if !key.starts_with(b"aws") && !key.starts_with(b"cloud") {
+            return false;
+        }
+        match self {
+            Self::Unsigned => false,
+            Self::Task => identity_key(key).is_some(),
+            Self::Unknown => label(key).starts_with(TASK_LABELS),
+        }
+    }
+
+    /// Returns whether a segment would have the attribute of a span in place of a resource attribute of the sender.
+    fn replaces_resource(self, attribute: &KeyValue) -> bool {
+        let key = attribute.key.as_ref();
+        let of_resource = |key: &[u8]| key.strip_prefix(OTEL_RESOURCE).is_some_and(|key| self.owns(key));
+        if !key.eq_ignore_ascii_case(DEFAULT_NAMESPACE) {
+            return of_resource(key);
+        }
+        let Some(Value::String(json)) = attribute.value.as_ref().and_then(|value| value.value.as_ref()) else {
+            return false;
+        };
+        let members: BTreeMap<String, IgnoredAny> = serde_json::from_slice(json).unwrap_or_default();
+        members.keys().any(|key| of_resource(key.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::otlp::{AnyValue, ResourceSpans, ScopeSpans, Span};
+
+    fn attribute(key: &str, value: &str) -> KeyValue {
+        let value = AnyValue { value: Some(Value::String(value.to_owned().into())) };
+        KeyValue { key: key.to_owned().into(), value: Some(value) }
+    }
+
+    #[test]
+    fn labels_of_the_identity_belong_to_the_sender() {
+        for (key, of_task, of_unknown) in [
+            ("aws.ecs.task.arn", true, true),
+            ("aws_ecs_service_name", true, true),
+            ("aws/ecs..cluster_name", true, true),
+            ("cloud.region", true, false),
+            ("cloud:account:id", true, false),
+            ("aws.ecs.container.arn", false, true),
+            ("aws.region", false, false),
+            ("cloud.resource_id", false, false),
+            ("cloudy", false, false),
+            ("service.name", false, false),
+        ] {
+            assert_eq!(Sender::Task.owns(key.as_bytes()), of_task, "{key}");
+            assert_eq!(Sender::Unknown.owns(key.as_bytes()), of_unknown, "{key}");
+        }
+    }
+
+    #[test]
+    fn span_cannot_replace_resource_attributes_of_its_sender() {
+        let kept = [
+            attribute("aws.ecs.task.arn", "what the span is about"),
+            attribute("otel.resource.team", "shop"),
+            attribute("aws.xray.metadata.default", r#"{"otel.resource.team":"shop"}"#),
+            attribute("aws.xray.metadata.default", "no JSON"),
+            attribute("aws.xray.metadata.own", r#"{"otel.resource.aws.ecs.task.arn":"in its own namespace"}"#),
+        ];
+        let removed = [
+            attribute("otel.resource.aws.ecs.task.arn", "evil"),
+            attribute("otel.resource.aws/ecs/service/name", "evil"),
+            attribute("aws.xray.metadata.Default", r#"{"a":1,"\u006ftel.resource.aws.ecs.task.arn":"evil"}"#),
+        ];
+        for sender in [Sender::Task, Sender::Unknown] {
+            let span = Span { attributes: [&kept[..], &removed].concat(), ..Span::default() };
+            let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
+            let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+            let mut traces = ExportTraceServiceRequest { resource_spans };
+            sender.protect_traces(&mut traces);
+            assert_eq!(traces.resource_spans[0].scope_spans[0].spans[0].attributes, kept, "{sender:?}");
+        }
+    }
+}
