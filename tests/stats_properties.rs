@@ -222,6 +222,7 @@ fn write_event(event: &[u8], task: Option<&Task>, options: &Options) -> SeriesBa
         partition: "aws",
         region: "eu-west-1",
         account: "",
+        group_takes_precedence: false,
         now_ms: i64::MAX,
         extra_labels: &|_| Labels::default(),
         options,

@@ -463,6 +463,7 @@ fn endpoint_and_insights_series_have_the_same_labels() {
         partition: "aws",
         region: "",
         account: "",
+        group_takes_precedence: false,
         now_ms: i64::MAX,
         extra_labels: &|_| Labels::default(),
         options: &options,

@@ -2,8 +2,10 @@
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Expected, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 /// Maximum characters of an error before its position.
@@ -21,6 +23,14 @@ pub struct DocumentError {
 /// Parses JSON. `document` is a noun for the error, such as `task metadata`.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(document: &'static str, body: &'a [u8]) -> Result<T, DocumentError> {
     serde_json::from_slice(body).map_err(|error| document_error(document, &error))
+}
+
+/// Parses JSON that is an object. serde would quote all of a string in its place.
+pub(crate) fn parse_object<'a, T: Deserialize<'a>>(document: &'static str, body: &'a [u8]) -> Result<T, DocumentError> {
+    if body.trim_ascii_start().starts_with(b"\"") {
+        return Err(DocumentError { document, error: "it is a string, not an object".to_owned() });
+    }
+    parse(document, body)
 }
 
 /// Returns the error for a document that cannot be parsed.
@@ -42,6 +52,38 @@ fn short_error(error: &serde_json::Error) -> String {
         text = format!("{text}... at line {} column {}", error.line(), error.column());
     }
     text
+}
+
+/// An object or a list. The error about a string in its place quotes only the start of the string.
+#[derive(Debug, Default)]
+pub(crate) struct NotText<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for NotText<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NotTextVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct NotTextVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for NotTextVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a list")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        Err(wrong_type(text, &self))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<T, A::Error> {
+        T::deserialize(SeqAccessDeserializer::new(elements))
+    }
 }
 
 /// A string, borrowed from the body unless it contains escapes. Null is the empty string.

@@ -3,8 +3,6 @@
 //! It accepts only the performance log groups of Container Insights, and does not parse the events: see
 //! `translate::insights`.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -13,15 +11,21 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::model::json::{self, DocumentError};
+use crate::model::json::{self, DocumentError, JsonStr, NotText};
 use crate::model::read_capped::read_capped;
 use crate::work_budget::MemoryLimit;
 
 /// A compressed batch has at most 6 MB, and log events compress tenfold.
 const MAX_DECOMPRESSED_BYTES: usize = 64 << 20;
 
-/// Maximum length of the name of a log group (CloudWatch Logs API Reference, "CreateLogGroup").
-const MAX_NAME_CHARS: usize = 512;
+/// Maximum length of the name of a log group (CloudWatch Logs API Reference, "CreateLogGroup"). Its characters are ASCII.
+const MAX_NAME_BYTES: usize = 512;
+
+/// Maximum size of a log event (CloudWatch Logs quotas, "Log event size").
+const MAX_EVENT_BYTES: usize = 1 << 20;
+
+/// Longest escape of a byte in JSON, `\u001b`.
+const MAX_ESCAPE_BYTES: usize = 6;
 
 /// The decompressed payload of a subscription filter in one invocation.
 #[derive(Debug)]
@@ -32,14 +36,14 @@ pub struct LogPayload(Bytes);
 #[serde(rename_all = "camelCase")]
 pub struct LogData<'a> {
     #[serde(borrow)]
-    message_type: Cow<'a, str>,
+    message_type: JsonStr<'a>,
     /// Account of the log group.
     #[serde(borrow, default)]
-    pub owner: Cow<'a, str>,
+    pub owner: JsonStr<'a>,
     #[serde(borrow, default)]
-    log_group: Cow<'a, str>,
+    log_group: JsonStr<'a>,
     #[serde(borrow, default)]
-    log_events: Vec<LogEntry<'a>>,
+    log_events: NotText<Vec<NotText<LogEntry<'a>>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,10 +80,10 @@ impl LogPayload {
 
     /// Returns the content, of a performance log group of Container Insights or of a control message.
     pub fn parse(&self) -> Result<LogData<'_>, LogDataError> {
-        let log_data: LogData<'_> = json::parse("JSON in log events", &self.0)?;
+        let log_data: LogData<'_> = json::parse_object("JSON in log events", &self.0)?;
         match log_data.is_control_message() || log_data.cluster().is_some() {
             true => Ok(log_data),
-            false => Err(LogDataError::LogGroup(log_data.log_group.chars().take(MAX_NAME_CHARS).collect())),
+            false => Err(LogDataError::LogGroup(log_data.log_group.chars().take(MAX_NAME_BYTES).collect())),
         }
     }
 }
@@ -87,17 +91,22 @@ impl LogPayload {
 impl LogData<'_> {
     /// CloudWatch Logs sends control messages to test whether it can reach the function.
     pub fn is_control_message(&self) -> bool {
-        self.message_type == "CONTROL_MESSAGE"
+        &*self.message_type == "CONTROL_MESSAGE"
     }
 
     /// Returns the short name of the cluster, from the name of the log group.
     pub fn cluster(&self) -> Option<&str> {
-        self.log_group.strip_prefix("/aws/ecs/containerinsights/")?.strip_suffix("/performance")
+        let name = Some(&*self.log_group).filter(|name| name.len() <= MAX_NAME_BYTES)?;
+        name.strip_prefix("/aws/ecs/containerinsights/")?.strip_suffix("/performance")
     }
 
-    /// Returns the messages. A message that is not text is empty.
+    /// Returns the messages. A message that is not text, or longer than CloudWatch Logs accepts, is empty.
     pub fn messages(&self) -> impl Iterator<Item = String> {
-        self.log_events.iter().map(|event| serde_json::from_str(event.message.get()).unwrap_or_default())
+        self.log_events.0.iter().map(|event| {
+            let json = Some(event.0.message.get()).filter(|json| json.len() <= MAX_ESCAPE_BYTES * MAX_EVENT_BYTES + 2);
+            let text = json.and_then(|json| serde_json::from_str::<String>(json).ok());
+            text.filter(|text| text.len() <= MAX_EVENT_BYTES).unwrap_or_default()
+        })
     }
 }
 
@@ -126,6 +135,35 @@ mod tests {
         assert!(decompress(&data).is_ok());
         let result = LogPayload::decompress(&data, MemoryLimit::new(|| 0, Some(128)));
         assert!(matches!(result, Err(LogDataError::TooLarge(_))), "{result:?}");
+    }
+
+    #[test]
+    fn error_quotes_only_the_start_of_a_text() {
+        let long = "\u{ad}".repeat(1 << 20);
+        for json in [
+            format!("\"{long}\""),
+            format!(r#"{{"messageType":"DATA_MESSAGE","logEvents":"{long}"}}"#),
+            format!(r#"{{"messageType":"DATA_MESSAGE","logEvents":["{long}"]}}"#),
+            format!(r#"{{"messageType":"DATA_MESSAGE","logGroup":"{long}"}}"#),
+            format!(r#"{{"messageType":"DATA_MESSAGE","logGroup":"/aws/ecs/containerinsights/{long}/performance"}}"#),
+        ] {
+            let payload = decompress(&packed(&json)).expect("log data");
+            let error = payload.parse().expect_err("an error").to_string();
+            assert!(error.len() < 2_000, "{}", error.len());
+        }
+    }
+
+    #[test]
+    fn message_longer_than_a_log_event_is_empty() {
+        let event = |text: &str| format!(r#"{{"message":"{text}"}}"#);
+        let longest = "x".repeat(MAX_EVENT_BYTES);
+        let escaped = "\\u0041".repeat(MAX_EVENT_BYTES);
+        let events = [event(&longest), event(&format!("{longest}x")), event(&escaped), event(&format!("{escaped}x"))];
+        let group = r#""messageType":"DATA_MESSAGE","logGroup":"/aws/ecs/containerinsights/a/performance""#;
+        let payload = decompress(&packed(&format!(r#"{{{group},"logEvents":[{}]}}"#, events.join(","))));
+        let payload = payload.expect("log data");
+        let lengths: Vec<usize> = payload.parse().expect("log data").messages().map(|text| text.len()).collect();
+        assert_eq!(lengths, [MAX_EVENT_BYTES, 0, MAX_EVENT_BYTES, 0]);
     }
 
     #[test]

@@ -93,6 +93,8 @@ impl EventWriter {
             partition: if partition.is_empty() { "aws" } else { &partition },
             region: if region.is_empty() { &self.region } else { &region },
             account: if account.is_empty() { source.owner.unwrap_or_default() } else { &account },
+            // A log group has the region of the function that reads it or is subscribed to it.
+            group_takes_precedence: true,
             now_ms: run.deadline.now_ms(),
             // Events of a service or of the cluster get the cluster tags, which every task of the cluster has.
             extra_labels: &|task| self.series.add_labels(task.or(cluster_task).unwrap_or(&no_task), Labels::default()),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{BlkioEntry, BlkioTotals, InterfaceStats, InterfaceTotals, MAX_CONTAINERS};
-use crate::model::json::JsonStr;
+use crate::model::json::{JsonStr, wrong_type};
 
 /// The first elements of a list; null is an empty list.
 #[derive(Clone, Debug)]
@@ -143,6 +143,10 @@ impl<'de, T: FromElements<'de>> Visitor<'de> for ListVisitor<T> {
         f.write_str("a sequence")
     }
 
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        Err(wrong_type(text, &self))
+    }
+
     fn visit_unit<E>(self) -> Result<T, E> {
         Ok(T::default())
     }
@@ -161,6 +165,10 @@ impl<'de, T: FromEntries<'de>> Visitor<'de> for MapVisitor<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        Err(wrong_type(text, &self))
     }
 
     fn visit_unit<E>(self) -> Result<T, E> {

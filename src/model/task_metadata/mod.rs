@@ -245,7 +245,7 @@ pub struct NetworkRateStats {
 impl<'a> TaskMetadata<'a> {
     /// Parses the document. The error contains line and column.
     pub fn parse(body: &'a [u8]) -> Result<Self, DocumentError> {
-        json::parse("/task document", body)
+        json::parse_object("/task document", body)
     }
 
     pub fn containers(&self) -> &[ContainerMetadata<'a>] {
@@ -256,7 +256,7 @@ impl<'a> TaskMetadata<'a> {
 impl<'a> TaskStats<'a> {
     /// Parses the document. The error contains line and column.
     pub fn parse(body: &'a [u8]) -> Result<Self, DocumentError> {
-        let BoundedMap(containers) = json::parse("/task/stats document", body)?;
+        let BoundedMap(containers) = json::parse_object("/task/stats document", body)?;
         Ok(Self { containers })
     }
 

@@ -84,6 +84,28 @@ pub(super) struct Counts {
     pub(super) container_instance_count: LenientNumber,
 }
 
+impl PerformanceEvent<'_> {
+    /// Returns the texts that become labels.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let texts = [
+            &self.cluster_name,
+            &self.task_id,
+            &self.task_definition_family,
+            &self.task_definition_revision,
+            &self.service_name,
+            &self.account_id,
+            &self.region,
+            &self.availability_zone,
+            &self.launch_type,
+            &self.known_status,
+            &self.container_name,
+            &self.image,
+            &self.container_known_status,
+        ];
+        texts.into_iter().map(|text| &**text)
+    }
+}
+
 impl Usage {
     /// Uses the value with the second name if the first is missing.
     pub(super) fn apply_container_fallbacks(&mut self) {

@@ -16,7 +16,9 @@ pub use counts::{COUNTS, ResourceCount};
 use crate::model::json;
 use crate::model::rejection::Rejections;
 use crate::model::series::{Labels, SeriesBatch};
+use crate::model::shortened::Shortened;
 use crate::model::task::Task;
+use crate::translate::limits::exceeded_limit;
 use crate::translate::stats::{
     Level, MetricWriter, Options, StatsResult, add_container_labels, add_extra_labels, task_labels,
 };
@@ -38,6 +40,8 @@ pub struct EventContext<'a> {
     pub partition: &'a str,
     pub region: &'a str,
     pub account: &'a str,
+    /// Whether region and account of the log group are known from AWS. An event then cannot set others.
+    pub group_takes_precedence: bool,
     /// Current time. Events that are more than a minute ahead are rejected.
     pub now_ms: i64,
     /// Returns additional labels for the series of a task, or of no task. They never replace a label from the event.
@@ -51,8 +55,12 @@ impl<'a> EventContext<'a> {
     where
         'a: 'b,
     {
-        let or = |value: &'b str, default: &'b str| if value.is_empty() { default } else { value };
-        (or(&event.region, self.region), or(&event.account_id, self.account))
+        let choose = |own: &'b str, of_group: &'b str| match self.group_takes_precedence {
+            true if !of_group.is_empty() => of_group,
+            _ if own.is_empty() => of_group,
+            _ => own,
+        };
+        (choose(&event.region, self.region), choose(&event.account_id, self.account))
     }
 }
 
@@ -66,11 +74,12 @@ pub(crate) enum EventType {
 }
 
 /// Writes the series of one log event. Events without series are rejected with a reason: `malformed_event`,
-/// `unsupported_event_type`, `incomplete_event`, `event_in_future`, `wrong_cluster` or `duplicate_event`. Events of a task with a better
+/// `unsupported_event_type`, `incomplete_event`, `event_in_future`, `wrong_cluster` or `duplicate_event`, or the limit of
+/// AMP that its texts exceed. Events of a task with a better
 /// source are neither written nor rejected.
 pub fn event_series(event: &[u8], context: &EventContext<'_>, out: &mut SeriesBatch) -> StatsResult {
     let mut result = StatsResult::default();
-    let mut event = match json::parse::<PerformanceEvent<'_>>("performance log event", event) {
+    let mut event = match json::parse_object::<PerformanceEvent<'_>>("performance log event", event) {
         Ok(event) => event,
         Err(error) => {
             result.rejected.add("malformed_event", 1, || error.to_string());
@@ -79,7 +88,8 @@ pub fn event_series(event: &[u8], context: &EventContext<'_>, out: &mut SeriesBa
     };
     let Some((kind, at_ms)) = validate(&event, context.now_ms, &mut result.rejected) else { return result };
     if let Some(cluster) = context.cluster.filter(|cluster| *event.cluster_name != **cluster) {
-        let example = || format!("an event of cluster {:?} in the log group of {cluster:?}", &*event.cluster_name);
+        let example =
+            || format!("an event of cluster \"{}\" in the log group of \"{cluster}\"", Shortened(&*event.cluster_name));
         result.rejected.add("wrong_cluster", 1, example);
         return result;
     }
@@ -100,7 +110,7 @@ pub fn event_series(event: &[u8], context: &EventContext<'_>, out: &mut SeriesBa
 
 /// Returns the task id of an event; `None` if it has none or is malformed.
 pub fn task_id(event: &[u8]) -> Option<String> {
-    let event = json::parse::<PerformanceEvent<'_>>("performance log event", event).ok()?;
+    let event = json::parse_object::<PerformanceEvent<'_>>("performance log event", event).ok()?;
     (!event.task_id.is_empty()).then(|| event.task_id.to_string())
 }
 
@@ -112,7 +122,7 @@ fn validate(event: &PerformanceEvent<'_>, now_ms: i64, rejected: &mut Rejections
         "Service" => (EventType::Service, !event.service_name.is_empty()),
         "Cluster" => (EventType::Cluster, true),
         other => {
-            rejected.add("unsupported_event_type", 1, || format!("event type {other:?}"));
+            rejected.add("unsupported_event_type", 1, || format!("event type \"{}\"", Shortened(other)));
             return None;
         }
     };
@@ -121,6 +131,10 @@ fn validate(event: &PerformanceEvent<'_>, now_ms: i64, rejected: &mut Rejections
         rejected.add("incomplete_event", 1, || format!("{} event without time, cluster or name", &*event.kind));
         return None;
     };
+    if let Some(reason) = exceeded_limit(event.texts().map(|text| ("", text))) {
+        rejected.add(reason, 1, || format!("{} event", &*event.kind));
+        return None;
+    }
     if at_ms > now_ms.saturating_add(MAX_AHEAD_MS) {
         rejected.add("event_in_future", 1, || format!("{} event with time {at_ms}, read at {now_ms}", &*event.kind));
         return None;

@@ -67,6 +67,16 @@ impl Read {
 }
 
 fn read_with(events: &[&str], task: Option<&Task>, covered: &str, options: &Options) -> Read {
+    read_from(events, task, covered, options, false)
+}
+
+fn read_from(
+    events: &[&str],
+    task: Option<&Task>,
+    covered: &str,
+    options: &Options,
+    group_takes_precedence: bool,
+) -> Read {
     let (mut batch, mut result) = (SeriesBatch::default(), StatsResult::default());
     let extra = |_: Option<&Task>| [("stage", "test")].into_iter().collect();
     let context = EventContext {
@@ -76,6 +86,7 @@ fn read_with(events: &[&str], task: Option<&Task>, covered: &str, options: &Opti
         partition: "aws-cn",
         region: "cn-north-1",
         account: "444455556666",
+        group_takes_precedence,
         now_ms: NOW_MS,
         extra_labels: &extra,
         options,
@@ -211,12 +222,54 @@ fn service_and_cluster_events_have_counts() {
 }
 
 #[test]
+fn event_cannot_replace_what_aws_reports() {
+    let of_victim = |event: &str| {
+        let identity = r#""Region":"us-east-1","AccountID":"999999999999","AvailabilityZone":"us-east-1a","#;
+        event.replace(r#""AccountID":"111122223333","#, "").replace(r#""Region":"eu-west-1","#, "").replace(
+            r#""Timestamp""#,
+            &format!(r#"{identity}"ServiceName":"victim","TaskDefinitionFamily":"victim","Timestamp""#),
+        )
+    };
+    let mut task = described();
+    task.service = None;
+    task.availability_zone = "".into();
+    let event =
+        of_victim(r#"{"Type":"Task","TaskId":"5f0e","ClusterName":"shop","Timestamp":1772613000000,"CpuUtilized":1}"#);
+    let written = read_from(&[&event], Some(&task), "", &Options::default(), true);
+    for (label, expected) in [
+        ("cloud_region", Some("eu-west-1")),
+        ("cloud_account_id", Some("111122223333")),
+        ("cloud_availability_zone", None),
+        ("aws_ecs_service_name", None),
+        ("aws_ecs_task_family", Some("cart")),
+    ] {
+        assert_eq!(written.label(label), expected, "{label} of a described task");
+    }
+    let cluster = of_victim(CLUSTER);
+    for (event, task) in [(&event, None), (&cluster, None), (&cluster, Some(&task))] {
+        let written = read_from(&[event], task, "", &Options::default(), true);
+        let labels = ["cloud_region", "cloud_account_id"].map(|label| written.label(label));
+        assert_eq!(labels, [Some("cn-north-1"), Some("444455556666")], "{event}");
+    }
+}
+
+#[test]
+fn event_with_a_long_text_is_rejected_before_its_series() {
+    let long = "x".repeat(2_049);
+    for (event, text) in [(TASK, "cart-svc"), (CONTAINER, "cart:2.7.1"), (SERVICE, "cart-svc"), (CLUSTER, "shop")] {
+        let written = read(&[&event.replace(text, &long), TASK], None);
+        assert_eq!(written.reasons(), [("label_value_too_long", 1)], "{event}");
+    }
+}
+
+#[test]
 fn rejected_event_is_counted_by_reason() {
     let future = TASK.replace("1772613000000", "1772613240001");
     for (event, reason) in [
         ("not json", "malformed_event"),
         ("[1]x", "malformed_event"),
         ("{\"Type\":7}", "malformed_event"),
+        ("\"text\"", "malformed_event"),
         ("{}", "unsupported_event_type"),
         ("{\"Type\":\"Volume\",\"ClusterName\":\"shop\",\"Timestamp\":1}", "unsupported_event_type"),
         ("{\"Type\":\"Task\",\"ClusterName\":\"shop\",\"Timestamp\":1}", "incomplete_event"),

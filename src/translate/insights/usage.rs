@@ -141,15 +141,15 @@ pub(super) fn task_identity<'b, 'a: 'b>(
     context: &EventContext<'a>,
 ) -> TaskIdentity<'b> {
     let mut identity = task.map(TaskIdentity::from).unwrap_or_default();
-    // ECS reports no service for a task without one.
-    let service_of_event = if task.is_none() { &*event.service_name } else { "" };
+    // What ECS does not report of a described task, such as a service, it does not have.
+    let identity_of_event = |text: &'b str| if task.is_none() { text } else { "" };
     for (value, from_event) in [
-        (&mut identity.cluster, &*event.cluster_name),
-        (&mut identity.id, &*event.task_id),
-        (&mut identity.family, &*event.task_definition_family),
-        (&mut identity.revision, &*event.task_definition_revision),
-        (&mut identity.service, service_of_event),
-        (&mut identity.availability_zone, &*event.availability_zone),
+        (&mut identity.cluster, identity_of_event(&event.cluster_name)),
+        (&mut identity.id, identity_of_event(&event.task_id)),
+        (&mut identity.family, identity_of_event(&event.task_definition_family)),
+        (&mut identity.revision, identity_of_event(&event.task_definition_revision)),
+        (&mut identity.service, identity_of_event(&event.service_name)),
+        (&mut identity.availability_zone, identity_of_event(&event.availability_zone)),
         (&mut identity.launch_type, &*event.launch_type),
         (&mut identity.status, &*event.known_status),
     ] {
@@ -159,8 +159,6 @@ pub(super) fn task_identity<'b, 'a: 'b>(
     }
     if task.is_none() {
         (identity.region, identity.account) = context.region_and_account(event);
-    }
-    if identity.arn.is_empty() {
         identity.arn = arn(event, context).into();
     }
     let time = |number: LenientNumber| Cow::Owned(rfc3339(number.as_u64().and_then(|at_ms| i64::try_from(at_ms).ok())));
