@@ -541,3 +541,41 @@ def _() -> dict[str, Any]:
 @add("messages-without-json", "log_push")
 def _() -> dict[str, Any]:
     return messages(["\u001b" * 100_000] * 10)
+
+
+# ---- log events of Container Insights
+
+INSIGHTS = {"SIDECARLESS_SOURCES": "endpoint,prometheus,insights"}
+
+
+def log_events(document: bytes) -> dict[str, Any]:
+    return {"awslogs": {"data": base64.b64encode(compressed(document)).decode()}}
+
+
+def log_data(events: bytes) -> dict[str, Any]:
+    group = b"/aws/ecs/containerinsights/prod/performance"
+    return log_events(b'{"messageType":"DATA_MESSAGE","owner":"111122223333","logGroup":"%s","logEvents":%s}' % (group, events))
+
+
+@add("log-events-with-long-names", "spool_memory", settings=INSIGHTS)
+def _() -> dict[str, Any]:
+    name = "s" * 900_000
+    counts = {"DesiredTaskCount": 1, "RunningTaskCount": 1, "PendingTaskCount": 1, "DeploymentCount": 1, "TaskSetCount": 1}
+    event = {"Type": "Service", "ServiceName": name, "ClusterName": "prod", "Timestamp": wire.NOW // 10**6} | counts
+    return log_data(json.dumps([{"id": str(number), "timestamp": 1, "message": json.dumps(event)} for number in range(20)]).encode())
+
+
+@add("log-event-with-many-unknown-fields", "spool_memory", settings=INSIGHTS)
+def _() -> dict[str, Any]:
+    message = json.dumps("{" + ",".join(f'"{number}":[[]]' for number in range(1_500_000)) + "}")
+    return log_data(b'[{"message":%s}]' % message.encode())
+
+
+@add("log-events-that-are-a-long-text", "spool_memory", settings=INSIGHTS)
+def _() -> dict[str, Any]:
+    return log_data(b'"' + "\u00ad".encode() * 12_000_000 + b'"')
+
+
+@add("long-texts-in-log-data", "log_push", settings=INSIGHTS)
+def _() -> dict[str, Any]:
+    return log_events(json.dumps({"messageType": "DATA_MESSAGE", "logGroup": "\u202e" * 1_000_000, "logEvents": []}).encode())
