@@ -140,7 +140,7 @@ impl From<&reqwest::Error> for AwsError {
 /// Error codes without the suffix `Exception` ("Common Error Types" in the API reference of each service; IAM User Guide,
 /// "Troubleshoot signed requests for AWS APIs"; Amazon EC2 API Reference, "Error codes for the Amazon EC2 API"; for throttling,
 /// the retry models of the SDKs: `THROTTLING_ERRORS` and `TRANSIENT_ERRORS` of the crate aws-runtime).
-const CODES: &[(&str, AwsErrorKind)] = &[
+pub const CODES: &[(&str, AwsErrorKind)] = &[
     ("AccessDenied", AwsErrorKind::AccessDenied),
     ("AuthorizationError", AwsErrorKind::AccessDenied),
     ("NotAuthorized", AwsErrorKind::AccessDenied),
@@ -186,7 +186,7 @@ const CODES: &[(&str, AwsErrorKind)] = &[
 
 /// Messages of services that name the cause more exactly than code and status do: a wrong clock and a wrong key share the code
 /// `InvalidSignatureException`.
-const MESSAGES: &[(&str, AwsErrorKind)] = &[
+pub const MESSAGES: &[(&str, AwsErrorKind)] = &[
     ("Signature expired", AwsErrorKind::ClockSkewed),
     ("Signature not yet current", AwsErrorKind::ClockSkewed),
     ("security token included in the request is expired", AwsErrorKind::ExpiredCredentials),

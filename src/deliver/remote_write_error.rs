@@ -95,7 +95,7 @@ impl ErrorKind {
 
 /// Lower-case words of a message and their meaning. The first entry whose words all occur applies, so specific entries precede
 /// general ones.
-const PATTERNS: &[(&[&str], ErrorKind)] = &[
+pub const PATTERNS: &[(&[&str], ErrorKind)] = &[
     (&["replicas did not match"], ErrorKind::ReplicaNotElected),
     (&["too many ha clusters"], ErrorKind::TooManyClusters),
     (&["ingestion rate limit"], ErrorKind::IngestionRate),
