@@ -214,7 +214,14 @@ fn target() -> Labels {
 }
 
 fn scrape(target_labels: &Labels) -> ScrapeOptions<'_> {
-    ScrapeOptions { target_labels, honor_labels: false, honor_timestamps: true, sample_limit: None, at_ms: NOW }
+    ScrapeOptions {
+        target_labels,
+        honor_labels: false,
+        honor_timestamps: true,
+        sample_limit: None,
+        max_age_ms: None,
+        at_ms: NOW,
+    }
 }
 
 /// Converts a valid exposition.
@@ -643,5 +650,20 @@ fn extreme_numbers_and_times_do_not_fail() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn samples_beyond_the_maximum_age_are_not_written() {
+    let target = target();
+    let body = format!("a 1 {}\nb 2 {}\nc 3\n", NOW - 1_001, NOW - 1_000);
+    for (max_age_ms, honor_timestamps, expected) in
+        [(None, true, (3, 0)), (Some(1_000), true, (2, 1)), (Some(1_000), false, (3, 0))]
+    {
+        let options = ScrapeOptions { max_age_ms, honor_timestamps, ..scrape(&target) };
+        let mut out = SeriesBatch::default();
+        let counts = series(body.as_bytes(), Format::Text, &options, &Unlimited, &mut out).unwrap();
+        assert_eq!((out.point_count(), counts.too_old), expected, "{max_age_ms:?}, timestamps: {honor_timestamps}");
+        assert_eq!(counts.samples, 3, "all samples were scraped");
     }
 }

@@ -20,6 +20,7 @@ use cap::Cap;
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
 mod accounts;
+mod age_limit;
 mod architecture;
 mod aws_errors;
 mod check;

@@ -224,6 +224,7 @@ fn write_event(event: &[u8], task: Option<&Task>, options: &Options) -> SeriesBa
         account: "",
         group_takes_precedence: false,
         now_ms: i64::MAX,
+        max_age_ms: None,
         extra_labels: &|_| Labels::default(),
         options,
     };

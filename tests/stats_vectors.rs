@@ -465,6 +465,7 @@ fn endpoint_and_insights_series_have_the_same_labels() {
         account: "",
         group_takes_precedence: false,
         now_ms: i64::MAX,
+        max_age_ms: None,
         extra_labels: &|_| Labels::default(),
         options: &options,
     };

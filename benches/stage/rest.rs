@@ -62,6 +62,7 @@ fn parse_exposition(text: &str) -> SeriesBatch {
         honor_labels: false,
         honor_timestamps: true,
         sample_limit: None,
+        max_age_ms: None,
         at_ms: payload::NOW_MS,
     };
     let mut batch = SeriesBatch::default();

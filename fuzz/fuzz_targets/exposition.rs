@@ -16,11 +16,12 @@ fuzz_target!(|input: &[u8]| {
         honor_labels: options & 2 != 0,
         honor_timestamps: options & 4 != 0,
         sample_limit: (options & 8 != 0).then_some(10),
+        max_age_ms: None,
         at_ms: 1_800_000_000_000,
     };
     let mut out = SeriesBatch::default();
     match series(body, format, &scrape, &Unlimited, &mut out) {
-        Ok(counts) => assert_eq!(counts.samples, out.point_count() + counts.duplicates + counts.out_of_bounds),
+        Ok(counts) => assert_eq!(counts.samples, out.point_count() + counts.duplicates + counts.out_of_bounds + counts.too_old),
         Err(_) => assert!(out.is_empty()),
     }
 });

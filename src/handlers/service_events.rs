@@ -46,7 +46,11 @@ impl ServiceEventsHandler {
         let cluster = Task { cluster_tags, ..Task::default() };
         let labels = self.series.add_labels(&cluster, Labels::default());
         let mut run = RunContext::for_event(deadline, writer);
-        run.stats.record_rejections(service_event_series(&event, at_ms, &labels, &mut run.batch));
+        if self.series.is_too_old(at_ms, deadline.now_ms()) {
+            run.stats.record_old_event(&event.service, at_ms);
+        } else {
+            run.stats.record_rejections(service_event_series(&event, at_ms, &labels, &mut run.batch));
+        }
         let summary = run.deliver().await;
         finish_event("service_event", &run, &summary).map(Response::Json)
     }

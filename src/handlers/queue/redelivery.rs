@@ -154,7 +154,11 @@ impl RedeliveryHandler {
                 let (request, too_old) = request.drop_samples_before(deadline.now_ms().saturating_sub(max_age_ms));
                 // A request without samples contains metadata, unless all its samples were too old.
                 let request = Some(request).filter(|request| too_old == 0 || request.points > 0);
-                let mut outcome = self.amp.as_ref()?.deliver_once(request, deadline).await;
+                let mut outcome = match (request, &self.amp) {
+                    (None, _) => Outcome::default(),
+                    (request, Some(amp)) => amp.deliver_once(request, deadline).await,
+                    (Some(_), None) => return None,
+                };
                 outcome.rejected.add("too_old", too_old, || "older than the samples that AMP accepts".into());
                 outcome.into_payloads()
             }

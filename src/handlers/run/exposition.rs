@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::scrape_cache::ScrapeCache;
 use super::stats::RunStats;
 use super::target_down::TargetDown;
-use super::task_series::TaskSeries;
+use super::task_series::{TOO_OLD, TaskSeries};
 use crate::deadline::Deadline;
 use crate::model::budget::Budget;
 use crate::model::rejection::Rejections;
@@ -111,6 +111,7 @@ impl ExpositionScraper {
             honor_labels: settings.honor_labels,
             honor_timestamps: settings.honor_timestamps,
             sample_limit: settings.sample_limit,
+            max_age_ms: self.series.max_age_ms,
             at_ms,
         };
         exposition::series(&exposition.body, exposition.format, &options, budget, out)
@@ -171,6 +172,7 @@ fn rejections(counts: &ScrapeCounts) -> Rejections {
         exemplars: _,
         duplicates,
         out_of_bounds,
+        too_old,
         exemplars_rejected,
     } = *counts;
     let mut rejected = Rejections::default();
@@ -178,6 +180,8 @@ fn rejections(counts: &ScrapeCounts) -> Rejections {
     rejected.add("out_of_bounds", out_of_bounds, || {
         "the timestamp of a scraped sample is before 1970 or more than ten minutes ahead".into()
     });
+    rejected
+        .add(TOO_OLD, too_old, || "the timestamp of a scraped sample is older than SIDECARLESS_MAX_SAMPLE_AGE".into());
     rejected.add("exemplar_dropped", exemplars_rejected, || {
         "a scraped exemplar has no label, a duplicate label, labels that are too long, or time 0".into()
     });

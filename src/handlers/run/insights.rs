@@ -96,6 +96,7 @@ impl EventWriter {
             // A log group has the region of the function that reads it or is subscribed to it.
             group_takes_precedence: true,
             now_ms: run.deadline.now_ms(),
+            max_age_ms: self.series.max_age_ms,
             // Events of a service or of the cluster get the cluster tags, which every task of the cluster has.
             extra_labels: &|task| self.series.add_labels(task.or(cluster_task).unwrap_or(&no_task), Labels::default()),
             options: &self.series.stats,

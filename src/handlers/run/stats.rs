@@ -13,6 +13,7 @@ use crate::translate::self_metrics::TargetCounts;
 use crate::translate::stats::StatsResult;
 
 use super::target_down::TargetDown;
+use super::task_series::TOO_OLD;
 
 /// Counts of one run.
 #[derive(Debug, Default)]
@@ -79,6 +80,11 @@ impl RunStats {
         // Written samples are counted with the batch that contains them.
         let StatsResult { written: _, rejected } = result;
         self.rejected.merge(rejected);
+    }
+
+    /// Counts an event whose samples AMP does not accept any more: it can be repeated days later, from the dead-letter queue.
+    pub(in crate::handlers) fn record_old_event(&mut self, subject: &str, at_ms: i64) {
+        self.rejected.add(TOO_OLD, 1, || format!("an event of {subject} with time {at_ms}"));
     }
 
     /// Counts the tasks of a shard that arrived too late to be scraped.

@@ -27,6 +27,10 @@ impl StoppedTaskWriter {
     pub(in crate::handlers) fn append(&self, task: &Arc<Task>, at_ms: i64, run: &mut RunContext<'_>) {
         let (stopped, labels) = (StoppedTask { task, at_ms }, self.series.add_labels(task, Labels::default()));
         run.stats.record_stopped_task();
+        if self.series.is_too_old(at_ms, run.deadline.now_ms()) {
+            run.stats.record_old_event(&task.id, at_ms);
+            return;
+        }
         run.stats.record_rejections(stopped_series(&stopped, &labels, &self.series.stats, &mut run.batch));
         // The event may be about one container of a task that is still running.
         if task.last_status != TaskStatus::Stopped {

@@ -11,6 +11,9 @@ use crate::scrape::stats_targets::{STATS_PORT, STATS_PUSH};
 use crate::settings::{PrometheusScrapeSettings, Settings, StatsSources};
 use crate::translate::stats::{self, EnabledSources, StatsSource, source_of};
 
+/// Reason of inputs whose samples would be older than AMP accepts.
+pub(in crate::handlers) const TOO_OLD: &str = "too_old";
+
 /// Settings that decide which series a task has.
 #[derive(Debug)]
 pub(in crate::handlers) struct TaskSeries {
@@ -19,6 +22,8 @@ pub(in crate::handlers) struct TaskSeries {
     pub(in crate::handlers) prometheus: PrometheusScrapeSettings,
     /// CIDRs of the addresses that may be scraped.
     pub(in crate::handlers) scrape_ranges: Vec<IpNet>,
+    /// Age from which AMP does not accept samples; `None`: no limit.
+    pub(in crate::handlers) max_age_ms: Option<i64>,
     tag_labels: TagLabels,
     external_labels: Vec<(String, String)>,
 }
@@ -30,6 +35,7 @@ impl TaskSeries {
             stats: settings.stats.clone(),
             prometheus: settings.prometheus_scrape.clone(),
             scrape_ranges: settings.scrape_ranges.clone(),
+            max_age_ms: settings.metrics.max_age_ms,
             tag_labels: settings.tag_labels.clone(),
             external_labels: settings.external_labels.clone(),
         }
@@ -46,6 +52,11 @@ impl TaskSeries {
     pub(in crate::handlers) fn add_cluster_labels(&self, task: &Task, labels: Labels) -> Labels {
         let cluster = Task { cluster_tags: Arc::clone(&task.cluster_tags), ..Task::default() };
         self.add_labels(&cluster, labels)
+    }
+
+    /// Returns whether AMP does not accept samples of a time.
+    pub(in crate::handlers) fn is_too_old(&self, at_ms: i64, now_ms: i64) -> bool {
+        self.max_age_ms.is_some_and(|max| at_ms < now_ms.saturating_sub(max))
     }
 
     /// Adds the labels that every series of a task has.

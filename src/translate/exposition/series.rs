@@ -42,6 +42,8 @@ pub struct ScrapeOptions<'a> {
     pub honor_timestamps: bool,
     /// A scrape with more samples fails.
     pub sample_limit: Option<u64>,
+    /// Samples with older timestamps are not written. `None` disables the check.
+    pub max_age_ms: Option<i64>,
     /// Start time of the scrape, which is the time of samples without timestamps.
     pub at_ms: i64,
 }
@@ -62,6 +64,8 @@ pub struct ScrapeCounts {
     pub duplicates: u64,
     /// Samples not written because their timestamp is before 1970 or more than ten minutes in the future.
     pub out_of_bounds: u64,
+    /// Samples not written because they are older than the receiver accepts.
+    pub too_old: u64,
     /// Exemplars not written because they have no labels, too many characters, duplicate labels, or the time 0.
     pub exemplars_rejected: u64,
 }
@@ -195,9 +199,16 @@ fn write_sample<'a>(
     out: &mut SeriesBatch,
     counts: &mut ScrapeCounts,
 ) {
-    let Some(timestamp_ms) = time_of(&sample, scrape) else {
-        counts.out_of_bounds += 1;
-        return;
+    let timestamp_ms = match time_of(&sample, scrape) {
+        SampleTime::Valid(timestamp_ms) => timestamp_ms,
+        SampleTime::OutOfBounds => {
+            counts.out_of_bounds += 1;
+            return;
+        }
+        SampleTime::TooOld => {
+            counts.too_old += 1;
+            return;
+        }
     };
     let ParsedSample { name, labels, value, exemplar, .. } = sample;
     let id = writer.series(name, labels, out);
@@ -214,10 +225,21 @@ fn write_sample<'a>(
     }
 }
 
-/// Returns the time of a sample, or `None` if it is out of bounds.
-fn time_of(sample: &ParsedSample, scrape: &ScrapeOptions) -> Option<i64> {
-    let Some(timestamp_ms) = sample.timestamp_ms.filter(|_| scrape.honor_timestamps) else { return Some(scrape.at_ms) };
-    (timestamp_ms >= 0 && timestamp_ms <= scrape.at_ms.saturating_add(MAX_AHEAD_MS)).then_some(timestamp_ms)
+/// Time of a sample, or the reason why it is not written.
+enum SampleTime {
+    Valid(i64),
+    OutOfBounds,
+    TooOld,
+}
+
+fn time_of(sample: &ParsedSample, scrape: &ScrapeOptions) -> SampleTime {
+    let at_ms = scrape.at_ms;
+    match sample.timestamp_ms.filter(|_| scrape.honor_timestamps) {
+        None => SampleTime::Valid(at_ms),
+        Some(time_ms) if time_ms < 0 || time_ms > at_ms.saturating_add(MAX_AHEAD_MS) => SampleTime::OutOfBounds,
+        Some(time_ms) if scrape.max_age_ms.is_some_and(|max| time_ms < at_ms.saturating_sub(max)) => SampleTime::TooOld,
+        Some(time_ms) => SampleTime::Valid(time_ms),
+    }
 }
 
 /// Prometheus keeps the first of two samples of the same series and time, a [`SeriesBatch`] the last. Expositions with such
@@ -233,7 +255,7 @@ fn restore_first_values(
     let mut parser = Parser::new(body, format);
     while let Some(entry) = parser.next_entry()? {
         let Entry::Sample(sample) = entry else { continue };
-        let Some(timestamp_ms) = time_of(&sample, scrape) else { continue };
+        let SampleTime::Valid(timestamp_ms) = time_of(&sample, scrape) else { continue };
         let value = sample.value;
         let id = writer.series(sample.name, sample.labels, out);
         if seen.insert((id, timestamp_ms)) {

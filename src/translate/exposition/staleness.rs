@@ -90,6 +90,7 @@ mod tests {
             honor_labels: false,
             honor_timestamps: true,
             sample_limit: None,
+            max_age_ms: None,
             at_ms,
         };
         let counts =

@@ -44,6 +44,8 @@ pub struct EventContext<'a> {
     pub group_takes_precedence: bool,
     /// Current time. Events that are more than a minute ahead are rejected.
     pub now_ms: i64,
+    /// Older events are rejected. `None` disables the check.
+    pub max_age_ms: Option<i64>,
     /// Returns additional labels for the series of a task, or of no task. They never replace a label from the event.
     pub extra_labels: &'a dyn Fn(Option<&Task>) -> Labels,
     pub options: &'a Options,
@@ -74,9 +76,8 @@ pub(crate) enum EventType {
 }
 
 /// Writes the series of one log event. Events without series are rejected with a reason: `malformed_event`,
-/// `unsupported_event_type`, `incomplete_event`, `event_in_future`, `wrong_cluster` or `duplicate_event`, or the limit of
-/// AMP that its texts exceed. Events of a task with a better
-/// source are neither written nor rejected.
+/// `unsupported_event_type`, `incomplete_event`, `event_in_future`, `too_old`, `wrong_cluster` or `duplicate_event`, or the limit of
+/// AMP that its texts exceed. Events of a task with a better source are neither written nor rejected.
 pub fn event_series(event: &[u8], context: &EventContext<'_>, out: &mut SeriesBatch) -> StatsResult {
     let mut result = StatsResult::default();
     let mut event = match json::parse_object::<PerformanceEvent<'_>>("performance log event", event) {
@@ -86,7 +87,7 @@ pub fn event_series(event: &[u8], context: &EventContext<'_>, out: &mut SeriesBa
             return result;
         }
     };
-    let Some((kind, at_ms)) = validate(&event, context.now_ms, &mut result.rejected) else { return result };
+    let Some((kind, at_ms)) = validate(&event, context, &mut result.rejected) else { return result };
     if let Some(cluster) = context.cluster.filter(|cluster| *event.cluster_name != **cluster) {
         let example =
             || format!("an event of cluster \"{}\" in the log group of \"{cluster}\"", Shortened(&*event.cluster_name));
@@ -115,7 +116,12 @@ pub fn task_id(event: &[u8]) -> Option<String> {
 }
 
 /// Returns type and time of a valid event.
-fn validate(event: &PerformanceEvent<'_>, now_ms: i64, rejected: &mut Rejections) -> Option<(EventType, i64)> {
+fn validate(
+    event: &PerformanceEvent<'_>,
+    context: &EventContext<'_>,
+    rejected: &mut Rejections,
+) -> Option<(EventType, i64)> {
+    let now_ms = context.now_ms;
     let (kind, has_name) = match &*event.kind {
         "Task" => (EventType::Task, !event.task_id.is_empty()),
         "Container" => (EventType::Container, !event.task_id.is_empty() && !event.container_name.is_empty()),
@@ -137,6 +143,10 @@ fn validate(event: &PerformanceEvent<'_>, now_ms: i64, rejected: &mut Rejections
     }
     if at_ms > now_ms.saturating_add(MAX_AHEAD_MS) {
         rejected.add("event_in_future", 1, || format!("{} event with time {at_ms}, read at {now_ms}", &*event.kind));
+        return None;
+    }
+    if context.max_age_ms.is_some_and(|max| at_ms < now_ms.saturating_sub(max)) {
+        rejected.add("too_old", 1, || format!("{} event with time {at_ms}, read at {now_ms}", &*event.kind));
         return None;
     }
     Some((kind, at_ms))

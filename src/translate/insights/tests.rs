@@ -88,6 +88,7 @@ fn read_from(
         account: "444455556666",
         group_takes_precedence,
         now_ms: NOW_MS,
+        max_age_ms: None,
         extra_labels: &extra,
         options,
     };
@@ -281,6 +282,29 @@ fn rejected_event_is_counted_by_reason() {
         let written = read(&[event, TASK], None);
         assert_eq!(written.reasons(), [(reason, 1)], "{event}");
         assert_eq!(written.value("ecs_task_cpu_utilized"), Some(102.4), "the valid event is written: {event}");
+    }
+}
+
+#[test]
+fn event_beyond_the_maximum_age_is_rejected() {
+    for (max_age_ms, expected) in [(None, 0), (Some(180_000), 0), (Some(179_999), 1)] {
+        let (mut batch, options) = (SeriesBatch::default(), Options::default());
+        let context = EventContext {
+            task: &|_| None,
+            cluster: None,
+            has_better_source: &|_| false,
+            partition: "aws",
+            region: "eu-west-1",
+            account: "",
+            group_takes_precedence: false,
+            now_ms: NOW_MS,
+            max_age_ms,
+            extra_labels: &|_| Labels::default(),
+            options: &options,
+        };
+        let result = event_series(TASK.as_bytes(), &context, &mut batch);
+        let too_old = result.rejected.iter().filter(|rejection| rejection.reason == "too_old").count();
+        assert_eq!((too_old, batch.is_empty()), (expected, expected == 1), "{max_age_ms:?}");
     }
 }
 
