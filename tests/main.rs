@@ -48,6 +48,7 @@ mod remote_write;
 mod sandbox;
 mod service_events;
 mod settings;
+mod state;
 mod stats_golden;
 mod stats_properties;
 mod stats_vectors;

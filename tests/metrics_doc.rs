@@ -1,11 +1,10 @@
 //! docs/metrics.md lists the metrics and labels of the code.
 
-use std::collections::BTreeSet;
-
 use sidecarless::translate::cloudwatch;
 use sidecarless::translate::insights::COUNTS;
 use sidecarless::translate::self_metrics;
 use sidecarless::translate::service_events::SERVICE_EVENT_METRICS;
+use sidecarless::translate::state::{STATE_METRICS, Scope, StateMetric};
 use sidecarless::translate::stats::{Label, Level, METRICS, MetricType, Options, StatsMetric, StatsSource};
 use sidecarless::translate::stopped::STOPPED_METRICS;
 
@@ -28,6 +27,21 @@ fn row(metric: &StatsMetric) -> String {
     format!("| `{}` | {adot_name} | {} | {kind} | {default} | {source} | ", metric.default_name, metric.unit)
 }
 
+/// Returns the row of a metric about the state of ECS.
+fn state_row(metric: &StateMetric) -> String {
+    let scope = match metric.scope {
+        Scope::Cluster => "cluster",
+        Scope::Service => "service",
+        Scope::TaskGroup => "service or family",
+        Scope::Task => "task",
+        Scope::Container => "container",
+        Scope::ContainerInstance => "container instance",
+    };
+    let default = if metric.is_default { "yes" } else { "no" };
+    let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+    format!("| `{}` | {scope} | {default} | {} | {} |", metric.name, labels.join(", "), metric.value)
+}
+
 #[test]
 fn every_metric_has_a_row() {
     for metric in METRICS {
@@ -45,6 +59,10 @@ fn every_metric_has_a_row() {
     }
     for self_metrics::SelfMetric { name, kind, labels, description } in self_metrics::METRICS {
         let row = format!("| `{name}` | {kind} | {labels} | {description} |");
+        assert!(PAGE.lines().any(|line| line == row), "no row is {row:?}");
+    }
+    for metric in STATE_METRICS {
+        let row = state_row(metric);
         assert!(PAGE.lines().any(|line| line == row), "no row is {row:?}");
     }
     let stopped = STOPPED_METRICS.iter().map(|metric| (metric.name, metric.labels));
@@ -71,16 +89,20 @@ fn every_label_has_a_row() {
 
 #[test]
 fn every_row_names_a_metric_or_label_once() {
-    let mut known: BTreeSet<&str> = METRICS.iter().map(|metric| metric.default_name).collect();
+    let mut known: Vec<&str> = METRICS.iter().map(|metric| metric.default_name).collect();
     known.extend(COUNTS.iter().map(|count| count.name));
     known.extend(cloudwatch::METRICS.iter().map(|metric| metric.name));
+    // Some names are in two tables, because a metric has two sources.
+    known.extend(STATE_METRICS.iter().map(|metric| metric.name));
     known.extend(STOPPED_METRICS.iter().map(|metric| metric.name));
     known.extend(SERVICE_EVENT_METRICS.iter().map(|metric| metric.name));
     known.extend(self_metrics::METRICS.iter().map(|metric| metric.name));
     known.extend(Label::ALL.iter().map(|label| label.name()));
     let names = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name);
-    let names: Vec<_> = names.filter(|name| !name.starts_with("SIDECARLESS_")).collect();
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with("SIDECARLESS_")).collect();
     let unknown: Vec<_> = names.iter().filter(|name| !known.contains(*name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
-    assert_eq!(names.len(), known.len(), "duplicate row");
+    names.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(names, known, "duplicate row");
 }

@@ -260,7 +260,7 @@ async fn scrape_rules_select_targets_and_tags_become_labels() {
     let tags: Vec<_> = labels.iter().filter(|(name, _)| name.contains("tag_")).collect();
     assert_eq!(format!("{tags:?}"), r#"[("cluster_tag_env", "prod"), ("tag_team", "payments")]"#);
     assert_eq!(labels["job"], "java");
-    assert_eq!(sandbox.aws.ecs().count("DescribeClusters"), 1, "cluster tags are cached for an hour");
+    assert_eq!(sandbox.aws.ecs().count("DescribeClusters"), 2, "one call reads the settings and tags of each run");
 }
 
 #[tokio::test]

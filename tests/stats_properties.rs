@@ -226,6 +226,7 @@ fn write_event(event: &[u8], task: Option<&Task>, options: &Options) -> SeriesBa
         now_ms: i64::MAX,
         max_age_ms: None,
         extra_labels: &|_| Labels::default(),
+        excluded_counts: &|_| false,
         options,
     };
     let result = event_series(event, &context, &mut batch);

@@ -467,6 +467,7 @@ fn endpoint_and_insights_series_have_the_same_labels() {
         now_ms: i64::MAX,
         max_age_ms: None,
         extra_labels: &|_| Labels::default(),
+        excluded_counts: &|_| false,
         options: &options,
     };
     let result = event_series(event.to_string().as_bytes(), &context, &mut batch);

@@ -110,6 +110,7 @@ impl TaskDefinition {
                 continue;
             };
             container.essential = defined.essential;
+            container.has_health_check = defined.has_health_check;
             container.cpu = container.cpu.or(defined.cpu);
             container.memory_mib = container.memory_mib.or(defined.memory_mib);
             container.docker_labels.clone_from(&defined.docker_labels);
@@ -131,6 +132,7 @@ fn container(described: &ecs::ContainerDefinition) -> TaskContainer {
         name: described.name().unwrap_or_default().into(),
         image: described.image().unwrap_or_default().into(),
         essential: described.essential(),
+        has_health_check: described.health_check().is_some(),
         cpu: Some(f64::from(described.cpu())).filter(|&units| units > 0.0),
         memory_mib: described.memory().and_then(|mib| u64::try_from(mib).ok()),
         docker_labels,

@@ -1,17 +1,28 @@
-//! Converts the SDK types of DescribeTasks responses to [`Task`]. Makes no calls.
+//! Converts the SDK types of descriptions to the types of `model`. Makes no calls.
 
 use std::sync::Arc;
 
 use aws_sdk_ecs::types as ecs;
 use aws_smithy_types::DateTime;
 
-use crate::model::task::{NetworkBinding, Task, TaskContainer};
+use crate::model::arn;
+use crate::model::cluster::Cluster;
+use crate::model::container_instance::{Capacity, ContainerInstance};
+use crate::model::ecs::ContainerInsights;
+use crate::model::service::{Deployment, Service};
+use crate::model::task::{NetworkBinding, Tag, Task, TaskContainer};
 
 /// Attachment type of the network interface of a task.
 const NETWORK_INTERFACE: &str = "ElasticNetworkInterface";
 
 /// Attribute that ECS sets on each task.
 const CPU_ARCHITECTURE: &str = "ecs.cpu-architecture";
+
+/// Attribute that ECS sets on each container instance in EC2.
+const AVAILABILITY_ZONE: &str = "ecs.availability-zone";
+
+/// Status of the newest deployment of a service.
+const PRIMARY: &str = "PRIMARY";
 
 /// Returns `None` if the response has no task ARN.
 pub(super) fn task(described: &ecs::Task) -> Option<Task> {
@@ -24,6 +35,8 @@ pub(super) fn task(described: &ecs::Task) -> Option<Task> {
     task.availability_zone = text(described.availability_zone());
     task.last_status = described.last_status().unwrap_or_default().into();
     task.desired_status = described.desired_status().unwrap_or_default().into();
+    task.health = described.health_status().map(ecs::HealthStatus::as_str).unwrap_or_default().into();
+    task.connectivity = described.connectivity().map(ecs::Connectivity::as_str).unwrap_or_default().into();
     task.started_by = text(described.started_by());
     task.cpu = described.cpu().and_then(|units| units.parse().ok());
     task.memory_mib = described.memory().and_then(|mib| mib.parse().ok());
@@ -33,12 +46,13 @@ pub(super) fn task(described: &ecs::Task) -> Option<Task> {
     task.private_dns_name = interface(described, "privateDnsName").map(Into::into);
     task.container_instance_arn = described.container_instance_arn().map(Into::into);
     task.platform_family = text(described.platform_family());
-    task.cpu_architecture = attribute(described, CPU_ARCHITECTURE);
+    task.platform_version = text(described.platform_version());
+    task.cpu_architecture = attribute(described.attributes(), CPU_ARCHITECTURE);
     task.task_role_arn = described.overrides().and_then(|overrides| overrides.task_role_arn()).map(Into::into);
     task.stop_code = described.stop_code().map(|code| code.as_str().into());
     task.stopped_reason = described.stopped_reason().map(Into::into);
     task.version = u64::try_from(described.version()).unwrap_or_default();
-    task.tags = described.tags().iter().map(|tag| (text(tag.key()), text(tag.value()))).collect();
+    task.tags = tags(described.tags());
     task.containers = described.containers().iter().map(container).collect();
     set_times(&mut task, described);
     Some(task)
@@ -66,6 +80,7 @@ fn container(described: &ecs::Container) -> TaskContainer {
         health: described.health_status().map(ecs::HealthStatus::as_str).unwrap_or_default().into(),
         cpu: described.cpu().and_then(|units| units.parse().ok()),
         memory_mib: described.memory().and_then(|mib| mib.parse().ok()),
+        gpus: u32::try_from(described.gpu_ids().len()).unwrap_or(u32::MAX),
         network_bindings: described.network_bindings().iter().filter_map(binding).collect(),
         ..TaskContainer::default()
     }
@@ -86,9 +101,96 @@ fn interface<'a>(described: &'a ecs::Task, name: &str) -> Option<&'a str> {
     interfaces.find_map(|attachment| attachment.details().iter().find(|detail| detail.name() == Some(name))?.value())
 }
 
-fn attribute(described: &ecs::Task, name: &str) -> Arc<str> {
-    let attribute = described.attributes().iter().find(|attribute| attribute.name() == name);
+fn attribute(attributes: &[ecs::Attribute], name: &str) -> Arc<str> {
+    let attribute = attributes.iter().find(|attribute| attribute.name() == name);
     text(attribute.and_then(|attribute| attribute.value()))
+}
+
+/// ECS never sends a negative count.
+fn count(count: i32) -> u32 {
+    u32::try_from(count).unwrap_or_default()
+}
+
+fn tags(tags: &[ecs::Tag]) -> Vec<Tag> {
+    tags.iter().map(|tag| (text(tag.key()), text(tag.value()))).collect()
+}
+
+/// Returns `None` if the response has no cluster ARN.
+pub(super) fn cluster(described: &ecs::Cluster) -> Option<Cluster> {
+    let settings = described.settings().iter();
+    let mut insights = settings.filter(|setting| setting.name() == Some(&ecs::ClusterSettingName::ContainerInsights));
+    let insights = insights.find_map(|setting| setting.value()).map(ContainerInsights::parse);
+    Some(Cluster {
+        running_tasks: count(described.running_tasks_count()),
+        pending_tasks: count(described.pending_tasks_count()),
+        active_services: count(described.active_services_count()),
+        container_instances: count(described.registered_container_instances_count()),
+        container_insights: insights.unwrap_or_default(),
+        tags: tags(described.tags()).into(),
+        ..Cluster::from_arn(described.cluster_arn()?)
+    })
+}
+
+/// Returns `None` if the response has no service ARN.
+pub(super) fn service(described: &ecs::Service, cluster: &str) -> Option<Service> {
+    let providers = described.capacity_provider_strategy().iter();
+    let providers: Vec<&str> = providers.map(ecs::CapacityProviderStrategyItem::capacity_provider).collect();
+    let controller = described.deployment_controller().map(|controller| controller.r#type().as_str());
+    let definition = described.task_definition().and_then(arn::family_and_revision);
+    let primary = described.deployments().iter().find(|deployment| deployment.status() == Some(PRIMARY));
+    Some(Service {
+        status: described.status().unwrap_or_default().into(),
+        desired_tasks: count(described.desired_count()),
+        running_tasks: count(described.running_count()),
+        pending_tasks: count(described.pending_count()),
+        deployments: u32::try_from(described.deployments().len()).unwrap_or(u32::MAX),
+        task_sets: u32::try_from(described.task_sets().len()).unwrap_or(u32::MAX),
+        launch_type: described.launch_type().map(ecs::LaunchType::as_str).unwrap_or_default().into(),
+        capacity_provider: providers.join(",").into(),
+        scheduling_strategy: text(described.scheduling_strategy().map(ecs::SchedulingStrategy::as_str)),
+        // A service without a controller in its description has the default one.
+        deployment_controller: controller.unwrap_or("ECS").into(),
+        task_definition_family: text(definition.map(|(family, _)| family)),
+        created_at_ms: millis(described.created_at()),
+        primary: primary.map(deployment),
+        ..Service::from_arn(described.service_arn()?, cluster)
+    })
+}
+
+fn deployment(described: &ecs::Deployment) -> Deployment {
+    Deployment {
+        rollout_state: described.rollout_state().map(ecs::DeploymentRolloutState::as_str).unwrap_or_default().into(),
+        failed_tasks: count(described.failed_tasks()),
+        desired_tasks: count(described.desired_count()),
+        running_tasks: count(described.running_count()),
+        pending_tasks: count(described.pending_count()),
+        created_at_ms: millis(described.created_at()),
+        updated_at_ms: millis(described.updated_at()),
+    }
+}
+
+/// Returns `None` if the response has no ARN.
+pub(super) fn container_instance(described: &ecs::ContainerInstance, cluster: &str) -> Option<ContainerInstance> {
+    Some(ContainerInstance {
+        ec2_instance_id: text(described.ec2_instance_id()),
+        capacity_provider: text(described.capacity_provider_name()),
+        availability_zone: attribute(described.attributes(), AVAILABILITY_ZONE),
+        status: described.status().unwrap_or_default().into(),
+        agent_connected: described.agent_connected(),
+        registered: capacity(described.registered_resources()),
+        remaining: capacity(described.remaining_resources()),
+        running_tasks: count(described.running_tasks_count()),
+        pending_tasks: count(described.pending_tasks_count()),
+        ..ContainerInstance::from_arn(described.container_instance_arn()?, cluster)
+    })
+}
+
+fn capacity(resources: &[ecs::Resource]) -> Capacity {
+    let value = |name| {
+        let resource = resources.iter().find(|resource| resource.name() == Some(name));
+        resource.map(ecs::Resource::integer_value)
+    };
+    Capacity { cpu: value("CPU"), memory_mib: value("MEMORY") }
 }
 
 fn text(text: Option<&str>) -> Arc<str> {

@@ -5,21 +5,29 @@ use aws_sdk_ecs::config::http::HttpResponse;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
-use crate::aws::error::AwsError;
+use crate::aws::error::{AwsError, AwsErrorKind};
 use crate::aws::rate_limiter::RateLimiter;
 use crate::deadline::Deadline;
 
-/// Calls that read tasks and container instances share one token bucket per account and region: burst 100, 20 per
-/// second (Amazon ECS Developer Guide, "Request throttling for the Amazon ECS API"). Half of both lists or describes
-/// 10,000 tasks in five seconds, and leaves the rest to deployments.
+/// Calls of one category share a token bucket per account and region: 20 per second, with a burst of 100 for tasks and container
+/// instances and for services, and of 50 for clusters and for task definitions (Amazon ECS Developer Guide, "Request throttling for
+/// the Amazon ECS API"). Half of it lists and describes 10,000 tasks in fifteen seconds, and leaves the rest to deployments.
 const CALLS_PER_SECOND: u32 = 10;
-const BURST: u32 = 50;
+const RESOURCE_BURST: u32 = 50;
+const SERVICE_BURST: u32 = 50;
+const CLUSTER_BURST: u32 = 25;
 
-/// ECS client with a rate limit.
+/// Definitions are read once per environment, so that the burst is more than half.
+const DEFINITION_BURST: u32 = 45;
+
+/// ECS client with a rate limit for each category of calls.
 #[derive(Debug)]
 pub(super) struct EcsClient {
     pub(super) client: Client,
-    rate: RateLimiter,
+    resources: RateLimiter,
+    services: RateLimiter,
+    clusters: RateLimiter,
+    definitions: RateLimiter,
 }
 
 /// A call that failed after the retries of the SDK, or that the invocation had no time for.
@@ -46,6 +54,11 @@ impl DiscoveryError {
         self.call
     }
 
+    /// Returns whether the role of the function may not make the call.
+    pub fn is_denied(&self) -> bool {
+        self.error.kind == AwsErrorKind::AccessDenied
+    }
+
     /// Returns whether the call may succeed later, so that cached results may be used until then.
     pub fn is_retryable(&self) -> bool {
         self.error.kind.is_retryable()
@@ -54,7 +67,24 @@ impl DiscoveryError {
 
 impl EcsClient {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, rate: RateLimiter::new(CALLS_PER_SECOND, BURST) }
+        let limiter = |burst| RateLimiter::new(CALLS_PER_SECOND, burst);
+        Self {
+            client,
+            resources: limiter(RESOURCE_BURST),
+            services: limiter(SERVICE_BURST),
+            clusters: limiter(CLUSTER_BURST),
+            definitions: limiter(DEFINITION_BURST),
+        }
+    }
+
+    /// Returns the limiter of the category of a call.
+    fn limiter(&self, call: &str) -> &RateLimiter {
+        match call {
+            "ListServices" | "DescribeServices" => &self.services,
+            "ListClusters" | "DescribeClusters" => &self.clusters,
+            "DescribeTaskDefinition" => &self.definitions,
+            _ => &self.resources,
+        }
     }
 
     /// Makes a call. `subject` only appears in errors. The request is boxed, because a future of the SDK takes
@@ -69,7 +99,7 @@ impl EcsClient {
         let request = Box::pin(request);
         let failed = move |error| DiscoveryError { call, subject: subject.to_owned(), error };
         async move {
-            if !self.rate.acquire(deadline).await {
+            if !self.limiter(call).acquire(deadline).await {
                 return Err(failed(AwsError::out_of_time()));
             }
             match deadline.timeout(deadline.remaining(), request).await {

@@ -1,14 +1,15 @@
 //! Task discovery through the ECS API: which tasks run, with their definition, host address and tags.
 //!
 //! A cluster of N tasks takes ceil(N/100) ListTasks and ceil(N/100) DescribeTasks calls, and one DescribeTaskDefinition
-//! call for each revision that is not cached; revisions never change. Services are not listed, because the group of a
-//! task contains the name of its service. A failed call affects only its own cluster or batch of tasks. After a
+//! call for each revision that is not cached; revisions never change. The group of a task contains the name of its service.
+//! `cluster_state`, `services` and `container_instances` describe the resources that have series of their own. A failed call affects only its own cluster or batch of tasks. After a
 //! retryable error, such as throttling, tasks described in the last minutes are used. (Amazon ECS API Reference.)
 //!
 //! This module does not choose targets or scrape them: see `scrape`.
 
-mod cluster_tags;
+mod cluster_state;
 mod clusters;
+mod container_instances;
 mod definitions;
 mod describe;
 mod ec2;
@@ -17,7 +18,9 @@ mod hosts;
 mod identify;
 mod list;
 mod lookup_limits;
+mod observed;
 mod recent_tasks;
+mod services;
 mod stopped;
 
 use std::collections::BTreeSet;
@@ -28,25 +31,32 @@ use aws_sdk_ecs::types::TaskField;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
+pub use cluster_state::ClusterStates;
+pub use container_instances::ContainerInstanceStates;
 pub use ec2::Ec2Client;
 pub use ecs_client::DiscoveryError;
 pub use identify::LookupError;
 pub use list::{TaskBatch, TaskListing};
+pub use observed::Observed;
+pub use services::{ServiceQuery, ServiceStates};
 pub use stopped::StoppedListing;
 
-use cluster_tags::ClusterTagCache;
+use cluster_state::ClusterCache;
 use clusters::ClusterSelector;
+use container_instances::ContainerInstanceCache;
 use definitions::TaskDefinitionCache;
 use ecs_client::EcsClient;
 use hosts::HostCache;
 use identify::TaskIdentities;
 use recent_tasks::RecentTasks;
+use services::ServiceCache;
 use stopped::StoppedTaskCache;
 
 use crate::deadline::Deadline;
 use crate::model::ecs::TaskStatus;
 use crate::model::task::{Tag, Task};
 use crate::rules::task_filter::TaskFilter;
+use crate::settings::Settings;
 
 /// Concurrent calls for clusters or for batches of tasks.
 const CLUSTER_CONCURRENCY: usize = 4;
@@ -56,8 +66,17 @@ const CLUSTER_CONCURRENCY: usize = 4;
 pub struct TagRequirements {
     /// DescribeTasks returns them; state change events do not contain them.
     pub task_tags: bool,
-    /// They take additional DescribeClusters calls.
+    /// DescribeClusters returns them.
     pub cluster_tags: bool,
+}
+
+impl From<&Settings> for TagRequirements {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            task_tags: settings.tag_labels.uses_task_tags() || settings.tasks.uses_tags(),
+            cluster_tags: settings.tag_labels.uses_cluster_tags(),
+        }
+    }
 }
 
 /// Discovers tasks, with caches that live as long as the execution environment.
@@ -68,7 +87,9 @@ pub struct Discovery {
     filter: TaskFilter,
     definitions: TaskDefinitionCache,
     hosts: HostCache,
-    cluster_tags: ClusterTagCache,
+    clusters_by_name: ClusterCache,
+    services: ServiceCache,
+    container_instances: ContainerInstanceCache,
     tags: TagRequirements,
     recent: RecentTasks,
     stopped: StoppedTaskCache,
@@ -112,7 +133,9 @@ impl Discovery {
             filter,
             definitions: TaskDefinitionCache::default(),
             hosts: HostCache::new(ec2),
-            cluster_tags: ClusterTagCache::new(tags.cluster_tags),
+            clusters_by_name: ClusterCache::new(tags.cluster_tags),
+            services: ServiceCache::default(),
+            container_instances: ContainerInstanceCache::default(),
             tags,
             recent: RecentTasks::default(),
             stopped: StoppedTaskCache::default(),
@@ -226,8 +249,9 @@ impl Discovery {
 
     /// Returns the tags of a cluster, if settings use them, and the failed calls.
     pub async fn cluster_tags(&self, cluster_arn: &str, deadline: &Deadline) -> (Arc<[Tag]>, Vec<DiscoveryError>) {
-        let mut tasks = [Task { cluster_arn: cluster_arn.into(), ..Task::default() }];
-        let failures = self.cluster_tags.attach(&self.api, &mut tasks, deadline).await;
+        let mut tasks = [Task::default()];
+        tasks.iter_mut().for_each(|task| task.set_cluster(cluster_arn));
+        let failures = self.clusters_by_name.attach(&self.api, &mut tasks, deadline).await;
         let [task] = tasks;
         (task.cluster_tags, failures)
     }
@@ -254,7 +278,7 @@ impl Discovery {
         Ok(output.tasks.unwrap_or_default().iter().filter_map(describe::task).collect())
     }
 
-    /// Completes tasks with definitions, host addresses and cluster tags, and applies the filter.
+    /// Completes tasks with definitions, host addresses, cluster tags and settings, and applies the filter.
     async fn enrich(&self, mut tasks: Vec<Task>, discovered: &mut DiscoveryResult, deadline: &Deadline) {
         let definitions = tasks.iter().map(|task| Arc::clone(&task.definition_arn)).collect();
         discovered.failures.extend(self.definitions.fetch(&self.api, &definitions, deadline).await);
@@ -265,7 +289,7 @@ impl Discovery {
             }
         }
         discovered.failures.extend(self.hosts.resolve_addresses(&self.api, &mut tasks, deadline).await);
-        discovered.failures.extend(self.cluster_tags.attach(&self.api, &mut tasks, deadline).await);
+        discovered.failures.extend(self.clusters_by_name.attach(&self.api, &mut tasks, deadline).await);
         let is_defined = |task: &Task| self.definitions.get(&task.definition_arn, now_ms).is_some();
         let (defined, undefined): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(is_defined);
         let defined: Vec<Arc<Task>> = defined.into_iter().map(Arc::new).collect();

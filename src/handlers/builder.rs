@@ -20,6 +20,7 @@ use super::run::exposition::ExpositionScraper;
 use super::run::insights::EventWriter;
 use super::run::scrape::TaskScraper;
 use super::run::series_writer::SeriesWriter;
+use super::run::state::StateCollector;
 use super::run::stopped::StoppedTaskWriter;
 use super::run::task_series::TaskSeries;
 use super::schedule::ScheduleHandler;
@@ -40,7 +41,7 @@ use crate::deliver::shards::ShardQueue;
 use crate::deliver::spool::Spool;
 use crate::deliver::xray::XRayClient;
 use crate::deliver::xray_otlp::XRayOtlpClient;
-use crate::discovery::{Discovery, Ec2Client, TagRequirements};
+use crate::discovery::{Discovery, Ec2Client};
 use crate::receiver::Authenticator;
 use crate::rules::relabel::Rules;
 use crate::scrape::Scraper;
@@ -188,6 +189,7 @@ struct RunParts {
     events: Arc<EventWriter>,
     stopped: Arc<StoppedTaskWriter>,
     cloudwatch: Arc<CloudWatchPoller>,
+    state: Arc<StateCollector>,
 }
 
 impl RunParts {
@@ -219,10 +221,11 @@ impl RunParts {
             region: region.to_owned(),
             has_task_filter: !settings.tasks.is_empty(),
         };
-        let stopped = StoppedTaskWriter { series: Arc::clone(&series), expositions };
+        let state = Arc::new(StateCollector::new(Arc::clone(&discovery), Arc::clone(&series), memory));
+        let stopped = StoppedTaskWriter { series: Arc::clone(&series), expositions, state: Arc::clone(&state) };
         let cloudwatch = CloudWatchPoller::new(clients.cloudwatch()?, Arc::clone(&series), settings.cloudwatch);
         let (scraper, events, stopped) = (Arc::new(scraper), Arc::new(events), Arc::new(stopped));
-        Ok(Self { discovery, series, scraper, events, stopped, cloudwatch: Arc::new(cloudwatch) })
+        Ok(Self { discovery, series, scraper, events, stopped, cloudwatch: Arc::new(cloudwatch), state })
     }
 
     fn targets(&self) -> TargetLister {
@@ -244,6 +247,7 @@ impl RunParts {
                 scrape_interval: settings.scrape_interval,
             },
             scraper: Arc::clone(&self.scraper),
+            state: Arc::clone(&self.state),
             insights: InsightsClient::new(clients::logs(aws)),
             insights_lag: settings.insights_lag.filter(|_| settings.sources.insights),
             events: Arc::clone(&self.events),
@@ -296,6 +300,7 @@ fn queue_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPa
         shards: ShardHandler {
             discovery: Arc::clone(&runs.discovery),
             scraper: Arc::clone(&runs.scraper),
+            state: Arc::clone(&runs.state),
             writer: delivery.writer.clone(),
             spool: delivery.spool.clone(),
             self_metrics: Arc::clone(&delivery.self_metrics),
@@ -314,9 +319,5 @@ fn queue_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPa
 }
 
 fn discovery(settings: &Settings, aws: &SdkConfig, ec2: Ec2Client) -> Discovery {
-    let tags = TagRequirements {
-        task_tags: settings.tag_labels.uses_task_tags() || settings.tasks.uses_tags(),
-        cluster_tags: settings.tag_labels.uses_cluster_tags(),
-    };
-    Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone(), tags)
+    Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone(), settings.into())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::join;
 use futures_util::stream;
 use serde_json::{Value, json};
 
@@ -12,17 +13,19 @@ use super::delivery::DeliverySummary;
 use super::error::HandleError;
 use super::run::cloudwatch::{CloudWatchPoller, ReadMinutes};
 use super::run::context::{RunContext, Step};
+use super::run::coverage::Coverage;
 use super::run::insights::{EventSource, EventWriter, TaskIndex};
 use super::run::report::check_delivered;
 use super::run::scrape::TaskScraper;
 use super::run::series_writer::{REMOTE_WRITE_DISABLED, SeriesWriter};
+use super::run::state::StateCollector;
 use super::run::stats::{duration_ms, log_discovery};
 use super::run::stopped::{StoppedTaskWriter, stopped_ms};
 use super::shard_plan::{ShardPlan, ShardPlanner};
 use crate::deadline::Deadline;
-use crate::discovery::{Discovery, DiscoveryResult, StoppedListing, TaskListing};
+use crate::discovery::{ClusterStates, Discovery, DiscoveryResult, StoppedListing, TaskListing};
 use crate::lambda::{Response, ScheduledRun};
-use crate::model::ecs::TaskStatus;
+use crate::model::ecs::{ContainerInsights, TaskStatus};
 use crate::model::item_counters::{ItemKind, ItemStatus};
 use crate::model::task::Task;
 use crate::scrape::insights::{InsightsClient, MinuteWindow};
@@ -51,6 +54,7 @@ pub(super) struct ScheduleHandler {
     pub(super) discovery: Arc<Discovery>,
     pub(super) shards: ShardPlanner,
     pub(super) scraper: Arc<TaskScraper>,
+    pub(super) state: Arc<StateCollector>,
     pub(super) insights: InsightsClient,
     /// `None`: Container Insights is not polled.
     pub(super) insights_lag: Option<Duration>,
@@ -71,6 +75,21 @@ struct EndingTasks {
     stopping: Vec<Arc<Task>>,
 }
 
+/// What a scheduled run found out before its scrapes.
+struct StateParts<'a> {
+    clusters: ClusterStates,
+    listing: &'a TaskListing,
+    plan: &'a ShardPlan,
+    discovered: &'a DiscoveryResult,
+    ending: &'a EndingTasks,
+}
+
+/// State of ECS for the summary of a run.
+struct StateSummary {
+    coverage: Coverage,
+    services: usize,
+}
+
 impl ScheduleHandler {
     pub(super) async fn handle(&self, event: ScheduledRun, deadline: &Deadline) -> Result<Response, HandleError> {
         let Some(writer) = &self.writer else {
@@ -83,11 +102,12 @@ impl ScheduleHandler {
         }
         let mut run = RunContext::scheduled(deadline, writer);
         let listing = self.discovery.list(deadline).await;
+        let clusters = self.state.describe_clusters(&listing.clusters, deadline).await;
         let plan = self.shards.send(&self.discovery, &listing, &mut run).await;
         let discovered = check_discovery(self.describe(&listing, &plan, deadline).await, &listing, &plan)?;
         let ending = self.ending_tasks(&listing, &run.step_deadline(Step::StoppedTasks)).await;
-        let running = if plan.scrape_inline { discovered.tasks.as_slice() } else { &[] };
-        self.scraper.scrape(&[running, &ending.stopping].concat(), &mut run).await;
+        let state = StateParts { clusters, listing: &listing, plan: &plan, discovered: &discovered, ending: &ending };
+        let state = self.scrape(state, scheduled_ms, &mut run).await;
         if let Some(lag) = self.insights_lag {
             let cached = self.discovery.cached_tasks(deadline);
             let tasks = self.events.index(cached.iter().chain(&ending.stopped), &discovered);
@@ -97,10 +117,33 @@ impl ScheduleHandler {
         self.append_stopped_tasks(scheduled_ms, &ending.stopped, &mut run);
         let summary = run.deliver().await;
         self.cloudwatch.remember(read, summary.undelivered == 0, deadline.now_ms());
-        let response = finish(&run, event, listing.task_count(), &plan, &summary);
+        let response = finish(&run, event, &listing, &plan, &summary, &state);
+        state.coverage.log_missing(self.events.series.sources);
         // Nobody else is told: a failed invocation is counted by Lambda.
         check_delivered(&summary)?;
         Ok(Response::Json(response))
+    }
+
+    /// Scrapes tasks, and writes the state of ECS, which is described meanwhile. The tasks of shards
+    /// are only counted by source if they were described.
+    async fn scrape(&self, parts: StateParts<'_>, scheduled_ms: i64, run: &mut RunContext<'_>) -> StateSummary {
+        let StateParts { clusters, listing, plan, discovered, ending } = parts;
+        let running = if plan.scrape_inline { discovered.tasks.as_slice() } else { &[] };
+        let tasks = [running, &ending.stopping].concat();
+        let deadline = &run.step_deadline(Step::State);
+        self.state.append_tasks(&tasks, run).await;
+        let described = self.state.describe(clusters, listing, &discovered.tasks, scheduled_ms, deadline);
+        let (state, ()) = join(Box::pin(described), self.scraper.scrape(&tasks, run)).await;
+        self.state.append(&state, run).await;
+        let coverage = Coverage::new(&self.events.series, &discovered.tasks);
+        if plan.scrape_inline {
+            // Without its definition, a task has no labels that a filter could match.
+            let is_selected = |task: &&Arc<Task>| self.discovery.matching_rule(task).is_ok();
+            let counted = tasks.iter().chain(discovered.without_definition.iter().filter(is_selected));
+            self.state.append_groups(counted, &state, run.deadline, &mut run.batch);
+            self.state.append_sources(&listing.clusters, &coverage, &tasks, state.at_ms, &mut run.batch);
+        }
+        StateSummary { coverage, services: state.services.known }
     }
 
     /// Describes the listed tasks. If shards scrape them, the run only needs to know which tasks Container Insights is the
@@ -132,7 +175,7 @@ impl ScheduleHandler {
         EndingTasks { stopped, stopping }
     }
 
-    /// Reads one minute of Container Insights events of every cluster. A cluster that fails does not affect other clusters.
+    /// Reads one minute of Container Insights events of every cluster where it is not off. A cluster that fails does not affect other clusters.
     async fn poll_insights(
         &self,
         window: MinuteWindow,
@@ -141,7 +184,12 @@ impl ScheduleHandler {
         run: &mut RunContext<'_>,
     ) {
         let deadline = &run.step_deadline(Step::Insights);
-        let mut pages = pin!(stream::iter(&listing.clusters).flat_map_unordered(POLL_CONCURRENCY, |cluster| {
+        let is_off = |cluster: &str| {
+            let described = self.discovery.cached_cluster(cluster);
+            described.is_some_and(|cluster| cluster.container_insights == ContainerInsights::Off)
+        };
+        let clusters = listing.clusters.iter().filter(|cluster| !is_off(cluster));
+        let mut pages = pin!(stream::iter(clusters).flat_map_unordered(POLL_CONCURRENCY, |cluster| {
             Box::pin(self.insights.events(cluster, window, deadline).map(move |page| (cluster, page)))
         }));
         while let Some((cluster, page)) = pages.next().await {
@@ -223,13 +271,22 @@ fn check_discovery(
 fn finish(
     run: &RunContext<'_>,
     event: ScheduledRun,
-    tasks: usize,
+    listing: &TaskListing,
     plan: &ShardPlan,
     summary: &DeliverySummary,
+    state: &StateSummary,
 ) -> Value {
-    let (stats, targets) = (&run.stats, run.stats.targets);
+    let (stats, targets, tasks) = (&run.stats, run.stats.targets, listing.task_count());
+    let (clusters, sources) = (listing.clusters.len(), state.coverage.total());
     tracing::info!(
+        clusters,
+        services = state.services,
         tasks,
+        tasks_with_push = sources.push,
+        tasks_with_endpoint = sources.endpoint,
+        tasks_with_insights = sources.insights,
+        tasks_without_source = sources.none,
+        series = run.series_count(),
         targets_up = targets.up,
         targets_down = targets.down,
         targets_skipped = targets.skipped,
@@ -244,7 +301,8 @@ fn finish(
         "scheduled run completed"
     );
     json!({
-        "tasks": tasks, "targets_up": targets.up, "targets_down": targets.down, "insights_events": stats.events,
+        "clusters": clusters, "services": state.services, "tasks": tasks, "tasks_without_source": sources.none,
+        "series": run.series_count(), "targets_up": targets.up, "targets_down": targets.down, "insights_events": stats.events,
         "cloudwatch_metrics": stats.cloudwatch_metrics,
         "stopped_tasks": stats.stopped_tasks, "shards_sent": plan.sent, "shards_failed": plan.failed,
         "delivered": summary.delivered, "unconfirmed": summary.unconfirmed, "spooled": summary.spooled, "rejected": summary.reported.rejected.total(),

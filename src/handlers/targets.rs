@@ -5,12 +5,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::run::cloudwatch::CloudWatchPoller;
+use super::run::coverage::{next_step, reason};
 use super::run::task_series::TaskSeries;
 use crate::deadline::Deadline;
 use crate::discovery::{Discovery, DiscoveryResult};
 use crate::model::task::Task;
 use crate::scrape::prometheus_targets::prometheus_targets;
 use crate::scrape::stats_targets::stats_target;
+use crate::translate::state::source_name;
 use crate::translate::stats::StatsSource;
 
 /// Running tasks of the configured clusters.
@@ -34,8 +36,14 @@ pub struct TargetRow {
     pub included: bool,
     /// Rule that includes or excludes the task.
     pub rule: String,
-    /// `push`, `endpoint`, `insights`, or empty.
+    /// `push`, `endpoint`, `insights` or `none`; empty for a task that is not included.
     pub source: &'static str,
+    /// Why there is no source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How the task gets a source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
     /// Address of the stats target.
     pub address: Option<String>,
     pub port: Option<u16>,
@@ -80,8 +88,7 @@ pub(super) struct TargetLister {
 impl TargetLister {
     /// Returns the tasks that the settings include, and the tasks whose definition cannot be read.
     pub(super) async fn tasks(&self, deadline: &Deadline) -> TaskList {
-        let listing = self.discovery.list(deadline).await;
-        let discovered = self.discovery.describe_all(&listing, deadline).await;
+        let discovered = self.discover(deadline).await;
         let from_insights = |task: &&Arc<Task>| self.series.source(task) == Some(StatsSource::Insights);
         TaskList {
             from_insights: discovered.tasks.iter().filter(from_insights).count(),
@@ -95,8 +102,19 @@ impl TargetLister {
 
     /// Lists every running task of the configured clusters, by cluster, family and ID.
     pub(super) async fn list(&self, deadline: &Deadline) -> TargetList {
+        self.rows(&self.discover(deadline).await)
+    }
+
+    /// Describes all tasks, and the clusters whose settings decide on their source.
+    async fn discover(&self, deadline: &Deadline) -> DiscoveryResult {
         let listing = self.discovery.list(deadline).await;
-        self.rows(&self.discovery.describe_all(&listing, deadline).await)
+        let mut failures = Vec::new();
+        if self.series.sources.insights {
+            failures = self.discovery.describe_clusters(&listing.clusters, deadline).await.failures;
+        }
+        let mut discovered = self.discovery.describe_all(&listing, deadline).await;
+        discovered.failures.extend(failures);
+        discovered
     }
 
     /// Lists the tasks that were discovered.
@@ -125,7 +143,11 @@ impl TargetLister {
             return row;
         }
         let source = self.series.source(task);
-        row.source = source.map_or("", StatsSource::as_str);
+        row.source = source_name(source);
+        if source.is_none() {
+            row.reason = Some(reason(self.series.sources, &task.cluster));
+            row.next_step = Some(next_step(self.series.sources, &task.cluster));
+        }
         self.add_prometheus_targets(task, &mut row);
         if source == Some(StatsSource::Endpoint) {
             self.add_stats_target(task, &mut row);

@@ -40,6 +40,7 @@ impl TaskEventsHandler {
         if self.discovery.cached_task(&task.arn, deadline).is_some_and(|cached| cached.version > task.version) {
             return skipped("a later version of the task is cached");
         }
+        self.stopped.state.describe_stale_clusters(&[task.cluster_arn.to_string()], deadline).await;
         let (task, failures) = self.discovery.resolve_event_task(task, deadline).await;
         log_failures(&failures);
         let Some(task) = task else { return skipped("the settings exclude the task") };

@@ -3,7 +3,7 @@
 //!
 //! An unknown value is stored as `Other`, and a value that ECS did not send is `Unspecified`,
 //! spelled as the empty text. `as_str` returns the spelling of ECS: labels and filters depend on it. Source: Amazon ECS
-//! API Reference (`Task`, `Container`, `TaskDefinition`). DescribeTasks, state change events and the task metadata
+//! API Reference (`Task`, `Container`, `TaskDefinition`, `Service`, `Deployment`, `ContainerInstance`). DescribeTasks, state change events and the task metadata
 //! endpoint use the same values.
 
 use serde::{Deserialize, Deserializer};
@@ -119,6 +119,66 @@ ecs_value! {
     }
 }
 
+ecs_value! {
+    /// Connection of ECS to the agent of a task's host.
+    Connectivity {
+        Connected "CONNECTED",
+        Disconnected "DISCONNECTED",
+    }
+}
+
+ecs_value! {
+    /// Status of a service. ECS describes an inactive one for some time after its deletion.
+    ServiceStatus {
+        Active "ACTIVE",
+        Draining "DRAINING",
+        Inactive "INACTIVE",
+    }
+}
+
+ecs_value! {
+    /// State of a deployment. Unspecified without the deployment controller `ECS`, or with a Classic Load Balancer.
+    RolloutState {
+        Completed "COMPLETED",
+        InProgress "IN_PROGRESS",
+        Failed "FAILED",
+    }
+}
+
+ecs_value! {
+    /// Status of a container instance.
+    ContainerInstanceStatus {
+        Active "ACTIVE",
+        Draining "DRAINING",
+        Registering "REGISTERING",
+        Deregistering "DEREGISTERING",
+        RegistrationFailed "REGISTRATION_FAILED",
+        Inactive "INACTIVE",
+    }
+}
+
+/// The setting `containerInsights` of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContainerInsights {
+    /// ECS was not asked, or did not answer.
+    #[default]
+    Unknown,
+    /// `enabled` or `enhanced`.
+    On,
+    Off,
+}
+
+impl ContainerInsights {
+    /// Parses the value of the setting (Amazon ECS API Reference, `ClusterSetting`).
+    pub fn parse(value: &str) -> Self {
+        match value {
+            "enabled" | "enhanced" => Self::On,
+            "disabled" => Self::Off,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// The owner of the network interface and address that a task uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkLocation {
@@ -163,6 +223,7 @@ mod tests {
             )*};
         }
         check!(NetworkMode LaunchType TaskStatus ContainerStatus HealthStatus);
+        check!(Connectivity ServiceStatus RolloutState ContainerInstanceStatus);
     }
 
     #[test]
@@ -191,6 +252,19 @@ mod tests {
             ("none", "", NetworkLocation::None),
         ] {
             assert_eq!(NetworkLocation::new(&mode.into(), &launch_type.into()), expected, "{mode} {launch_type}");
+        }
+    }
+
+    #[test]
+    fn missing_setting_is_unknown_and_not_off() {
+        for (value, expected) in [
+            ("enabled", ContainerInsights::On),
+            ("enhanced", ContainerInsights::On),
+            ("disabled", ContainerInsights::Off),
+            ("", ContainerInsights::Unknown),
+            ("later", ContainerInsights::Unknown),
+        ] {
+            assert_eq!(ContainerInsights::parse(value), expected, "{value:?}");
         }
     }
 }

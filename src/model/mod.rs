@@ -1,6 +1,7 @@
 //! Data types that several stages share. Pure: no I/O, no clock, no environment variables, no AWS calls.
 //!
-//! Input: `otlp` (pushed telemetry), `task_metadata` (documents of a task), `task` and `arn` (ECS descriptions).
+//! Input: `otlp` (pushed telemetry), `task_metadata` (documents of a task), `task`, `service`, `cluster`, `container_instance` and
+//! `arn` (ECS descriptions).
 //! Output:
 //! `series` and `segment`. Counts: `rejection` (rejected items by reason) and `item_counters` (all items by status).
 //! `shortened`: limits texts from outside.
@@ -9,6 +10,8 @@ pub mod arn;
 pub mod budget;
 pub(crate) mod cache;
 pub mod cloudwatch;
+pub mod cluster;
+pub mod container_instance;
 pub mod ecs;
 pub mod encoded_request;
 pub mod escaped_json;
@@ -24,6 +27,7 @@ pub mod reserved;
 pub mod sampling;
 pub mod segment;
 pub mod series;
+pub mod service;
 pub mod service_event;
 pub mod shard;
 pub mod shortened;

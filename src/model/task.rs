@@ -8,7 +8,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::arn::{self, TaskArn};
-use crate::model::ecs::{ContainerStatus, HealthStatus, LaunchType, NetworkLocation, NetworkMode, TaskStatus};
+use crate::model::ecs::{
+    Connectivity, ContainerInsights, ContainerStatus, HealthStatus, LaunchType, NetworkLocation, NetworkMode,
+    TaskStatus,
+};
 
 /// Name and value of a tag.
 pub type Tag = (Arc<str>, Arc<str>);
@@ -37,6 +40,9 @@ pub struct Task {
     pub availability_zone: Arc<str>,
     pub last_status: TaskStatus,
     pub desired_status: TaskStatus,
+    /// Result of the health checks of the essential containers.
+    pub health: HealthStatus,
+    pub connectivity: Connectivity,
     /// Deployment id (`ecs-svc/...`) for tasks of a service.
     pub started_by: Arc<str>,
     /// CPU units of the full task.
@@ -53,6 +59,8 @@ pub struct Task {
     pub container_instance_arn: Option<Arc<str>>,
     pub ec2_instance_id: Option<Arc<str>>,
     pub platform_family: Arc<str>,
+    /// Fargate only.
+    pub platform_version: Arc<str>,
     /// `x86_64` or `arm64` from the task, `X86_64` or `ARM64` from its definition; may be empty.
     pub cpu_architecture: Arc<str>,
     /// From the overrides of the task or else from its definition.
@@ -74,6 +82,8 @@ pub struct Task {
     pub tags: Vec<Tag>,
     /// Only present if a setting uses them.
     pub cluster_tags: Arc<[Tag]>,
+    /// Setting of the cluster.
+    pub container_insights: ContainerInsights,
     pub containers: Vec<TaskContainer>,
 }
 
@@ -91,10 +101,14 @@ pub struct TaskContainer {
     /// From the task definition.
     pub essential: Option<bool>,
     pub health: HealthStatus,
+    /// Whether the task definition has a health check. ECS ignores those of images.
+    pub has_health_check: bool,
     /// CPU units.
     pub cpu: Option<f64>,
     /// Hard limit in MiB.
     pub memory_mib: Option<u64>,
+    /// Number of GPUs that ECS assigned.
+    pub gpus: u32,
     pub docker_labels: Vec<(Arc<str>, Arc<str>)>,
     /// Option of the `awslogs` log driver.
     pub log_group: Option<Arc<str>>,
@@ -171,6 +185,11 @@ impl Task {
     pub fn set_group(&mut self, group: &str) {
         self.group = group.into();
         self.service = group.strip_prefix("service:").filter(|name| !name.is_empty()).map(Into::into);
+    }
+
+    /// Returns the id of the deployment that started the task; `None` for a task without a service.
+    pub fn deployment(&self) -> Option<&str> {
+        Some(&*self.started_by).filter(|id| id.starts_with("ecs-svc/"))
     }
 
     /// Returns whose network interface the task uses.

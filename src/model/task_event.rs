@@ -9,6 +9,9 @@ use crate::model::ecs::{ContainerStatus, HealthStatus, LaunchType, NetworkMode, 
 use crate::model::json::{self, DocumentError, JsonStr, LenientNumber};
 use crate::model::task::{NetworkBinding, Task, TaskContainer};
 
+/// Attribute that ECS sets on each task.
+const CPU_ARCHITECTURE: &str = "ecs.cpu-architecture";
+
 /// Parses the `detail` of an event. All fields are optional. The error contains the position.
 pub fn parse_detail(detail: &[u8]) -> Result<Task, DocumentError> {
     json::parse::<Detail<'_>>("detail of a task state change", detail).map(|detail| detail.task())
@@ -26,6 +29,7 @@ struct Detail<'a> {
     launch_type: LaunchType,
     capacity_provider_name: JsonStr<'a>,
     platform_family: JsonStr<'a>,
+    platform_version: JsonStr<'a>,
     availability_zone: JsonStr<'a>,
     container_instance_arn: JsonStr<'a>,
     last_status: TaskStatus,
@@ -46,6 +50,7 @@ struct Detail<'a> {
     ephemeral_storage: Option<EphemeralStorage>,
     overrides: Option<Overrides<'a>>,
     attachments: Option<Vec<Attachment<'a>>>,
+    attributes: Option<Vec<NameValue<'a>>>,
     containers: Option<Vec<Container<'a>>>,
 }
 
@@ -68,12 +73,12 @@ struct Overrides<'a> {
 struct Attachment<'a> {
     #[serde(borrow, rename = "type")]
     kind: JsonStr<'a>,
-    details: Option<Vec<AttachmentDetail<'a>>>,
+    details: Option<Vec<NameValue<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct AttachmentDetail<'a> {
+struct NameValue<'a> {
     #[serde(borrow)]
     name: JsonStr<'a>,
     value: JsonStr<'a>,
@@ -93,6 +98,7 @@ struct Container<'a> {
     health_status: HealthStatus,
     cpu: LenientNumber,
     memory: LenientNumber,
+    gpu_ids: Option<Vec<JsonStr<'a>>>,
     network_bindings: Option<Vec<Binding<'a>>>,
 }
 
@@ -117,6 +123,9 @@ impl Detail<'_> {
         task.launch_type = self.launch_type.clone();
         task.capacity_provider = non_empty(&self.capacity_provider_name);
         task.platform_family = (*self.platform_family).into();
+        task.platform_version = (*self.platform_version).into();
+        let architecture = self.attributes.iter().flatten().find(|attribute| &*attribute.name == CPU_ARCHITECTURE);
+        task.cpu_architecture = architecture.map_or("", |attribute| &*attribute.value).into();
         task.availability_zone = (*self.availability_zone).into();
         task.container_instance_arn = non_empty(&self.container_instance_arn);
         task.last_status = self.last_status.clone();
@@ -177,6 +186,7 @@ impl Container<'_> {
             health: self.health_status.clone(),
             cpu: self.cpu.0,
             memory_mib: self.memory.as_u64(),
+            gpus: u32::try_from(self.gpu_ids.as_ref().map_or(0, Vec::len)).unwrap_or(u32::MAX),
             network_bindings: self.network_bindings.iter().flatten().filter_map(Binding::binding).collect(),
             ..TaskContainer::default()
         }

@@ -34,7 +34,12 @@ impl TagLabels {
     /// Adds the labels of a task. Labels that are already set are not replaced.
     pub fn add(&self, task: &Task, labels: &mut Labels) {
         add(&self.task, "tag_", &task.tags, labels);
-        add(&self.cluster, "cluster_tag_", &task.cluster_tags, labels);
+        self.add_cluster(&task.cluster_tags, labels);
+    }
+
+    /// Adds the labels of a cluster. Labels that are already set are not replaced.
+    pub fn add_cluster(&self, tags: &[Tag], labels: &mut Labels) {
+        add(&self.cluster, "cluster_tag_", tags, labels);
     }
 }
 

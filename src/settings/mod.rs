@@ -18,6 +18,7 @@ use crate::rules::relabel::Rules;
 use crate::rules::scrape_rule::ScrapeRule;
 use crate::rules::tags::TagLabels;
 use crate::rules::task_filter::TaskFilter;
+use crate::translate::state::StateSelection;
 use crate::translate::{cloudwatch, metrics, spans, stats};
 
 /// Prefix of all settings. An unknown variable with this prefix is an error.
@@ -59,6 +60,8 @@ pub struct Settings {
     pub scrape_interval: Duration,
     /// Task and container metrics.
     pub stats: stats::Options,
+    /// Metrics about the state of ECS.
+    pub state: StateSelection,
     pub scrape_ranges: Vec<IpNet>,
     pub scrape_timeout: Duration,
     pub prometheus_scrape: PrometheusScrapeSettings,

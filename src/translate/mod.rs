@@ -15,6 +15,7 @@ pub mod sender;
 pub mod service_events;
 mod shared_labels;
 pub mod spans;
+pub mod state;
 pub mod stats;
 pub mod stopped;
 pub mod target_health;

@@ -25,6 +25,12 @@ pub(crate) struct FakeAwsState {
     pub(crate) definitions: BTreeMap<String, Value>,
     /// EC2 instance id and address by container instance ARN.
     pub(crate) hosts: BTreeMap<String, (String, String)>,
+    /// Services in the format of DescribeServices, by cluster.
+    pub(crate) services: BTreeMap<String, Vec<Value>>,
+    /// Container instances in the format of DescribeContainerInstances, by cluster.
+    pub(crate) instances: BTreeMap<String, Vec<Value>>,
+    /// Value of the setting `containerInsights` by cluster.
+    pub(crate) insights: BTreeMap<String, &'static str>,
     /// Time and message of log events by log group.
     pub(crate) logs: BTreeMap<String, Vec<(i64, String)>>,
     /// Events per page of FilterLogEvents; 0 is all.
@@ -334,8 +340,8 @@ fn ok(operation: &str, cluster: &str, body: &Value, world: &FakeAwsState) -> Res
             let arns = world.tasks.keys().map(|name| format!("arn:aws:ecs:eu-west-1:111122223333:cluster/{name}"));
             json!({"clusterArns": arns.collect::<Vec<_>>()})
         }
-        "ListTasks" => page(running, body),
-        "ListTasks STOPPED" => page(stopped, body),
+        "ListTasks" => page(running, "taskArn", "taskArns", body),
+        "ListTasks STOPPED" => page(stopped, "taskArn", "taskArns", body),
         "DescribeTasks" => {
             let wanted = named("tasks");
             let all = running.iter().chain(stopped).filter(|task| {
@@ -348,12 +354,6 @@ fn ok(operation: &str, cluster: &str, body: &Value, world: &FakeAwsState) -> Res
             let arn = body["taskDefinition"].as_str().expect("an ARN");
             json!({"taskDefinition": world.definitions.get(arn).ok_or("ClientException")?})
         }
-        "DescribeContainerInstances" => {
-            let wanted = named("containerInstances");
-            let hosts = world.hosts.iter().filter(|(arn, _)| wanted.contains(arn.as_str()));
-            let hosts = hosts.map(|(arn, (id, _))| json!({"containerInstanceArn": arn, "ec2InstanceId": id}));
-            json!({"containerInstances": hosts.collect::<Vec<_>>()})
-        }
         "FilterLogEvents" => log_events(body, world)?,
         "SendMessageBatch" => {
             let entries = body["Entries"].as_array().expect("entries").iter();
@@ -361,16 +361,78 @@ fn ok(operation: &str, cluster: &str, body: &Value, world: &FakeAwsState) -> Res
             json!({"Successful": sent.collect::<Vec<_>>(), "Failed": []})
         }
         "ChangeMessageVisibility" => json!({}),
+        other => return state(other, cluster, body, world),
+    })
+}
+
+/// Answers calls for services, clusters and container instances.
+fn state(operation: &str, cluster: &str, body: &Value, world: &FakeAwsState) -> Result<Value, String> {
+    let none = Vec::new();
+    let instances = world.instances.get(cluster).unwrap_or(&none);
+    Ok(match operation {
+        "ListServices" => page(world.services.get(cluster).unwrap_or(&none), "serviceArn", "serviceArns", body),
+        "DescribeServices" => described_services(cluster, body, world)?,
+        "DescribeClusters" => described_clusters(body, world),
+        "ListContainerInstances" => page(instances, "containerInstanceArn", "containerInstanceArns", body),
+        "DescribeContainerInstances" => {
+            let wanted: HashSet<&str> =
+                body["containerInstances"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let hosts = world.hosts.iter().filter(|(arn, _)| wanted.contains(arn.as_str()));
+            let hosts = hosts.map(|(arn, (id, _))| json!({"containerInstanceArn": arn, "ec2InstanceId": id}));
+            let is_wanted = |it: &&Value| it["containerInstanceArn"].as_str().is_some_and(|arn| wanted.contains(arn));
+            let instances = instances.iter().filter(is_wanted).cloned();
+            json!({"containerInstances": hosts.chain(instances).collect::<Vec<_>>()})
+        }
         other => panic!("unknown operation {other}"),
     })
 }
 
-fn page(tasks: &[Value], body: &Value) -> Value {
+/// Returns the response of a list call. The default page size of ListServices is 10, that of the others 100.
+fn page(all: &[Value], arn: &str, list: &str, body: &Value) -> Value {
     let from: usize = body["nextToken"].as_str().map_or(0, |token| token.parse().expect("ours"));
-    let size = usize::try_from(body["maxResults"].as_u64().unwrap_or(100)).expect("small");
-    let arns: Vec<&Value> = tasks.iter().skip(from).take(size).map(|task| &task["taskArn"]).collect();
-    let next = (from + size < tasks.len()).then(|| (from + size).to_string());
-    json!({"taskArns": arns, "nextToken": next})
+    let default = if list == "serviceArns" { 10 } else { 100 };
+    let size = usize::try_from(body["maxResults"].as_u64().unwrap_or(default)).expect("small");
+    let arns: Vec<&Value> = all.iter().skip(from).take(size).map(|one| &one[arn]).collect();
+    let next = (from + size < all.len()).then(|| (from + size).to_string());
+    json!({list: arns, "nextToken": next})
+}
+
+/// ECS rejects more than ten services, and reports unknown ones as missing.
+fn described_services(cluster: &str, body: &Value, world: &FakeAwsState) -> Result<Value, String> {
+    let requested = body["services"].as_array().expect("names");
+    if requested.is_empty() || requested.len() > 10 {
+        return Err("InvalidParameterException".into());
+    }
+    let (mut services, mut failures) = (Vec::new(), Vec::new());
+    for name in requested.iter().filter_map(Value::as_str) {
+        let mut all = world.services.get(cluster).into_iter().flatten();
+        match all.find(|service| service["serviceName"] == *name || service["serviceArn"] == *name) {
+            Some(service) => services.push(service),
+            None => {
+                let arn = format!("arn:aws:ecs:eu-west-1:111122223333:service/{cluster}/{name}");
+                failures.push(json!({"arn": arn, "reason": "MISSING"}));
+            }
+        }
+    }
+    Ok(json!({"services": services, "failures": failures}))
+}
+
+/// ECS returns the settings only if they are requested.
+fn described_clusters(body: &Value, world: &FakeAwsState) -> Value {
+    let has_settings = body["include"].as_array().is_some_and(|fields| fields.contains(&json!("SETTINGS")));
+    let requested = body["clusters"].as_array().expect("names").iter().filter_map(Value::as_str);
+    let cluster = |name: &str| {
+        let name = name.rsplit('/').next().unwrap_or_default();
+        let setting = world.insights.get(name).filter(|_| has_settings);
+        let settings: Vec<_> =
+            setting.iter().map(|value| json!({"name": "containerInsights", "value": value})).collect();
+        let tasks = world.tasks.get(name).map_or(0, Vec::len);
+        json!({"clusterArn": format!("arn:aws:ecs:eu-west-1:111122223333:cluster/{name}"), "clusterName": name,
+            "status": "ACTIVE", "settings": settings, "runningTasksCount": tasks, "pendingTasksCount": 0,
+            "activeServicesCount": world.services.get(name).map_or(0, Vec::len),
+            "registeredContainerInstancesCount": world.instances.get(name).map_or(0, Vec::len)})
+    };
+    json!({"clusters": requested.map(cluster).collect::<Vec<_>>(), "failures": []})
 }
 
 fn log_events(body: &Value, world: &FakeAwsState) -> Result<Value, String> {

@@ -11,6 +11,9 @@ use fake_aws::{FakeAws, Series, now_ms};
 use serde_json::{Value, json};
 
 const MINUTE: i64 = 60_000;
+
+/// For tests that count other series.
+const NO_STATE: (&str, &str) = ("SIDECARLESS_STATE_METRICS", "none");
 const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
 
 fn arn(kind: &str, name: &str) -> String {
@@ -82,8 +85,15 @@ fn ecs_is_called_per_100_tasks_and_once_per_definition() {
     aws.start(&[]);
     let response = aws.invoke(&tick(this_minute()));
     assert_eq!(response["tasks"], 250, "{response}");
-    let every_tick = [("ListTasks", 3), ("DescribeTasks", 3), ("ListTasks STOPPED", 1), ("FilterLogEvents", 1)];
-    let first = counts(&[&every_tick[..], &[("DescribeTaskDefinition", 1)]].concat());
+    let every_tick = [
+        ("ListTasks", 3),
+        ("DescribeTasks", 3),
+        ("ListTasks STOPPED", 1),
+        ("FilterLogEvents", 1),
+        ("DescribeClusters", 1),
+        ("DescribeServices", 1),
+    ];
+    let first = counts(&[&every_tick[..], &[("DescribeTaskDefinition", 1), ("ListServices", 1)]].concat());
     assert_eq!(aws.counted(), first);
     aws.invoke(&tick(this_minute()));
     assert_eq!(aws.counted(), counts(&every_tick));
@@ -138,7 +148,7 @@ fn run_reads_one_minute_of_insights_events_in_all_pages() {
         world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), events);
         world.log_page = 4;
     });
-    aws.start(&[]);
+    aws.start(&[NO_STATE]);
     let response = aws.invoke(&tick(this_minute()));
     assert_eq!(
         (response["insights_events"].as_u64(), response["targets_up"].as_u64()),
@@ -165,7 +175,7 @@ fn repeated_run_writes_the_same_insights_samples() {
         let events = vec![event("Task", "t0", at), event("Container", "t0", at), event("Service", "", at)];
         world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), events);
     });
-    aws.start(&[("SIDECARLESS_SELF_METRICS", "off")]);
+    aws.start(&[NO_STATE, ("SIDECARLESS_SELF_METRICS", "off")]);
     let tick = tick(this_minute());
     let mut written = Vec::new();
     for _ in 0..3 {
@@ -182,7 +192,7 @@ fn repeated_run_writes_the_same_insights_samples() {
 fn missing_or_disabled_insights_are_not_an_error() {
     let mut aws = FakeAws::new();
     shop_of(&aws, 1);
-    aws.start(&[("SIDECARLESS_SOURCES", "endpoint"), ("SIDECARLESS_STOPPED_TASKS", "off")]);
+    aws.start(&[NO_STATE, ("SIDECARLESS_SOURCES", "endpoint"), ("SIDECARLESS_STOPPED_TASKS", "off")]);
     aws.invoke(&tick(this_minute()));
     assert_eq!(aws.counted(), counts(&[("ListTasks", 1), ("DescribeTasks", 1), ("DescribeTaskDefinition", 1)]));
 }
@@ -294,7 +304,7 @@ fn filtered_stopped_task_is_described_once_and_not_written() {
         let at = this_minute() - 3 * MINUTE;
         world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), vec![event("Task", "dead", at)]);
     });
-    aws.start(&[("SIDECARLESS_TASK_FILTER", "!family=qa")]);
+    aws.start(&[NO_STATE, ("SIDECARLESS_TASK_FILTER", "!family=qa")]);
     let response = aws.invoke(&tick(this_minute()));
     assert_eq!((response["stopped_tasks"].as_u64(), response["delivered"].as_u64()), (Some(0), Some(0)), "{response}");
     aws.counted();
@@ -329,7 +339,7 @@ fn state_change_event_writes_the_same_as_a_run() {
     let event = json!({"detail-type": "ECS Task State Change", "source": "aws.ecs", "time": at, "detail": detail});
     let response = aws.invoke(&event);
     assert_eq!(response["stopped_tasks"], 1, "{response}");
-    assert_eq!(aws.counted(), counts(&[("DescribeTaskDefinition", 1)]));
+    assert_eq!(aws.counted(), counts(&[("DescribeTaskDefinition", 1), ("DescribeClusters", 1)]));
     let series = aws.take_series();
     assert_eq!(named(&series, "ecs_container_exit_code", "dead")[0].samples, [(now - 2_000, 137.0)]);
     assert_eq!(named(&series, "ecs_task_cpu_utilized", "dead")[0].samples[0].1.to_bits(), STALE_NAN);
@@ -368,7 +378,8 @@ fn event_in_a_new_environment_fetches_tags() {
     let response =
         aws.invoke(&json!({"detail-type": "ECS Task State Change", "source": "aws.ecs", "time": at, "detail": detail}));
     assert_eq!(response["stopped_tasks"], 1, "{response}");
-    assert_eq!(aws.counted(), counts(&[("DescribeTaskDefinition", 1), ("DescribeTasks", 1)]));
+    let calls = [("DescribeTaskDefinition", 1), ("DescribeTasks", 1), ("DescribeClusters", 1)];
+    assert_eq!(aws.counted(), counts(&calls));
     assert_eq!(named(&aws.take_series(), "ecs_task_stopped_info", "dead")[0].label("tag_team"), "checkout");
 }
 
@@ -412,7 +423,7 @@ fn bridge_task_is_scraped_at_its_host_port() {
             json!([{"containerPort": 9000, "hostPort": port, "protocol": "tcp"}]);
         world.tasks.insert("shop".into(), vec![bridge]);
     });
-    aws.start(&[("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_SOURCES", "endpoint")]);
+    aws.start(&[NO_STATE, ("SIDECARLESS_STOPPED_TASKS", "off"), ("SIDECARLESS_SOURCES", "endpoint")]);
     assert_eq!(aws.invoke(&tick(this_minute()))["targets_up"], 1);
     let every_tick = [("ListTasks", 1), ("DescribeTasks", 1)];
     let cold = [("DescribeTaskDefinition", 1), ("DescribeContainerInstances", 1), ("DescribeInstances", 1)];

@@ -27,6 +27,14 @@ pub(crate) struct State {
     pub(crate) missing: Vec<String>,
     /// Containers of every task; `None`: one container, `cart`.
     pub(crate) containers: Option<Value>,
+    /// Services in the format of DescribeServices, by cluster.
+    pub(crate) services: BTreeMap<String, Vec<Value>>,
+    /// Container instances in the format of DescribeContainerInstances, by cluster.
+    pub(crate) instances: BTreeMap<String, Vec<Value>>,
+    /// Error of each call of an operation.
+    pub(crate) faults: BTreeMap<&'static str, &'static str>,
+    /// Setting `containerInsights` of each cluster.
+    pub(crate) container_insights: Option<&'static str>,
     /// Tags of each cluster.
     pub(crate) cluster_tags: Vec<(&'static str, &'static str)>,
 }
@@ -64,6 +72,26 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Opt
     let (_, operation) = request.header("x-amz-target").split_once("AmazonEC2ContainerServiceV20141113.")?;
     let input: Value = serde_json::from_slice(&request.body).unwrap();
     Some(state.lock().unwrap().respond(operation, &input))
+}
+
+/// Returns a service in the format of DescribeServices.
+pub(crate) fn service(cluster: &str, name: &str, desired: u32, running: u32) -> Value {
+    json!({"serviceArn": format!("arn:aws:ecs:eu-west-1:111122223333:service/{cluster}/{name}"), "serviceName": name,
+        "clusterArn": cluster_arn(cluster), "status": "ACTIVE", "desiredCount": desired, "runningCount": running,
+        "pendingCount": 0, "launchType": "FARGATE", "schedulingStrategy": "REPLICA", "createdAt": 1_772_611_200.5,
+        "taskDefinition": format!("arn:aws:ecs:eu-west-1:111122223333:task-definition/{name}:12"),
+        "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "desiredCount": desired, "runningCount": running,
+            "pendingCount": 0, "failedTasks": 0, "rolloutState": "COMPLETED", "createdAt": 1_772_611_200.5}]})
+}
+
+/// Returns a container instance in the format of DescribeContainerInstances.
+pub(crate) fn container_instance(cluster: &str, id: &str) -> Value {
+    json!({"containerInstanceArn": format!("arn:aws:ecs:eu-west-1:111122223333:container-instance/{cluster}/{id}"),
+        "ec2InstanceId": format!("i-{id}"), "status": "ACTIVE", "agentConnected": true, "runningTasksCount": 1,
+        "registeredResources": [{"name": "CPU", "type": "INTEGER", "integerValue": 2_048},
+            {"name": "MEMORY", "type": "INTEGER", "integerValue": 7_680}],
+        "remainingResources": [{"name": "CPU", "type": "INTEGER", "integerValue": 1_024}],
+        "attributes": [{"name": "ecs.availability-zone", "value": "eu-west-1b"}]})
 }
 
 impl State {
@@ -110,7 +138,22 @@ impl State {
         if self.denied.contains(&cluster) {
             return error("AccessDeniedException", "User is not authorized");
         }
+        if let Some(fault) = self.faults.get(operation) {
+            return error(fault, "by order");
+        }
         match operation {
+            "ListServices" => page("serviceArns", &arns(&self.services, &cluster, "serviceArn"), input),
+            "DescribeServices" => self.describe_services(&cluster, input),
+            "ListContainerInstances" => {
+                let arns = arns(&self.instances, &cluster, "containerInstanceArn");
+                page("containerInstanceArns", &arns, input)
+            }
+            "DescribeContainerInstances" => {
+                let wanted = input["containerInstances"].as_array().unwrap();
+                let all = self.instances.get(&cluster).into_iter().flatten();
+                let described: Vec<_> = all.filter(|it| wanted.contains(&it["containerInstanceArn"])).collect();
+                ok(&json!({"containerInstances": described, "failures": []}))
+            }
             "ListClusters" => {
                 let arns: Vec<String> = self.clusters.keys().map(|name| cluster_arn(name)).collect();
                 page("clusterArns", &arns, input)
@@ -132,9 +175,37 @@ impl State {
     }
 
     fn describe_clusters(&self, input: &Value) -> StubResponse {
-        let tags = tags(&self.cluster_tags);
-        let cluster = |arn: &Value| json!({"clusterArn": arn, "tags": tags});
+        let includes = |field: &str| input["include"].as_array().is_some_and(|fields| fields.contains(&json!(field)));
+        let tags = if includes("TAGS") { tags(&self.cluster_tags) } else { json!([]) };
+        let setting = self.container_insights.filter(|_| includes("SETTINGS"));
+        let settings: Vec<_> =
+            setting.iter().map(|value| json!({"name": "containerInsights", "value": value})).collect();
+        let cluster = |arn: &Value| {
+            let name = arn.as_str().unwrap().rsplit('/').next().unwrap();
+            let number = |of: &BTreeMap<String, Vec<Value>>| of.get(name).map_or(0, Vec::len);
+            json!({"clusterArn": cluster_arn(name), "tags": tags, "settings": settings,
+                "runningTasksCount": self.clusters.get(name).map_or(0, Vec::len),
+                "activeServicesCount": number(&self.services),
+                "registeredContainerInstancesCount": number(&self.instances)})
+        };
         ok(&json!({"clusters": input["clusters"].as_array().unwrap().iter().map(cluster).collect::<Vec<_>>()}))
+    }
+
+    /// ECS rejects more than ten services, and reports unknown ones as missing.
+    fn describe_services(&self, cluster: &str, input: &Value) -> StubResponse {
+        let requested = input["services"].as_array().unwrap();
+        if requested.is_empty() || requested.len() > 10 {
+            return error("InvalidParameterException", "Services cannot be empty, or more than 10.");
+        }
+        let (mut services, mut failures) = (Vec::new(), Vec::new());
+        for name in requested {
+            let mut all = self.services.get(cluster).into_iter().flatten();
+            match all.find(|service| service["serviceName"] == *name) {
+                Some(service) => services.push(service),
+                None => failures.push(json!({"arn": name, "reason": "MISSING"})),
+            }
+        }
+        ok(&json!({"services": services, "failures": failures}))
     }
 
     fn describe_tasks(&self, cluster: &str, input: &Value) -> StubResponse {
@@ -199,8 +270,14 @@ fn now_s() -> f64 {
     std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64()
 }
 
+fn arns(all: &BTreeMap<String, Vec<Value>>, cluster: &str, key: &str) -> Vec<String> {
+    all.get(cluster).into_iter().flatten().map(|one| one[key].as_str().unwrap().to_owned()).collect()
+}
+
+/// Returns a page. The default size of ListServices is 10 (Amazon ECS API Reference).
 fn page(name: &str, all: &[String], input: &Value) -> StubResponse {
-    let size = usize::try_from(input["maxResults"].as_u64().unwrap_or(100)).unwrap().min(PAGE);
+    let default = if name == "serviceArns" { 10 } else { 100 };
+    let size = usize::try_from(input["maxResults"].as_u64().unwrap_or(default)).unwrap().min(PAGE);
     let from: usize = input["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
     let to = (from + size).min(all.len());
     let mut page = json!({ name: all[from..to] });

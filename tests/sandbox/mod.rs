@@ -190,6 +190,7 @@ impl Sandbox {
             ("SIDECARLESS_SCRAPE_TIMEOUT", "10s"),
             // Tests count only samples and requests of pushes and scrapes.
             ("SIDECARLESS_SELF_METRICS", "off"),
+            ("SIDECARLESS_STATE_METRICS", "none"),
             // Its calls depend on the minute.
             ("SIDECARLESS_CLOUDWATCH_INTERVAL", "off"),
         ];

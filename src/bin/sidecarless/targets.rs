@@ -1,5 +1,7 @@
 //! `sidecarless targets`: lists running tasks with the filter rule, source and address of each.
 
+use std::collections::BTreeMap;
+
 use sidecarless::handlers::{TargetList, TargetRow};
 
 use crate::error::CommandError;
@@ -38,10 +40,28 @@ fn table(list: &TargetList) -> String {
         text.push_str(padded.join("  ").trim_end());
         text.push('\n');
     }
+    for reason in reasons(list) {
+        text.push_str(&reason);
+        text.push('\n');
+    }
     for error in &list.errors {
         text.push_str(&format!("error: {error}\n"));
     }
     text
+}
+
+/// Returns one line for each reason why tasks have no source, with the number of these tasks and the next step.
+fn reasons(list: &TargetList) -> Vec<String> {
+    let mut tasks = BTreeMap::<(&str, &str), usize>::new();
+    for target in &list.targets {
+        if let Some(reason) = target.reason.as_deref().zip(target.next_step.as_deref()) {
+            *tasks.entry(reason).or_default() += 1;
+        }
+    }
+    let line = |((reason, next_step), tasks)| {
+        format!("source none: {tasks} tasks have no container statistics: {reason}\n  next step: {next_step}")
+    };
+    tasks.into_iter().map(line).collect()
 }
 
 fn cells(target: &TargetRow) -> [String; 9] {
@@ -85,15 +105,19 @@ mod tests {
             prometheus_endpoints: if task == "5f0e" { vec!["10.0.0.9:9404/metrics".into()] } else { Vec::new() },
             ..TargetRow::default()
         };
-        let list = TargetList {
+        let mut list = TargetList {
             targets: vec![target("5f0e", true, None), target("77", false, None), target("8", true, Some("no route"))],
             errors: vec!["ListTasks failed for bank: AccessDenied".into()],
         };
+        list.targets[1].reason = Some("no label".into());
+        list.targets[1].next_step = Some("add it".into());
         let expected = "\
 CLUSTER  SERVICE  FAMILY  TASK  STATUS   SOURCE    ENDPOINT                              INCLUDED  RULE
 shop     -        cart    5f0e  RUNNING  endpoint  10.0.0.9:9000, 10.0.0.9:9404/metrics  yes       all tasks
 shop     -        cart    77    RUNNING  -         -                                     no        !family=cart
 shop     -        cart    8     RUNNING  endpoint  not scraped: no route                 yes       all tasks
+source none: 1 tasks have no container statistics: no label
+  next step: add it
 error: ListTasks failed for bank: AccessDenied
 ";
         assert_eq!(table(&list), expected);

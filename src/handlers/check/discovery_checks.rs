@@ -5,39 +5,59 @@ use super::connectivity;
 use super::handler::CheckHandler;
 use super::report::CheckResult;
 use crate::deadline::Deadline;
-use crate::discovery::{DiscoveryResult, TaskBatch, TaskListing};
+use crate::discovery::{ClusterStates, DiscoveryResult, TaskBatch, TaskListing};
 use crate::model::ecs::NetworkLocation;
 use crate::model::task::Task;
 use crate::rules::glob;
 use crate::scrape::insights::MinuteWindow;
+use crate::settings::Settings;
+use crate::translate::state::Scope;
 
 /// Task that is described if no task is running: ECS reports it as missing, or denies access.
 const NO_TASK: &str = "00000000000000000000000000000000";
 
 /// An API operation of a scheduled run.
-struct ApiCheck {
-    operation: &'static str,
-    action: &'static str,
+pub(super) struct ApiCheck {
+    pub(super) operation: &'static str,
+    pub(super) action: &'static str,
     /// Resource in the policy.
-    resource: String,
+    pub(super) resource: String,
     /// Message of success. An error if the operation was not called.
-    result: Result<String, &'static str>,
+    pub(super) result: Result<String, &'static str>,
 }
 
 impl CheckHandler {
     pub(super) async fn check_reads(&self, arns: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
         let listing = self.discovery.list(deadline).await;
+        let clusters = self.describe_clusters(&listing, deadline).await;
         let mut discovered = self.discovery.describe_all(&listing, deadline).await;
+        discovered.failures.extend(clusters.failures.iter().cloned());
         if let (Some(cluster), []) = (listing.clusters.first(), listing.batches.as_slice()) {
             let missing = TaskBatch { cluster: cluster.clone(), tasks: vec![NO_TASK.into()] };
             discovered.failures.extend(self.discovery.describe(&[missing], deadline).await.failures);
         }
-        let checks = self.task_checks(&listing, &discovered, arns).into_iter();
-        let checks = checks.chain(host_checks(&discovered, arns));
-        let mut results: Vec<CheckResult> = checks.map(|check| check.into_result(&discovered)).collect();
+        let mut checks = self.task_checks(&listing, &discovered, arns);
+        checks.extend(self.state_checks(&clusters, &listing, &mut discovered, arns, deadline).await);
+        checks.extend(host_checks(&discovered, arns));
+        let mut results: Vec<CheckResult> = checks.into_iter().map(|check| check.into_result(&discovered)).collect();
+        results.push(self.check_sources(&discovered));
         results.push(self.check_insights(listing.clusters.first(), arns, deadline).await);
         results.push(connectivity::check(&self.targets.rows(&discovered), deadline).await);
         results
+    }
+
+    /// Returns whether a scheduled run describes clusters.
+    fn needs_clusters(&self) -> bool {
+        let Settings { state, sources, tag_labels, .. } = &self.settings;
+        let has_series = state.has_scope(Scope::Cluster) || state.has_scope(Scope::ContainerInstance);
+        has_series || sources.insights || tag_labels.uses_cluster_tags()
+    }
+
+    async fn describe_clusters(&self, listing: &TaskListing, deadline: &Deadline) -> ClusterStates {
+        if !self.needs_clusters() {
+            return ClusterStates::default();
+        }
+        self.discovery.describe_clusters(&listing.clusters, deadline).await
     }
 
     fn task_checks(&self, listing: &TaskListing, discovered: &DiscoveryResult, arns: &ArnBuilder) -> Vec<ApiCheck> {
@@ -46,7 +66,6 @@ impl CheckHandler {
         let has_cluster =
             |message| if clusters > 0 { Ok(message) } else { Err("no cluster matches SIDECARLESS_CLUSTERS") };
         let has_task = !discovered.tasks.is_empty() || !discovered.filtered.is_empty();
-        let needs_tags = self.settings.tag_labels.uses_cluster_tags();
         vec![
             ApiCheck {
                 operation: "ListClusters",
@@ -80,10 +99,10 @@ impl CheckHandler {
                 operation: "DescribeClusters",
                 action: "ecs:DescribeClusters",
                 resource: arns.arn("ecs", "cluster/*"),
-                result: if needs_tags {
-                    has_cluster("cluster tags are read".into())
+                result: if self.needs_clusters() {
+                    has_cluster("counts, settings and tags are read".into())
                 } else {
-                    Err("not called, because SIDECARLESS_TAG_LABELS uses no cluster tags")
+                    Err("not called, because no setting needs counts, settings or tags of clusters")
                 },
             },
         ]

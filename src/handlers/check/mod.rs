@@ -12,6 +12,7 @@ mod queue;
 mod remedy;
 mod report;
 mod roles;
+mod state_checks;
 
 use futures_util::future::join;
 

@@ -11,6 +11,7 @@ use crate::handlers::run::context::RunContext;
 use crate::handlers::run::report::finish_event;
 use crate::handlers::run::scrape::TaskScraper;
 use crate::handlers::run::series_writer::{REMOTE_WRITE_DISABLED, SeriesWriter};
+use crate::handlers::run::state::StateCollector;
 use crate::handlers::run::stats::log_discovery;
 use crate::handlers::self_metrics::SelfMetrics;
 use crate::lambda::SqsMessage;
@@ -23,6 +24,7 @@ use crate::model::shard::{Shard, ShardDecodeError};
 pub(in crate::handlers) struct ShardHandler {
     pub(in crate::handlers) discovery: Arc<Discovery>,
     pub(in crate::handlers) scraper: Arc<TaskScraper>,
+    pub(in crate::handlers) state: Arc<StateCollector>,
     /// `None` if `AWS_PROMETHEUS_ENDPOINT` is not set.
     pub(in crate::handlers) writer: Option<Arc<SeriesWriter>>,
     /// Queue of the messages. `None`: they are retried after the visibility timeout of the queue.
@@ -104,12 +106,14 @@ impl ShardHandler {
             run.stats.record_late_shard(&shard);
             return Ok(());
         }
+        self.state.describe_stale_clusters(std::slice::from_ref(&shard.cluster), run.deadline).await;
         let batch = TaskBatch { cluster: shard.cluster, tasks: shard.tasks };
         let discovered = self.discovery.describe(&[batch], run.deadline).await;
         log_discovery(&discovered);
         if let (true, Some(failure)) = (discovered.tasks.is_empty(), discovered.failures.first()) {
             return Err(failure.clone().into());
         }
+        self.state.append_tasks(&discovered.tasks, run).await;
         self.scraper.scrape(&discovered.tasks, run).await;
         Ok(())
     }

@@ -20,6 +20,8 @@ use crate::translate::self_metrics::TargetCounts;
 pub(in crate::handlers) enum Step {
     /// A few ECS calls per cluster. Series that end late do less harm than scrapes that are skipped.
     StoppedTasks,
+    /// Calls for services and container instances, which are made during the scrapes.
+    State,
     /// Most of the work of a run, so it gets most of the time.
     Scrapes,
     /// Container Insights events come after the scrapes. The other half is for the delivery.
@@ -62,6 +64,7 @@ impl Step {
     fn limit(self, remaining: Duration) -> Duration {
         match self {
             Self::StoppedTasks | Self::CloudWatch => remaining / 4,
+            Self::State => remaining / 2,
             Self::Scrapes => remaining * 3 / 4,
             Self::Insights => remaining / 2,
         }
@@ -86,6 +89,11 @@ impl<'a> RunContext<'a> {
             delivered: None,
             series_delivered: 0,
         }
+    }
+
+    /// Returns the number of series that the run wrote so far.
+    pub(in crate::handlers) fn series_count(&self) -> usize {
+        self.series_delivered + self.batch.len()
     }
 
     /// Starts the delivery of the series if there are enough for a part. Waits for the part before it.

@@ -85,7 +85,6 @@ impl EventWriter {
         let partition = part(|arn| arn.partition.into(), |task| task.partition.to_string());
         let region = part(|arn| arn.region.into(), |task| task.region.to_string());
         let account = part(|arn| arn.account.into(), |task| task.account.to_string());
-        let no_task = Task::default();
         let context = EventContext {
             task: &|id| tasks.get(id).map(|indexed| indexed.task).filter(|task| is_in_cluster(task)),
             has_better_source: &|id| tasks.get(id).map_or(self.has_task_filter, |indexed| indexed.has_better_source),
@@ -97,8 +96,12 @@ impl EventWriter {
             group_takes_precedence: true,
             now_ms: run.deadline.now_ms(),
             max_age_ms: self.series.max_age_ms,
-            // Events of a service or of the cluster get the cluster tags, which every task of the cluster has.
-            extra_labels: &|task| self.series.add_labels(task.or(cluster_task).unwrap_or(&no_task), Labels::default()),
+            // Events of a service, of the cluster or of an unknown task get the cluster tags, which every task of the cluster has.
+            extra_labels: &|task| match task {
+                Some(task) => self.series.add_labels(task, Labels::default()),
+                None => self.series.cluster_labels(cluster_task.map_or(&[][..], |task| &*task.cluster_tags)),
+            },
+            excluded_counts: &|name| self.series.state.has_name(name),
             options: &self.series.stats,
         };
         for event in events {

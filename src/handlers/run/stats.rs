@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::aws::error::AwsError;
 use crate::deadline::Deadline;
 use crate::discovery::{DiscoveryError, DiscoveryResult};
+use crate::model::budget::BudgetExceeded;
 use crate::model::rejection::Rejections;
 use crate::model::shard::Shard;
 use crate::model::task::Task;
@@ -91,6 +92,11 @@ impl RunStats {
     pub(in crate::handlers) fn record_late_shard(&mut self, shard: &Shard) {
         let (tasks, cluster) = (shard.tasks.len() as u64, &shard.cluster);
         self.rejected.add("shard_expired", tasks, || format!("shard of {cluster}, due at {}", shard.due_ms));
+    }
+
+    /// Counts tasks whose state is not written, because memory or time are used up.
+    pub(in crate::handlers) fn record_state_skipped(&mut self, tasks: usize, exceeded: BudgetExceeded) {
+        self.rejected.add("state_budget", tasks as u64, || exceeded.to_string());
     }
 
     /// Counts the tasks of shards that could not be sent.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::context::RunContext;
 use super::exposition::ExpositionScraper;
+use super::state::StateCollector;
 use super::task_series::TaskSeries;
 use crate::model::ecs::TaskStatus;
 use crate::model::series::Labels;
@@ -20,6 +21,7 @@ use crate::translate::target_health;
 pub(in crate::handlers) struct StoppedTaskWriter {
     pub(in crate::handlers) series: Arc<TaskSeries>,
     pub(in crate::handlers) expositions: Arc<ExpositionScraper>,
+    pub(in crate::handlers) state: Arc<StateCollector>,
 }
 
 impl StoppedTaskWriter {
@@ -37,6 +39,7 @@ impl StoppedTaskWriter {
             return;
         }
         self.expositions.mark_targets_stale(task, at_ms, &mut run.batch);
+        self.state.end_task(task, at_ms, &mut run.batch);
         let source = self.series.source(task);
         if let Some(source @ (StatsSource::Push | StatsSource::Endpoint)) = source {
             self.append_stale_markers(&stopped, source, run);

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::model::series::Labels;
-use crate::model::task::Task;
+use crate::model::task::{Tag, Task};
 use crate::rules::tags::TagLabels;
 use crate::scrape::stats_targets::{STATS_PORT, STATS_PUSH};
 use crate::settings::{PrometheusScrapeSettings, Settings, StatsSources};
+use crate::translate::state::StateSelection;
 use crate::translate::stats::{self, EnabledSources, StatsSource, source_of};
 
 /// Reason of inputs whose samples would be older than AMP accepts.
@@ -19,6 +20,7 @@ pub(in crate::handlers) const TOO_OLD: &str = "too_old";
 pub(in crate::handlers) struct TaskSeries {
     pub(in crate::handlers) sources: StatsSources,
     pub(in crate::handlers) stats: stats::Options,
+    pub(in crate::handlers) state: StateSelection,
     pub(in crate::handlers) prometheus: PrometheusScrapeSettings,
     /// CIDRs of the addresses that may be scraped.
     pub(in crate::handlers) scrape_ranges: Vec<IpNet>,
@@ -33,6 +35,7 @@ impl TaskSeries {
         Self {
             sources: settings.sources,
             stats: settings.stats.clone(),
+            state: settings.state,
             prometheus: settings.prometheus_scrape.clone(),
             scrape_ranges: settings.scrape_ranges.clone(),
             max_age_ms: settings.metrics.max_age_ms,
@@ -62,6 +65,17 @@ impl TaskSeries {
     /// Adds the labels that every series of a task has.
     pub(in crate::handlers) fn add_labels(&self, task: &Task, mut labels: Labels) -> Labels {
         self.tag_labels.add(task, &mut labels);
+        self.add_external_labels(labels)
+    }
+
+    /// Returns the labels that every series of a cluster, and of its services and container instances, has.
+    pub(in crate::handlers) fn cluster_labels(&self, tags: &[Tag]) -> Labels {
+        let mut labels = Labels::default();
+        self.tag_labels.add_cluster(tags, &mut labels);
+        self.add_external_labels(labels)
+    }
+
+    fn add_external_labels(&self, mut labels: Labels) -> Labels {
         for (name, value) in &self.external_labels {
             labels.set_default(name, value);
         }

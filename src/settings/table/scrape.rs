@@ -28,6 +28,13 @@ pub(super) const ROWS: &[Setting] = &[
         apply: |settings, text| store(&mut settings.stats.labels, text.parse()),
     },
     Setting {
+        name: "SIDECARLESS_STATE_METRICS",
+        values: "`default`, `all`, `none`, or a list of names",
+        default: "default",
+        description: "Metrics about the state of ECS to write: clusters, services, tasks and container instances, from the ECS API alone (docs/metrics.md).",
+        apply: |settings, text| store(&mut settings.state, text.parse()),
+    },
+    Setting {
         name: "SIDECARLESS_INSIGHTS_MEMORY_USAGE",
         values: "`on`, `off`",
         default: "off",

@@ -79,7 +79,7 @@ pub(super) fn write(
 ) -> (u64, u64) {
     let mut labels = labels(event, kind, context);
     let (mut written, mut duplicates) = (0, 0);
-    for count in COUNTS.iter().filter(|count| count.event_type == kind) {
+    for count in COUNTS.iter().filter(|count| count.event_type == kind && !(context.excluded_counts)(count.name)) {
         let Some(value) = (count.value)(&event.counts).0 else { continue };
         labels.set("__name__", count.name);
         let id = out.series(labels.iter());

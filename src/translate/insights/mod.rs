@@ -48,6 +48,8 @@ pub struct EventContext<'a> {
     pub max_age_ms: Option<i64>,
     /// Returns additional labels for the series of a task, or of no task. They never replace a label from the event.
     pub extra_labels: &'a dyn Fn(Option<&Task>) -> Labels,
+    /// Returns whether a count of services or clusters has another source, so that it is not written.
+    pub excluded_counts: &'a dyn Fn(&str) -> bool,
     pub options: &'a Options,
 }
 

@@ -90,6 +90,7 @@ fn read_from(
         now_ms: NOW_MS,
         max_age_ms: None,
         extra_labels: &extra,
+        excluded_counts: &|_| false,
         options,
     };
     for event in events {
@@ -300,6 +301,7 @@ fn event_beyond_the_maximum_age_is_rejected() {
             now_ms: NOW_MS,
             max_age_ms,
             extra_labels: &|_| Labels::default(),
+            excluded_counts: &|_| false,
             options: &options,
         };
         let result = event_series(TASK.as_bytes(), &context, &mut batch);

@@ -32,7 +32,7 @@ pub(crate) use labels::{add_container_labels, task_labels};
 pub(crate) use metrics::StatKind;
 
 use crate::model::rejection::Rejections;
-use crate::model::series::{InsertOutcome, Labels, SeriesBatch};
+use crate::model::series::{InsertOutcome, Labels, STALE_NAN, SeriesBatch};
 use crate::model::task::{Task, TaskContainer};
 use crate::model::task_metadata::{ContainerMetadata, ContainerStats, MAX_CONTAINERS, TaskMetadata, TaskStats};
 use crate::translate::limits::exceeded_limit;
@@ -218,6 +218,27 @@ impl MetricWriter<'_> {
             let id = shared.series(name, out);
             let outcome = out.add_sample(id, self.at_ms, value.as_f64(self.compat));
             written += u64::from(outcome == InsertOutcome::New);
+        }
+        written
+    }
+
+    /// Writes all values, whatever is selected, or staleness markers for their series.
+    pub(crate) fn write_known(
+        &self,
+        level: Level,
+        values: &StatValues,
+        labels: &Labels,
+        is_ending: bool,
+        out: &mut SeriesBatch,
+    ) -> u64 {
+        let mut shared = None;
+        let mut written = 0;
+        for metric in METRICS.iter().filter(|metric| metric.level == level) {
+            let Some((value, name)) = values.get(metric.stat).zip(metric.name_for(self.compat)) else { continue };
+            let shared = shared.get_or_insert_with(|| SharedLabels::new(labels, out));
+            let id = shared.series(name, out);
+            let value = if is_ending { f64::from_bits(STALE_NAN) } else { value.as_f64(self.compat) };
+            written += u64::from(out.add_sample(id, self.at_ms, value) == InsertOutcome::New);
         }
         written
     }

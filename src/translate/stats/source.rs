@@ -5,6 +5,7 @@
 
 use super::metrics::{Level, StatKind, StatsMetric};
 use super::options::Options;
+use crate::model::ecs::ContainerInsights;
 use crate::model::task::Task;
 
 /// A source of task stats, best first.
@@ -61,7 +62,8 @@ pub struct EnabledSources<'a> {
     pub insights: bool,
 }
 
-/// Returns the source of a task's stats; `None` if no enabled source has them.
+/// Returns the source of a task's stats; `None` if no enabled source has them. A cluster whose setting is unknown may have Container
+/// Insights.
 pub fn source_of(task: &Task, sources: &EnabledSources<'_>) -> Option<StatsSource> {
     let containers = || task.containers.iter();
     let is_push = |(label, value)| containers().any(|container| container.docker_label(label) == Some(value));
@@ -72,7 +74,7 @@ pub fn source_of(task: &Task, sources: &EnabledSources<'_>) -> Option<StatsSourc
     if sources.endpoint_label.is_some_and(declares) {
         return Some(StatsSource::Endpoint);
     }
-    sources.insights.then_some(StatsSource::Insights)
+    (sources.insights && task.container_insights != ContainerInsights::Off).then_some(StatsSource::Insights)
 }
 
 #[cfg(test)]
@@ -104,5 +106,8 @@ mod tests {
         ] {
             assert_eq!(source_of(&task(&labels), &sources), expected, "{labels:?}, {sources:?}");
         }
+        let off = |labels| Task { container_insights: ContainerInsights::Off, ..task(labels) };
+        assert_eq!(source_of(&off(&[]), &sources(true, true, true)), None);
+        assert_eq!(source_of(&off(&[endpoint]), &sources(true, true, true)), Some(StatsSource::Endpoint));
     }
 }

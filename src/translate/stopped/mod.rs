@@ -69,7 +69,7 @@ pub fn stopped_series(stop: &StoppedTask<'_>, extra: &Labels, options: &Options,
         labels.set("stop_code", task.stop_code.as_deref().map_or("", reason::stop_code));
         labels.set("reason", task.stopped_reason.as_deref().map_or("", reason::task_reason));
         labels.set("essential_container", failed_container(task).map_or("", |container| &container.name));
-        labels.set("deployment", deployment(task));
+        labels.set("deployment", task.deployment().unwrap_or_default());
         writer.write(&TASK_STOPPED_INFO, &mut labels, 1.0);
     }
     StatsResult { written: writer.written, ..StatsResult::default() }
@@ -95,11 +95,6 @@ fn failed_container(task: &Task) -> Option<&TaskContainer> {
         Some(_) => 1,
         None => 4,
     })
-}
-
-/// Returns the deployment that started the task; empty for a task without a service.
-fn deployment(task: &Task) -> &str {
-    if task.started_by.starts_with("ecs-svc/") { &task.started_by } else { "" }
 }
 
 struct StoppedMetricWriter<'a> {

@@ -15,6 +15,7 @@ const STOP_CODES: &[&str] = &[
     "ServiceSchedulerInitiated",
     "SpotInterruption",
     "TerminationNotice",
+    "InfrastructureHealth",
 ];
 
 /// Errors at the start of a reason (Amazon ECS Developer Guide, "Amazon ECS stopped tasks error messages").
@@ -125,6 +126,7 @@ mod tests {
             assert_eq!(task_reason(reason), value, "{reason}");
         }
         assert_eq!(stop_code("SpotInterruption"), "SpotInterruption");
+        assert_eq!(stop_code("InfrastructureHealth"), "InfrastructureHealth");
         assert_eq!(stop_code("5f0e"), "other");
     }
 }
