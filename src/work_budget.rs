@@ -47,6 +47,13 @@ impl MemoryLimit {
         self.max_allocated
     }
 
+    /// Returns the size of a cache, which is `max_bytes` in a function of the default size or a larger one. In a smaller function,
+    /// the caches have the same share of the memory.
+    pub fn cache_bytes(&self, max_bytes: usize) -> usize {
+        let default = (DEFAULT_MEMORY_MB << 20) / 8 * ALLOCATED_EIGHTHS;
+        max_bytes / 1024 * (self.max_allocated.min(default) / (default / 1024))
+    }
+
     /// Returns the number of bytes that can be allocated now.
     pub fn available(&self) -> usize {
         self.max_allocated.saturating_sub((self.allocated)())
@@ -114,6 +121,18 @@ mod tests {
             assert_eq!(result.is_ok(), expected, "{more_mb} MB more in {memory_mb:?} MB: {result:?}");
         }
         assert_eq!(MemoryLimit::unlimited().budget(&deadline, Duration::ZERO).reserve(usize::MAX), Ok(()));
+    }
+
+    #[test]
+    fn caches_have_the_same_share_of_a_smaller_function() {
+        for (memory_mb, expected_mb) in [(128, 4), (256, 8), (512, 16), (1_024, 16)] {
+            assert_eq!(
+                MemoryLimit::new(|| 0, Some(memory_mb)).cache_bytes(16 << 20),
+                expected_mb << 20,
+                "{memory_mb} MB"
+            );
+        }
+        assert_eq!(MemoryLimit::unlimited().cache_bytes(16 << 20), 16 << 20);
     }
 
     #[tokio::test(start_paused = true)]

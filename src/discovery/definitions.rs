@@ -12,6 +12,7 @@ use crate::deadline::Deadline;
 use crate::model::cache::{Cache, NO_TTL};
 use crate::model::ecs::NetworkMode;
 use crate::model::task::{PortMapping, Task, TaskContainer};
+use crate::work_budget::MemoryLimit;
 
 /// Memory for definitions. One takes a few kilobytes; an account uses some hundreds at a time.
 const MAX_BYTES: usize = 16 << 20;
@@ -34,13 +35,13 @@ pub(super) struct TaskDefinition {
     containers: Vec<TaskContainer>,
 }
 
-impl Default for TaskDefinitionCache {
-    fn default() -> Self {
-        Self { by_arn: Cache::new(NO_TTL, MAX_BYTES, |arn, definition| arn.len() + definition.size()) }
-    }
-}
-
 impl TaskDefinitionCache {
+    pub(super) fn new(memory: MemoryLimit) -> Self {
+        Self {
+            by_arn: Cache::new(NO_TTL, memory.cache_bytes(MAX_BYTES), |arn, definition| arn.len() + definition.size()),
+        }
+    }
+
     /// Describes the definitions that are not cached yet, and returns failed calls.
     pub(super) async fn fetch(
         &self,

@@ -12,6 +12,7 @@ use crate::deadline::Deadline;
 use crate::model::arn::{TaskArn, is_task_id};
 use crate::model::cache::Cache;
 use crate::model::task::Task;
+use crate::work_budget::MemoryLimit;
 
 /// The identity of a task does not change during its life.
 const TTL_MS: i64 = 3_600_000;
@@ -199,20 +200,18 @@ impl Described {
     }
 }
 
-impl Default for TaskIdentities {
-    fn default() -> Self {
+impl TaskIdentities {
+    pub(super) fn new(memory: MemoryLimit) -> Self {
         let weigh_task =
             |name: &Arc<str>, task: &Option<Arc<Task>>| name.len() + task.as_ref().map_or(0, |task| task.size());
         let weigh_clusters = |(): &(), clusters: &Arc<[String]>| clusters.iter().map(|name| name.len() + 32).sum();
         Self {
-            by_name: Cache::new(TTL_MS, MAX_BYTES, weigh_task),
+            by_name: Cache::new(TTL_MS, memory.cache_bytes(MAX_BYTES), weigh_task),
             clusters: Cache::new(CLUSTERS_TTL_MS, MAX_CLUSTER_BYTES, weigh_clusters),
             limits: LookupLimits::default(),
         }
     }
-}
 
-impl TaskIdentities {
     fn get(&self, name: &str, now_ms: i64) -> Option<Option<Arc<Task>>> {
         self.by_name.get(name, now_ms)
     }
@@ -228,7 +227,7 @@ mod tests {
 
     #[test]
     fn miss_expires_after_a_minute_and_task_after_an_hour() {
-        let identities = TaskIdentities::default();
+        let identities = TaskIdentities::new(MemoryLimit::unlimited());
         identities.insert("none".into(), None, NEGATIVE_TTL_MS, 0);
         identities.insert("one".into(), Some(Arc::default()), TTL_MS, 0);
         for (name, now_ms, is_cached) in [

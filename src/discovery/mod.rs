@@ -57,6 +57,7 @@ use crate::model::ecs::TaskStatus;
 use crate::model::task::{Tag, Task};
 use crate::rules::task_filter::TaskFilter;
 use crate::settings::Settings;
+use crate::work_budget::MemoryLimit;
 
 /// Concurrent calls for clusters or for batches of tasks.
 const CLUSTER_CONCURRENCY: usize = 4;
@@ -126,20 +127,27 @@ impl DiscoveryResult {
 
 impl Discovery {
     /// `clusters` are the names, ARNs and globs of the setting.
-    pub fn new(ecs: Client, ec2: Ec2Client, clusters: &[String], filter: TaskFilter, tags: TagRequirements) -> Self {
+    pub fn new(
+        ecs: Client,
+        ec2: Ec2Client,
+        clusters: &[String],
+        filter: TaskFilter,
+        tags: TagRequirements,
+        memory: MemoryLimit,
+    ) -> Self {
         Self {
             api: EcsClient::new(ecs),
             clusters: ClusterSelector::new(clusters),
             filter,
-            definitions: TaskDefinitionCache::default(),
+            definitions: TaskDefinitionCache::new(memory),
             hosts: HostCache::new(ec2),
             clusters_by_name: ClusterCache::new(tags.cluster_tags),
             services: ServiceCache::default(),
             container_instances: ContainerInstanceCache::default(),
             tags,
-            recent: RecentTasks::default(),
-            stopped: StoppedTaskCache::default(),
-            identities: TaskIdentities::default(),
+            recent: RecentTasks::new(memory),
+            stopped: StoppedTaskCache::new(memory),
+            identities: TaskIdentities::new(memory),
         }
     }
 

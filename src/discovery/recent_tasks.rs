@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::model::arn::cluster_name;
 use crate::model::cache::Cache;
 use crate::model::task::Task;
+use crate::work_budget::MemoryLimit;
 
 /// Throttling ends within seconds. A task that stopped in the meantime only fails its scrape.
 const TTL_MS: i64 = 600_000;
@@ -19,13 +20,11 @@ pub(super) struct RecentTasks {
     by_id: Cache<Arc<str>, Arc<Task>>,
 }
 
-impl Default for RecentTasks {
-    fn default() -> Self {
-        Self { by_id: Cache::new(TTL_MS, MAX_BYTES, |id, task| id.len() + task.size()) }
-    }
-}
-
 impl RecentTasks {
+    pub(super) fn new(memory: MemoryLimit) -> Self {
+        Self { by_id: Cache::new(TTL_MS, memory.cache_bytes(MAX_BYTES), |id, task| id.len() + task.size()) }
+    }
+
     /// Inserts tasks, and removes expired ones.
     pub(super) fn insert(&self, tasks: &[Arc<Task>], now_ms: i64) {
         self.by_id.remove_expired(now_ms);
@@ -62,7 +61,7 @@ mod tests {
 
     #[test]
     fn task_expires_after_ten_minutes() {
-        let recent = RecentTasks::default();
+        let recent = RecentTasks::new(MemoryLimit::unlimited());
         let task =
             |id: &str, cluster: &str| Arc::new(Task { id: id.into(), cluster: cluster.into(), ..Task::default() });
         recent.insert(&[task("a", "shop"), task("b", "bank")], 0);

@@ -13,6 +13,7 @@ use crate::model::arn::cluster_name;
 use crate::model::cache::{Cache, NO_TTL};
 use crate::model::ecs::TaskStatus;
 use crate::model::task::Task;
+use crate::work_budget::MemoryLimit;
 
 /// Memory for the tasks that are not listed by the current run. More are described again.
 const MAX_BYTES: usize = 8 << 20;
@@ -56,13 +57,11 @@ impl Discovery {
     }
 }
 
-impl Default for StoppedTaskCache {
-    fn default() -> Self {
-        Self { by_arn: Cache::new(NO_TTL, MAX_BYTES, |arn, task| arn.len() + task.size()) }
-    }
-}
-
 impl StoppedTaskCache {
+    pub(super) fn new(memory: MemoryLimit) -> Self {
+        Self { by_arn: Cache::new(NO_TTL, memory.cache_bytes(MAX_BYTES), |arn, task| arn.len() + task.size()) }
+    }
+
     /// Removes the tasks of a cluster that ECS no longer lists.
     fn remove_unlisted(&self, cluster: &str, batches: &[TaskBatch]) {
         let listed: HashSet<&str> = batches.iter().flat_map(|batch| &batch.tasks).map(String::as_str).collect();
@@ -96,7 +95,7 @@ mod tests {
 
     #[test]
     fn stopped_task_is_described_once_while_it_is_listed() {
-        let stopped = StoppedTaskCache::default();
+        let stopped = StoppedTaskCache::new(MemoryLimit::unlimited());
         let task = |arn: &str, last_status| {
             Arc::new(Task { arn: arn.into(), cluster: "shop".into(), last_status, ..Task::default() })
         };

@@ -200,7 +200,7 @@ impl RunParts {
         clients: &ClientFactory<'_>,
     ) -> Result<Self, EndpointError> {
         let region = aws.region().map_or("", |region| region.as_ref());
-        let discovery = Arc::new(discovery(settings, aws, clients.ec2()?));
+        let discovery = Arc::new(discovery(settings, aws, clients.ec2()?, memory));
         let series = Arc::new(TaskSeries::new(settings));
         let expositions = Arc::new(ExpositionScraper::new(Arc::clone(&series), settings.scrape_interval, memory));
         let scraper = TaskScraper {
@@ -318,6 +318,6 @@ fn queue_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPa
     }
 }
 
-fn discovery(settings: &Settings, aws: &SdkConfig, ec2: Ec2Client) -> Discovery {
-    Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone(), settings.into())
+fn discovery(settings: &Settings, aws: &SdkConfig, ec2: Ec2Client, memory: MemoryLimit) -> Discovery {
+    Discovery::new(clients::ecs(aws), ec2, &settings.clusters, settings.tasks.clone(), settings.into(), memory)
 }
