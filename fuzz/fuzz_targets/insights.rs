@@ -18,7 +18,9 @@ fuzz_target!(|input: &[u8]| {
         account: "111122223333",
         group_takes_precedence: true,
         now_ms: 1_800_000_000_000,
+        max_age_ms: None,
         extra_labels: &|_| Labels::default(),
+        excluded_counts: &|_| false,
         options: &options,
     };
     let mut out = SeriesBatch::default();
