@@ -25,9 +25,10 @@ class Task:
     port: int
     stats_port: int
     arn: str = field(default="")
-    # Source of the task metrics: `endpoint`, `insights` or `prometheus`.
+    # Source of the task metrics: `endpoint`, `insights` or `prometheus`; `none` if it has none.
     source: str = field(default="endpoint")
     launch_type: str = field(default="FARGATE")
+    cluster: str = field(default=CLUSTER)
 
     @property
     def id(self) -> str:
@@ -47,11 +48,16 @@ def client(service: str, moto: str) -> Any:
 
 def run_tasks(moto: str) -> list[Task]:
     """Runs one Fargate task of each shop service. Docker labels declare their stats endpoints."""
-    client("ecs", moto).create_cluster(clusterName=CLUSTER)
+    create_cluster(moto, CLUSTER, insights=True)
     tasks = [new_task(service, f"127.0.1.{number}") for number, service in enumerate(SERVICES, start=1)]
     for task in tasks:
         run_task(moto, task, stats_labels(task.stats_port))
     return tasks
+
+
+def create_cluster(moto: str, name: str, insights: bool) -> None:
+    settings = [{"name": "containerInsights", "value": "enabled" if insights else "disabled"}]
+    client("ecs", moto).create_cluster(clusterName=name, settings=settings)
 
 
 def new_task(service: str, address: str, source: str = "endpoint", launch_type: str = "FARGATE") -> Task:
@@ -84,9 +90,14 @@ def register_task_definition(moto: str, task: Task, network_mode: str, labels: d
 
 
 def start_task(moto: str, task: Task, tags: dict[str, str], **network: Any) -> None:
-    started = client("ecs", moto).run_task(
-        cluster=CLUSTER, taskDefinition=task.service, launchType=task.launch_type, group=f"service:{task.service}-svc",
-        tags=[{"key": key, "value": value} for key, value in tags.items()], **network,
+    """Creates a service for a task, and runs the task as the service scheduler would."""
+    ecs, name = client("ecs", moto), f"{task.service}-svc"
+    service = ecs.create_service(
+        cluster=task.cluster, serviceName=name, taskDefinition=task.service, desiredCount=1, launchType=task.launch_type,
+    )["service"]
+    started = ecs.run_task(
+        cluster=task.cluster, taskDefinition=task.service, launchType=task.launch_type, group=f"service:{name}",
+        startedBy=service["deployments"][0]["id"], tags=[{"key": key, "value": value} for key, value in tags.items()], **network,
     )
     task.arn = started["tasks"][0]["taskArn"]
 

@@ -1,4 +1,4 @@
-"""One task for each source and network mode that the shop tasks do not use."""
+"""One task for each source and network mode that the shop tasks do not use, and one without a source."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from .peers import ACCOUNT, REGION, Peers, get
 
 # Container port of the task with bridge networking, for which Docker assigns a host port.
 CONTAINER_PORT = 9000
+# Its tasks are as they were before the function was deployed: no Docker label, no SDK, and Container Insights is off.
+UNTOUCHED_CLUSTER = "back-office"
 LOG_GROUP = f"/aws/ecs/containerinsights/{ecs.CLUSTER}/performance"
 LOG_STREAM = "FargateTelemetry-1"
 # Default of SIDECARLESS_INSIGHTS_DELAY.
@@ -23,7 +25,7 @@ INSIGHTS_DELAY_SECONDS = 180
 
 
 class Sources:
-    """The additional tasks: Container Insights, EC2 with bridge networking, out of memory, and Prometheus endpoint."""
+    """The additional tasks: Container Insights, EC2 with bridge networking, out of memory, Prometheus endpoint, and untouched."""
 
     def __init__(self, moto: str) -> None:
         self.moto = moto
@@ -31,15 +33,21 @@ class Sources:
         self.search = ecs.new_task("search", "127.0.2.1", launch_type="EC2")
         self.importer = ecs.new_task("importer", "127.0.1.12")
         self.reviews = ecs.new_task("reviews", "127.0.1.13", source="prometheus")
+        self.invoices = ecs.new_task("invoices", "127.0.1.15", source="none")
+        self.invoices.cluster = UNTOUCHED_CLUSTER
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._windows: set[int] = set()
 
     @property
     def tasks(self) -> list[ecs.Task]:
+        """The tasks with a process."""
         return [self.mailer, self.search, self.importer, self.reviews]
 
     def run_tasks(self) -> None:
-        """Runs the tasks in the cluster of the shop."""
+        """Runs the tasks in the cluster of the shop, and the untouched one in a cluster of its own."""
+        ecs.create_cluster(self.moto, UNTOUCHED_CLUSTER, insights=False)
+        ecs.run_task(self.moto, self.invoices, {})
+        measure(self.moto, self.invoices)
         ecs.run_task(self.moto, self.mailer, {})
         run_on_instance(self.moto, self.search)
         ecs.run_task(self.moto, self.importer, ecs.stats_labels(self.importer.stats_port), {"demo-out-of-memory": "yes"})
@@ -79,6 +87,16 @@ class Sources:
         process.wait()
         ecs.client("ecs", self.moto).stop_task(cluster=ecs.CLUSTER, task=self.importer.arn)
         return time.time()
+
+
+def measure(moto: str, task: ecs.Task) -> None:
+    """Writes the usage of a service to CloudWatch, as ECS does every minute for every service."""
+    dimensions = [{"Name": "ClusterName", "Value": task.cluster}, {"Name": "ServiceName", "Value": f"{task.service}-svc"}]
+    this_minute = int(time.time()) // 60 * 60
+    ecs.client("cloudwatch", moto).put_metric_data(Namespace="AWS/ECS", MetricData=[
+        {"MetricName": name, "Dimensions": dimensions, "Timestamp": this_minute - 60 * minute, "Value": value + minute % 3, "Unit": "Percent"}
+        for name, value in [("CPUUtilization", 37.0), ("MemoryUtilization", 61.0)] for minute in range(15)
+    ])
 
 
 def run_on_instance(moto: str, task: ecs.Task) -> None:

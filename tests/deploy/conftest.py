@@ -24,7 +24,7 @@ from fault_proxy import FaultProxy  # noqa: E402
 
 from demo import ecs  # noqa: E402
 from demo.peers import ACCOUNT, REGION, Peers, clear_settings, moto, prometheus  # noqa: E402
-from demo.sources import LOG_GROUP  # noqa: E402
+from demo.sources import LOG_GROUP, UNTOUCHED_CLUSTER  # noqa: E402
 
 STACK = "sidecarless"
 BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless-function")
@@ -80,7 +80,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         account.client("logs").create_log_group(logGroupName=LOG_GROUP)
         outputs = account.deploy(STACK, {
             "TokensSha256": hashlib.sha256(token.encode()).hexdigest(),
-            "Clusters": ecs.CLUSTER,
+            "Clusters": f"{ecs.CLUSTER},{UNTOUCHED_CLUSTER}",
             "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
             "RemoteWriteUrl": f"{amp_proxy.url}/workspaces/ws-deployed/api/v1/remote_write",
             "WorkspaceArn": f"arn:aws:aps:{REGION}:{ACCOUNT}:workspace/ws-deployed",

@@ -15,9 +15,17 @@ from conftest import ROOT, STACK, Deployed
 
 from demo import ecs
 from demo.peers import get, post, query, stop, wait_for
-from demo.sources import LOG_GROUP, LOG_STREAM, insights_events
+from demo.sources import LOG_GROUP, LOG_STREAM, UNTOUCHED_CLUSTER, insights_events
 
 SERVICE = "storefront"
+# Panels of the dashboard "ECS fleet" that need only the ECS API.
+STATE_PANELS = [
+    "Clusters", "Services", "Tasks", "Services below desired count", "Deployments under way", "Deployments failed", "Unhealthy tasks",
+    "Tasks without usage", "vCPU reserved", "Memory reserved", "Pending tasks", "State of services", "Tasks by status", "Tasks by service",
+    "Tasks by source of usage", "Reserved vCPU by service",
+]
+# Columns of the table Services before those with usage.
+STATE_COLUMNS = 7
 # A request takes a fraction of a second. Must be less than the time until the next scheduled run.
 QUIET_S = 5
 
@@ -30,7 +38,7 @@ def show(text: str) -> None:
 @pytest.fixture(scope="session")
 def task(deployed: Deployed) -> ecs.Task:
     """A task in ECS (moto) and its process, which uses the unmodified SDK, configured only by the stack output."""
-    ecs.client("ecs", deployed.moto).create_cluster(clusterName=ecs.CLUSTER)
+    ecs.create_cluster(deployed.moto, ecs.CLUSTER, insights=True)
     task = ecs.new_task(SERVICE, "127.0.3.1")
     ecs.run_task(deployed.moto, task, ecs.stats_labels(task.stats_port))
     program = [sys.executable, str(ROOT / "demo" / "shop.py"), task.address, str(task.port), str(task.stats_port), task.arn]
@@ -147,6 +155,43 @@ def test_stopped_task_event_is_received(deployed: Deployed, task: ecs.Task) -> N
     series = wait_for("the stop reason in Prometheus", lambda: query(deployed.amp, metric))
     assert [one["metric"]["stop_code"] for one in series] == [stopped["stopCode"]]
     show(f"received from the rule: ecs_task_stopped_info, stop_code {series[0]['metric']['stop_code']}")
+
+
+def test_deployment_event_is_received(deployed: Deployed, task: ecs.Task) -> None:
+    events, name = deployed.account.client("events"), deployed.resources["TaskStateChangeRule"]
+    pattern = json.loads(events.describe_rule(Name=name)["EventPattern"])
+    arn = f"{task.arn.rsplit(':', 1)[0]}:service/{ecs.CLUSTER}/{SERVICE}-svc"
+    for file, metric in [("deployment-failed", "ecs_service_deployment_event_info"), ("service-action", "ecs_service_action_event_info")]:
+        sample = json.loads((ROOT / "events" / f"{file}.json").read_text())
+        assert events.test_event_pattern(EventPattern=json.dumps(pattern | {"source": ["aws.ecs"]}), Event=json.dumps(sample))["Result"], file
+        # The rule has the source of the test before this one.
+        entry = {"Source": "test", "DetailType": sample["detail-type"], "Detail": json.dumps(sample["detail"]), "Resources": [arn]}
+        assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+        series = wait_for(f"the event of {file} in Prometheus", lambda: query(deployed.amp, f'{metric}{{aws_ecs_service_name="{SERVICE}-svc"}}'))
+        assert [one["metric"]["event_name"] for one in series] == [sample["detail"]["eventName"]]
+        show(f"received from the rule: {metric}, event_name {series[0]['metric']['event_name']}")
+
+
+def untouched_task(deployed: Deployed) -> ecs.Task:
+    """Runs a task without a Docker label in a cluster without Container Insights."""
+    ecs.create_cluster(deployed.moto, UNTOUCHED_CLUSTER, insights=False)
+    task = ecs.new_task("invoices", "127.0.3.2", source="none")
+    task.cluster = UNTOUCHED_CLUSTER
+    ecs.run_task(deployed.moto, task, {})
+    return task
+
+
+def test_fleet_dashboard_shows_the_state_of_an_untouched_task(deployed: Deployed) -> None:
+    untouched = untouched_task(deployed)
+    wait_for("the state of the task", lambda: query(deployed.amp, f'ecs_task_info{{aws_ecs_task_id="{untouched.id}",stats_source="none"}}'), 130)
+    panels = {panel["title"]: panel["targets"] for panel in json.loads((ROOT / "grafana" / "fleet.json").read_text())["panels"]}
+    shown = []
+    for title in STATE_PANELS:
+        expressions = [target["expr"].replace("$cluster", UNTOUCHED_CLUSTER) for target in panels[title]]
+        if all(query(deployed.amp, expression) for expression in expressions[:STATE_COLUMNS]):
+            shown.append(title)
+    assert shown == STATE_PANELS
+    show(f"shown for a task without a label: {', '.join(shown)}")
 
 
 def test_schedule_runs_and_the_task_is_scraped(deployed: Deployed, task: ecs.Task) -> None:

@@ -21,8 +21,8 @@ from test_spool import SpoolStack, flaky_destination
 
 from demo import ecs
 from demo.__main__ import run_scheduled, run_shop, stats_targets
-from demo.peers import Peers, function, get, moto, prometheus, query, wait_for
-from demo.sources import INSIGHTS_DELAY_SECONDS, Sources
+from demo.peers import ACCOUNT, REGION, Peers, function, get, moto, post, prometheus, query, wait_for
+from demo.sources import INSIGHTS_DELAY_SECONDS, UNTOUCHED_CLUSTER, Sources
 
 DASHBOARDS = ["fleet", "service", "sidecarless"]
 # Values of the variables of Grafana and of the dashboards.
@@ -50,7 +50,8 @@ def fill(peers: Peers) -> str:
     queue = sqs.create_queue(QueueName="spool")["QueueUrl"]
     amp_proxy, amp_url = flaky_destination(base)
     env = settings(f"{amp_url}/api/v1/write", aws) | {
-        "SIDECARLESS_CLUSTERS": ecs.CLUSTER, "SIDECARLESS_INSIGHTS_DELAY": f"{INSIGHTS_DELAY_SECONDS}s", "SIDECARLESS_SPOOL_QUEUE_URL": queue,
+        "SIDECARLESS_CLUSTERS": f"{ecs.CLUSTER},{UNTOUCHED_CLUSTER}", "SIDECARLESS_INSIGHTS_DELAY": f"{INSIGHTS_DELAY_SECONDS}s",
+        "SIDECARLESS_SPOOL_QUEUE_URL": queue, "SIDECARLESS_CLOUDWATCH_INTERVAL": "1",
     }
     stack = Stack(peers, base, aws, function(peers, BINARY, env))
     ecs.start_processes(peers, shop, stack.url, TOKEN)
@@ -58,6 +59,8 @@ def fill(peers: Peers) -> str:
     ecs.wait_for_processes([*shop, *others.tasks])
     endpoints = len(stats_targets([*shop, *others.tasks])) - 1
     assert run_shop(peers, shop, others)
+    for name in ["deployment-failed", "service-action"]:
+        send_event(peers, name)
     assert stack.push("/v1/metrics", delta())[0] == 200
     assert stack.push("/v1/traces", b"", authorization="Bearer guessed")[0] == 401
     amp_proxy.outage.set()
@@ -73,6 +76,14 @@ def fill(peers: Peers) -> str:
 
     wait_for("self-metrics in Prometheus", self_metrics, 90)
     return base
+
+
+def send_event(peers: Peers, name: str) -> None:
+    """Sends a sample event to the function, as if it had just happened."""
+    event = json.loads((ROOT / "events" / f"{name}.json").read_text()) | {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    event["resources"] = [f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/{ecs.CLUSTER}/cart-svc"]
+    status, _, body = post(peers.invoke_url, json.dumps(event).encode())
+    assert status == 200 and json.loads(body)["delivered"] == 1, body
 
 
 def delta() -> bytes:
@@ -114,6 +125,10 @@ def test_every_query_of_every_panel_returns_data(amp: str) -> None:
                 queries += 1
                 if not points(amp, target):
                     empty.append(f"{name}: {panel['title']}: {substituted(target['expr'])}")
+        for annotation in board(name).get("annotations", {}).get("list", []):
+            queries += 1
+            if not points(amp, annotation):
+                empty.append(f"{name}: {annotation['name']}: {substituted(annotation['expr'])}")
     summary = f"{queries - len(empty)} of {queries} queries of {len(DASHBOARDS)} dashboards return data"
     print(f"\nshow: {summary}; {cloudwatch_queries} more query CloudWatch")
     assert not empty, "\n".join(empty)

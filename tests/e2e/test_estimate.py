@@ -29,7 +29,7 @@ def test_estimate_covers_all_tasks_of_the_account(tmp_path: Path) -> None:
         others = Sources(aws)
         tasks = ecs.run_tasks(aws)
         others.run_tasks()
-        tasks += others.tasks
+        tasks += [*others.tasks, others.invoices]
         done = estimate(aws, "--json")
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)

@@ -183,7 +183,7 @@ def run_scheduled(aws: str, amp: str, target: int) -> dict[str, Any]:
 def series(base: str, by: str) -> dict[str, dict[str, str]]:
     """Returns the value of each series by its exposition and its labels."""
     values: dict[str, dict[str, str]] = {f"page-{number}": {} for number in range(len(EXPOSITIONS))}
-    for one in query(base, f'{{by="{by}"}}'):
+    for one in query(base, f'{{by="{by}",job!=""}}'):
         labels = one["metric"]
         if labels["__name__"] in VARYING:
             continue

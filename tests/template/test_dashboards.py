@@ -48,10 +48,11 @@ def metrics(expression):
 
 
 def expressions(board):
-    for panel in board["panels"]:
-        for target in panel.get("targets", []):
-            if "expr" in target:
-                yield panel["title"], target["expr"].replace("$__range", "3h").replace("$memory", "512")
+    queries = [(panel["title"], target) for panel in board["panels"] for target in panel.get("targets", [])]
+    queries += [(annotation["name"], annotation) for annotation in board.get("annotations", {}).get("list", [])]
+    for title, query in queries:
+        if "expr" in query:
+            yield title, query["expr"].replace("$__range", "3h").replace("$memory", "512")
 
 
 @pytest.mark.parametrize("name", NAMES)
