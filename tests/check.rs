@@ -15,6 +15,8 @@ use crate::sandbox::task::{Task, closed_port};
 
 const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/spool");
 
+const CLOUDWATCH: (&str, &str) = ("SIDECARLESS_CLOUDWATCH_INTERVAL", "2");
+
 async fn check(sandbox: &Sandbox) -> CheckReport {
     sandbox.handlers.check(&Deadline::after(Duration::from_secs(20))).await
 }
@@ -56,7 +58,7 @@ fn denied(action: &str) -> Fault {
 
 #[tokio::test]
 async fn all_checks_succeed() {
-    let (sandbox, task) = healthy(&[SPOOL]).await;
+    let (sandbox, task) = healthy(&[SPOOL, CLOUDWATCH]).await;
     let report = check(&sandbox).await;
     let outcomes: Vec<_> = report.checks.iter().map(|check| (check.name, check.status)).collect();
     assert_eq!(
@@ -78,6 +80,7 @@ async fn all_checks_succeed() {
             ("ec2:DescribeInstances", CheckStatus::Skipped),
             ("container statistics", CheckStatus::Ok),
             ("logs:FilterLogEvents", CheckStatus::Ok),
+            ("cloudwatch:GetMetricData", CheckStatus::Ok),
             ("reach a target", CheckStatus::Ok),
             ("aps:RemoteWrite", CheckStatus::Ok),
             ("xray:PutTraceSegments", CheckStatus::Ok),
@@ -126,6 +129,7 @@ async fn missing_permission_is_reported_with_its_resource() {
     let targets: Kind = |request| request.path == "/SamplingTargets";
     let send: Kind = |request| is_operation(request, "SendMessage");
     let defer: Kind = |request| is_operation(request, "ChangeMessageVisibility");
+    let metrics: Kind = |request| is_operation(request, "GetMetricData");
     let logs: Kind = |request| is_operation(request, "FilterLogEvents");
     let queue: Kind = |request| is_operation(request, "GetQueueAttributes");
     for (kind, action, resource) in [
@@ -136,10 +140,11 @@ async fn missing_permission_is_reported_with_its_resource() {
         (targets, "xray:GetSamplingTargets", "*"),
         (send, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:spool"),
         (defer, "sqs:ChangeMessageVisibility", "arn:aws:sqs:eu-west-1:111122223333:spool"),
+        (metrics, "cloudwatch:GetMetricData", "*"),
         (logs, "logs:FilterLogEvents", "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/ecs/containerinsights/*"),
         (queue, "sqs:GetQueueAttributes", "arn:aws:sqs:eu-west-1:111122223333:spool"),
     ] {
-        let (sandbox, _task) = healthy(&[SPOOL]).await;
+        let (sandbox, _task) = healthy(&[SPOOL, CLOUDWATCH]).await;
         sandbox.aws.fail_always(kind, denied(action));
         let report = check(&sandbox).await;
         let (name, message, fix) = failed(&report);

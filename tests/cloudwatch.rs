@@ -167,6 +167,23 @@ async fn failed_results_are_read_again() {
 }
 
 #[tokio::test]
+async fn services_of_described_tasks_are_read_if_shards_scrape() {
+    let queue = ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards");
+    let sandbox = Sandbox::start(&[ENDPOINT, interval("1"), queue, ("SIDECARLESS_MAX_INLINE_TASKS", "0")]).await;
+    sandbox.aws.ecs().add_task("shop", "cart", None);
+    assert_eq!(run(&sandbox, 0).await["shards_sent"], 1);
+    assert_eq!(sandbox.aws.cloudwatch().requests.len(), 0, "the task has not been described");
+    let body = sandbox.aws.sqs().bodies.pop().unwrap();
+    let record = json!({"messageId": "m-1", "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs"});
+    let messages = json!({"Records": [record]}).to_string();
+    sandbox.handlers.handle(Event::parse(&messages), &Deadline::after(Duration::from_secs(20))).await.unwrap();
+    let described = sandbox.aws.ecs().count("DescribeTasks");
+    run(&sandbox, 1).await;
+    assert_eq!(minutes(&sandbox, CPU), [-1]);
+    assert_eq!(sandbox.aws.ecs().count("DescribeTasks"), described, "the read makes no ECS calls");
+}
+
+#[tokio::test]
 async fn nothing_is_read_without_need() {
     for settings in [
         vec![ENDPOINT, interval("off")],

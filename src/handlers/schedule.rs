@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::delivery::DeliverySummary;
 use super::error::HandleError;
-use super::run::cloudwatch::{CloudWatchPoller, ReadMinutes};
+use super::run::cloudwatch::CloudWatchPoller;
 use super::run::context::{RunContext, Step};
 use super::run::coverage::Coverage;
 use super::run::insights::{EventSource, EventWriter, TaskIndex};
@@ -113,7 +113,7 @@ impl ScheduleHandler {
             let tasks = self.events.index(cached.iter().chain(&ending.stopped), &discovered);
             self.poll_insights(MinuteWindow::for_run(scheduled_ms, lag), &listing, &tasks, &mut run).await;
         }
-        let read = self.poll_cloudwatch(scheduled_ms, &discovered, &mut run).await;
+        let read = self.cloudwatch.poll(scheduled_ms, &discovered, &mut run).await;
         self.append_stopped_tasks(scheduled_ms, &ending.stopped, &mut run);
         let summary = run.deliver().await;
         self.cloudwatch.remember(read, summary.undelivered == 0, deadline.now_ms());
@@ -204,20 +204,6 @@ impl ScheduleHandler {
                 }
             }
         }
-    }
-
-    /// Reads CloudWatch metrics of services without a stats source. If shards scrape the tasks, of the services of cached tasks.
-    async fn poll_cloudwatch(
-        &self,
-        scheduled_ms: i64,
-        discovered: &DiscoveryResult,
-        run: &mut RunContext<'_>,
-    ) -> ReadMinutes {
-        let Some(interval) = self.cloudwatch.minutes(scheduled_ms) else { return ReadMinutes::default() };
-        let cached = self.discovery.cached_tasks(run.deadline);
-        let tasks = cached.iter().chain(&discovered.tasks).chain(&discovered.filtered);
-        let included = tasks.filter(|task| self.discovery.matching_rule(task).is_ok());
-        self.cloudwatch.poll(interval, included, discovered.without_definition.iter(), run).await
     }
 
     /// Writes why tasks stopped since the previous run, and ends the series whose last sample is written.

@@ -1,7 +1,7 @@
 //! The CloudWatch client: reads points of metrics with GetMetricData.
 //!
-//! It does not know which metrics are read, or what they become (`translate::cloudwatch`). The SDK client is not linked: it speaks
-//! only CBOR (Smithy RPC v2), and the JSON protocol of the same API needs nothing but the signing client that EC2 uses as well.
+//! It does not know which metrics are read, or what they become (`translate::cloudwatch`). The SDK client is not linked
+//! (docs/decisions/0011-cloudwatch-without-its-sdk.md).
 //! (Amazon CloudWatch API Reference, "GetMetricData"; botocore, `cloudwatch/2010-08-01/service-2.json`, for the JSON protocol.)
 
 use std::collections::HashMap;

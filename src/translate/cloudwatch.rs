@@ -113,7 +113,7 @@ impl FromStr for MetricGroups {
 }
 
 /// A service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceIdentity {
     /// Short name.
     pub cluster: Arc<str>,

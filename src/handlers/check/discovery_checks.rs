@@ -42,6 +42,7 @@ impl CheckHandler {
         let mut results: Vec<CheckResult> = checks.into_iter().map(|check| check.into_result(&discovered)).collect();
         results.push(self.check_sources(&discovered));
         results.push(self.check_insights(listing.clusters.first(), arns, deadline).await);
+        results.push(self.check_cloudwatch(listing.clusters.first(), deadline).await);
         results.push(connectivity::check(&self.targets.rows(&discovered), deadline).await);
         results
     }

@@ -4,6 +4,7 @@
 //! that are impossible from here are listed as skipped.
 
 mod caller;
+mod cloudwatch_check;
 mod connectivity;
 mod delivery_checks;
 mod discovery_checks;

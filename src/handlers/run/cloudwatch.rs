@@ -13,7 +13,9 @@ use futures_util::StreamExt as _;
 use super::context::{RunContext, Step};
 use super::task_series::TaskSeries;
 use crate::aws::error::{AwsError, AwsErrorKind};
-use crate::discovery::DiscoveryResult;
+use crate::deadline::Deadline;
+use crate::discovery::{Discovery, DiscoveryResult};
+use crate::model::arn::cluster_name;
 use crate::model::cache::Cache;
 use crate::model::cloudwatch::{MetricQuery, Minutes, PERIOD_MS, Statistic};
 use crate::model::ecs::TaskStatus;
@@ -38,12 +40,13 @@ const MEMORY_TTL_MS: i64 = MAX_LOOKBACK_MS + 300_000;
 const MEMORY_BYTES: usize = 8 << 20;
 
 /// IAM action that the calls need.
-const ACTION: &str = "cloudwatch:GetMetricData";
+pub(in crate::handlers) const ACTION: &str = "cloudwatch:GetMetricData";
 
 /// Reads and writes the metrics of services.
 #[derive(Debug)]
 pub(in crate::handlers) struct CloudWatchPoller {
     client: CloudWatchClient,
+    discovery: Arc<Discovery>,
     series: Arc<TaskSeries>,
     settings: CloudWatchSettings,
     /// End of the last written minute of each statistic.
@@ -85,17 +88,14 @@ pub(in crate::handlers) struct ReadMinutes(HashMap<StatisticKey, Minutes>);
 impl CloudWatchPoller {
     pub(in crate::handlers) fn new(
         client: CloudWatchClient,
-        series: Arc<TaskSeries>,
+        discovery: &Arc<Discovery>,
+        series: &Arc<TaskSeries>,
         settings: CloudWatchSettings,
     ) -> Self {
+        let (discovery, series) = (Arc::clone(discovery), Arc::clone(series));
         let weigh = |key: &StatisticKey, _: &i64| key.cluster_arn.len() + key.service.len();
         let written = Cache::new(MEMORY_TTL_MS, MEMORY_BYTES, weigh);
-        Self { client, series, settings, written, is_denial_logged: AtomicBool::new(false) }
-    }
-
-    /// Returns the last interval before a run. `None` if the run does not read metrics.
-    pub(in crate::handlers) fn minutes(&self, scheduled_ms: i64) -> Option<Minutes> {
-        last_interval(scheduled_ms, i64::from(self.settings.interval_min?))
+        Self { client, discovery, series, settings, written, is_denial_logged: AtomicBool::new(false) }
     }
 
     pub(in crate::handlers) fn interval_min(&self) -> Option<u8> {
@@ -117,17 +117,44 @@ impl CloudWatchPoller {
         services_without_source(tasks.map(|task| (&**task, self.series.source(task).is_some())).chain(unknown))
     }
 
-    /// Writes the points of services none of whose tasks has a stats source. `tasks` are tasks that run or have run in the last
-    /// minutes; `unknown` are tasks of which it is unknown whether they have a source.
-    pub(in crate::handlers) async fn poll<'t>(
+    /// Tests the permission with one metric of a cluster. `None` if the settings disable the reads.
+    pub(in crate::handlers) async fn check_access(
         &self,
-        interval: Minutes,
-        tasks: impl Iterator<Item = &'t Arc<Task>>,
-        unknown: impl Iterator<Item = &'t Arc<Task>>,
+        cluster: &str,
+        deadline: &Deadline,
+    ) -> Option<Result<(), AwsError>> {
+        let metric = self.interval_min().and_then(|_| self.settings.metrics.metrics().next())?;
+        let service = ServiceIdentity { cluster: cluster_name(cluster).into(), ..ServiceIdentity::default() };
+        let query = MetricQuery { dimensions: vec![("ClusterName", service.cluster.clone())], ..service.query(metric) };
+        let end_ms = deadline.started_ms().div_euclid(PERIOD_MS) * PERIOD_MS;
+        let (queries, minute) = ([query], Minutes { start_ms: end_ms - PERIOD_MS, end_ms });
+        let mut calls = pin!(self.client.metric_data(&queries, minute, deadline));
+        Some(match calls.next().await? {
+            Ok(data) if data.is_forbidden => Err(forbidden()),
+            result => result.map(drop),
+        })
+    }
+
+    /// Writes the points of services none of whose tasks has a stats source, if the scheduled minute of a run is one in which they
+    /// are read. If shards scrape the tasks, `discovered` has no tasks, and the services are those of tasks that this environment
+    /// has described in the last minutes.
+    pub(in crate::handlers) async fn poll(
+        &self,
+        scheduled_ms: i64,
+        discovered: &DiscoveryResult,
         run: &mut RunContext<'_>,
     ) -> ReadMinutes {
-        let services = self.services(tasks, unknown);
-        let requests = self.requests(&services, interval, run.deadline.now_ms());
+        let due = self.interval_min().and_then(|minutes| last_interval(scheduled_ms, i64::from(minutes)));
+        let Some(interval) = due else { return ReadMinutes::default() };
+        let cached = self.discovery.cached_tasks(run.deadline);
+        let tasks = cached.iter().chain(&discovered.tasks).chain(&discovered.filtered);
+        let included = tasks.filter(|task| self.discovery.matching_rule(task).is_ok());
+        let services = self.services(included, discovered.without_definition.iter());
+        self.read(&services, interval, run).await
+    }
+
+    async fn read(&self, services: &[Service<'_>], interval: Minutes, run: &mut RunContext<'_>) -> ReadMinutes {
+        let requests = self.requests(services, interval, run.deadline.now_ms());
         let mut read = ReadMinutes(self.unwritten(&requests, interval, run.deadline.now_ms()));
         let Some(start_ms) = read.0.values().map(|minutes| minutes.start_ms).min() else { return read };
         let minutes = Minutes { start_ms, ..interval };
@@ -210,9 +237,13 @@ impl CloudWatchPoller {
 
     fn log_forbidden(&self, data: &MetricData) {
         if data.is_forbidden {
-            self.log_error(&AwsError::new(AwsErrorKind::AccessDenied, "a result has the status Forbidden"));
+            self.log_error(&forbidden());
         }
     }
+}
+
+fn forbidden() -> AwsError {
+    AwsError::new(AwsErrorKind::AccessDenied, "a result has the status Forbidden")
 }
 
 impl Request<'_> {
