@@ -184,6 +184,17 @@ async fn services_of_described_tasks_are_read_if_shards_scrape() {
 }
 
 #[tokio::test]
+async fn services_are_read_if_container_insights_is_off() {
+    for (setting, expected) in [("disabled", 1), ("enabled", 0), ("enhanced", 0)] {
+        let sandbox = Sandbox::start(&[interval("1")]).await;
+        sandbox.aws.ecs().container_insights = Some(setting);
+        sandbox.aws.ecs().add_task("shop", "cart", None);
+        run(&sandbox, 0).await;
+        assert_eq!(sandbox.aws.cloudwatch().requests.len(), expected, "{setting}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_read_without_need() {
     for settings in [
         vec![ENDPOINT, interval("off")],

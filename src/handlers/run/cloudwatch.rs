@@ -19,7 +19,6 @@ use crate::model::arn::cluster_name;
 use crate::model::cache::Cache;
 use crate::model::cloudwatch::{MetricQuery, Minutes, PERIOD_MS, Statistic};
 use crate::model::ecs::TaskStatus;
-use crate::model::series::Labels;
 use crate::model::task::Task;
 use crate::scrape::cloudwatch::{CloudWatchClient, MetricData};
 use crate::settings::CloudWatchSettings;
@@ -205,7 +204,8 @@ impl CloudWatchPoller {
     }
 
     fn first_unwritten_ms(&self, key: &StatisticKey, interval: Minutes, now_ms: i64) -> i64 {
-        first_unwritten_ms(self.written.get(key, now_ms), interval)
+        let oldest_ms = self.series.max_age_ms.map_or(i64::MIN, |max_age_ms| oldest_minute_ms(now_ms, max_age_ms));
+        first_unwritten_ms(self.written.get(key, now_ms), interval).max(oldest_ms)
     }
 
     /// Writes the points that have not been written.
@@ -216,7 +216,7 @@ impl CloudWatchPoller {
             let unwritten = statistic.points.iter().position(|point| point.start_ms >= minutes.start_ms);
             let points = unwritten.and_then(|first| statistic.points.get(first..)).unwrap_or_default();
             let Service { identity, task } = request.service;
-            let extra = self.series.add_cluster_labels(task, Labels::default());
+            let extra = self.series.cluster_labels(&task.cluster_tags);
             identity.write(request.metric, statistic.statistic, points, &extra, &mut run.batch);
             // Without a point, later runs read the same minutes again, because the points may only be late.
             minutes.end_ms = points.last().map_or(minutes.start_ms, sample_ms);
@@ -268,6 +268,13 @@ fn last_interval(scheduled_ms: i64, interval_min: i64) -> Option<Minutes> {
     let end_ms = minute * PERIOD_MS - LAG_MS;
     let is_due = minute.rem_euclid(interval_min.max(1)) == 0;
     is_due.then_some(Minutes { start_ms: end_ms - interval_min * PERIOD_MS, end_ms })
+}
+
+/// Returns the start of the first minute whose sample is not too old.
+fn oldest_minute_ms(now_ms: i64, max_age_ms: i64) -> i64 {
+    let oldest_end_ms =
+        now_ms.saturating_sub(max_age_ms).saturating_add(PERIOD_MS - 1).div_euclid(PERIOD_MS) * PERIOD_MS;
+    oldest_end_ms - PERIOD_MS
 }
 
 /// Returns the start of the first minute that has not been written.
@@ -338,6 +345,17 @@ mod tests {
         for (written, expected) in [(None, 18), (Some(19), 19), (Some(20), 20), (Some(13), 13), (Some(2), 10)] {
             let start_ms = first_unwritten_ms(written.map(|minute: i64| minute * MINUTE), interval);
             assert_eq!(start_ms, expected * MINUTE, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn samples_that_are_too_old_are_not_read() {
+        for (now_ms, max_age_ms, expected) in
+            [(20 * MINUTE, 5 * MINUTE, 14), (20 * MINUTE + 1, 5 * MINUTE, 15), (20 * MINUTE + 30_000, 60 * MINUTE, -40)]
+        {
+            let start_ms = oldest_minute_ms(now_ms, max_age_ms);
+            assert_eq!(start_ms, expected * MINUTE, "{now_ms} {max_age_ms}");
+            assert!(start_ms + MINUTE >= now_ms - max_age_ms, "the sample of the minute is not too old");
         }
     }
 

@@ -1,7 +1,5 @@
 //! Settings that decide which series a task has, shared by all sources of series.
 
-use std::sync::Arc;
-
 use ipnet::IpNet;
 
 use crate::model::series::Labels;
@@ -49,12 +47,6 @@ impl TaskSeries {
         let endpoint_label = self.sources.endpoint.then_some(STATS_PORT);
         let push_label = self.sources.push.then_some(STATS_PUSH);
         source_of(task, &EnabledSources { push_label, endpoint_label, insights: self.sources.insights })
-    }
-
-    /// Adds the labels that every series of the cluster of a task has.
-    pub(in crate::handlers) fn add_cluster_labels(&self, task: &Task, labels: Labels) -> Labels {
-        let cluster = Task { cluster_tags: Arc::clone(&task.cluster_tags), ..Task::default() };
-        self.add_labels(&cluster, labels)
     }
 
     /// Returns whether AMP does not accept samples of a time.
