@@ -15,7 +15,6 @@ PARAMETERS = {
     "HasXRayRole": "XRayRoleArn",
     "OtlpLogsEnabled": "OtlpLogs",
     "CloudWatchEnabled": "CloudWatchInterval",
-    "HasTagLabels": "TagLabels",
     "InVpc": "SubnetIds",
     "TokenAuth": "UrlAuth",
     "InsightsSubscribed": "InsightsCluster1",
@@ -54,11 +53,15 @@ def test_invoke_table_equals_the_invoke_permissions():
     assert documented == callers
 
 
+# Files with the calls of scheduled runs for series about the state of ECS, which `sidecarless targets` does not list.
+STATE_FILES = {"services.rs", "container_instances.rs"}
+
+
 # Operations that a command calls, by source file.
 @pytest.mark.parametrize(("command", "folder"), [("sidecarless redrive`", "src/deliver/redrive.rs"), ("sidecarless targets", "src/discovery")])
 def test_command_permissions_equal_the_called_operations(command, folder):
     path = ROOT / folder
-    files = [path] if path.is_file() else path.rglob("*.rs")
+    files = [path] if path.is_file() else [file for file in path.rglob("*.rs") if file.name not in STATE_FILES]
     code = "\n".join(file.read_text() for file in files)
     called = {"".join(map(str.title, name.split("_"))) for name in re.findall(r"(?:sqs|client)\.((?:get|list|describe|receive|send|delete)_\w+)\(\)", code)}
     called |= set(re.findall(r"Action=(Describe\w+)&", code))

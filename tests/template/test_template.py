@@ -27,6 +27,7 @@ SOURCE = (ROOT / "template.yaml").read_text()
 WITHOUT_RESOURCE_LEVEL = {
     "ecs:ListClusters",
     "ecs:ListTasks",
+    "ecs:ListServices",
     "ecs:DescribeTaskDefinition",
     "ec2:DescribeInstances",
     "cloudwatch:GetMetricData",
@@ -287,6 +288,9 @@ def test_function_role_has_only_these_actions():
         | {
             "ecs:DescribeTasks",
             "ecs:DescribeContainerInstances",
+            "ecs:DescribeServices",
+            "ecs:DescribeClusters",
+            "ecs:ListContainerInstances",
             "logs:FilterLogEvents",
             "logs:CreateLogStream",
             "logs:PutLogEvents",
@@ -471,11 +475,12 @@ def test_otlp_logs_have_a_separate_log_group_if_enabled():
     assert on["OtlpLogStream"]["Properties"]["LogStreamName"] == "otlp"
 
 
-def test_cluster_tags_are_readable_only_with_tag_labels():
-    for tags, granted in [("", set()), ("team,cluster.env", {"ecs:DescribeClusters"})]:
-        policies = of_type(stack(TagLabels=tags, CloudWatchInterval="off"), "AWS::IAM::Policy").values()
-        granted_actions = {action for one in policies for each in one["Properties"]["PolicyDocument"]["Statement"] for action in actions(each)}
-        assert granted_actions == granted
+def test_state_of_ecs_is_readable_in_this_account_and_region():
+    (policy,) = stack()["FunctionRole"]["Properties"]["Policies"]
+    statements = {one["Sid"]: one for one in policy["PolicyDocument"]["Statement"]}
+    for sid, kind, granted in [("FindServices", "service", ["ecs:DescribeServices"]), ("FindClusters", "cluster", ["ecs:DescribeClusters", "ecs:ListContainerInstances"])]:
+        assert actions(statements[sid]) == granted
+        assert statements[sid]["Resource"].endswith(f":{kind}/*"), statements[sid]["Resource"]
 
 
 def test_cloudwatch_metrics_are_readable_unless_the_interval_is_off():
