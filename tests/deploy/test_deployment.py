@@ -20,7 +20,7 @@ from demo.sources import LOG_GROUP, LOG_STREAM, UNTOUCHED_CLUSTER, insights_even
 SERVICE = "storefront"
 # Panels of the dashboard "ECS fleet" that need only the ECS API.
 STATE_PANELS = [
-    "Clusters", "Services", "Tasks", "Services below desired count", "Deployments under way", "Deployments failed", "Unhealthy tasks",
+    "Clusters", "Services", "Tasks", "Services below desired", "Deployments under way", "Deployments failed", "Unhealthy tasks",
     "Tasks without usage", "vCPU reserved", "Memory reserved", "Pending tasks", "State of services", "Tasks by status", "Tasks by service",
     "Tasks by source of usage", "Reserved vCPU by service",
 ]
