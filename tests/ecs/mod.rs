@@ -575,3 +575,56 @@ fn targets_names_every_task_and_the_rule_that_decided() {
     let table = String::from_utf8(output.stdout).expect("text");
     assert!(table.contains("not scraped: address 127.0.0.1 is outside SIDECARLESS_SCRAPE_CIDRS"), "{table}");
 }
+
+/// Returns a service in the format of DescribeServices.
+fn service(name: &str) -> Value {
+    json!({"serviceArn": arn("service", &format!("shop/{name}")), "serviceName": name, "status": "ACTIVE",
+        "desiredCount": 20, "runningCount": 20, "pendingCount": 0, "launchType": "FARGATE",
+        "schedulingStrategy": "REPLICA", "taskDefinition": arn("task-definition", "cart:1"),
+        "createdAt": 1_772_611_200.5, "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "desiredCount": 20,
+            "runningCount": 20, "pendingCount": 0, "failedTasks": 0, "rolloutState": "COMPLETED",
+            "createdAt": 1_772_611_200.5, "updatedAt": 1_772_611_200.5}]})
+}
+
+/// Each run describes all tasks and a third of the services.
+#[test]
+fn large_untouched_fleet_stays_within_its_calls() {
+    const TASKS: usize = 2_000;
+    const SERVICES: usize = 500;
+    let mut aws = FakeAws::new();
+    aws.world(|world| {
+        world.definitions.extend([definition("cart", "awsvpc", None)]);
+        world.insights.insert("shop".into(), "disabled");
+        let task_of = |number: usize| {
+            let mut task = task("shop", &format!("t{number:05}"), "cart");
+            task["group"] = json!(format!("service:service-{:03}", number % SERVICES));
+            task["startedAt"] = json!(1_772_611_200.5);
+            task
+        };
+        world.tasks.insert("shop".into(), (0..TASKS).map(task_of).collect());
+        let services = (0..SERVICES).map(|number| service(&format!("service-{number:03}")));
+        world.services.insert("shop".into(), services.collect());
+    });
+    aws.start(&[("SIDECARLESS_SELF_METRICS", "off"), ("SIDECARLESS_CLOUDWATCH_INTERVAL", "off")]);
+    let minute = this_minute();
+    let mut described = 0;
+    for run in 0..3 {
+        let response = aws.invoke(&tick(minute + run * MINUTE));
+        let counted = aws.counted();
+        let series = aws.take_series();
+        assert_eq!(response["tasks_without_source"], TASKS, "{response}");
+        let count = |operation: &str| counted.get(operation).copied().unwrap_or_default();
+        assert_eq!(
+            [count("ListTasks"), count("DescribeTasks"), count("DescribeClusters")],
+            [100, 100, 1],
+            "{counted:?}"
+        );
+        assert_eq!([count("ListServices"), count("DescribeTaskDefinition")], if run == 0 { [5, 1] } else { [0, 0] });
+        assert_eq!(count("FilterLogEvents"), 0, "Container Insights is off");
+        assert!((14..=20).contains(&count("DescribeServices")), "a third of the services: {counted:?}");
+        let named = |name: &str| series.iter().filter(|one| one.name() == name).count();
+        assert_eq!([named("ecs_task_info"), named("ecs_task_cpu_reserved")], [TASKS, TASKS]);
+        described += named("ecs_service_desired_task_count");
+    }
+    assert_eq!(described, SERVICES, "each service once in three minutes");
+}
