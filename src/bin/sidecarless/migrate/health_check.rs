@@ -164,6 +164,19 @@ mod tests {
     }
 
     #[test]
+    fn quickstart_has_the_same_command() {
+        let quickstart = include_str!("../../../../docs/quickstart.md");
+        let check = with_push(&Value::Null);
+        let command = check["command"].as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
+        assert!(quickstart.contains(&format!("\"command\": [{command}]")), "docs/quickstart.md lacks: {command}");
+        let rest = format!(
+            "\"interval\": {}, \"timeout\": {}, \"retries\": {}",
+            check["interval"], check["timeout"], check["retries"]
+        );
+        assert!(quickstart.contains(&rest), "docs/quickstart.md lacks: {rest}");
+    }
+
+    #[test]
     fn existing_values_are_kept() {
         let container = json!({"name": "cart", "secrets": [{"name": "SIDECARLESS_TOKEN", "valueFrom": "mine"}],
             "dockerLabels": {"team": "shop"}});
