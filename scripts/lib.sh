@@ -87,6 +87,37 @@ prometheus_tool() {
   fi
 }
 
+# Interpreters and compilers for the tests of helpers/: the .NET runtime, and what is not on PATH from Debian packages, which are
+# unpacked only. The C# compiler is that of Mono. Without them, the tests of their languages are skipped.
+helper_languages() {
+  command -v dotnet > /dev/null || (python_environment dotnet "the .NET runtime") || return 1
+  local folder="$TOOLS/languages" packages=()
+  [ -e "$folder/complete" ] && return
+  command -v go > /dev/null || packages+=(golang-go)
+  command -v ruby > /dev/null || packages+=(ruby)
+  command -v mcs > /dev/null || packages+=(mono-mcs mono-runtime libmono-system-net-http4.0-cil)
+  command -v busybox > /dev/null || packages+=(busybox)
+  [ ${#packages[@]} -eq 0 ] && return
+  command -v apt-get > /dev/null || return 1
+  log "unpacking the Debian packages of ${packages[*]} into .tools/languages"
+  rm -rf "$folder" && mkdir -p "$folder"
+  (
+    cd "$folder"
+    download_packages "${packages[@]}" > apt.log 2>&1 || { apt-get update && download_packages "${packages[@]}"; } > apt.log 2>&1 || exit 1
+    for package in *.deb; do dpkg -x "$package" root && rm "$package" || exit 1; done
+    touch complete
+  )
+}
+
+# download_packages NAME...: downloads the packages and those of their dependencies that are not installed into the current folder.
+download_packages() {
+  local names
+  names="$(apt-get --simulate --no-install-recommends install "$@")" || return 1
+  # An installed version in brackets follows the name of a package that would be replaced.
+  names="$(awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }' <<< "$names")"
+  [ -n "$names" ] && apt-get download $names
+}
+
 # Release binary of the function.
 release_binary() {
   log "building the release binary (takes some minutes the first time)"

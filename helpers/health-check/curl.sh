@@ -1,0 +1,1 @@
+M=$ECS_CONTAINER_METADATA_URI_V4; { D=$(curl -sf -m 3 $M/task && curl -sf -m 3 $M/task/stats) && printf %s "$D" | curl -sf -m 6 -H "Authorization: Bearer $SIDECARLESS_TOKEN" -H "Content-Type: application/json" --data-binary @- "$SIDECARLESS_URL/v1/ecs/task-stats"; } >/dev/null 2>&1; exit 0

@@ -1,0 +1,1 @@
+M=$ECS_CONTAINER_METADATA_URI_V4; { D=$(timeout 3 wget -t 1 -qO- $M/task && timeout 3 wget -t 1 -qO- $M/task/stats) && timeout 6 wget -t 1 --max-redirect 0 -qO- --header "Authorization: Bearer $SIDECARLESS_TOKEN" --header "Content-Type: application/json" --post-data "$D" "$SIDECARLESS_URL/v1/ecs/task-stats"; } >/dev/null 2>&1; exit 0

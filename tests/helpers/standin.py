@@ -1,0 +1,172 @@
+"""Stand-ins for the task metadata endpoint and for the push route of the function.
+
+The documents are those of tests/golden. `Receiver` records each request and answers as the test asks. Tests that need the real
+function pass its URL to `sender_environment` instead.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+ROUTE = "/v1/ecs/task-stats"
+TOKEN = "a-token"
+BOUND: list[socket.socket] = []
+
+
+def compact(document: Any) -> bytes:
+    """Writes a document as the ECS agent does: without spaces."""
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def documents(network_mode: str = "awsvpc") -> tuple[bytes, bytes]:
+    """Returns both documents of a task with this network mode."""
+    task = json.loads((GOLDEN / "task.json").read_text())
+    for container in task["Containers"]:
+        for network in container.get("Networks", []):
+            network["NetworkMode"] = network_mode
+    return compact(task), compact(json.loads((GOLDEN / "task-stats.json").read_text()))
+
+
+@dataclass
+class Recorded:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    time: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class Reply:
+    """Response of a stand-in. A hanging one reads the request and never answers."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    headers: dict[str, str] = field(default_factory=dict)
+    hangs: bool = False
+
+
+class Standin:
+    """An HTTP server on a free port of the loopback interface."""
+
+    def __init__(self, replies: dict[tuple[str, str], Reply]) -> None:
+        self.replies = replies
+        self.requests: list[Recorded] = []
+        self.stopped = threading.Event()
+        standin = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                standin.answer(self)
+
+            do_GET = do_POST = do_HEAD = do_PUT = answer
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
+        headers = {name.lower(): value for name, value in handler.headers.items()}
+        self.requests.append(Recorded(handler.command, handler.path, headers, body))
+        reply = self.reply(handler.command, handler.path)
+        if reply.hangs:
+            self.stopped.wait(60)
+            handler.close_connection = True
+            return
+        handler.send_response(reply.status)
+        for name, value in {**reply.headers, "content-length": str(len(reply.body))}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(reply.body)
+
+    def reply(self, method: str, path: str) -> Reply:
+        return self.replies.get((method, path), Reply(404, b"not found"))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def close(self) -> None:
+        self.stopped.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Metadata(Standin):
+    """The task metadata endpoint of one container."""
+
+    def __init__(self, network_mode: str = "awsvpc", reply: Reply | None = None) -> None:
+        self.task, self.stats = documents(network_mode)
+        super().__init__({
+            ("GET", "/v4/container/task"): Reply(body=self.task),
+            ("GET", "/v4/container/task/stats"): reply or Reply(body=self.stats),
+        })
+
+    @property
+    def uri(self) -> str:
+        return self.url + "/v4/container"
+
+
+class Receiver(Standin):
+    """The function: one route, with a reply for each push; the last one is repeated."""
+
+    def __init__(self, *replies: Reply) -> None:
+        super().__init__({})
+        self.queue = list(replies) or [Reply()]
+
+    def reply(self, method: str, path: str) -> Reply:
+        if (method, path) != ("POST", ROUTE):
+            return super().reply(method, path)
+        return self.queue.pop(0) if len(self.queue) > 1 else self.queue[0]
+
+    def pushes(self) -> list[Recorded]:
+        return [request for request in self.requests if request.method == "POST"]
+
+
+@contextmanager
+def running(*standins: Standin) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with ThreadPoolExecutor(32) as pool:
+            list(pool.map(Standin.close, standins))
+
+
+def closed_url() -> str:
+    """Returns a URL that refuses connections: its port is bound, so that no other server gets it, but nothing listens."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    BOUND.append(bound)
+    return f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+def sender_environment(metadata: str, url: str, token: str = TOKEN) -> dict[str, str]:
+    """Returns the environment variables of a sender."""
+    return {"ECS_CONTAINER_METADATA_URI_V4": metadata, "SIDECARLESS_URL": url, "SIDECARLESS_TOKEN": token}
+
+
+def split(body: bytes) -> tuple[Any, Any]:
+    """Returns the two JSON values that follow each other."""
+    text = body.decode()
+    first, end = json.JSONDecoder().raw_decode(text)
+    second, end = json.JSONDecoder().raw_decode(text, end)
+    assert not text[end:].strip()
+    return first, second
