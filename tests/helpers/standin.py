@@ -83,7 +83,7 @@ class Standin:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
+        body = read_body(handler)
         headers = {name.lower(): value for name, value in handler.headers.items()}
         self.requests.append(Recorded(handler.command, handler.path, headers, body))
         reply = self.reply(handler.command, handler.path)
@@ -108,6 +108,17 @@ class Standin:
         self.stopped.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+def read_body(handler: BaseHTTPRequestHandler) -> bytes:
+    if handler.headers.get("transfer-encoding") != "chunked":
+        return handler.rfile.read(int(handler.headers.get("content-length") or 0))
+    chunks = []
+    while size := int(handler.rfile.readline(), 16):
+        chunks.append(handler.rfile.read(size))
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return b"".join(chunks)
 
 
 class Metadata(Standin):
