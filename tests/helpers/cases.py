@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from languages import Program
 from process import application, wait_until
-from standin import ROUTE, Metadata, Receiver, Reply, Standin, closed_url, running, sender_environment
+from standin import ROUTE, Metadata, Receiver, Reply, Standin, closed_url, running, sender_environment, trust
 
 # End of a process while many others run.
 MAX_EXIT_SECONDS = 10
@@ -83,6 +83,10 @@ def new_cases() -> dict[str, Case]:
         "no token": case(pushes=2, SIDECARLESS_TOKEN=""),
         "proxy": case(pushes=2, http_proxy=proxy, HTTP_PROXY=proxy, no_proxy="localhost", NO_PROXY="localhost"),
     }
+    for name, counts in {"trusted": {"pushes": 2}, "untrusted": {"reads": rounds}}.items():
+        found[f"{name} certificate"] = case(**counts, **trust())
+        found[f"{name} certificate"].receiver.close()
+        found[f"{name} certificate"].receiver = Receiver(tls=name)
     found["redirect"].other = elsewhere
     # Only the receiver is excluded from the proxy.
     found["proxy"].variables["SIDECARLESS_URL"] = found["proxy"].receiver.url.replace("127.0.0.1", "localhost")
@@ -92,6 +96,9 @@ def new_cases() -> dict[str, Case]:
 def run_all(programs: dict[str, Program]) -> dict[str, dict[str, Case]]:
     """Returns the finished cases of each language."""
     languages = {language: new_cases() for language in programs}
+    for language, program in programs.items():
+        if not program.has_tls:
+            del languages[language]["trusted certificate"], languages[language]["untrusted certificate"]
     # The longest cases first: most of the time of each is a pause.
     order = [(case, programs[language]) for language, cases in languages.items() for case in cases.values()]
     order.sort(key=lambda pair: -pair[0].pushes)

@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from cases import Case, run_all  # noqa: E402
+from exports import run_failing_cases, sdk_programs  # noqa: E402
 from languages import LANGUAGES, Missing, Program  # noqa: E402
 
 
@@ -54,9 +55,30 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     return Programs(tmp_path_factory)
 
 
+def uses(request: pytest.FixtureRequest, fixture: str) -> bool:
+    return any(fixture in getattr(item, "fixturenames", ()) for item in request.session.items)
+
+
+@pytest.fixture(scope="session")
+def background(request: pytest.FixtureRequest, programs: Programs) -> Iterator[tuple[Future[dict[str, dict[str, Case]]], Future[None]]]:
+    """The cases of all installed languages, and the failures of exports. They start before the first test and run beside the tests,
+    because they mostly wait."""
+    with ThreadPoolExecutor(2) as pool:
+        cases = pool.submit(lambda: run_all(programs.available() if uses(request, "runs") else {}))
+        exports = pool.submit(lambda: run_failing_cases(sdk_programs(programs.available())) if uses(request, "failing_exports") else None)
+        yield cases, exports
+
+
 @pytest.fixture(scope="session", autouse=True)
-def runs(request: pytest.FixtureRequest, programs: Programs) -> Iterator[Future[dict[str, dict[str, Case]]]]:
-    """The cases of all installed languages. They start before the first test and run beside it, because they mostly wait."""
-    is_needed = any("results" in getattr(item, "fixturenames", ()) for item in request.session.items)
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(lambda: run_all(programs.available() if is_needed else {}))
+def started_in_background(background: object) -> None:
+    pass
+
+
+@pytest.fixture
+def runs(background: tuple[Future[dict[str, dict[str, Case]]], Future[None]]) -> Future[dict[str, dict[str, Case]]]:
+    return background[0]
+
+
+@pytest.fixture
+def failing_exports(background: tuple[Future[dict[str, dict[str, Case]]], Future[None]]) -> Future[None]:
+    return background[1]

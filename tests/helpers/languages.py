@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import standin
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 HELPERS = ROOT / "helpers"
@@ -34,6 +36,7 @@ class Program:
     command: list[str]
     version: str
     environment: dict[str, str] = field(default_factory=dict)
+    has_tls: bool = True
 
 
 def run(command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> str:
@@ -71,6 +74,11 @@ def java(folder: Path) -> Program:
     run([compiler, "-Xlint:all", "-Werror", "--release", "11", "-d", str(folder), str(HELPERS / "SidecarlessStats.java"), str(PROGRAMS / "App.java")])
     # Small heap and one compiler: the tests start several programs at once.
     options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m"]
+    # The certificate authorities of Java are not those of the environment variables.
+    store = folder / "trusted.p12"
+    certificate = f"{standin.certificate(standin.TRUSTED)}.crt"
+    run([on_path("keytool"), "-importcert", "-noprompt", "-alias", "trusted", "-file", certificate, "-keystore", str(store), "-storepass", "trusted"])
+    options += [f"-Djavax.net.ssl.trustStore={store}", "-Djavax.net.ssl.trustStorePassword=trusted"]
     return Program([on_path("java"), *options, "-cp", str(folder), "App"], run(["java", "-version"]).splitlines()[0])
 
 
@@ -133,7 +141,9 @@ def dotnet(folder: Path) -> Program:
         ' "configProperties": {"System.Globalization.Invariant": true}}}'
     )
     version = run([command, "--list-runtimes"]).splitlines()[0].split(" [")[0]
-    return Program([command, str(folder / "app.dll")], version, {"DOTNET_CLI_TELEMETRY_OPTOUT": "1"})
+    # Version 3.1 needs OpenSSL 1.1, and ends the process without it. Debian 12 has OpenSSL 3.
+    has_tls = not version.startswith("Microsoft.NETCore.App 3.1")
+    return Program([command, str(folder / "app.dll")], version, {"DOTNET_CLI_TELEMETRY_OPTOUT": "1"}, has_tls)
 
 
 LANGUAGES: dict[str, Callable[[Path], Program]] = {

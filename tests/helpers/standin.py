@@ -6,14 +6,20 @@ function pass its URL to `sender_environment` instead.
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import socket
+import ssl
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -57,10 +63,34 @@ class Reply:
     hangs: bool = False
 
 
-class Standin:
-    """An HTTP server on a free port of the loopback interface."""
+@lru_cache
+def certificate(name: str) -> Path:
+    """Returns a file with a key and its self-signed certificate for the loopback address."""
+    path = Path(tempfile.mkdtemp(prefix="certificate-")) / f"{name}.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*command, *names, "-keyout", str(path), "-out", f"{path}.crt"], check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    atexit.register(shutil.rmtree, path.parent, True)
+    return path
 
-    def __init__(self, replies: dict[tuple[str, str], Reply]) -> None:
+
+TRUSTED = "trusted"
+
+
+def trust() -> dict[str, str]:
+    """Returns environment variables with which programs trust the certificate `TRUSTED`, and no other."""
+    public = Path(f"{certificate(TRUSTED)}.crt")
+    # Configuration of GNU wget.
+    wgetrc = public.with_name("wgetrc")
+    wgetrc.write_text(f"ca_certificate = {public}\n")
+    return {"SSL_CERT_FILE": str(public), "CURL_CA_BUNDLE": str(public), "NODE_EXTRA_CA_CERTS": str(public), "WGETRC": str(wgetrc)}
+
+
+class Standin:
+    """An HTTP server on a free port of the loopback interface, or an HTTPS server with this certificate."""
+
+    def __init__(self, replies: dict[tuple[str, str], Reply], tls: str | None = None) -> None:
         self.replies = replies
         self.requests: list[Recorded] = []
         self.stopped = threading.Event()
@@ -79,6 +109,12 @@ class Standin:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        # BusyBox verifies names only, not addresses.
+        self.origin = "https://localhost" if tls else "http://127.0.0.1"
+        if tls:
+            tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls_context.load_cert_chain(certificate(tls))
+            self.server.socket = tls_context.wrap_socket(self.server.socket, server_side=True)
         self.server.handle_error = lambda *_: None  # type: ignore[method-assign]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
@@ -102,7 +138,7 @@ class Standin:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"{self.origin}:{self.server.server_address[1]}"
 
     def close(self) -> None:
         self.stopped.set()
@@ -139,8 +175,8 @@ class Metadata(Standin):
 class Receiver(Standin):
     """The function: one route, with a reply for each push; the last one is repeated."""
 
-    def __init__(self, *replies: Reply) -> None:
-        super().__init__({})
+    def __init__(self, *replies: Reply, tls: str | None = None) -> None:
+        super().__init__({}, tls)
         self.queue = list(replies) or [Reply()]
 
     def reply(self, method: str, path: str) -> Reply:

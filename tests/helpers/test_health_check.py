@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from languages import HELPERS, Missing, busybox
-from standin import ROUTE, TOKEN, Metadata, Receiver, Reply, Standin, closed_url, compact, running, sender_environment, split
+from standin import ROUTE, TOKEN, Metadata, Receiver, Reply, Standin, closed_url, compact, running, sender_environment, split, trust
 
 LINES = {path.stem: path.read_text().removesuffix("\n") for path in sorted((HELPERS / "health-check").glob("*.sh"))}
 NO_CHECK = "; exit 0"
@@ -28,7 +28,7 @@ class Check:
         self.folder, self.line = folder, line
         folder.mkdir()
         for program in [shell, *programs]:
-            path = program_path("busybox" if shell == "busybox" else program)
+            path = program_path("busybox" if shell == "busybox" and program != "openssl" else program)
             (folder / ("sh" if program == shell else program)).symlink_to(path)
 
     def run(self, variables: dict[str, str], own: str = "exit 0") -> subprocess.CompletedProcess[str]:
@@ -49,7 +49,8 @@ def program_path(name: str) -> str:
 
 # Images of each line: shell and programs. /bin/sh is dash in Debian images and bash in Amazon Linux images.
 IMAGES = {
-    "busybox-wget": [("busybox", ["wget", "timeout"])],
+    # Like the image alpine, BusyBox verifies certificates with another program, which is `openssl` in Debian.
+    "busybox-wget": [("busybox", ["wget", "timeout", "openssl"])],
     "gnu-wget": [("dash", ["wget", "timeout"]), ("bash", ["wget", "timeout"])],
     "curl": [("dash", ["curl"]), ("bash", ["curl"])],
     "python": [("dash", ["python3", "timeout"])],
@@ -101,6 +102,14 @@ def test_both_documents_are_sent(check: Check) -> None:
     assert push.headers["authorization"] == f"Bearer {TOKEN}"
     assert push.headers["content-type"] == "application/json"
     assert push.body == metadata.task + metadata.stats
+
+
+def test_push_over_https_requires_a_trusted_certificate(check: Check) -> None:
+    metadata, trusted, untrusted = Metadata(), Receiver(tls="trusted"), Receiver(tls="untrusted")
+    with running(metadata, trusted, untrusted):
+        for receiver in (trusted, untrusted):
+            assert check.run({**sender_environment(metadata.uri, receiver.url), **trust()}).returncode == 0
+    assert len(trusted.pushes()) == 1 and not untrusted.requests
 
 
 def test_base_url_may_end_with_a_slash(check: Check) -> None:

@@ -92,6 +92,14 @@ def test_redirect_does_not_send_the_token_elsewhere(results: dict[str, Case]) ->
     assert [report[:10] for report in case.reports] == ["status 307"]
 
 
+def test_push_over_https_requires_a_trusted_certificate(results: dict[str, Case]) -> None:
+    if "untrusted certificate" not in results:
+        pytest.skip("the .NET runtime 3.1 needs OpenSSL 1.1, which Debian 12 does not have")
+    untrusted = results["untrusted certificate"]
+    assert len(untrusted.reports) == 1 and not untrusted.receiver.requests
+    assert results["trusted certificate"].receiver.pushes() and results["trusted certificate"].reports == []
+
+
 @pytest.mark.parametrize("name", ["no URL", "not in ECS"])
 def test_helper_is_idle_without_its_environment(results: dict[str, Case], name: str) -> None:
     assert not results[name].metadata.requests and not results[name].receiver.requests

@@ -9,66 +9,28 @@ import json
 import math
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 from conftest import Programs
-from languages import HELPERS, PROGRAMS, ROOT, Program, on_path
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from exports import NODE_MODULES, Collector, sdk_programs
+from languages import HELPERS, PROGRAMS, Program, on_path
 from process import application, wait_until
-from standin import Metadata, Reply, Standin, closed_url, running, split
+from standin import Metadata, running, split
 
 sys.path.insert(0, str(HELPERS))
 
 import sidecarless_otel  # noqa: E402
 
-NODE_MODULES = ROOT / ".tools" / "node" / "node_modules"
-PREFIX = "sidecarless: task stats were not read: "
 TASK_ID = "5f0e6c1d2b3a49788e7d6c5b4a392817"
 
 
-@pytest.fixture(scope="module")
-def sdk_programs(programs: Programs) -> dict[str, Program]:
-    """The test programs with an SDK."""
-    found = {"python": Program([sys.executable, str(PROGRAMS / "otel_app.py")], "Python", {"PYTHONPATH": str(HELPERS)})}
-    if "node" in programs.available() and NODE_MODULES.is_dir():
-        found["node"] = Program([on_path("node"), str(PROGRAMS / "otel_app.cjs")], "Node", {"NODE_PATH": str(NODE_MODULES)})
-    return found
-
-
 @pytest.fixture(params=["python", "node"])
-def program(request: pytest.FixtureRequest, sdk_programs: dict[str, Program]) -> Program:
-    if request.param not in sdk_programs:
+def program(request: pytest.FixtureRequest, programs: Programs) -> Program:
+    found = sdk_programs(programs.available())
+    if request.param not in found:
         pytest.skip(f"Node is not installed, or its SDK is not in {NODE_MODULES}")
-    return sdk_programs[request.param]
-
-
-class Collector(Standin):
-    """An OTLP receiver."""
-
-    def __init__(self) -> None:
-        super().__init__({("POST", "/v1/metrics"): Reply(body=b""), ("POST", "/v1/traces"): Reply(body=b"")})
-
-    def exports(self) -> list[dict[tuple[str, str], tuple[float, dict[str, str]]]]:
-        """Returns value and attributes by metric and container, for each export."""
-        return [self.decode(request.body) for request in self.requests if request.path == "/v1/metrics"]
-
-    @staticmethod
-    def decode(body: bytes) -> dict[tuple[str, str], tuple[float, dict[str, str]]]:
-        found = {}
-        for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-            for metric in (metric for scope in resource.scope_metrics for metric in scope.metrics):
-                assert not metric.unit, "the function appends a unit to the name"
-                for point in metric.gauge.data_points:
-                    attributes = {attribute.key: attribute.value.string_value for attribute in point.attributes}
-                    value = point.as_double if point.HasField("as_double") else point.as_int
-                    found[metric.name, attributes.get("container.name", "")] = value, attributes
-        return found
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url, "OTEL_LOGS_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    return found[request.param]
 
 
 def test_exports_have_all_default_metrics(program: Program) -> None:
@@ -91,38 +53,8 @@ def test_exports_have_all_default_metrics(program: Program) -> None:
     assert not [request for request in collector.requests if request.path == "/v1/traces"], "the metadata requests were traced"
 
 
-def failing_cases() -> dict[str, Metadata | str]:
-    """The metadata endpoint, or its URL, of each case."""
-    return {
-        "fails": Metadata("host", Reply(500, b"no stats")), "hangs": Metadata("host", Reply(hangs=True)),
-        "not JSON": Metadata("host", Reply(body=b"{")), "closed": closed_url(), "not in ECS": "",
-    }
-
-
-def assert_one_report(program: Program, case: str, metadata: Metadata | str, collector: Collector) -> None:
-    uri = metadata.uri if isinstance(metadata, Metadata) else metadata
-    # An export has to wait for a request that hangs.
-    interval = 4 if case == "hangs" else 1
-    with application(program, {"ECS_CONTAINER_METADATA_URI_V4": uri, **collector.environment}, interval) as process:
-        assert wait_until(lambda: "started" in process.stdout)
-        if case == "not in ECS":
-            time.sleep(2.5)
-        else:
-            assert wait_until(lambda: process.stderr)
-            time.sleep(1.5)
-        assert process.finish(15) < 12 and process.child.poll() == 0
-        lines = process.stderr.splitlines()
-        assert process.stdout == "started\nfinished\n"
-    assert len(lines) == (0 if case == "not in ECS" else 1), f"{program.version}: {case}: {lines}"
-    assert all(line.startswith(PREFIX) for line in lines)
-    assert not any(collector.exports())
-
-
-def test_failure_is_reported_once_and_stops_no_export(sdk_programs: dict[str, Program]) -> None:
-    runs = [(program, *case, Collector()) for program in sdk_programs.values() for case in failing_cases().items()]
-    standins = [standin for run in runs for standin in run if isinstance(standin, Standin)]
-    with running(*standins), ThreadPoolExecutor(len(runs)) as pool:
-        list(pool.map(lambda run: assert_one_report(*run), runs))
+def test_failure_is_reported_once_and_stops_no_export(failing_exports: Future[None]) -> None:
+    failing_exports.result()
 
 
 def test_one_process_of_a_task_exports(program: Program) -> None:
