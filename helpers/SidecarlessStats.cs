@@ -40,13 +40,12 @@ public sealed class SidecarlessStats
     /// <summary>Sends at this interval in seconds. Does nothing outside ECS or without SIDECARLESS_URL.</summary>
     public static void Start(double interval = 60)
     {
-        string metadata = Environment.GetEnvironmentVariable("ECS_CONTAINER_METADATA_URI_V4");
-        string url = Environment.GetEnvironmentVariable("SIDECARLESS_URL");
-        if (string.IsNullOrEmpty(metadata) || string.IsNullOrEmpty(url)) return;
+        string metadata = Variable("ECS_CONTAINER_METADATA_URI_V4"), url = Variable("SIDECARLESS_URL");
+        if (metadata == "" || url == "") return;
         if (Interlocked.Exchange(ref started, 1) == 1) return;
         try
         {
-            var sender = new SidecarlessStats(metadata, url, Environment.GetEnvironmentVariable("SIDECARLESS_TOKEN"));
+            var sender = new SidecarlessStats(metadata, url, Variable("SIDECARLESS_TOKEN"));
             var period = TimeSpan.FromSeconds(Math.Max(interval, 1));
             new Thread(() => sender.Run(period)) { IsBackground = true, Name = "sidecarless-stats" }.Start();
         }
@@ -54,6 +53,12 @@ public sealed class SidecarlessStats
         {
             Write(error.Message);
         }
+    }
+
+    // Secrets that were stored from a file often end with a line break.
+    static string Variable(string name)
+    {
+        return (Environment.GetEnvironmentVariable(name) ?? "").Trim();
     }
 
     static HttpClient Client(TimeSpan timeout, bool useProxy)
@@ -84,6 +89,8 @@ public sealed class SidecarlessStats
 
     void Push()
     {
+        // HttpClient would send its parts as separate headers.
+        if (token.Any(char.IsControl)) throw new IOException("SIDECARLESS_TOKEN contains a line break");
         bool elected = Listen();
         byte[] task = Call(direct, new HttpRequestMessage(HttpMethod.Get, metadata + "/task"));
         // Under host networking all tasks of an instance share the port, so that each process has to send.
@@ -92,7 +99,7 @@ public sealed class SidecarlessStats
         var request = new HttpRequestMessage(HttpMethod.Post, url) { Content = new ByteArrayContent(task.Concat(stats).ToArray()) };
         request.Content.Headers.TryAddWithoutValidation("Content-Type", "application/json");
         request.Headers.TryAddWithoutValidation("User-Agent", "sidecarless-stats-dotnet");
-        if (!string.IsNullOrEmpty(token)) request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + token);
+        if (token != "") request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + token);
         Call(proxied, request);
     }
 

@@ -53,18 +53,24 @@ public final class SidecarlessStats {
 
     /** Sends at this interval in seconds. Does nothing outside ECS or without SIDECARLESS_URL. */
     public static void start(long interval) {
-        String metadata = System.getenv("ECS_CONTAINER_METADATA_URI_V4"), url = System.getenv("SIDECARLESS_URL");
-        if (metadata == null || url == null || metadata.isEmpty() || url.isEmpty()) return;
+        String metadata = variable("ECS_CONTAINER_METADATA_URI_V4"), url = variable("SIDECARLESS_URL");
+        if (metadata.isEmpty() || url.isEmpty()) return;
         if (STARTED.getAndSet(true)) return;
         try {
             long period = TimeUnit.SECONDS.toMillis(Math.max(interval, 1));
             long delay = ThreadLocalRandom.current().nextLong(Math.min(period, 10_000));
-            SidecarlessStats sender = new SidecarlessStats(metadata, url, System.getenv("SIDECARLESS_TOKEN"));
+            SidecarlessStats sender = new SidecarlessStats(metadata, url, variable("SIDECARLESS_TOKEN"));
             Executors.newSingleThreadScheduledExecutor(SidecarlessStats::daemon)
                 .scheduleWithFixedDelay(sender::run, delay, period, TimeUnit.MILLISECONDS);
         } catch (Throwable error) {
             write(error.toString());
         }
+    }
+
+    /** Secrets that were stored from a file often end with a line break. */
+    private static String variable(String name) {
+        String value = System.getenv(name);
+        return value == null ? "" : value.trim();
     }
 
     private static Thread daemon(Runnable work) {
@@ -98,7 +104,7 @@ public final class SidecarlessStats {
         body.write(read("/task/stats"));
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url)).header("Content-Type", "application/json")
             .header("User-Agent", "sidecarless-stats-java").POST(HttpRequest.BodyPublishers.ofByteArray(body.toByteArray()));
-        if (token != null && !token.isEmpty()) request.header("Authorization", "Bearer " + token);
+        if (!token.isEmpty()) request.header("Authorization", "Bearer " + token);
         call(proxied, request, PUSH_TIMEOUT_SECONDS);
     }
 
@@ -128,6 +134,8 @@ public final class SidecarlessStats {
 
     private void report(Throwable error) {
         String reason = error.getMessage() == null ? error.toString() : error.getMessage();
+        // The message about an invalid header contains its value.
+        if (!token.isEmpty()) reason = reason.replace(token, "***");
         if (reason.equals(reported)) return;
         reported = reason;
         write(reason);

@@ -24,7 +24,9 @@ let reported;
 
 /** Sends at this interval in seconds. Does nothing outside ECS or without SIDECARLESS_URL. */
 exports.start = (interval = 60) => {
-  const { ECS_CONTAINER_METADATA_URI_V4: metadata, SIDECARLESS_URL: url, SIDECARLESS_TOKEN: token } = process.env;
+  // Secrets that were stored from a file often end with a line break.
+  const [metadata, url, token] = ['ECS_CONTAINER_METADATA_URI_V4', 'SIDECARLESS_URL', 'SIDECARLESS_TOKEN']
+    .map((name) => (process.env[name] || '').trim());
   if (!metadata || !url || started) return;
   started = true;
   const period = Math.max(Number(interval) || 60, 1) * 1000;

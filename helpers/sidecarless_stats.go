@@ -38,18 +38,23 @@ type sender struct {
 
 // Start sends at this interval. It does nothing outside ECS or without SIDECARLESS_URL.
 func Start(interval time.Duration) {
-	metadata, url := os.Getenv("ECS_CONTAINER_METADATA_URI_V4"), os.Getenv("SIDECARLESS_URL")
+	metadata, url := variable("ECS_CONTAINER_METADATA_URI_V4"), variable("SIDECARLESS_URL")
 	if metadata == "" || url == "" {
 		return
 	}
 	if interval < time.Second {
 		interval = time.Second
 	}
-	s := &sender{metadata: metadata, url: strings.TrimRight(url, "/") + "/v1/ecs/task-stats", token: os.Getenv("SIDECARLESS_TOKEN")}
+	s := &sender{metadata: metadata, url: strings.TrimRight(url, "/") + "/v1/ecs/task-stats", token: variable("SIDECARLESS_TOKEN")}
 	// The metadata endpoint is never behind the proxy of HTTP_PROXY.
 	s.direct = client(metadataTimeout, &http.Transport{DisableKeepAlives: true})
 	s.proxied = client(pushTimeout, &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment})
 	started.Do(func() { go s.run(interval) })
+}
+
+// Secrets that were stored from a file often end with a line break.
+func variable(name string) string {
+	return strings.TrimSpace(os.Getenv(name))
 }
 
 func client(timeout time.Duration, transport *http.Transport) *http.Client {

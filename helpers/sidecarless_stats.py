@@ -29,11 +29,13 @@ _started_in = None
 def start(interval=60):
     """Starts a daemon thread that sends at this interval in seconds. Does nothing outside ECS or without SIDECARLESS_URL."""
     global _started_in
-    metadata, url = os.environ.get("ECS_CONTAINER_METADATA_URI_V4"), os.environ.get("SIDECARLESS_URL")
+    names = ("ECS_CONTAINER_METADATA_URI_V4", "SIDECARLESS_URL", "SIDECARLESS_TOKEN")
+    # Secrets that were stored from a file often end with a line break.
+    metadata, url, token = (os.environ.get(name, "").strip() for name in names)
     if metadata and url and _started_in != os.getpid():
         _started_in = os.getpid()
         try:
-            sender = _Sender(metadata, url, os.environ.get("SIDECARLESS_TOKEN"), max(float(interval), 1))
+            sender = _Sender(metadata, url, token, max(float(interval), 1))
             threading.Thread(target=sender.run, name="sidecarless-stats", daemon=True).start()
         except Exception as error:
             _write(str(error))
@@ -48,7 +50,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 class _Sender:
     def __init__(self, metadata, url, token, interval):
-        self.metadata, self.interval = metadata, interval
+        self.metadata, self.token, self.interval = metadata, token, interval
         self.url = url.rstrip("/") + "/v1/ecs/task-stats"
         self.headers = {"Content-Type": "application/json", "User-Agent": "sidecarless-stats-python"}
         if token:
@@ -91,6 +93,9 @@ class _Sender:
             except OSError:
                 text = ""
             reason = f"status {error.code} from {error.url.split('?')[0]}: {' '.join(text.split())}"
+        if self.token:
+            # The message about an invalid header contains its value.
+            reason = reason.replace(self.token, "***").replace(repr(self.token)[1:-1], "***")
         if reason != self.reported:
             self.reported = reason
             _write(reason)

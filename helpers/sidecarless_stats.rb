@@ -19,13 +19,15 @@ class SidecarlessStats
 
   # Sends at this interval in seconds. Does nothing outside ECS or without SIDECARLESS_URL.
   def self.start(interval = 60)
-    metadata, url = ENV.values_at("ECS_CONTAINER_METADATA_URI_V4", "SIDECARLESS_URL")
-    return if [metadata, url].any? { |value| value.to_s.empty? } || @started_in == Process.pid
+    names = %w[ECS_CONTAINER_METADATA_URI_V4 SIDECARLESS_URL SIDECARLESS_TOKEN]
+    # Secrets that were stored from a file often end with a line break.
+    metadata, url, token = names.map { |name| ENV[name].to_s.strip }
+    return if metadata.empty? || url.empty? || @started_in == Process.pid
 
     # A forked child may start its own sender.
     @started_in = Process.pid
 
-    sender = new(metadata, url, ENV["SIDECARLESS_TOKEN"])
+    sender = new(metadata, url, token)
     Thread.new { sender.run([Float(interval), 1].max) }
     nil
   rescue StandardError => e
@@ -41,8 +43,9 @@ class SidecarlessStats
   def initialize(metadata, url, token)
     @metadata = metadata
     @url = "#{url.sub(%r{/+\z}, "")}/v1/ecs/task-stats"
+    @token = token
     @headers = { "Content-Type" => "application/json", "User-Agent" => "sidecarless-stats-ruby" }
-    @headers["Authorization"] = "Bearer #{token}" unless token.to_s.empty?
+    @headers["Authorization"] = "Bearer #{token}" unless token.empty?
   end
 
   def run(interval)
@@ -100,9 +103,11 @@ class SidecarlessStats
   end
 
   def report(error)
-    return if error.message == @reported
+    # The message about an invalid header contains its value.
+    reason = @token.empty? ? error.message : error.message.gsub(@token, "***").gsub(@token.inspect[1..-2], "***")
+    return if reason == @reported
 
-    @reported = error.message
+    @reported = reason
     self.class.write(@reported)
   end
 end

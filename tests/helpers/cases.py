@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from languages import Program
 from process import application, wait_until
-from standin import ROUTE, Metadata, Receiver, Reply, Standin, closed_url, running, sender_environment, trust
+from standin import ROUTE, TOKEN, Metadata, Receiver, Reply, Standin, closed_url, running, sender_environment, trust
 
 # End of a process while many others run.
 MAX_EXIT_SECONDS = 10
@@ -80,6 +80,8 @@ def new_cases() -> dict[str, Case]:
         "invalid port": case(reads=rounds, SIDECARLESS_URL="http://127.0.0.1:99999999"),
         "no URL": case(pause=PAUSE, SIDECARLESS_URL=""),
         "not in ECS": case(pause=PAUSE, ECS_CONTAINER_METADATA_URI_V4=""),
+        "token with a line break": case(pushes=2, SIDECARLESS_TOKEN=TOKEN + "\n"),
+        "invalid token": case(reports=1, pause=PAUSE, SIDECARLESS_TOKEN=f"{TOKEN}\n{TOKEN}"),
         "no token": case(pushes=2, SIDECARLESS_TOKEN=""),
         "proxy": case(pushes=2, http_proxy=proxy, HTTP_PROXY=proxy, no_proxy="localhost", NO_PROXY="localhost"),
     }

@@ -111,5 +111,17 @@ def test_push_without_a_token_has_no_authorization(results: dict[str, Case]) -> 
     assert pushes and all("authorization" not in push.headers for push in pushes)
 
 
+def test_token_may_end_with_a_line_break(results: dict[str, Case]) -> None:
+    pushes = results["token with a line break"].receiver.pushes()
+    assert pushes and all(push.headers["authorization"] == f"Bearer {TOKEN}" for push in pushes)
+
+
+def test_invalid_token_is_neither_sent_nor_reported(results: dict[str, Case]) -> None:
+    """Some HTTP clients report an invalid header with its value."""
+    case = results["invalid token"]
+    assert not case.receiver.requests
+    assert TOKEN not in case.stderr and len(case.reports) == 1
+
+
 def test_metadata_requests_do_not_use_the_proxy(results: dict[str, Case]) -> None:
     assert results["proxy"].receiver.pushes() and results["proxy"].reports == []
