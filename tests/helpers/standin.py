@@ -1,13 +1,18 @@
 """Stand-ins for the task metadata endpoint and for the push route of the function.
 
-The documents are those of tests/golden. `Receiver` records each request and answers as the test asks. Tests that need the real
-function pass its URL to `sender_environment` instead.
+`Receiver` records each request and answers as the test asks. To run the same tests against the real function, set these variables: all
+receivers without a reply of their own then forward each push to the function and return its response.
+
+- HELPER_RECEIVER_URL: base URL of the function
+- HELPER_RECEIVER_TOKEN: its token
+- HELPER_DOCUMENTS: folder with task.json and task-stats.json of a task that the function accepts; by default those of tests/golden
 """
 
 from __future__ import annotations
 
 import atexit
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -15,6 +20,8 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,7 +33,9 @@ from typing import Any
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 ROUTE = "/v1/ecs/task-stats"
-TOKEN = "a-token"
+FUNCTION_URL = os.environ.get("HELPER_RECEIVER_URL", "")
+TOKEN = os.environ.get("HELPER_RECEIVER_TOKEN", "a-token")
+DOCUMENTS = Path(os.environ.get("HELPER_DOCUMENTS") or GOLDEN)
 BOUND: list[socket.socket] = []
 
 
@@ -37,11 +46,11 @@ def compact(document: Any) -> bytes:
 
 def documents(network_mode: str = "awsvpc") -> tuple[bytes, bytes]:
     """Returns both documents of a task with this network mode."""
-    task = json.loads((GOLDEN / "task.json").read_text())
+    task = json.loads((DOCUMENTS / "task.json").read_text())
     for container in task["Containers"]:
         for network in container.get("Networks", []):
             network["NetworkMode"] = network_mode
-    return compact(task), compact(json.loads((GOLDEN / "task-stats.json").read_text()))
+    return compact(task), compact(json.loads((DOCUMENTS / "task-stats.json").read_text()))
 
 
 @dataclass
@@ -51,6 +60,8 @@ class Recorded:
     headers: dict[str, str]
     body: bytes
     time: float = field(default_factory=time.monotonic)
+    # Status of the response.
+    status: int = 0
 
 
 @dataclass
@@ -121,20 +132,22 @@ class Standin:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         body = read_body(handler)
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        self.requests.append(Recorded(handler.command, handler.path, headers, body))
-        reply = self.reply(handler.command, handler.path)
+        request = Recorded(handler.command, handler.path, headers, body)
+        self.requests.append(request)
+        reply = self.reply(request)
         if reply.hangs:
             self.stopped.wait(60)
             handler.close_connection = True
             return
+        request.status = reply.status
         handler.send_response(reply.status)
         for name, value in {**reply.headers, "content-length": str(len(reply.body))}.items():
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(reply.body)
 
-    def reply(self, method: str, path: str) -> Reply:
-        return self.replies.get((method, path), Reply(404, b"not found"))
+    def reply(self, request: Recorded) -> Reply:
+        return self.replies.get((request.method, request.path), Reply(404, b"not found"))
 
     @property
     def url(self) -> str:
@@ -172,16 +185,30 @@ class Metadata(Standin):
         return self.url + "/v4/container"
 
 
+def forward(request: Recorded, url: str) -> Reply:
+    """Sends a push to the function, and returns its response."""
+    headers = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
+    forwarded = urllib.request.Request(url.rstrip("/") + request.path, request.body, headers, method=request.method)
+    try:
+        with urllib.request.urlopen(forwarded, timeout=10) as response:
+            return Reply(response.status, response.read())
+    except urllib.error.HTTPError as error:
+        return Reply(error.code, error.read())
+
+
 class Receiver(Standin):
     """The function: one route, with a reply for each push; the last one is repeated."""
 
     def __init__(self, *replies: Reply, tls: str | None = None) -> None:
         super().__init__({}, tls)
+        self.forwards = bool(FUNCTION_URL) and not replies
         self.queue = list(replies) or [Reply()]
 
-    def reply(self, method: str, path: str) -> Reply:
-        if (method, path) != ("POST", ROUTE):
-            return super().reply(method, path)
+    def reply(self, request: Recorded) -> Reply:
+        if (request.method, request.path) != ("POST", ROUTE):
+            return super().reply(request)
+        if self.forwards:
+            return forward(request, FUNCTION_URL)
         return self.queue.pop(0) if len(self.queue) > 1 else self.queue[0]
 
     def pushes(self) -> list[Recorded]:

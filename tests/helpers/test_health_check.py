@@ -101,6 +101,8 @@ def test_both_documents_are_sent(check: Check) -> None:
     assert (push.method, push.path) == ("POST", ROUTE)
     assert push.headers["authorization"] == f"Bearer {TOKEN}"
     assert push.headers["content-type"] == "application/json"
+    # 0: the response is on its way.
+    assert push.status in (0, 200)
     assert push.body == metadata.task + metadata.stats
 
 
@@ -110,6 +112,13 @@ def test_push_over_https_requires_a_trusted_certificate(check: Check) -> None:
         for receiver in (trusted, untrusted):
             assert check.run({**sender_environment(metadata.uri, receiver.url), **trust()}).returncode == 0
     assert len(trusted.pushes()) == 1 and not untrusted.requests
+
+
+def test_token_may_end_with_a_line_break(check: Check) -> None:
+    metadata, receiver = Metadata(), Receiver()
+    with running(metadata, receiver):
+        check.run(sender_environment(metadata.uri, receiver.url, TOKEN + "\n"))
+    assert [push.headers["authorization"] for push in receiver.pushes()] == [f"Bearer {TOKEN}"]
 
 
 def test_base_url_may_end_with_a_slash(check: Check) -> None:
