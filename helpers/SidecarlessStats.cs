@@ -40,11 +40,10 @@ public sealed class SidecarlessStats
     /// <summary>Sends at this interval in seconds. Does nothing outside ECS or without SIDECARLESS_URL.</summary>
     public static void Start(double interval = 60)
     {
-        string metadata = Variable("ECS_CONTAINER_METADATA_URI_V4"), url = Variable("SIDECARLESS_URL");
-        if (metadata == "" || url == "") return;
-        if (Interlocked.Exchange(ref started, 1) == 1) return;
         try
         {
+            string metadata = Variable("ECS_CONTAINER_METADATA_URI_V4"), url = Variable("SIDECARLESS_URL");
+            if (metadata == "" || url == "" || Interlocked.Exchange(ref started, 1) == 1) return;
             var sender = new SidecarlessStats(metadata, url, Variable("SIDECARLESS_TOKEN"));
             var period = TimeSpan.FromSeconds(Math.Max(interval, 1));
             new Thread(() => sender.Run(period)) { IsBackground = true, Name = "sidecarless-stats" }.Start();

@@ -53,10 +53,9 @@ public final class SidecarlessStats {
 
     /** Sends at this interval in seconds. Does nothing outside ECS or without SIDECARLESS_URL. */
     public static void start(long interval) {
-        String metadata = variable("ECS_CONTAINER_METADATA_URI_V4"), url = variable("SIDECARLESS_URL");
-        if (metadata.isEmpty() || url.isEmpty()) return;
-        if (STARTED.getAndSet(true)) return;
         try {
+            String metadata = variable("ECS_CONTAINER_METADATA_URI_V4"), url = variable("SIDECARLESS_URL");
+            if (metadata.isEmpty() || url.isEmpty() || STARTED.getAndSet(true)) return;
             long period = TimeUnit.SECONDS.toMillis(Math.max(interval, 1));
             long delay = ThreadLocalRandom.current().nextLong(Math.min(period, 10_000));
             SidecarlessStats sender = new SidecarlessStats(metadata, url, variable("SIDECARLESS_TOKEN"));

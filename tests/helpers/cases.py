@@ -105,6 +105,6 @@ def run_all(programs: dict[str, Program]) -> dict[str, dict[str, Case]]:
     order = [(case, programs[language]) for language, cases in languages.items() for case in cases.values()]
     order.sort(key=lambda pair: -pair[0].pushes)
     standins = [standin for case, _ in order for standin in case.standins]
-    with running(*standins), ThreadPoolExecutor(16 * (os.cpu_count() or 1)) as pool:
+    with running(*standins), ThreadPoolExecutor(7 * (os.cpu_count() or 1)) as pool:
         list(pool.map(lambda pair: pair[0].run(pair[1]), order))
     return languages

@@ -55,6 +55,11 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     return Programs(tmp_path_factory)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs the tests of the background cases last, so that they do not wait."""
+    items.sort(key=lambda item: bool({"runs", "failing_exports"} & set(getattr(item, "fixturenames", ()))))
+
+
 def uses(request: pytest.FixtureRequest, fixture: str) -> bool:
     return any(fixture in getattr(item, "fixturenames", ()) for item in request.session.items)
 

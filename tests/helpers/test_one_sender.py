@@ -68,6 +68,17 @@ def test_gunicorn_sends_once_per_interval(options: list[str]) -> None:
         assert_correct(push, metadata)
 
 
+@pytest.mark.parametrize("mode", ["fork", "preload"])
+def test_ruby_server_sends_once_per_interval(programs: Programs, mode: str) -> None:
+    ruby = programs.get("ruby")
+    metadata, receiver = Metadata(), Receiver()
+    server = Program([*ruby.command[:-1], str(PROGRAMS / "prefork.rb"), mode], ruby.version, ruby.environment)
+    with running(metadata, receiver), application(server, sender_environment(metadata.uri, receiver.url)) as process:
+        assert wait_until(lambda: len(receiver.pushes()) >= 3), process.stderr
+        assert process.reports == []
+    assert_regular(receiver.pushes())
+
+
 def test_node_cluster_sends_once_per_interval(programs: Programs) -> None:
     node = programs.get("node")
     metadata, receiver = Metadata(), Receiver()
