@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 
 use crate::output::CommandOutput;
 
-/// Port on 127.0.0.1 that the sender of a task listens on. All senders use the same one.
-const ELECTION_PORT: u16 = 43_190;
+/// Port on 127.0.0.1 that the sender of a task listens on. All senders use the same one. It is below the ephemeral ports of Linux.
+const ELECTION_PORT: u16 = 23_190;
 
 /// The metadata endpoint responds within milliseconds. A health check with the limits of docs/container-stats.md includes two such calls and
 /// the push.
