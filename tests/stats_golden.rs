@@ -33,7 +33,7 @@ fn expected(case: &Value) -> Series {
 fn written(task: &str, stats: &str, names: NamingMode) -> Series {
     let task = TaskMetadata::parse(task.as_bytes()).unwrap();
     let stats = TaskStats::parse(stats.as_bytes()).unwrap();
-    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, described: None };
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, received_ms: 1, described: None };
     let options = Options { names, metrics: MetricSelection::all(), ..Options::default() };
     let mut batch = SeriesBatch::default();
     let outcome = series(&report, &Labels::default(), &options, &mut batch);

@@ -206,7 +206,7 @@ fn is_well_formed(batch: &SeriesBatch) -> bool {
 
 fn write_report(task: &[u8], stats: &[u8], options: &Options) -> Option<SeriesBatch> {
     let (task, stats) = (TaskMetadata::parse(task).ok()?, TaskStats::parse(stats).ok()?);
-    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, described: None };
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, received_ms: 1, described: None };
     let mut batch = SeriesBatch::default();
     let result = series(&report, &Labels::default(), options, &mut batch);
     assert_eq!(result.written, batch.point_count());

@@ -57,7 +57,7 @@ fn write(task: &Value, stats: &Value, options: &Options) -> Written {
     let (task, stats) = (task.to_string(), stats.to_string());
     let task = TaskMetadata::parse(task.as_bytes()).unwrap();
     let stats = TaskStats::parse(stats.as_bytes()).unwrap();
-    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1_000, described: None };
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1_000, received_ms: 1_000, described: None };
     let mut batch = SeriesBatch::default();
     let result = series(&report, &Labels::default(), options, &mut batch);
     assert_eq!(result.written, batch.point_count());
@@ -325,7 +325,13 @@ fn clock_drift_is_relative_to_the_scrape() {
         let (task, stats) = (task.to_string(), stats.to_string());
         let (task, stats) =
             (TaskMetadata::parse(task.as_bytes()).unwrap(), TaskStats::parse(stats.as_bytes()).unwrap());
-        let scrape = TaskScrape { task: &task, stats: &stats, at_ms: 1_772_613_010_500, described: None };
+        let scrape = TaskScrape {
+            task: &task,
+            stats: &stats,
+            at_ms: 1_772_613_010_500,
+            received_ms: 1_772_613_010_500,
+            described: None,
+        };
         let options = Options { metrics: "ecs_task_clock_drift_seconds".parse().unwrap(), ..Options::default() };
         let mut batch = SeriesBatch::default();
         let _ = series(&scrape, &Labels::default(), &options, &mut batch);
@@ -400,7 +406,7 @@ fn second_container_with_the_same_name_is_rejected() {
     let (task, stats) = (task.to_string(), stats.to_string());
     let task = TaskMetadata::parse(task.as_bytes()).unwrap();
     let stats = TaskStats::parse(stats.as_bytes()).unwrap();
-    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, described: None };
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, received_ms: 1, described: None };
     let result = series(&report, &Labels::default(), &Options::default(), &mut SeriesBatch::default());
     assert_eq!(result.rejected.to_string(), "1 duplicate_container: a second container named \"cart\" in one task");
 }
@@ -516,7 +522,7 @@ fn write_described(task: &Value, stats: &Value, described: &Task, options: &Opti
     let (task, stats) = (task.to_string(), stats.to_string());
     let task = TaskMetadata::parse(task.as_bytes()).unwrap();
     let stats = TaskStats::parse(stats.as_bytes()).unwrap();
-    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, described: Some(described) };
+    let report = TaskScrape { task: &task, stats: &stats, at_ms: 1, received_ms: 1, described: Some(described) };
     let mut batch = SeriesBatch::default();
     let result = series(&report, &Labels::default(), options, &mut batch);
     (Written(batch), result.rejected)

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sidecarless::deadline::Deadline;
 use sidecarless::model::item_counters::{CounterKey, ItemKind, ItemStatus};
 
 use crate::sandbox::http::Fault;
@@ -94,11 +95,11 @@ fn stats_series(sandbox: &Sandbox) -> Series {
 /// Returns the containers that ECS reports for the documents of a recording.
 fn reported(task: &Value) -> Value {
     let containers = task["Containers"].as_array().unwrap().iter();
-    containers
-        .map(
-            |container| json!({"name": container["Name"], "runtimeId": container["DockerId"], "lastStatus": "RUNNING"}),
-        )
-        .collect()
+    let reported = |container: &Value| {
+        json!({"name": container["Name"], "runtimeId": container["DockerId"], "image": container["Image"],
+            "imageDigest": container["ImageID"], "exitCode": container["ExitCode"], "lastStatus": "RUNNING"})
+    };
+    containers.map(reported).collect()
 }
 
 async fn scraped(case: &Value) -> Series {
@@ -109,6 +110,7 @@ async fn scraped(case: &Value) -> Series {
     let labels = vec![("sidecarless.stats.port", endpoint.port().to_string())];
     let id = sandbox.aws.ecs().add("shop", task_of("cart", labels));
     sandbox.aws.ecs().containers = Some(reported(&case["task"]));
+    sandbox.aws.ecs().zone = case["task"]["AvailabilityZone"].as_str().map(str::to_owned);
     documents.lock().unwrap().task["TaskARN"] = json!(arn(&id));
     sandbox.tick().await.unwrap();
     stats_series(&sandbox)
@@ -118,6 +120,7 @@ async fn pushed(case: &Value) -> Series {
     let sandbox = Sandbox::start(&[ALL]).await;
     let id = sandbox.aws.ecs().add("shop", task_of("cart", push_label()));
     sandbox.aws.ecs().containers = Some(reported(&case["task"]));
+    sandbox.aws.ecs().zone = case["task"]["AvailabilityZone"].as_str().map(str::to_owned);
     let mut task = case["task"].clone();
     task["TaskARN"] = json!(arn(&id));
     let (status, response) = send(&sandbox, format!("{task}{}", case["stats"]).as_bytes(), None).await;
@@ -247,6 +250,9 @@ async fn documents_of_another_task_are_rejected() {
             "push_unknown_task",
         ),
         (json!({"Containers": [{"DockerId": "r-1", "Name": "bank"}]}), 403, "push_other_task"),
+        (json!({"Containers": []}), 403, "push_other_task"),
+        (json!({"Containers": [{"DockerId": "", "Name": "cart", "Image": "evil:666"}]}), 403, "push_other_task"),
+        (json!({"Containers": [{"DockerId": "r-1", "Name": "x", "Type": "CNI_PAUSE"}]}), 403, "push_other_task"),
     ] {
         pushing.task = original.0.clone();
         for (key, value) in change.as_object().unwrap() {
@@ -258,12 +264,10 @@ async fn documents_of_another_task_are_rejected() {
         assert_eq!(counted(&pushing.sandbox, ItemStatus::Rejected, expected), before + 1, "{expected}");
         assert!(response["message"].as_str().unwrap().len() < 700, "short enough for a log line: {response}");
     }
-    pushing.task = original.0.clone();
-    pushing.stats = json!({"r-1": original.1["r-1"], "r-9": original.1["r-1"]});
-    assert_eq!(pushing.push().await.0, 403);
     assert_eq!(pushing.sandbox.amp.requests(), 0);
     (pushing.task, pushing.stats) = original;
-    assert_eq!(pushing.push().await.0, 200, "the others did no harm");
+    let (status, response) = pushing.push().await;
+    assert_eq!((status, &response["ignored"]), (200, &Value::Null), "the others did no harm");
 }
 
 #[tokio::test]
@@ -309,8 +313,7 @@ async fn task_whose_containers_ecs_does_not_report_yet_is_asked_to_retry() {
     let pushing = Pushing::start(&[], push_label()).await;
     pushing.sandbox.aws.ecs().containers = Some(json!([{"name": "cart", "lastStatus": "PENDING"}]));
     assert_eq!(pushing.push().await.0, 503);
-    pushing.sandbox.aws.ecs().containers = None;
-    assert_eq!(pushing.push().await.0, 200);
+    assert_eq!(counted(&pushing.sandbox, ItemStatus::Refused, ""), 1);
 }
 
 #[tokio::test]
@@ -318,10 +321,11 @@ async fn ended_excluded_and_disabled_pushes_are_rejected() {
     for (settings, reason) in [
         (("SIDECARLESS_TASK_FILTER", "!family=cart"), "push_filtered"),
         (("SIDECARLESS_SOURCES", "endpoint,insights"), "push_disabled"),
+        (("AWS_PROMETHEUS_ENDPOINT", ""), "push_disabled"),
         (("SIDECARLESS_CLUSTERS", "bank"), "push_unknown_task"),
     ] {
         let pushing = Pushing::start(&[settings], push_label()).await;
-        assert_eq!(pushing.push().await.0, 403, "{reason}");
+        assert_eq!(pushing.push().await.0, if reason == "push_disabled" { 404 } else { 403 }, "{reason}");
         assert_eq!(counted(&pushing.sandbox, ItemStatus::Rejected, reason), 1, "{reason}");
     }
     let pushing = Pushing::start(&[], push_label()).await;
@@ -334,9 +338,58 @@ async fn ended_excluded_and_disabled_pushes_are_rejected() {
 async fn lookup_that_ecs_does_not_answer_is_retried_by_the_sender() {
     let pushing = Pushing::start(&[], push_label()).await;
     pushing.sandbox.aws.fail_always(|request| !request.header("x-amz-target").is_empty(), Fault::status(500, "down"));
+    for pushes in 1..=2 {
+        let (status, response) = pushing.push().await;
+        assert_eq!(status, 503, "{response}");
+        assert_eq!(counted(&pushing.sandbox, ItemStatus::Refused, ""), pushes);
+    }
+    pushing.sandbox.aws.recover();
+    assert_eq!(pushing.push().await.0, 503, "a failed lookup is repeated after a minute, and is not a missing task");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lookup_that_hangs_does_not_hold_the_environment() {
+    let pushing = Pushing::start(&[], push_label()).await;
+    let hang = Fault::Response(crate::sandbox::http::StubResponse::Hang);
+    pushing.sandbox.aws.fail_always(|request| !request.header("x-amz-target").is_empty(), hang);
+    let clock = Deadline::after(Duration::from_secs(60));
+    assert_eq!(pushing.push().await.0, 503);
+    assert!(clock.elapsed() < Duration::from_secs(3), "{:?}", clock.elapsed());
+}
+
+#[tokio::test]
+async fn wrong_container_ids_do_not_use_up_the_lookups_of_others() {
+    let mut pushing = Pushing::start(&[], push_label()).await;
+    pushing.task["Containers"][0]["DockerId"] = json!("r-9");
+    for _ in 0..60 {
+        assert_eq!(pushing.push().await.0, 403);
+    }
+    assert_eq!(pushing.sandbox.aws.ecs().count("DescribeTasks"), 2, "one, and one for a container that was restarted");
+}
+
+#[tokio::test]
+async fn container_that_ecs_does_not_report_is_left_out() {
+    let mut pushing = Pushing::start(&[], push_label()).await;
+    let guard = json!({"DockerId": "r-9", "Name": "aws-guardduty-agent", "Type": "NORMAL"});
+    pushing.task["Containers"].as_array_mut().unwrap().push(guard);
+    pushing.task["Containers"][0]["Image"] = json!("evil:666");
+    pushing.stats["r-9"] = json!({"id": "r-9", "memory_stats": {"usage": 1_u64 << 40}});
     let (status, response) = pushing.push().await;
-    assert_eq!(status, 503, "{response}");
-    assert_eq!(counted(&pushing.sandbox, ItemStatus::Rejected, "push_lookup_failed"), 1);
+    assert_eq!((status, &response["rejected"]["count"]), (200, &json!(1)), "{response}");
+    let (_, value) = pushing.sandbox.amp.named("ecs_task_memory_utilized").pop().unwrap();
+    assert!((value - 1.0).abs() < f64::EPSILON, "{value}");
+    assert_eq!(counted(&pushing.sandbox, ItemStatus::Rejected, "unreported_container"), 1);
+    let samples = pushing.sandbox.amp.samples();
+    assert!(!samples.iter().flat_map(|(labels, ..)| labels.values()).any(|value| value == "evil"), "{samples:?}");
+}
+
+#[tokio::test]
+async fn clock_drift_is_relative_to_the_arrival() {
+    let mut pushing = Pushing::start(&[ALL], push_label()).await;
+    pushing.stats["r-1"]["read"] = json!(format!("{}Z", jiff_time(30)));
+    assert_eq!(pushing.push().await.0, 200);
+    let (_, drift_s) = pushing.sandbox.amp.named("ecs_task_clock_drift_seconds").pop().unwrap();
+    assert!((-31.0..=-30.0).contains(&drift_s), "{drift_s}");
 }
 
 #[tokio::test]

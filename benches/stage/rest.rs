@@ -34,7 +34,13 @@ pub(super) fn translate_stats(containers: usize) -> Work {
     let options = stats::Options::default();
     work(move || {
         let mut batch = SeriesBatch::default();
-        let scrape = stats::TaskScrape { task: &task, stats: &task_stats, at_ms: payload::NOW_MS, described: None };
+        let scrape = stats::TaskScrape {
+            task: &task,
+            stats: &task_stats,
+            at_ms: payload::NOW_MS,
+            received_ms: payload::NOW_MS,
+            described: None,
+        };
         let _ = stats::series(&scrape, &Labels::default(), &options, &mut batch);
         batch
     })

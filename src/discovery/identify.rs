@@ -20,6 +20,15 @@ const TTL_MS: i64 = 3_600_000;
 /// Delay before an id that is not a task, or whose lookup failed, is looked up again.
 const NEGATIVE_TTL_MS: i64 = 60_000;
 
+/// How long the description of a task that pushes its stats is used. After this, a task that has stopped can send nothing.
+const PUSHING_TASK_TTL_MS: i64 = 600_000;
+
+/// Time between two lookups of a task whose push has containers that its description does not have.
+const REFRESH_INTERVAL_MS: i64 = 60_000;
+
+/// Memory for the tasks that were looked up again.
+const MAX_REFRESHED_BYTES: usize = 1 << 20;
+
 /// Memory for tasks: more than push to one environment within an hour.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -41,8 +50,9 @@ pub enum LookupError {
 /// Tasks of clients, and the limits of their lookups.
 #[derive(Debug)]
 pub(super) struct TaskIdentities {
-    /// `None` for a name without a task.
-    by_name: Cache<Arc<str>, Option<Arc<Task>>>,
+    by_name: Cache<Arc<str>, Result<Arc<Task>, LookupError>>,
+    /// Tasks that were looked up again in the last minute.
+    refreshed: Cache<Arc<str>, ()>,
     clusters: Cache<(), Arc<[String]>>,
     limits: LookupLimits,
 }
@@ -55,6 +65,8 @@ struct Lookup<'a> {
     clusters: Arc<[String]>,
     /// Client that pays for the lookup.
     sender: &'a str,
+    /// How long the task is cached.
+    ttl_ms: i64,
 }
 
 /// A task, if ECS knows it, and whether a call failed.
@@ -66,46 +78,49 @@ struct Described {
 impl Discovery {
     /// Returns the task with this ARN if its cluster is selected. `sender` is the client that claims to be the task.
     pub async fn task_by_arn(&self, arn: &str, sender: &str, deadline: &Deadline) -> Result<Arc<Task>, LookupError> {
+        self.claimed_task(arn, sender, "", TTL_MS, deadline).await
+    }
+
+    /// Returns the task with this ARN as it was described in the last minutes.
+    pub async fn pushing_task(&self, arn: &str, sender: &str, deadline: &Deadline) -> Result<Arc<Task>, LookupError> {
+        match self.cached_task(arn, deadline).filter(|task| *task.arn == *arn) {
+            Some(task) => Ok(task),
+            None => self.claimed_task(arn, sender, "push/", PUSHING_TASK_TTL_MS, deadline).await,
+        }
+    }
+
+    async fn claimed_task(
+        &self,
+        arn: &str,
+        sender: &str,
+        prefix: &str,
+        ttl_ms: i64,
+        deadline: &Deadline,
+    ) -> Result<Arc<Task>, LookupError> {
         let claim = TaskArn::parse(arn).filter(TaskArn::is_in_limits).ok_or(LookupError::Unknown)?;
         let cluster = claim.cluster.unwrap_or("default");
         if !self.clusters.matches(&claim.cluster_arn(cluster)) {
             return Err(LookupError::Unknown);
         }
-        let name = format!("{cluster}/{}", claim.id);
-        let lookup = Lookup { name, id: claim.id, clusters: [cluster.to_owned()].into(), sender };
+        let name = format!("{prefix}{cluster}/{}", claim.id);
+        let lookup = Lookup { name, id: claim.id, clusters: [cluster.to_owned()].into(), sender, ttl_ms };
         let task = self.lookup_task(lookup, deadline).await?;
         if *task.arn == *arn { Ok(task) } else { Err(LookupError::Unknown) }
     }
 
-    /// Returns the task with this ARN as it was described last, which is at most ten minutes ago if scheduled runs or state change
-    /// events describe it, and otherwise an hour.
-    pub async fn task_state(&self, arn: &str, sender: &str, deadline: &Deadline) -> Result<Arc<Task>, LookupError> {
-        match self.cached_task(arn, deadline).filter(|task| *task.arn == *arn) {
-            Some(task) => Ok(task),
-            None => self.task_by_arn(arn, sender, deadline).await,
+    /// Describes a task again that changed since it was described; at most once a minute. `None` if the description does not change.
+    pub async fn refreshed_task(&self, task: &Task, sender: &str, deadline: &Deadline) -> Option<Arc<Task>> {
+        let (now_ms, identities) = (deadline.now_ms(), &self.identities);
+        if identities.refreshed.get(&task.arn, now_ms).is_some() || !identities.limits.allow(sender, 1, now_ms) {
+            return None;
         }
-    }
-
-    /// Describes a task again that changed since it was described, and caches the result.
-    pub async fn describe_again(
-        &self,
-        task: &Task,
-        sender: &str,
-        deadline: &Deadline,
-    ) -> Result<Arc<Task>, LookupError> {
-        let now_ms = deadline.now_ms();
-        if !self.identities.limits.allow(sender, 1, now_ms) {
-            return Err(LookupError::Unavailable);
-        }
-        let described = self.describe_by_id(&task.id, &[task.cluster_arn.to_string()], deadline).await;
-        let Described { task: Some(task), .. } = described else { return Err(described.error()) };
-        self.identities.limits.confirm(sender, now_ms);
-        self.identities.insert(format!("{}/{}", task.cluster, task.id), Some(Arc::clone(&task)), TTL_MS, now_ms);
-        Ok(task)
+        identities.refreshed.insert(Arc::clone(&task.arn), (), now_ms);
+        // `describe` keeps it as the last description of the task.
+        self.describe_by_id(&task.id, &[task.cluster_arn.to_string()], deadline).await.task
     }
 
     /// Returns the task whose id is the role session name of a signed request. Any principal that can assume a role can
-    /// choose the session name, so the task must have that role. `None` if ECS does not confirm it.
+    /// choose the session name, so the task must have that role.
     pub async fn task_by_session(
         &self,
         session: &str,
@@ -113,18 +128,19 @@ impl Discovery {
         role: &str,
         sender: &str,
         deadline: &Deadline,
-    ) -> Option<Arc<Task>> {
+    ) -> Result<Arc<Task>, LookupError> {
         if !is_task_id(session) {
-            return None;
+            return Err(LookupError::Unknown);
         }
         let clusters = match self.identities.get(session, deadline.now_ms()) {
             Some(_) => Arc::default(),
             None => self.clusters_of_sessions(deadline).await,
         };
-        let lookup = Lookup { name: session.to_owned(), id: session, clusters, sender };
-        let task = self.lookup_task(lookup, deadline).await.ok()?;
-        let task_role = task.task_role_arn.as_deref()?.rsplit('/').next()?;
-        (task_role == role && *task.account == *account).then_some(task)
+        let lookup = Lookup { name: session.to_owned(), id: session, clusters, sender, ttl_ms: TTL_MS };
+        let task = self.lookup_task(lookup, deadline).await?;
+        let task_role = task.task_role_arn.as_deref().and_then(|arn| arn.rsplit('/').next());
+        let is_own = task_role == Some(role) && *task.account == *account;
+        if is_own { Ok(task) } else { Err(LookupError::Unknown) }
     }
 
     /// Returns the selected clusters. They are listed once a minute, not for each session.
@@ -144,31 +160,32 @@ impl Discovery {
     async fn lookup_task(&self, lookup: Lookup<'_>, deadline: &Deadline) -> Result<Arc<Task>, LookupError> {
         let now_ms = deadline.now_ms();
         if let Some(cached) = self.identities.get(&lookup.name, now_ms) {
-            return cached.ok_or(LookupError::Unknown);
+            return cached;
         }
         if let Some(task) = self.recent.task(lookup.id, now_ms).filter(|task| self.clusters.matches(&task.cluster_arn))
         {
-            self.identities.insert(lookup.name, Some(Arc::clone(&task)), TTL_MS, now_ms);
+            self.identities.insert(lookup.name, Ok(Arc::clone(&task)), lookup.ttl_ms, now_ms);
             return Ok(task);
         }
         if !self.identities.limits.allow(lookup.sender, lookup.clusters.len(), now_ms) {
             return Err(LookupError::Unavailable);
         }
-        let expired = self.identities.by_name.get_stale(&*lookup.name).flatten();
-        // Cache the miss first: the caller may time out before ECS responds, and the next lookup must not repeat the
+        let expired = self.identities.by_name.get_stale(&*lookup.name).and_then(Result::ok);
+        // Cache the failure first: the caller may time out before ECS responds, and the next lookup must not repeat the
         // call.
-        self.identities.insert(lookup.name.clone(), expired.clone(), NEGATIVE_TTL_MS, now_ms);
+        let pending = expired.clone().ok_or(LookupError::Unavailable);
+        self.identities.insert(lookup.name.clone(), pending, NEGATIVE_TTL_MS, now_ms);
         let described = self.describe_by_id(lookup.id, &lookup.clusters, deadline).await;
         let (error, is_incomplete) = (described.error(), described.is_incomplete);
         let task = described.task.filter(|task| self.clusters.matches(&task.cluster_arn));
         if task.is_some() {
             self.identities.limits.confirm(lookup.sender, now_ms);
         }
-        let ttl_ms = if task.is_some() { TTL_MS } else { NEGATIVE_TTL_MS };
+        let ttl_ms = if task.is_some() { lookup.ttl_ms } else { NEGATIVE_TTL_MS };
         // A task that was confirmed before keeps its identity while ECS is unavailable.
-        let task = task.or_else(|| expired.filter(|_| is_incomplete));
+        let task = task.or_else(|| expired.filter(|_| is_incomplete)).ok_or(error);
         self.identities.insert(lookup.name, task.clone(), ttl_ms, now_ms);
-        task.ok_or(error)
+        task
     }
 
     /// Describes a task whose cluster is one of several.
@@ -202,21 +219,23 @@ impl Described {
 
 impl TaskIdentities {
     pub(super) fn new(memory: MemoryLimit) -> Self {
-        let weigh_task =
-            |name: &Arc<str>, task: &Option<Arc<Task>>| name.len() + task.as_ref().map_or(0, |task| task.size());
+        let weigh_task = |name: &Arc<str>, task: &Result<Arc<Task>, LookupError>| {
+            name.len() + task.as_ref().map_or(0, |task| task.size())
+        };
         let weigh_clusters = |(): &(), clusters: &Arc<[String]>| clusters.iter().map(|name| name.len() + 32).sum();
         Self {
             by_name: Cache::new(TTL_MS, memory.cache_bytes(MAX_BYTES), weigh_task),
+            refreshed: Cache::new(REFRESH_INTERVAL_MS, MAX_REFRESHED_BYTES, |arn, ()| arn.len()),
             clusters: Cache::new(CLUSTERS_TTL_MS, MAX_CLUSTER_BYTES, weigh_clusters),
             limits: LookupLimits::default(),
         }
     }
 
-    fn get(&self, name: &str, now_ms: i64) -> Option<Option<Arc<Task>>> {
+    fn get(&self, name: &str, now_ms: i64) -> Option<Result<Arc<Task>, LookupError>> {
         self.by_name.get(name, now_ms)
     }
 
-    fn insert(&self, name: String, task: Option<Arc<Task>>, ttl_ms: i64, now_ms: i64) {
+    fn insert(&self, name: String, task: Result<Arc<Task>, LookupError>, ttl_ms: i64, now_ms: i64) {
         self.by_name.insert_with_ttl(name.into(), task, now_ms, ttl_ms);
     }
 }
@@ -228,8 +247,8 @@ mod tests {
     #[test]
     fn miss_expires_after_a_minute_and_task_after_an_hour() {
         let identities = TaskIdentities::new(MemoryLimit::unlimited());
-        identities.insert("none".into(), None, NEGATIVE_TTL_MS, 0);
-        identities.insert("one".into(), Some(Arc::default()), TTL_MS, 0);
+        identities.insert("none".into(), Err(LookupError::Unknown), NEGATIVE_TTL_MS, 0);
+        identities.insert("one".into(), Ok(Arc::default()), TTL_MS, 0);
         for (name, now_ms, is_cached) in [
             ("none", 59_999, true),
             ("none", 60_000, false),

@@ -286,6 +286,7 @@ fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPar
             TaskIdentifier { discovery: Arc::clone(&runs.discovery) },
             Arc::clone(&runs.series),
             delivery.writer.clone(),
+            Arc::clone(&delivery.self_metrics),
             memory,
         ),
         logs: LogsHandler { logs: delivery.logs.clone(), load, tracker: Arc::clone(&delivery.tracker), memory },

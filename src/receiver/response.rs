@@ -40,12 +40,22 @@ impl ErrorResponse {
 
     pub fn not_found(path: &str) -> Self {
         let shown: String = path.chars().take(100).collect();
-        Self::new(404, format!("unknown path `{shown}`: send traces to /v1/traces and metrics to /v1/metrics"))
+        Self::new(
+            404,
+            format!(
+                "unknown path `{shown}`: send traces to /v1/traces, metrics to /v1/metrics and task stats to /v1/ecs/task-stats"
+            ),
+        )
+    }
+
+    /// 404: the settings of the function disable the route.
+    pub fn disabled(message: impl Into<String>) -> Self {
+        Self::new(404, message)
     }
 
     /// 404: logs are disabled.
     pub fn logs_disabled() -> Self {
-        Self::new(404, "logs are disabled: set OTEL_LOGS_EXPORTER=none, or SIDECARLESS_LOG_GROUP on the function")
+        Self::disabled("logs are disabled: set OTEL_LOGS_EXPORTER=none, or SIDECARLESS_LOG_GROUP on the function")
     }
 
     pub fn method_not_allowed(allowed: &str, method: &str) -> Self {

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) throttles: u32,
     /// Tasks that are listed but no longer exist.
     pub(crate) missing: Vec<String>,
+    /// Zone of every task.
+    pub(crate) zone: Option<String>,
     /// Containers of every task; `None`: one container, `cart`.
     pub(crate) containers: Option<Value>,
     /// Services in the format of DescribeServices, by cluster.
@@ -219,7 +221,11 @@ impl State {
                 (task.arn == arn || task.arn.ends_with(&format!("/{arn}")))
                     && !self.missing.iter().any(|id| arn.ends_with(id))
             }) {
-                Some(task) => tasks.push(described(cluster, task, self.containers.as_ref())),
+                Some(task) => {
+                    let mut task = described(cluster, task, self.containers.as_ref());
+                    task["availabilityZone"] = json!(self.zone);
+                    tasks.push(task);
+                }
                 None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
             }
         }

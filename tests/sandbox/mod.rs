@@ -97,6 +97,11 @@ impl Aws {
         self.cloudwatch.lock().unwrap()
     }
 
+    /// Ends the faults of `fail_always`.
+    pub(crate) fn recover(&self) {
+        self.server.clear_faults();
+    }
+
     pub(crate) fn fail_always(&self, kind: fn(&http::RecordedRequest) -> bool, fault: Fault) {
         self.server.fail_always(kind, fault);
     }

@@ -2,9 +2,13 @@
 //!
 //! Several processes of a task elect the sender: the one that listens on a loopback port, as the helpers in `helpers/` do.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use sidecarless::aws::clients::{self, ClientError};
+use sidecarless::model::ecs::NetworkMode;
+use sidecarless::model::task_metadata::TaskMetadata;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
@@ -19,6 +23,9 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The function responds within five seconds.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Maximum delay before the first push.
+const MAX_START_DELAY: Duration = Duration::from_secs(10);
 
 /// Maximum bytes of an error response in a message.
 const MAX_MESSAGE_BYTES: usize = 300;
@@ -43,6 +50,10 @@ pub(crate) enum PushStatsError {
     Request { url: String, error: String },
     #[error("{url}: status {status}: {message}")]
     Status { url: String, status: u16, message: String },
+    #[error("cannot listen on port {ELECTION_PORT} of the loopback address, which selects one sender of the task: {0}")]
+    Election(std::io::Error),
+    #[error("{0}: does the image have CA certificates?")]
+    Client(#[from] ClientError),
 }
 
 /// Addresses and token of the push.
@@ -59,38 +70,17 @@ pub(crate) async fn run(mode: PushMode, variables: &[(String, String)]) -> Resul
         Err(error) if mode == PushMode::HealthCheck => return Ok(not_sent(&error, true)),
         sender => sender?,
     };
-    let interval = match mode {
-        PushMode::Every(interval) => interval,
-        PushMode::Once | PushMode::HealthCheck => {
-            let is_health_check = mode == PushMode::HealthCheck;
-            return Ok(match sender.push().await {
-                Ok(response) => CommandOutput::complete(format!("{response}\n")),
-                Err(error) => not_sent(&error, is_health_check),
-            });
-        }
+    let result = match mode {
+        PushMode::Every(interval) => sender.push_forever(interval).await,
+        PushMode::Once | PushMode::HealthCheck => sender.push().await,
     };
-    let mut elected = None;
-    let mut last_error = String::new();
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if elected.is_none() {
-            elected = TcpListener::bind((Ipv4Addr::LOCALHOST, ELECTION_PORT)).await.ok();
-        }
-        if elected.is_none() {
-            continue;
-        }
-        let error = sender.push().await.err().map(|error| error.to_string()).unwrap_or_default();
-        // The same error is reported once.
-        if !error.is_empty() && error != last_error {
-            crate::report(&error);
-        }
-        last_error = error;
-    }
+    Ok(match result {
+        Ok(response) => CommandOutput::complete(format!("{response}\n")),
+        Err(error) => not_sent(&error, mode == PushMode::HealthCheck),
+    })
 }
 
-fn not_sent(error: &PushStatsError, is_complete: bool) -> CommandOutput {
+fn not_sent(error: &dyn std::error::Error, is_complete: bool) -> CommandOutput {
     crate::report(&error.to_string());
     CommandOutput::new(String::new(), is_complete)
 }
@@ -102,19 +92,48 @@ impl Sender {
             value.map(|(_, value)| value.clone()).ok_or(PushStatsError::MissingVariable(name, hint))
         };
         let metadata = variable("ECS_CONTAINER_METADATA_URI_V4", ": the program must run in an ECS task")?;
-        let url = variable("SIDECARLESS_URL", ": set it to the stack output Url")?;
+        let url = variable("SIDECARLESS_URL", ": set it to the stack output OtlpEndpoint")?;
         let token = variable("SIDECARLESS_TOKEN", "")?;
-        let url = format!("{}/v1/ecs/task-stats", url.trim_end_matches('/'));
-        // A proxy does not reach the metadata endpoint, and a redirect must not receive the token.
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
-        let http = http.map_err(|error| PushStatsError::Request { url: url.clone(), error: error.to_string() })?;
-        Ok(Self { http, metadata, url, token })
+        let http = clients::http()?;
+        Ok(Self { http, metadata, url: format!("{}/v1/ecs/task-stats", url.trim_end_matches('/')), token })
+    }
+
+    /// Sends the documents at an interval if this process is the sender of the task. The same error is reported once.
+    async fn push_forever(&self, interval: Duration) -> ! {
+        tokio::time::sleep(start_delay(interval)).await;
+        let (mut elected, mut last_error) = (None, String::new());
+        loop {
+            let error = self.push_if_elected(&mut elected).await.err().map(|error| error.to_string());
+            let error = error.unwrap_or_default();
+            if !error.is_empty() && error != last_error {
+                crate::report(&error);
+            }
+            last_error = error;
+            tokio::time::sleep(interval).await;
+        }
+    }
+
+    async fn push_if_elected(&self, elected: &mut Option<TcpListener>) -> Result<(), PushStatsError> {
+        let task = self.document("/task").await?;
+        // The tasks of a host would elect one sender for all of them.
+        if elected.is_none() && !has_host_network(&task) {
+            match TcpListener::bind((Ipv4Addr::LOCALHOST, ELECTION_PORT)).await {
+                Ok(listener) => *elected = Some(listener),
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => return Ok(()),
+                Err(error) => return Err(PushStatsError::Election(error)),
+            }
+        }
+        self.send(task).await.map(drop)
     }
 
     /// Reads both documents and sends them. Returns the response of the function.
     async fn push(&self) -> Result<String, PushStatsError> {
-        let mut body = self.document("/task").await?;
-        body.push_str(&self.document("/task/stats").await?);
+        let task = self.document("/task").await?;
+        self.send(task).await
+    }
+
+    async fn send(&self, task: String) -> Result<String, PushStatsError> {
+        let body = task + &self.document("/task/stats").await?;
         let request = self.http.post(&self.url).bearer_auth(&self.token).timeout(PUSH_TIMEOUT);
         let request = request.header("content-type", "application/json").body(body);
         text(&self.url, request).await
@@ -124,6 +143,18 @@ impl Sender {
         let url = format!("{}{path}", self.metadata);
         text(&url, self.http.get(&url).timeout(METADATA_TIMEOUT)).await
     }
+}
+
+/// Returns a random delay before the first push, so that tasks that start together do not send together.
+fn start_delay(interval: Duration) -> Duration {
+    let random = RandomState::new().hash_one(std::process::id()) as u32;
+    MAX_START_DELAY.min(interval).mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+fn has_host_network(task: &str) -> bool {
+    let Ok(task) = TaskMetadata::parse(task.as_bytes()) else { return false };
+    let mut networks = task.containers().iter().flat_map(|container| &container.networks.items);
+    networks.any(|network| network.network_mode == NetworkMode::Host)
 }
 
 /// Sends a request and returns the body of its response.

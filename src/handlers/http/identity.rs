@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::discovery::Discovery;
+use crate::discovery::{Discovery, LookupError};
 use crate::lambda::{Caller, Request};
 use crate::model::arn::Arn;
 use crate::model::otlp::{KeyValue, Resource};
@@ -17,7 +17,7 @@ use crate::translate::identity::{IdentitySource, TaskAttributes, claimed_task, w
 use crate::translate::sender::Sender;
 
 /// Time for the ECS lookups of one push. Telemetry without these attributes is better than none.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Tasks that are looked up for one push. A gateway may send for many tasks, but no client may cause a thousand ECS calls.
 const MAX_TASKS_PER_PUSH: usize = 20;
@@ -53,7 +53,7 @@ impl TaskIdentifier {
             return None;
         };
         let signing_task = self.signing_task(caller, sender, deadline);
-        let Some(task) = deadline.timeout(LOOKUP_TIMEOUT, signing_task).await.flatten() else {
+        let Some(Ok(task)) = deadline.timeout(LOOKUP_TIMEOUT, signing_task).await else {
             // Its role may be the role of one task, and its attributes those of another.
             resources.flatten().for_each(withhold_identity);
             return None;
@@ -98,9 +98,15 @@ impl TaskIdentifier {
     }
 
     /// Returns the task that signed a request, if ECS confirms it.
-    pub(super) async fn signing_task(&self, caller: &Caller, sender: &str, deadline: &Deadline) -> Option<Arc<Task>> {
-        let session = Arn::parse(&caller.arn)?;
-        let (role, name) = session.resource_of("assumed-role")?.rsplit_once('/')?;
+    pub(super) async fn signing_task(
+        &self,
+        caller: &Caller,
+        sender: &str,
+        deadline: &Deadline,
+    ) -> Result<Arc<Task>, LookupError> {
+        let session = Arn::parse(&caller.arn).ok_or(LookupError::Unknown)?;
+        let role_session = session.resource_of("assumed-role").and_then(|resource| resource.rsplit_once('/'));
+        let (role, name) = role_session.ok_or(LookupError::Unknown)?;
         self.discovery.task_by_session(name, session.account, role, sender, deadline).await
     }
 }

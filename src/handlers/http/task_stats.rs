@@ -9,12 +9,13 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::DELIVERY_TIMEOUT;
-use super::identity::TaskIdentifier;
+use super::identity::{LOOKUP_TIMEOUT, TaskIdentifier};
 use super::load_shed::DELIVERY_SHARE;
 use crate::deadline::Deadline;
 use crate::discovery::LookupError;
-use crate::handlers::run::series_writer::{REMOTE_WRITE_DISABLED, SeriesWriter};
+use crate::handlers::run::series_writer::{REMOTE_WRITE_DISABLED, SeriesWriter, TOO_LARGE};
 use crate::handlers::run::task_series::TaskSeries;
+use crate::handlers::self_metrics::SelfMetrics;
 use crate::lambda::{HttpResponse, Request};
 use crate::model::arn::TaskArn;
 use crate::model::budget::{Budget as _, BudgetExceeded};
@@ -27,7 +28,7 @@ use crate::model::task::Task;
 use crate::model::task_metadata::{PushedDocuments, PushedDocumentsError};
 use crate::receiver::{self, ErrorResponse, RETRY_AFTER_S};
 use crate::translate::stats::{self, NotOfTask, StatsSource};
-use crate::work_budget::MemoryLimit;
+use crate::work_budget::{MemoryLimit, WorkBudget};
 
 /// How long the time of the last push of a task is kept. A later push cannot be a repetition, because its documents are newer.
 const LAST_PUSH_TTL_MS: i64 = 600_000;
@@ -42,6 +43,7 @@ pub(in crate::handlers) struct TaskStatsHandler {
     pub(in crate::handlers) series: Arc<TaskSeries>,
     /// `None` if `AWS_PROMETHEUS_ENDPOINT` is not set.
     pub(in crate::handlers) writer: Option<Arc<SeriesWriter>>,
+    pub(in crate::handlers) self_metrics: Arc<SelfMetrics>,
     pub(in crate::handlers) memory: MemoryLimit,
     last_push: Cache<Arc<str>, i64>,
 }
@@ -49,10 +51,8 @@ pub(in crate::handlers) struct TaskStatsHandler {
 /// Reason to reject a push.
 #[derive(Debug, Error)]
 enum PushError {
-    #[error("stats are not written: {REMOTE_WRITE_DISABLED}")]
-    RemoteWriteDisabled,
-    #[error("stats are not accepted: SIDECARLESS_SOURCES does not contain push")]
-    SourceDisabled,
+    #[error("stats are not accepted: {0}")]
+    Disabled(&'static str),
     #[error(transparent)]
     Documents(#[from] PushedDocumentsError),
     #[error("the /task document has no valid TaskARN: {0}")]
@@ -78,28 +78,36 @@ enum PushError {
     BudgetExceeded(#[from] BudgetExceeded),
 }
 
+/// Documents whose series are written.
+struct Accepted<'a> {
+    documents: PushedDocuments<'a>,
+    task: Arc<Task>,
+    at_ms: i64,
+    /// Containers that ECS does not report.
+    unreported: u64,
+}
+
 impl PushError {
-    /// Returns the value of the label `reason`.
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::RemoteWriteDisabled => "remote_write_disabled",
-            Self::SourceDisabled => "push_disabled",
+    /// Returns the value of the label `reason`; `None` if the sender sends the documents again.
+    fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Disabled(_) => "push_disabled",
             Self::Documents(_) | Self::InvalidArn(_) => "push_invalid",
             Self::UnknownTask(_) => "push_unknown_task",
-            Self::LookupFailed => "push_lookup_failed",
             Self::OtherSigner(_) => "push_other_signer",
             Self::Ended(_) => "push_task_ended",
             Self::Filtered => "push_filtered",
             Self::NotDeclared { .. } => "push_not_declared",
-            Self::NotOfTask(NotOfTask::NotReported) => "push_not_reported",
-            Self::NotOfTask(_) => "push_other_task",
-            Self::BudgetExceeded(_) => "too_large",
-        }
+            Self::NotOfTask(NotOfTask::OtherContainers) => "push_other_task",
+            Self::BudgetExceeded(exceeded) if exceeded.is_permanent() => TOO_LARGE,
+            Self::LookupFailed | Self::NotOfTask(NotOfTask::NotReported) | Self::BudgetExceeded(_) => return None,
+        })
     }
 
     fn into_response(self) -> ErrorResponse {
         let message = self.to_string();
         match self {
+            Self::Disabled(_) => ErrorResponse::disabled(message),
             Self::Documents(_) | Self::InvalidArn(_) => ErrorResponse::malformed(message),
             Self::LookupFailed | Self::NotOfTask(NotOfTask::NotReported) => {
                 ErrorResponse::unavailable(message, RETRY_AFTER_S)
@@ -115,11 +123,12 @@ impl TaskStatsHandler {
         identifier: TaskIdentifier,
         series: Arc<TaskSeries>,
         writer: Option<Arc<SeriesWriter>>,
+        self_metrics: Arc<SelfMetrics>,
         memory: MemoryLimit,
     ) -> Self {
         let weigh = |task: &Arc<str>, _: &i64| task.len();
         let last_push = Cache::new(LAST_PUSH_TTL_MS, MAX_LAST_PUSH_BYTES, weigh);
-        Self { identifier, series, writer, memory, last_push }
+        Self { identifier, series, writer, self_metrics, memory, last_push }
     }
 
     /// Writes the series of the documents in `body`.
@@ -129,98 +138,119 @@ impl TaskStatsHandler {
         request: &Request,
         deadline: &Deadline,
     ) -> Result<HttpResponse, ErrorResponse> {
-        let writer = self.writer.as_ref().ok_or_else(|| PushError::RemoteWriteDisabled.into_response())?;
-        let response = self.write(body, request, writer, deadline).await;
-        response.unwrap_or_else(|error| {
-            writer.self_metrics.record(|counters| {
-                counters.add(ItemStatus::Received, ItemKind::ScrapeInputs, 1);
-                counters.add_with_reason(ItemStatus::Rejected, ItemKind::ScrapeInputs, error.reason(), 1);
-            });
-            Err(error.into_response())
-        })
+        let Some(writer) = &self.writer else { return Err(self.rejected(PushError::Disabled(REMOTE_WRITE_DISABLED))) };
+        let accepted = self.accept(body, request, deadline).await.map_err(|error| self.rejected(error))?;
+        let last_ms = self.last_push.get(&accepted.task.arn, deadline.now_ms());
+        if last_ms.is_some_and(|last_ms| stats::is_repeated(last_ms, accepted.at_ms)) {
+            self.count(ItemStatus::Filtered, "push_repeated");
+            return Ok(receiver::json_response(&json!({"samples": 0, "ignored": "the task has sent newer stats"})));
+        }
+        self.deliver(&accepted, writer, deadline).await
     }
 
-    /// The inner error is the one of the delivery, which counts its samples itself.
-    async fn write(
+    /// Counts a push that is not accepted.
+    fn rejected(&self, error: PushError) -> ErrorResponse {
+        match error.reason() {
+            Some(reason) => self.count(ItemStatus::Rejected, reason),
+            None => self.count(ItemStatus::Refused, ""),
+        }
+        error.into_response()
+    }
+
+    fn count(&self, status: ItemStatus, reason: &'static str) {
+        self.self_metrics.record(|counters| {
+            counters.add(ItemStatus::Received, ItemKind::ScrapeInputs, 1);
+            counters.add_with_reason(status, ItemKind::ScrapeInputs, reason, 1);
+        });
+    }
+
+    /// Parses the documents, and returns those that ECS confirms to be of their task.
+    async fn accept<'b>(
         &self,
-        body: &[u8],
+        body: &'b [u8],
         request: &Request,
+        deadline: &Deadline,
+    ) -> Result<Accepted<'b>, PushError> {
+        if !self.series.sources.push {
+            return Err(PushError::Disabled("SIDECARLESS_SOURCES does not contain push"));
+        }
+        // Parsed, the documents take hardly more memory than their text.
+        self.budget(deadline).reserve(body.len())?;
+        let mut documents = PushedDocuments::parse(body)?;
+        let verified = deadline.timeout(LOOKUP_TIMEOUT, self.verified_task(&documents, request, deadline));
+        let (task, unreported) = verified.await.unwrap_or(Err(PushError::LookupFailed))?;
+        stats::keep_reported(&mut documents, &task);
+        let at_ms = stats::sample_time(&documents.stats, deadline.now_ms());
+        Ok(Accepted { documents, task, at_ms, unreported })
+    }
+
+    async fn deliver(
+        &self,
+        accepted: &Accepted<'_>,
         writer: &SeriesWriter,
         deadline: &Deadline,
-    ) -> Result<Result<HttpResponse, ErrorResponse>, PushError> {
-        if !self.series.sources.push {
-            return Err(PushError::SourceDisabled);
-        }
-        let budget = self.memory.budget(deadline, deadline.remaining() / DELIVERY_SHARE);
-        // Parsed, the documents take hardly more memory than their text.
-        budget.reserve(body.len())?;
-        let documents = PushedDocuments::parse(body)?;
-        let task = self.verified_task(&documents, request, deadline).await?;
-        let at_ms = stats::sample_time(&documents.stats, deadline.now_ms());
-        if let Some(last_ms) = self.last_push.get(&task.arn, deadline.now_ms())
-            && stats::is_repeated(last_ms, at_ms)
-        {
-            writer.self_metrics.record(|counters| {
-                counters.add(ItemStatus::Received, ItemKind::ScrapeInputs, 1);
-                counters.add_with_reason(ItemStatus::Filtered, ItemKind::ScrapeInputs, "push_repeated", 1);
-            });
-            return Ok(Ok(receiver::json_response(&json!({"samples": 0, "ignored": "the task has sent newer stats"}))));
-        }
+    ) -> Result<HttpResponse, ErrorResponse> {
+        let Accepted { documents, task, at_ms, unreported } = accepted;
         let mut batch = SeriesBatch::default();
-        let scrape =
-            stats::TaskScrape { task: &documents.task, stats: &documents.stats, at_ms, described: Some(&task) };
-        let labels = self.series.add_labels(&task, Labels::default());
-        let stats::StatsResult { written, rejected } = stats::series(&scrape, &labels, &self.series.stats, &mut batch);
-        writer.count_inputs(&rejected, None);
-        let result = writer.send(writer.prepare(batch, &budget)?, None, &deadline.capped(DELIVERY_TIMEOUT)).await;
-        let reported = match writer.tracker.complete(result, deadline).await.into_result() {
-            Ok(reported) => reported,
-            Err(error) => return Ok(Err(error)),
+        let scrape = stats::TaskScrape {
+            task: &documents.task,
+            stats: &documents.stats,
+            at_ms: *at_ms,
+            received_ms: deadline.now_ms(),
+            described: Some(task),
         };
-        // Documents whose samples were not stored are not repeated.
-        self.last_push.insert(Arc::clone(&task.arn), at_ms, deadline.now_ms());
+        let labels = self.series.add_labels(task, Labels::default());
+        let translated = stats::series(&scrape, &labels, &self.series.stats, &mut batch);
+        let stats::StatsResult { written, mut rejected } = translated;
+        rejected.add("unreported_container", *unreported, || "ECS does not report a container of the documents".into());
+        let prepared = writer.prepare(batch, &self.budget(deadline));
+        let prepared = prepared.map_err(|error| self.rejected(PushError::BudgetExceeded(error)))?;
+        writer.count_inputs(&rejected, None);
+        let result = writer.send(prepared, None, &deadline.capped(DELIVERY_TIMEOUT)).await;
+        let reported = writer.tracker.complete(result, deadline).await.into_result()?;
+        // Documents whose samples were not stored may be sent again.
+        self.last_push.insert(Arc::clone(&task.arn), *at_ms, deadline.now_ms());
+        rejected.merge(reported.rejected);
         let mut response = json!({"samples": written});
-        let mut rejections = rejected;
-        rejections.merge(reported.rejected);
-        if !rejections.is_empty() {
-            response["rejected"] = json!({"count": rejections.total(), "reason": shortened(rejections)});
+        if !rejected.is_empty() {
+            response["rejected"] = json!({"count": rejected.total(), "reason": shortened(rejected)});
         }
-        Ok(Ok(receiver::json_response(&response)))
+        Ok(receiver::json_response(&response))
     }
 
-    /// Returns the task of the documents, if ECS confirms that they are its own.
+    /// Returns the task of the documents, and the number of their containers that ECS does not report.
     async fn verified_task(
         &self,
         documents: &PushedDocuments<'_>,
         request: &Request,
         deadline: &Deadline,
-    ) -> Result<Arc<Task>, PushError> {
+    ) -> Result<(Arc<Task>, u64), PushError> {
         let arn = &*documents.task.task_arn;
         if TaskArn::parse(arn).is_none() {
             return Err(PushError::InvalidArn(shortened(arn)));
         }
         let (discovery, sender) = (&self.identifier.discovery, receiver::sender(request));
         if let Some(caller) = &request.caller {
-            let signer = self.identifier.signing_task(caller, sender, deadline).await;
-            if signer.is_none_or(|signer| *signer.arn != *arn) {
-                return Err(PushError::OtherSigner(shortened(arn)));
+            match self.identifier.signing_task(caller, sender, deadline).await {
+                Ok(signer) if *signer.arn == *arn => {}
+                Err(LookupError::Unavailable) => return Err(PushError::LookupFailed),
+                _ => return Err(PushError::OtherSigner(shortened(arn))),
             }
         }
-        let task = discovery.task_state(arn, sender, deadline).await.map_err(|error| lookup_error(error, arn))?;
+        let task = discovery.pushing_task(arn, sender, deadline).await.map_err(|error| match error {
+            LookupError::Unknown => PushError::UnknownTask(shortened(arn)),
+            LookupError::Unavailable => PushError::LookupFailed,
+        })?;
         self.check_task(&task)?;
-        match stats::check_containers(documents, &task) {
-            Ok(()) => Ok(task),
-            // A container that was restarted has a new ID.
-            Err(_) => {
-                let task = discovery
-                    .describe_again(&task, sender, deadline)
-                    .await
-                    .map_err(|error| lookup_error(error, arn))?;
-                self.check_task(&task)?;
-                stats::check_containers(documents, &task)?;
-                Ok(task)
-            }
+        let unreported = stats::unreported_containers(documents, &task);
+        if unreported == Ok(0) {
+            return Ok((task, 0));
         }
+        // A container that was restarted has a new ID.
+        let task = discovery.refreshed_task(&task, sender, deadline).await.unwrap_or(task);
+        self.check_task(&task)?;
+        let unreported = stats::unreported_containers(documents, &task)?;
+        Ok((task, unreported))
     }
 
     fn check_task(&self, task: &Task) -> Result<(), PushError> {
@@ -236,11 +266,8 @@ impl TaskStatsHandler {
         }
         Ok(())
     }
-}
 
-fn lookup_error(error: LookupError, arn: &str) -> PushError {
-    match error {
-        LookupError::Unknown => PushError::UnknownTask(shortened(arn)),
-        LookupError::Unavailable => PushError::LookupFailed,
+    fn budget<'d>(&self, deadline: &'d Deadline) -> WorkBudget<'d> {
+        self.memory.budget(deadline, deadline.remaining() / DELIVERY_SHARE)
     }
 }

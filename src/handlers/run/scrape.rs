@@ -240,7 +240,8 @@ impl TaskScraper {
         if TaskArn::parse(&metadata.task_arn).is_none_or(|arn| arn.id != &*task.id) {
             return Err(TargetDown::OtherTask);
         }
-        let scrape = stats::TaskScrape { task: &metadata, stats: &statistics, at_ms, described: Some(task) };
+        let scrape =
+            stats::TaskScrape { task: &metadata, stats: &statistics, at_ms, received_ms: at_ms, described: Some(task) };
         let labels = self.series.add_labels(task, Labels::default());
         // Written samples are counted with the batch.
         let stats::StatsResult { written: _, rejected } = stats::series(&scrape, &labels, &self.series.stats, out);

@@ -80,14 +80,13 @@ impl<'a> Texts<'a> {
     }
 
     fn add(&mut self, keys: &Keys<'a>, text: &'a [u8]) -> Result<(), PushedDocumentsError> {
-        match (keys.task, keys.stats) {
-            (Some(task), Some(stats)) => {
-                set(&mut self.task, task.get().as_bytes(), "/task")?;
-                set(&mut self.stats, stats.get().as_bytes(), "/task/stats")
-            }
-            _ if keys.task_arn.is_some() => set(&mut self.task, text, "/task"),
-            _ => set(&mut self.stats, text, "/task/stats"),
+        if keys.task.is_none() && keys.stats.is_none() {
+            let is_task = keys.task_arn.is_some();
+            let (slot, name) = if is_task { (&mut self.task, "/task") } else { (&mut self.stats, "/task/stats") };
+            return set(slot, text, name);
         }
+        keys.task.map_or(Ok(()), |task| set(&mut self.task, task.get().as_bytes(), "/task"))?;
+        keys.stats.map_or(Ok(()), |stats| set(&mut self.stats, stats.get().as_bytes(), "/task/stats"))
     }
 }
 
@@ -137,6 +136,8 @@ mod tests {
             (format!("{TASK}{STATS}{STATS}"), "the body has more than two JSON values"),
             (format!("{{\"task\":{TASK},\"stats\":{STATS}}}{TASK}"), "the body has two /task documents"),
             ("wget: server returned error".to_owned(), "invalid body: expected value at line 1 column 1"),
+            (format!("{{\"task\":{TASK}}}"), "the body has no /task/stats document"),
+            (format!("{{\"task\":{TASK},\"stats\":null}}"), "the body has no /task/stats document"),
             (format!("{TASK}[1]"), "invalid body: invalid"),
             (format!("{TASK}{{\"ab\":1}}"), "invalid /task/stats document"),
             (format!("{TASK}{{\"ab\""), "invalid body: EOF"),

@@ -92,11 +92,11 @@ impl<'a> TaskAggregate<'a> {
         self.values
     }
 
-    /// The time of the newest stats, relative to the time of the scrape, and the error of the clock that ECS reports.
+    /// The time of the newest stats, relative to the time at which they were received, and the error of the clock that ECS reports.
     fn clock(&mut self) {
         let reads = self.scrape.stats.containers.values().flatten().filter_map(|stats| epoch_ms(&stats.read));
         if let Some(read_ms) = reads.max() {
-            self.values.float(StatKind::ClockDrift, read_ms.saturating_sub(self.scrape.at_ms) as f64 / 1_000.0);
+            self.values.float(StatKind::ClockDrift, read_ms.saturating_sub(self.scrape.received_ms) as f64 / 1_000.0);
         }
         let drift = self.scrape.task.clock_drift.unwrap_or_default();
         if let Some(milliseconds) = drift.clock_error_bound.filter(|bound| bound.is_finite()) {

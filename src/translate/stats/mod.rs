@@ -23,7 +23,7 @@ pub use labels::{Label, LabelSelection};
 pub use metrics::{Level, METRICS, MetricType, StatsCompat, StatsMetric};
 pub use options::{MetricSelection, NamingMode, Options};
 
-pub use pushed::{NotOfTask, check_containers, is_repeated, sample_time};
+pub use pushed::{NotOfTask, is_repeated, keep_reported, sample_time, unreported_containers};
 pub use source::{EnabledSources, StatsSource, source_of};
 
 pub(crate) use container_stats::{MIB, StatValues, UNITS, container_utilized};
@@ -43,8 +43,10 @@ use crate::translate::shared_labels::SharedLabels;
 pub struct TaskScrape<'a> {
     pub task: &'a TaskMetadata<'a>,
     pub stats: &'a TaskStats<'a>,
-    /// Time of the scrape and of all samples.
+    /// Time of all samples.
     pub at_ms: i64,
+    /// Time at which the documents were received, for the difference to the clock of the task.
+    pub received_ms: i64,
     /// The task as ECS describes it; `None` if it is unknown. What ECS reports is never taken from the documents: they come from
     /// a container of the task, which could name another task.
     pub described: Option<&'a Task>,

@@ -39,7 +39,7 @@ pub(super) fn rewrite(
         );
     }
     if sends_otlp {
-        report.note(format!("replace {URL} with the stack output Url, and {HEADERS} with the SSM parameter that contains `Authorization=Bearer%20TOKEN`"));
+        report.note(format!("replace {URL} with the stack output OtlpEndpoint, and {HEADERS} with the SSM parameter that contains `Authorization=Bearer%20TOKEN`"));
         report.note("enable the ECS (and EC2) resource detector of the SDK, such as OTEL_NODE_RESOURCE_DETECTORS=env,host,os,aws (docs/identity.md)");
         require_execution_role(has_role, report);
     }

@@ -36,7 +36,7 @@ fn fargate_task_loses_the_sidecar_and_its_references() {
             "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write".to_owned()
         )]
     );
-    assert_eq!(gaps(&migrated), Vec::<&str>::new());
+    assert_eq!(gaps(&migrated), ["cart: healthCheck"]);
     let report = migrated.report.to_string();
     assert!(report.contains("fit 256 and 512 on Fargate"), "{report}");
     assert!(report.contains("(template: RemoteWriteUrl)"), "{report}");
@@ -72,7 +72,12 @@ fn configuration_content_becomes_settings_and_labels() {
     gaps.sort_unstable();
     assert_eq!(
         gaps,
-        ["exporter prometheusremotewrite: endpoint", "processor tail_sampling", "unknown: processor mystery"]
+        [
+            "cart: healthCheck",
+            "exporter prometheusremotewrite: endpoint",
+            "processor tail_sampling",
+            "unknown: processor mystery"
+        ]
     );
 }
 
@@ -277,7 +282,7 @@ fn unknown_metrics_of_a_filter_are_ignored() {
     assert_eq!(some.report.settings, [("SIDECARLESS_STATS_METRICS", "ecs.task.memory.utilized".to_owned())]);
     assert!(some.report.to_string().contains("ecs.task.bogus is not a metric"));
     let none = filter("ecs.task.bogus");
-    assert_eq!((none.report.settings.as_slice(), gaps(&none)), (&[][..], vec!["processor filter"]));
+    assert_eq!((none.report.settings.as_slice(), gaps(&none)), (&[][..], vec!["processor filter", "app: healthCheck"]));
 }
 
 #[test]
