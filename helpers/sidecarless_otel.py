@@ -191,7 +191,7 @@ def _storage(stats, operation):
 
 
 def _nanos(time):
-    """Returns the nanoseconds since 1970; those of year one for an invalid time."""
+    """Returns the nanoseconds since 1970. An invalid time is the first second of year one."""
     match = RFC3339.fullmatch(time)
     if not match:
         return YEAR_ONE

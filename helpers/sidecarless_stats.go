@@ -68,7 +68,7 @@ func (s *sender) run(interval time.Duration) {
 	if delay > 10*time.Second {
 		delay = 10 * time.Second
 	}
-	// A source of its own: before Go 1.20, the shared source gives each process the same numbers.
+	// Before Go 1.20, the shared source returns the same numbers in each process.
 	random := rand.New(rand.NewSource(time.Now().UnixNano() + int64(os.Getpid())))
 	time.Sleep(time.Duration(random.Int63n(int64(delay))))
 	for {

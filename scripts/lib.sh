@@ -87,8 +87,8 @@ prometheus_tool() {
   fi
 }
 
-# Interpreters and compilers for the tests of helpers/: the .NET runtime, and what is not on PATH from Debian packages, which are
-# unpacked only. The C# compiler is that of Mono. Without them, the tests of their languages are skipped.
+# Interpreters and compilers for the tests of helpers/, if they are not on PATH: the .NET runtime from PyPI, the others from Debian
+# packages, which are unpacked only. Mono is the C# compiler. Without them, the tests of their languages are skipped.
 helper_languages() {
   command -v dotnet > /dev/null || (python_environment dotnet "the .NET runtime") || return 1
   local folder="$TOOLS/languages" packages=()
@@ -109,7 +109,7 @@ helper_languages() {
   )
 }
 
-# download_packages NAME...: downloads the packages and those of their dependencies that are not installed into the current folder.
+# download_packages NAME...: downloads packages and their missing dependencies into the current folder.
 download_packages() {
   local names
   names="$(apt-get --simulate --no-install-recommends install "$@")" || return 1

@@ -1,4 +1,4 @@
-"""The cases of each helper: the programs with their peers, and what came of them.
+"""The cases of each helper: programs, their peers, and their results.
 
 The cases of all languages run at the same time. Their tasks have host networking, because otherwise one process of all would send.
 """
@@ -27,7 +27,7 @@ class Case:
 
     metadata: Metadata
     receiver: Receiver
-    # Environment variables that differ from those of a correct task.
+    # Environment variables that differ from a correct task.
     variables: dict[str, str]
     pushes: int = 0
     reads: int = 0

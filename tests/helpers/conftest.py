@@ -66,8 +66,8 @@ def uses(request: pytest.FixtureRequest, fixture: str) -> bool:
 
 @pytest.fixture(scope="session")
 def background(request: pytest.FixtureRequest, programs: Programs) -> Iterator[tuple[Future[dict[str, dict[str, Case]]], Future[None]]]:
-    """The cases of all installed languages, and the failures of exports. They start before the first test and run beside the tests,
-    because they mostly wait."""
+    """The cases of all installed languages, and the failures of exports. They start before the first test and run in
+    parallel with the tests, because they mostly wait."""
     with ThreadPoolExecutor(2) as pool:
         cases = pool.submit(lambda: run_all(programs.available() if uses(request, "runs") else {}))
         exports = pool.submit(lambda: run_failing_cases(sdk_programs(programs.available())) if uses(request, "failing_exports") else None)

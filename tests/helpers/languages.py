@@ -74,7 +74,7 @@ def java(folder: Path) -> Program:
     run([compiler, "-Xlint:all", "-Werror", "--release", "11", "-d", str(folder), str(HELPERS / "SidecarlessStats.java"), str(PROGRAMS / "App.java")])
     # Small heap and one compiler: the tests start several programs at once.
     options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m"]
-    # The certificate authorities of Java are not those of the environment variables.
+    # Java ignores the environment variables that set certificate authorities.
     store = folder / "trusted.p12"
     certificate = f"{standin.certificate(standin.TRUSTED)}.crt"
     run([on_path("keytool"), "-importcert", "-noprompt", "-alias", "trusted", "-file", certificate, "-keystore", str(store), "-storepass", "trusted"])

@@ -16,7 +16,7 @@ PREFIX = "sidecarless: task stats were not sent: "
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60) -> bool:
-    """Returns whether the condition was met in time."""
+    """Returns whether the condition became true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,11 +1,11 @@
 """Stand-ins for the task metadata endpoint and for the push route of the function.
 
-`Receiver` records each request and answers as the test asks. To run the same tests against the real function, set these variables: all
-receivers without a reply of their own then forward each push to the function and return its response.
+`Receiver` records each request and returns the response that the test sets. To run the same tests against the real function, set these variables: all
+receivers without a set reply then forward each push to the function and return its response.
 
 - HELPER_RECEIVER_URL: base URL of the function
 - HELPER_RECEIVER_TOKEN: its token
-- HELPER_DOCUMENTS: folder with task.json and task-stats.json of a task that the function accepts; by default those of tests/golden
+- HELPER_DOCUMENTS: folder with task.json and task-stats.json of a task that the function accepts; by default tests/golden
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Recorded:
 
 @dataclass
 class Reply:
-    """Response of a stand-in. A hanging one reads the request and never answers."""
+    """Response of a stand-in. A hanging one reads the request and does not respond."""
 
     status: int = 200
     body: bytes = b"{}"

@@ -101,7 +101,7 @@ def test_both_documents_are_sent(check: Check) -> None:
     assert (push.method, push.path) == ("POST", ROUTE)
     assert push.headers["authorization"] == f"Bearer {TOKEN}"
     assert push.headers["content-type"] == "application/json"
-    # 0: the response is on its way.
+    # 0: not sent yet.
     assert push.status in (0, 200)
     assert push.body == metadata.task + metadata.stats
 

@@ -1,4 +1,4 @@
-"""Each helper against the stand-ins: what it sends, and that no failure reaches the application."""
+"""Each helper against the stand-ins: its requests, and the application during failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def assert_correct(push: Recorded, metadata: Metadata) -> None:
     assert push.headers["content-type"] == "application/json"
     assert push.headers["content-length"] == str(len(push.body))
     assert push.body == metadata.task + metadata.stats
-    # 0: the response is on its way.
+    # 0: not sent yet.
     assert push.status in (0, 200)
     task, stats = split(push.body)
     assert task["TaskARN"] and stats

@@ -1,6 +1,6 @@
 """The OpenTelemetry helpers of Python and Node in an application with the SDK, against the stand-ins.
 
-tests/e2e/test_helper_metrics.py compares their values with those of the function.
+tests/e2e/test_helper_metrics.py compares their values with the function.
 """
 
 from __future__ import annotations
