@@ -90,10 +90,9 @@ public sealed class SidecarlessStats
     {
         // HttpClient would send its parts as separate headers.
         if (token.Any(char.IsControl)) throw new IOException("SIDECARLESS_TOKEN contains a line break");
-        bool elected = Listen();
         byte[] task = Call(direct, new HttpRequestMessage(HttpMethod.Get, metadata + "/task"));
         // Under host networking all tasks of an instance share the port, so that each process has to send.
-        if (!elected && !Encoding.UTF8.GetString(task).Contains("\"NetworkMode\":\"host\"")) return;
+        if (!Encoding.UTF8.GetString(task).Contains("\"NetworkMode\":\"host\"") && !IsElected()) return;
         byte[] stats = Call(direct, new HttpRequestMessage(HttpMethod.Get, metadata + "/task/stats"));
         var request = new HttpRequestMessage(HttpMethod.Post, url) { Content = new ByteArrayContent(task.Concat(stats).ToArray()) };
         request.Content.Headers.TryAddWithoutValidation("Content-Type", "application/json");
@@ -102,7 +101,7 @@ public sealed class SidecarlessStats
         Call(proxied, request);
     }
 
-    bool Listen()
+    bool IsElected()
     {
         if (election != null) return true;
         try

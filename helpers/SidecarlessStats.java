@@ -94,10 +94,9 @@ public final class SidecarlessStats {
     }
 
     private void push() throws Exception {
-        boolean elected = listen();
         byte[] task = read("/task");
         // Under host networking all tasks of an instance share the port, so that each process has to send.
-        if (!elected && !new String(task, StandardCharsets.UTF_8).contains("\"NetworkMode\":\"host\"")) return;
+        if (!new String(task, StandardCharsets.UTF_8).contains("\"NetworkMode\":\"host\"") && !isElected()) return;
         ByteArrayOutputStream body = new ByteArrayOutputStream();
         body.write(task);
         body.write(read("/task/stats"));
@@ -107,7 +106,7 @@ public final class SidecarlessStats {
         call(proxied, request, PUSH_TIMEOUT_SECONDS);
     }
 
-    private boolean listen() {
+    private boolean isElected() {
         try {
             if (election == null) election = new ServerSocket(ELECTION_PORT, 1, InetAddress.getByName("127.0.0.1"));
             return true;

@@ -63,15 +63,14 @@ exports.instrumentation = () => ({
 
 async function collect(metadata) {
   return context.with(context.active().setValue(SUPPRESS_TRACING, true), async () => {
-    const elected = await listen();
     const text = await read(metadata + '/task');
     // Under host networking all tasks of an instance share the port, so that each process has to report.
-    if (!elected && !text.includes('"NetworkMode":"host"')) return [];
+    if (!text.includes('"NetworkMode":"host"') && !await isElected()) return [];
     return exports.series(JSON.parse(text), JSON.parse(await read(metadata + '/task/stats')));
   });
 }
 
-function listen() {
+function isElected() {
   if (election) return true;
   return new Promise((resolve) => {
     const server = net.createServer((socket) => socket.destroy());

@@ -36,17 +36,16 @@ exports.start = (interval = 60) => {
 };
 
 async function push(metadata, url, token) {
-  const elected = await listen();
   const task = await call(metadata + '/task', { timeout: METADATA_TIMEOUT_MS });
   // Under host networking all tasks of an instance share the port, so that each process has to send.
-  if (!elected && !task.includes('"NetworkMode":"host"')) return;
+  if (!task.includes('"NetworkMode":"host"') && !await isElected()) return;
   const stats = await call(metadata + '/task/stats', { timeout: METADATA_TIMEOUT_MS });
   const headers = { 'content-type': 'application/json', 'user-agent': 'sidecarless-stats-node' };
   if (token) headers.authorization = `Bearer ${token}`;
   await call(url, { method: 'POST', timeout: PUSH_TIMEOUT_MS, headers }, Buffer.concat([task, stats]));
 }
 
-function listen() {
+function isElected() {
   if (election) return true;
   return new Promise((resolve) => {
     const server = net.createServer((socket) => socket.destroy());

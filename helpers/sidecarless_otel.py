@@ -70,16 +70,23 @@ class _Source:
     def collect(self):
         observations = {}
         try:
-            self.election = self.election or _listen()
             text = self.read("/task")
             # Under host networking all tasks of an instance share the port, so that each process has to report.
-            if self.election or '"NetworkMode":"host"' in text:
+            if '"NetworkMode":"host"' in text or self.is_elected():
                 for name, attributes, value in series(json.loads(text), json.loads(self.read("/task/stats"))):
                     observations.setdefault(name, []).append(Observation(value, attributes))
         except Exception as error:
             self.report(error)
             return {}
         return observations
+
+    def is_elected(self):
+        if not self.election:
+            try:
+                self.election = socket.create_server(("127.0.0.1", ELECTION_PORT))
+            except OSError:
+                pass
+        return self.election is not None
 
     def read(self, path):
         # Not urllib, whose requests many applications trace.
@@ -107,13 +114,6 @@ class _Source:
         if self.election:
             self.election.close()
             self.election = None
-
-
-def _listen():
-    try:
-        return socket.create_server(("127.0.0.1", ELECTION_PORT))
-    except OSError:
-        return None
 
 
 def series(task, stats):

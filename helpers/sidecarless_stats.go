@@ -86,12 +86,9 @@ func (s *sender) push() (err error) {
 			err = fmt.Errorf("%v", panicked)
 		}
 	}()
-	if s.election == nil {
-		s.election, _ = net.Listen("tcp", electionAddress)
-	}
 	task, err := call(s.direct, "GET", s.metadata+"/task", nil, nil)
 	// Under host networking all tasks of an instance share the port, so that each process has to send.
-	if err != nil || s.election == nil && !bytes.Contains(task, []byte(`"NetworkMode":"host"`)) {
+	if err != nil || !bytes.Contains(task, []byte(`"NetworkMode":"host"`)) && !s.isElected() {
 		return err
 	}
 	stats, err := call(s.direct, "GET", s.metadata+"/task/stats", nil, nil)
@@ -104,6 +101,13 @@ func (s *sender) push() (err error) {
 	}
 	_, err = call(s.proxied, "POST", s.url, headers, append(task, stats...))
 	return err
+}
+
+func (s *sender) isElected() bool {
+	if s.election == nil {
+		s.election, _ = net.Listen("tcp", electionAddress)
+	}
+	return s.election != nil
 }
 
 func call(client *http.Client, method, url string, headers http.Header, body []byte) ([]byte, error) {

@@ -74,12 +74,19 @@ class _Sender:
             time.sleep(self.interval)
 
     def push(self):
-        self.election = self.election or _listen()
         task = self.read("/task")
         # Under host networking all tasks of an instance share the port, so that each process has to send.
-        if self.election or b'"NetworkMode":"host"' in task:
+        if b'"NetworkMode":"host"' in task or self.is_elected():
             body = task + self.read("/task/stats")
             self.proxied.open(urllib.request.Request(self.url, body, self.headers), timeout=PUSH_TIMEOUT).close()
+
+    def is_elected(self):
+        if not self.election:
+            try:
+                self.election = socket.create_server(("127.0.0.1", ELECTION_PORT))
+            except OSError:
+                pass
+        return self.election is not None
 
     def read(self, path):
         with self.direct.open(self.metadata + path, timeout=METADATA_TIMEOUT) as response:
@@ -104,13 +111,6 @@ class _Sender:
         if self.election:
             self.election.close()
             self.election = None
-
-
-def _listen():
-    try:
-        return socket.create_server(("127.0.0.1", ELECTION_PORT))
-    except OSError:
-        return None
 
 
 def _write(reason):

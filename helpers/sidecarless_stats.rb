@@ -64,10 +64,9 @@ class SidecarlessStats
   private
 
   def push
-    @election ||= listen
     task = read("/task")
     # Under host networking all tasks of an instance share the port, so that each process has to send.
-    return unless @election || task.include?('"NetworkMode":"host"')
+    return unless task.include?('"NetworkMode":"host"') || elected?
 
     request = Net::HTTP::Post.new(URI(@url), @headers)
     request.body = task + read("/task/stats")
@@ -75,10 +74,10 @@ class SidecarlessStats
     call(request, PUSH_TIMEOUT, :ENV)
   end
 
-  def listen
-    TCPServer.new("127.0.0.1", ELECTION_PORT)
+  def elected?
+    @election ||= TCPServer.new("127.0.0.1", ELECTION_PORT)
   rescue SystemCallError
-    nil
+    false
   end
 
   # The metadata endpoint is never behind a proxy.
