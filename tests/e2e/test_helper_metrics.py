@@ -28,6 +28,8 @@ import sidecarless_otel  # noqa: E402
 
 NODE_MODULES = ROOT / ".tools" / "node" / "node_modules"
 PROGRAMS = ROOT / "tests" / "helpers" / "programs"
+# Names in Prometheus of the metrics that the helpers write.
+NAMES = "|".join(name.replace(".", "_") for name in sidecarless_otel.METRICS)
 with gzip.open(ROOT / "tests/golden/stats.jsonl.gz", "rt") as lines:
     RECORDINGS = [json.loads(line) for line in lines]
 
@@ -93,7 +95,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
 
 def series_of_task(amp: str, task: ecs.Task) -> dict[tuple[str, str], float]:
     """Returns the values in Prometheus by metric and container."""
-    rows = query(amp, f'{{__name__=~"ecs_task_.+|container_.+", aws_ecs_task_family="{task.service}", instance=""}}')
+    rows = query(amp, f'{{__name__=~"{NAMES}", aws_ecs_task_family="{task.service}", instance=""}}')
     return {(row["metric"]["__name__"], row["metric"].get("container_name", "")): float(row["value"][1]) for row in rows}
 
 
@@ -129,7 +131,7 @@ def test_node_gauges_have_the_values_of_a_scrape(scraped: tuple[str, str, list[e
 
 def labels_of_task(amp: str, task: ecs.Task, instance: str) -> dict[str, dict[str, str]]:
     """Returns the labels by metric of the series with this value of `instance`."""
-    rows = query(amp, f'{{__name__=~"ecs_task_.+", aws_ecs_task_id="{task.id}", instance="{instance}"}}')
+    rows = query(amp, f'{{__name__=~"{NAMES}", aws_ecs_task_id="{task.id}", instance="{instance}"}}')
     return {row["metric"].pop("__name__"): row["metric"] for row in rows}
 
 
