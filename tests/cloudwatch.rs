@@ -64,10 +64,10 @@ async fn services_without_a_source_have_cpu_and_memory() {
         })
         .collect();
     assert_eq!(values.len(), 12, "{values:?}");
-    // The sample of a minute has the time of its end, two minutes before the run.
+    // The sample of a minute has the time of its end, three minutes before the run.
     let (value, end_s) = values["ecs_service_memory_utilization_percent shop cart prod maximum"];
-    assert_eq!(end_s, (base_s() - 2 * MINUTE_S) * 1_000);
-    assert_eq!(value, ((base_s() - 3 * MINUTE_S) / MINUTE_S % 100) as f64);
+    assert_eq!(end_s, (base_s() - 3 * MINUTE_S) * 1_000);
+    assert_eq!(value, ((base_s() - 4 * MINUTE_S) / MINUTE_S % 100) as f64);
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn runs_read_at_the_interval_and_each_minute_once() {
         run(&sandbox, minute).await;
     }
     assert_eq!(sandbox.aws.cloudwatch().requests.len(), 3, "a repeated run has nothing to read");
-    assert_eq!(minutes(&sandbox, CPU), [-3, -2, -1, 0, 1, 2]);
+    assert_eq!(minutes(&sandbox, CPU), [-4, -3, -2, -1, 0, 1]);
 }
 
 #[tokio::test]
@@ -87,11 +87,11 @@ async fn late_points_are_written_once_they_exist() {
     let sandbox = Sandbox::start(&[ENDPOINT, interval("2")]).await;
     sandbox.aws.ecs().add_task("shop", "cart", None);
     run(&sandbox, 0).await;
-    sandbox.aws.cloudwatch().missing.extend([base_s() - 2 * MINUTE_S, base_s() - MINUTE_S]);
+    sandbox.aws.cloudwatch().missing.extend([base_s() - 3 * MINUTE_S, base_s() - 2 * MINUTE_S]);
     run(&sandbox, 2).await;
     sandbox.aws.cloudwatch().missing.clear();
     run(&sandbox, 4).await;
-    assert_eq!(minutes(&sandbox, CPU), [-3, -2, -1, 0, 1, 2]);
+    assert_eq!(minutes(&sandbox, CPU), [-4, -3, -2, -1, 0, 1]);
 }
 
 #[tokio::test]
@@ -104,12 +104,12 @@ async fn undelivered_points_are_read_again() {
     sandbox.handlers.handle(Event::parse(&event), &Deadline::after(Duration::from_secs(3))).await.unwrap_err();
     sandbox.amp.clear_faults();
     run(&sandbox, 2).await;
-    assert_eq!(minutes(&sandbox, CPU), [-3, -2, -1, 0]);
+    assert_eq!(minutes(&sandbox, CPU), [-4, -3, -2, -1]);
 }
 
 #[tokio::test]
 async fn new_environment_reads_the_last_interval() {
-    for (setting, expected) in [("1", vec![-2]), ("5", vec![-6, -5, -4, -3, -2]), ("10", Vec::from_iter(-11..=-2))] {
+    for (setting, expected) in [("1", vec![-3]), ("5", vec![-7, -6, -5, -4, -3]), ("10", Vec::from_iter(-12..=-3))] {
         let sandbox = Sandbox::start(&[ENDPOINT, interval(setting)]).await;
         sandbox.aws.ecs().add_task("shop", "cart", None);
         run(&sandbox, 0).await;
@@ -137,7 +137,7 @@ async fn throttled_call_is_repeated() {
     sandbox.aws.ecs().add_task("shop", "cart", None);
     sandbox.aws.cloudwatch().throttles = 2;
     run(&sandbox, 0).await;
-    assert_eq!(minutes(&sandbox, CPU), [-2]);
+    assert_eq!(minutes(&sandbox, CPU), [-3]);
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn denied_call_costs_only_its_series() {
     assert_eq!(minutes(&sandbox, CPU), Vec::<i64>::new());
     sandbox.aws.cloudwatch().is_denied = false;
     run(&sandbox, 1).await;
-    assert_eq!(minutes(&sandbox, CPU), [-2, -1], "what was denied is read once it is allowed");
+    assert_eq!(minutes(&sandbox, CPU), [-3, -2], "what was denied is read once it is allowed");
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn failed_results_are_read_again() {
         sandbox.aws.cloudwatch().status = Some(status);
         run(&sandbox, minute).await;
     }
-    assert_eq!(minutes(&sandbox, CPU), [-2, -1, 0]);
+    assert_eq!(minutes(&sandbox, CPU), [-3, -2, -1]);
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn services_of_described_tasks_are_read_if_shards_scrape() {
     sandbox.handlers.handle(Event::parse(&messages), &Deadline::after(Duration::from_secs(20))).await.unwrap();
     let described = sandbox.aws.ecs().count("DescribeTasks");
     run(&sandbox, 1).await;
-    assert_eq!(minutes(&sandbox, CPU), [-1]);
+    assert_eq!(minutes(&sandbox, CPU), [-2]);
     assert_eq!(sandbox.aws.ecs().count("DescribeTasks"), described, "the read makes no ECS calls");
 }
 
@@ -216,5 +216,5 @@ async fn ebs_metrics_are_read_if_they_are_selected() {
     let queries = sandbox.aws.cloudwatch().queries();
     let names: BTreeSet<String> = queries.into_iter().map(|(_, metric, _)| metric).collect();
     assert_eq!(Vec::from_iter(names), ["CPUUtilization", "EBSFilesystemUtilization", "MemoryUtilization"]);
-    assert_eq!(minutes(&sandbox, "ecs_service_ebs_filesystem_utilization_percent"), [-2]);
+    assert_eq!(minutes(&sandbox, "ecs_service_ebs_filesystem_utilization_percent"), [-3]);
 }

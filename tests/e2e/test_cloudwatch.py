@@ -67,6 +67,6 @@ def test_service_without_a_source_has_cpu_and_memory(tmp_path: Path, interval: i
         found = [series for name in {name for name, _ in EXPECTED} for series in samples(amp, name)]
         values = {(one["metric"]["__name__"], one["metric"]["stat"]): {float(value) for _, value in one["values"]} for one in found}
         assert values == {key: {value} for key, value in EXPECTED.items()}
-        ends = [scheduled - 60 * minute for minute in range(interval + 1, 1, -1)]
+        ends = [scheduled - 60 * minute for minute in range(interval + 2, 2, -1)]
         assert all([time for time, _ in one["values"]] == ends for one in found), found
         assert {(one["metric"]["aws_ecs_cluster_name"], one["metric"]["aws_ecs_service_name"]) for one in found} == {(ecs.CLUSTER, "cart-svc")}

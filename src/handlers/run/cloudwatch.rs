@@ -26,8 +26,8 @@ use crate::translate::cloudwatch::{ServiceIdentity, ServiceMetric, sample_ms};
 
 /// Time from the end of a minute until its points are read: ECS sends a value for each task, and the statistics of a minute change
 /// until all of them have arrived. Amazon ECS Developer Guide, "Amazon ECS CloudWatch metrics": sent in 1-minute periods.
-/// Measured for Container Insights, which ECS sends in the same way: 80 s in the median, at most 140 s.
-const LAG_MS: i64 = 120_000;
+/// Measured for Container Insights, which ECS sends in the same way: 80 s in the median, at most 140 s. Runs have whole minutes.
+const LAG_MS: i64 = 180_000;
 
 /// Oldest minute that is read. It bounds the points of one call, and AMP accepts samples that are this old in any order.
 const MAX_LOOKBACK_MS: i64 = 600_000;
@@ -333,8 +333,8 @@ mod tests {
         let read = last_interval(20 * MINUTE + 59_999, 2).unwrap();
         assert_eq!(
             read,
-            Minutes { start_ms: 16 * MINUTE, end_ms: 18 * MINUTE },
-            "the last one ended two minutes before"
+            Minutes { start_ms: 15 * MINUTE, end_ms: 17 * MINUTE },
+            "the last one ended three minutes before"
         );
         assert_eq!(last_interval(21 * MINUTE, 2), None);
     }

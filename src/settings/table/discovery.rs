@@ -48,7 +48,7 @@ pub(super) const ROWS: &[Setting] = &[
         name: "SIDECARLESS_CLOUDWATCH_INTERVAL",
         values: "`1` to `10`, or `off`",
         default: "2",
-        description: "Minutes between two reads of the CloudWatch metrics of services without a stats source. CloudWatch charges for each read (docs/cost.md). Above 2, the newest sample can be older than the five minutes that Prometheus queries look back.",
+        description: "Minutes between two reads of the CloudWatch metrics of services without a stats source. CloudWatch charges for each read (docs/cost.md). Above 1, the newest sample can be older than the five minutes that Prometheus queries look back: use `last_over_time`.",
         apply: |settings, text| store(&mut settings.cloudwatch.interval_min, values::minutes_or_off(text, 1..=10)),
     },
     Setting {
