@@ -502,8 +502,40 @@ fn stop_marks_all_series_of_the_endpoint_stale() {
         assert_eq!(result.written, ended.point_count());
         let ended: BTreeSet<_> = ended.iter().map(|series| series.encoded_labels()).collect();
         for series in write(&task, &stats, &options).0.iter() {
-            assert!(ended.contains(&series.encoded_labels()), "{:?}", series.labels().collect::<Vec<_>>());
+            let name = series.labels().find(|(label, _)| *label == "__name__").unwrap().1;
+            let is_optional = name.ends_with("_memory_usage_max") || name == "ecs_task_clock_error_bound_seconds";
+            assert_eq!(ended.contains(&series.encoded_labels()), !is_optional, "{name}");
         }
+    }
+}
+
+#[test]
+fn series_that_never_existed_have_no_marker() {
+    let (mut task, mut stats): (Value, Value) =
+        (serde_json::from_str(TASK).unwrap(), serde_json::from_str(STATS).unwrap());
+    let arn = "arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e6c1d2b3a49788e7d6c5b4a392817";
+    task["LaunchType"] = json!("EC2");
+    for of_fargate in ["ClockDrift", "EphemeralStorageMetrics"] {
+        assert!(task.as_object_mut().unwrap().remove(of_fargate).is_some());
+    }
+    // cgroup v2 has no maximum.
+    for container in stats.as_object_mut().unwrap().values_mut().filter(|stats| stats["memory_stats"].is_object()) {
+        container["memory_stats"].as_object_mut().unwrap().remove("max_usage");
+    }
+    let containers = [json!({"name": "cart", "image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/cart:2.7.1"})];
+    let detail = json!({"taskArn": arn, "clusterArn": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop",
+        "group": "service:cart-svc", "launchType": "EC2", "lastStatus": "STOPPED", "availabilityZone": "eu-west-1b",
+        "taskDefinitionArn": "arn:aws:ecs:eu-west-1:111122223333:task-definition/cart:12", "containers": containers});
+    let stopped = task_event::parse_detail(detail.to_string().as_bytes()).unwrap();
+    let options = Options { metrics: MetricSelection::all(), ..Options::default() };
+    let mut ended = SeriesBatch::default();
+    let stop = StoppedTask { task: &stopped, at_ms: 2_000 };
+    let result = stale_markers(&stop, StatsSource::Endpoint, &Labels::default(), &options, &mut ended);
+    assert!(result.written > 40, "{result:?}");
+    let written = write(&task, &stats, &options).0;
+    let written: BTreeSet<_> = written.iter().map(|series| series.encoded_labels()).collect();
+    for series in ended.iter() {
+        assert!(written.contains(&series.encoded_labels()), "{:?}", series.labels().collect::<Vec<_>>());
     }
 }
 

@@ -182,10 +182,27 @@ table! {
 }
 
 impl StatKind {
-    /// Returns whether only some containers have the statistic, which ECS does not tell: it has no staleness markers.
+    /// Returns whether only some tasks or containers have the statistic, which ECS does not tell: it has no staleness markers.
     pub(crate) fn is_optional(self) -> bool {
-        use StatKind::{RestartCount, RestartsPerMinute, ThrottledPeriods, ThrottledTime, ThrottlingPeriods};
-        matches!(self, RestartCount | RestartsPerMinute | ThrottlingPeriods | ThrottledPeriods | ThrottledTime)
+        use StatKind::{
+            ClockErrorBound, MemoryUsageMax, RestartCount, RestartsPerMinute, ThrottledPeriods, ThrottledTime,
+            ThrottlingPeriods,
+        };
+        matches!(
+            self,
+            ClockErrorBound
+                | MemoryUsageMax
+                | RestartCount
+                | RestartsPerMinute
+                | ThrottlingPeriods
+                | ThrottledPeriods
+                | ThrottledTime
+        )
+    }
+
+    /// Returns whether only tasks on Fargate have the statistic.
+    pub(crate) fn is_of_fargate(self) -> bool {
+        matches!(self, Self::EphemeralUtilized | Self::EphemeralReserved)
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod reason;
 
-use crate::model::ecs::{ContainerStatus, TaskStatus};
+use crate::model::ecs::{ContainerStatus, LaunchType, TaskStatus};
 use crate::model::rejection::Rejections;
 use crate::model::series::{InsertOutcome, Labels, STALE_NAN, SeriesBatch};
 use crate::model::task::{Task, TaskContainer};
@@ -171,7 +171,7 @@ fn write_stale(writer: &mut StoppedMetricWriter<'_>, stale: &StaleSeries<'_>, ex
             writer.write_stale(metric, compat, &mut labels);
         }
     }
-    for metric in options.metrics.metrics(Level::Task).filter(|metric| stale.source.provides(metric, options)) {
+    for metric in options.metrics.metrics(Level::Task).filter(|metric| task_had_series(stale, metric)) {
         writer.write_stale(metric, compat, &mut labels);
     }
 }
@@ -181,6 +181,14 @@ fn write_stale(writer: &mut StoppedMetricWriter<'_>, stale: &StaleSeries<'_>, ex
 fn had_series(stale: &StaleSeries<'_>, metric: &StatsMetric, container: &TaskContainer) -> bool {
     let is_possible =
         metric.stat != StatKind::Duration || (container.essential != Some(true) && container.exit_code.is_some());
+    is_possible && !metric.stat.is_optional() && stale.source.provides(metric, stale.options)
+}
+
+/// Returns whether a task had this series. The names of the receiver have a value for tasks elsewhere than on Fargate, too.
+fn task_had_series(stale: &StaleSeries<'_>, metric: &StatsMetric) -> bool {
+    // ECS may omit the launch type, but reports the ephemeral storage of tasks on Fargate.
+    let is_on_fargate = stale.task.launch_type == LaunchType::Fargate || stale.task.ephemeral_storage_gib.is_some();
+    let is_possible = is_on_fargate || stale.compat == StatsCompat::Adot || !metric.stat.is_of_fargate();
     is_possible && !metric.stat.is_optional() && stale.source.provides(metric, stale.options)
 }
 

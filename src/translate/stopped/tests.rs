@@ -126,7 +126,7 @@ fn series_with_unstable_labels_have_no_markers() {
     let stopped = task("UserInitiated", "", vec![container("cart", Some(0), None)]);
     let adot = Options { names: "both".parse().unwrap(), metrics: MetricSelection::all(), ..Options::default() };
     let (batch, result) = stale(&stopped, StatsSource::Endpoint, &adot);
-    assert_eq!((batch.len(), result.rejected.total()), (58, 1));
+    assert_eq!((batch.len(), result.rejected.total()), (53, 1));
     let all = Options { labels: LabelSelection::All, ..Options::default() };
     assert_eq!(stale(&stopped, StatsSource::Endpoint, &all).0.len(), 0);
 }
