@@ -3,9 +3,9 @@
 //! The attributes of a resource are those that ECS reports for the task that signed the request. A point or span could still add
 //! another value to the same label, or replace it: such attributes are removed.
 
-use std::collections::BTreeMap;
+use std::fmt::{self, Formatter};
 
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::model::otlp::metric::Data;
 use crate::model::otlp::{
@@ -13,6 +13,7 @@ use crate::model::otlp::{
 };
 use crate::model::reserved::TASK_LABELS;
 use crate::translate::identity::{identity_key, label};
+use crate::translate::spans::NAMESPACE_BYTES;
 
 /// Prefix of resource attributes in the metadata of segments.
 const OTEL_RESOURCE: &[u8] = b"otel.resource.";
@@ -90,8 +91,32 @@ impl Sender {
         let Some(Value::String(json)) = attribute.value.as_ref().and_then(|value| value.value.as_ref()) else {
             return false;
         };
-        let members: BTreeMap<String, IgnoredAny> = serde_json::from_slice(json).unwrap_or_default();
-        members.keys().any(|key| of_resource(key.as_bytes()))
+        // No segment contains a longer value.
+        json.len() <= NAMESPACE_BYTES && has_member(json, of_resource)
+    }
+}
+
+/// Returns whether `json` is an object with a member whose key is `wanted`. The members are not stored: a small object can have many.
+fn has_member(json: &[u8], wanted: impl Fn(&[u8]) -> bool) -> bool {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    deserializer.deserialize_map(HasMember(wanted)).is_ok_and(|found| found && deserializer.end().is_ok())
+}
+
+struct HasMember<F>(F);
+
+impl<'de, F: Fn(&[u8]) -> bool> Visitor<'de> for HasMember<F> {
+    type Value = bool;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<bool, A::Error> {
+        let mut found = false;
+        while let Some((key, IgnoredAny)) = members.next_entry::<String, _>()? {
+            found |= (self.0)(key.as_bytes());
+        }
+        Ok(found)
     }
 }
 
@@ -126,7 +151,9 @@ mod tests {
 
     #[test]
     fn span_cannot_replace_resource_attributes_of_its_sender() {
+        let unread = format!(r#"{{"a":"{}","otel.resource.aws.ecs.task.arn":"evil"}}"#, "x".repeat(NAMESPACE_BYTES));
         let kept = [
+            attribute("aws.xray.metadata.default", &unread),
             attribute("aws.ecs.task.arn", "what the span is about"),
             attribute("otel.resource.team", "shop"),
             attribute("aws.xray.metadata.default", r#"{"otel.resource.team":"shop"}"#),

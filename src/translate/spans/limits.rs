@@ -27,7 +27,7 @@ pub(super) const LOG_GROUPS: usize = MAX_DOCUMENT_BYTES / 3;
 pub(super) const TABLES: usize = MAX_DOCUMENT_BYTES / 2;
 
 /// Maximum size of JSON texts in `aws.xray.metadata.` attributes, which have white space.
-pub(super) const NAMESPACE_BYTES: usize = 4 * MAX_DOCUMENT_BYTES;
+pub(in crate::translate) const NAMESPACE_BYTES: usize = 4 * MAX_DOCUMENT_BYTES;
 
 /// What a document does not contain because of the limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -31,6 +31,7 @@ mod truncate;
 mod url;
 mod value;
 
+pub(super) use self::limits::NAMESPACE_BYTES;
 pub use self::options::{Indexed, Options};
 
 use self::document::{DocumentInput, DocumentKind};
