@@ -20,7 +20,7 @@ pub struct EndpointLimits {
     pub request: RequestLimits,
     /// Size of one item.
     pub item_bytes: usize,
-    /// Size of a resource and a scope together.
+    /// Size of a resource and a scope together, with their schema URLs: each request repeats them.
     pub resource_bytes: usize,
     /// How far the time of an item may be in the future and in the past.
     pub max_ahead_ms: i64,
@@ -92,7 +92,8 @@ impl EndpointLimits {
         let (mut rejected, mut times, mut exceeded) = (Rejections::default(), None, Ok(()));
         for resource in &mut request.resources {
             for scope in &mut resource.scopes {
-                let is_repeatable = resource.resource.len() + scope.scope.len() <= self.resource_bytes;
+                let urls = resource.schema_url.len() + scope.schema_url.len();
+                let is_repeatable = resource.resource.len() + scope.scope.len() + urls <= self.resource_bytes;
                 scope.items.retain(|item| match self.accepted_time_ms(item, is_repeatable, now_ms) {
                     _ if exceeded.is_err() => false,
                     Ok(time_ms) => {
@@ -237,9 +238,12 @@ mod tests {
         ];
         let large = resource(vec![span(0, "large"), span(0, "resource")], 16_002);
         let full = resource(vec![span(0, "full")], 16_000);
-        let (names, reasons) = split_spans(vec![resource(spans, 0), large, full]);
+        let mut with_urls = resource(vec![span(0, "schema URLs")], 0);
+        with_urls.schema_url = "u".repeat(8_000).into();
+        with_urls.scope_spans[0].schema_url = "u".repeat(8_001).into();
+        let (names, reasons) = split_spans(vec![resource(spans, 0), large, full, with_urls]);
         assert_eq!(names, [["now", "ahead", "full"]]);
-        assert_eq!(reasons, [("too_old", 1), ("too_far_in_future", 1), ("too_large", 3)]);
+        assert_eq!(reasons, [("too_old", 1), ("too_far_in_future", 1), ("too_large", 4)]);
     }
 
     #[test]
