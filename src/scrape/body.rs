@@ -1,7 +1,7 @@
 //! Memory for response bodies: they are read while there is room for them, and keep their room until they are translated.
 //!
-//! A body waits while other bodies take up the memory; the smallest one gets it first. Bodies that wait for each other cannot stop a run, because there is a
-//! reserve that has room for the bodies of any one target.
+//! A body waits while other bodies take up the memory; the smallest one gets it first. Bodies that wait for each other cannot stop
+//! a run, because there is a reserve that has room for the bodies of any one target.
 
 use futures_util::future::{Either, select};
 use tokio::sync::watch;

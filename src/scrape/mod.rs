@@ -45,7 +45,7 @@ const DECOMPRESSION_STEP: usize = 64 << 10;
 pub enum ScrapeError {
     #[error("no response within {0:?}")]
     TimedOut(Duration),
-    #[error("response made no progress for {0:?}, while other targets waited for its memory")]
+    #[error("response sent too little in {0:?}, while other targets waited for its memory")]
     Stalled(Duration),
     #[error("connection failed: {0}")]
     Connection(String),
