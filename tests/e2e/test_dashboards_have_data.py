@@ -46,6 +46,8 @@ def fill(peers: Peers) -> str:
     others.run_tasks()
     # No server listens on its stats port.
     ecs.run_task(aws, ecs.new_task("unreachable", "127.0.1.14"), ecs.stats_labels(9))
+    # It declares that it pushes its stats, and sends nothing.
+    ecs.run_task(aws, ecs.new_task("silent", "127.0.1.20"), {"sidecarless.stats": "push"})
     sqs = ecs.client("sqs", aws)
     queue = sqs.create_queue(QueueName="spool")["QueueUrl"]
     amp_proxy, amp_url = flaky_destination(base)
