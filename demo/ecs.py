@@ -68,22 +68,29 @@ def stats_labels(port: int) -> dict[str, str]:
     return {"sidecarless.stats.port": str(port), "sidecarless.stats.path": "/v4"}
 
 
-def run_task(moto: str, task: Task, labels: dict[str, str], tags: dict[str, str] | None = None) -> None:
-    """Registers a Fargate task definition with these Docker labels, and runs one task of it."""
+def run_task(moto: str, task: Task, labels: dict[str, str], tags: dict[str, str] | None = None, container: str = "") -> None:
+    """Registers a Fargate task definition with these Docker labels, and runs one task of it. Its container has the name of the
+    service, or another one."""
+    ports = [{"containerPort": port, "hostPort": port, "protocol": "tcp"} for port in (task.port, task.stats_port)]
+    register_task_definition(moto, task, "awsvpc", labels, ports, container)
+    start_task(moto, task, {"demo-address": task.address, **(tags or {})}, networkConfiguration=network_configuration(moto))
+
+
+def network_configuration(moto: str) -> dict[str, Any]:
+    """Returns the network of a task with `awsvpc` networking."""
     ec2 = client("ec2", moto)
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
-    network = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": "DISABLED"}}
-    ports = [{"containerPort": port, "hostPort": port, "protocol": "tcp"} for port in (task.port, task.stats_port)]
-    register_task_definition(moto, task, "awsvpc", labels, ports)
-    start_task(moto, task, {"demo-address": task.address, **(tags or {})}, networkConfiguration=network)
+    return {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": "DISABLED"}}
 
 
-def register_task_definition(moto: str, task: Task, network_mode: str, labels: dict[str, str], ports: list[dict[str, Any]]) -> None:
+def register_task_definition(
+    moto: str, task: Task, network_mode: str, labels: dict[str, str], ports: list[dict[str, Any]], container: str = ""
+) -> None:
     client("ecs", moto).register_task_definition(
         family=task.service, networkMode=network_mode, requiresCompatibilities=[task.launch_type], cpu="256", memory="512",
         containerDefinitions=[{
-            "name": task.service, "image": f"shop/{task.service}:1.0", "cpu": 256, "memory": 512, "essential": True,
+            "name": container or task.service, "image": f"shop/{task.service}:1.0", "cpu": 256, "memory": 512, "essential": True,
             "dockerLabels": labels, "portMappings": ports,
         }],
     )

@@ -1,0 +1,200 @@
+"""Task stats that tasks push: each sender runs as in a container, against the metadata endpoint of its task (a stand-in), ECS (moto) and
+the function. The series in Prometheus are those of a scrape of the same documents."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import BINARY, CLI, ROOT, TOKEN, settings
+
+from demo import ecs
+from demo.peers import Peers, function, moto, post, prometheus, query, wait_for
+
+sys.path.append(str(ROOT / "tests" / "helpers"))
+
+from languages import HELPERS, Missing, busybox, on_path  # noqa: E402
+from standin import GOLDEN, Recorded, Reply, Standin, compact, running, sender_environment  # noqa: E402
+
+PUSH = {"sidecarless.stats": "push"}
+# Shell and programs of an image. Nothing else is on PATH.
+IMAGES = {"busybox": ("busybox", ["wget", "timeout"]), "curl": ("dash", ["curl"])}
+# Age of both readings on Fargate.
+INTERVALS = {"read": timedelta(), "preread": timedelta(seconds=10)}
+METRICS = '__name__=~"ecs_task_(cpu|memory|network|storage).*|container_.*"'
+
+
+@dataclass
+class Metadata(Standin):
+    """The metadata endpoint of a task, whose only container was read just now. `network_mode` is `host`, because the election of a
+    sender would include the tasks of other tests on this machine."""
+
+    task: ecs.Task
+    network_mode: str = "host"
+
+    def __post_init__(self) -> None:
+        super().__init__({})
+
+    def document(self, name: str) -> Any:
+        return json.loads((GOLDEN / name).read_text().replace("5f0e6c1d2b3a49788e7d6c5b4a392817", self.task.id))
+
+    def reply(self, request: Recorded) -> Reply:
+        task, stats = self.document("task.json"), self.document("task-stats.json")
+        task |= {"TaskARN": self.task.arn, "Family": self.task.service, "Revision": "1"}
+        task["Containers"] = task["Containers"][:1]
+        container = task["Containers"][0]
+        container["Networks"][0]["NetworkMode"] = self.network_mode
+        now = datetime.now(timezone.utc)
+        read = {key: (now - before).isoformat().replace("+00:00", "Z") for key, before in INTERVALS.items()}
+        documents = {"/task": task, "/task/stats": {container["DockerId"]: stats[container["DockerId"]] | read}}
+        return Reply(body=compact(documents[request.path.removeprefix("/v4/container")]))
+
+
+@dataclass
+class Stack:
+    peers: Peers
+    amp: str
+    aws: str
+    url: str
+    endpoints: list[Metadata] = field(default_factory=list)
+
+    def run_task(self, family: str, labels: dict[str, str]) -> Metadata:
+        """Runs a task with the container `cart`, and starts its metadata endpoint."""
+        task = ecs.new_task(family, "127.0.0.1")
+        endpoint = self.add(Metadata(task))
+        ports = {name: value.replace("PORT", endpoint.url.rsplit(":", 1)[-1]) for name, value in labels.items()}
+        ecs.run_task(self.aws, task, ports, container="cart")
+        return endpoint
+
+    def add(self, endpoint: Metadata) -> Metadata:
+        self.endpoints.append(endpoint)
+        return endpoint
+
+    def variables(self, endpoint: Metadata) -> dict[str, str]:
+        return sender_environment(endpoint.url + "/v4/container", self.url, TOKEN)
+
+    def series(self, endpoint: Metadata) -> dict[tuple[str, str], float]:
+        """Returns the values in Prometheus by metric and container."""
+        rows = query(self.amp, f'{{{METRICS}, aws_ecs_task_id="{endpoint.task.id}"}}')
+        return {(row["metric"]["__name__"], row["metric"].get("container_name", "")): float(row["value"][1]) for row in rows}
+
+    def expect_series(self, endpoint: Metadata, scraped: dict[tuple[str, str], float]) -> None:
+        pushed = wait_for(f"the pushed series of {endpoint.task.service}", lambda: self.series(endpoint))
+        assert pushed == scraped
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Peers(tmp_path_factory.mktemp("peers")) as peers:
+        amp, aws = prometheus(peers), moto(peers)
+        url = function(peers, BINARY, settings(f"{amp}/api/v1/write", aws))
+        ecs.create_cluster(aws, ecs.CLUSTER, insights=False)
+        stack = Stack(peers, amp, aws, url)
+        yield stack
+        with running(*stack.endpoints):
+            pass
+
+
+@pytest.fixture(scope="module")
+def scraped(stack: Stack) -> dict[tuple[str, str], float]:
+    """Series of a task whose documents are scraped."""
+    endpoint = stack.run_task("scraped", {"sidecarless.stats.port": "PORT", "sidecarless.stats.path": "/v4/container"})
+    event = json.loads((ROOT / "events" / "scheduled-run.json").read_text())
+    event["at"] = time.strftime("%Y-%m-%dT%H:%M:00Z", time.gmtime())
+    assert post(stack.peers.invoke_url, json.dumps(event).encode())[0] == 200
+    series = wait_for("the scraped series", lambda: stack.series(endpoint))
+    assert series["ecs_task_memory_utilized", ""] > 0 and ("ecs_task_cpu_utilized", "") in series
+    return series
+
+
+def image(folder: Path, name: str) -> Path:
+    """Returns a folder with the programs of an image, and `sh`."""
+    shell, programs = IMAGES[name]
+    try:
+        for program in [shell, *programs]:
+            path = busybox() if shell == "busybox" else on_path(program)
+            (folder / ("sh" if program == shell else program)).symlink_to(path)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    return folder
+
+
+def migrated(stack: Stack, family: str) -> tuple[Metadata, dict[str, Any]]:
+    """Runs a task of the definition that `sidecarless migrate` writes. Returns its metadata endpoint and its container definition."""
+    definition = ROOT / "tests" / "data" / "migrate" / "fargate.json"
+    done = subprocess.run([CLI, "migrate", definition], capture_output=True, text=True, timeout=60, check=False)
+    # 1: that the image has a shell is a decision of the user.
+    assert done.returncode == 1, done.stderr
+    client, task = ecs.client("ecs", stack.aws), ecs.new_task(family, "127.0.0.1")
+    client.register_task_definition(**json.loads(done.stdout) | {"family": family})
+    ecs.start_task(stack.aws, task, {"demo-address": task.address}, networkConfiguration=ecs.network_configuration(stack.aws))
+    registered = client.describe_task_definition(taskDefinition=family)["taskDefinition"]["containerDefinitions"]
+    return stack.add(Metadata(task)), next(container for container in registered if container["name"] == "cart")
+
+
+@pytest.mark.parametrize("programs", IMAGES)
+def test_health_check_of_migrate_pushes(stack: Stack, scraped: dict[tuple[str, str], float], programs: str, tmp_path: Path) -> None:
+    endpoint, container = migrated(stack, f"migrated-{programs}")
+    variables = {variable["name"]: variable["value"] for variable in container["environment"]}
+    assert container["dockerLabels"] == PUSH and "SIDECARLESS_TOKEN" in {secret["name"] for secret in container["secrets"]}
+    assert variables["SIDECARLESS_URL"] == "https://FUNCTION_URL"
+    kind, line = container["healthCheck"]["command"]
+    folder = image(tmp_path, programs)
+    # The agent replaces the secret, and the user the URL.
+    variables |= {"PATH": str(folder), **stack.variables(endpoint)}
+    started = time.monotonic()
+    check = subprocess.run([folder / "sh", "-c", line], env=variables, capture_output=True, text=True, timeout=60)
+    seconds = time.monotonic() - started
+    assert (kind, check.returncode, check.stdout, check.stderr) == ("CMD-SHELL", 0, "", "")
+    assert seconds < container["healthCheck"]["timeout"]
+    stack.expect_series(endpoint, scraped)
+    print(f"\nshow: the health check of `sidecarless migrate` with {programs}: {len(scraped)} series, equal to those of a scrape, {seconds:.2f} s", end="")
+
+
+def test_python_helper_pushes(stack: Stack, scraped: dict[tuple[str, str], float]) -> None:
+    endpoint = stack.run_task("python", PUSH)
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HELPERS), **stack.variables(endpoint)}
+    application = [sys.executable, str(ROOT / "tests" / "helpers" / "programs" / "app.py"), "1"]
+    with subprocess.Popen(application, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        stack.expect_series(endpoint, scraped)
+        output, errors = process.communicate(b"", timeout=30)
+    assert (process.returncode, output, errors) == (0, b"started\nfinished\n", b"")
+
+
+def push_stats(stack: Stack, endpoint: Metadata, mode: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([CLI, "push-stats", mode], env=stack.variables(endpoint), capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("mode", ["--once", "--health-check"])
+def test_command_line_pushes(stack: Stack, scraped: dict[tuple[str, str], float], mode: str) -> None:
+    endpoint = stack.run_task(f"command{mode}", PUSH)
+    done = push_stats(stack, endpoint, mode)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert json.loads(done.stdout)["samples"] >= len(scraped)
+    stack.expect_series(endpoint, scraped)
+
+
+def test_push_that_is_not_declared_is_refused(stack: Stack) -> None:
+    """The command line reports the reason, and as a health check it is still healthy."""
+    endpoint = stack.run_task("undeclared", {})
+    for mode, code in [("--once", 1), ("--health-check", 0)]:
+        done = push_stats(stack, endpoint, mode)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert "status 403" in done.stderr and "sidecarless.stats=push" in done.stderr
+    assert not stack.series(endpoint)
+
+
+def test_second_push_within_seconds_is_ignored(stack: Stack) -> None:
+    endpoint = stack.run_task("twice", PUSH)
+    first, second = (json.loads(push_stats(stack, endpoint, "--once").stdout) for _ in range(2))
+    assert first["samples"] > 0
+    assert second == {"samples": 0, "ignored": "the task has sent newer stats"}
