@@ -71,3 +71,49 @@ def test_amounts_in_alternatives_match_the_cost_page():
     assert gateway in amounts and second_hand < amounts
     for amount in amounts - second_hand - {gateway}:
         assert amount in cost, amount
+
+
+def price(item, unit):
+    return float(re.search(rf"^\| {item} \| \$([\d.]+) per {unit}", (ROOT / "docs/cost.md").read_text(), re.M)[1])
+
+
+def cost_table(name):
+    """Returns the rows of the table with this marker, without the header."""
+    text = (ROOT / "docs/cost.md").read_text().split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.strip().splitlines()[2:]]
+
+
+def test_cost_of_pushed_task_stats_follows_from_the_prices():
+    log_line, seconds, gigabytes = 400 / 1e9 * price("CloudWatch Logs", "GB ingested"), 0.033, 0.5
+    invocation = price("Lambda", "million requests") / 1e6 + seconds * gigabytes * price("Lambda on arm64", "GB-second")
+    rows = cost_table("push")
+    assert [row[0] for row in rows] == ["60 s", "30 s", "15 s"]
+    for interval, *amounts in rows:
+        pushes = 730 * 3600 / int(interval.split()[0])
+        fleet = 1000 * pushes * (invocation + log_line)
+        assert amounts == [
+            f"{pushes:,.0f}", f"${pushes * (invocation + log_line):.3f}", f"${pushes * invocation:.3f}", f"${fleet:,.2f}",
+            f"{1000 * pushes * seconds / (730 * 3600):.1f}",
+        ]
+    endpoint = price("interface endpoint", "hour and zone")
+    ways = {"NAT gateway": price("NAT gateway", "hour"), "one interface endpoint": endpoint, "seven interface endpoints": 7 * endpoint}
+    assert cost_table("scraping") == [[way, *(f"${730 * zones * hour:.2f}" for zones in (1, 2, 3))] for way, hour in ways.items()]
+    per_task = 43_800 * (invocation + log_line)
+    text = (ROOT / "docs/cost.md").read_text()
+    for sum_of_scraping in (730 * ways["NAT gateway"], 2 * 730 * ways["seven interface endpoints"]):
+        assert f"{sum_of_scraping / per_task:,.0f} tasks" in text.replace("\n", " ")
+    assert f"${invocation + log_line:.8f}" in text
+
+
+def test_seven_interface_endpoints_are_all_but_one():
+    table = (ROOT / "docs/networking.md").read_text().split("## Function to AWS services")[1]
+    endpoints = set(re.findall(r"com\.amazonaws\.<region>\.([\w-]+)", table))
+    assert len(endpoints - {"sts"}) == 7 and "sts" in endpoints
+
+
+def test_amounts_in_container_stats_match_the_cost_page():
+    cost = (ROOT / "docs/cost.md").read_text()
+    # Rounded to cents.
+    rounded = {"$0.03": "$0.027"}
+    for amount in set(re.findall(r"\$\d[\d,]*(?:\.\d+)?", (ROOT / "docs/container-stats.md").read_text())):
+        assert rounded.get(amount, amount) in cost, amount
