@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pushed_stats
 import wire
-from inputs import METRICS, PROTOBUF, VICTIM, Input, compressed, request, session, task_id
+from inputs import METRICS, PROTOBUF, STATS, VICTIM, Input, compressed, request, session, task_id
 from process import CPU_LIMIT_S, Died, Endless, Process
 from servers import Handler, Servers, scraped_task
 
@@ -173,6 +174,22 @@ def push_memory(run: Run) -> None:
         run.push(process, run.input.make())
         run.expect_peak()
         run.expect_next_push(process)
+
+
+def push_stats(run: Run) -> None:
+    """CPU time is short, peak, log and response are limited, and the task's next valid push of its stats is accepted."""
+    with Servers() as servers, run.process(servers) as process:
+        servers.tasks[0].labels = {"sidecarless.stats": "push"}
+        before = process.log_bytes()
+        response = run.push(process, run.input.make())
+        if run.result.status in ("died", "endless"):
+            return
+        run.result.expect(run.result.cpu_s <= MAX_CPU_ONCE_S, f"{run.result.cpu_s:.1f} s of CPU time, limit {MAX_CPU_ONCE_S}")
+        run.expect_peak()
+        expect_log(run, process, before, response)
+        run.expect_next_push(process)
+        valid, _ = process.invoke(request(run.input.path, compressed(pushed_stats.task_document() + STATS), run.input.headers))
+        run.result.expect(status(valid) == "200", f"the next push of stats was answered with {valid!r}"[:300])
 
 
 def push_cached(run: Run) -> None:
@@ -508,7 +525,7 @@ def log_stats(run: Run) -> None:
 CHECKS: dict[str, Callable[[Run], None]] = {
     check.__name__: check
     for check in (
-        push_time, push_growth, push_once, push_honest, push_memory, push_cached, spool_memory, scrape_time, scrape_growth, stats_growth, scrape_memory, stats_memory, scrape_load,
+        push_time, push_growth, push_once, push_honest, push_memory, push_stats, push_cached, spool_memory, scrape_time, scrape_growth, stats_growth, scrape_memory, stats_memory, scrape_load,
         scrape_slow, scrape_stalled, scrape_ec2, identity_stats, identity_kept, identity_withheld, log_push, log_stats,
     )
 }

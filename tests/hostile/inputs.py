@@ -48,6 +48,8 @@ class Input:
         """Sizes of the function, in MB, with which the input is sent."""
         if "memory_mb" in self.options:
             return self.options["memory_mb"]
+        if self.kind == "push_stats":
+            return (128,)
         return (512, 128, 256, 1024) if "memory" in self.kind else (512,)
 
     @property

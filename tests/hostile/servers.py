@@ -48,7 +48,7 @@ class EcsTask:
         return placement | {
             "taskArn": f"{ACCOUNT}task/prod/{self.id}", "clusterArn": f"{ACCOUNT}cluster/prod", "taskDefinitionArn": self.definition,
             "group": f"service:{self.service}", "lastStatus": "RUNNING", "desiredStatus": "RUNNING", "availabilityZone": "eu-west-1b",
-            "containers": [{"name": "c0", "lastStatus": "RUNNING"}], "version": 1, "cpu": "256", "memory": "512",
+            "containers": [{"name": "c0", "runtimeId": "d0", "lastStatus": "RUNNING"}], "version": 1, "cpu": "256", "memory": "512",
         }
 
     def described_definition(self) -> dict[str, Any]:
