@@ -82,7 +82,7 @@ def show_all(peers: Peers, options: argparse.Namespace) -> None:
 def run(peers: Peers, binary: Path, cli: Path) -> dict[str, Any]:
     log("starting Prometheus (as AMP) and moto (as ECS, EC2, CloudWatch Logs and X-Ray)")
     amp, aws = prometheus(peers), moto(peers)
-    log("registering three services in ECS, one for each other source, and one without a source")
+    log("registering three services in ECS, one or two for each other source, and one without a source")
     shop, others = ecs.run_tasks(aws), Sources(aws)
     others.run_tasks()
     token = secrets.token_urlsafe(32)
@@ -140,6 +140,7 @@ def run_shop(peers: Peers, shop: list[ecs.Task], others: Sources) -> tuple[list[
     for number in range(RUNS):
         log(f"traffic through the shop, and scheduled run {number + 1} of {RUNS}")
         trace_ids += traffic(shop, others, BUSY_SECONDS)
+        others.check_health()
         if number == RUNS - 1:
             log("the importer runs out of memory")
             stopped_at = others.run_out_of_memory()

@@ -25,7 +25,7 @@ class Task:
     port: int
     stats_port: int
     arn: str = field(default="")
-    # Source of the task metrics: `endpoint`, `insights` or `prometheus`; `none` if it has none.
+    # Source of the task metrics: `push`, `endpoint`, `insights` or `prometheus`; `none` if it has none.
     source: str = field(default="endpoint")
     launch_type: str = field(default="FARGATE")
     cluster: str = field(default=CLUSTER)
@@ -68,9 +68,10 @@ def stats_labels(port: int) -> dict[str, str]:
     return {"sidecarless.stats.port": str(port), "sidecarless.stats.path": "/v4"}
 
 
-def run_task(moto: str, task: Task, labels: dict[str, str], tags: dict[str, str] | None = None, container: str = "") -> None:
-    """Registers a Fargate task definition with these Docker labels, and runs one task of it. Its container has the name of the
-    service, or another one."""
+def run_task(
+    moto: str, task: Task, labels: dict[str, str], tags: dict[str, str] | None = None, container: dict[str, Any] | None = None
+) -> None:
+    """Registers a Fargate task definition with these Docker labels and members of the container, and runs one task of it."""
     ports = [{"containerPort": port, "hostPort": port, "protocol": "tcp"} for port in (task.port, task.stats_port)]
     register_task_definition(moto, task, "awsvpc", labels, ports, container)
     start_task(moto, task, {"demo-address": task.address, **(tags or {})}, networkConfiguration=network_configuration(moto))
@@ -85,13 +86,14 @@ def network_configuration(moto: str) -> dict[str, Any]:
 
 
 def register_task_definition(
-    moto: str, task: Task, network_mode: str, labels: dict[str, str], ports: list[dict[str, Any]], container: str = ""
+    moto: str, task: Task, network_mode: str, labels: dict[str, str], ports: list[dict[str, Any]],
+    container: dict[str, Any] | None = None,
 ) -> None:
     client("ecs", moto).register_task_definition(
         family=task.service, networkMode=network_mode, requiresCompatibilities=[task.launch_type], cpu="256", memory="512",
         containerDefinitions=[{
-            "name": container or task.service, "image": f"shop/{task.service}:1.0", "cpu": 256, "memory": 512, "essential": True,
-            "dockerLabels": labels, "portMappings": ports,
+            "name": task.service, "image": f"shop/{task.service}:1.0", "cpu": 256, "memory": 512, "essential": True,
+            "dockerLabels": labels, "portMappings": ports, **(container or {}),
         }],
     )
 
@@ -117,7 +119,9 @@ def start_processes(peers: Peers, tasks: list[Task], endpoint: str, token: str) 
         next_url = task.url
 
 
-def start_process(peers: Peers, task: Task, endpoint: str, token: str, next_url: str = "") -> subprocess.Popen[bytes]:
+def start_process(
+    peers: Peers, task: Task, endpoint: str, token: str, next_url: str = "", variables: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     attributes = {
         "service.instance.id": task.id, "cloud.provider": "aws", "cloud.platform": "aws_ecs", "cloud.region": REGION,
         "aws.ecs.cluster.arn": task.arn.rsplit(":task/", 1)[0] + f":cluster/{CLUSTER}", "aws.ecs.task.arn": task.arn,
@@ -137,6 +141,7 @@ def start_process(peers: Peers, task: Task, endpoint: str, token: str, next_url:
             "OTEL_BSP_SCHEDULE_DELAY": "500",
             "OTEL_METRIC_EXPORT_INTERVAL": "2000",
             "PYTHONPATH": str(ROOT),
+            **(variables or {}),
         },
     )
 

@@ -2,7 +2,8 @@
 
 The service is instrumented with the OpenTelemetry SDK, which is configured only by OTEL_* variables, as in an ECS task. It also
 serves its CPU, memory and network usage in the format of the task metadata endpoint v4, for the Docker label
-`sidecarless.stats.port`, and some of these values as a Prometheus exposition.
+`sidecarless.stats.port` and for pushes, and some of these values as a Prometheus exposition. With DEMO_PUSH_SECONDS, it sends them
+with the helper for Python at this interval.
 
 usage: shop.py ADDRESS PORT STATS_PORT TASK_ARN [NEXT_URL]
 """
@@ -18,6 +19,7 @@ import urllib.request
 from collections.abc import Callable
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -176,4 +178,9 @@ class QuietHandler(WSGIRequestHandler):
 service = make_server(ADDRESS, PORT, OpenTelemetryMiddleware(application), Server, QuietHandler)
 threading.Thread(target=keep_sampling, daemon=True).start()
 threading.Thread(target=ThreadingHTTPServer((ADDRESS, STATS_PORT), MetadataHandler).serve_forever, daemon=True).start()
+if interval := os.environ.get("DEMO_PUSH_SECONDS"):
+    sys.path.append(str(Path(__file__).resolve().parent.parent / "helpers"))
+    import sidecarless_stats
+
+    sidecarless_stats.start(float(interval))
 service.serve_forever()

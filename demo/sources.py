@@ -1,9 +1,10 @@
-"""One task for each source and network mode that the shop tasks do not use, and one without a source."""
+"""Tasks for each source and network mode that the shop tasks do not use, and one without a source."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import ecs
-from .peers import ACCOUNT, REGION, Peers, get
+from .peers import ACCOUNT, REGION, ROOT, ExpectationFailed, Peers, get
 
 # Container port of the task with bridge networking, for which Docker assigns a host port.
 CONTAINER_PORT = 9000
@@ -22,10 +23,14 @@ LOG_GROUP = f"/aws/ecs/containerinsights/{ecs.CLUSTER}/performance"
 LOG_STREAM = "FargateTelemetry-1"
 # Default of SIDECARLESS_INSIGHTS_DELAY.
 INSIGHTS_DELAY_SECONDS = 180
+PUSH_LABEL = {"sidecarless.stats": "push"}
+# The function ignores a push within five seconds of the previous one.
+PUSH_SECONDS = 6
 
 
 class Sources:
-    """The additional tasks: Container Insights, EC2 with bridge networking, out of memory, Prometheus endpoint, and untouched."""
+    """The additional tasks: Container Insights, EC2 with bridge networking, out of memory, Prometheus endpoint, pushes by a health
+    check and by the helper for Python, and untouched."""
 
     def __init__(self, moto: str) -> None:
         self.moto = moto
@@ -33,15 +38,18 @@ class Sources:
         self.search = ecs.new_task("search", "127.0.2.1", launch_type="EC2")
         self.importer = ecs.new_task("importer", "127.0.1.12")
         self.reviews = ecs.new_task("reviews", "127.0.1.13", source="prometheus")
+        self.orders = ecs.new_task("orders", "127.0.1.16", source="push")
+        self.payments = ecs.new_task("payments", "127.0.1.17", source="push")
         self.invoices = ecs.new_task("invoices", "127.0.1.15", source="none")
         self.invoices.cluster = UNTOUCHED_CLUSTER
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._variables: dict[str, dict[str, str]] = {}
         self._windows: set[int] = set()
 
     @property
     def tasks(self) -> list[ecs.Task]:
         """The tasks with a process."""
-        return [self.mailer, self.search, self.importer, self.reviews]
+        return [self.mailer, self.search, self.importer, self.reviews, self.orders, self.payments]
 
     def run_tasks(self) -> None:
         """Runs the tasks in the cluster of the shop, and the untouched one in a cluster of its own."""
@@ -54,19 +62,34 @@ class Sources:
         ecs.run_task(self.moto, self.reviews, {
             "prometheus.io/scrape": "true", "prometheus.io/port": str(self.reviews.stats_port), "prometheus.io/path": "/metrics",
         })
+        check = {"command": ["CMD-SHELL", health_check_line()], "interval": 60, "timeout": 15, "retries": 10}
+        ecs.run_task(self.moto, self.orders, PUSH_LABEL, container={"healthCheck": check})
+        ecs.run_task(self.moto, self.payments, PUSH_LABEL)
         logs = ecs.client("logs", self.moto)
         logs.create_log_group(logGroupName=LOG_GROUP)
         logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=LOG_STREAM)
 
     def start_processes(self, peers: Peers, endpoint: str, token: str) -> None:
         for task in self.tasks:
-            self._processes[task.service] = ecs.start_process(peers, task, endpoint, token)
+            self._variables[task.service] = push_variables(task, endpoint, token) if task.source == "push" else {}
+            helper = {"DEMO_PUSH_SECONDS": str(PUSH_SECONDS)} if task is self.payments else {}
+            variables = self._variables[task.service] | helper
+            self._processes[task.service] = ecs.start_process(peers, task, endpoint, token, variables=variables)
 
     def visit(self) -> None:
         """Sends a request to each running task."""
         for task in self.tasks:
             if self._processes[task.service].poll() is None:
                 urllib.request.urlopen(task.url, timeout=30).close()
+
+    def check_health(self) -> None:
+        """Runs the health check of the task definition of `orders`, as the agent does: in the container, with its environment."""
+        described = ecs.client("ecs", self.moto).describe_task_definition(taskDefinition=self.orders.service)
+        kind, line = described["taskDefinition"]["containerDefinitions"][0]["healthCheck"]["command"]
+        variables = {"PATH": os.environ["PATH"], **self._variables[self.orders.service]}
+        done = subprocess.run(["/bin/sh", "-c", line], env=variables, capture_output=True, text=True, timeout=60, check=False)
+        if (kind, done.returncode, done.stdout + done.stderr) != ("CMD-SHELL", 0, ""):
+            raise ExpectationFailed(f"the health check of orders is healthy, without output: {done}")
 
     def log_events(self, run_at: int) -> None:
         """Writes Container Insights events into the one-minute window that a scheduled run at this time reads."""
@@ -87,6 +110,18 @@ class Sources:
         process.wait()
         ecs.client("ecs", self.moto).stop_task(cluster=ecs.CLUSTER, task=self.importer.arn)
         return time.time()
+
+
+def health_check_line() -> str:
+    """Returns the line for images with curl, or for images with wget if this machine has no curl."""
+    name = "curl" if shutil.which("curl") else "gnu-wget"
+    return (ROOT / "helpers" / "health-check" / f"{name}.sh").read_text().strip()
+
+
+def push_variables(task: ecs.Task, endpoint: str, token: str) -> dict[str, str]:
+    """Returns the variable that ECS sets in each container, and the two of the task definition."""
+    metadata = f"http://{task.address}:{task.stats_port}/v4"
+    return {"ECS_CONTAINER_METADATA_URI_V4": metadata, "SIDECARLESS_URL": endpoint, "SIDECARLESS_TOKEN": token}
 
 
 def measure(moto: str, task: ecs.Task) -> None:

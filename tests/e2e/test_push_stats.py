@@ -72,7 +72,7 @@ class Stack:
         task = ecs.new_task(family, "127.0.0.1")
         endpoint = self.add(Metadata(task))
         ports = {name: value.replace("PORT", endpoint.url.rsplit(":", 1)[-1]) for name, value in labels.items()}
-        ecs.run_task(self.aws, task, ports, container="cart")
+        ecs.run_task(self.aws, task, ports, container={"name": "cart"})
         return endpoint
 
     def add(self, endpoint: Metadata) -> Metadata:
