@@ -73,6 +73,19 @@ def test_amounts_in_alternatives_match_the_cost_page():
         assert amount in cost, amount
 
 
+def test_every_reason_of_a_refused_push_is_explained():
+    code = (ROOT / "src/handlers/http/task_stats.rs").read_text()
+    section = (ROOT / "docs/troubleshooting.md").read_text().split("## Pushed task stats")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in re.findall(r"^\| (`push_.*) \|$", section, re.M)]
+    assert {row[0].strip("`") for row in rows} == set(re.findall(r'"(push_\w+)"', code))
+    for reason, messages, *_ in rows:
+        found = re.findall(r"`([^`]+)`", messages)
+        for message in found:
+            parts = re.split(r"STOPPED|/task document", message)
+            assert all(part.strip() in source() for part in parts), f"{reason}: {message}"
+        assert found, reason
+
+
 def price(item, unit):
     return float(re.search(rf"^\| {item} \| \$([\d.]+) per {unit}", (ROOT / "docs/cost.md").read_text(), re.M)[1])
 
