@@ -24,6 +24,11 @@ const LOG_METRICS: f64 = 1.0;
 /// Samples of `sidecarless_*` series per minute and environment (docs/metrics.md).
 const SELF_METRICS_SAMPLES: f64 = 25.0;
 
+/// Samples of the state of ECS per minute that are written by default (docs/metrics.md): information, start time and health of a task,
+/// and the counts, deployment and information of a service.
+const STATE_SAMPLES_PER_TASK: f64 = 4.0;
+const STATE_SAMPLES_PER_SERVICE: f64 = 20.0;
+
 /// Default of `SIDECARLESS_CLOUDWATCH_INTERVAL`.
 const CLOUDWATCH_INTERVAL_MIN: u8 = 2;
 
@@ -123,9 +128,17 @@ pub(super) fn sidecarless(fleet: &Fleet, options: &Options, workloads: &[Workloa
         plural(environments, "environment")
     );
     lines.push(CostLine::new(description, prices::amp(samples)));
+    lines.push(state(fleet));
     lines.extend(cloudwatch(fleet, options).into_iter().flatten());
     lines.push(CostLine::new("ECS API calls, Function URL".into(), 0.0));
     CostSection::new(lines)
+}
+
+/// Returns the cost of the series of the state of ECS.
+fn state(fleet: &Fleet) -> CostLine {
+    let services = f64::from(fleet.services_without_source) * STATE_SAMPLES_PER_SERVICE;
+    let samples = f64::from(fleet.tasks()).mul_add(STATE_SAMPLES_PER_TASK, services) * MINUTES;
+    CostLine::new(format!("AMP: {} samples of the state of ECS", count(samples)), prices::amp(samples))
 }
 
 /// Returns the cost of the CloudWatch metrics of services without a stats source, and of their samples. `None` if there are none.

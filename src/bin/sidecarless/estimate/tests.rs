@@ -101,13 +101,14 @@ fn durations_follow_the_model() {
 fn total_is_the_sum_of_the_lines() {
     for (words, expected) in [
         // Scheduled runs 13,538.3 GB-s 0.18051; trace requests 8,156.3 GB-s 0.10875; metrics requests 716.1 GB-s 0.00955; 613,200
-        // requests 0.12264; schedule 0.0438; polls 0.2628; log 0.24528 GB 0.12264; alarms 0.90; metric 0.30; self metrics 0.09855.
-        ("--tasks 1", 2.149_231_162),
-        ("--tasks 10", 5.267_033_627),
-        // 0.23106 + 10.87511 + 0.95480 + 11.39676 + 0.0438 + 0.2628 + 11.39676 + 0.90 + 0.30 + 0.3942.
-        ("--tasks 100", 36.755_308_346),
-        // Without OTLP requests: 0.23106 + 0.00876 + 0.0438 + 0.2628 + 0.00876 + 0.90 + 0.30 + 0.09855.
-        ("--tasks 100 --spans 0 --points 0", 1.853_727),
+        // requests 0.12264; schedule 0.0438; polls 0.2628; log 0.24528 GB 0.12264; alarms 0.90; metric 0.30; self metrics 0.09855;
+        // 175,200 samples of state 0.015768.
+        ("--tasks 1", 2.164_999_162),
+        ("--tasks 10", 5.424_713_627),
+        // 0.23106 + 10.87511 + 0.95480 + 11.39676 + 0.0438 + 0.2628 + 11.39676 + 0.90 + 0.30 + 0.3942 + 1.5768.
+        ("--tasks 100", 38.332_108_346),
+        // Without OTLP requests: 0.23106 + 0.00876 + 0.0438 + 0.2628 + 0.00876 + 0.90 + 0.30 + 0.09855 + 1.5768.
+        ("--tasks 100 --spans 0 --points 0", 3.430_527),
     ] {
         let actual = estimate(words).sidecarless.total_usd;
         assert!((actual - expected).abs() < 1e-5, "{words}: {actual}");
