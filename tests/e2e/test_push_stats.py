@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,9 +23,10 @@ from demo.peers import Peers, function, moto, post, prometheus, query, wait_for
 
 sys.path.append(str(ROOT / "tests" / "helpers"))
 
-from languages import HELPERS, Missing, busybox, on_path  # noqa: E402
+from languages import HELPERS, LANGUAGES, Missing, busybox, on_path  # noqa: E402
 from standin import GOLDEN, Recorded, Reply, Standin, compact, running, sender_environment  # noqa: E402
 
+LINES = {path.stem: path.read_text().strip() for path in sorted((HELPERS / "health-check").glob("*.sh"))}
 PUSH = {"sidecarless.stats": "push"}
 # Shell and programs of an image. Nothing else is on PATH.
 IMAGES = {"busybox": ("busybox", ["wget", "timeout"]), "curl": ("dash", ["curl"])}
@@ -160,14 +162,36 @@ def test_health_check_of_migrate_pushes(stack: Stack, scraped: dict[tuple[str, s
     print(f"\nshow: the health check of `sidecarless migrate` with {programs}: {len(scraped)} series, equal to those of a scrape, {seconds:.2f} s", end="")
 
 
-def test_python_helper_pushes(stack: Stack, scraped: dict[tuple[str, str], float]) -> None:
-    endpoint = stack.run_task("python", PUSH)
-    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HELPERS), **stack.variables(endpoint)}
-    application = [sys.executable, str(ROOT / "tests" / "helpers" / "programs" / "app.py"), "1"]
-    with subprocess.Popen(application, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        stack.expect_series(endpoint, scraped)
-        output, errors = process.communicate(b"", timeout=30)
-    assert (process.returncode, output, errors) == (0, b"started\nfinished\n", b"")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_helper_pushes(stack: Stack, scraped: dict[tuple[str, str], float], language: str, tmp_path: Path) -> None:
+    try:
+        program = LANGUAGES[language](tmp_path)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    endpoint = stack.run_task(language, PUSH)
+    variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "HELPERS": str(HELPERS), **program.environment, **stack.variables(endpoint)}
+    command = [*program.command, "1"]
+    with subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            stack.expect_series(endpoint, scraped)
+            output, errors = process.communicate(b"", timeout=30)
+        finally:
+            process.kill()
+    assert (process.returncode, output.split(), errors) == (0, [b"started", b"finished"], b"")
+    print(f"\nshow: the helper with {program.version}: {len(scraped)} series, equal to those of a scrape", end="")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_health_check_line_of_the_helpers_pushes(stack: Stack, scraped: dict[tuple[str, str], float], line: str) -> None:
+    """With the programs of this machine. tests/helpers runs each line with those of its images only."""
+    program = {"busybox-wget": "wget", "gnu-wget": "wget", "python": "python3"}.get(line, line)
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    endpoint = stack.run_task(f"line-{line}", PUSH)
+    variables = {"PATH": os.environ["PATH"], **stack.variables(endpoint)}
+    check = subprocess.run(["/bin/sh", "-c", LINES[line]], env=variables, capture_output=True, text=True, timeout=60)
+    assert (check.returncode, check.stdout, check.stderr) == (0, "", "")
+    stack.expect_series(endpoint, scraped)
 
 
 def push_stats(stack: Stack, endpoint: Metadata, mode: str) -> subprocess.CompletedProcess[str]:
