@@ -98,7 +98,7 @@ async fn spooled_samples_beyond_the_age_limit_are_dropped() {
         let snappy = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap().into();
         let payload = Payload::RemoteWrite { snappy, points };
         let spooled = SpoolMessage { payload, error: "503".into(), first_attempt_ms: now_ms() - HOUR_MS };
-        let body = spooled.into_messages().remove(0);
+        let body = spooled.into_messages().remove(0).text;
         let event = json!({"Records": [{"messageId": "m-1", "receiptHandle": "handle", "body": body,
             "eventSource": "aws:sqs", "attributes": {"ApproximateReceiveCount": "9"}}]});
         let failed = handle(&sandbox, &event).await["batchItemFailures"].as_array().unwrap().len();

@@ -456,7 +456,10 @@ fn write_request() -> Payload {
 }
 
 fn spool_message(payload: Payload) -> String {
-    SpoolMessage { payload, error: "503: busy".into(), first_attempt_ms: 1_795_389_900_000 }.into_messages().remove(0)
+    SpoolMessage { payload, error: "503: busy".into(), first_attempt_ms: 1_795_389_900_000 }
+        .into_messages()
+        .remove(0)
+        .text
 }
 
 fn message(body: String) -> String {

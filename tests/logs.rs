@@ -5,18 +5,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use prost::Message as _;
 use sidecarless::deadline::Deadline;
-use sidecarless::lambda::HttpResponse;
+use sidecarless::lambda::{Event, HttpResponse};
 use sidecarless::model::item_counters::{ItemKind, ItemStatus};
+use sidecarless::model::otlp::split::EncodedExport;
 use sidecarless::model::otlp::{
     AnyValue, ExportLogsServiceRequest, ExportResponse, LogRecord, PartialSuccess, Resource, ResourceLogs, RpcStatus,
     ScopeLogs, any_value,
 };
+use sidecarless::model::spool::{Payload, SpoolMessage};
 
 use crate::otlp_builder::attributes;
-use crate::sandbox::http::{Fault, StubResponse};
+use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
 use crate::sandbox::{Push, Sandbox};
 
 const LOG_GROUP: (&str, &str) = ("SIDECARLESS_LOG_GROUP", "/shop/otlp");
+const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.invalid/123456789012/spool");
 const HOUR_NANOS: u64 = 3_600_000_000_000;
 
 fn now_nanos() -> u64 {
@@ -144,7 +147,7 @@ async fn requests_are_smaller_than_a_megabyte() {
 
 #[tokio::test]
 async fn rejected_request_is_split_until_the_record_is_alone() {
-    fn has_bad_record(request: &crate::sandbox::http::RecordedRequest) -> bool {
+    fn has_bad_record(request: &RecordedRequest) -> bool {
         request.path == "/v1/logs" && request.body.windows(3).any(|part| part == b"bad")
     }
     let sandbox = Sandbox::start(&[LOG_GROUP]).await;
@@ -197,6 +200,112 @@ async fn logs_that_cannot_be_delivered_or_spooled_are_refused() {
     assert_eq!(sandbox.push(&push).await.status, 200, "later pushes are delivered");
     let statuses = [ItemStatus::Received, ItemStatus::Refused, ItemStatus::AccessDenied, ItemStatus::Delivered];
     assert_eq!(counts(&sandbox, statuses), [5, 4, 1, 1]);
+}
+
+fn is_logs(request: &RecordedRequest) -> bool {
+    request.path == "/v1/logs"
+}
+
+fn has_unlucky_record(request: &RecordedRequest) -> bool {
+    is_logs(request) && request.body.windows(7).any(|part| part == b"unlucky")
+}
+
+fn is_sqs(request: &RecordedRequest) -> bool {
+    request.header("x-amz-target").starts_with("AmazonSQS")
+}
+
+/// Returns 40 records that take three requests, one of which has the unlucky record.
+fn records_of_three_requests() -> Vec<LogRecord> {
+    let text = |number: u32| if number == 20 { format!("unlucky{number:060000}") } else { format!("{number:060000}") };
+    (0..40).map(|number| record(&text(number), now_nanos())).collect()
+}
+
+/// Returns a text of `length` bytes that cannot be compressed to much less.
+fn noise(length: usize) -> String {
+    let mut random = 1_u64;
+    let letters = std::iter::repeat_with(|| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + u8::try_from((random >> 33) % 94).unwrap())
+    });
+    letters.take(length).collect()
+}
+
+/// Handles a message of the spool. Returns whether SQS delivers it again.
+async fn is_redelivered_again(sandbox: &Sandbox, body: &str) -> bool {
+    let message = serde_json::json!({"Records": [{
+        "messageId": "m-1", "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs",
+        "attributes": {"ApproximateReceiveCount": "1"},
+    }]});
+    let deadline = Deadline::after(Duration::from_secs(5));
+    let response = sandbox.handlers.handle(Event::parse(&message.to_string()), &deadline).await.unwrap().into_json();
+    !response["batchItemFailures"].as_array().unwrap().is_empty()
+}
+
+#[tokio::test]
+async fn delivered_part_of_a_push_is_not_repeated() {
+    for spool in [None, Some(SPOOL)] {
+        let sandbox = Sandbox::start(&[LOG_GROUP].into_iter().chain(spool).collect::<Vec<_>>()).await;
+        sandbox.aws.fail_always(has_unlucky_record, Fault::status(503, "busy"));
+        sandbox.aws.fail_always(is_sqs, Fault::status(503, "busy"));
+        let body = request(records_of_three_requests()).encode_to_vec();
+        let response = sandbox.push(&Push { time: Duration::from_secs(3), ..Push::new("/v1/logs", &body) }).await;
+        let partial = partial_success(&response).unwrap();
+        let stored = taken(&sandbox).concat().len() as u64;
+        assert!(stored > 20, "{stored}");
+        assert_eq!(u64::try_from(partial.rejected).unwrap(), 40 - stored);
+        assert!(partial.error_message.contains("not_stored: other log records"), "{}", partial.error_message);
+        let statuses = [ItemStatus::Received, ItemStatus::Delivered, ItemStatus::Rejected, ItemStatus::Refused];
+        assert_eq!(counts(&sandbox, statuses), [40, stored, 40 - stored, 0]);
+    }
+}
+
+#[tokio::test]
+async fn record_too_large_for_the_spool_is_rejected_alone() {
+    let sandbox = Sandbox::start(&[LOG_GROUP, SPOOL]).await;
+    sandbox.aws.fail_always(is_logs, Fault::status(503, "busy"));
+    let large = record(&noise(1_500_000), now_nanos());
+    let body = request(vec![record("a", 0), large.clone(), record("b", 0)]).encode_to_vec();
+    let partial = partial_success(&sandbox.push(&Push::new("/v1/logs", &body)).await).unwrap();
+    assert_eq!(partial.rejected, 1);
+    assert!(partial.error_message.contains("too_large_for_spool"), "{}", partial.error_message);
+    let statuses = [ItemStatus::Received, ItemStatus::Spooled, ItemStatus::Rejected, ItemStatus::Refused];
+    assert_eq!(counts(&sandbox, statuses), [3, 2, 1, 0]);
+
+    // A retry of this request repeats nothing.
+    let response = sandbox.push(&Push::new("/v1/logs", &request(vec![large]).encode_to_vec())).await;
+    assert_eq!(response.status, 503);
+    assert_eq!(counts(&sandbox, statuses), [4, 2, 1, 1]);
+}
+
+#[tokio::test]
+async fn delivered_part_of_a_message_is_not_repeated() {
+    let down = Sandbox::start(&[LOG_GROUP, SPOOL]).await;
+    down.aws.fail_always(is_logs, Fault::status(503, "busy"));
+    let split = down.push(&Push::new("/v1/logs", &request(records_of_three_requests()).encode_to_vec())).await;
+    assert_eq!(split.status, 200);
+    let bodies = down.aws.sqs().bodies.clone();
+    let exports = bodies.iter().map(|body| match SpoolMessage::parse(body).unwrap().payload {
+        Payload::OtlpLogs(exports) => ExportLogsServiceRequest::decode(exports[0].body.clone()).unwrap(),
+        other => panic!("{other:?}"),
+    });
+    let resource_logs = exports.flat_map(|request| request.resource_logs).collect();
+    let export = EncodedExport { body: ExportLogsServiceRequest { resource_logs }.encode_to_vec().into(), items: 40 };
+    let spooled = SpoolMessage { payload: Payload::OtlpLogs(vec![export]), error: String::new(), first_attempt_ms: 7 };
+    let message = spooled.into_messages().remove(0).text;
+
+    let sandbox = Sandbox::start(&[LOG_GROUP, SPOOL]).await;
+    sandbox.aws.fail_always(has_unlucky_record, Fault::status(503, "busy"));
+    assert!(!is_redelivered_again(&sandbox, &message).await, "its rest has another message");
+    let stored = taken(&sandbox).concat().len() as u64;
+    let rest = sandbox.aws.sqs().bodies.remove(0);
+    let parsed = SpoolMessage::parse(&rest).unwrap();
+    assert_eq!((parsed.first_attempt_ms, parsed.payload.items()), (7, 40 - stored));
+    assert_eq!(counts(&sandbox, [ItemStatus::Redelivered, ItemStatus::Spooled]), [stored, 0]);
+
+    let fresh = Sandbox::start(&[LOG_GROUP, SPOOL]).await;
+    fresh.aws.fail_always(has_unlucky_record, Fault::status(503, "busy"));
+    assert!(is_redelivered_again(&fresh, &rest).await, "without progress the message stays");
+    assert_eq!(fresh.aws.sqs().bodies, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! OTLP logs to the OTLP endpoint of CloudWatch Logs (Amazon CloudWatch Logs User Guide, "Sending logs using the OTLP endpoint").
 //!
-//! CloudWatch Logs stores a record that is sent twice two times. As with every destination, this happens only if the response to the
-//! first request was lost.
+//! CloudWatch Logs stores a record that is sent twice two times. This happens if the response to the first request was lost, and if
+//! a message of the spool was delivered in part and the spool did not accept its rest.
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
@@ -16,7 +16,7 @@ use crate::model::otlp::limits::{EndpointLimits, log_record_head};
 use crate::model::otlp::split::{EncodedExport, RequestLimits};
 
 /// Limits of the endpoint: those of PutLogEvents (Amazon CloudWatch Logs API Reference) and the size of resource and scope. The size of
-/// a record is our limit: the spool must be able to store it. A record of more than 1 MB is sent alone, because CloudWatch Logs
+/// a record is our limit: the spool reads messages of up to 8 MB. A record of more than 1 MB is sent alone, because CloudWatch Logs
 /// stores it as a large log object in some regions, and rejects it in others.
 pub const LIMITS: EndpointLimits = EndpointLimits {
     noun: "log record",

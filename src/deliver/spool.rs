@@ -1,8 +1,8 @@
 //! The spool: an SQS queue for undelivered items.
 //!
 //! The sender gets a success response for spooled items, so they are written before the response, in the time that all other calls
-//! leave. A deferred message gets a longer visibility timeout and is never sent a second time: Lambda stops functions that send
-//! messages to themselves (AWS Lambda Developer Guide, "Recursive loop detection").
+//! leave. A deferred message gets a longer visibility timeout and is not sent a second time: Lambda stops functions that send
+//! messages to themselves more than 16 times (AWS Lambda Developer Guide, "Recursive loop detection").
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::aws::error::AwsError;
 use crate::deadline::Deadline;
-use crate::model::spool::{Payload, SpoolMessage};
+use crate::model::spool::{MessageBody, Payload, SpoolMessage};
 
 /// Messages that are sent at the same time.
 const CONCURRENCY: usize = 8;
@@ -59,6 +59,8 @@ pub struct EnqueueResult {
     pub enqueued: u64,
     /// Items that SQS did not accept.
     pub failed: u64,
+    /// Items that do not fit into a message.
+    pub too_large: u64,
     /// Trace IDs or metric names of some of these.
     pub failed_names: Vec<String>,
     pub error: Option<AwsError>,
@@ -77,18 +79,19 @@ impl Spool {
 
     /// Spools payloads within the time before the response must be sent.
     pub async fn enqueue(&self, spooled: Vec<SpoolMessage>, deadline: &Deadline) -> EnqueueResult {
+        let mut too_large = 0;
         let messages = spooled.into_iter().flat_map(|spooled| {
             let items = spooled.payload.items();
             let messages = spooled.into_messages();
-            // If a payload was split, each message counts for its share. Only the sum is used.
-            let (count, all) = (messages.len() as u64, items);
-            let share = move |n: u64| all * (n + 1) / count - all * n / count;
-            messages.into_iter().zip(0..).map(move |(message, n)| (message, share(n))).collect::<Vec<_>>()
+            too_large += items - messages.iter().map(|message| message.items).sum::<u64>().min(items);
+            messages
         });
         let outcomes = stream::iter(messages)
-            .map(|(message, items)| async move { (self.send(message, deadline).await, items) })
+            .map(|MessageBody { text, items }| async move { (self.send(text, deadline).await, items) })
             .buffer_unordered(CONCURRENCY);
-        outcomes.fold(EnqueueResult::default(), async |kept, (outcome, items)| kept.merge(outcome, items)).await
+        let kept =
+            outcomes.fold(EnqueueResult::default(), async |kept, (outcome, items)| kept.merge(outcome, items)).await;
+        EnqueueResult { too_large, ..kept }
     }
 
     /// Checks whether the queue exists and its attributes can be read.

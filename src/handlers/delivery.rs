@@ -21,6 +21,9 @@ pub(super) const MAX_LOGGED_NAMES: usize = 5;
 /// `Retry-After` of a response if the destination did not send one.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// Reasons of items that the destination would have accepted, but that are lost.
+const LOSSES: [&str; 2] = ["too_large_for_spool", "not_stored"];
+
 /// Items of one kind, before they are sent.
 #[derive(Debug)]
 pub(super) struct ItemCounts {
@@ -111,6 +114,28 @@ impl DeliveryResult {
         self.outcome.error.as_ref().is_some_and(DeliveryError::is_access_denied)
     }
 
+    /// Rejects what was neither delivered nor spooled, if the sender would repeat what was, and CloudWatch Logs would store that
+    /// twice. AMP and X-Ray recognize a repeated item. OTLP cannot ask for a part of a request.
+    fn reject_rest(&mut self, spooled: &mut EnqueueResult, error: &str) {
+        let is_partial = self.outcome.delivered + spooled.enqueued > 0;
+        if self.output.kind != ItemKind::LogRecords || !is_partial {
+            spooled.failed += std::mem::take(&mut spooled.too_large);
+            return;
+        }
+        let [too_large, not_stored] = LOSSES;
+        self.output.rejected.add(too_large, std::mem::take(&mut spooled.too_large), || {
+            format!("a log record that was not delivered is too large for a message of the spool: {error}")
+        });
+        self.output.rejected.add(not_stored, std::mem::take(&mut spooled.failed), || {
+            format!("other log records of the request were stored, and a retry would store them twice: {error}")
+        });
+    }
+
+    /// Whether items were lost that the destination would have accepted.
+    fn has_losses(&self) -> bool {
+        self.output.rejected.iter().any(|rejection| LOSSES.contains(&rejection.reason))
+    }
+
     fn modified(&self) -> Rejections {
         let mut modified = self.input.as_ref().map(|input| input.modified.clone()).unwrap_or_default();
         modified.merge(self.output.modified.clone());
@@ -132,10 +157,11 @@ impl DeliveryResult {
 impl SettledDelivery {
     /// Adds another part of the same output.
     pub(super) fn merge(mut self, part: Self) -> Self {
-        let Self { result, spooled: EnqueueResult { enqueued, failed, failed_names, error: spool_error }, error } =
-            part;
+        let Self { result, spooled, error } = part;
+        let EnqueueResult { enqueued, failed, too_large, failed_names, error: spool_error } = spooled;
         self.spooled.enqueued += enqueued;
         self.spooled.failed += failed;
+        self.spooled.too_large += too_large;
         self.spooled.failed_names.extend(failed_names);
         self.spooled.failed_names.truncate(MAX_LOGGED_NAMES);
         self.spooled.error = self.spooled.error.or(spool_error);
@@ -165,7 +191,8 @@ impl DeliveryTracker {
         let payloads = std::mem::take(&mut result.outcome.undelivered);
         let error = result.outcome.error.as_ref().filter(|_| !payloads.is_empty());
         let error = error.map(ToString::to_string).unwrap_or_default();
-        let spooled = self.spool(payloads, &error, deadline).await;
+        let mut spooled = self.spool(payloads, &error, deadline).await;
+        result.reject_rest(&mut spooled, &error);
         SettledDelivery { result, spooled, error }
     }
 
@@ -290,7 +317,7 @@ impl LogLine<'_> {
     /// Returns the worst that happened to an item, and its level.
     fn event(&self) -> (Level, &'static str) {
         let (result, summary) = (self.result, self.summary);
-        if summary.undelivered > 0 && !result.is_retried {
+        if summary.undelivered > 0 && !result.is_retried || result.has_losses() {
             (Level::ERROR, "items dropped")
         } else if result.is_access_denied() {
             (Level::ERROR, "destination denied access")

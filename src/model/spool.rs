@@ -56,6 +56,13 @@ pub struct SpoolMessage {
     pub first_attempt_ms: i64,
 }
 
+/// Body of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageBody {
+    pub text: String,
+    pub items: u64,
+}
+
 /// Undelivered items, by destination.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
@@ -101,8 +108,9 @@ struct SegmentList {
 }
 
 impl SpoolMessage {
-    /// Returns the bodies of messages. There are several if the items are too large for one message.
-    pub fn into_messages(self) -> Vec<String> {
+    /// Returns the bodies of messages. There are several if the items are too large for one message. A log record that is too large
+    /// for a message is in none of them.
+    pub fn into_messages(self) -> Vec<MessageBody> {
         let SpoolMessage { payload, error, first_attempt_ms } = self;
         let envelope = |destination: &str, items: u64, data: &[u8]| {
             let error = error.chars().take(MAX_ERROR_CHARS).collect();
@@ -117,7 +125,7 @@ impl SpoolMessage {
                 data,
             };
             // Serialization of strings and numbers cannot fail.
-            serde_json::to_string(&envelope).unwrap_or_default()
+            MessageBody { text: serde_json::to_string(&envelope).unwrap_or_default(), items }
         };
         match payload {
             Payload::RemoteWrite { snappy, points } => vec![envelope("amp", points, &snappy)],
@@ -218,15 +226,15 @@ fn compress_segments(documents: Vec<SegmentDocument>) -> Vec<(u64, Vec<u8>)> {
     [first, second].into_iter().flat_map(compress_segments).collect()
 }
 
-/// Compresses a request, and halves it until each part fits. One span fits, because it has at most 200 kB; SQS does not accept a
-/// larger message of one log record. Returns the number of items and the data of each part.
+/// Compresses a request, and halves it until each part fits. One span fits, because it has at most 200 kB. A log record has up to
+/// 4 MB: one that does not fit is omitted, because SQS would not accept its message. Returns the number of items and the data of each
+/// part.
 fn split_to_fit(export: EncodedExport) -> Vec<(u64, Vec<u8>)> {
     let data = snap::raw::Encoder::new().compress_vec(&export.body).unwrap_or_default();
-    let halves = if data.len() > MAX_DATA_BYTES { export.halves() } else { None };
-    match halves {
-        Some(halves) => halves.into_iter().flat_map(split_to_fit).collect(),
-        None => vec![(export.items, data)],
+    if data.len() <= MAX_DATA_BYTES {
+        return vec![(export.items, data)];
     }
+    export.halves().into_iter().flatten().flat_map(split_to_fit).collect()
 }
 
 fn invalid_data(error: impl Display) -> SpoolDecodeError {
@@ -280,7 +288,7 @@ mod tests {
             let spooled = SpoolMessage { payload, error: "503: \"busy\"".into(), first_attempt_ms: 1_795_389_900_000 };
             let messages = spooled.clone().into_messages();
             assert_eq!(messages.len(), 1);
-            assert_eq!(SpoolMessage::parse(&messages[0]).unwrap(), spooled);
+            assert_eq!(SpoolMessage::parse(&messages[0].text).unwrap(), spooled);
         }
     }
 
@@ -299,8 +307,8 @@ mod tests {
         assert!(messages.len() > 1);
         let mut read = Vec::new();
         for message in &messages {
-            assert!(message.len() <= MAX_MESSAGE_BYTES, "{}", message.len());
-            match SpoolMessage::parse(message).unwrap().payload {
+            assert!(message.text.len() <= MAX_MESSAGE_BYTES, "{}", message.text.len());
+            match SpoolMessage::parse(&message.text).unwrap().payload {
                 Payload::Segments(documents) => read.extend(documents),
                 other => panic!("not documents: {other:?}"),
             }
@@ -326,8 +334,10 @@ mod tests {
         let messages = SpoolMessage { payload, error: String::new(), first_attempt_ms: 0 }.into_messages();
         let mut ids = Vec::new();
         for message in &messages {
-            assert!(message.len() <= MAX_MESSAGE_BYTES, "{}", message.len());
-            let Payload::OtlpTraces(parts) = SpoolMessage::parse(message).unwrap().payload else { panic!("not spans") };
+            assert!(message.text.len() <= MAX_MESSAGE_BYTES, "{}", message.text.len());
+            let Payload::OtlpTraces(parts) = SpoolMessage::parse(&message.text).unwrap().payload else {
+                panic!("not spans")
+            };
             let request = ExportTraceServiceRequest::decode(parts[0].body.clone()).unwrap();
             let spans = &request.resource_spans[0].scope_spans[0].spans;
             assert_eq!(parts[0].items, spans.len() as u64);
@@ -361,8 +371,11 @@ mod tests {
     fn more_documents_than_a_message_may_contain_are_split() {
         let documents = vec![SegmentDocument::new("{}"); MAX_DOCUMENTS + 1];
         let message = SpoolMessage { payload: Payload::Segments(documents), error: String::new(), first_attempt_ms: 0 };
-        let items =
-            message.into_messages().iter().map(|body| SpoolMessage::parse(body).unwrap().payload.items()).sum::<u64>();
+        let items = message
+            .into_messages()
+            .iter()
+            .map(|body| SpoolMessage::parse(&body.text).unwrap().payload.items())
+            .sum::<u64>();
         assert_eq!(items, MAX_DOCUMENTS as u64 + 1);
     }
 

@@ -1,5 +1,6 @@
 //! Redelivery of spooled messages: one attempt each time a message is received, and none while the circuit breaker of its
-//! destination is open. A message that fails stays in the queue and is deferred for longer each time; no new message is sent.
+//! destination is open. A message that fails stays in the queue and is deferred for longer each time. Log records that were not
+//! delivered with the others of their message get a new message, because CloudWatch Logs would store the others again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use prost::Message as _;
 use crate::deadline::Deadline;
 use crate::deliver::logs::{self, OtlpLogsClient};
 use crate::deliver::remote_write::{EncodedRequest, RemoteWriteClient};
-use crate::deliver::spool::{BackoffClass, Spool};
+use crate::deliver::spool::{BackoffClass, EnqueueResult, Spool};
 use crate::deliver::xray::{self, XRayClient};
 use crate::deliver::xray_otlp::{self, XRayOtlpClient};
 use crate::deliver::{Delivery, DeliveryError, Outcome};
@@ -96,18 +97,43 @@ impl RedeliveryHandler {
         let queued_seconds = (deadline.now_ms() - spooled.first_attempt_ms) / 1_000;
         self.self_metrics.observe(|gauges| gauges.observe_spool_age(queued_seconds));
         let (items, kind) = (spooled.payload.items(), kind(&spooled.payload));
-        let Some(outcome) = self.deliver(spooled.payload, deadline).await else {
+        let Some(mut outcome) = self.deliver(spooled.payload, deadline).await else {
             return Err(retryable(format!("{}: {}", kind.destination_name(), disabled(kind))));
         };
         if !outcome.undelivered.is_empty() {
             if outcome.error.as_ref().is_some_and(DeliveryError::is_access_denied) {
                 self.self_metrics.record(|counters| counters.add(ItemStatus::AccessDenied, kind, items));
             }
-            let error = outcome.error.map(|error| error.to_string()).unwrap_or_default();
-            return Err(retryable(format!("{}: {error}", kind.destination_name())));
+            let error = outcome.error.as_ref().map(ToString::to_string).unwrap_or_default();
+            let is_repeatable = kind != ItemKind::LogRecords || outcome.delivered == 0;
+            let rest = std::mem::take(&mut outcome.undelivered);
+            if is_repeatable
+                || !self.spool_rest(rest, outcome.delivered, &error, spooled.first_attempt_ms, deadline).await
+            {
+                return Err(retryable(format!("{}: {error}", kind.destination_name())));
+            }
         }
         self.complete(message, items, kind, queued_seconds, outcome);
         Ok(())
+    }
+
+    /// Sends the undelivered part of a message to the spool. Returns whether all of it is there. Each time it has at least one request
+    /// less, and a message has few of them: Lambda stops chains of more than 16 messages.
+    async fn spool_rest(
+        &self,
+        rest: Vec<Payload>,
+        delivered: u64,
+        error: &str,
+        first_attempt_ms: i64,
+        deadline: &Deadline,
+    ) -> bool {
+        let Some(spool) = &self.spool else { return false };
+        let messages =
+            rest.into_iter().map(|payload| SpoolMessage { payload, error: error.to_owned(), first_attempt_ms });
+        let EnqueueResult { enqueued, failed, too_large, .. } = spool.enqueue(messages.collect(), deadline).await;
+        let is_complete = failed + too_large == 0;
+        tracing::warn!(delivered, spooled = enqueued, failed, error, "message was delivered in part");
+        is_complete
     }
 
     /// Counts and logs the items of a message that does not stay in the queue.
