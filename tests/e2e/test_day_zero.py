@@ -26,6 +26,8 @@ EMPTY_PANELS = {
     "Stopped tasks", "Exit codes of stopped containers", "CPU of container instances, in vCPU", "Memory of container instances",
     # The deployments are completed.
     "Deployments under way and failed",
+    # No task declares that it pushes.
+    "Tasks whose stats stopped",
 }
 
 
