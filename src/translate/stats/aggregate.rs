@@ -71,8 +71,8 @@ impl<'a> TaskAggregate<'a> {
         }
     }
 
-    /// Applies the limits of the task and computes values from the sums.
-    pub(crate) fn finish(mut self) -> StatValues {
+    /// Applies the limits of the task and computes values from the sums. `needs_times`: whether the clock drift is one of them.
+    pub(crate) fn finish(mut self, needs_times: bool) -> StatValues {
         let limits = self.scrape.task.limits.unwrap_or_default();
         if let Some(memory) = limits.memory {
             self.values.integer(StatKind::MemoryReserved, memory);
@@ -88,19 +88,21 @@ impl<'a> TaskAggregate<'a> {
         let (vcpu, reserved) = (value(StatKind::CpuUsageVcpu), value(StatKind::CpuReserved));
         self.values.float(StatKind::CpuUtilized, if reserved > 0.0 { vcpu * UNITS } else { 0.0 });
         self.ephemeral_storage();
-        self.clock();
+        if needs_times {
+            self.clock_drift();
+        }
+        let clock = self.scrape.task.clock_drift.unwrap_or_default();
+        if let Some(milliseconds) = clock.clock_error_bound.filter(|bound| bound.is_finite()) {
+            self.values.float(StatKind::ClockErrorBound, milliseconds / 1_000.0);
+        }
         self.values
     }
 
-    /// The time of the newest stats, relative to the time at which they were received, and the error of the clock that ECS reports.
-    fn clock(&mut self) {
+    /// The time of the newest stats, relative to the time at which they were received.
+    fn clock_drift(&mut self) {
         let reads = self.scrape.stats.containers.values().flatten().filter_map(|stats| epoch_ms(&stats.read));
         if let Some(read_ms) = reads.max() {
             self.values.float(StatKind::ClockDrift, read_ms.saturating_sub(self.scrape.received_ms) as f64 / 1_000.0);
-        }
-        let drift = self.scrape.task.clock_drift.unwrap_or_default();
-        if let Some(milliseconds) = drift.clock_error_bound.filter(|bound| bound.is_finite()) {
-            self.values.float(StatKind::ClockErrorBound, milliseconds / 1_000.0);
         }
     }
 

@@ -97,9 +97,6 @@ fn beyond_the_receiver(values: &mut StatValues, container: &ContainerMetadata<'_
     if let Some(restarts) = container.restart_count {
         values.integer(StatKind::RestartCount, restarts);
     }
-    if let Some(started_ms) = epoch_ms(&container.started_at) {
-        values.float(StatKind::StartTime, started_ms as f64 / 1_000.0);
-    }
     // Without a CPU quota there are no periods, and the other values are always 0. ECS sets the quota of a task on the cgroup above
     // those of its containers, which have shares only (amazon-ecs-agent `agent/api/task/task_linux.go`,
     // BuildLinuxResourceSpec).
@@ -112,6 +109,13 @@ fn beyond_the_receiver(values: &mut StatValues, container: &ContainerMetadata<'_
         ] {
             values.integer(stat, value.unwrap_or(0));
         }
+    }
+}
+
+/// Adds the start time of a container, if it is valid.
+pub(crate) fn start_time(values: &mut StatValues, container: &ContainerMetadata<'_>) {
+    if let Some(started_ms) = epoch_ms(&container.started_at) {
+        values.float(StatKind::StartTime, started_ms as f64 / 1_000.0);
     }
 }
 

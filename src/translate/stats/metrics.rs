@@ -182,6 +182,11 @@ table! {
 }
 
 impl StatKind {
+    /// Returns whether the statistic is computed from a time in the documents that no other statistic needs.
+    pub(crate) fn is_time(self) -> bool {
+        matches!(self, StatKind::ClockDrift | StatKind::StartTime)
+    }
+
     /// Returns whether only some tasks or containers have the statistic, which ECS does not tell: it has no staleness markers.
     pub(crate) fn is_optional(self) -> bool {
         use StatKind::{

@@ -112,6 +112,7 @@ fn write_variant(
         return;
     }
     let mut aggregate = aggregate::TaskAggregate::new(scrape, compat);
+    let needs_times = writer.options.metrics.needs_times();
     let mut seen = SeenContainers::default();
     for container in scrape.task.containers() {
         let stats = scrape.stats.container(&container.docker_id);
@@ -120,8 +121,11 @@ fn write_variant(
         }
         let values = match stats {
             Some(stats) => {
-                let values = container_stats::running_values(container, stats, compat);
+                let mut values = container_stats::running_values(container, stats, compat);
                 aggregate.add(&values);
+                if needs_times {
+                    container_stats::start_time(&mut values, container);
+                }
                 values
             }
             None => container_stats::stopped_values(container, compat, &mut result.rejected),
@@ -139,7 +143,8 @@ fn write_variant(
     result
         .rejected
         .add("too_many_containers", ignored, || format!("a task with more than {MAX_CONTAINERS} containers"));
-    result.written += writer.write(Level::Task, &aggregate.finish(), &labels_of_task, out);
+    let values = aggregate.finish(needs_times);
+    result.written += writer.write(Level::Task, &values, &labels_of_task, out);
 }
 
 /// Returns whether labels are within the limits, before they are written for each metric.

@@ -56,9 +56,17 @@ impl std::str::FromStr for NamingMode {
     }
 }
 
-/// A set of metrics: one bit for each of [`METRICS`].
+/// A set of metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct MetricSet {
+    /// One bit for each of [`METRICS`].
+    bits: u64,
+    needs_times: bool,
+}
+
+/// The metrics that are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MetricSelection(u64);
+pub struct MetricSelection(MetricSet);
 
 impl Default for MetricSelection {
     fn default() -> Self {
@@ -72,15 +80,23 @@ impl MetricSelection {
     }
 
     fn select(chosen: impl Fn(&StatsMetric) -> bool) -> Self {
-        let bits = METRICS.iter().enumerate().filter(|(_, metric)| chosen(metric));
-        MetricSelection(bits.fold(0, |bits, (index, _)| bits | 1 << index))
+        let chosen = METRICS.iter().enumerate().filter(|(_, metric)| chosen(metric));
+        MetricSelection(chosen.fold(MetricSet::default(), |set, (index, metric)| MetricSet {
+            bits: set.bits | 1 << index,
+            needs_times: set.needs_times || metric.stat.is_time(),
+        }))
+    }
+
+    /// Returns whether a metric needs the times in the documents, whose parsing takes a part of the time of a scrape.
+    pub(crate) fn needs_times(self) -> bool {
+        self.0.needs_times
     }
 
     pub(crate) fn metrics(self, level: Level) -> impl Iterator<Item = &'static StatsMetric> {
         METRICS
             .iter()
             .enumerate()
-            .filter(move |(index, metric)| metric.level == level && self.0 & (1 << index) != 0)
+            .filter(move |(index, metric)| metric.level == level && self.0.bits & (1 << index) != 0)
             .map(|(_, metric)| metric)
     }
 }
@@ -100,15 +116,16 @@ impl std::str::FromStr for MetricSelection {
             "all" => return Ok(MetricSelection::all()),
             _ => {}
         }
-        let mut selection = MetricSelection(0);
+        let mut selection = MetricSelection(MetricSet::default());
         for name in text.split(',').map(str::trim) {
             let known = MetricSelection::select(|metric| {
                 [metric.name, metric.default_name].contains(&name) || metric.adot_name == Some(name)
             });
-            if known.0 == 0 {
+            if known.0.bits == 0 {
                 return Err(UnknownMetric(name.to_owned()));
             }
-            selection.0 |= known.0;
+            selection.0.bits |= known.0.bits;
+            selection.0.needs_times |= known.0.needs_times;
         }
         Ok(selection)
     }
