@@ -67,6 +67,8 @@ pub struct TaskList {
     pub tasks: Vec<Arc<Task>>,
     /// Number of tasks that SIDECARLESS_TASK_FILTER excludes.
     pub filtered: usize,
+    /// Number of tasks that push their stats.
+    pub pushing: u32,
     /// Number of tasks whose stats come from Container Insights.
     pub from_insights: usize,
     /// Number of services none of whose tasks has a stats source, and that are read from CloudWatch.
@@ -89,9 +91,12 @@ impl TargetLister {
     /// Returns the tasks that the settings include, and the tasks whose definition cannot be read.
     pub(super) async fn tasks(&self, deadline: &Deadline) -> TaskList {
         let discovered = self.discover(deadline).await;
-        let from_insights = |task: &&Arc<Task>| self.series.source(task) == Some(StatsSource::Insights);
+        let from = |source| discovered.tasks.iter().filter(|task| self.series.source(task) == Some(source)).count();
+        let from_insights = from(StatsSource::Insights);
+        let pushing = u32::try_from(from(StatsSource::Push)).unwrap_or(u32::MAX);
         TaskList {
-            from_insights: discovered.tasks.iter().filter(from_insights).count(),
+            pushing,
+            from_insights,
             filtered: discovered.filtered.len(),
             services_without_source: self.cloudwatch.service_count(&discovered),
             cloudwatch_interval_min: self.cloudwatch.interval_min(),

@@ -56,7 +56,7 @@ pub const METRICS: [SelfMetric; 18] = [
     counter(
         "sidecarless_filtered_total",
         "`item`, `destination`, `reason`",
-        "items removed or merged by relabelling rules; the sender is not notified",
+        "items removed or merged by relabelling rules, and repeated pushes of task stats; the sender is not notified",
     ),
     counter(
         "sidecarless_modified_total",

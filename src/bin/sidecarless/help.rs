@@ -23,12 +23,13 @@ Usage:
 Options of estimate (the default is in parentheses):
   --tasks N          number of tasks, instead of the running tasks of the account
   --containers N     containers in each task, with --tasks (2)
+  --push             the tasks push their stats, with --tasks
   --services N       services without a stats source, with --tasks (0)
   --cloudwatch-interval MIN
                      minutes between reads of their CloudWatch metrics (SIDECARLESS_CLOUDWATCH_INTERVAL)
   --spans N          spans per second from each task (1)
   --points N         data points per minute from each task (100)
-  --interval S       seconds between scrapes (60)
+  --interval S       seconds between scrapes, or between pushes of stats (60)
   --memory MB        memory of the function (512)
   --sidecar CPU/MB   reservation of the sidecar (256/512)
   --arch ARCH        arm64 or x86_64 (x86_64 for tasks without a declared architecture, arm64 for the function)

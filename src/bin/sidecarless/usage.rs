@@ -17,6 +17,6 @@ pub(crate) enum UsageError {
     DuplicateOption(String),
     #[error("invalid {option} \"{value}\": use {expected}")]
     InvalidValue { option: &'static str, value: String, expected: String },
-    #[error("--{0} requires --tasks: without it, the {0} of the running tasks are counted")]
-    RequiresTasks(&'static str),
+    #[error("--{option} requires --tasks: without it, {counted} are counted")]
+    RequiresTasks { option: &'static str, counted: &'static str },
 }

@@ -20,6 +20,8 @@ pub(super) struct Fleet {
     pub(super) containers: u32,
     /// Tasks that have a sidecar.
     pub(super) with_sidecar: u32,
+    /// Tasks that push their stats. All others count as scraped.
+    pub(super) pushing: u32,
     /// Services without a stats source, whose CPU and memory come from CloudWatch.
     pub(super) services_without_source: u32,
     /// Region of the first task. Empty if it is unknown.
@@ -64,7 +66,8 @@ impl Fleet {
         let groups = BTreeMap::from([(class, group)]);
         let services_without_source = options.services.unwrap_or_default();
         let containers = options.containers * tasks;
-        Self { groups, clusters: vec![tasks], containers, services_without_source, ..Self::default() }
+        let pushing = if options.push { tasks } else { 0 };
+        Self { groups, clusters: vec![tasks], containers, pushing, services_without_source, ..Self::default() }
     }
 
     /// Creates a fleet from tasks of the account.
@@ -101,6 +104,11 @@ impl Fleet {
             group.sized += 1;
             group.size_usd += usd * class.launch_type.share();
         }
+    }
+
+    /// Returns the number of tasks that are scraped.
+    pub(super) fn scraped(&self) -> u32 {
+        self.tasks() - self.pushing.min(self.tasks())
     }
 
     pub(super) fn tasks(&self) -> u32 {

@@ -23,6 +23,15 @@ pub(super) fn fleet_summary(fleet: &Fleet) -> String {
     format!("{tasks} with {containers}{separator}{}", groups.join(", "))
 }
 
+/// Returns how the stats of the tasks are collected, as a verb.
+pub(super) fn collection(fleet: &Fleet) -> &'static str {
+    match (fleet.scraped(), fleet.pushing) {
+        (_, 0) => "is scraped",
+        (0, _) => "pushes its stats",
+        _ => "is scraped, or pushes its stats,",
+    }
+}
+
 /// Returns the region and date of the prices.
 pub(super) fn prices() -> String {
     let hours = count(prices::HOURS);

@@ -19,11 +19,13 @@ pub(crate) struct Options {
     pub(super) services: Option<u32>,
     /// Minutes between two reads of their CloudWatch metrics. `None` for the setting of the account, or its default.
     pub(super) cloudwatch_interval_min: Option<u8>,
+    /// Whether the tasks push their stats instead of being scraped. Used only with `tasks`.
+    pub(super) push: bool,
     /// Spans per second that each task sends.
     pub(super) spans: f64,
     /// Data points per minute that each task sends.
     pub(super) points: f64,
-    /// Seconds between two scrapes of a task.
+    /// Seconds between two scrapes of a task, or between two pushes of its stats.
     pub(super) interval_s: u32,
     /// Memory of the function.
     pub(super) memory_mb: u32,
@@ -87,6 +89,7 @@ impl Default for Options {
             containers: 2,
             services: None,
             cloudwatch_interval_min: None,
+            push: false,
             spans: 1.0,
             points: 100.0,
             interval_s: 60,
@@ -111,9 +114,14 @@ impl Options {
             }
             options.set(&name, &mut parser)?;
         }
-        let counted = ["containers", "services"].into_iter().find(|name| seen.contains(*name));
-        if let Some(counted) = counted.filter(|_| options.tasks.is_none()) {
-            return Err(UsageError::RequiresTasks(counted));
+        let counted = [
+            ("containers", "the containers of the running tasks"),
+            ("services", "the services of the running tasks"),
+            ("push", "the running tasks that declare a push"),
+        ];
+        let counted = counted.into_iter().find(|(name, _)| seen.contains(*name));
+        if let Some((option, counted)) = counted.filter(|_| options.tasks.is_none()) {
+            return Err(UsageError::RequiresTasks { option, counted });
         }
         Ok(options)
     }
@@ -127,6 +135,7 @@ impl Options {
                 let minutes = integer("--cloudwatch-interval", &value(parser)?, CLOUDWATCH_INTERVAL_MIN)?;
                 self.cloudwatch_interval_min = u8::try_from(minutes).ok();
             }
+            "push" => self.push = true,
             "spans" => self.spans = number("--spans", &value(parser)?)?,
             "points" => self.points = number("--points", &value(parser)?)?,
             "interval" => self.interval_s = integer("--interval", &value(parser)?, INTERVAL_S)?,
@@ -215,12 +224,13 @@ mod tests {
     #[test]
     fn options_replace_the_defaults() {
         assert_eq!(parse(""), Ok(Options::default()));
-        let all = "--tasks 7 --containers 3 --services 2 --cloudwatch-interval 5 --spans 0.5 --points 20 --interval 30 --memory 256 --sidecar 128/256 --arch arm64 --json";
+        let all = "--tasks 7 --containers 3 --services 2 --cloudwatch-interval 5 --push --spans 0.5 --points 20 --interval 30 --memory 256 --sidecar 128/256 --arch arm64 --json";
         let expected = Options {
             tasks: Some(7),
             containers: 3,
             services: Some(2),
             cloudwatch_interval_min: Some(5),
+            push: true,
             spans: 0.5,
             points: 20.0,
             interval_s: 30,
@@ -245,6 +255,7 @@ mod tests {
                 "--containers requires --tasks: without it, the containers of the running tasks are counted",
             ),
             ("--services 2", "--services requires --tasks: without it, the services of the running tasks are counted"),
+            ("--push", "--push requires --tasks: without it, the running tasks that declare a push are counted"),
             ("--cloudwatch-interval 0", "invalid --cloudwatch-interval \"0\": use an integer from 1 to 10"),
             ("--spans -1", "invalid --spans \"-1\": use a number from 0 to 1000000"),
             ("--spans NaN", "invalid --spans \"NaN\": use a number from 0 to 1000000"),

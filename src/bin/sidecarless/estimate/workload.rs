@@ -23,6 +23,9 @@ const CPU_PER_REQUEST_MS: f64 = 0.25;
 const CPU_PER_RUN_MS: f64 = 2.0;
 const CPU_PER_SCRAPE_MS: f64 = 0.36;
 
+/// CPU time of a push of task stats with three containers (docs/performance.md).
+const CPU_PER_STATS_PUSH_MS: f64 = 0.15;
+
 /// Assumption: response time of AMP or X-Ray in the same region, as in docs/performance.md.
 pub(super) const WRITE_MS: f64 = 30.0;
 /// Assumption: response time of ECS or CloudWatch Logs.
@@ -66,6 +69,7 @@ pub(super) struct Workload {
 pub(super) fn workloads(fleet: &Fleet, options: &Options) -> Vec<Workload> {
     let mut workloads = vec![scheduled_runs(fleet, options)];
     workloads.extend(shards(fleet, options));
+    workloads.extend(stats_pushes(fleet, options));
     workloads.extend(span_requests(fleet, options));
     workloads.extend(metric_requests(fleet, options));
     workloads
@@ -100,16 +104,22 @@ fn scheduled_runs(fleet: &Fleet, options: &Options) -> Workload {
     let ecs_calls = f64::from(1 + lists + described + clusters);
     let calls_ms = (ecs_calls + f64::from(clusters)) * CALL_MS;
     let rate_limit_ms = (ecs_calls - ECS_CALL_BURST) / ECS_CALLS_PER_SECOND * 1_000.0;
-    let scraped = if is_inline(fleet) { fleet.tasks() } else { 0 };
+    let scraped = if is_inline(fleet) { fleet.scraped() } else { 0 };
     let duration_ms = calls_ms.max(rate_limit_ms) + scrapes_ms(scraped, options);
     Workload { trigger: "scheduled runs", invocations: MINUTES, duration_ms: duration_ms.min(TIMEOUT_MS) }
 }
 
 fn shards(fleet: &Fleet, options: &Options) -> Option<Workload> {
     let invocations = shard_messages(fleet, options);
-    let tasks = fleet.tasks().div_ceil(batches(fleet).max(1));
+    let tasks = fleet.scraped().div_ceil(batches(fleet).max(1));
     let duration_ms = CALL_MS + scrapes_ms(tasks, options);
     (invocations > 0.0).then_some(Workload { trigger: "shards of up to 100 tasks", invocations, duration_ms })
+}
+
+fn stats_pushes(fleet: &Fleet, options: &Options) -> Option<Workload> {
+    let invocations = f64::from(fleet.pushing) * f64::from(60_u32.div_ceil(options.interval_s)) * MINUTES;
+    let duration_ms = WRITE_MS + scaled(CPU_PER_STATS_PUSH_MS, options);
+    (invocations > 0.0).then_some(Workload { trigger: "pushes of task stats", invocations, duration_ms })
 }
 
 fn span_requests(fleet: &Fleet, options: &Options) -> Option<Workload> {
