@@ -533,3 +533,18 @@ fn resource_without_identity_gets_the_client_instance() {
         assert_eq!(batch.iter().map(line).collect::<Vec<_>>(), [expected], "{case}");
     }
 }
+
+#[test]
+fn target_info_has_the_namespace_of_metrics_or_is_not_written() {
+    let resource = attributes(&[("service.name", "cart".into()), ("cloud.region", "eu".into())]);
+    for (namespace, expected) in [("app", vec!["app_g", "app_target_info"]), ("app-1", Vec::new())] {
+        let mut options = best();
+        options.naming.namespace = namespace.into();
+        let mut batch = SeriesBatch::default();
+        let request = request(resource.clone(), None, vec![gauge("g", "", vec![number(1.0, &[])])]);
+        let result = series(&request, &options, &ClientIdentity { instance: None }, NOW_MS, &Unlimited, &mut batch)
+            .expect("no limit");
+        let name = |line: String| line.split('{').next().unwrap_or_default().to_owned();
+        assert_eq!(batch.iter().map(line).map(name).collect::<Vec<_>>(), expected, "{:?}", result.rejected);
+    }
+}

@@ -13,6 +13,7 @@ use crate::model::arn::cluster_name;
 use crate::model::cache::Cache;
 use crate::model::cluster::Cluster;
 use crate::model::task::Task;
+use crate::work_budget::MemoryLimit;
 
 /// Tags rarely change.
 const TAGS_TTL_MS: i64 = 3_600_000;
@@ -67,8 +68,9 @@ impl Discovery {
 }
 
 impl ClusterCache {
-    pub(super) fn new(needs_tags: bool) -> Self {
-        Self { needs_tags, by_name: Cache::new(TAGS_TTL_MS, MAX_BYTES, |name, it| name.len() + it.cluster.size()) }
+    pub(super) fn new(needs_tags: bool, memory: MemoryLimit) -> Self {
+        let max_bytes = memory.cache_bytes(MAX_BYTES);
+        Self { needs_tags, by_name: Cache::new(TAGS_TTL_MS, max_bytes, |name, it| name.len() + it.cluster.size()) }
     }
 
     /// Sets what tasks have from their cluster, and returns failed calls. Only tags are worth a call. Tasks of a cluster whose call
@@ -143,7 +145,7 @@ mod tests {
 
     #[test]
     fn vanished_cluster_is_reported_once() {
-        let cache = ClusterCache::new(false);
+        let cache = ClusterCache::new(false, MemoryLimit::unlimited());
         let names = ["shop".to_owned(), "arn:aws:ecs:eu-west-1:111122223333:cluster/bank".to_owned()];
         let cluster = |name: &str| Arc::new(Cluster { name: name.into(), ..Cluster::default() });
         let all = cache.replace(&names, vec![cluster("shop"), cluster("bank")], 0);
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn description_is_recent_for_five_minutes() {
-        let cache = ClusterCache::new(false);
+        let cache = ClusterCache::new(false, MemoryLimit::unlimited());
         let names = ["shop".to_owned()];
         let older_than = |now_ms| cache.older_than(RECENT_MS, &names, now_ms).len();
         assert_eq!(older_than(0), 1);

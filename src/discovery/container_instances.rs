@@ -12,6 +12,7 @@ use crate::deadline::Deadline;
 use crate::model::cache::{Cache, NO_TTL};
 use crate::model::cluster::Cluster;
 use crate::model::container_instance::ContainerInstance;
+use crate::work_budget::MemoryLimit;
 
 /// Memory for some thousand container instances. Those that do not fit have no staleness markers.
 const MAX_BYTES: usize = 4 << 20;
@@ -32,9 +33,10 @@ pub struct ContainerInstanceStates {
     pub failures: Vec<DiscoveryError>,
 }
 
-impl Default for ContainerInstanceCache {
-    fn default() -> Self {
-        Self { by_arn: Cache::new(NO_TTL, MAX_BYTES, |arn, instance| arn.len() + instance.size()) }
+impl ContainerInstanceCache {
+    pub(super) fn new(memory: MemoryLimit) -> Self {
+        let weigh = |arn: &Arc<str>, instance: &Arc<ContainerInstance>| arn.len() + instance.size();
+        Self { by_arn: Cache::new(NO_TTL, memory.cache_bytes(MAX_BYTES), weigh) }
     }
 }
 
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn deregistered_instance_is_reported_once() {
-        let cache = ContainerInstanceCache::default();
+        let cache = ContainerInstanceCache::new(MemoryLimit::unlimited());
         let arn = |name: &str| format!("arn:aws:ecs:eu-west-1:111122223333:container-instance/shop/{name}");
         for name in ["a", "b"] {
             let _ = cache.replace(ContainerInstance::from_arn(&arn(name), "shop"), 0);

@@ -18,6 +18,7 @@ use crate::model::cache::{Cache, NO_TTL};
 use crate::model::ecs::ServiceStatus;
 use crate::model::service::{Service, service_name};
 use crate::model::task::Task;
+use crate::work_budget::MemoryLimit;
 
 /// A new service without tasks is seen after this time. One with tasks is seen at once.
 const LISTING_TTL_MS: i64 = 300_000;
@@ -75,14 +76,14 @@ pub struct ServiceStates {
     pub known: usize,
 }
 
-impl Default for ServiceCache {
-    fn default() -> Self {
+impl ServiceCache {
+    pub(super) fn new(memory: MemoryLimit) -> Self {
         let weigh_names = |cluster: &Arc<str>, names: &Arc<[Arc<str>]>| {
             cluster.len() + names.iter().map(|name| size_of::<Arc<str>>() + name.len() + 16).sum::<usize>()
         };
         Self {
             listings: Cache::new(LISTING_TTL_MS, MAX_LISTING_BYTES, weigh_names),
-            described: Cache::new(NO_TTL, MAX_BYTES, |key, service| key.len() + service.size()),
+            described: Cache::new(NO_TTL, memory.cache_bytes(MAX_BYTES), |key, service| key.len() + service.size()),
         }
     }
 }
@@ -291,7 +292,7 @@ mod tests {
 
     #[test]
     fn inactive_service_is_reported_once() {
-        let cache = ServiceCache::default();
+        let cache = ServiceCache::new(MemoryLimit::unlimited());
         let service = |status: &str| Service {
             status: status.into(),
             ..Service::from_arn("arn:aws:ecs:eu-west-1:111122223333:service/shop/cart", "shop")

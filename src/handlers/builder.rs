@@ -223,7 +223,7 @@ impl RunParts {
         };
         let state = Arc::new(StateCollector::new(Arc::clone(&discovery), Arc::clone(&series), memory));
         let stopped = StoppedTaskWriter { series: Arc::clone(&series), expositions, state: Arc::clone(&state) };
-        let cloudwatch = CloudWatchPoller::new(clients.cloudwatch()?, &discovery, &series, settings.cloudwatch);
+        let cloudwatch = CloudWatchPoller::new(clients.cloudwatch()?, &discovery, &series, settings.cloudwatch, memory);
         let (scraper, events, stopped) = (Arc::new(scraper), Arc::new(events), Arc::new(stopped));
         Ok(Self { discovery, series, scraper, events, stopped, cloudwatch: Arc::new(cloudwatch), state })
     }

@@ -23,6 +23,7 @@ use crate::model::task::Task;
 use crate::scrape::cloudwatch::{CloudWatchClient, MetricData};
 use crate::settings::CloudWatchSettings;
 use crate::translate::cloudwatch::{ServiceIdentity, ServiceMetric, sample_ms};
+use crate::work_budget::MemoryLimit;
 
 /// Time from the end of a minute until its points are read: ECS sends a value for each task, and the statistics of a minute change
 /// until all of them have arrived. Amazon ECS Developer Guide, "Amazon ECS CloudWatch metrics": sent in 1-minute periods.
@@ -90,10 +91,11 @@ impl CloudWatchPoller {
         discovery: &Arc<Discovery>,
         series: &Arc<TaskSeries>,
         settings: CloudWatchSettings,
+        memory: MemoryLimit,
     ) -> Self {
         let (discovery, series) = (Arc::clone(discovery), Arc::clone(series));
         let weigh = |key: &StatisticKey, _: &i64| key.cluster_arn.len() + key.service.len();
-        let written = Cache::new(MEMORY_TTL_MS, MEMORY_BYTES, weigh);
+        let written = Cache::new(MEMORY_TTL_MS, memory.cache_bytes(MEMORY_BYTES), weigh);
         Self { client, discovery, series, settings, written, is_denial_logged: AtomicBool::new(false) }
     }
 

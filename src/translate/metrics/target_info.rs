@@ -8,7 +8,7 @@ use super::resource::{Counted, IDENTIFYING, ResourceLabels, VALUE_TOO_LONG, has_
 use crate::model::otlp::{KeyValue, text};
 use crate::model::series::Labels;
 use crate::translate::attributes::write_value;
-use crate::translate::names;
+use crate::translate::names::{self, MetricKind, NameError};
 
 /// Writes 1 at the newest time of the resource's points. A resource without other attributes does not need `target_info`,
 /// and a resource without `job` and `instance` could not be joined.
@@ -19,10 +19,14 @@ pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, cont
     if !context.options.target_info || !has_other_attributes || !is_joinable || context.newest_nanos == 0 {
         return;
     }
+    let name = match name(context) {
+        Ok(name) => name,
+        Err(_) => return context.warn_not_written("invalid_name", "target_info"),
+    };
     let exceeded = resource.exceeded.filter(|_| !context.options.is_relabelled_later);
     let labels = match exceeded.map_or_else(|| descriptive_labels(attributes, context), Err) {
         Ok(labels) => labels,
-        Err(reason) => return context.warn_not_written(reason, &name(context)),
+        Err(reason) => return context.warn_not_written(reason, &name),
     };
     let mut labels: Labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     labels.set("job", resource.job.as_deref().unwrap_or_default());
@@ -34,13 +38,13 @@ pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, cont
             labels.set_default(&name, value);
         }
     }
-    labels.set("__name__", &name(context));
+    labels.set("__name__", &name);
     context.write_extra(&labels, millis(context.newest_nanos), 1.0);
 }
 
-fn name(context: &Translator<'_>) -> String {
-    let namespace = &context.options.naming.namespace;
-    if namespace.is_empty() { "target_info".to_owned() } else { format!("{namespace}_target_info") }
+/// Returns the name with the namespace, as that of every metric.
+fn name(context: &Translator<'_>) -> Result<String, NameError> {
+    names::metric("target_info", "", MetricKind::Other, &context.options.naming)
 }
 
 /// Builds labels of the attributes that are not in `job` and `instance`, by raw key. Values of the same label are joined.
