@@ -28,6 +28,7 @@ from demo.sources import LOG_GROUP, UNTOUCHED_CLUSTER  # noqa: E402
 
 STACK = "sidecarless"
 BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless-function")
+CLI = Path(os.environ.get("SIDECARLESS_CLI_PATH") or ROOT / "target" / "debug" / "sidecarless")
 clear_settings()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
 import urllib.error
@@ -11,11 +13,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import ROOT, STACK, Deployed
+from conftest import CLI, ROOT, STACK, Deployed
 
 from demo import ecs
 from demo.peers import get, post, query, stop, wait_for
 from demo.sources import LOG_GROUP, LOG_STREAM, UNTOUCHED_CLUSTER, insights_events
+
+sys.path.append(str(ROOT / "tests" / "helpers"))
+
+from standin import running, sender_environment  # noqa: E402
+from task_metadata import start_migrated  # noqa: E402
 
 SERVICE = "storefront"
 # Panels of the dashboard "ECS fleet" that need only the ECS API.
@@ -170,6 +177,19 @@ def test_deployment_event_is_received(deployed: Deployed, task: ecs.Task) -> Non
         series = wait_for(f"the event of {file} in Prometheus", lambda: query(deployed.amp, f'{metric}{{aws_ecs_service_name="{SERVICE}-svc"}}'))
         assert [one["metric"]["event_name"] for one in series] == [sample["detail"]["eventName"]]
         show(f"received from the rule: {metric}, event_name {series[0]['metric']['event_name']}")
+
+
+def test_health_check_of_a_migrated_task_pushes_its_stats(deployed: Deployed, task: ecs.Task) -> None:
+    endpoint, container = start_migrated(CLI, deployed.moto, "migrated")
+    with running(endpoint):
+        # The agent replaces the secret, and the user the URL.
+        variables = {"PATH": os.environ["PATH"], **sender_environment(endpoint.url + "/v4/container", deployed.url, deployed.token)}
+        kind, line = container["healthCheck"]["command"]
+        done = subprocess.run(["/bin/sh", "-c", line], env=variables, timeout=container["healthCheck"]["timeout"], check=False)
+    assert (kind, done.returncode) == ("CMD-SHELL", 0)
+    selector = f'ecs_task_memory_utilized{{aws_ecs_task_id="{endpoint.task.id}"}}'
+    series = wait_for("the pushed stats in Prometheus", lambda: query(deployed.amp, selector))
+    show(f"pushed by the health check of a migrated task: ecs_task_memory_utilized {float(series[0]['value'][1]):.1f} MiB")
 
 
 def untouched_task(deployed: Deployed) -> ecs.Task:

@@ -11,9 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import BINARY, CLI, ROOT, TOKEN, settings
@@ -24,41 +22,14 @@ from demo.peers import Peers, function, moto, post, prometheus, query, wait_for
 sys.path.append(str(ROOT / "tests" / "helpers"))
 
 from languages import HELPERS, LANGUAGES, Missing, busybox, on_path  # noqa: E402
-from standin import GOLDEN, Recorded, Reply, Standin, compact, running, sender_environment  # noqa: E402
+from standin import running, sender_environment  # noqa: E402
+from task_metadata import Metadata, start_migrated  # noqa: E402
 
 LINES = {path.stem: path.read_text().strip() for path in sorted((HELPERS / "health-check").glob("*.sh"))}
 PUSH = {"sidecarless.stats": "push"}
 # Shell and programs of an image. Nothing else is on PATH.
 IMAGES = {"busybox": ("busybox", ["wget", "timeout"]), "curl": ("dash", ["curl"])}
-# Age of both readings on Fargate.
-INTERVALS = {"read": timedelta(), "preread": timedelta(seconds=10)}
 METRICS = '__name__=~"ecs_task_(cpu|memory|network|storage).*|container_.*"'
-
-
-@dataclass
-class Metadata(Standin):
-    """The metadata endpoint of a task, whose only container was read just now. `network_mode` is `host`, because the election of a
-    sender would include the tasks of other tests on this machine."""
-
-    task: ecs.Task
-    network_mode: str = "host"
-
-    def __post_init__(self) -> None:
-        super().__init__({})
-
-    def document(self, name: str) -> Any:
-        return json.loads((GOLDEN / name).read_text().replace("5f0e6c1d2b3a49788e7d6c5b4a392817", self.task.id))
-
-    def reply(self, request: Recorded) -> Reply:
-        task, stats = self.document("task.json"), self.document("task-stats.json")
-        task |= {"TaskARN": self.task.arn, "Family": self.task.service, "Revision": "1"}
-        task["Containers"] = task["Containers"][:1]
-        container = task["Containers"][0]
-        container["Networks"][0]["NetworkMode"] = self.network_mode
-        now = datetime.now(timezone.utc)
-        read = {key: (now - before).isoformat().replace("+00:00", "Z") for key, before in INTERVALS.items()}
-        documents = {"/task": task, "/task/stats": {container["DockerId"]: stats[container["DockerId"]] | read}}
-        return Reply(body=compact(documents[request.path.removeprefix("/v4/container")]))
 
 
 @dataclass
@@ -130,22 +101,10 @@ def image(folder: Path, name: str) -> Path:
     return folder
 
 
-def migrated(stack: Stack, family: str) -> tuple[Metadata, dict[str, Any]]:
-    """Runs a task of the definition that `sidecarless migrate` writes. Returns its metadata endpoint and its container definition."""
-    definition = ROOT / "tests" / "data" / "migrate" / "fargate.json"
-    done = subprocess.run([CLI, "migrate", definition], capture_output=True, text=True, timeout=60, check=False)
-    # 1: that the image has a shell is a decision of the user.
-    assert done.returncode == 1, done.stderr
-    client, task = ecs.client("ecs", stack.aws), ecs.new_task(family, "127.0.0.1")
-    client.register_task_definition(**json.loads(done.stdout) | {"family": family})
-    ecs.start_task(stack.aws, task, {"demo-address": task.address}, networkConfiguration=ecs.network_configuration(stack.aws))
-    registered = client.describe_task_definition(taskDefinition=family)["taskDefinition"]["containerDefinitions"]
-    return stack.add(Metadata(task)), next(container for container in registered if container["name"] == "cart")
-
-
 @pytest.mark.parametrize("programs", IMAGES)
 def test_health_check_of_migrate_pushes(stack: Stack, scraped: dict[tuple[str, str], float], programs: str, tmp_path: Path) -> None:
-    endpoint, container = migrated(stack, f"migrated-{programs}")
+    endpoint, container = start_migrated(CLI, stack.aws, f"migrated-{programs}")
+    stack.add(endpoint)
     variables = {variable["name"]: variable["value"] for variable in container["environment"]}
     assert container["dockerLabels"] == PUSH and "SIDECARLESS_TOKEN" in {secret["name"] for secret in container["secrets"]}
     assert variables["SIDECARLESS_URL"] == "https://FUNCTION_URL"
