@@ -38,7 +38,7 @@ def test_every_helper_is_listed() -> None:
     files = {path.name for path in HELPERS.iterdir() if path.is_file()} - {"README.md"}
     listed = [file for heading in ("Helpers by language", "OpenTelemetry") for row in rows(heading) for file in linked_files(row)]
     assert sorted(listed) == sorted(files)
-    checks = [file for row in rows("Health checks") for file in linked_files(row)]
+    checks = [file for row in rows("Health checks") for file in linked_files(row) if file.startswith("health-check/")]
     assert sorted(checks) == sorted(f"health-check/{path.name}" for path in (HELPERS / "health-check").iterdir())
 
 
@@ -69,9 +69,9 @@ def test_lines_of_change_are_counted() -> None:
     objects = [json.loads(block) for block in blocks("json")]
     common = json_lines(objects[0])
     check = next(json_lines(value) for value in objects if "healthCheck" in value)
-    quickstart = (ROOT / "docs/quickstart.md").read_text()
-    (endpoint,) = blocks("python", quickstart)
-    (label,) = re.findall(r'^"dockerLabels": {"sidecarless.stats.port".*$', quickstart, re.M)
+    scraping = (ROOT / "docs/scraping.md").read_text()
+    (endpoint,) = blocks("python", scraping)
+    (label,) = re.findall(r'^"dockerLabels": {"sidecarless.stats.port".*$', scraping, re.M)
     definition = json.loads((ROOT / "tests/data/migrate/fargate.json").read_text())["taskDefinition"]
     (sidecar,) = [container for container in definition["containerDefinitions"] if "otel" in container["name"]]
     assert counted["health check"] == [str(common + check), "0"]
