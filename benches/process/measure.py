@@ -61,7 +61,7 @@ async def stats_push(binary: Path, loopback: Loopback, event: bytes) -> float:
     """Returns the CPU time of one push of task stats in microseconds. The function ignores repeated stats, so each push has another task
     or a later time."""
     now_s = time.time()
-    pushes = [stats_event(event, task, now_s + second) for second in range(-290, 55, 6) for task in range(STATS_TASKS)]
+    pushes = [stats_event(event, task, now_s + second) for second in range(-290, -5, 6) for task in range(STATS_TASKS)]
     with Function(binary, loopback) as function:
         await loopback.ready()
         for push in pushes[:STATS_TASKS]:
