@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use sidecarless::deadline::Deadline;
 use sidecarless::lambda::Event;
 
-use crate::sandbox::Sandbox;
 use crate::sandbox::http::Fault;
 use crate::sandbox::task::Task;
+use crate::sandbox::{Sandbox, ecs};
 
 const MINUTE_S: i64 = 60;
 const CPU: &str = "ecs_service_cpu_utilization_percent";
@@ -217,4 +217,136 @@ async fn ebs_metrics_are_read_if_they_are_selected() {
     let names: BTreeSet<String> = queries.into_iter().map(|(_, metric, _)| metric).collect();
     assert_eq!(Vec::from_iter(names), ["CPUUtilization", "EBSFilesystemUtilization", "MemoryUtilization"]);
     assert_eq!(minutes(&sandbox, "ecs_service_ebs_filesystem_utilization_percent"), [-3]);
+}
+
+const SERVICE_CONNECT: (&str, &str) = ("SIDECARLESS_CLOUDWATCH_METRICS", "service-connect");
+
+/// Returns a service that others reach at discovery names, as ECS describes it.
+fn connected(name: &str, names: &Value) -> Value {
+    let mut service = ecs::service("shop", name, 1, 1);
+    service["deployments"][0]["serviceConnectConfiguration"] = json!({"enabled": true, "services": names});
+    service
+}
+
+/// Starts a sandbox with one task of `cart`, which has a stats source, and of `web`, which has none.
+async fn start_connected(settings: &[(&'static str, &'static str)]) -> (Sandbox, Task) {
+    let sandbox = Sandbox::start(&[&[ENDPOINT, interval("1")], settings].concat()).await;
+    let task = Task::start().await;
+    {
+        let mut ecs = sandbox.aws.ecs();
+        ecs.add_task("shop", "cart", Some(task.port()));
+        ecs.add_task("shop", "web", None);
+        let cart =
+            connected("cart", &json!([{"portName": "http", "discoveryName": "cart-http"}, {"portName": "grpc"}]));
+        let web = connected("web", &json!([{"portName": "grpc", "tls": {"issuerCertificateAuthority": {}}}]));
+        ecs.services.insert("shop".to_owned(), vec![cart, web]);
+    }
+    (sandbox, task)
+}
+
+#[tokio::test]
+async fn service_connect_is_read_if_it_is_selected() {
+    let (sandbox, _task) = start_connected(&[SERVICE_CONNECT]).await;
+    let summary = run(&sandbox, 0).await;
+    // Three names of services with 5 metrics, two names with 7, and those of TLS for one name of each.
+    assert_eq!(summary["cloudwatch_metrics"], 3 * 5 + 2 * 7 + 2, "{summary}");
+    assert_eq!(sandbox.aws.cloudwatch().requests.len(), 1);
+    let queries = sandbox.aws.cloudwatch().queries();
+    let of = |wanted: &str| -> Vec<&str> {
+        queries.iter().filter(|(_, name, _)| name == wanted).map(|(on, ..)| on.as_str()).collect()
+    };
+    assert_eq!(of("RequestCount"), ["cart-http cart", "grpc cart", "grpc web"]);
+    assert_eq!(of("HTTPCode_Target_5XX_Count"), ["cart-http", "grpc"], "once for each name");
+    assert_eq!(of("ClientTLSNegotiationErrorCount"), ["grpc web"]);
+    assert_eq!(of("CPUUtilization").len(), 0);
+    let samples: BTreeMap<String, i64> = sandbox
+        .amp
+        .samples()
+        .into_iter()
+        .filter(|(labels, ..)| labels.contains_key("stat"))
+        .map(|(mut labels, _, at_ms)| {
+            labels.retain(|name, _| !name.starts_with("cloud_"));
+            (labels.into_values().collect::<Vec<_>>().join(" "), at_ms)
+        })
+        .collect();
+    assert_eq!(samples.len(), 3 * 5 + 2 * 9 + 2, "{samples:?}");
+    for series in [
+        "ecs_service_connect_request_count shop cart cart-http sum",
+        "ecs_service_connect_target_response_count 5xx cart-http sum",
+        "ecs_service_connect_target_response_time_seconds grpc maximum",
+    ] {
+        assert_eq!(samples.get(series), Some(&((base_s() - 3 * MINUTE_S) * 1_000)), "{series}: {samples:?}");
+    }
+}
+
+#[tokio::test]
+async fn service_connect_is_not_read_unless_it_is_selected() {
+    let (sandbox, _task) = start_connected(&[("SIDECARLESS_STATE_METRICS", "none")]).await;
+    run(&sandbox, 0).await;
+    assert_eq!(sandbox.aws.ecs().count("DescribeServices"), 0);
+    let queries = sandbox.aws.cloudwatch().queries();
+    let names: BTreeSet<_> = queries.into_iter().map(|(on, name, _)| format!("{on} {name}")).collect();
+    assert_eq!(Vec::from_iter(names), ["web CPUUtilization", "web MemoryUtilization"]);
+}
+
+#[tokio::test]
+async fn services_are_described_for_their_discovery_names_alone() {
+    let (sandbox, _task) = start_connected(&[SERVICE_CONNECT, ("SIDECARLESS_STATE_METRICS", "none")]).await;
+    let summary = run(&sandbox, 0).await;
+    assert_eq!(sandbox.aws.ecs().count("DescribeServices"), 1);
+    assert_eq!(summary["cloudwatch_metrics"], 31, "{summary}");
+}
+
+#[tokio::test]
+async fn denied_descriptions_cost_only_service_connect() {
+    let metrics = ("SIDECARLESS_CLOUDWATCH_METRICS", "default,service-connect");
+    let (sandbox, _task) = start_connected(&[metrics]).await;
+    sandbox.aws.ecs().faults.insert("DescribeServices", "AccessDeniedException");
+    let summary = run(&sandbox, 0).await;
+    assert_eq!(
+        (summary["targets_up"].as_u64(), summary["cloudwatch_metrics"].as_u64()),
+        (Some(1), Some(2)),
+        "{summary}"
+    );
+}
+
+#[tokio::test]
+async fn clients_and_disabled_services_have_no_discovery_name() {
+    let sandbox = Sandbox::start(&[ENDPOINT, interval("1"), SERVICE_CONNECT]).await;
+    sandbox.aws.ecs().add_task("shop", "cart", None);
+    for connect in [
+        json!({"enabled": true, "services": []}),
+        json!({"enabled": true}),
+        json!({"enabled": false, "services": [{"portName": "http"}]}),
+    ] {
+        let mut service = connected("cart", &json!([]));
+        service["deployments"][0]["serviceConnectConfiguration"] = connect.clone();
+        sandbox.aws.ecs().services.insert("shop".to_owned(), vec![service]);
+        assert_eq!(run(&sandbox, 0).await["cloudwatch_metrics"], 0, "{connect}");
+    }
+    assert_eq!(sandbox.aws.cloudwatch().requests.len(), 0);
+}
+
+#[tokio::test]
+async fn many_discovery_names_are_read_in_few_calls() {
+    let sandbox = Sandbox::start(&[ENDPOINT, interval("1"), SERVICE_CONNECT]).await;
+    for number in 0..100 {
+        let (name, port) = (format!("service-{number}"), format!("http-{number}"));
+        let mut ecs = sandbox.aws.ecs();
+        ecs.add_task("shop", &name, None);
+        ecs.services.entry("shop".to_owned()).or_default().push(connected(&name, &json!([{"portName": port}])));
+    }
+    let summary = run(&sandbox, 0).await;
+    assert_eq!(summary["cloudwatch_metrics"], 1_200, "{summary}");
+    assert_eq!(sandbox.aws.cloudwatch().requests.len(), 3, "1,400 queries");
+}
+
+#[tokio::test]
+async fn discovery_names_of_the_account_are_counted_if_they_are_read() {
+    for (settings, expected, calls) in [(&[SERVICE_CONNECT][..], 3, 1), (&[], 0, 0)] {
+        let (sandbox, _task) = start_connected(settings).await;
+        let list = sandbox.handlers.tasks(&Deadline::after(Duration::from_secs(20))).await;
+        assert_eq!((list.discovery_names, list.services_without_source, list.errors), (expected, 1, Vec::new()));
+        assert_eq!(sandbox.aws.ecs().count("DescribeServices"), calls);
+    }
 }

@@ -1,6 +1,8 @@
 //! docs/metrics.md lists the metrics and labels of the code.
 
-use sidecarless::translate::cloudwatch;
+use std::collections::BTreeSet;
+
+use sidecarless::translate::cloudwatch::{self, Dimensions, EcsMetric, MetricGroup};
 use sidecarless::translate::insights::COUNTS;
 use sidecarless::translate::self_metrics;
 use sidecarless::translate::service_events::SERVICE_EVENT_METRICS;
@@ -42,6 +44,26 @@ fn state_row(metric: &StateMetric) -> String {
     format!("| `{}` | {scope} | {default} | {} | {} |", metric.name, labels.join(", "), metric.value)
 }
 
+/// Returns the row of a CloudWatch metric without its description. Metrics that differ by a label are in one row.
+fn cloudwatch_row(metric: &EcsMetric) -> String {
+    let same = cloudwatch::METRICS.iter().filter(|other| other.name == metric.name);
+    let names: Vec<_> = same.map(|other| format!("`{}`", other.cloudwatch_name)).collect();
+    let unit = format!("{:?}", metric.unit).to_lowercase();
+    let group = match metric.group {
+        MetricGroup::Default => "`default`",
+        MetricGroup::Ebs => "`ebs`",
+        MetricGroup::ServiceConnect => "`service-connect`",
+    };
+    let scope = match metric.dimensions {
+        Dimensions::Service => "service",
+        Dimensions::DiscoveryName => "service and discovery name",
+        Dimensions::TargetDiscoveryName => "discovery name",
+    };
+    let statistics: Vec<_> =
+        metric.statistics.iter().map(|stat| format!("`{}`", stat.as_str().to_lowercase())).collect();
+    format!("| `{}` | {} | {unit} | {group} | {scope} | {} | ", metric.name, names.join(", "), statistics.join(", "))
+}
+
 #[test]
 fn every_metric_has_a_row() {
     for metric in METRICS {
@@ -53,8 +75,7 @@ fn every_metric_has_a_row() {
         assert!(PAGE.lines().any(|line| line.starts_with(&row)), "no row begins with {row:?}");
     }
     for metric in cloudwatch::METRICS {
-        let group = format!("{:?}", metric.group).to_lowercase();
-        let row = format!("| `{}` | `{}` | percent | `{group}` | ", metric.name, metric.cloudwatch_name);
+        let row = cloudwatch_row(metric);
         assert!(PAGE.lines().any(|line| line.starts_with(&row)), "no row begins with {row:?}");
     }
     for self_metrics::SelfMetric { name, kind, labels, description } in self_metrics::METRICS {
@@ -91,7 +112,8 @@ fn every_label_has_a_row() {
 fn every_row_names_a_metric_or_label_once() {
     let mut known: Vec<&str> = METRICS.iter().map(|metric| metric.default_name).collect();
     known.extend(COUNTS.iter().map(|count| count.name));
-    known.extend(cloudwatch::METRICS.iter().map(|metric| metric.name));
+    // Metrics of one name differ by a label.
+    known.extend(BTreeSet::from_iter(cloudwatch::METRICS.iter().map(|metric| metric.name)));
     // Some names are in two tables, because a metric has two sources.
     known.extend(STATE_METRICS.iter().map(|metric| metric.name));
     known.extend(STOPPED_METRICS.iter().map(|metric| metric.name));

@@ -9,7 +9,7 @@ use crate::model::arn;
 use crate::model::cluster::Cluster;
 use crate::model::container_instance::{Capacity, ContainerInstance};
 use crate::model::ecs::ContainerInsights;
-use crate::model::service::{Deployment, Service};
+use crate::model::service::{Deployment, DiscoveryName, Service};
 use crate::model::task::{NetworkBinding, Tag, Task, TaskContainer};
 
 /// Attachment type of the network interface of a task.
@@ -153,6 +153,7 @@ pub(super) fn service(described: &ecs::Service, cluster: &str) -> Option<Service
         task_definition_family: text(definition.map(|(family, _)| family)),
         created_at_ms: millis(described.created_at()),
         primary: primary.map(deployment),
+        discovery_names: primary.map(discovery_names).unwrap_or_default(),
         ..Service::from_arn(described.service_arn()?, cluster)
     })
 }
@@ -167,6 +168,18 @@ fn deployment(described: &ecs::Deployment) -> Deployment {
         created_at_ms: millis(described.created_at()),
         updated_at_ms: millis(described.updated_at()),
     }
+}
+
+/// Returns the names of a service in Service Connect. A client-only service has none.
+fn discovery_names(deployment: &ecs::Deployment) -> Arc<[DiscoveryName]> {
+    let connect = deployment.service_connect_configuration().filter(|connect| connect.enabled());
+    let services = connect.map(ecs::ServiceConnectConfiguration::services).unwrap_or_default();
+    let name = |service: &ecs::ServiceConnectService| {
+        let name = service.discovery_name().filter(|name| !name.is_empty());
+        // The default is the name of the port (Amazon ECS API Reference, ServiceConnectService).
+        DiscoveryName { name: name.unwrap_or(service.port_name()).into(), has_tls: service.tls().is_some() }
+    };
+    services.iter().map(name).filter(|name| !name.name.is_empty()).collect()
 }
 
 /// Returns `None` if the response has no ARN.

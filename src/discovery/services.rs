@@ -63,8 +63,8 @@ pub struct ServiceQuery<'a> {
     /// Whether `clusters` are all of them. Otherwise the services of other clusters may still exist.
     pub is_complete: bool,
     pub tasks: &'a [Arc<Task>],
-    /// Scheduled minute, which selects a part of many services.
-    pub minute: i64,
+    /// Scheduled minute, which selects a part of many services. `None` for all of them.
+    pub minute: Option<i64>,
 }
 
 /// Described services, and services that no longer exist.
@@ -240,9 +240,10 @@ struct ServiceBatch {
 }
 
 /// Returns the services that the run of this minute describes.
-fn batches(names: &Names, minute: i64) -> Vec<ServiceBatch> {
+fn batches(names: &Names, minute: Option<i64>) -> Vec<ServiceBatch> {
     let services: usize = names.values().map(BTreeSet::len).sum();
-    let parts = (services.div_ceil(SERVICES_PER_RUN) as u64).clamp(1, MAX_PARTS);
+    let parts = minute.map_or(1, |_| (services.div_ceil(SERVICES_PER_RUN) as u64).clamp(1, MAX_PARTS));
+    let minute = minute.unwrap_or_default();
     let part = minute.rem_euclid(parts.cast_signed()).cast_unsigned();
     let batches = names.iter().flat_map(|(cluster, services)| {
         let due = services.iter().filter(|name| parts == 1 || hash(cluster, name) % parts == part);
@@ -279,7 +280,7 @@ mod tests {
             [(5, 1, 1), (100, 1, 10), (200, 1, 20), (201, 2, 12), (500, 3, 19), (1_000, 4, 28), (5_000, 4, 130)]
         {
             let names = names(services);
-            let runs: Vec<_> = (0..minutes).map(|minute| batches(&names, minute + 29_545_000)).collect();
+            let runs: Vec<_> = (0..minutes).map(|minute| batches(&names, Some(minute + 29_545_000))).collect();
             let described: BTreeSet<_> = runs.iter().flatten().flat_map(|batch| &batch.services).collect();
             assert_eq!(described.len(), services);
             let total: usize = runs.iter().flatten().map(|batch| batch.services.len()).sum();

@@ -221,9 +221,9 @@ impl RunParts {
             region: region.to_owned(),
             has_task_filter: !settings.tasks.is_empty(),
         };
-        let state = Arc::new(StateCollector::new(Arc::clone(&discovery), Arc::clone(&series), memory));
-        let stopped = StoppedTaskWriter { series: Arc::clone(&series), expositions, state: Arc::clone(&state) };
         let cloudwatch = CloudWatchPoller::new(clients.cloudwatch()?, &discovery, &series, settings.cloudwatch, memory);
+        let state = Arc::new(StateCollector::new(&discovery, &series, memory, cloudwatch.needs_services()));
+        let stopped = StoppedTaskWriter { series: Arc::clone(&series), expositions, state: Arc::clone(&state) };
         let (scraper, events, stopped) = (Arc::new(scraper), Arc::new(events), Arc::new(stopped));
         Ok(Self { discovery, series, scraper, events, stopped, cloudwatch: Arc::new(cloudwatch), state })
     }

@@ -8,7 +8,7 @@ use super::run::cloudwatch::CloudWatchPoller;
 use super::run::coverage::{next_step, reason};
 use super::run::task_series::TaskSeries;
 use crate::deadline::Deadline;
-use crate::discovery::{Discovery, DiscoveryResult};
+use crate::discovery::{Discovery, DiscoveryError, DiscoveryResult, ServiceQuery, TaskListing};
 use crate::model::task::Task;
 use crate::scrape::prometheus_targets::prometheus_targets;
 use crate::scrape::stats_targets::stats_target;
@@ -73,6 +73,8 @@ pub struct TaskList {
     pub from_insights: usize,
     /// Number of services none of whose tasks has a stats source, and that are read from CloudWatch.
     pub services_without_source: u32,
+    /// Number of discovery names of Service Connect that are read from CloudWatch.
+    pub discovery_names: u32,
     /// Minutes between two of these reads. `None` if there are none.
     pub cloudwatch_interval_min: Option<u8>,
     /// Failed ECS calls.
@@ -90,15 +92,19 @@ pub(super) struct TargetLister {
 impl TargetLister {
     /// Returns the tasks that the settings include, and the tasks whose definition cannot be read.
     pub(super) async fn tasks(&self, deadline: &Deadline) -> TaskList {
-        let discovered = self.discover(deadline).await;
+        let listing = self.discovery.list(deadline).await;
+        let mut discovered = self.discover(&listing, deadline).await;
+        discovered.failures.extend(self.describe_services(&listing, &discovered.tasks, deadline).await);
         let from = |source| discovered.tasks.iter().filter(|task| self.series.source(task) == Some(source)).count();
         let from_insights = from(StatsSource::Insights);
+        let read = self.cloudwatch.counts(&discovered, deadline);
         let pushing = u32::try_from(from(StatsSource::Push)).unwrap_or(u32::MAX);
         TaskList {
             pushing,
             from_insights,
             filtered: discovered.filtered.len(),
-            services_without_source: self.cloudwatch.service_count(&discovered),
+            services_without_source: read.services,
+            discovery_names: read.discovery_names,
             cloudwatch_interval_min: self.cloudwatch.interval_min(),
             errors: discovered.failures.iter().map(ToString::to_string).collect(),
             tasks: discovered.tasks.into_iter().chain(discovered.without_definition).collect(),
@@ -107,19 +113,33 @@ impl TargetLister {
 
     /// Lists every running task of the configured clusters, by cluster, family and ID.
     pub(super) async fn list(&self, deadline: &Deadline) -> TargetList {
-        self.rows(&self.discover(deadline).await)
+        let listing = self.discovery.list(deadline).await;
+        self.rows(&self.discover(&listing, deadline).await)
     }
 
     /// Describes all tasks, and the clusters whose settings decide on their source.
-    async fn discover(&self, deadline: &Deadline) -> DiscoveryResult {
-        let listing = self.discovery.list(deadline).await;
+    async fn discover(&self, listing: &TaskListing, deadline: &Deadline) -> DiscoveryResult {
         let mut failures = Vec::new();
         if self.series.sources.insights {
             failures = self.discovery.describe_clusters(&listing.clusters, deadline).await.failures;
         }
-        let mut discovered = self.discovery.describe_all(&listing, deadline).await;
+        let mut discovered = self.discovery.describe_all(listing, deadline).await;
         discovered.failures.extend(failures);
         discovered
+    }
+
+    /// Describes the services if their metrics are read by discovery name. Returns the failed calls.
+    async fn describe_services(
+        &self,
+        listing: &TaskListing,
+        tasks: &[Arc<Task>],
+        deadline: &Deadline,
+    ) -> Vec<DiscoveryError> {
+        if !self.cloudwatch.needs_services() {
+            return Vec::new();
+        }
+        let query = ServiceQuery { clusters: &listing.clusters, is_complete: false, tasks, minute: None };
+        self.discovery.describe_services(&query, deadline).await.failures
     }
 
     /// Lists the tasks that were discovered.

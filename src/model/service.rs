@@ -38,6 +38,16 @@ pub struct Service {
     pub primary: Option<Deployment>,
     /// Tags of the cluster. Only present if a setting uses them.
     pub cluster_tags: Arc<[Tag]>,
+    /// Names by which other services reach this one through Service Connect, of the newest deployment.
+    pub discovery_names: Arc<[DiscoveryName]>,
+}
+
+/// A discovery name of Service Connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiscoveryName {
+    pub name: Arc<str>,
+    /// Whether the proxies encrypt its traffic.
+    pub has_tls: bool,
 }
 
 /// A deployment of a service.
@@ -70,7 +80,8 @@ impl Service {
 
     /// Returns the memory of the service in bytes, for the limit of a cache.
     pub fn size(&self) -> usize {
-        size_of::<Self>() + USUAL_TEXT_BYTES + self.capacity_provider.len()
+        let names = self.discovery_names.iter().map(|one| size_of::<DiscoveryName>() + one.name.len());
+        size_of::<Self>() + USUAL_TEXT_BYTES + self.capacity_provider.len() + names.sum::<usize>()
     }
 }
 

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -60,6 +61,8 @@ class AwsProxy:
         self.calls: list[Call] = []
         # By signing name: `aps`, `sqs`, `xray`, ...
         self.faults: dict[str, Fault] = {}
+        # Changes to responses in JSON, by operation: what moto does not implement.
+        self.edits: dict[str, Callable[[Any], None]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"proxy": self}))
         threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -81,6 +84,10 @@ class AwsProxy:
         headers = {name: value for name, value in call.headers.items() if name not in not_forwarded}
         status, answered, body = post(self.moto + call.path, call.body, headers)
         kept = {name: value for name, value in answered.items() if name.lower() in ("content-type", "x-amzn-requestid")}
+        if call.operation in self.edits:
+            document = json.loads(body)
+            self.edits[call.operation](document)
+            body = json.dumps(document).encode()
         return Fault(status, body, kept)
 
 

@@ -1,6 +1,7 @@
-"""CPU and memory of a service without a stats source, from CloudWatch (moto) to Prometheus.
+"""CPU and memory of a service without a stats source, and the traffic of Service Connect, from CloudWatch (moto) to Prometheus.
 
-moto requires the dimensions in the order in which they were stored, and ignores the namespace.
+moto requires the dimensions in the order in which they were stored, and ignores the namespace. It does not keep the configuration of
+Service Connect, so a proxy adds it to the responses of DescribeServices.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_proxy import AwsProxy
 from conftest import BINARY, settings
 
 from demo import ecs
@@ -70,3 +72,57 @@ def test_service_without_a_source_has_cpu_and_memory(tmp_path: Path, interval: i
         ends = [scheduled - 60 * minute for minute in range(interval + 2, 2, -1)]
         assert all([time for time, _ in one["values"]] == ends for one in found), found
         assert {(one["metric"]["aws_ecs_cluster_name"], one["metric"]["aws_ecs_service_name"]) for one in found} == {(ecs.CLUSTER, "cart-svc")}
+
+
+# Values of two tasks for each minute, by CloudWatch metric.
+RECEIVED = {"RequestCount": [90.0, 30.0], "ActiveConnectionCount": [4.0, 3.0]}
+OF_TARGETS = {"HTTPCode_Target_2XX_Count": [88.0, 30.0], "HTTPCode_Target_5XX_Count": [2.0, 0.0], "TargetResponseTime": [10.0, 30.0]}
+CONNECT = {
+    "ecs_service_connect_request_count cart-svc cart-http sum": 120.0,
+    "ecs_service_connect_active_connection_count cart-svc cart-http sum": 7.0,
+    "ecs_service_connect_target_response_count 2xx cart-http sum": 118.0,
+    "ecs_service_connect_target_response_count 5xx cart-http sum": 2.0,
+    "ecs_service_connect_target_response_time_seconds cart-http average": 0.02,
+    "ecs_service_connect_target_response_time_seconds cart-http minimum": 0.01,
+    "ecs_service_connect_target_response_time_seconds cart-http maximum": 0.03,
+}
+
+
+def put(aws: str, metrics: dict[str, list[float]], minute: int, **dimensions: str) -> None:
+    named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    points = [
+        {"MetricName": name, "Dimensions": named, "Timestamp": datetime.fromtimestamp(minute, UTC), "Value": value}
+        for name, values in metrics.items() for value in values
+    ]
+    ecs.client("cloudwatch", aws).put_metric_data(Namespace="AWS/ECS", MetricData=points)
+
+
+def connect(described: dict[str, Any]) -> None:
+    for deployment in described["services"][0]["deployments"]:
+        deployment["serviceConnectConfiguration"] = {"enabled": True, "services": [{"portName": "http", "discoveryName": "cart-http"}]}
+
+
+def test_discovery_name_has_the_traffic_of_service_connect(tmp_path: Path) -> None:
+    with Peers(tmp_path) as peers, AwsProxy(moto(peers)) as proxy:
+        amp, aws = prometheus(peers), proxy.moto
+        ecs.client("ecs", aws).create_cluster(clusterName=ecs.CLUSTER)
+        ecs.run_task(aws, ecs.new_task("cart", "127.0.6.1"), {})
+        proxy.edits["DescribeServices"] = connect
+        scheduled = int(time.time()) // 60 * 60
+        start = scheduled - 240
+        put(aws, RECEIVED, start, ClusterName=ecs.CLUSTER, DiscoveryName="cart-http", ServiceName="cart-svc")
+        put(aws, OF_TARGETS, start, TargetDiscoveryName="cart-http")
+        variables = settings(f"{amp}/api/v1/write", proxy.url) | {
+            "SIDECARLESS_SOURCES": "endpoint", "SIDECARLESS_CLOUDWATCH_INTERVAL": "1",
+            "SIDECARLESS_CLOUDWATCH_METRICS": "service-connect", "SIDECARLESS_SELF_METRICS": "off",
+        }
+        function(peers, BINARY, variables)
+        at = datetime.fromtimestamp(scheduled, UTC).isoformat()
+        summary = json.loads(post(peers.invoke_url, json.dumps({"sidecarless": "scrape", "at": at}).encode())[2])
+        assert summary["cloudwatch_metrics"] == 12, summary
+        assert [call.operation for call in proxy.calls].count("GetMetricData") == 1
+
+        found = samples(amp, '{__name__=~"ecs_service_connect_.*"}')
+        labels = ("__name__", "code", "aws_ecs_service_name", "discovery_name", "stat")
+        values = {" ".join(one["metric"][name] for name in labels if name in one["metric"]): one["values"] for one in found}
+        assert values == {series: [[start + 60, format(value, "g")]] for series, value in CONNECT.items()}

@@ -36,14 +36,16 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Opt
 }
 
 impl State {
-    /// Returns the queries of all requests, as service, metric and statistic.
+    /// Returns the queries of all requests, as dimensions, metric and statistic. The dimension `ClusterName` is left out.
     pub(crate) fn queries(&self) -> BTreeSet<(String, String, String)> {
         let queries = self.requests.iter().flat_map(|request| request["MetricDataQueries"].as_array().unwrap());
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let query = |query: &Value| {
             let stat = &query["MetricStat"];
-            let service = text(&stat["Metric"]["Dimensions"][1]["Value"]);
-            (service, text(&stat["Metric"]["MetricName"]), text(&stat["Stat"]))
+            let dimensions = stat["Metric"]["Dimensions"].as_array().unwrap().iter();
+            let dimensions = dimensions.filter(|dimension| dimension["Name"] != "ClusterName");
+            let dimensions: Vec<_> = dimensions.map(|dimension| text(&dimension["Value"])).collect();
+            (dimensions.join(" "), text(&stat["Metric"]["MetricName"]), text(&stat["Stat"]))
         };
         queries.map(query).collect()
     }

@@ -118,6 +118,22 @@ def test_cost_of_pushed_task_stats_follows_from_the_prices():
     assert f"${invocation + log_line:.8f}" in text
 
 
+def test_cost_of_cloudwatch_metrics_follows_from_the_price():
+    metric, lag = price("CloudWatch GetMetricData", "thousand metrics requested") / 1e3, 3
+    connect = (ROOT / "src/translate/cloudwatch/metrics.rs").read_text().split("pub const METRICS")[1]
+    of_name = len(re.findall(r"EcsMetric::(?:received|responses|target)\(", connect)) - connect.count(".with_tls()")
+    rows = cost_table("cloudwatch")
+    assert [row[0] for row in rows] == ["`1`", "`2` (default)", "`5`", "`10`", "`off`"]
+    for interval, *cells in rows:
+        minutes = int(interval.strip("`").split("`")[0]) if "off" not in interval else None
+        reads = 43_800 / minutes if minutes else 0
+        amounts = [f"${reads * metric * count:,.2f}" for count in (2, 20, 200, of_name)]
+        # The precision of the schedule is a minute.
+        age = [f"{minutes + lag + 1} minutes old"] if minutes else [""]
+        assert cells == [f"{reads:,.0f}", *amounts, *age], interval
+    assert of_name == 12 and "reads 12 metrics for each discovery name" in (ROOT / "docs/cost.md").read_text()
+
+
 def test_seven_interface_endpoints_are_all_but_one():
     table = (ROOT / "docs/networking.md").read_text().split("## Function to AWS services")[1]
     endpoints = set(re.findall(r"com\.amazonaws\.<region>\.([\w-]+)", table))

@@ -25,6 +25,8 @@ Options of estimate (the default is in parentheses):
   --containers N     containers in each task, with --tasks (2)
   --push             the tasks push their stats, with --tasks
   --services N       services without a stats source, with --tasks (0)
+  --discovery-names N
+                     discovery names of Service Connect that are read from CloudWatch, with --tasks (0)
   --cloudwatch-interval MIN
                      minutes between reads of their CloudWatch metrics (SIDECARLESS_CLOUDWATCH_INTERVAL)
   --spans N          spans per second from each task (1)

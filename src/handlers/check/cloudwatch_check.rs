@@ -13,7 +13,7 @@ impl CheckHandler {
         };
         match self.targets.cloudwatch.check_access(cluster, deadline).await {
             None => CheckResult::skip(ACTION, "not called, because of SIDECARLESS_CLOUDWATCH_INTERVAL=off"),
-            Some(Ok(())) => CheckResult::ok(ACTION, "CPU and memory of services without a stats source can be read"),
+            Some(Ok(())) => CheckResult::ok(ACTION, "CloudWatch metrics of services can be read"),
             Some(Err(error)) => CheckResult::from_error(ACTION, "*", error.to_string(), &error),
         }
     }

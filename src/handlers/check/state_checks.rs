@@ -15,6 +15,12 @@ use crate::translate::state::Scope;
 const DISABLED: &str = "not called, because SIDECARLESS_STATE_METRICS includes no metric of them";
 
 impl CheckHandler {
+    /// Returns whether scheduled runs describe the resources of a scope.
+    fn describes(&self, scope: Scope) -> bool {
+        let has_names = scope == Scope::Service && self.targets.cloudwatch.needs_services();
+        has_names || self.settings.state.has_scope(scope)
+    }
+
     /// Describes services and container instances, and adds failures to those of the discovery.
     pub(super) async fn state_checks(
         &self,
@@ -25,19 +31,19 @@ impl CheckHandler {
         deadline: &Deadline,
     ) -> Vec<ApiCheck> {
         let (mut services, mut instances) = (ServiceStates::default(), ContainerInstanceStates::default());
-        if self.settings.state.has_scope(Scope::Service) {
+        if self.describes(Scope::Service) {
             let (clusters, tasks) = (listing.clusters.as_slice(), discovered.tasks.as_slice());
-            let query = ServiceQuery { clusters, is_complete: false, tasks, minute: 0 };
+            let query = ServiceQuery { clusters, is_complete: false, tasks, minute: Some(0) };
             services = self.discovery.describe_services(&query, deadline).await;
         }
         let described: Vec<_> = clusters.clusters.iter().filter_map(|cluster| cluster.now.clone()).collect();
         let has_instances = described.iter().any(|cluster| cluster.container_instances > 0);
-        if self.settings.state.has_scope(Scope::ContainerInstance) {
+        if self.describes(Scope::ContainerInstance) {
             instances = self.discovery.describe_container_instances(&described, deadline).await;
         }
         discovered.failures.extend(services.failures);
         discovered.failures.extend(instances.failures);
-        let enabled = |scope, result| if self.settings.state.has_scope(scope) { result } else { Err(DISABLED) };
+        let enabled = |scope, result| if self.describes(scope) { result } else { Err(DISABLED) };
         let has_cluster = !listing.clusters.is_empty();
         let listed = if has_cluster {
             Ok(format!("{} services", services.known))

@@ -1,9 +1,9 @@
-//! CPU and memory of services whose tasks have no stats source, from the CloudWatch metrics that ECS reports for every service.
+//! CloudWatch metrics of ECS: CPU and memory of services whose tasks have no stats source, and the traffic of Service Connect.
 //!
 //! Whether a run reads them depends only on its scheduled minute, and which minutes it reads on the points that this execution
 //! environment has written. A new environment reads only the last interval. Points that were not delivered are read again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::StreamExt as _;
 
 use super::context::{RunContext, Step};
+use super::metric_scopes::{ReadScope, discovery_scopes, ran_services, without_source};
 use super::task_series::TaskSeries;
 use crate::aws::error::{AwsError, AwsErrorKind};
 use crate::deadline::Deadline;
@@ -18,11 +19,10 @@ use crate::discovery::{Discovery, DiscoveryResult};
 use crate::model::arn::cluster_name;
 use crate::model::cache::Cache;
 use crate::model::cloudwatch::{MetricQuery, Minutes, PERIOD_MS, Statistic};
-use crate::model::ecs::TaskStatus;
 use crate::model::task::Task;
 use crate::scrape::cloudwatch::{CloudWatchClient, MetricData};
 use crate::settings::CloudWatchSettings;
-use crate::translate::cloudwatch::{ServiceIdentity, ServiceMetric, sample_ms};
+use crate::translate::cloudwatch::{EcsMetric, MetricGroup, MetricScope, sample_ms};
 use crate::work_budget::MemoryLimit;
 
 /// Time from the end of a minute until its points are read: ECS sends a value for each task, and the statistics of a minute change
@@ -36,13 +36,14 @@ const MAX_LOOKBACK_MS: i64 = 600_000;
 /// Age of what is remembered about a statistic. It only matters within [`MAX_LOOKBACK_MS`]; services that are gone expire.
 const MEMORY_TTL_MS: i64 = MAX_LOOKBACK_MS + 300_000;
 
-/// Memory for about ten thousand services. The points of others are read for the last interval only.
+/// Memory for about ten thousand services or three thousand discovery names. The points of others are read for the last interval
+/// only.
 const MEMORY_BYTES: usize = 8 << 20;
 
 /// IAM action that the calls need.
 pub(in crate::handlers) const ACTION: &str = "cloudwatch:GetMetricData";
 
-/// Reads and writes the metrics of services.
+/// Reads and writes the metrics.
 #[derive(Debug)]
 pub(in crate::handlers) struct CloudWatchPoller {
     client: CloudWatchClient,
@@ -55,29 +56,37 @@ pub(in crate::handlers) struct CloudWatchPoller {
     is_denial_logged: AtomicBool,
 }
 
-/// A statistic of a metric of a service.
+/// A statistic of a metric.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct StatisticKey {
-    cluster_arn: Arc<str>,
-    service: Arc<str>,
+    scope: Arc<MetricScope>,
+    /// Name in CloudWatch.
     metric: &'static str,
     statistic: Statistic,
 }
 
-/// A service whose tasks have no stats source.
-#[derive(Debug)]
-struct Service<'a> {
-    identity: ServiceIdentity,
-    /// One of its tasks.
-    task: &'a Task,
-}
-
-/// A metric of a service.
+/// A metric to read.
 #[derive(Debug)]
 struct Request<'a> {
-    service: &'a Service<'a>,
-    metric: &'static ServiceMetric,
+    read: &'a ReadScope,
+    metric: &'static EcsMetric,
     query: MetricQuery,
+}
+
+/// Numbers of what is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::handlers) struct ReadCounts {
+    pub(in crate::handlers) services: u32,
+    pub(in crate::handlers) discovery_names: u32,
+}
+
+/// What a run reads.
+#[derive(Debug)]
+struct Scopes {
+    scopes: Vec<ReadScope>,
+    counts: ReadCounts,
+    /// Number of discovery names that are not read, because there are too many.
+    skipped: usize,
 }
 
 /// What a run has read, to be remembered once it is delivered.
@@ -94,7 +103,7 @@ impl CloudWatchPoller {
         memory: MemoryLimit,
     ) -> Self {
         let (discovery, series) = (Arc::clone(discovery), Arc::clone(series));
-        let weigh = |key: &StatisticKey, _: &i64| key.cluster_arn.len() + key.service.len();
+        let weigh = |key: &StatisticKey, _: &i64| key.scope.size();
         let written = Cache::new(MEMORY_TTL_MS, memory.cache_bytes(MEMORY_BYTES), weigh);
         Self { client, discovery, series, settings, written, is_denial_logged: AtomicBool::new(false) }
     }
@@ -103,19 +112,35 @@ impl CloudWatchPoller {
         self.settings.interval_min
     }
 
-    /// Returns the number of services that are read. 0 if nothing is read.
-    pub(in crate::handlers) fn service_count(&self, discovered: &DiscoveryResult) -> u32 {
-        let services = self.services(discovered.tasks.iter(), discovered.without_definition.iter()).len();
-        self.interval_min().map_or(0, |_| u32::try_from(services).unwrap_or(u32::MAX))
+    /// Returns whether the services have to be described: only their descriptions contain the discovery names.
+    pub(in crate::handlers) fn needs_services(&self) -> bool {
+        self.interval_min().is_some() && self.settings.metrics.contains(MetricGroup::ServiceConnect)
     }
 
-    fn services<'t>(
+    /// Returns the numbers of services without a stats source and of discovery names that are read. 0 if nothing is read.
+    pub(in crate::handlers) fn counts(&self, discovered: &DiscoveryResult, deadline: &Deadline) -> ReadCounts {
+        let unknown = discovered.without_definition.iter();
+        let read = self.scopes(discovered.tasks.iter(), unknown, deadline);
+        self.interval_min().map(|_| read.counts).unwrap_or_default()
+    }
+
+    fn scopes<'t>(
         &self,
         tasks: impl Iterator<Item = &'t Arc<Task>>,
         unknown: impl Iterator<Item = &'t Arc<Task>>,
-    ) -> Vec<Service<'t>> {
+        deadline: &Deadline,
+    ) -> Scopes {
         let unknown = unknown.map(|task| (&**task, true));
-        services_without_source(tasks.map(|task| (&**task, self.series.source(task).is_some())).chain(unknown))
+        let ran = ran_services(tasks.map(|task| (&**task, self.series.source(task).is_some())).chain(unknown));
+        let mut scopes: Vec<ReadScope> = without_source(&ran).collect();
+        let mut counts = ReadCounts { services: count(scopes.len()), discovery_names: 0 };
+        let mut skipped = 0;
+        if self.needs_services() {
+            let connect = discovery_scopes(&ran, &self.discovery.cached_services(deadline));
+            (counts.discovery_names, skipped) = (count(connect.discovery_names), connect.skipped);
+            scopes.extend(connect.scopes);
+        }
+        Scopes { scopes, counts, skipped }
     }
 
     /// Tests the permission with one metric of a cluster. `None` if the settings disable the reads.
@@ -125,8 +150,8 @@ impl CloudWatchPoller {
         deadline: &Deadline,
     ) -> Option<Result<(), AwsError>> {
         let metric = self.interval_min().and_then(|_| self.settings.metrics.metrics().next())?;
-        let service = ServiceIdentity { cluster: cluster_name(cluster).into(), ..ServiceIdentity::default() };
-        let query = MetricQuery { dimensions: vec![("ClusterName", service.cluster.clone())], ..service.query(metric) };
+        let dimensions = vec![("ClusterName", cluster_name(cluster).into())];
+        let query = MetricQuery { dimensions, ..MetricScope::default().query(metric) };
         let end_ms = deadline.started_ms().div_euclid(PERIOD_MS) * PERIOD_MS;
         let (queries, minute) = ([query], Minutes { start_ms: end_ms - PERIOD_MS, end_ms });
         let mut calls = pin!(self.client.metric_data(&queries, minute, deadline));
@@ -136,8 +161,8 @@ impl CloudWatchPoller {
         })
     }
 
-    /// Writes the points of services none of whose tasks has a stats source, if the scheduled minute of a run is one in which they
-    /// are read. If shards scrape the tasks, `discovered` has no tasks, and the services are those of tasks that this environment
+    /// Writes the points of services none of whose tasks has a stats source, and of discovery names, if the scheduled minute of a
+    /// run is one in which they are read. If shards scrape the tasks, `discovered` has no tasks, and the services are those of tasks that this environment
     /// has described in the last minutes.
     pub(in crate::handlers) async fn poll(
         &self,
@@ -150,12 +175,20 @@ impl CloudWatchPoller {
         let cached = self.discovery.cached_tasks(run.deadline);
         let tasks = cached.iter().chain(&discovered.tasks).chain(&discovered.filtered);
         let included = tasks.filter(|task| self.discovery.matching_rule(task).is_ok());
-        let services = self.services(included, discovered.without_definition.iter());
-        self.read(&services, interval, run).await
+        let read = self.scopes(included, discovered.without_definition.iter(), run.deadline);
+        if read.skipped > 0 {
+            let (discovery_names, skipped) = (read.counts.discovery_names, read.skipped);
+            tracing::warn!(
+                discovery_names,
+                skipped,
+                "too many discovery names: CloudWatch metrics of some are not read"
+            );
+        }
+        self.read(&read.scopes, interval, run).await
     }
 
-    async fn read(&self, services: &[Service<'_>], interval: Minutes, run: &mut RunContext<'_>) -> ReadMinutes {
-        let requests = self.requests(services, interval, run.deadline.now_ms());
+    async fn read(&self, scopes: &[ReadScope], interval: Minutes, run: &mut RunContext<'_>) -> ReadMinutes {
+        let requests = self.requests(scopes, interval, run.deadline.now_ms());
         let mut read = ReadMinutes(self.unwritten(&requests, interval, run.deadline.now_ms()));
         let Some(start_ms) = read.0.values().map(|minutes| minutes.start_ms).min() else { return read };
         let minutes = Minutes { start_ms, ..interval };
@@ -188,11 +221,11 @@ impl CloudWatchPoller {
         self.written.insert_all(read.0.into_iter().map(|(key, minutes)| (key, written_ms(minutes))), now_ms);
     }
 
-    /// Returns the metrics of services that have minutes to read.
-    fn requests<'a>(&self, services: &'a [Service<'a>], interval: Minutes, now_ms: i64) -> Vec<Request<'a>> {
-        let all = services.iter().flat_map(|service| {
-            let metrics = self.settings.metrics.metrics();
-            metrics.map(move |metric| Request { service, metric, query: service.identity.query(metric) })
+    /// Returns the metrics that have minutes to read.
+    fn requests<'a>(&self, scopes: &'a [ReadScope], interval: Minutes, now_ms: i64) -> Vec<Request<'a>> {
+        let all = scopes.iter().flat_map(|read| {
+            let metrics = read.scope.metrics(self.settings.metrics, read.has_tls);
+            metrics.map(move |metric| Request { read, metric, query: read.scope.query(metric) })
         });
         let is_complete = |key: &StatisticKey| self.first_unwritten_ms(key, interval, now_ms) >= interval.end_ms;
         all.filter(|request| !request.keys().all(|key| is_complete(&key))).collect()
@@ -217,9 +250,9 @@ impl CloudWatchPoller {
             let Some(minutes) = read.0.get_mut(&request.key(statistic.statistic)) else { continue };
             let unwritten = statistic.points.iter().position(|point| point.start_ms >= minutes.start_ms);
             let points = unwritten.and_then(|first| statistic.points.get(first..)).unwrap_or_default();
-            let Service { identity, task } = request.service;
-            let extra = self.series.cluster_labels(&task.cluster_tags);
-            identity.write(request.metric, statistic.statistic, points, &extra, &mut run.batch);
+            let ReadScope { scope, cluster_tags, .. } = request.read;
+            let extra = self.series.cluster_labels(cluster_tags);
+            scope.write(request.metric, statistic.statistic, points, &extra, &mut run.batch);
             // Without a point, later runs read the same minutes again, because the points may only be late.
             minutes.end_ms = points.last().map_or(minutes.start_ms, sample_ms);
         }
@@ -254,12 +287,7 @@ impl Request<'_> {
     }
 
     fn key(&self, statistic: Statistic) -> StatisticKey {
-        StatisticKey {
-            cluster_arn: Arc::clone(&self.service.task.cluster_arn),
-            service: Arc::clone(&self.service.identity.service),
-            metric: self.metric.name,
-            statistic,
-        }
+        StatisticKey { scope: Arc::clone(&self.read.scope), metric: self.metric.cloudwatch_name, statistic }
     }
 }
 
@@ -284,33 +312,8 @@ fn first_unwritten_ms(written_ms: Option<i64>, interval: Minutes) -> i64 {
     written_ms.unwrap_or(interval.start_ms).max(interval.end_ms - MAX_LOOKBACK_MS)
 }
 
-/// Returns the services that have run a task, and none of whose tasks has a stats source. `tasks` have no source if they come with
-/// `false`.
-fn services_without_source<'a>(tasks: impl Iterator<Item = (&'a Task, bool)>) -> Vec<Service<'a>> {
-    // By service: one of its tasks that ran, and whether a task has a source.
-    let mut services: BTreeMap<(&str, &str), (Option<&Task>, bool)> = BTreeMap::new();
-    for (task, has_source) in tasks {
-        let Some(service) = &task.service else { continue };
-        let (ran, is_served) = services.entry((&task.cluster_arn, service)).or_default();
-        *is_served |= has_source;
-        if ran.is_none() && (task.last_status == TaskStatus::Running || task.started_at_ms.is_some()) {
-            *ran = Some(task);
-        }
-    }
-    let unserved = services.into_values().filter(|(_, is_served)| !is_served);
-    unserved.filter_map(|(task, _)| Service::of(task?)).collect()
-}
-
-impl<'a> Service<'a> {
-    fn of(task: &'a Task) -> Option<Self> {
-        let identity = ServiceIdentity {
-            cluster: Arc::clone(&task.cluster),
-            service: task.service.clone()?,
-            region: Arc::clone(&task.region),
-            account: Arc::clone(&task.account),
-        };
-        Some(Self { identity, task })
-    }
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -359,27 +362,5 @@ mod tests {
             assert_eq!(start_ms, expected * MINUTE, "{now_ms} {max_age_ms}");
             assert!(start_ms + MINUTE >= now_ms - max_age_ms, "the sample of the minute is not too old");
         }
-    }
-
-    fn task(service: &str, status: TaskStatus) -> Task {
-        let mut task = Task { last_status: status, cluster_arn: "arn:shop".into(), ..Task::default() };
-        task.set_group(service);
-        task
-    }
-
-    #[test]
-    fn services_with_any_source_are_not_read() {
-        let tasks = [
-            (task("service:cart", TaskStatus::Running), false),
-            (task("service:cart", TaskStatus::Running), false),
-            (task("service:web", TaskStatus::Running), false),
-            (task("service:web", TaskStatus::Running), true),
-            (task("service:new", TaskStatus::Provisioning), false),
-            (task("family:job", TaskStatus::Running), false),
-            (Task { started_at_ms: Some(1), ..task("service:ended", TaskStatus::Stopped) }, false),
-        ];
-        let services = services_without_source(tasks.iter().map(|(task, has_source)| (task, *has_source)));
-        let names: Vec<&str> = services.iter().map(|service| &*service.identity.service).collect();
-        assert_eq!(names, ["cart", "ended"]);
     }
 }

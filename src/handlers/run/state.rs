@@ -32,6 +32,8 @@ pub(in crate::handlers) struct StateCollector {
     discovery: Arc<Discovery>,
     series: Arc<TaskSeries>,
     memory: MemoryLimit,
+    /// Whether services are described although no series of their state is written.
+    needs_services: bool,
     /// Groups of the previous run.
     groups: Mutex<TaskGroups>,
     /// Calls that the role may not make, which are logged once.
@@ -49,8 +51,14 @@ pub(in crate::handlers) struct EcsState {
 }
 
 impl StateCollector {
-    pub(in crate::handlers) fn new(discovery: Arc<Discovery>, series: Arc<TaskSeries>, memory: MemoryLimit) -> Self {
-        Self { discovery, series, memory, groups: Mutex::default(), denied: Mutex::default() }
+    pub(in crate::handlers) fn new(
+        discovery: &Arc<Discovery>,
+        series: &Arc<TaskSeries>,
+        memory: MemoryLimit,
+        needs_services: bool,
+    ) -> Self {
+        let (discovery, series) = (Arc::clone(discovery), Arc::clone(series));
+        Self { discovery, series, memory, needs_services, groups: Mutex::default(), denied: Mutex::default() }
     }
 
     /// Describes the clusters of a run. Their settings decide where the statistics of tasks come from.
@@ -87,12 +95,12 @@ impl StateCollector {
     ) -> EcsState {
         let metrics = self.series.state;
         let mut state = EcsState { clusters, ..EcsState::default() };
-        if metrics.has_scope(Scope::Service) {
+        if metrics.has_scope(Scope::Service) || self.needs_services {
             let query = ServiceQuery {
                 clusters: &listing.clusters,
                 is_complete: listing.failures.iter().all(|failure| failure.call() != "ListClusters"),
                 tasks,
-                minute: scheduled_ms.div_euclid(MINUTE_MS),
+                minute: Some(scheduled_ms.div_euclid(MINUTE_MS)),
             };
             state.services = self.discovery.describe_services(&query, deadline).await;
             self.log_failures(&state.services.failures);

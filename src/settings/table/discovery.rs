@@ -53,9 +53,9 @@ pub(super) const ROWS: &[Setting] = &[
     },
     Setting {
         name: "SIDECARLESS_CLOUDWATCH_METRICS",
-        values: "list of `default`, `ebs`",
+        values: "list of `default`, `ebs`, `service-connect`",
         default: "default",
-        description: "CloudWatch metrics of services without a stats source: `default` is CPU and memory, `ebs` the use of EBS volumes.",
+        description: "CloudWatch metrics that are read: of services without a stats source, `default` is CPU and memory and `ebs` the use of EBS volumes; `service-connect` is the traffic of all services with Service Connect, at six times the price of `default` (docs/cost.md).",
         apply: |settings, text| store(&mut settings.cloudwatch.metrics, text.parse()),
     },
     Setting {

@@ -10,6 +10,7 @@ use super::prices::{
 use super::prices::{SCHEDULER, SECONDS, SQS_REQUEST, XRAY_TRACE};
 use super::text::{amount, count, plural};
 use super::workload::{self, Workload};
+use sidecarless::translate::cloudwatch::{self, MetricGroup};
 use sidecarless::translate::stats::{Level, METRICS, StatsMetric};
 
 /// Billed bytes of a log line, including 26 bytes of overhead. Each invocation writes one line.
@@ -31,10 +32,6 @@ const STATE_SAMPLES_PER_SERVICE: f64 = 20.0;
 
 /// Default of `SIDECARLESS_CLOUDWATCH_INTERVAL`.
 const CLOUDWATCH_INTERVAL_MIN: u8 = 2;
-
-/// Metrics and statistics that are read for each service by default (docs/metrics.md).
-const CLOUDWATCH_METRICS: f64 = 2.0;
-const CLOUDWATCH_STATISTICS: f64 = 3.0;
 
 /// Lambda polls a queue with five concurrent calls, each of which waits 20 s (AWS Lambda Developer Guide, "Using Lambda with
 /// Amazon SQS"; Amazon SQS Developer Guide, "Long polling").
@@ -129,7 +126,7 @@ pub(super) fn sidecarless(fleet: &Fleet, options: &Options, workloads: &[Workloa
     );
     lines.push(CostLine::new(description, prices::amp(samples)));
     lines.push(state(fleet));
-    lines.extend(cloudwatch(fleet, options).into_iter().flatten());
+    lines.extend(cloudwatch_metrics(fleet, options));
     lines.push(CostLine::new("ECS API calls, Function URL".into(), 0.0));
     CostSection::new(lines)
 }
@@ -141,20 +138,30 @@ fn state(fleet: &Fleet) -> CostLine {
     CostLine::new(format!("AMP: {} samples of the state of ECS", count(samples)), prices::amp(samples))
 }
 
-/// Returns the cost of the CloudWatch metrics of services without a stats source, and of their samples. `None` if there are none.
-fn cloudwatch(fleet: &Fleet, options: &Options) -> Option<[CostLine; 2]> {
-    let services = f64::from(fleet.services_without_source);
+/// Returns the cost of the CloudWatch metrics of services without a stats source and of discovery names, and of their samples.
+fn cloudwatch_metrics(fleet: &Fleet, options: &Options) -> Vec<CostLine> {
     let interval_min = f64::from(options.cloudwatch_interval_min.unwrap_or(CLOUDWATCH_INTERVAL_MIN));
-    let read = services * CLOUDWATCH_METRICS * MINUTES / interval_min;
-    let samples = services * CLOUDWATCH_METRICS * CLOUDWATCH_STATISTICS * MINUTES;
-    let of = format!(
-        "metrics of {} without a stats source, every {},",
-        plural(services, "service"),
-        plural(interval_min, "minute")
-    );
+    let (services, names) = (f64::from(fleet.services_without_source), f64::from(fleet.discovery_names));
+    let read = [
+        (services, MetricGroup::Default, format!("{} without a stats source", plural(services, "service"))),
+        (names, MetricGroup::ServiceConnect, format!("{} of Service Connect", plural(names, "discovery name"))),
+    ];
+    let (mut lines, mut samples) = (Vec::new(), 0.0);
+    for (number, group, of) in read.into_iter().filter(|(number, ..)| *number > 0.0) {
+        let (metrics, statistics) = metrics_and_statistics(group);
+        let of = format!("metrics of {of}, every {},", plural(interval_min, "minute"));
+        lines.push(priced("CloudWatch", number * metrics * MINUTES / interval_min, &of, &METRIC_READ));
+        samples += number * statistics * MINUTES;
+    }
     let description = format!("AMP: {} samples of these metrics", count(samples));
-    let lines = [priced("CloudWatch", read, &of, &METRIC_READ), CostLine::new(description, prices::amp(samples))];
-    (services > 0.0).then_some(lines)
+    let written = (samples > 0.0).then(|| CostLine::new(description, prices::amp(samples)));
+    lines.into_iter().chain(written).collect()
+}
+
+/// Returns the numbers of metrics of a group, and of their statistics. Discovery names are assumed to have no TLS.
+fn metrics_and_statistics(group: MetricGroup) -> (f64, f64) {
+    let metrics = cloudwatch::METRICS.iter().filter(|metric| metric.group == group && !metric.needs_tls);
+    metrics.fold((0.0, 0.0), |(metrics, all), metric| (metrics + 1.0, all + metric.statistics.len() as f64))
 }
 
 fn invocations(workload: &Workload, options: &Options) -> CostLine {

@@ -24,6 +24,8 @@ pub(super) struct Fleet {
     pub(super) pushing: u32,
     /// Services without a stats source, whose CPU and memory come from CloudWatch.
     pub(super) services_without_source: u32,
+    /// Discovery names of Service Connect whose metrics are read from CloudWatch.
+    pub(super) discovery_names: u32,
     /// Region of the first task. Empty if it is unknown.
     pub(super) region: String,
 }
@@ -65,9 +67,12 @@ impl Fleet {
         let class = PricingClass { launch_type: LaunchType::Fargate, arch: options.task_arch() };
         let groups = BTreeMap::from([(class, group)]);
         let services_without_source = options.services.unwrap_or_default();
+        let discovery_names = options.discovery_names.unwrap_or_default();
         let containers = options.containers * tasks;
         let pushing = if options.push { tasks } else { 0 };
-        Self { groups, clusters: vec![tasks], containers, pushing, services_without_source, ..Self::default() }
+        let clusters = vec![tasks];
+        let read = Self { services_without_source, discovery_names, ..Self::default() };
+        Self { groups, clusters, containers, pushing, ..read }
     }
 
     /// Creates a fleet from tasks of the account.

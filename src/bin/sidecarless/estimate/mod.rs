@@ -54,7 +54,8 @@ async fn for_account(options: Options, variables: Vec<(String, String)>) -> Resu
     let handlers = function::handlers(variables).await?;
     let list = handlers.tasks(&function::deadline()).await;
     let fleet = Fleet::from_tasks(list.tasks.iter().map(AsRef::as_ref), &options);
-    let fleet = Fleet { pushing: list.pushing, services_without_source: list.services_without_source, ..fleet };
+    let (services_without_source, discovery_names) = (list.services_without_source, list.discovery_names);
+    let fleet = Fleet { pushing: list.pushing, services_without_source, discovery_names, ..fleet };
     let cloudwatch_interval_min = options.cloudwatch_interval_min.or(list.cloudwatch_interval_min);
     let options = Options { cloudwatch_interval_min, ..options };
     let mut estimate = Estimate::new(fleet, options);
@@ -125,7 +126,8 @@ impl Estimate {
         });
         let fleet = json!({
             "tasks": self.fleet.tasks(), "containers": self.fleet.containers, "with_sidecar": self.fleet.with_sidecar,
-            "pushing": self.fleet.pushing, "services_without_source": self.fleet.services_without_source, "clusters": self.fleet.clusters.len(), "groups": groups.collect::<Vec<_>>(),
+            "pushing": self.fleet.pushing, "services_without_source": self.fleet.services_without_source,
+            "discovery_names": self.fleet.discovery_names, "clusters": self.fleet.clusters.len(), "groups": groups.collect::<Vec<_>>(),
         });
         let value = json!({
             "prices": {"region": prices::REGION_CODE, "date": prices::DATE, "currency": "USD", "month_hours": prices::HOURS,

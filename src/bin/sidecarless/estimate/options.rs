@@ -17,6 +17,8 @@ pub(crate) struct Options {
     pub(super) containers: u32,
     /// Services without a stats source. Used only with `tasks`.
     pub(super) services: Option<u32>,
+    /// Discovery names of Service Connect whose metrics are read. Used only with `tasks`.
+    pub(super) discovery_names: Option<u32>,
     /// Minutes between two reads of their CloudWatch metrics. `None` for the setting of the account, or its default.
     pub(super) cloudwatch_interval_min: Option<u8>,
     /// Whether the tasks push their stats instead of being scraped. Used only with `tasks`.
@@ -60,7 +62,7 @@ pub(super) enum Arch {
 /// An account has some thousands of tasks. A larger number is a typing error.
 const TASKS: RangeInclusive<u32> = 1..=1_000_000;
 
-/// Services of an estimate.
+/// Services and discovery names of an estimate.
 const SERVICES: RangeInclusive<u32> = 0..=1_000_000;
 
 /// Minutes of `SIDECARLESS_CLOUDWATCH_INTERVAL`.
@@ -88,6 +90,7 @@ impl Default for Options {
             tasks: None,
             containers: 2,
             services: None,
+            discovery_names: None,
             cloudwatch_interval_min: None,
             push: false,
             spans: 1.0,
@@ -117,6 +120,7 @@ impl Options {
         let counted = [
             ("containers", "the containers of the running tasks"),
             ("services", "the services of the running tasks"),
+            ("discovery-names", "the discovery names of the running services"),
             ("push", "the running tasks that declare a push"),
         ];
         let counted = counted.into_iter().find(|(name, _)| seen.contains(*name));
@@ -131,6 +135,9 @@ impl Options {
             "tasks" => self.tasks = Some(integer("--tasks", &value(parser)?, TASKS)?),
             "containers" => self.containers = integer("--containers", &value(parser)?, CONTAINERS)?,
             "services" => self.services = Some(integer("--services", &value(parser)?, SERVICES)?),
+            "discovery-names" => {
+                self.discovery_names = Some(integer("--discovery-names", &value(parser)?, SERVICES)?);
+            }
             "cloudwatch-interval" => {
                 let minutes = integer("--cloudwatch-interval", &value(parser)?, CLOUDWATCH_INTERVAL_MIN)?;
                 self.cloudwatch_interval_min = u8::try_from(minutes).ok();
@@ -224,11 +231,12 @@ mod tests {
     #[test]
     fn options_replace_the_defaults() {
         assert_eq!(parse(""), Ok(Options::default()));
-        let all = "--tasks 7 --containers 3 --services 2 --cloudwatch-interval 5 --push --spans 0.5 --points 20 --interval 30 --memory 256 --sidecar 128/256 --arch arm64 --json";
+        let all = "--tasks 7 --containers 3 --services 2 --discovery-names 4 --cloudwatch-interval 5 --push --spans 0.5 --points 20 --interval 30 --memory 256 --sidecar 128/256 --arch arm64 --json";
         let expected = Options {
             tasks: Some(7),
             containers: 3,
             services: Some(2),
+            discovery_names: Some(4),
             cloudwatch_interval_min: Some(5),
             push: true,
             spans: 0.5,
@@ -255,6 +263,10 @@ mod tests {
                 "--containers requires --tasks: without it, the containers of the running tasks are counted",
             ),
             ("--services 2", "--services requires --tasks: without it, the services of the running tasks are counted"),
+            (
+                "--discovery-names 2",
+                "--discovery-names requires --tasks: without it, the discovery names of the running services are counted",
+            ),
             ("--push", "--push requires --tasks: without it, the running tasks that declare a push are counted"),
             ("--cloudwatch-interval 0", "invalid --cloudwatch-interval \"0\": use an integer from 1 to 10"),
             ("--spans -1", "invalid --spans \"-1\": use a number from 0 to 1000000"),

@@ -256,6 +256,17 @@ fn services_without_a_source_cost_reads_of_cloudwatch() {
             "{words}: {usd:?}"
         );
     }
+    for (words, expected) in [
+        // 43,800 minutes / 2 * 12 metrics / 1,000 * 0.01.
+        ("--tasks 10 --discovery-names 1", 2.628),
+        ("--tasks 10 --services 1 --discovery-names 10 --cloudwatch-interval 10", 5.256),
+    ] {
+        let lines = estimate(words).sidecarless.lines;
+        let line = lines.iter().find(|line| line.description.contains("of Service Connect"));
+        assert!(near(line.and_then(|line| line.usd).unwrap_or(0.0), expected), "{words}: {line:?}");
+        let samples: Vec<_> = lines.iter().filter(|line| line.description.contains("of these metrics")).collect();
+        assert_eq!(samples.len(), 1, "{samples:?}");
+    }
     let text = estimate("--tasks 10 --services 3").text();
     let line =
         "CloudWatch: 131,400 metrics of 3 services without a stats source, every 2 minutes, at $0.01 per thousand";
