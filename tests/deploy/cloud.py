@@ -8,6 +8,7 @@ Limitations of MiniStack, and the replacements:
 - No X-Ray, and ECS tasks without addresses: moto supports both. AWS_ENDPOINT_URL is set on the deployed function, because
   the template has no parameters that only tests need.
 - Rules do not match events of aws.ecs, and subscription filters do not support JSON patterns: see the tests for replacements.
+- Target groups that CloudFormation creates have no targets: the test registers the function.
 - The host name of a Function URL does not resolve: the tests use the MiniStack path of the function.
 """
 
@@ -65,17 +66,30 @@ class Account:
 
     def deploy(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
         """Creates the stack and returns its outputs."""
-        self.client("cloudformation").create_stack(
-            StackName=stack, TemplateURL=f"{self.base}/{BUCKET}/{TEMPLATE_KEY}", Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        )
+        self.client("cloudformation").create_stack(**self.request(stack, parameters))
+        return self.outputs(stack, "CREATE_COMPLETE")
+
+    def update(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
+        """Updates the stack and returns its outputs."""
+        self.client("cloudformation").update_stack(**self.request(stack, parameters))
+        return self.outputs(stack, "UPDATE_COMPLETE")
+
+    def request(self, stack: str, parameters: dict[str, str]) -> dict[str, Any]:
+        return {
+            "StackName": stack, "TemplateURL": f"{self.base}/{BUCKET}/{TEMPLATE_KEY}",
+            "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        }
+
+    def outputs(self, stack: str, status: str) -> dict[str, str]:
+        """Waits for the status and returns the outputs of the stack."""
 
         def complete() -> dict[str, Any] | None:
             described: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
             assert not re.search("FAILED|ROLLBACK", described["StackStatus"]), self.failures(stack)
-            return described if described["StackStatus"] == "CREATE_COMPLETE" else None
+            return described if described["StackStatus"] == status else None
 
-        described = wait_for("the stack is complete", complete)
+        described = wait_for(f"the stack is {status}", complete)
         return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
     def failures(self, stack: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 The function runs with the cause. Its log lines pass the metric filters of the template, its responses become the metrics that AWS
 derives from them, and the alarms are evaluated on both. Three alarms watch what happens without the function; their data points are
-those of the documentation.
+those of the documentation. Responses are counted for the function URL and for the load balancer, of which a stack has one.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class Environment:
         """Returns the sums of a minute, by metric name; None if AWS writes no data point."""
         errors = sum("errorMessage" in response for response in self.responses)
         server_errors = sum(status >= 500 for status in self.statuses)
-        metrics: Metrics = {"Errors": errors, "Url5xxCount": server_errors if self.statuses else None}
+        counted = server_errors if self.statuses else None
+        metrics: Metrics = {"Errors": errors, "Url5xxCount": counted, "HTTPCode_Target_5XX_Count": counted}
         lines = self.lines()
         for one in FILTERS.values():
             (transformation,) = one["MetricTransformations"]
@@ -232,8 +233,8 @@ CAUSES: dict[Cause, set[str]] = {
     xray_rejects_segments: {"ErrorLinesAlarm"},
     xray_denies_access: {"ErrorLinesAlarm"},
     nothing_discovered: {"ErrorsAlarm", "ErrorLinesAlarm", "MissedRunsAlarm"},
-    no_destination_for_requests: {"ServerErrorsAlarm"},
-    no_destination_for_spans: {"ServerErrorsAlarm"},
+    no_destination_for_requests: {"ServerErrorsAlarm", "LoadBalancerErrorsAlarm"},
+    no_destination_for_spans: {"ServerErrorsAlarm", "LoadBalancerErrorsAlarm"},
     schedule_disabled: {"MissedRunsAlarm"},
     late_runs: {"MissedRunsAlarm"},
     log_events_fail: {"ErrorsAlarm", "ErrorLinesAlarm", "DroppedEventsAlarm", "DeadLetterAlarm"},
@@ -304,6 +305,7 @@ def test_alarm_watches_the_metric_as_aws_writes_it(name: str) -> None:
     alarm = ALARMS[name]
     written = {
         "AWS/Lambda": ("Sum", [{"Name": "FunctionName", "Value": {"Ref": "Function"}}]),
+        "AWS/ApplicationELB": ("Sum", [{"Name": "LoadBalancer", "Value": {"GetAtt": "LoadBalancer.LoadBalancerFullName"}}]),
         "AWS/Scheduler": ("Sum", [{"Name": "ScheduleGroup", "Value": {"Ref": "ScheduleGroup"}}]),
         "AWS/SQS": ("Maximum", [{"Name": "QueueName", "Value": {"GetAtt": f"{QUEUES.get(name)}.QueueName"}}]),
     }

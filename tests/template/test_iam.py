@@ -16,7 +16,9 @@ PARAMETERS = {
     "OtlpLogsEnabled": "OtlpLogs",
     "CloudWatchEnabled": "CloudWatchInterval",
     "InVpc": "SubnetIds",
-    "TokenAuth": "UrlAuth",
+    "PublicUrl": "Ingress",
+    "HasLoadBalancer": "Ingress",
+    "HasLattice": "Ingress",
     "InsightsSubscribed": "InsightsCluster1",
     "TaskStateChangeEventsEnabled": "TaskStateChangeEvents",
 }

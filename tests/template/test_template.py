@@ -77,13 +77,22 @@ def expanded():
 
 def stack(**parameters):
     """Returns the resources that CloudFormation creates for these parameters. Functions that need AWS are not resolved."""
+    return created("Resources", parameters)
+
+
+def outputs(**parameters):
+    """Returns the values of the outputs of a stack with these parameters."""
+    return {name: output["Value"] for name, output in created("Outputs", parameters).items()}
+
+
+def created(section, parameters):
     template = expanded()
     values = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
     assert set(parameters) <= set(values), parameters
     values |= parameters | {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "111122223333", "AWS::StackName": "mine"}
     resolve = Resolve(values, template["Conditions"])
-    created = {name: resource for name, resource in template["Resources"].items() if resolve.is_true(resource.get("Condition"))}
-    return {name: resolve(resource) for name, resource in created.items()}
+    present = {name: one for name, one in template[section].items() if resolve.is_true(one.get("Condition"))}
+    return {name: resolve(one) for name, one in present.items()}
 
 
 class Resolve:
@@ -176,31 +185,6 @@ def actions(statement):
 
 def function_role(resources):
     return list(statements({"FunctionRole": resources["FunctionRole"]}))
-
-
-def test_only_a_public_url_has_both_public_permissions(resources):
-    permissions = [
-        (p["Properties"], p.get("Condition"))
-        for p in of_type(resources, "AWS::Lambda::Permission").values()
-        if p["Properties"]["Principal"] == "*"
-    ]
-    assert sorted(p["Action"] for p, _ in permissions) == ["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"]
-    for properties, condition in permissions:
-        assert condition == "TokenAuth"
-        if properties["Action"] == "lambda:InvokeFunctionUrl":
-            assert properties["FunctionUrlAuthType"] == "NONE"
-        else:
-            assert properties["InvokedViaFunctionUrl"] is True, "otherwise anyone may call Invoke directly"
-    assert only(resources, "AWS::Lambda::Url")["AuthType"] == {"Fn::If": ["IamAuth", "AWS_IAM", "NONE"]}
-    variables = resources["Function"]["Properties"]["Environment"]["Variables"]
-    assert variables["SIDECARLESS_AUTH"] == {"Ref": "UrlAuth"}
-
-
-def test_url_auth_and_the_auth_setting_agree():
-    template = yaml_parse(SOURCE)
-    assert template["Parameters"]["UrlAuth"]["AllowedValues"] == ["token", "iam"]
-    assert template["Conditions"]["IamAuth"] == {"Fn::Equals": [{"Ref": "UrlAuth"}, "iam"]}
-    assert template["Conditions"]["TokenAuth"] == {"Fn::Not": [{"Condition": "IamAuth"}]}
 
 
 def test_only_lambda_retries_events(resources):
@@ -351,7 +335,7 @@ def test_environment_variables_are_settings(resources):
 def test_allowed_values_match_the_settings():
     parameters = yaml_parse(SOURCE)["Parameters"]
     for setting, parameter in [
-        ("SIDECARLESS_AUTH", "UrlAuth"), ("SIDECARLESS_STATS_NAMES", "StatsNames"), ("SIDECARLESS_COMPAT", "Compat"),
+        ("SIDECARLESS_STATS_NAMES", "StatsNames"), ("SIDECARLESS_COMPAT", "Compat"),
     ]:
         row = re.search(rf"name: \"{setting}\",\s+values: \"([^\"]+)\",\s+default: \"([^\"]*)\"", settings_table())
         values, default = re.findall(r"`([^`]+)`", row[1]), row[2]
@@ -381,19 +365,6 @@ def test_alarms_are_documented(resources):
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.M)) == set(of_type(resources, "AWS::CloudWatch::Alarm"))
     named = set(re.findall(r"`(\w+Alarm)`", "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))))
     assert named <= set(resources)
-
-
-def test_otel_environment_output_is_valid_for_sdks():
-    template = expanded()
-    for name, logs in itertools.product(["OtelEnvironmentToken", "OtelEnvironmentIam"], ["on", "off"]):
-        block = Resolve({"OtlpLogs": logs}, template["Conditions"])(template["Outputs"][name]["Value"])
-        lines = dict(line.split("=", 1) for line in block.splitlines())
-        assert lines["OTEL_LOGS_EXPORTER"] == {"on": "otlp", "off": "none"}[logs]
-        assert lines["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf"
-        assert lines["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] == "cumulative"
-        assert int(lines["OTEL_EXPORTER_OTLP_TIMEOUT"]) >= 5000, "must cover a cold start and a call to X-Ray"
-        assert (" " in block) is False, "header values must be percent-encoded for SDKs"
-    assert "Authorization=Bearer%20TOKEN" in SOURCE
 
 
 def test_insights_are_polled_without_subscription_filters():
@@ -446,13 +417,6 @@ def test_rule_matches_the_sample_events_and_may_invoke_the_function():
     permission = resources["TaskStateChangePermission"]["Properties"]
     assert permission["Principal"] == "events.amazonaws.com"
     assert permission["SourceArn"] == {"Fn::GetAtt": ["TaskStateChangeRule", "Arn"]}
-
-
-def test_only_the_url_permission_has_no_source_restriction():
-    resources = stack(TaskStateChangeEvents="on", InsightsCluster1="shop")
-    for name, permission in of_type(resources, "AWS::Lambda::Permission").items():
-        properties = permission["Properties"]
-        assert properties["Principal"] == "*" or "SourceArn" in properties, name
 
 
 def test_otlp_permissions_are_granted_only_for_xray_otlp():
@@ -519,7 +483,11 @@ def test_workspace_is_created_or_an_existing_one_is_used():
 
 @pytest.mark.parametrize(
     ("rule", "one", "other"),
-    [("WorkspaceParametersSetTogether", "RemoteWriteUrl", "WorkspaceArn"), ("VpcParametersSetTogether", "SubnetIds", "SecurityGroupIds")],
+    [
+        ("WorkspaceParametersSetTogether", "RemoteWriteUrl", "WorkspaceArn"),
+        ("VpcParametersSetTogether", "SubnetIds", "SecurityGroupIds"),
+        ("CertificateParametersSetTogether", "LoadBalancerCertificateArn", "LoadBalancerDomainName"),
+    ],
 )
 def test_related_parameters_are_set_together(rule, one, other):
     (assertion,) = expanded()["Rules"][rule]["Assertions"]

@@ -1,0 +1,88 @@
+"""Tests of a second stack, whose requests come through an internal load balancer, and then through none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from conftest import Deployed
+from test_deployment import show
+
+from demo import ecs
+from demo.events import TRACE_ID, traces
+from demo.peers import ACCOUNT, REGION, post, wait_for
+
+STACK = "private"
+
+
+@dataclass
+class Private:
+    """A stack without a URL."""
+
+    url: str
+    token: str
+    parameters: dict[str, str]
+    outputs: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def private(deployed: Deployed) -> Iterator[Private]:
+    account, token = deployed.account, secrets.token_urlsafe(32)
+    ec2 = account.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{number}.0/24")["Subnet"]["SubnetId"] for number in (1, 2)]
+    group = ec2.create_security_group(GroupName="tasks", Description="tasks", VpcId=vpc)["GroupId"]
+    parameters = {
+        "Ingress": "alb",
+        "LoadBalancerSubnetIds": ",".join(subnets),
+        "LoadBalancerSecurityGroupIds": group,
+        "TokensSha256": hashlib.sha256(token.encode()).hexdigest(),
+        "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
+        "RemoteWriteUrl": f"{deployed.amp}/workspaces/ws-private/api/v1/remote_write",
+        "WorkspaceArn": f"arn:aws:aps:{REGION}:{ACCOUNT}:workspace/ws-private",
+        "LoadRules": "off",
+        "Sources": "push",
+        "CloudWatchInterval": "off",
+    }
+    outputs = account.deploy(STACK, parameters)
+    account.set_variables(account.resources(STACK)["Function"], {"AWS_ENDPOINT_URL": deployed.moto, "AWS_ENDPOINT_URL_SQS": account.base})
+    # MiniStack does not register the targets of a target group that CloudFormation creates. tests/template checks them.
+    resources = account.resources(STACK)
+    arn = account.client("lambda").get_function_configuration(FunctionName=resources["Function"])["FunctionArn"]
+    account.client("elbv2").register_targets(TargetGroupArn=resources["LoadBalancerTargetGroup"], Targets=[{"Id": arn}])
+    (balancer,) = account.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    assert balancer["Scheme"] == "internal" and balancer["DNSName"] in outputs["OtlpEndpoint"]
+    # Its DNS name does not resolve: use the path of MiniStack.
+    yield Private(f"{account.base}/_alb/{balancer['LoadBalancerName']}/", token, parameters, outputs)
+    account.client("cloudformation").delete_stack(StackName=STACK)
+
+
+def test_load_balancer_delivers_spans(deployed: Deployed, private: Private) -> None:
+    trace_id, headers = secrets.token_hex(16), {"content-type": "application/x-protobuf"}
+    body = traces().replace(TRACE_ID, bytes.fromhex(trace_id))
+    for token, status in [("guessed", 401), (private.token, 200)]:
+        assert post(f"{private.url}v1/traces", body, headers | {"authorization": f"Bearer {token}"})[0] == status
+    documents = wait_for("the trace in X-Ray", lambda: ecs.trace_documents(deployed.moto, trace_id))
+    assert f"OTEL_EXPORTER_OTLP_ENDPOINT={private.outputs['OtlpEndpoint']}\n" in private.outputs["OtelEnvironmentToken"]
+    show(f"delivered through the load balancer: {len(documents)} segments")
+
+
+def test_load_balancer_may_invoke_only_this_function(deployed: Deployed, private: Private) -> None:
+    function = deployed.account.resources(STACK)["Function"]
+    policy = json.loads(deployed.account.client("lambda").get_policy(FunctionName=function)["Policy"])
+    principals = [statement["Principal"] for statement in policy["Statement"]]
+    assert principals == [{"Service": "elasticloadbalancing.amazonaws.com"}]
+
+
+def test_update_to_none_removes_the_endpoint(deployed: Deployed, private: Private) -> None:
+    outputs = deployed.account.update(STACK, private.parameters | {"Ingress": "none"})
+    assert not {"OtlpEndpoint", "OtelEnvironmentToken", "OtelEnvironmentIam"} & set(outputs)
+    assert deployed.account.client("elbv2").describe_load_balancers()["LoadBalancers"] == []
+    kinds = [name for name in deployed.account.resources(STACK) if name.startswith(("Url", "LoadBalancer", "Lattice"))]
+    assert kinds == []
+    show(f"updated to Ingress=none: {len(deployed.account.resources(STACK))} resources, no endpoint")
