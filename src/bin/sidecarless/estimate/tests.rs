@@ -171,7 +171,11 @@ fn json_and_text_have_the_same_amounts() {
 #[test]
 fn template_and_settings_match_the_model() {
     let template = std::fs::read_to_string(file("template.yaml")).unwrap();
-    assert_eq!(template.matches("Type: AWS::CloudWatch::Alarm").count(), 10, "a URL and a load balancer exclude each other");
+    assert_eq!(
+        template.matches("Type: AWS::CloudWatch::Alarm").count(),
+        10,
+        "a URL and a load balancer exclude each other"
+    );
     assert_eq!(template.matches("Type: AWS::Logs::MetricFilter").count(), 2, "one of them matches only errors");
     for line in ["Timeout: 50\n", "Default: arm64\n", "Default: 512\n", "ScheduleExpression: rate(1 minute)"] {
         assert!(template.contains(line), "{line}");
