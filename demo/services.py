@@ -24,7 +24,7 @@ def task_usage(kind: str) -> str:
 
 
 def service_usage(kind: str) -> str:
-    return f'max {BY_SERVICE} (last_over_time(ecs_service_{kind}_utilization_percent{{stat="average"}}[10m]))'
+    return f'max {BY_SERVICE} (last_over_time(ecs_service_{kind}_utilization_percent{{stat="average"}}[16m]))'
 
 
 def service_rows(amp: str, tasks: list[ecs.Task]) -> list[dict[str, Any]] | None:

@@ -1,6 +1,7 @@
 """Checks that dashboards and rules use existing metrics, and that Grafana can load them."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -66,6 +67,21 @@ def test_panels_use_existing_metrics(name):
 def test_rules_use_existing_metrics():
     for rule in rules():
         assert metrics(rule["expr"]) and metrics(rule["expr"]) <= known_metrics(), rule
+
+
+def test_ranges_suffice_for_every_interval_of_cloudwatch():
+    """A sample is followed by the next one after the interval, the lag, the precision of the schedule, and a run."""
+    table = (ROOT / "src/settings/table/discovery.rs").read_text().split('"SIDECARLESS_CLOUDWATCH_INTERVAL"')[1]
+    interval = int(re.search(r"values::minutes_or_off\(text, 1\.\.=(\d+)\)", table)[1])
+    lag = int(re.search(r"const LAG_MS: i64 = ([\d_]+);", (ROOT / "src/handlers/run/cloudwatch.rs").read_text())[1]) // 60_000
+    run = math.ceil(int(re.search(r"^ {6}Timeout: (\d+)$", (ROOT / "template.yaml").read_text(), re.M)[1]) / 60)
+    longest = interval + lag + 1 + run
+    queries = [expression for name in NAMES for _, expression in expressions(board(name))] + [rule["expr"] for rule in rules()]
+    ranges = [each for query in queries for each in re.findall(r"last_over_time\(ecs_service_\w+_percent\{[^}]*\}\[(\d+)m\]\)", query)]
+    named = sum(len(re.findall(r"\becs_service_(?:\w+_percent|connect_\w+)", query)) for query in queries)
+    assert len(ranges) == named > 5, "each query looks back far enough"
+    assert {int(minutes) for minutes in ranges} == {longest + 1}, longest
+    assert f"percent[{longest + 1}m]" in (ROOT / "docs/metrics.md").read_text()
 
 
 def test_every_alert_and_record_is_tested():
