@@ -86,6 +86,39 @@ def test_every_reason_of_a_refused_push_is_explained():
         assert found, reason
 
 
+# Snake-case words of files with reasons that are names of labels, fields, events and metrics.
+NOT_REASONS = {
+    "current_thread", "end_time", "essential_container", "event_name", "event_type", "greater_than_max_sample_age", "log_events",
+    "original_size_bytes", "otel_metric_temporality", "otel_scope_name", "otel_scope_version", "schema_url", "service_event", "stop_code",
+    "target_info", "task_state_change",
+}
+
+
+def reasons() -> set[str]:
+    """Returns the words that the code can pass on as the reason of a counter: arguments of calls that count, and values of functions,
+    constants and fields in files that name rejections."""
+    word = r'"([a-z][a-z0-9]*(?:_[a-z0-9]+)+|malformed|undelivered|unavailable)"'
+    counted = r"\b(?:add|reject|reject_all|rejected|warn_not_written|add_with_reason)\((?:[^\"()|]|\(\))*?" + word + ","
+    value = r"(?:=> |return |Some\(|Err\(|Reason\(|\b(?:reason|code|rejected): |[\[({, ] ?|const [A-Z_]+: &str = )" + word
+    found = set()
+    for path in sorted((ROOT / "src").rglob("*.rs")):
+        # Why tasks stopped, the summary of a run, and the names of the counters themselves.
+        is_about_others = re.search(r"stopped/reason|schedule|report|self_metrics|item_counters|tests\.rs|/bin/|/settings/", str(path))
+        code = re.sub(r"^\s*//.*$", "", re.split(r"#\[cfg\(test\)\]\s*\nmod tests \{", path.read_text())[0], flags=re.M)
+        found.update(re.findall(counted, code))
+        if not is_about_others and re.search(r"Rejections|RejectReason|reason\b|rejected", path.read_text()):
+            found.update(re.findall(value, code))
+    prefixes = ("sidecarless_", "aws_ecs_", "ecs_", "cloud_")
+    return {word for word in found if not word.startswith(prefixes)} - NOT_REASONS
+
+
+def test_every_reason_is_documented():
+    rows = re.findall(r"^\| (`[^|]*`) \|", (ROOT / "docs/reasons.md").read_text(), re.M)
+    documented = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
+    assert len(documented) == len(set(documented))
+    assert set(documented) == reasons()
+
+
 def price(item, unit):
     return float(re.search(rf"^\| {item} \| \$([\d.]+) per {unit}", (ROOT / "docs/cost.md").read_text(), re.M)[1])
 
