@@ -133,14 +133,26 @@ cli_binary() {
   CLI="${CARGO_TARGET_DIR:-$ROOT/target}/debug/sidecarless"
 }
 
+# node_packages FOLDER NAME PACKAGES: installs the package-lock.json in FOLDER into .tools/NAME if the file changed.
+node_packages() {
+  command -v npm > /dev/null || return 1
+  local source="$ROOT/$1" folder="$TOOLS/$2"
+  if ! cmp -s "$source/package-lock.json" "$folder/package-lock.json" || [ ! -d "$folder/node_modules" ]; then
+    log "installing $3 into .tools/$2"
+    rm -rf "$folder" && mkdir -p "$folder"
+    cp "$source"/package*.json "$folder/"
+    (cd "$folder" && npm ci --silent --no-audit --no-fund --ignore-scripts) || return 1
+  fi
+}
+
 # Packages of the Node client. Without npm, its tests are skipped.
 node_tools() {
-  command -v npm > /dev/null || return 1
-  local folder="$TOOLS/node" lock="tests/e2e/node/package-lock.json"
-  if ! cmp -s "$ROOT/$lock" "$folder/package-lock.json" || [ ! -d "$folder/node_modules" ]; then
-    log "installing the OpenTelemetry SDK for Node into .tools/node"
-    rm -rf "$folder" && mkdir -p "$folder"
-    cp "$ROOT"/tests/e2e/node/package*.json "$folder/"
-    npm ci --silent --no-audit --no-fund --prefix "$folder" || return 1
-  fi
+  node_packages tests/e2e/node node "the OpenTelemetry SDK for Node"
+}
+
+# The AWS Distro for OpenTelemetry, for Python and for Node. Both pin versions of the OpenTelemetry SDK that differ from those of the
+# other clients. Without npm, the tests of the Node client are skipped.
+adot_tools() {
+  python_environment adot "the AWS Distro for OpenTelemetry for Python"
+  node_packages tests/e2e/adot node-adot "the AWS Distro for OpenTelemetry for Node"
 }
