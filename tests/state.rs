@@ -201,3 +201,30 @@ async fn no_series_has_two_values() {
         }
     }
 }
+
+#[tokio::test]
+async fn run_with_shards_counts_the_sources_of_described_tasks() {
+    let queue = ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards");
+    let shards = [queue, ("SIDECARLESS_MAX_INLINE_TASKS", "0")];
+    let sandbox = untouched(&shards).await;
+    for (run, described) in [1, 0].into_iter().enumerate() {
+        let summary = sandbox.tick().await.unwrap();
+        assert_eq!(summary["shards_sent"], 1, "{summary}");
+        assert_eq!(calls(&sandbox).get("DescribeTasks").copied().unwrap_or_default(), described, "run {run}");
+        assert_eq!(last(&sandbox, "ecs_tasks_by_stats_source", "source")["none"], 3.0);
+        assert!(sandbox.amp.named("ecs_tasks").is_empty(), "the status in a description may be minutes old");
+    }
+
+    // What is not complete is not written: it would be too low.
+    for (call, settings) in
+        [("DescribeTasks", &[][..]), ("ListTasks", &[]), ("", &[("SIDECARLESS_SOURCES", "endpoint")])]
+    {
+        let sandbox = untouched(&[&shards[..], settings].concat()).await;
+        if !call.is_empty() {
+            sandbox.aws.ecs().faults.insert(call, "AccessDeniedException");
+        }
+        // A run that can list nothing fails.
+        let _ = sandbox.tick().await;
+        assert!(sandbox.amp.named("ecs_tasks_by_stats_source").is_empty(), "{call} {settings:?}");
+    }
+}

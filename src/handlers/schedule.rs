@@ -124,8 +124,8 @@ impl ScheduleHandler {
         Ok(Response::Json(response))
     }
 
-    /// Scrapes tasks, and writes the state of ECS, which is described meanwhile. The tasks of shards
-    /// are only counted by source if they were described.
+    /// Scrapes tasks, and writes the state of ECS, which is described meanwhile. The tasks of shards are only counted by source, and
+    /// only if they were described. Their status may have changed since.
     async fn scrape(&self, parts: StateParts<'_>, scheduled_ms: i64, run: &mut RunContext<'_>) -> StateSummary {
         let StateParts { clusters, listing, plan, discovered, ending } = parts;
         let running = if plan.scrape_inline { discovered.tasks.as_slice() } else { &[] };
@@ -141,7 +141,9 @@ impl ScheduleHandler {
             let is_selected = |task: &&Arc<Task>| self.discovery.matching_rule(task).is_ok();
             let counted = tasks.iter().chain(discovered.without_definition.iter().filter(is_selected));
             self.state.append_groups(counted, &state, run.deadline, &mut run.batch);
-            self.state.append_sources(&listing.clusters, &coverage, &tasks, state.at_ms, &mut run.batch);
+        }
+        if plan.scrape_inline || describes_all(discovered, listing) {
+            self.state.append_sources(&listing.clusters, &coverage, &discovered.tasks, state.at_ms, &mut run.batch);
         }
         StateSummary { coverage, services: state.services.known }
     }
@@ -251,6 +253,11 @@ fn check_discovery(
         Some(failure) if is_empty && plan.sent == 0 => Err(HandleError::Discovery(failure.clone())),
         _ => Ok(discovered),
     }
+}
+
+/// Returns whether all running tasks were listed and described, except for those that have stopped since.
+fn describes_all(discovered: &DiscoveryResult, listing: &TaskListing) -> bool {
+    listing.failures.is_empty() && discovered.len() + discovered.missing >= listing.task_count()
 }
 
 /// Logs a scheduled run, and returns its summary.
