@@ -166,7 +166,7 @@ fn hostile_requests() -> Vec<(String, HostileRequest, u64)> {
     knock(
         "JSON: half of a surrogate pair",
         HostileRequest::json(r#"{"resourceMetrics":[{"schemaUrl":"\ud800"}]}"#),
-        400,
+        200,
     );
     knock("JSON: NUL", HostileRequest::json("\0"), 400);
 

@@ -1,5 +1,6 @@
 //! Tests of the JSON decoder: the result equals the protobuf decoder's, and errors contain their path.
 
+mod lenient;
 pub(crate) mod print;
 pub(crate) mod telemetry;
 
@@ -189,12 +190,8 @@ fn syntax_error_contains_path_and_position() {
             "resourceSpans[0].resource: key must be a string (line 1, column 32)",
         ),
         (
-            b"{\"resourceSpans\":[{\"schemaUrl\":\"\xff\"}]}",
-            "resourceSpans[0].schemaUrl: invalid unicode code point (line 1, column 33)",
-        ),
-        (
-            b"{\"resourceSpans\":[{\"schemaUrl\":\"\\ud800\"}]}",
-            "resourceSpans[0].schemaUrl: unexpected end of hex escape (line 1, column 39)",
+            b"{\"resourceSpans\":[{\"schemaUrl\":\"\\ud8\"}]}",
+            "resourceSpans[0].schemaUrl: invalid escape (line 1, column 38)",
         ),
         (b"{\"resourceSpans\":1e999}", "resourceSpans: number out of range (line 1, column 22)"),
         (b"\x0a\x00\x12", "request: expected value (line 2, column 1)"),

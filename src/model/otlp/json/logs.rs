@@ -37,6 +37,8 @@ impl FromJson for ExportLogsServiceRequest {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resourceLogs" | "resource_logs" => value.messages(&mut self.resource_logs),
+            "resourceSpans" | "resource_spans" => value.misplaced("traces"),
+            "resourceMetrics" | "resource_metrics" => value.misplaced("metrics"),
             _ => value.ignored(),
         }
     }
@@ -46,7 +48,9 @@ impl FromJson for ResourceLogs {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resource" => value.message(&mut self.resource),
-            "scopeLogs" | "scope_logs" => value.messages(&mut self.scope_logs),
+            "scopeLogs" | "scope_logs" | "instrumentationLibraryLogs" | "instrumentation_library_logs" => {
+                value.messages(&mut self.scope_logs)
+            }
             "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
             _ => value.ignored(),
         }
@@ -56,8 +60,8 @@ impl FromJson for ResourceLogs {
 impl FromJson for ScopeLogs {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
-            "scope" => value.message(&mut self.scope),
-            "logRecords" | "log_records" => value.messages(&mut self.log_records),
+            "scope" | "instrumentationLibrary" | "instrumentation_library" => value.message(&mut self.scope),
+            "logRecords" | "log_records" | "logs" => value.messages(&mut self.log_records),
             "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
             _ => value.ignored(),
         }
@@ -77,7 +81,7 @@ impl FromJson for LogRecord {
             "flags" => value.integer(&mut self.flags),
             "traceId" | "trace_id" => value.id(&mut self.trace_id),
             "spanId" | "span_id" => value.id(&mut self.span_id),
-            "eventName" | "event_name" => value.text(&mut self.event_name),
+            "eventName" | "event_name" | "name" => value.text(&mut self.event_name),
             _ => value.ignored(),
         }
     }

@@ -17,6 +17,8 @@ impl FromJson for ExportMetricsServiceRequest {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resourceMetrics" | "resource_metrics" => value.messages(&mut self.resource_metrics),
+            "resourceSpans" | "resource_spans" => value.misplaced("traces"),
+            "resourceLogs" | "resource_logs" => value.misplaced("logs"),
             _ => value.ignored(),
         }
     }
@@ -26,7 +28,9 @@ impl FromJson for ResourceMetrics {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resource" => value.message(&mut self.resource),
-            "scopeMetrics" | "scope_metrics" => value.messages(&mut self.scope_metrics),
+            "scopeMetrics" | "scope_metrics" | "instrumentationLibraryMetrics" | "instrumentation_library_metrics" => {
+                value.messages(&mut self.scope_metrics)
+            }
             "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
             _ => value.ignored(),
         }
@@ -36,7 +40,7 @@ impl FromJson for ResourceMetrics {
 impl FromJson for ScopeMetrics {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
-            "scope" => value.message(&mut self.scope),
+            "scope" | "instrumentationLibrary" | "instrumentation_library" => value.message(&mut self.scope),
             "metrics" => value.messages(&mut self.metrics),
             "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
             _ => value.ignored(),
@@ -51,13 +55,21 @@ impl FromJson for Metric {
             "name" => value.text(&mut self.name),
             "description" => value.text(&mut self.description),
             "unit" => value.text(&mut self.unit),
-            "gauge" => value.message_with(|gauge| *data = Some(Data::Gauge(gauge))),
-            "sum" => value.message_with(|sum| *data = Some(Data::Sum(sum))),
-            "histogram" => value.message_with(|histogram| *data = Some(Data::Histogram(histogram))),
+            "gauge" | "intGauge" | "int_gauge" | "doubleGauge" | "double_gauge" => {
+                value.message_with(|gauge| *data = Some(Data::Gauge(gauge)))
+            }
+            "sum" | "intSum" | "int_sum" | "doubleSum" | "double_sum" => {
+                value.message_with(|sum| *data = Some(Data::Sum(sum)))
+            }
+            "histogram" | "intHistogram" | "int_histogram" | "doubleHistogram" | "double_histogram" => {
+                value.message_with(|histogram| *data = Some(Data::Histogram(histogram)))
+            }
             "exponentialHistogram" | "exponential_histogram" => {
                 value.message_with(|histogram| *data = Some(Data::ExponentialHistogram(histogram)))
             }
-            "summary" => value.message_with(|summary| *data = Some(Data::Summary(summary))),
+            "summary" | "doubleSummary" | "double_summary" => {
+                value.message_with(|summary| *data = Some(Data::Summary(summary)))
+            }
             "metadata" => value.messages(&mut self.metadata),
             _ => value.ignored(),
         }
@@ -125,10 +137,12 @@ impl FromJson for NumberDataPoint {
         let target = &mut self.value;
         match name {
             "attributes" => value.messages(&mut self.attributes),
+            "labels" => value.labels(&mut self.attributes),
             "startTimeUnixNano" | "start_time_unix_nano" => value.integer(&mut self.start_time_unix_nano),
             "timeUnixNano" | "time_unix_nano" => value.integer(&mut self.time_unix_nano),
             "asDouble" | "as_double" => value.double_with(|double| *target = Some(Value::Double(double))),
             "asInt" | "as_int" => value.integer_with(|whole| *target = Some(Value::Int(whole))),
+            "value" => value.number_with(|number| *target = Some(number)),
             "exemplars" => value.messages(&mut self.exemplars),
             "flags" => value.integer(&mut self.flags),
             _ => value.ignored(),
@@ -140,6 +154,7 @@ impl FromJson for HistogramDataPoint {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "attributes" => value.messages(&mut self.attributes),
+            "labels" => value.labels(&mut self.attributes),
             "startTimeUnixNano" | "start_time_unix_nano" => value.integer(&mut self.start_time_unix_nano),
             "timeUnixNano" | "time_unix_nano" => value.integer(&mut self.time_unix_nano),
             "count" => value.integer(&mut self.count),
@@ -191,6 +206,7 @@ impl FromJson for SummaryDataPoint {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "attributes" => value.messages(&mut self.attributes),
+            "labels" => value.labels(&mut self.attributes),
             "startTimeUnixNano" | "start_time_unix_nano" => value.integer(&mut self.start_time_unix_nano),
             "timeUnixNano" | "time_unix_nano" => value.integer(&mut self.time_unix_nano),
             "count" => value.integer(&mut self.count),

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::value::{Integer, InvalidValue, Scalar};
-use super::{JsonDecodeError, JsonError};
+use super::{JsonDecodeError, JsonError, repair};
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::json::wrong_type;
+use crate::model::otlp::any_value::Value;
+use crate::model::otlp::{AnyValue, KeyValue, number_data_point};
 
 /// State of decoding one request.
 pub(super) struct ParseContext<'b> {
@@ -46,6 +48,23 @@ impl ParseContext<'_> {
 pub(super) trait FromJson: Default {
     /// Writes the value to the field `name`, or ignores it.
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error>;
+}
+
+/// A label of OTLP 0.x.
+#[derive(Default)]
+struct Label {
+    key: Bytes,
+    value: Bytes,
+}
+
+impl FromJson for Label {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
+        match name {
+            "key" => value.text(&mut self.key),
+            "value" => value.text(&mut self.value),
+            _ => value.ignored(),
+        }
+    }
 }
 
 /// Value of a field before it is decoded. Each method decodes it as one type. `null` does not change the target.
@@ -146,6 +165,29 @@ impl<'de, A: MapAccess<'de>> FieldValue<'_, A> {
         with_path(self.map.next_value_seed(seed), self.context, self.name)
     }
 
+    /// Decodes labels, which the metrics of OTLP 0.x have in place of attributes.
+    pub(super) fn labels(self, target: &mut Vec<KeyValue>) -> Result<(), A::Error> {
+        let (context, mut labels) = (self.context, Vec::<Label>::new());
+        self.messages(&mut labels)?;
+        for Label { key, value } in labels {
+            let value = Some(AnyValue { value: Some(Value::String(value)) });
+            context.push_item(target, KeyValue { key, value })?;
+        }
+        Ok(())
+    }
+
+    /// Decodes a number that is an integer or a double by its notation.
+    pub(super) fn number_with(self, keep: impl FnOnce(number_data_point::Value)) -> Result<(), A::Error> {
+        self.scalar(Scalar::number, keep)
+    }
+
+    /// Rejects the field of another signal.
+    pub(super) fn misplaced(self, signal: &str) -> Result<(), A::Error> {
+        let error =
+            A::Error::custom(format_args!("{signal} in a request for another signal: send them to /v1/{signal}"));
+        with_path(Err(error), self.context, self.name)
+    }
+
     pub(super) fn ignored(self) -> Result<(), A::Error> {
         with_path(self.map.next_value::<IgnoredAny>(), self.context, self.name).map(|_| ())
     }
@@ -160,9 +202,18 @@ fn with_path<T, E>(result: Result<T, E>, context: &ParseContext, name: &str) -> 
 
 /// Decodes a body as one message.
 pub(super) fn request<M: FromJson>(body: &Bytes, budget: &dyn Budget) -> Result<M, JsonDecodeError> {
+    if let Some(text) = repair::unicode(body) {
+        return decode(text, body, budget);
+    }
+    let body = repair::repaired(body, budget)?;
+    decode(std::str::from_utf8(&body).unwrap_or_default(), &body, budget)
+}
+
+/// Decodes the text of a body. `serde_json` validates the strings of bytes, and not those of a text.
+fn decode<M: FromJson>(text: &str, body: &Bytes, budget: &dyn Budget) -> Result<M, JsonDecodeError> {
     budget.reserve(text_size(body))?;
     let context = ParseContext { body, path: RefCell::new(Vec::new()), budget, exceeded: Cell::new(None) };
-    let mut reader = serde_json::Deserializer::from_slice(body);
+    let mut reader = serde_json::Deserializer::from_str(text);
     let message = MessageSeed(&context, PhantomData).deserialize(&mut reader);
     message.and_then(|message| reader.end().map(|()| message.unwrap_or_default())).map_err(|error| {
         match context.exceeded.get() {

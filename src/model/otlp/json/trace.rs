@@ -20,6 +20,8 @@ impl FromJson for ExportTraceServiceRequest {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resourceSpans" | "resource_spans" => value.messages(&mut self.resource_spans),
+            "resourceMetrics" | "resource_metrics" => value.misplaced("metrics"),
+            "resourceLogs" | "resource_logs" => value.misplaced("logs"),
             _ => value.ignored(),
         }
     }
@@ -29,7 +31,9 @@ impl FromJson for ResourceSpans {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resource" => value.message(&mut self.resource),
-            "scopeSpans" | "scope_spans" => value.messages(&mut self.scope_spans),
+            "scopeSpans" | "scope_spans" | "instrumentationLibrarySpans" | "instrumentation_library_spans" => {
+                value.messages(&mut self.scope_spans)
+            }
             "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
             _ => value.ignored(),
         }
@@ -39,7 +43,7 @@ impl FromJson for ResourceSpans {
 impl FromJson for ScopeSpans {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
-            "scope" => value.message(&mut self.scope),
+            "scope" | "instrumentationLibrary" | "instrumentation_library" => value.message(&mut self.scope),
             "spans" => value.messages(&mut self.spans),
             "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
             _ => value.ignored(),

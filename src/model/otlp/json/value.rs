@@ -9,6 +9,8 @@ use bytes::Bytes;
 use hex::FromHexError;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
+use crate::model::otlp::number_data_point;
+
 /// Error for a value of the wrong type or format.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -104,6 +106,21 @@ impl Scalar<'_> {
             Scalar::Boolean(_) => None,
         };
         value.map(Some).ok_or_else(|| self.type_error("a number"))
+    }
+
+    /// Converts a number or a string to an integer if it is one, otherwise to a double.
+    pub(super) fn number(self) -> Result<Option<number_data_point::Value>, InvalidValue> {
+        let integer = match &self {
+            Scalar::Unsigned(value) => i64::try_from(*value).ok(),
+            Scalar::Signed(value) => Some(*value),
+            Scalar::Borrowed(text) => text.parse().ok(),
+            Scalar::Owned(text) => text.parse().ok(),
+            _ => None,
+        };
+        match integer {
+            Some(value) => Ok(Some(number_data_point::Value::Int(value))),
+            None => Ok(self.double()?.map(number_data_point::Value::Double)),
+        }
     }
 
     pub(super) fn boolean(self) -> Result<Option<bool>, InvalidValue> {
