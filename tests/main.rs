@@ -55,6 +55,7 @@ mod stats_vectors;
 mod task_stats;
 mod tick;
 mod xray;
+mod xray_clients;
 mod xray_golden;
 mod xray_mapping;
 mod xray_schema;

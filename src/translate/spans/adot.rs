@@ -43,8 +43,9 @@ impl Compat {
         self.is_adot()
     }
 
-    /// Does not name the segments of consumers after their service (`segment.go`, `MakeSegment`).
-    pub(super) const fn names_consumers_by_span(self) -> bool {
+    /// Names every kind of span after its peer, also servers, consumers and internal spans, and AWS SDK calls after
+    /// their database. Does not name consumers after their service (`segment.go`, `MakeSegment`).
+    pub(super) const fn names_every_kind_by_peer(self) -> bool {
         self.is_adot()
     }
 }
@@ -52,8 +53,9 @@ impl Compat {
 /// Attributes.
 impl Compat {
     /// Does not read these attributes of the stable semantic conventions: `db.system.name`, `db.namespace`,
-    /// `db.query.text` (`sql.go`, `segment.go`), `rpc.system.name`, `cloud.region`, `aws.sqs.queue.url` (`aws.go`,
-    /// `segment.go`), and `server.address` and `server.port` of clients (`http.go`, `segment.go`).
+    /// `db.query.text` (`sql.go`, `segment.go`), `rpc.system.name`, the service in `rpc.method`, `service.peer.name`,
+    /// `cloud.region`, `aws.request.id`, `aws.sqs.queue.url` (`aws.go`, `segment.go`), and `server.address` and
+    /// `server.port` of clients (`http.go`, `segment.go`).
     pub(super) const fn ignores_stable_conventions(self) -> bool {
         self.is_adot()
     }
@@ -99,6 +101,21 @@ impl Compat {
         self.is_adot()
     }
 
+    /// Writes `rpc.method` as the AWS operation of every call (`aws.go`).
+    pub(super) const fn has_operation_of_every_call(self) -> bool {
+        self.is_adot()
+    }
+
+    /// Treats spans with a local port or a scheme, but nothing else of HTTP, as HTTP spans (`http.go`).
+    pub(super) const fn takes_connections_for_http(self) -> bool {
+        self.is_adot()
+    }
+
+    /// Writes `x_forwarded_for` only if the address of the peer is unknown (`http.go`).
+    pub(super) const fn forwards_only_without_peer(self) -> bool {
+        self.is_adot()
+    }
+
     /// Derives the failure flags from the HTTP status and the span status, not from the gRPC status (`cause.go`).
     pub(super) const fn ignores_grpc_status(self) -> bool {
         self.is_adot()
@@ -124,8 +141,9 @@ impl Compat {
         self.is_adot()
     }
 
-    /// Writes IPv6 addresses in URLs without brackets (`http.go`).
-    pub(super) const fn omits_ipv6_brackets(self) -> bool {
+    /// Joins the parts of URLs without reading them: a port follows a host that has one, a URL becomes a host, IPv6
+    /// addresses have no brackets, and the scheme is `http` unless stated (`http.go`, `constructServerURL`).
+    pub(super) const fn joins_url_parts_unread(self) -> bool {
         self.is_adot()
     }
 
@@ -156,6 +174,11 @@ impl Compat {
 
     /// Gives a Go call without a location the location of the previous call, and does not trim labels.
     pub(super) const fn repeats_go_locations(self) -> bool {
+        self.is_adot()
+    }
+
+    /// Cuts Java labels after their first slash, also within the name of a hidden class.
+    pub(super) const fn cuts_java_labels(self) -> bool {
         self.is_adot()
     }
 

@@ -6,7 +6,7 @@ use super::key::{Attributes, Key, KeySet};
 use super::options::Options;
 use super::resource_attributes::ResourceAttributes;
 use super::segment::{Aws, AwsResource, LogGroup};
-use super::{limits, value};
+use super::{limits, rpc, value};
 use crate::model::escaped_json::EscapedJson;
 use crate::model::otlp::any_value::Value;
 use crate::translate::Compat;
@@ -24,6 +24,9 @@ pub(super) const CONSUMED: KeySet = KeySet::from_keys(&[
     Key::AwsTableName,
     Key::AwsTableName2,
 ]);
+
+/// Spellings of `aws.request_id`: of the ADOT collector, of .NET and of Node.
+const REQUEST_IDS: [Key; 3] = [Key::AwsRequestId, Key::AwsRequestId2, Key::AwsRequestId3];
 
 /// The part of the block that is the same for all spans of a resource.
 pub(super) struct AwsResourceBlocks<'a> {
@@ -98,15 +101,11 @@ pub(super) fn read<'d, 'a>(
     resource: &'d AwsResourceBlocks<'a>,
     compat: Compat,
 ) -> Aws<'d, 'a> {
+    let is_stable = !compat.ignores_stable_conventions();
+    let is_call = is_aws_call(attributes, compat);
     let mut region = attributes.text(Key::AwsRegion);
-    let mut queue_url = first(attributes, &[Key::MessagingUrl, Key::AwsQueueUrl, Key::AwsQueueUrl2]);
-    if !compat.ignores_stable_conventions() {
-        if region.is_empty() && is_aws_call(attributes, compat) {
-            region = attributes.text(Key::CloudRegion);
-        }
-        if queue_url.is_empty() {
-            queue_url = attributes.text(Key::AwsSqsQueueUrl);
-        }
+    if is_stable && region.is_empty() && is_call {
+        region = attributes.text(Key::CloudRegion);
     }
     let account_id = match attributes.value(Key::AwsAccountId) {
         Some(_) => attributes.text(Key::AwsAccountId),
@@ -114,17 +113,64 @@ pub(super) fn read<'d, 'a>(
     };
     let mut aws = Aws {
         resource: &resource.json,
-        operation: first(attributes, &[Key::AwsOperation, Key::RpcMethod]),
+        operation: match attributes.has(Key::AwsOperation) {
+            true => attributes.text(Key::AwsOperation),
+            false if is_call || compat.has_operation_of_every_call() => rpc::operation(attributes, compat),
+            false => Cow::default(),
+        },
         account_id,
         region,
-        request_id: first(attributes, &[Key::AwsRequestId, Key::AwsRequestId2]),
-        queue_url,
+        request_id: first(attributes, if is_stable { &REQUEST_IDS } else { &[Key::AwsRequestId, Key::AwsRequestId2] }),
+        queue_url: queue_url(attributes, is_call, compat),
         table_name: first(attributes, &[Key::AwsTableName, Key::AwsTableName2]),
         table_names: Vec::new(),
     };
     aws.read_tables(attributes);
+    if is_stable && is_call && aws.table_name.is_empty() && aws.table_names.is_empty() && is_dynamodb(attributes) {
+        aws.table_name = attributes.text(Key::DbCollectionName);
+    }
     aws.consume(attributes, compat);
     aws
+}
+
+/// Returns the URL of an SQS queue, or an empty text.
+fn queue_url<'a>(attributes: &Attributes<'a>, is_call: bool, compat: Compat) -> Cow<'a, str> {
+    if compat.ignores_stable_conventions() {
+        return first(attributes, &[Key::MessagingUrl, Key::AwsQueueUrl, Key::AwsQueueUrl2]);
+    }
+    // The URLs of other messaging systems are brokers, such as `amqp://host` and the list of Kafka in Python.
+    let url = attributes.text(Key::MessagingUrl);
+    if url.starts_with("https://") || url.starts_with("http://") {
+        return url;
+    }
+    let keys = [Key::AwsQueueUrl, Key::AwsQueueUrl2, Key::AwsSqsQueueUrl];
+    let url = keys.into_iter().map(|key| attributes.text(key)).find(|url| !url.is_empty()).unwrap_or_default();
+    if !url.is_empty() || !is_call || rpc::aws_service(attributes, compat) != "SQS" {
+        return url;
+    }
+    // Node records the queue as the URL of the request, and Go as the address of the server.
+    let urls = [Key::UrlFull, Key::ServerAddress].map(|key| attributes.text(key));
+    urls.into_iter().find(|url| is_queue_url(url)).unwrap_or_default()
+}
+
+/// Whether a URL ends with an account and a queue. The URL of a request is often only the endpoint.
+fn is_queue_url(url: &str) -> bool {
+    let address = url.split_once("://").map(|(_, address)| address);
+    address.is_some_and(|address| address.split('/').skip(1).filter(|part| !part.is_empty()).count() >= 2)
+}
+
+fn is_dynamodb(attributes: &Attributes<'_>) -> bool {
+    let is = |key| matches!(attributes.bytes(key), b"dynamodb" | b"aws.dynamodb");
+    is(Key::DbSystemName) || is(Key::DbSystem)
+}
+
+/// Whether the span is the receipt of messages with an AWS SDK, not the processing of a message.
+pub(super) fn receives(attributes: &Attributes<'_>, compat: Compat) -> bool {
+    let is_process = |key| attributes.bytes(key) == b"process";
+    !compat.names_every_kind_by_peer()
+        && is_aws_call(attributes, compat)
+        && !is_process(Key::MessagingOperation)
+        && !is_process(Key::MessagingOperationType)
 }
 
 /// Returns the block of a service segment, which has only the members of the resource.
@@ -172,8 +218,9 @@ impl<'a> Aws<'_, 'a> {
         attributes.consume_if(Key::RpcMethod, &self.operation);
         attributes.consume_if(Key::AwsAccountId, &self.account_id);
         attributes.consume_if(Key::AwsRegion, &self.region);
-        attributes.consume_if(Key::AwsRequestId, &self.request_id);
-        attributes.consume_if(Key::AwsRequestId2, &self.request_id);
+        for key in REQUEST_IDS {
+            attributes.consume_if(key, &self.request_id);
+        }
         attributes.consume_if(Key::AwsQueueUrl, &self.queue_url);
         attributes.consume_if(Key::AwsQueueUrl2, &self.queue_url);
         attributes.consume_if(Key::AwsTableName, &self.table_name);

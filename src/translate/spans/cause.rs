@@ -10,7 +10,7 @@ use super::ids::{self, DocumentIds, SpanId};
 use super::key::{Attributes, Key};
 use super::limits::{self, Omitted};
 use super::segment::Exception;
-use super::stack::{self, Language, StackTrace};
+use super::stack::{self, CauseException, Language, StackTrace};
 use super::{truncate, value};
 use crate::model::escaped_json::JsonWriter;
 use crate::model::otlp::any_value::Value;
@@ -112,19 +112,21 @@ impl<'a> CauseReader<'_, 'a> {
         let other = stack.causes.len().saturating_sub(limits::EXCEPTIONS);
         omitted.exceptions += other as u64;
         stack.causes.truncate(limits::EXCEPTIONS);
-        let last = u32::try_from(stack.causes.len()).unwrap_or(u32::MAX);
         let is_remote = matches!(value::kind(self.span), SpanKind::Client | SpanKind::Producer);
-        let mut push = |at: u32, kind, message, frames| {
+        let mut push = |at: u32, (kind, message, frames), next: Option<&CauseException<'_>>| {
             exceptions.push(Exception {
                 remote: Some(is_remote),
-                cause: (at < last).then(|| self.exception_id([number, at + 1])),
+                cause: next.filter(|next| !next.is_sibling).map(|_| self.exception_id([number, at + 1])),
                 stack: frames,
                 ..self.exception([number, at], kind, message)
             });
         };
-        push(0, value::string(source.kind), value::string(source.message), stack.frames);
-        for (cause, at) in stack.causes.into_iter().zip(1..) {
-            push(at, cause.kind, cause.message, cause.frames);
+        let mut causes = stack.causes.into_iter().peekable();
+        push(0, (value::string(source.kind), value::string(source.message), stack.frames), causes.peek());
+        let mut at = 0;
+        while let Some(cause) = causes.next() {
+            at += 1;
+            push(at, (cause.kind, cause.message, cause.frames), causes.peek());
         }
         !source.has_other_attributes && is_readable
     }

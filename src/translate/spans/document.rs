@@ -10,7 +10,7 @@ use super::ids::{self, DocumentIds};
 use super::key::{Attributes, Key, KeySet};
 use super::limits::{self, Omitted};
 use super::metadata::Metadata;
-use super::name::{self, SegmentName};
+use super::name::{self, Role, SegmentName};
 use super::options::Options;
 use super::resource::{ResourceContext, ResourceEntries};
 use super::segment::{Aws, Segment, SegmentTimes};
@@ -58,8 +58,9 @@ impl<'a> DocumentInput<'_, 'a> {
     ) -> Omitted {
         attributes.reset(if kind == DocumentKind::Service { CALL_ATTRIBUTES } else { KeySet::default() });
         let (span, compat) = (self.span, self.options.compat);
-        let is_child = !matches!(value::kind(span), SpanKind::Server | SpanKind::Consumer) && ids.parent.is_some();
-        let SegmentName { text: name, namespace } = self.name(attributes, kind);
+        let role = self.role(attributes, kind, &ids);
+        let is_child = ids.parent.is_some() && self.is_part(kind, role);
+        let SegmentName { text: name, namespace } = self.name(attributes, kind, role);
         let (times, original_end) = self.times(attributes);
         let http = http::read(attributes, span, compat);
         let language = self.resource.language;
@@ -130,9 +131,30 @@ impl<'a> DocumentInput<'_, 'a> {
         );
     }
 
-    fn name(&self, attributes: &Attributes<'a>, kind: DocumentKind) -> SegmentName<'a> {
+    /// A consumer is a service, except in the document of its call. The receipt of messages with an AWS SDK is a call,
+    /// although its kind is often CONSUMER, if it is a part of a trace.
+    fn role(&self, attributes: &Attributes<'a>, kind: DocumentKind, ids: &DocumentIds) -> Role {
         let compat = self.options.compat;
-        let base = name::base(attributes, self.span, self.resource, compat);
+        let receives = || kind == DocumentKind::Full && ids.parent.is_some() && aws::receives(attributes, compat);
+        match value::kind(self.span) {
+            SpanKind::Server => Role::Service,
+            SpanKind::Consumer if kind != DocumentKind::Dependency && !receives() => Role::Service,
+            _ => Role::Call,
+        }
+    }
+
+    /// Whether the document is a part of its parent's, if it has a parent.
+    fn is_part(&self, kind: DocumentKind, role: Role) -> bool {
+        match value::kind(self.span) {
+            SpanKind::Server => false,
+            SpanKind::Consumer => kind == DocumentKind::Full && role == Role::Call,
+            _ => true,
+        }
+    }
+
+    fn name(&self, attributes: &Attributes<'a>, kind: DocumentKind, role: Role) -> SegmentName<'a> {
+        let compat = self.options.compat;
+        let base = name::base(attributes, self.span, self.resource, role, compat);
         let (text, namespace) = match kind {
             DocumentKind::Full => return base,
             DocumentKind::LocalRoot => (base.text, None),

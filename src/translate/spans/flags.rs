@@ -40,10 +40,14 @@ pub(super) fn is_error(span: &Span) -> bool {
 fn from_grpc_status(attributes: &Attributes<'_>) -> Option<Flags> {
     let code = match attributes.value(Key::RpcGrpcStatusCode) {
         Some(value) => value::lenient_int(Some(value))?,
-        None => match attributes.value(Key::RpcResponseStatusCode)? {
-            Value::String(name) => grpc_code(name)?,
-            value => value::lenient_int(Some(value))?,
-        },
+        None => {
+            let keys = [Key::RpcResponseStatusCode, Key::RpcConnectErrorCode];
+            let value = keys.into_iter().find_map(|key| attributes.value(key))?;
+            match value {
+                Value::String(name) => grpc_code(name).or_else(|| value::lenient_int(Some(value)))?,
+                value => value::lenient_int(Some(value))?,
+            }
+        }
     };
     match code {
         8 => Some(THROTTLE),
@@ -53,6 +57,8 @@ fn from_grpc_status(attributes: &Attributes<'_>) -> Option<Flags> {
     }
 }
 
+/// Returns the code of a name. Connect has the same names in lower case, and spells one differently (connectrpc.com,
+/// "Connect Protocol Reference").
 fn grpc_code(name: &[u8]) -> Option<i64> {
     const NAMES: [&[u8]; 17] = [
         b"OK",
@@ -73,5 +79,8 @@ fn grpc_code(name: &[u8]) -> Option<i64> {
         b"DATA_LOSS",
         b"UNAUTHENTICATED",
     ];
-    i64::try_from(NAMES.iter().position(|known| *known == name)?).ok()
+    if name.eq_ignore_ascii_case(b"canceled") {
+        return Some(1);
+    }
+    i64::try_from(NAMES.iter().position(|known| known.eq_ignore_ascii_case(name))?).ok()
 }

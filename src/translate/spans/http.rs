@@ -2,6 +2,7 @@
 //!
 //! Rules: awsxrayexporter, `internal/translator/http.go`.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::key::{Attributes, Key, KeySet};
@@ -42,6 +43,12 @@ const CONSUMED: KeySet = KeySet::from_keys(&[
     Key::ServerPort,
 ]);
 
+/// Keys that the block can take from the span in corrected mode.
+const FURTHER: KeySet = KeySet::from_keys(&[Key::NetSockPeerAddr]);
+
+/// Keys that mark a span as an HTTP span only in adot mode: connections have them as well.
+const CONNECTION_MARKERS: KeySet = KeySet::from_keys(&[Key::NetHostPort, Key::HttpScheme, Key::UrlScheme]);
+
 /// Keys that mark a span as an HTTP span.
 const HTTP_MARKERS: KeySet = KeySet::from_keys(&[
     Key::HttpMethod,
@@ -53,12 +60,9 @@ const HTTP_MARKERS: KeySet = KeySet::from_keys(&[
     Key::HttpResponseStatusCode,
     Key::HttpUrl,
     Key::UrlFull,
-    Key::HttpScheme,
-    Key::UrlScheme,
     Key::HttpHost,
     Key::HttpTarget,
     Key::HttpServerName,
-    Key::NetHostPort,
     Key::UrlPath,
     Key::UrlQuery,
 ]);
@@ -67,7 +71,7 @@ const HTTP_MARKERS: KeySet = KeySet::from_keys(&[
 pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span, compat: Compat) -> Option<Http<'a>> {
     let mut parser = HttpParser { kind: value::kind(span), compat, ..HttpParser::default() };
     for (key, attribute) in attributes.iter() {
-        if CONSUMED.contains(key) {
+        if CONSUMED.contains(key) || (FURTHER.contains(key) && !compat.consumes_unused_keys()) {
             parser.take(key, value::content(attribute));
         }
     }
@@ -83,7 +87,11 @@ pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span, compat: 
         http.url = url;
         attributes.consumed.add(used);
     }
-    http.x_forwarded_for = !http.client_ip.is_empty() && !parser.has_peer;
+    http.x_forwarded_for = if compat.forwards_only_without_peer() {
+        !http.client_ip.is_empty() && !parser.has_peer
+    } else {
+        parser.has_client && is_forwarded(&http.client_ip, &parser.peer, attributes)
+    };
     http.content_length = content_length(attributes, span, compat);
     if !compat.consumes_unused_keys() {
         http.consume(attributes);
@@ -102,20 +110,28 @@ struct HttpParser<'a> {
     /// Whether an attribute contains an address, so that a URL can be built.
     has_address: bool,
     has_peer: bool,
+    /// Address of the other end of the connection.
+    peer: Cow<'a, str>,
+    /// Whether an attribute contains the address of the client, which may be forwarded.
+    has_client: bool,
 }
 
 impl<'a> HttpParser<'a> {
     fn take(&mut self, key: Key, value: Option<&'a Value>) {
-        self.is_http |= HTTP_MARKERS.contains(key);
+        self.is_http |= HTTP_MARKERS.contains(key)
+            || (CONNECTION_MARKERS.contains(key) && self.compat.takes_connections_for_http());
         match key {
             Key::HttpMethod | Key::HttpRequestMethod => self.http.method = value::string(value),
             Key::HttpUserAgent | Key::UserAgentOriginal => self.http.user_agent = value::string(value),
             Key::HttpStatusCode | Key::HttpResponseStatusCode => {
                 self.http.status = Some(value::http_status(value, self.compat));
             }
-            Key::HttpClientIp => self.http.client_ip = value::string(value),
+            Key::HttpClientIp => {
+                self.http.client_ip = value::string(value);
+                self.has_client = true;
+            }
             Key::ClientAddress => self.take_client(value),
-            Key::NetPeerIp | Key::NetworkPeerAddress => self.take_peer(key, value),
+            Key::NetPeerIp | Key::NetworkPeerAddress | Key::NetSockPeerAddr => self.take_peer(key, value),
             _ => self.has_address |= self.parts.take(key, value),
         }
     }
@@ -124,6 +140,7 @@ impl<'a> HttpParser<'a> {
         let address = value::string(value);
         if address.parse::<IpAddr>().is_ok() {
             self.http.client_ip = address;
+            self.has_client = true;
         }
     }
 
@@ -137,6 +154,7 @@ impl<'a> HttpParser<'a> {
         }
         self.has_address = true;
         self.has_peer = true;
+        self.peer = address.clone();
         let is_server = matches!(self.kind, SpanKind::Client | SpanKind::Producer);
         if self.http.client_ip.is_empty() && (!is_server || self.compat.takes_peer_for_client()) {
             self.http.client_ip = address;
@@ -152,7 +170,9 @@ impl Http<'_> {
         for key in [Key::HttpUserAgent, Key::UserAgentOriginal] {
             attributes.consume_if(key, &self.user_agent);
         }
-        for key in [Key::HttpClientIp, Key::ClientAddress, Key::NetPeerIp, Key::NetworkPeerAddress] {
+        for key in
+            [Key::HttpClientIp, Key::ClientAddress, Key::NetPeerIp, Key::NetworkPeerAddress, Key::NetSockPeerAddr]
+        {
             attributes.consume_if(key, &self.client_ip);
         }
         for key in [Key::HttpStatusCode, Key::HttpResponseStatusCode] {
@@ -161,6 +181,19 @@ impl Http<'_> {
             }
         }
     }
+}
+
+/// Whether the address of a client is from `X-Forwarded-For`: it is not the address of the peer or, if that is unknown,
+/// it has no port.
+fn is_forwarded(client: &str, peer: &str, attributes: &Attributes<'_>) -> bool {
+    if client.is_empty() || client == peer {
+        return false;
+    }
+    if peer.is_empty() {
+        return !attributes.has(Key::ClientPort);
+    }
+    let address = |text: &str| text.parse::<IpAddr>().ok().map(|address| address.to_canonical());
+    address(client).is_none() || address(client) != address(peer)
 }
 
 /// Returns the response size, or 0 if it is unknown.

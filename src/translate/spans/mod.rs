@@ -24,6 +24,7 @@ mod options;
 mod origin;
 mod resource;
 mod resource_attributes;
+mod rpc;
 mod segment;
 mod sql;
 pub mod stack;

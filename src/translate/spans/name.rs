@@ -6,7 +6,7 @@ use url::Url;
 
 use super::key::{Attributes, Key};
 use super::resource::ResourceContext;
-use super::{aws, value};
+use super::{aws, rpc, sql, value};
 use crate::model::escaped_json::{MAX_TEXT_BYTES, limited};
 use crate::model::otlp::{Span, SpanKind, text};
 use crate::translate::Compat;
@@ -20,23 +20,40 @@ pub(super) struct SegmentName<'a> {
     pub(super) namespace: Option<&'static str>,
 }
 
-/// Returns the name of the full span. The order of the sources is the same as in the collector (awsxrayexporter,
-/// `internal/translator/segment.go`, `MakeSegment`).
+/// How the trace map shows a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A service that handles a request or a message.
+    Service,
+    /// A call, or work within a service.
+    Call,
+}
+
+/// Returns the name of the full span. In adot mode, the order of the sources is the same as in the collector
+/// (awsxrayexporter, `internal/translator/segment.go`, `MakeSegment`).
 pub(super) fn base<'a>(
     attributes: &Attributes<'a>,
     span: &'a Span,
     resource: &ResourceContext<'a>,
+    role: Role,
     compat: Compat,
 ) -> SegmentName<'a> {
     let kind = value::kind(span);
-    let mut namespace = aws::is_aws_call(attributes, compat).then_some("aws");
-    let (source, name) = source(attributes, kind, resource, compat);
-    if source == NameSource::AwsService {
-        namespace = Some("aws");
-    }
-    if namespace.is_none() && matches!(kind, SpanKind::Client | SpanKind::Producer) {
-        namespace = Some("remote");
-    }
+    let (source, name) = if compat.names_every_kind_by_peer() {
+        collector_source(attributes, kind, resource, compat)
+    } else if role == Role::Service {
+        service_source(attributes, kind, resource, compat)
+    } else {
+        call_source(attributes, kind, compat)
+    };
+    let is_service = role == Role::Service && !compat.names_every_kind_by_peer();
+    let namespace = if is_service {
+        None
+    } else if aws::is_aws_call(attributes, compat) || source == NameSource::AwsService {
+        Some("aws")
+    } else {
+        matches!(kind, SpanKind::Client | SpanKind::Producer).then_some("remote")
+    };
     let text = match source {
         NameSource::SpanName => sanitize_span_name(text(&span.name), compat),
         _ => sanitize_name(name, compat).unwrap_or_else(|| sanitize_span_name(text(&span.name), compat)),
@@ -51,7 +68,9 @@ enum NameSource {
     SpanName,
 }
 
-fn source<'a>(
+const SPAN_NAME: (NameSource, Cow<'static, str>) = (NameSource::SpanName, Cow::Borrowed(""));
+
+fn collector_source<'a>(
     attributes: &Attributes<'a>,
     kind: SpanKind,
     resource: &ResourceContext<'a>,
@@ -68,20 +87,72 @@ fn source<'a>(
     if let Some(name) = database(attributes, compat) {
         return (NameSource::Other, name);
     }
-    let is_service = kind == SpanKind::Server || (kind == SpanKind::Consumer && !compat.names_consumers_by_span());
-    if let Some(name) = resource.service_name.as_ref().filter(|name| is_service && !name.is_empty()) {
+    let is_server = kind == SpanKind::Server;
+    if let Some(name) = resource.service_name.as_ref().filter(|name| is_server && !name.is_empty()) {
         return (NameSource::Other, name.clone());
     }
-    for key in [Key::RpcService, Key::HttpHost, Key::NetPeerName] {
+    first(attributes, &[Key::RpcService, Key::HttpHost, Key::NetPeerName])
+}
+
+/// The name of a service is its own: its peer is the caller, and its database a call.
+fn service_source<'a>(
+    attributes: &Attributes<'a>,
+    kind: SpanKind,
+    resource: &ResourceContext<'a>,
+    compat: Compat,
+) -> (NameSource, Cow<'a, str>) {
+    let local = attributes.text(Key::AwsLocalService);
+    let service_name = resource.service_name.clone().unwrap_or_default();
+    if let Some(name) = [local, service_name].into_iter().find(|name| !name.is_empty()) {
+        return (NameSource::Other, name);
+    }
+    if kind != SpanKind::Server {
+        return SPAN_NAME;
+    }
+    match rpc::service(attributes, compat) {
+        service if service.is_empty() => first(attributes, &[Key::HttpHost]),
+        service => (NameSource::Other, service),
+    }
+}
+
+/// The name of a call is the called service, or its host. Work within a service has no host.
+fn call_source<'a>(attributes: &Attributes<'a>, kind: SpanKind, compat: Compat) -> (NameSource, Cow<'a, str>) {
+    if let Some(name) = application_signals(attributes, kind, compat).filter(|name| !name.is_empty()) {
+        return (NameSource::Other, name);
+    }
+    let named = [
+        (Key::PeerService, NameSource::Other),
+        (Key::ServicePeerName, NameSource::Other),
+        (Key::AwsService, NameSource::AwsService),
+    ];
+    for (key, source) in named {
         if !attributes.bytes(key).is_empty() {
-            return (NameSource::Other, attributes.text(key));
+            return (source, attributes.text(key));
         }
     }
-    let is_stable = kind == SpanKind::Client && !compat.ignores_stable_conventions();
-    if is_stable && !attributes.bytes(Key::ServerAddress).is_empty() {
-        return (NameSource::Other, attributes.text(Key::ServerAddress));
+    if aws::is_aws_call(attributes, compat) {
+        let service = rpc::aws_service(attributes, compat);
+        if !service.is_empty() {
+            return (NameSource::Other, service);
+        }
     }
-    (NameSource::SpanName, Cow::Borrowed(""))
+    if let Some(name) = database(attributes, compat) {
+        return (NameSource::Other, name);
+    }
+    match (rpc::service(attributes, compat), kind) {
+        (service, _) if !service.is_empty() => (NameSource::Other, service),
+        (_, SpanKind::Internal | SpanKind::Unspecified) => SPAN_NAME,
+        (_, SpanKind::Client) => first(attributes, &[Key::HttpHost, Key::NetPeerName, Key::ServerAddress]),
+        _ => first(attributes, &[Key::HttpHost, Key::NetPeerName]),
+    }
+}
+
+/// Returns the first of the attributes that is not empty.
+fn first<'a>(attributes: &Attributes<'a>, keys: &[Key]) -> (NameSource, Cow<'a, str>) {
+    match keys.iter().find(|key| !attributes.bytes(**key).is_empty()) {
+        Some(key) => (NameSource::Other, attributes.text(*key)),
+        None => SPAN_NAME,
+    }
 }
 
 /// Returns the service name that the AWS distributions of the SDKs record.
@@ -111,10 +182,7 @@ pub(super) fn remote_service<'a>(attributes: &Attributes<'a>, compat: Compat) ->
 /// Returns the database name, followed by `@` and the host if it is known.
 fn database<'a>(attributes: &Attributes<'a>, compat: Compat) -> Option<Cow<'a, str>> {
     let is_stable = !compat.ignores_stable_conventions();
-    let mut name = attributes.text(Key::DbName);
-    if name.is_empty() && is_stable {
-        name = attributes.text(Key::DbNamespace);
-    }
+    let name = sql::database(attributes, compat);
     if name.is_empty() {
         return None;
     }

@@ -54,7 +54,7 @@ pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span, compat: 
     if renamed.is_none() && !is_sql(&system) {
         return None;
     }
-    let name = either(Key::DbName, Key::DbNamespace);
+    let name = database(attributes, compat);
     let sql = Sql {
         url: text(&span.name),
         connection_string: connection(attributes, &name, compat),
@@ -64,6 +64,24 @@ pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span, compat: 
     };
     sql.consume(attributes, &name, compat);
     Some(sql)
+}
+
+/// Returns the name of the database. A namespace of the stable conventions also has the instance of an SQL Server, as
+/// `instance|database`, or the schema of PostgreSQL, as `database|schema`.
+pub(super) fn database<'a>(attributes: &Attributes<'a>, compat: Compat) -> Cow<'a, str> {
+    let name = attributes.text(Key::DbName);
+    if !name.is_empty() || compat.ignores_stable_conventions() {
+        return name;
+    }
+    let part = |namespace: &'a str| match namespace.split_once('|') {
+        Some((_, database)) if attributes.bytes(Key::DbSystemName) == b"microsoft.sql_server" => database,
+        Some((database, _)) => database,
+        None => namespace,
+    };
+    match attributes.text(Key::DbNamespace) {
+        Cow::Borrowed(namespace) => Cow::Borrowed(part(namespace)),
+        namespace => namespace,
+    }
 }
 
 impl Sql<'_> {

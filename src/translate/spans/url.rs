@@ -59,40 +59,84 @@ impl<'a> UrlParts<'a> {
         is_address
     }
 
-    /// Returns the URL and the keys that it contains.
+    /// Returns the URL and the keys that it contains. The URL is empty if the host is unknown.
     pub(super) fn url(self, kind: SpanKind, compat: Compat) -> (Cow<'a, str>, KeySet) {
         let mut used = KeySet::default();
+        let is_adot = compat.joins_url_parts_unread();
         if let Some((key, full)) = &self.full {
             used.insert(*key);
             if !compat.consumes_unused_keys() {
                 self.consume_within(full, &mut used);
             }
-            return (full.clone(), used);
+            return (if is_adot { full.clone() } else { without_default_port(full.clone()) }, used);
         }
-        let scheme = consume(&self.scheme, &mut used).filter(|s| !s.is_empty() || compat.uses_empty_url_parts());
-        let scheme = scheme.unwrap_or("http");
-        let mut url = String::with_capacity(URL_BYTES);
-        url.extend([scheme, "://"]);
-        let (host, port) = self.authority(kind, compat, &mut used);
-        let is_ipv6 = host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_ok();
-        if is_ipv6 && !compat.omits_ipv6_brackets() {
-            url.extend(["[", host, "]"]);
-        } else {
-            url.push_str(host);
+        if is_adot {
+            let url = self.join_unread(kind, compat, &mut used);
+            return (Cow::Owned(url), used);
         }
-        if !port.is_empty() && (scheme, port) != ("http", "80") && (scheme, port) != ("https", "443") {
-            url.extend([":", port]);
+        match self.join(kind, compat, &mut used) {
+            Some(url) => (Cow::Owned(url), used),
+            None => (Cow::Borrowed(""), KeySet::default()),
         }
-        self.push_path(&mut url, &mut used);
-        (Cow::Owned(url), used)
     }
 
-    fn push_path(&self, url: &mut String, used: &mut KeySet) {
-        if let Some(target) = consume(&self.target, used) {
-            return url.push_str(target);
+    /// Joins the parts as the collector does.
+    fn join_unread(&self, kind: SpanKind, compat: Compat, used: &mut KeySet) -> String {
+        let scheme = consume(&self.scheme, used).unwrap_or("http");
+        let mut url = String::with_capacity(URL_BYTES);
+        url.extend([scheme, "://"]);
+        let (host, port) = self.authority(kind, compat, used);
+        url.push_str(host);
+        if !port.is_empty() && !is_default_port(scheme, port) {
+            url.extend([":", port]);
         }
-        url.push_str(consume(&self.path, used).unwrap_or("/"));
-        if let Some(query) = consume(&self.query, used) {
+        self.push_path(&mut url, compat, used);
+        url
+    }
+
+    /// Joins the parts. A host can have a port, or be a URL, and a target can be a URL. Port 443 without a scheme is
+    /// HTTPS. Returns `None` if there is no host.
+    fn join(&self, kind: SpanKind, compat: Compat, used: &mut KeySet) -> Option<String> {
+        if let Some((key, target)) = self.target.as_ref().filter(|(_, target)| has_scheme(target)) {
+            used.insert(*key);
+            return Some(without_default_port(Cow::Borrowed(target)).into_owned());
+        }
+        let (host, port) = self.authority(kind, compat, used);
+        let mut url = String::with_capacity(URL_BYTES);
+        if has_scheme(host) {
+            url.push_str(host);
+            let has_path = host.split_once("://").is_some_and(|(_, rest)| rest.trim_end_matches('/').contains('/'));
+            if !has_path {
+                url.truncate(host.trim_end_matches('/').len());
+                self.push_path(&mut url, compat, used);
+            }
+            return Some(without_default_port(Cow::Owned(url)).into_owned());
+        }
+        let (host, own_port) = split_port(host);
+        let port = if own_port.is_empty() { port } else { own_port };
+        let scheme = consume(&self.scheme, used).filter(|scheme| !scheme.is_empty());
+        let scheme = scheme.unwrap_or(if port == "443" { "https" } else { "http" });
+        url.extend([scheme, "://"]);
+        match host.bytes().filter(|byte| *byte == b':').count() >= 2 && !host.starts_with('[') {
+            true => url.extend(["[", host, "]"]),
+            false => url.push_str(host),
+        }
+        if !port.is_empty() && !is_default_port(scheme, port) {
+            url.extend([":", port]);
+        }
+        self.push_path(&mut url, compat, used);
+        (!host.is_empty()).then_some(url)
+    }
+
+    fn push_path(&self, url: &mut String, compat: Compat, used: &mut KeySet) {
+        let is_used = |text: &&str| !text.is_empty() || compat.uses_empty_url_parts();
+        let slash = |text: &str| if text.starts_with('/') || compat.joins_url_parts_unread() { "" } else { "/" };
+        if let Some(target) = consume(&self.target, used).filter(is_used) {
+            return url.extend([slash(target), target]);
+        }
+        let path = consume(&self.path, used).filter(is_used).unwrap_or("/");
+        url.extend([slash(path), path]);
+        if let Some(query) = consume(&self.query, used).filter(is_used) {
             if !query.starts_with('?') {
                 url.push('?');
             }
@@ -102,8 +146,11 @@ impl<'a> UrlParts<'a> {
 
     /// Returns host and port, each from the first attribute that is present.
     fn authority(&self, kind: SpanKind, compat: Compat, used: &mut KeySet) -> (&str, &str) {
-        if let Some(host) = consume(&self.host, used) {
-            return (host, "");
+        let is_used = |part: &&&UrlPart<'_>| {
+            part.as_ref().is_some_and(|(_, text)| !text.is_empty() || compat.uses_empty_url_parts())
+        };
+        if is_used(&&&self.host) {
+            return (consume(&self.host, used).unwrap_or_default(), "");
         }
         let (hosts, ports) = if kind == SpanKind::Server {
             (
@@ -117,10 +164,8 @@ impl<'a> UrlParts<'a> {
                 [&self.server_address, &self.server_port]
             };
             let [address, port] = server;
-            ([&self.peer_name, &self.peer_ip, address, &None], [&self.peer_port, port])
-        };
-        let is_used = |part: &&&UrlPart<'_>| {
-            part.as_ref().is_some_and(|(_, text)| !text.is_empty() || compat.uses_empty_url_parts())
+            // A name is better than an address.
+            ([&self.peer_name, address, &self.peer_ip, &None], [&self.peer_port, port])
         };
         let host = hosts.iter().find(is_used).and_then(|part| consume(part, used)).unwrap_or_default();
         let port = ports.iter().find(is_used).and_then(|part| consume(part, used)).unwrap_or_default();
@@ -153,6 +198,41 @@ impl<'a> UrlParts<'a> {
                 used.insert(*key);
             }
         }
+    }
+}
+
+/// Whether a part is a URL.
+fn has_scheme(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    })
+}
+
+/// Splits a host from its port, which is empty if there is none.
+fn split_port(host: &str) -> (&str, &str) {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    match host.rsplit_once(':') {
+        // Other colons are a part of an IPv6 address.
+        Some((name, port)) if is_port(port) && (name.ends_with(']') || !name.contains(':')) => (name, port),
+        _ => (host, ""),
+    }
+}
+
+fn is_default_port(scheme: &str, port: &str) -> bool {
+    matches!((scheme, port), ("http", "80") | ("https", "443"))
+}
+
+/// Removes the port that the scheme implies, as in the examples of the AWS X-Ray Developer Guide.
+fn without_default_port(url: Cow<'_, str>) -> Cow<'_, str> {
+    let port = if url.starts_with("http://") { ":80" } else { ":443" };
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return url;
+    }
+    let start = url.find("://").map_or(0, |at| at + "://".len());
+    let end = url.get(start..).and_then(|rest| rest.find(['/', '?', '#'])).map_or(url.len(), |at| start + at);
+    match url.get(..end).and_then(|head| head.strip_suffix(port)) {
+        Some(head) => Cow::Owned([head, url.get(end..).unwrap_or_default()].concat()),
+        None => url,
     }
 }
 

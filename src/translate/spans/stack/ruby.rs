@@ -38,5 +38,5 @@ fn is_location(text: &str) -> bool {
 /// Parses `: message (Type)`.
 fn cause(rest: &str) -> Option<CauseException<'_>> {
     let (message, kind) = rest.strip_prefix(": ")?.strip_suffix(')')?.rsplit_once(" (")?;
-    Some(CauseException { kind: kind.into(), message: message.into(), frames: Vec::new() })
+    Some(CauseException { kind: kind.into(), message: message.into(), frames: Vec::new(), is_sibling: false })
 }

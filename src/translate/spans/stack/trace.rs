@@ -27,6 +27,8 @@ pub struct CauseException<'a> {
     pub kind: Cow<'a, str>,
     pub message: Cow<'a, str>,
     pub frames: Vec<StackFrame<'a>>,
+    /// Whether it did not cause the previous exception, but is another one of the same group.
+    pub is_sibling: bool,
 }
 
 /// The frames of an exception, deepest call first, and the chain of its causes.
@@ -56,6 +58,7 @@ impl<'a> StackTrace<'a> {
             kind: owned(cause.kind),
             message: owned(cause.message),
             frames: frames(cause.frames),
+            is_sibling: cause.is_sibling,
         };
         StackTrace { frames: frames(self.frames), causes: self.causes.into_iter().map(cause).collect() }
     }
