@@ -146,14 +146,7 @@ CAUSES = [
 ]
 # Values that are wrong, by the ID of the row, with the reason.
 WRONG = {
-    "python-order-server-http.request.url": "the port of a host that has one is written twice",
-    "python-order-server-http.request.x_forwarded_for": "the address is that of the connection: client.port is set",
-    "python-forwarded-server-http.request.x_forwarded_for": "the address is that of the connection: client.port is set",
-    "node-forwarded-server-http.request.x_forwarded_for": "client.address that is not the peer's address came from the header",
     "node-order-server-aws.ec2": "host.id is the machine ID of the container, and not an EC2 instance",
-    "node-order-PutItem-name": "the table becomes the name",
-    "node-absent-GetItem-name": "the table becomes the name",
-    **{f"node-order-{call}-aws.request_id": "aws.request.id is not known" for call in ("PutObject", "PutItem", "SendMessage", "ReceiveMessage")},
     **{f"node-order-{call}-aws.region": "aws.auth.region is not known" for call in ("PutObject", "PutItem", "SendMessage")},
 }
 
@@ -181,7 +174,7 @@ def test_document_in_xray(
         assert found == (expected.format(url=client.url, queue=f"{stack.aws}/123456789012/orders") if text else expected)
 
 
-@pytest.mark.parametrize("language", [PYTHON, pytest.param(NODE, marks=wrong("the consumer has the namespace of a call"))])
+@pytest.mark.parametrize("language", [PYTHON, NODE])
 def test_receive_is_a_call_or_a_consumer(clients: dict[str, Client], language: str) -> None:
     client = of(clients, language)
     found = document(client, "order", "ReceiveMessage")
