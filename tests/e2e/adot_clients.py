@@ -86,12 +86,14 @@ def task_metadata() -> ThreadingHTTPServer:
 
 @dataclass
 class Client:
-    """A running service, and the documents of its traces in X-Ray."""
+    """A running service, and what the requests to it have returned and written to X-Ray."""
 
     language: str
     url: str
     aws: str
     traces: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    # Results of the health checks.
+    checks: list[tuple[int, str, bool]] = field(default_factory=list)
 
     @property
     def service(self) -> str:
@@ -169,4 +171,4 @@ def start(peers: Peers, language: str, url: str, aws: str, others: dict[str, str
 
 def wait_for_rules(client: Client) -> None:
     """Waits until the sampler has the rules. Without rules, it samples one request a second, and 5 % of the others."""
-    wait_for(f"{client.service} has sampling rules", lambda: all(client.request("/ready")[2] for _ in range(10)))
+    wait_for(f"{client.service} has sampling rules", lambda: all(client.request("/ready")[2] for _ in range(10)), seconds=60)

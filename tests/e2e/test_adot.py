@@ -15,6 +15,7 @@ from demo.peers import Peers, function, query, wait_for
 ANY, NONE = "any value", "no value"
 PYTHON, NODE = "python", "node"
 FORWARDED = "203.0.113.9"
+CHECKS = 20
 # Requests to each service, and the number of documents of their traces.
 REQUESTS = {
     "order": ("/order/17", {PYTHON: 7, NODE: 5}, {}),
@@ -32,7 +33,7 @@ def proxy(stack: Stack) -> Iterator[SamplingProxy]:
 
 @pytest.fixture(scope="module")
 def clients(stack: Stack, proxy: SamplingProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Client]]:
-    """The running services. Each has received the requests above."""
+    """The running services. Each has received health checks and the requests above."""
     with Peers(tmp_path_factory.mktemp("adot")) as peers, task_metadata() as metadata:
         url = function(peers, BINARY, {**settings(f"{stack.amp}/api/v1/write", stack.aws), "AWS_ENDPOINT_URL_XRAY": proxy.url})
         others = {
@@ -45,6 +46,7 @@ def clients(stack: Stack, proxy: SamplingProxy, tmp_path_factory: pytest.TempPat
             clients[language] = start(peers, language, url, stack.aws, {**others, **next_service})
         for language, client in clients.items():
             wait_for_rules(client)
+            client.checks = [client.request("/health") for _ in range(CHECKS)]
             client.traces = {name: client.trace(path, count[language], headers) for name, (path, count, headers) in REQUESTS.items()}
         yield clients
         metadata.shutdown()
@@ -230,11 +232,9 @@ def test_metrics_in_prometheus(stack: Stack, clients: dict[str, Client], languag
 @pytest.mark.parametrize("language", [PYTHON, NODE])
 def test_sampling_rules_decide(stack: Stack, clients: dict[str, Client], language: str) -> None:
     client = of(clients, language)
-    checks = [client.request("/health") for _ in range(20)]
-    assert [(status, sampled) for status, _, sampled in checks] == [(200, False)] * 20
-    # A later trace has arrived, so the spans of the health checks would have arrived.
-    client.trace("/ready", 1)
-    assert [ecs.trace_documents(stack.aws, trace_id) for _, trace_id, _ in checks] == [[]] * 20
+    assert [(status, sampled) for status, _, sampled in client.checks] == [(200, False)] * CHECKS
+    # Later traces have arrived, so the spans of the health checks would have arrived.
+    assert [ecs.trace_documents(stack.aws, trace_id) for _, trace_id, _ in client.checks] == [[]] * CHECKS
 
 
 def test_statistics_of_samplers_reach_xray(proxy: SamplingProxy, clients: dict[str, Client]) -> None:
@@ -250,8 +250,8 @@ def test_statistics_of_samplers_reach_xray(proxy: SamplingProxy, clients: dict[s
         return counts
 
     # Samplers send statistics ten seconds after their start, and every ten seconds.
-    wait_for("each sampler has reported 20 health checks", lambda: sorted(checks().values()) == [20] * len(clients))
+    wait_for("each sampler has reported all health checks", lambda: sorted(checks().values()) == [CHECKS] * len(clients))
     fetches = [call for call in proxy.calls if call.path == "/GetSamplingRules"]
     assert len(fetches) == 1, "the function must cache the rules"
     assert all("Credential=" in call.headers.get("authorization", "") for call in proxy.calls)
-    print(f"\nshow: {len(clients)} remote samplers of the AWS Distro for OpenTelemetry sampled every request, and 0 of 20 health checks each", end="")
+    print(f"\nshow: {len(clients)} remote samplers of the AWS Distro for OpenTelemetry sampled every request, and 0 of {CHECKS} health checks", end="")
