@@ -18,7 +18,7 @@ use sidecarless::model::remote_write::{WriteRequest, encode_metadata, encode_ser
 use sidecarless::model::series::{SeriesBatch, SeriesView};
 use sidecarless::rules::relabel::Rules;
 use sidecarless::translate::Compat;
-use sidecarless::translate::limits;
+use sidecarless::translate::limits::{self, LongLabels};
 use sidecarless::translate::metrics::{
     ClientIdentity, DeltaPolicy, ExponentialHistogramFormat, Options, TranslationResult, series,
 };
@@ -58,7 +58,8 @@ fn text(text: &str) -> Bytes {
 
 fn any_value() -> impl Strategy<Value = AnyValue> {
     let leaf = prop_oneof![
-        4 => select(vec!["", "x", "y", "1", "é"]).prop_map(|value| any_value::Value::String(text(value))),
+        8 => select(vec!["", "x", "y", "1", "é"]).prop_map(|value| any_value::Value::String(text(value))),
+        1 => select(vec![1_500, 2_048, 2_049, 9_000]).prop_map(|size| any_value::Value::String("é".repeat(size / 2).into())),
         1 => vec(any::<u8>(), 0..4).prop_map(|bytes| any_value::Value::String(bytes.into())),
         1 => any::<bool>().prop_map(any_value::Value::Bool),
         1 => any::<i64>().prop_map(any_value::Value::Int),
@@ -199,20 +200,24 @@ fn request() -> impl Strategy<Value = ExportMetricsServiceRequest> {
         attributes,
         ..InstrumentationScope::default()
     });
+    let schema_url = select(vec!["", "https://a/1", "https://a/2"]);
     let resource = attributes().prop_map(|attributes| Resource { attributes, ..Resource::default() });
-    let resource_metrics = (prop::option::of(resource), prop::option::of(scope), vec(metric, 0..5)).prop_map(
-        |(resource, scope, metrics)| ResourceMetrics {
+    let scope_metrics = (prop::option::of(scope), vec(metric, 0..5), schema_url)
+        .prop_map(|(scope, metrics, schema_url)| ScopeMetrics { scope, metrics, schema_url: text(schema_url) });
+    let resource_metrics =
+        (prop::option::of(resource), vec(scope_metrics, 1..3)).prop_map(|(resource, scope_metrics)| ResourceMetrics {
             resource,
-            scope_metrics: vec![ScopeMetrics { scope, metrics, ..ScopeMetrics::default() }],
+            scope_metrics,
             ..ResourceMetrics::default()
-        },
-    );
+        });
     vec(resource_metrics, 1..3).prop_map(|resource_metrics| ExportMetricsServiceRequest { resource_metrics })
 }
 
 fn options() -> impl Strategy<Value = Options> {
-    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(is_adot, resource_labels, classic, as_is, created, ages)| Options {
+    let long_labels = select(vec![LongLabels::Drop, LongLabels::Cut, LongLabels::Reject]);
+    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), long_labels).prop_map(
+        |(is_adot, resource_labels, classic, as_is, created, ages, long_labels)| Options {
+            long_labels,
             naming: Naming { compat: if is_adot { Compat::Adot } else { Compat::Corrected }, ..Naming::default() },
             resource_labels,
             exponential: if classic { ExponentialHistogramFormat::Classic } else { ExponentialHistogramFormat::Native },
@@ -297,7 +302,8 @@ fn labels_over_a_limit_are_not_copied() {
         (many, "too_many_labels"),
         (large, "labels_too_large"),
     ] {
-        let (batch, outcome) = translated(&gauge_of_resource(attributes, 9), &Options::default());
+        let options = Options { long_labels: LongLabels::Reject, ..Options::default() };
+        let (batch, outcome) = translated(&gauge_of_resource(attributes, 9), &options);
         let rejected: Vec<_> = outcome.rejected.iter().map(|rejection| (rejection.reason, rejection.count)).collect();
         assert_eq!((batch.len(), rejected), (0, vec![(reason, 9)]));
     }
@@ -371,6 +377,41 @@ proptest! {
         prop_assert_eq!(outcome.received, outcome.written + outcome.rejected.total());
         prop_assert_eq!(batch.point_count(), batch.iter().map(|s| (s.samples().len() + s.histograms().len()) as u64).sum::<u64>());
         batch.iter().for_each(assert_is_valid);
+    }
+
+    #[test]
+    fn no_point_becomes_another_in_silence(request in request(), options in options()) {
+        let mut request = request;
+        // One series for each point.
+        for scope in request.resource_metrics.iter_mut().flat_map(|resource| &mut resource.scope_metrics) {
+            scope.metrics.retain(|metric| matches!(metric.data, Some(metric::Data::Gauge(_) | metric::Data::Sum(_))));
+        }
+        let options = Options { target_info: false, created: false, ..options };
+        let (batch, outcome) = translated(&request, &options);
+        let merged: u64 = outcome.warnings.iter().filter(|one| one.reason == "duplicate_point").map(|one| one.count).sum();
+        prop_assert_eq!(batch.point_count() + merged, outcome.written, "{}", outcome.warnings);
+    }
+
+    #[test]
+    fn own_attribute_of_a_point_precedes_its_resource(
+        (own, resource) in (attributes(), attributes()),
+        long_labels in select(vec![LongLabels::Drop, LongLabels::Cut]),
+    ) {
+        let mut request = gauge_of_resource(resource, 1);
+        let Some(metric::Data::Gauge(gauge)) = &mut request.resource_metrics[0].scope_metrics[0].metrics[0].data else {
+            return Err(TestCaseError::fail("a gauge"));
+        };
+        gauge.data_points[0].attributes = own;
+        let labels = |resource_labels| {
+            let options = Options { resource_labels, long_labels, target_info: false, ..Options::default() };
+            let (batch, _) = translated(&request, &options);
+            let series = batch.iter().next().expect("a series");
+            series.labels().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        let (without, with) = (labels(false), labels(true));
+        for (name, value) in without.iter().filter(|(name, _)| *name != "instance") {
+            prop_assert_eq!(with.get(name), Some(value), "{}", name);
+        }
     }
 
     #[test]

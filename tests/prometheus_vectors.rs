@@ -5,6 +5,7 @@ use sidecarless::model::budget::Unlimited;
 use sidecarless::model::otlp::{ExportMetricsServiceRequest, Metric, Temporality};
 use sidecarless::model::series::{STALE_NAN, SeriesBatch, SeriesView};
 use sidecarless::translate::Compat;
+use sidecarless::translate::limits::LongLabels;
 use sidecarless::translate::metrics::{
     ClientIdentity, DeltaPolicy, ExponentialHistogramFormat, Options, TranslationResult, series,
 };
@@ -160,6 +161,13 @@ fn names() -> Vec<Row> {
     ]
 }
 
+/// Returns a request with one scope of this schema.
+fn with_schema(schema_url: &'static str, metric: Metric) -> ExportMetricsServiceRequest {
+    let mut request = request(vec![], Some(scope("lib", "", &[])), vec![metric]);
+    request.resource_metrics[0].scope_metrics[0].schema_url = schema_url.into();
+    request
+}
+
 fn labels() -> Vec<Row> {
     let point = |attributes| gauge("g", "", vec![number(1.0, attributes)]);
     let shop = || {
@@ -199,8 +207,56 @@ fn labels() -> Vec<Row> {
         with(
             r2t(),
             of_request(
-                "the resource stands over the point",
+                "the point precedes the resource",
                 request(attributes(&[("host.name", "h".into())]), None, vec![point(&[("host.name", "d".into())])]),
+                &["g{host_name=\"d\"} 1"],
+            ),
+        ),
+        with(
+            Options { resource_labels: true, ..adot() },
+            of_request(
+                "... but not for the exporter",
+                request(attributes(&[("host.name", "h".into())]), None, vec![point(&[("host.name", "d".into())])]),
+                &["g{host_name=\"h\"} 1"],
+            ),
+        ),
+        with(
+            r2t(),
+            of_request(
+                "the point precedes the resource with another key of the same label",
+                request(
+                    attributes(&[("host.name", "h".into()), ("x", "r".into())]),
+                    None,
+                    vec![point(&[("host_name", "d".into()), ("y", "p".into())])],
+                ),
+                &["g{host_name=\"d\",x=\"r\",y=\"p\"} 1"],
+            ),
+        ),
+        with(
+            r2t(),
+            of_request(
+                "joined values of a point precede the resource",
+                request(
+                    attributes(&[("a.b", "r".into()), ("c", "r".into())]),
+                    None,
+                    vec![point(&[("a_b", "2".into()), ("a-b", "1".into())])],
+                ),
+                &["g{a_b=\"1;2\",c=\"r\"} 1"],
+            ),
+        ),
+        with(
+            Options { resource_labels: true, ..adot() },
+            of_request(
+                "the exporter joins the values of a point and of the resource",
+                request(attributes(&[("a.b", "r".into())]), None, vec![point(&[("a_b", "2".into())])]),
+                &["g{a_b=\"r;2\"} 1"],
+            ),
+        ),
+        with(
+            r2t(),
+            of_request(
+                "an empty attribute of a point leaves the one of the resource",
+                request(attributes(&[("host.name", "h".into())]), None, vec![point(&[("host.name", "".into())])]),
                 &["g{host_name=\"h\"} 1"],
             ),
         ),
@@ -261,6 +317,32 @@ fn labels() -> Vec<Row> {
                 vec![point(&[])],
             ),
             &["g{otel_scope_lang=\"go\",otel_scope_name=\"lib\",otel_scope_version=\"1\"} 1"],
+        ),
+        of_request(
+            "a schema URL is a label of the scope",
+            with_schema("https://a/1", point(&[])),
+            &["g{otel_scope_name=\"lib\",otel_scope_schema_url=\"https://a/1\"} 1"],
+        ),
+        of_request(
+            "a schema URL of a scope without a name",
+            {
+                let mut request = with_schema("https://a/2", point(&[]));
+                request.resource_metrics[0].scope_metrics[0].scope = None;
+                request
+            },
+            &["g{otel_scope_schema_url=\"https://a/2\"} 1"],
+        ),
+        with(
+            adot(),
+            of_request(
+                "... which the exporter does not write",
+                with_schema("https://a/1", point(&[])),
+                &["g{otel_scope_name=\"lib\"} 1"],
+            ),
+        ),
+        with(
+            Options { scope_labels: false, ..best() },
+            of_request("... nor a function without scope labels", with_schema("https://a/1", point(&[])), &["g 1"]),
         ),
         of_request(
             "an empty namespace is none",
@@ -467,6 +549,118 @@ fn every_row_has_the_expected_series() {
 }
 
 #[test]
+fn long_label_costs_itself_and_is_named() {
+    let long = || -> crate::otlp_builder::Value { "x".repeat(3_000).into() };
+    let options = |long_labels| Options { resource_labels: true, long_labels, ..best() };
+    let (drop, cut, reject) = (options(LongLabels::Drop), options(LongLabels::Cut), options(LongLabels::Reject));
+    let cut_text = "x".repeat(2_048);
+    fn point(attributes: &[(&str, crate::otlp_builder::Value)]) -> Metric {
+        gauge("g", "", vec![number(1.0, attributes), number(2.0, &[("k", "v".into())])])
+    }
+    let named = |label: &str, result: &str| {
+        format!("label_value_too_long: label {label} has a value of 3000 bytes, and the limit is 2048: {result}")
+    };
+    let (dropped, is_cut, rejected) =
+        ("the label is dropped", "its value is cut", "SIDECARLESS_LONG_LABELS can drop or cut it");
+    let of_resource =
+        |key, attributes| request(crate::otlp_builder::attributes(&[(key, long())]), None, vec![point(attributes)]);
+    let of_point = || request(vec![], None, vec![point(&[("a.b", long()), ("c", "d".into())])]);
+    let of_scope = || request(vec![], Some(scope("lib", "", &[("a", long())])), vec![point(&[])]);
+    for (case, request, options, expected, told) in [
+        (
+            "of a resource",
+            of_resource("process.command_line", &[]),
+            &drop,
+            vec!["g 1".to_owned(), "g{k=\"v\"} 2".into()],
+            format!("2 {}", named("process_command_line", dropped)),
+        ),
+        (
+            "of a resource, cut",
+            of_resource("a", &[]),
+            &cut,
+            vec![format!("g{{a=\"{cut_text}\",k=\"v\"}} 2"), format!("g{{a=\"{cut_text}\"}} 1")],
+            format!("2 {}", named("a", is_cut)),
+        ),
+        (
+            "of a resource, rejected",
+            of_resource("a", &[]),
+            &reject,
+            vec![],
+            format!("2 {} (a point of g)", named("a", rejected)),
+        ),
+        (
+            "of a point",
+            of_point(),
+            &drop,
+            vec!["g{c=\"d\"} 1".into(), "g{k=\"v\"} 2".into()],
+            format!("1 {}", named("a_b", dropped)),
+        ),
+        (
+            "of a point, cut",
+            of_point(),
+            &cut,
+            vec![format!("g{{a_b=\"{cut_text}\",c=\"d\"}} 1"), "g{k=\"v\"} 2".into()],
+            format!("1 {}", named("a_b", is_cut)),
+        ),
+        (
+            "of a point, rejected",
+            of_point(),
+            &reject,
+            vec!["g{k=\"v\"} 2".into()],
+            format!("1 {} (a point of g)", named("a_b", rejected)),
+        ),
+        (
+            "of a scope",
+            of_scope(),
+            &drop,
+            vec!["g{k=\"v\",otel_scope_name=\"lib\"} 2".into(), "g{otel_scope_name=\"lib\"} 1".into()],
+            format!("2 {}", named("otel_scope_a", dropped)),
+        ),
+        (
+            "of a scope, rejected",
+            of_scope(),
+            &reject,
+            vec![],
+            format!("2 {} (a point of g)", named("otel_scope_a", rejected)),
+        ),
+    ] {
+        let (lines, outcome) = translate(&request, options);
+        assert_eq!(lines, expected, "{case}");
+        let told_by = if options.long_labels == LongLabels::Reject && outcome.rejected.total() > 0 {
+            outcome.rejected
+        } else {
+            outcome.warnings
+        };
+        assert_eq!(told_by.to_string(), told, "{case}");
+    }
+    let service = request(
+        crate::otlp_builder::attributes(&[("service.name", long())]),
+        None,
+        vec![gauge("g", "", vec![number(1.0, &[])])],
+    );
+    let (lines, _) = translate(&service, &drop);
+    assert_eq!(lines, [format!("g{{job=\"{cut_text}\"}} 1")], "job is cut, because it tells targets apart");
+}
+
+#[test]
+fn exemplar_without_a_value_is_dropped_and_counted() {
+    let mut point = histogram(&[1.0], &[1, 2], 3, Some(12.5));
+    point.exemplars = vec![exemplar(0.7, true, &[]), exemplar(0.8, true, &[])];
+    point.exemplars[0].value = None;
+    let metric = otlp_builder::histograms("h", "", Temporality::Cumulative, vec![point]);
+    for (options, exemplars, told) in
+        [(best(), vec![0.8], "1 exemplar_dropped: an exemplar without a value"), (adot(), vec![0.0, 0.8], "")]
+    {
+        let mut batch = SeriesBatch::default();
+        let request = request(vec![], None, vec![metric.clone()]);
+        let outcome =
+            series(&request, &options, &ClientIdentity::default(), NOW_MS, &Unlimited, &mut batch).expect("no limit");
+        let found: Vec<f64> = batch.iter().flat_map(|series| series.exemplars()).map(|one| one.value).collect();
+        assert_eq!((found, outcome.warnings.to_string()), (exemplars, told.to_owned()));
+    }
+}
+
+#[test]
 fn rejections_have_a_reason_and_an_example() {
     let delta = otlp_builder::with_temporality(
         sum("orders", "", true, vec![number(1.0, &[]), number(2.0, &[])]),
@@ -480,7 +674,8 @@ fn rejections_have_a_reason_and_an_example() {
     let mismatched = otlp_builder::histograms("m", "", Temporality::Cumulative, vec![histogram(&[1.0], &[1], 1, None)]);
     let bomb = gauge("bomb", "", vec![number(1.0, &[("k", "x".repeat(3000).into())])]);
     let metrics = vec![delta, old, ahead, timeless, nan, mismatched, bomb, gauge("...", "", vec![number(1.0, &[])])];
-    let (lines, outcome) = translate(&request(vec![], None, metrics), &best());
+    let options = Options { long_labels: LongLabels::Reject, ..best() };
+    let (lines, outcome) = translate(&request(vec![], None, metrics), &options);
     assert!(lines.is_empty(), "{lines:?}");
     let refused: Vec<(&str, u64)> = outcome.rejected.iter().map(|refusal| (refusal.reason, refusal.count)).collect();
     assert_eq!(

@@ -180,7 +180,7 @@ async fn series_is_never_in_two_concurrent_requests() {
 
 #[tokio::test]
 async fn invalid_points_do_not_affect_valid_points_of_a_large_push() {
-    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO]).await;
+    let sandbox = Sandbox::start(&[ANY_AGE, NO_INFO, ("SIDECARLESS_LONG_LABELS", "reject")]).await;
     let good: Vec<_> = (0..99_000).map(|n| number(1.0, &[("n", n.to_string().as_str().into())])).collect();
     let bad =
         |count: usize| (0..count).map(|n| number(1.0, &[("n", n.to_string().as_str().into())])).collect::<Vec<_>>();

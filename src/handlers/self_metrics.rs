@@ -150,7 +150,8 @@ impl SelfMetricsWriter {
         }
         let Some(DueWrite { batch, counters }) = self.self_metrics.take_due(now_ms) else { return };
         // Filtered samples are not reported: a rule asks for that.
-        let Ok(RelabelResult { batch, filtered: _, mut rejected, warnings }) = self.relabel.apply(batch, &Unlimited)
+        let Ok(RelabelResult { batch, filtered: _, mut rejected, warnings, modified: _ }) =
+            self.relabel.apply(batch, &Unlimited)
         else {
             return;
         };

@@ -26,6 +26,10 @@ pub struct Rejection {
 }
 
 impl Rejections {
+    pub const fn new() -> Self {
+        Self { entries: Vec::new() }
+    }
+
     /// Adds `count` items to `reason`. `example` is called only for the first item of a reason.
     pub fn add(&mut self, reason: &'static str, count: u64, example: impl FnOnce() -> String) {
         if count == 0 {

@@ -256,6 +256,7 @@ impl Settings {
             self.shard_queue.clone_from(&self.spool_queue);
         }
         self.metrics.is_relabelled_later = !self.relabel.is_empty();
+        self.relabel.long_labels = self.metrics.long_labels;
     }
 }
 

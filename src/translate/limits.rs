@@ -4,6 +4,7 @@
 //! the function rejects each of them with its name.
 
 use crate::model::series::{SeriesView, label_lengths};
+use crate::model::shortened::shortened_to;
 
 /// Labels per series (AMP quota "Labels per metric series").
 pub const MAX_LABELS: usize = 150;
@@ -13,6 +14,47 @@ pub const MAX_LABELS_SIZE: usize = 7 * 1024;
 pub const MAX_NAME_SIZE: usize = 1024;
 /// Bytes of a label value, including the metric name (Cortex, `-validation.max-length-label-value`).
 pub const MAX_VALUE_SIZE: usize = 2048;
+
+/// Reason of a value that is longer than [`MAX_VALUE_SIZE`].
+pub const VALUE_TOO_LONG: &str = "label_value_too_long";
+
+/// Bytes of a label name in a message.
+const SHOWN_NAME_BYTES: usize = 100;
+
+/// What becomes of a label whose value is too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LongLabels {
+    /// The label is dropped, and its series is written without it.
+    #[default]
+    Drop,
+    /// The value is cut.
+    Cut,
+    /// The series is rejected.
+    Reject,
+}
+
+impl LongLabels {
+    /// Returns what remains of a value that is too long; `None` if its label is dropped.
+    pub fn shortened(self, value: &str) -> Option<&str> {
+        (self != Self::Drop).then(|| cut(value))
+    }
+
+    /// Returns a message that names the label, its length and the limit.
+    pub fn describe(self, name: &str, length: usize) -> String {
+        let result = match self {
+            Self::Drop => "the label is dropped",
+            Self::Cut => "its value is cut",
+            Self::Reject => "SIDECARLESS_LONG_LABELS can drop or cut it",
+        };
+        let name = shortened_to(SHOWN_NAME_BYTES, name);
+        format!("label {name} has a value of {length} bytes, and the limit is {MAX_VALUE_SIZE}: {result}")
+    }
+}
+
+/// Returns the part of a value that AMP accepts.
+pub fn cut(value: &str) -> &str {
+    value.get(..value.floor_char_boundary(MAX_VALUE_SIZE)).unwrap_or_default()
+}
 
 /// A series with shorter encoded labels cannot exceed a limit: a label has at least eight bytes, so 150 labels have 1200,
 /// and a name or value at its limit is longer by itself.
@@ -51,7 +93,7 @@ pub fn exceeded_limit_of_lengths(lengths: impl Iterator<Item = (usize, usize)>) 
             return Some("label_name_too_long");
         }
         if value > MAX_VALUE_SIZE {
-            return Some("label_value_too_long");
+            return Some(VALUE_TOO_LONG);
         }
         count += 1;
         size += name + value;

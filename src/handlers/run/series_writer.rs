@@ -117,10 +117,10 @@ impl SeriesWriter {
         deadline: &Deadline,
     ) -> DeliveryResult {
         let PreparedSeries { count, relabelled } = series;
-        let RelabelResult { batch, filtered: removed, rejected, warnings: mut filtered } = relabelled;
+        let RelabelResult { batch, filtered: removed, rejected, warnings: mut filtered, modified } = relabelled;
         filtered.add("metric_rule", removed, String::new);
         let outcome = self.amp.deliver(requests(&batch), deadline).await.into_payloads();
-        let output = ItemCounts { kind: ItemKind::Samples, count, rejected, modified: Rejections::default() };
+        let output = ItemCounts { kind: ItemKind::Samples, count, rejected, modified };
         DeliveryResult { filtered, ..DeliveryResult::new(input, output, outcome) }
     }
 }

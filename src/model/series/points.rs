@@ -20,6 +20,14 @@ pub enum InsertOutcome {
     Replaced,
 }
 
+impl InsertOutcome {
+    /// Returns `Replaced` if one of two points replaced another.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self == Self::Replaced { self } else { other }
+    }
+}
+
 /// A value with a time.
 pub(super) trait Timed {
     fn timestamp_ms(&self) -> i64;

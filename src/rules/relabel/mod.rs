@@ -30,6 +30,7 @@ use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::rejection::Rejections;
 use crate::model::series::SeriesBatch;
 use crate::rules::InvalidValue;
+use crate::translate::limits::LongLabels;
 
 /// Parsed rules. `Default` has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Rules {
     drop: Vec<Pattern>,
     labels: Vec<LabelRule>,
     max_series: Option<usize>,
+    /// What becomes of labels whose values are too long after the rules.
+    pub long_labels: LongLabels,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub struct RelabelResult {
     pub rejected: Rejections,
     /// Values lost because label rules merged several series.
     pub warnings: Rejections,
+    /// Written without a long label, or with a part of it.
+    pub modified: Rejections,
 }
 
 impl Rules {
@@ -76,7 +81,8 @@ impl Rules {
 
     /// Returns whether there are no rules.
     pub fn is_empty(&self) -> bool {
-        *self == Rules::default()
+        let Self { keep, drop, labels, max_series, long_labels: _ } = self;
+        keep.is_empty() && drop.is_empty() && labels.is_empty() && max_series.is_none()
     }
 
     /// Returns whether `keep` and `drop` keep this metric.

@@ -64,20 +64,45 @@ fn removed_series_are_counted() {
 }
 
 #[test]
-fn series_over_a_limit_are_rejected_unless_a_rule_fixes_them() {
-    let long = "x".repeat(3000);
-    let make = || {
-        let mut batch = batch();
-        let id = batch.series([("__name__", "bomb"), ("url", long.as_str())]);
+fn long_label_is_dropped_cut_or_costs_its_series() {
+    let make = |name: &str, label: &str| {
+        let mut batch = SeriesBatch::default();
+        let long = "é".repeat(1_500);
+        let id = batch.series([("__name__", name), (label, long.as_str()), ("z", "1")]);
         batch.add_sample(id, 1, 1.0);
         batch
     };
-    let bare = Rules::default().apply(make(), &Unlimited).expect("no limit");
-    assert_eq!(bare.rejected.to_string(), "1 label_value_too_long: a series of bomb");
-    assert_eq!(bare.batch.len(), 4);
-    let fixed = Rules::parse("cap-label url=10").expect("rules").apply(make(), &Unlimited).expect("no limit");
-    assert!(fixed.rejected.is_empty());
-    assert_eq!(fixed.batch.len(), 5);
+    let message = |label: &str, result: &str| {
+        let text =
+            format!("label {label} has a value of 3000 bytes, and the limit is 2048: {result} (a series of bomb)");
+        format!("1 label_value_too_long: {text}")
+    };
+    let (dropped, cut) = ("the label is dropped", "its value is cut");
+    let rejected = "SIDECARLESS_LONG_LABELS can drop or cut it";
+    for (rules, long_labels, label, length, modified, refused) in [
+        ("", LongLabels::Drop, "url", Some(None), message("url", dropped), String::new()),
+        ("", LongLabels::Cut, "url", Some(Some(2_048)), message("url", cut), String::new()),
+        ("", LongLabels::Reject, "url", None, String::new(), message("url", rejected)),
+        ("", LongLabels::Drop, "instance", Some(Some(2_048)), message("instance", dropped), String::new()),
+        ("", LongLabels::Drop, "le", None, String::new(), message("le", dropped)),
+        ("drop-label z", LongLabels::Drop, "url", Some(None), message("url", dropped), String::new()),
+        ("cap-label url=10", LongLabels::Drop, "url", Some(Some(20)), String::new(), String::new()),
+        ("hash-label url", LongLabels::Reject, "url", Some(Some(16)), String::new(), String::new()),
+    ] {
+        let rules = Rules { long_labels, ..Rules::parse(rules).expect("rules") };
+        let applied = rules.apply(make("bomb", label), &Unlimited).expect("no limit");
+        let found = applied.batch.iter().next().map(|series| series.label(label).map(str::len));
+        assert_eq!(found, length, "{long_labels:?} {label}");
+        let texts = (applied.modified.to_string(), applied.rejected.to_string());
+        assert_eq!(texts, (modified, refused), "{long_labels:?} {label}");
+    }
+    let too_many = (0..200).map(|number| (format!("l{number:03}"), "v".to_owned()));
+    let mut batch = batch();
+    let labels: Vec<_> = [("__name__".to_owned(), "bomb".to_owned())].into_iter().chain(too_many).collect();
+    let id = batch.series(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    batch.add_sample(id, 1, 1.0);
+    let bare = Rules::default().apply(batch, &Unlimited).expect("no limit");
+    assert_eq!((bare.rejected.to_string(), bare.batch.len()), ("1 too_many_labels: a series of bomb".to_owned(), 4));
 }
 
 #[test]

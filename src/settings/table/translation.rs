@@ -6,6 +6,7 @@ use super::{ON_OFF, Setting, store};
 use crate::rules::relabel::Rules;
 use crate::settings::values;
 use crate::translate::Compat;
+use crate::translate::limits::LongLabels;
 use crate::translate::metrics::{DeltaPolicy, ExponentialHistogramFormat};
 use crate::translate::names::Strategy;
 use crate::translate::spans::Indexed;
@@ -35,6 +36,16 @@ pub(super) const ROWS: &[Setting] = &[
         default: "",
         description: "Filters and relabels all series before they are written: `keep`, `drop`, `drop-label`, `rename-label`, `hash-label`, `cap-label`, `max-series` (docs/relabelling.md).",
         apply: |settings, text| store(&mut settings.relabel, Rules::parse(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_LONG_LABELS",
+        values: "`drop`, `cut`, `reject`",
+        default: "drop",
+        description: "Handling of a label value above the limit of AMP, 2,048 bytes: drops the label, cuts the value, or rejects the series. The log and the response name the label.",
+        apply: |settings, text| {
+            let choices = [("drop", LongLabels::Drop), ("cut", LongLabels::Cut), ("reject", LongLabels::Reject)];
+            store(&mut settings.metrics.long_labels, values::choice(text, &choices))
+        },
     },
     Setting {
         name: "SIDECARLESS_COMPAT",
@@ -115,7 +126,7 @@ pub(super) const ROWS: &[Setting] = &[
         name: "SIDECARLESS_SCOPE_LABELS",
         values: "`on`, `off`",
         default: "on",
-        description: "Adds `otel_scope_name`, `otel_scope_version` and scope attributes as labels.",
+        description: "Adds `otel_scope_name`, `otel_scope_version`, `otel_scope_schema_url` and scope attributes as labels.",
         apply: |settings, text| store(&mut settings.metrics.scope_labels, values::choice(text, ON_OFF)),
     },
     Setting {

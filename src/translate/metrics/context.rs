@@ -84,6 +84,14 @@ impl<'a> Translator<'a> {
         self.outcome.rejected.add(reason, 1, || format!("a point of {}", family.name));
     }
 
+    /// Rejects a point because of its labels. `detail` describes the label that exceeds the limit.
+    fn reject_labels(&mut self, reason: &'static str, detail: &str, family: &MetricFamily) {
+        self.outcome.rejected.add(reason, 1, || match detail {
+            _ if detail.is_empty() || reason != limits::VALUE_TOO_LONG => format!("a point of {}", family.name),
+            _ => format!("{detail} (a point of {})", family.name),
+        });
+    }
+
     /// Counts a point as received. Returns `None` if it was rejected because of its time.
     pub(super) fn accept_point(&mut self, nanos: u64, start_nanos: u64, family: &MetricFamily) -> Option<PointTimes> {
         self.outcome.received += 1;
@@ -122,18 +130,19 @@ impl<'a> Translator<'a> {
     ) -> Result<bool, BudgetExceeded> {
         if let Some(reason) = base.exceeded {
             self.budget.check()?;
-            self.reject(reason, family);
+            self.reject_labels(reason, &base.exceeded_by, family);
             return Ok(false);
         }
         self.budget.reserve(base.size + ATTRIBUTE_BYTES * attributes.len())?;
-        let Options { is_relabelled_later, ref naming, .. } = *self.options;
-        let (is_delta, compat) = (family.is_delta, naming.compat);
-        // Relabelling checks the limits after it has changed the labels.
-        let is_limited = !is_relabelled_later;
-        let input = PointInput { attributes, base, reserved, is_delta, compat, is_limited };
+        let (is_delta, compat) = (family.is_delta, self.options.naming.compat);
+        let long_labels = self.options.limited_labels();
+        let input = PointInput { attributes, base, reserved, is_delta, compat, long_labels };
         self.point.build(&input, &mut self.outcome.warnings);
-        if is_limited && let Some(reason) = self.point.exceeded_limit(family.name.len(), reserved, self.out) {
-            self.reject(reason, family);
+        if long_labels.is_some()
+            && let Some(reason) = self.point.exceeded_limit(family.name.len(), reserved, self.out)
+        {
+            let long_label = std::mem::take(&mut self.point.long_label);
+            self.reject_labels(reason, &long_label, family);
             return Ok(false);
         }
         self.before_point = self.out.checkpoint();

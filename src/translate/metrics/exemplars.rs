@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::context::{Translator, millis};
-use super::resource::has_long_text;
+use super::long_text::has_long_text;
 use crate::model::budget::BudgetExceeded;
 use crate::model::otlp::{Exemplar, exemplar::Value, text};
 use crate::model::series::{self, SeriesId};
@@ -25,7 +25,11 @@ pub(super) fn write(
         let value = match exemplar.value {
             Some(Value::Double(value)) => value,
             Some(Value::Int(value)) => value as f64,
-            None => 0.0,
+            None if context.is_adot() => 0.0,
+            None => {
+                context.outcome.warnings.add("exemplar_dropped", 1, || "an exemplar without a value".to_owned());
+                continue;
+            }
         };
         let labels = labels(exemplar, context);
         let timestamp_ms = millis(exemplar.time_unix_nano);

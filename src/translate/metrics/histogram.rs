@@ -110,25 +110,25 @@ pub(super) fn write_classic(
     let Translator { out, point: labels, bounds, budget, .. } = context;
     let times = histogram.times;
     let value = |value| times.sample(value_or_stale(value, histogram.is_stale));
+    let id = labels.series(names.count, out);
+    let mut inserted = out.push_sample(id, value(histogram.count as f64));
     if let Some(sum) = histogram.sum {
         let id = labels.series(names.sum, out);
-        out.push_sample(id, value(sum));
+        inserted = inserted.or(out.push_sample(id, value(sum)));
     }
-    let id = labels.series(names.count, out);
-    let inserted = out.push_sample(id, value(histogram.count as f64));
     let mut buckets = Vec::with_capacity(if histogram.exemplars.is_empty() { 0 } else { histogram.bounds.len() + 1 });
     let mut cumulative = 0u64;
     for (&le, &count) in bounds.labels().iter().zip(histogram.counts) {
         budget.check()?;
         cumulative = cumulative.saturating_add(count);
         let id = labels.series_with(names.bucket, le, out);
-        out.push_sample(id, value(cumulative as f64));
+        inserted = inserted.or(out.push_sample(id, value(cumulative as f64)));
         if !histogram.exemplars.is_empty() {
             buckets.push(id);
         }
     }
     let infinity = labels.series_with(names.bucket, histogram.infinity, out);
-    out.push_sample(infinity, value(histogram.count as f64));
+    inserted = inserted.or(out.push_sample(infinity, value(histogram.count as f64)));
     let buckets = ascending(histogram.bounds, buckets);
     let bucket_of = |value: f64| {
         let first = buckets.partition_point(|&(bound, _)| bound < value);

@@ -26,6 +26,7 @@ mod exponential;
 mod family;
 mod histogram;
 mod labels;
+mod long_text;
 mod names;
 mod native;
 mod numbers;
@@ -77,15 +78,14 @@ fn write_resource(
     let attributes = resource_metrics.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
     context.budget.reserve(RESOURCE_ATTRIBUTE_BYTES * attributes.len())?;
     let Translator { options, outcome, out, .. } = &mut *context;
-    let resource = ResourceLabels::new(attributes, client, options, &mut outcome.warnings);
+    let points = resource_metrics.points();
+    let resource = ResourceLabels::new(attributes, client, points, options, &mut outcome.warnings);
     let resource_base = ResourceBase::new(&resource, options, out);
     context.newest_nanos = 0;
     for scope_metrics in resource_metrics.scope_metrics.iter().filter(|scope_metrics| scope_metrics.points() > 0) {
         context.budget.check()?;
-        let scope = scope_metrics.scope.as_ref();
         let Translator { options, outcome, out, .. } = &mut *context;
-        let points = usize::try_from(scope_metrics.points()).unwrap_or(usize::MAX);
-        let base = BaseLabels::new(&resource_base, scope, points, options, &mut outcome.warnings, out);
+        let base = BaseLabels::new(&resource_base, scope_metrics, options, &mut outcome.warnings, out);
         for metric in &scope_metrics.metrics {
             write_metric(metric, &base, context)?;
         }

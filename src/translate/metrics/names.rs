@@ -3,11 +3,11 @@
 use super::context::Translator;
 use super::family::MetricFamily;
 use super::options::DeltaPolicy;
-use super::resource::VALUE_TOO_LONG;
 use crate::model::otlp::{Metric, Temporality, metric::Data, text};
 use crate::model::series::{Metadata, MetadataKind};
 use crate::translate::attributes::write_value;
 use crate::translate::limits::MAX_VALUE_SIZE;
+use crate::translate::limits::VALUE_TOO_LONG;
 use crate::translate::names::{self, MetricKind, NameError};
 
 /// Maximum bytes of a name, HELP and UNIT each (AMP quota "Metadata length"; Cortex, `-validation.max-metadata-length`).

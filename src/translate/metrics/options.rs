@@ -2,6 +2,7 @@
 
 use crate::model::rejection::Rejections;
 use crate::translate::Compat;
+use crate::translate::limits::LongLabels;
 use crate::translate::names::Naming;
 
 /// One hour: AMP discards older samples (AMP user guide, "Out-of-order samples", maximum sample age).
@@ -14,12 +15,13 @@ const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
 pub struct Options {
     /// Rules for names. `naming.compat` applies to the whole translation.
     pub naming: Naming,
-    /// Whether every resource attribute becomes a label of every series. It overrides a point's attribute of the same name.
+    /// Whether every resource attribute becomes a label of every series. A point's attribute of the same label precedes it; in ADOT
+    /// mode, the resource attribute overrides it.
     pub resource_labels: bool,
     /// Whether `resource_labels` excludes `service.name`, `service.namespace` and `service.instance.id`, which `job` and
     /// `instance` contain.
     pub exclude_service_attributes: bool,
-    /// Whether to add `otel_scope_name`, `otel_scope_version` and `otel_scope_*`.
+    /// Whether to add `otel_scope_name`, `otel_scope_version`, `otel_scope_schema_url` and `otel_scope_*`.
     pub scope_labels: bool,
     pub target_info: bool,
     /// Labels for every series that has no label of that name.
@@ -35,6 +37,8 @@ pub struct Options {
     pub max_age_ms: Option<i64>,
     /// Points further in the future are rejected as `too_far_in_future`. `None` disables the check.
     pub max_ahead_ms: Option<i64>,
+    /// What becomes of labels whose values are longer than AMP accepts.
+    pub long_labels: LongLabels,
     /// Whether [relabelling](crate::rules::relabel) follows. It then checks the limits of labels instead, because its rules
     /// can remove labels.
     pub is_relabelled_later: bool,
@@ -61,6 +65,7 @@ impl Default for Options {
             exponential: ExponentialHistogramFormat::default(),
             max_age_ms: Some(MAX_AGE_MS),
             max_ahead_ms: Some(MAX_AHEAD_MS),
+            long_labels: LongLabels::default(),
             is_relabelled_later: false,
         }
     }
@@ -101,7 +106,7 @@ pub struct TranslationResult {
     /// Data points whose series were written.
     pub written: u64,
     pub rejected: Rejections,
-    /// Changes to written data points: attributes without a valid label name, dropped exemplars, corrected counts, points
-    /// with the same time and labels.
+    /// Changes to written data points: attributes without a valid label name, long labels, dropped exemplars, corrected counts,
+    /// points with the same time and labels.
     pub warnings: Rejections,
 }

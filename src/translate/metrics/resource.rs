@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::labels::{join, unreserved, warn_invalid_label};
+use super::long_text::{has_long_text, write_limited};
 use super::options::{ClientIdentity, Options};
-use crate::model::otlp::{KeyValue, any_value::Value};
+use crate::model::otlp::KeyValue;
 use crate::model::rejection::Rejections;
 use crate::translate::attributes::write_value;
-use crate::translate::limits::{MAX_LABELS, MAX_LABELS_SIZE, MAX_VALUE_SIZE};
+use crate::translate::limits::{LongLabels, MAX_LABELS, MAX_LABELS_SIZE, MAX_VALUE_SIZE, VALUE_TOO_LONG, cut};
 use crate::translate::names;
 
 /// Attributes that make up `job` and `instance`.
@@ -18,12 +19,10 @@ pub(super) const IDENTIFYING: [&[u8]; 3] = [b"service.name", b"service.namespace
 const TASK_IDENTITY: [&[u8]; 5] =
     [b"aws.ecs.task.arn", b"aws.ecs.task.id", b"container.id", b"k8s.pod.uid", b"faas.instance"];
 
-/// Reason of a value that alone exceeds the limit of AMP, so that it is not even converted.
-pub(super) const VALUE_TOO_LONG: &str = "label_value_too_long";
-
 #[derive(Default)]
 pub(super) struct ResourceLabels<'a> {
-    /// Attributes that become labels, sorted by raw key. An empty value only removes a point's attribute of the same key.
+    /// Attributes that become labels, sorted by raw key. An empty value only removes a point's attribute of the same key, in ADOT
+    /// mode.
     pub(super) attributes: Vec<(&'a [u8], String)>,
     /// Labels of these attributes. Values of the same label are joined.
     pub(super) labels: BTreeMap<String, String>,
@@ -35,18 +34,26 @@ pub(super) struct ResourceLabels<'a> {
     pub(super) client_instance: Option<&'a str>,
     /// The limit of AMP that every series of the resource exceeds. The other fields are then incomplete.
     pub(super) exceeded: Option<&'static str>,
+    /// Describes the label that exceeds it, or else the first long label that was dropped or cut.
+    pub(super) long_label: String,
 }
 
 impl<'a> ResourceLabels<'a> {
     pub(super) fn new(
         attributes: &'a [KeyValue],
         client: &'a ClientIdentity,
+        points: u64,
         options: &Options,
         warnings: &mut Rejections,
     ) -> Self {
         let mut sorted = last_of_each_key(attributes);
-        if !options.is_relabelled_later && sorted.iter().any(|attribute| is_too_long(attribute, options)) {
-            return ResourceLabels { exceeded: Some(VALUE_TOO_LONG), ..ResourceLabels::default() };
+        if options.limited_labels() == Some(LongLabels::Reject)
+            && let Some(attribute) = sorted.iter().find(|attribute| is_too_long(attribute, options))
+        {
+            let mut labels = ResourceLabels { exceeded: Some(VALUE_TOO_LONG), ..ResourceLabels::default() };
+            let length = write_limited(attribute.value.as_ref(), Some(LongLabels::Reject), &mut String::new());
+            labels.note_long(&key_text(&attribute.key), length.unwrap_or_default(), options);
+            return labels;
         }
         let instance = value_of(attributes, b"service.instance.id").filter(|value| !value.is_empty());
         let is_known = instance.is_some() || (options.resource_labels && has_task_identity(attributes));
@@ -56,6 +63,10 @@ impl<'a> ResourceLabels<'a> {
         let is_excluded = |key: &[u8]| options.exclude_service_attributes && IDENTIFYING.contains(&key);
         sorted.retain(|attribute| options.resource_labels && !is_excluded(&attribute.key));
         labels.convert(&sorted, options, warnings);
+        labels.shorten(options);
+        if labels.exceeded.is_none() && !labels.long_label.is_empty() {
+            warnings.add(VALUE_TOO_LONG, points, || labels.long_label.clone());
+        }
         labels
     }
 
@@ -63,14 +74,21 @@ impl<'a> ResourceLabels<'a> {
     fn convert(&mut self, sorted: &[&'a KeyValue], options: &Options, warnings: &mut Rejections) {
         let mut counted = Counted::default();
         for attribute in sorted {
+            let key = key_text(&attribute.key);
+            let name = names::label(&key).map(|name| unreserved(&name, "", options.naming.compat));
+            // Whether the value counts is known when it is not replaced.
+            let is_kept = |name: &String| may_be_replaced(name, options) && options.long_labels == LongLabels::Reject;
+            let limited = options.limited_labels().filter(|_| !name.iter().flatten().any(is_kept));
             let mut value = String::new();
-            write_value(attribute.value.as_ref(), &mut value);
+            if let Some(length) = write_limited(attribute.value.as_ref(), limited, &mut value) {
+                self.note_long(&key, length, options);
+                self.exceeded = (options.long_labels == LongLabels::Reject).then_some(VALUE_TOO_LONG).or(self.exceeded);
+            }
             if value.is_empty() && !options.is_adot() {
                 // An empty attribute must not remove the attribute of a point.
                 continue;
             }
-            let key = key_text(&attribute.key);
-            match names::label(&key).map(|name| unreserved(&name, "", options.naming.compat)) {
+            match name {
                 _ if value.is_empty() => {}
                 Some(Some(name)) => {
                     let is_counted = !may_be_replaced(&name, options);
@@ -80,7 +98,9 @@ impl<'a> ResourceLabels<'a> {
                 Some(None) => {}
                 None => warn_invalid_label(&key, warnings),
             }
-            self.key_lengths |= length_bit(&attribute.key);
+            if options.is_adot() {
+                self.key_lengths |= length_bit(&attribute.key);
+            }
             self.attributes.push((&attribute.key, value));
             if !options.is_relabelled_later && counted.exceeded().is_some() {
                 self.exceeded = counted.exceeded();
@@ -89,7 +109,40 @@ impl<'a> ResourceLabels<'a> {
         }
     }
 
-    /// Returns whether the resource has an attribute that replaces the attribute of a point with the same key.
+    /// Drops or cuts values that became too long when they were joined. `job` and `instance` are cut, because they tell targets apart.
+    fn shorten(&mut self, options: &Options) {
+        let Some(long_labels) = options.limited_labels().filter(|&long_labels| long_labels != LongLabels::Reject)
+        else {
+            return;
+        };
+        let mut long = None;
+        self.labels.retain(|name, value| {
+            if value.len() <= MAX_VALUE_SIZE {
+                return true;
+            }
+            long.get_or_insert_with(|| long_labels.describe(name, value.len()));
+            value.truncate(long_labels.shortened(value).map_or(0, str::len));
+            !value.is_empty()
+        });
+        for (name, value) in [("job", &mut self.job), ("instance", &mut self.instance)] {
+            let Some(value) = value.as_mut().filter(|value| value.len() > MAX_VALUE_SIZE) else { continue };
+            long.get_or_insert_with(|| LongLabels::Cut.describe(name, value.len()));
+            value.truncate(cut(value).len());
+        }
+        if let Some(long) = long.filter(|_| self.long_label.is_empty()) {
+            self.long_label = long;
+        }
+    }
+
+    /// Describes a long label, unless another one is described.
+    fn note_long(&mut self, key: &str, length: usize, options: &Options) {
+        if self.long_label.is_empty() {
+            let name = names::label(key);
+            self.long_label = options.long_labels.describe(name.as_deref().unwrap_or(key), length);
+        }
+    }
+
+    /// Returns whether the resource has an attribute that replaces the attribute of a point with the same key, as in ADOT mode.
     pub(super) fn overrides(&self, key: &[u8]) -> bool {
         self.key_lengths & length_bit(key) != 0
             && self.attributes.binary_search_by(|(other, _)| (*other).cmp(key)).is_ok()
@@ -134,12 +187,6 @@ fn is_too_long(attribute: &KeyValue, options: &Options) -> bool {
             .and_then(|name| unreserved(&name, "", options.naming.compat))
             .is_some_and(|name| !may_be_replaced(&name, options)),
     }
-}
-
-/// Returns whether the value is a text that is longer than AMP accepts. Its characters are never removed.
-pub(super) fn has_long_text(attribute: &KeyValue) -> bool {
-    let value = attribute.value.as_ref().and_then(|value| value.value.as_ref());
-    matches!(value, Some(Value::String(text)) if text.len() > MAX_VALUE_SIZE)
 }
 
 /// Returns a bit for the length of a key. Lengths that differ by 64 share one.

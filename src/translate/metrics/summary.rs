@@ -42,9 +42,10 @@ fn write_point(
     }
     let is_stale = point.flags & NO_RECORDED_VALUE != 0;
     let sum = context.point.series(names.sum, context.out);
-    context.out.push_sample(sum, times.sample(value_or_stale(point.sum, is_stale)));
+    let mut inserted = context.out.push_sample(sum, times.sample(value_or_stale(point.sum, is_stale)));
     let count = context.point.series(names.count, context.out);
-    let inserted = context.out.push_sample(count, times.sample(value_or_stale(point.count as f64, is_stale)));
+    let sample = times.sample(value_or_stale(point.count as f64, is_stale));
+    inserted = inserted.or(context.out.push_sample(count, sample));
     let (mut text, mut label) = (String::new(), Vec::new());
     for quantile in &point.quantile_values {
         context.budget.check()?;
@@ -54,7 +55,8 @@ fn write_point(
         encode_label(&mut label, RESERVED.label, &text);
         let label = context.out.add_label_run(&label);
         let id = context.point.series_with(names.quantile, label, context.out);
-        context.out.push_sample(id, times.sample(value_or_stale(quantile.value, is_stale)));
+        let sample = times.sample(value_or_stale(quantile.value, is_stale));
+        inserted = inserted.or(context.out.push_sample(id, sample));
     }
     context.write_created(times, family);
     context.record_written(inserted, family);

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::context::{Translator, millis};
 use super::labels::{join, warn_invalid_label};
-use super::resource::{Counted, IDENTIFYING, ResourceLabels, VALUE_TOO_LONG, has_long_text};
+use super::long_text::write_limited;
+use super::options::Options;
+use super::resource::{Counted, IDENTIFYING, ResourceLabels};
 use crate::model::otlp::{KeyValue, text};
 use crate::model::series::Labels;
-use crate::translate::attributes::write_value;
+use crate::translate::limits::{LongLabels, MAX_VALUE_SIZE, VALUE_TOO_LONG};
 use crate::translate::names::{self, MetricKind, NameError};
 
 /// Writes 1 at the newest time of the resource's points. A resource without other attributes does not need `target_info`,
@@ -68,11 +70,11 @@ fn descriptive_labels(
         };
         // `job` and `instance` are replaced.
         let counts = is_limited && name.as_deref().is_some_and(|name| !matches!(name, "job" | "instance"));
-        if counts && has_long_text(attribute) {
-            return Err(VALUE_TOO_LONG);
-        }
         let mut value = String::new();
-        write_value(attribute.value.as_ref(), &mut value);
+        let limited = context.options.limited_labels().filter(|_| counts);
+        if let Some(length) = write_limited(attribute.value.as_ref(), limited, &mut value) {
+            note_long(&key, length, context)?;
+        }
         match name {
             _ if value.is_empty() => {}
             Some(name) => {
@@ -87,5 +89,31 @@ fn descriptive_labels(
             return Err(reason);
         }
     }
+    labels
+        .retain(|_, value| !is_limited || value.len() <= MAX_VALUE_SIZE || shorten(value, context.options.long_labels));
     Ok(labels)
+}
+
+/// Counts a long label, unless the series of the resource have counted it. Returns an error if it costs the series.
+fn note_long(key: &str, length: usize, context: &mut Translator<'_>) -> Result<(), &'static str> {
+    let Options { resource_labels, long_labels, .. } = *context.options;
+    if long_labels == LongLabels::Reject {
+        return Err(VALUE_TOO_LONG);
+    }
+    if !resource_labels {
+        context
+            .outcome
+            .warnings
+            .add(VALUE_TOO_LONG, 1, || format!("target_info: {}", long_labels.describe(key, length)));
+    }
+    Ok(())
+}
+
+/// Cuts a value that became too long when it was joined. Returns whether its label remains; `Reject` leaves it to the check of the
+/// series.
+fn shorten(value: &mut String, long_labels: LongLabels) -> bool {
+    if long_labels != LongLabels::Reject {
+        value.truncate(long_labels.shortened(value).map_or(0, str::len));
+    }
+    !value.is_empty()
 }

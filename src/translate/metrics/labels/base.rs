@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use super::super::long_text::write_limited;
 use super::super::options::Options;
 use super::super::resource::{ResourceLabels, key_text};
-use crate::model::otlp::{InstrumentationScope, text};
+use crate::model::otlp::{InstrumentationScope, ScopeMetrics, text};
 use crate::model::rejection::Rejections;
 use crate::model::series::{LabelRun, LabelRuns, SeriesBatch, encode_label};
 use crate::translate::Compat;
-use crate::translate::attributes::write_value;
-use crate::translate::limits::{MAX_LABELS, exceeded_limit_of_lengths};
+use crate::translate::limits::{LongLabels, MAX_LABELS, MAX_VALUE_SIZE, VALUE_TOO_LONG, exceeded_limit_of_lengths};
 use crate::translate::names;
 
 /// Points of a scope from which on the labels of its resource are written again next to its own. The series then refer to one run
@@ -20,8 +20,10 @@ const POINTS_PER_COPY: usize = 8;
 /// Origin of a label, which decides the value if a point has a label of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum LabelOrigin {
-    /// An attribute of the resource: both values are joined.
+    /// An attribute of the resource: the point's value is used.
     Attribute,
+    /// An attribute of the resource, in ADOT mode: both values are joined.
+    Joined,
     /// `job`, `instance` or the scope: the point's value is discarded.
     Fixed,
     /// An external label or the client's instance: the point's value is used.
@@ -54,6 +56,8 @@ pub(in super::super) struct BaseLabels<'a> {
     pub(super) runs: LabelRuns,
     /// The limit of AMP that every series of the scope exceeds. `names` and `runs` are then empty.
     pub(in super::super) exceeded: Option<&'static str>,
+    /// Describes the label that exceeds it; empty if it is not a single one.
+    pub(in super::super) exceeded_by: String,
     /// Bytes of all names and values.
     pub(in super::super) size: usize,
 }
@@ -67,8 +71,8 @@ impl<'a> ResourceBase<'a> {
         }
         let service = [("job", &resource.job), ("instance", &resource.instance)];
         base.fixed.extend(service.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
-        let attributes =
-            resource.labels.iter().map(|(name, value)| (name.as_str(), (value.as_str(), LabelOrigin::Attribute)));
+        let origin = if options.is_adot() { LabelOrigin::Joined } else { LabelOrigin::Attribute };
+        let attributes = resource.labels.iter().map(|(name, value)| (name.as_str(), (value.as_str(), origin)));
         let mut labels: BTreeMap<&str, (&str, LabelOrigin)> = attributes.collect();
         for (name, value) in &base.fixed {
             labels.insert(name, (value, LabelOrigin::Fixed));
@@ -88,32 +92,35 @@ impl<'a> ResourceBase<'a> {
 }
 
 impl<'a> BaseLabels<'a> {
-    /// Returns the labels of a scope with this number of points.
+    /// Returns the labels of a scope.
     pub(in super::super) fn new(
         base: &'a ResourceBase<'a>,
-        scope: Option<&InstrumentationScope>,
-        points: usize,
+        metrics: &ScopeMetrics,
         options: &Options,
         warnings: &mut Rejections,
         out: &mut SeriesBatch,
     ) -> Self {
-        let scope = scope.filter(|_| options.scope_labels && base.resource.exceeded.is_none());
-        let scope = scope.map(|scope| scope_labels(scope, options, warnings)).unwrap_or_default();
+        let has_scope_labels = options.scope_labels && base.resource.exceeded.is_none();
+        let scope = if has_scope_labels { scope_labels(metrics, options, warnings) } else { BTreeMap::new() };
         let mut labels = BaseLabels {
             base,
             scope,
             names: Vec::new(),
             runs: LabelRuns::default(),
             exceeded: base.resource.exceeded,
+            exceeded_by: base.resource.long_label.clone(),
             size: 0,
         };
         if labels.exceeded.is_none() && !options.is_relabelled_later {
             let merged = merged(base, &labels.scope);
             let lengths = merged.iter().filter(|label| !label.is_default()).map(MergedLabel::lengths);
             labels.exceeded = exceeded_limit_of_lengths(lengths);
+            let long = merged.iter().find(|label| label.lengths().1 > MAX_VALUE_SIZE);
+            labels.exceeded_by =
+                long.map(|label| LongLabels::Reject.describe(label.name(), label.lengths().1)).unwrap_or_default();
         }
         if labels.exceeded.is_none() {
-            labels.write(points, out);
+            labels.write(usize::try_from(metrics.points()).unwrap_or(usize::MAX), out);
         }
         labels
     }
@@ -142,7 +149,7 @@ impl<'a> BaseLabels<'a> {
         }
     }
 
-    /// Returns whether the resource has an attribute that replaces the attribute of a point with the same key.
+    /// Returns whether the resource has an attribute that replaces the attribute of a point with the same key, as in ADOT mode.
     pub(super) fn overrides(&self, key: &[u8]) -> bool {
         self.base.resource.overrides(key)
     }
@@ -153,15 +160,18 @@ impl<'a> BaseLabels<'a> {
         found.and_then(|at| self.names.get(at)).is_some_and(|&(_, origin)| origin == LabelOrigin::Fixed)
     }
 
-    /// Builds all labels except `__name__` of a point with these attributes (raw key, value). The precedence is the exporter's:
-    /// attributes by raw key, `job` and `instance`, the scope, then defaults for missing names.
+    /// Builds all labels except `__name__` of a point with these attributes (raw key, value). The precedence is: attributes by raw
+    /// key, `job` and `instance`, the scope, then defaults for missing names. In ADOT mode, the attributes of the resource are among
+    /// the attributes; otherwise they are defaults.
     pub(super) fn with_point(
         &self,
         point: &[(&'a [u8], String)],
         reserved: &str,
         compat: Compat,
     ) -> BTreeMap<String, String> {
-        let mut attributes: Vec<&(&[u8], String)> = self.base.resource.attributes.iter().chain(point).collect();
+        let resource = self.base.resource;
+        let joined: &[_] = if compat == Compat::Adot { &resource.attributes } else { &[] };
+        let mut attributes: Vec<&(&[u8], String)> = joined.iter().chain(point).collect();
         attributes.sort_by(|left, right| left.0.cmp(right.0));
         let mut labels = BTreeMap::new();
         for (key, value) in attributes.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -169,6 +179,11 @@ impl<'a> BaseLabels<'a> {
             let name = names::label(&key_text(key)).and_then(|name| unreserved(&name, reserved, compat));
             if let Some(name) = name {
                 join(&mut labels, name, value);
+            }
+        }
+        if compat == Compat::Corrected {
+            for (name, value) in &resource.labels {
+                labels.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
         for (name, value) in self.base.fixed.iter().map(|(name, value)| (name, value)).chain(&self.scope) {
@@ -261,21 +276,21 @@ fn defaults(resource: &ResourceLabels<'_>, options: &Options) -> Vec<(String, St
 }
 
 /// Returns the labels of a scope. If they exceed the number of labels that AMP accepts, not all of them.
-fn scope_labels(
-    scope: &InstrumentationScope,
-    options: &Options,
-    warnings: &mut Rejections,
-) -> BTreeMap<String, String> {
-    let known = [("otel_scope_name", &scope.name), ("otel_scope_version", &scope.version)];
-    let known = known.into_iter().filter(|(_, value)| !value.is_empty());
-    let mut labels: BTreeMap<_, _> = known.map(|(name, value)| (name.to_owned(), text(value).into_owned())).collect();
+fn scope_labels(metrics: &ScopeMetrics, options: &Options, warnings: &mut Rejections) -> BTreeMap<String, String> {
+    let default = InstrumentationScope::default();
+    let scope = metrics.scope.as_ref().unwrap_or(&default);
+    let mut labels = known_scope_labels(metrics, scope, options);
+    // `Reject` leaves long values to the check of all labels.
+    let limited = options.limited_labels().filter(|&long_labels| long_labels != LongLabels::Reject);
+    let mut long = None;
     for attribute in &scope.attributes {
         let key = text(&attribute.key);
         if matches!(&*key, "name" | "version" | "schema_url") {
             continue;
         }
         let mut value = String::new();
-        write_value(attribute.value.as_ref(), &mut value);
+        let length = write_limited(attribute.value.as_ref(), limited, &mut value);
+        long = long.or(length.map(|length| options.long_labels.describe(&format!("otel_scope_{key}"), length)));
         match names::label(&format!("otel_scope_{key}")) {
             Some(_) if value.is_empty() => {}
             Some(name) => drop(labels.insert(name.into_owned(), value)),
@@ -285,5 +300,35 @@ fn scope_labels(
             break;
         }
     }
+    if let Some(long_labels) = limited {
+        labels.retain(|name, value| {
+            if value.len() <= MAX_VALUE_SIZE {
+                return true;
+            }
+            long.get_or_insert_with(|| long_labels.describe(name, value.len()));
+            value.truncate(long_labels.shortened(value).map_or(0, str::len));
+            !value.is_empty()
+        });
+    }
+    if let Some(long) = long {
+        warnings.add(VALUE_TOO_LONG, metrics.points(), || long);
+    }
     labels
+}
+
+/// Returns the labels of a scope that are not attributes.
+fn known_scope_labels(
+    metrics: &ScopeMetrics,
+    scope: &InstrumentationScope,
+    options: &Options,
+) -> BTreeMap<String, String> {
+    // The exporter does not write the schema URL.
+    let schema_url = Some(&metrics.schema_url).filter(|_| !options.is_adot());
+    let known = [
+        ("otel_scope_name", Some(&scope.name)),
+        ("otel_scope_version", Some(&scope.version)),
+        ("otel_scope_schema_url", schema_url),
+    ];
+    let known = known.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
+    known.map(|(name, value)| (name.to_owned(), text(value).into_owned())).collect()
 }

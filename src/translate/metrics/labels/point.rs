@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use super::super::resource::{VALUE_TOO_LONG, has_long_text};
+use super::super::long_text::write_limited;
 use super::base::{BaseLabels, LabelOrigin, warn_invalid_label};
 use crate::model::otlp::{KeyValue, text};
 use crate::model::rejection::Rejections;
 use crate::model::series::{LabelRun, LabelSource, SeriesBatch, SeriesId, encode_label};
-use crate::translate::attributes::write_value;
-use crate::translate::limits::exceeded_limit_encoded;
+use crate::translate::limits::{LongLabels, MAX_VALUE_SIZE, VALUE_TOO_LONG, exceeded_limit_encoded};
 use crate::translate::{Compat, names};
 
 /// Label of unconverted deltas. The specification defines no label; the name is written like that of an attribute.
@@ -28,8 +27,8 @@ pub(in super::super) struct PointInput<'a> {
     pub(in super::super) reserved: ReservedLabel,
     pub(in super::super) is_delta: bool,
     pub(in super::super) compat: Compat,
-    /// Whether the limits of AMP apply to the labels: texts that exceed them are not converted.
-    pub(in super::super) is_limited: bool,
+    /// What becomes of long labels; `None` if the limits of AMP do not apply to the labels.
+    pub(in super::super) long_labels: Option<LongLabels>,
 }
 
 /// Labels of the current point, with positions for `__name__` and the reserved label.
@@ -49,8 +48,10 @@ pub(in super::super) struct PointLabels {
     text: String,
     /// Positions in `text`.
     ranges: Vec<TextRange>,
-    /// Whether a text was not converted because it exceeds a limit of AMP.
-    has_long_text: bool,
+    /// Whether a label that is too long costs the point.
+    pub(in super::super) is_too_long: bool,
+    /// Describes the first label that is too long; empty if there is none.
+    pub(in super::super) long_label: String,
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +96,9 @@ impl PointLabels {
         if let Err(Collision) = self.merge(input.base) {
             self.rebuild(input);
         }
+        if !self.long_label.is_empty() && !self.is_too_long {
+            warnings.add(VALUE_TOO_LONG, 1, || self.long_label.clone());
+        }
     }
 
     /// Returns the series with the point's labels and this `__name__`.
@@ -119,7 +123,7 @@ impl PointLabels {
         reserved: ReservedLabel,
         out: &SeriesBatch,
     ) -> Option<&'static str> {
-        if self.has_long_text {
+        if self.is_too_long {
             return Some(VALUE_TOO_LONG);
         }
         // `_bucket` is the longest suffix. A bound written as a decimal is rarely as long.
@@ -163,7 +167,8 @@ impl PointLabels {
     fn collect(&mut self, input: &PointInput<'_>, warnings: &mut Rejections) {
         self.text.clear();
         self.ranges.clear();
-        self.has_long_text = false;
+        self.is_too_long = false;
+        self.long_label.clear();
         for attribute in input.attributes {
             if !input.base.overrides(&attribute.key) {
                 self.collect_attribute(attribute, input, warnings);
@@ -172,11 +177,10 @@ impl PointLabels {
     }
 
     fn collect_attribute(&mut self, attribute: &KeyValue, input: &PointInput<'_>, warnings: &mut Rejections) {
-        if input.is_limited && has_long_text(attribute) {
-            return self.reject_long_text(attribute, input, warnings);
-        }
         let start = self.text.len();
-        write_value(attribute.value.as_ref(), &mut self.text);
+        if let Some(length) = write_limited(attribute.value.as_ref(), input.long_labels, &mut self.text) {
+            self.note_long(attribute, length, input, warnings);
+        }
         let middle = self.text.len();
         if middle == start {
             return;
@@ -195,13 +199,24 @@ impl PointLabels {
         self.ranges.push(TextRange { value: start..middle, name: middle..self.text.len() });
     }
 
-    /// Marks the point as over a limit, unless the label would be discarded.
-    fn reject_long_text(&mut self, attribute: &KeyValue, input: &PointInput<'_>, warnings: &mut Rejections) {
+    /// Describes a long label, unless it would be discarded.
+    fn note_long(&mut self, attribute: &KeyValue, length: usize, input: &PointInput<'_>, warnings: &mut Rejections) {
         let key = text(&attribute.key);
+        let long_labels = input.long_labels.unwrap_or_default();
         match names::label(&key) {
             Some(name) if name == "__name__" && input.compat == Compat::Adot => {}
-            Some(name) => self.has_long_text |= !input.base.discards(&name),
+            Some(name) if input.base.discards(&name) => {}
+            Some(name) => self.describe_long(&name, length, long_labels),
+            // Its value is cut, and the name is reported with the value.
+            None if long_labels == LongLabels::Cut => {}
             None => warn_invalid_label(&key, warnings),
+        }
+    }
+
+    fn describe_long(&mut self, name: &str, length: usize, long_labels: LongLabels) {
+        self.is_too_long |= long_labels == LongLabels::Reject;
+        if self.long_label.is_empty() {
+            self.long_label = long_labels.describe(name, length);
         }
     }
 
@@ -233,9 +248,9 @@ impl PointLabels {
             next = end;
             match base.names.get(next).filter(|(other, _)| other == name).map(|&(_, origin)| origin) {
                 None => {}
-                Some(LabelOrigin::Attribute) => return Err(Collision),
+                Some(LabelOrigin::Joined) => return Err(Collision),
                 Some(LabelOrigin::Fixed) => continue,
-                Some(LabelOrigin::Default) => next += 1,
+                Some(LabelOrigin::Attribute | LabelOrigin::Default) => next += 1,
             }
             if !range.value.is_empty() {
                 let start = bytes.len();
@@ -253,15 +268,23 @@ impl PointLabels {
 
     /// Builds all labels again, with joined values where attributes have the same label name.
     fn rebuild(&mut self, input: &PointInput<'_>) {
-        let PointInput { attributes, base, reserved, is_delta, compat, .. } = *input;
+        let PointInput { attributes, base, reserved, is_delta, compat, long_labels } = *input;
         let mut point = Vec::new();
         for attribute in attributes.iter().filter(|attribute| !base.overrides(&attribute.key)) {
             let mut value = String::new();
-            write_value(attribute.value.as_ref(), &mut value);
+            let _ = write_limited(attribute.value.as_ref(), long_labels, &mut value);
             point.push((attribute.key.as_ref(), value));
         }
         let mut labels = base.with_point(&point, reserved.label, compat);
         labels.remove(reserved.label);
+        if let Some(long_labels) = long_labels.filter(|&long_labels| long_labels != LongLabels::Reject) {
+            // Values that became too long when they were joined.
+            for (name, value) in labels.iter_mut().filter(|(_, value)| value.len() > MAX_VALUE_SIZE) {
+                self.describe_long(name, value.len(), long_labels);
+                value.truncate(long_labels.shortened(value).map_or(0, str::len));
+            }
+            labels.retain(|_, value| !value.is_empty());
+        }
         if is_delta {
             labels.insert(DELTA.0.to_owned(), DELTA.1.to_owned());
         }
