@@ -1,5 +1,7 @@
 //! Properties of task stats for any input: no panic, no empty label, and the same output for the same input.
 
+use std::collections::BTreeMap;
+
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -9,7 +11,7 @@ use sidecarless::model::task_event;
 use sidecarless::model::task_metadata::{TaskMetadata, TaskStats};
 use sidecarless::translate::insights::{EventContext, event_series};
 use sidecarless::translate::stats::{
-    LabelSelection, MetricSelection, NamingMode, Options, StatsSource, TaskScrape, series,
+    LabelSelection, METRICS, MetricSelection, MetricType, NamingMode, Options, StatsSource, TaskScrape, series,
 };
 use sidecarless::translate::stopped::{StoppedTask, stale_markers, stopped_series};
 
@@ -273,6 +275,73 @@ proptest! {
         let _ = write_report(&bytes, &bytes, &Options::default());
         let _ = write_event(&bytes, None, &Options::default());
         let _ = task_event::parse_detail(&bytes);
+    }
+}
+
+/// Returns the names and values of the task's series that are sums.
+fn task_sums(task: &Value, stats: &Value) -> BTreeMap<String, f64> {
+    let options = Options { metrics: MetricSelection::all(), ..Options::default() };
+    let batch = write_report(task.to_string().as_bytes(), stats.to_string().as_bytes(), &options).expect("documents");
+    let is_sum = |name: &str| METRICS.iter().any(|it| it.default_name == name && it.kind == MetricType::Sum);
+    let series = batch.iter().filter_map(|series| {
+        let name = series.label("__name__").filter(|name| name.starts_with("ecs_task_") && is_sum(name))?;
+        Some((name.to_owned(), series.samples()[0].value))
+    });
+    series.collect()
+}
+
+/// Collects JSON pointers of all values.
+fn pointers(value: &Value, pointer: String, all: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at, item)| pointers(item, format!("{pointer}/{at}"), all));
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, item)| pointers(item, format!("{pointer}/{name}"), all));
+        }
+        _ => {}
+    }
+    all.push(pointer);
+}
+
+#[test]
+fn sum_of_a_task_is_complete_or_absent() {
+    let mut task: Value = serde_json::from_str(include_str!("golden/task.json")).unwrap();
+    let mut stats: Value = serde_json::from_str(include_str!("golden/task-stats.json")).unwrap();
+    let cart = task["Containers"][0]["DockerId"].as_str().unwrap().to_owned();
+    let mut twin = task["Containers"][0].clone();
+    (twin["DockerId"], twin["Name"]) = (json!("twin"), json!("twin"));
+    task["Containers"].as_array_mut().unwrap().push(twin);
+    let mut numbers_of_twin = stats[&cart].clone();
+    numbers_of_twin["id"] = json!("twin");
+    stats["twin"] = numbers_of_twin;
+    for (launch_type, networks) in [("FARGATE", json!([{"NetworkMode": "awsvpc"}])), ("EC2", json!(null))] {
+        task["LaunchType"] = json!(launch_type);
+        for container in task["Containers"].as_array_mut().unwrap() {
+            container["Networks"] = networks.clone();
+        }
+        let complete = task_sums(&task, &stats);
+        assert!(complete.len() > 10, "{complete:?}");
+        let mut all = Vec::new();
+        pointers(&stats["twin"], "/twin".to_owned(), &mut all);
+        for pointer in all {
+            for odd in [json!(null), json!(true), json!("odd"), json!({"a": 1}), json!([1]), json!(-1), json!(0.5)] {
+                let mut changed = stats.clone();
+                // An entry of another operation counts for none, and null is a list without entries.
+                let is_known = match &odd {
+                    Value::String(_) => pointer.ends_with("/op"),
+                    Value::Null => pointer.ends_with("/io_service_bytes_recursive"),
+                    _ => pointer == "/twin",
+                };
+                if is_known || pointer == "/twin" && !odd.is_null() {
+                    continue;
+                }
+                *changed.pointer_mut(&pointer).unwrap() = odd.clone();
+                for (name, value) in task_sums(&task, &changed) {
+                    assert_eq!(complete.get(&name), Some(&value), "{name} with {pointer} = {odd} on {launch_type}");
+                }
+            }
+        }
     }
 }
 

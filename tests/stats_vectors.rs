@@ -80,6 +80,19 @@ fn add_twin(task: &mut Value, stats: &mut Value) {
     stats["twin"] = numbers;
 }
 
+/// Replaces stats by those of a Windows container (Docker Engine API, `ContainerStatsResponse`).
+fn windows(stats: &mut Value) {
+    stats["num_procs"] = json!(2);
+    stats["storage_stats"] = json!({"read_size_bytes": 8_388_608, "write_size_bytes": 4_194_304});
+    stats["blkio_stats"] = json!({"io_service_bytes_recursive": null});
+    let usage = |total: u64| {
+        json!({"cpu_usage": {"total_usage": total, "usage_in_kernelmode": 10, "usage_in_usermode": 20},
+            "throttling_data": {}})
+    };
+    (stats["cpu_stats"], stats["precpu_stats"]) = (usage(90_000_000), usage(40_000_000));
+    stats["memory_stats"] = json!({"commitbytes": 210_763_776, "privateworkingset": 157_286_400});
+}
+
 /// Values of the ADOT and of the default name.
 type Pair = (Option<f64>, Option<f64>);
 
@@ -154,7 +167,9 @@ const VECTORS: &[Vector] = vectors! {
         task["Containers"][0]["Limits"] = json!({});
         stats[CART]["precpu_stats"]["cpu_usage"]["total_usage"] = json!(7_000_000_000_u64);
     } => {
-        "ecs_task_cpu_utilized": same(0.0);
+        "ecs_task_cpu_utilized": (Some(0.0), Some(204.8));
+        "ecs_task_cpu_reserved": (Some(0.0), None);
+        "ecs_task_memory_reserved": (Some(0.0), None);
         "ecs_task_cpu_usage_vcpu": same(0.2);
         "container_cpu_utilized{cart}": same(20.0);
     }
@@ -163,17 +178,34 @@ const VECTORS: &[Vector] = vectors! {
         stats[CART]["cpu_stats"]["cpu_usage"]["total_usage"] = json!(5_000_000_000_u64);
         stats[CART]["precpu_stats"]["cpu_usage"]["total_usage"] = json!(0);
     } => {
-        "container_cpu_usage_vcpu{cart}": (Some(5e9 / 9_223_372_036_854_775_807.0), Some(0.0));
+        "container_cpu_usage_vcpu{cart}": (Some(5e9 / 9_223_372_036_854_775_807.0), None);
+        "ecs_task_cpu_utilized": (Some(5e9 / 9_223_372_036_854_775_807.0 * 1024.0), None);
+        "ecs_task_cpu_usage_total": same(5e9);
+    }
+    "a previous CPU sample of zeros", |_, stats| {
+        stats[CART]["precpu_stats"] = json!({"cpu_usage": {"total_usage": 0}, "throttling_data": {}});
+    } => {
+        "container_cpu_usage_vcpu{cart}": (Some(0.9), None);
+        "container_cpu_utilized{cart}": (Some(90.0 / 256.0), None);
+        "ecs_task_cpu_usage_total": same(9e9);
+    }
+    "a previous CPU sample without usage", |_, stats| stats[CART]["precpu_stats"] = json!({"online_cpus": 2}) => {
+        "container_cpu_usage_vcpu{cart}": (Some(0.0), None);
+        "ecs_task_cpu_utilized": (Some(0.0), None);
+        "ecs_task_cpu_usage_total": (Some(0.0), Some(9e9));
+    }
+    "a previous CPU sample without a time", |_, stats| stats[CART]["preread"] = json!("soon") => {
+        "ecs_task_cpu_utilized": (Some(1e9 / 9_223_372_036_854_775_807.0 * 1024.0), None);
     }
     "no time between the samples", |_, stats| stats[CART]["preread"] = stats[CART]["read"].clone() => {
-        "container_cpu_usage_vcpu{cart}": same(0.0);
+        "container_cpu_usage_vcpu{cart}": (Some(0.0), None);
         "container_cpu_usage_total{cart}": same(9e9);
     }
     "no previous CPU sample", |_, stats| stats[CART]["precpu_stats"] = json!(null) => {
-        "container_cpu_usage_vcpu{cart}": same(0.0);
-        "container_cpu_usage_total{cart}": same(0.0);
-        "container_cpu_cores{cart}": same(0.0);
-        "container_cpu_onlines{cart}": same(0.0);
+        "container_cpu_usage_vcpu{cart}": (Some(0.0), None);
+        "container_cpu_usage_total{cart}": (Some(0.0), Some(9e9));
+        "container_cpu_cores{cart}": (Some(0.0), Some(2.0));
+        "container_cpu_onlines{cart}": (Some(0.0), Some(2.0));
     }
     "CPU counter reset", |_, stats| {
         stats[CART]["preread"] = json!("2026-03-04T08:30:09Z");
@@ -196,6 +228,21 @@ const VECTORS: &[Vector] = vectors! {
         "container_memory_usage_max{cart}": (Some(0.0), None);
         "ecs_task_memory_usage_max": (Some(0.0), None);
     }
+    "more inactive page cache than memory under cgroup v2", |_, stats| {
+        stats[CART]["memory_stats"] = json!({"usage": 10 * MIB, "stats": {"inactive_file": 20 * MIB}});
+    } => {
+        "container_memory_utilized{cart}": same(10.0);
+    }
+    "as much inactive page cache as memory under cgroup v2", |_, stats| {
+        stats[CART]["memory_stats"] = json!({"usage": 10 * MIB, "stats": {"inactive_file": 10 * MIB}});
+    } => {
+        "container_memory_utilized{cart}": same(10.0);
+    }
+    "less inactive page cache than memory under cgroup v2", |_, stats| {
+        stats[CART]["memory_stats"] = json!({"usage": 10 * MIB, "stats": {"inactive_file": 9 * MIB}});
+    } => {
+        "container_memory_utilized{cart}": (Some(10.0), Some(1.0));
+    }
     "more page cache than memory", |_, stats| {
         stats[CART]["memory_stats"] = json!({"usage": 10 * MIB, "stats": {"cache": 20 * MIB}});
     } => {
@@ -214,8 +261,184 @@ const VECTORS: &[Vector] = vectors! {
     } => {
         "container_memory_usage{cart}": ABSENT;
         "container_duration{migrate}": ABSENT;
-        "ecs_task_memory_usage": same(0.0);
+        "ecs_task_memory_usage": (Some(0.0), None);
+        "ecs_task_cpu_usage_total": (Some(0.0), None);
+        "ecs_task_cpu_utilized": (Some(0.0), None);
+        "ecs_task_network_rate_rx": (Some(0.0), None);
+        "ecs_task_memory_usage_limit": (Some(0.0), Some(1_073_741_824.0));
         "ecs_task_cpu_reserved": same(512.0);
+    }
+    "one of two containers that the agent could not read", |task, stats| {
+        add_twin(task, stats);
+        stats["twin"] = json!({});
+    } => {
+        "ecs_task_memory_usage": (Some(314_572_800.0), None);
+        "ecs_task_cpu_usage_total": (Some(9e9), None);
+        "ecs_task_cpu_usage_vcpu": (Some(0.1), None);
+        "ecs_task_storage_write_bytes": (Some(65536.0), None);
+        // One container reports the network and the host of the task.
+        "ecs_task_network_io_usage_rx_bytes": same(7000.0);
+        "ecs_task_cpu_onlines": same(2.0);
+        "container_memory_usage{cart}": same(314_572_800.0);
+    }
+    "a container that has not started", |task, stats| {
+        add_twin(task, stats);
+        task["Containers"][2]["KnownStatus"] = json!("PULLED");
+        stats["twin"] = json!(null);
+    } => {
+        "ecs_task_memory_usage": same(314_572_800.0);
+        "ecs_task_cpu_usage_total": same(9e9);
+    }
+    "a stopped container", |task, stats| {
+        add_twin(task, stats);
+        task["Containers"][2]["KnownStatus"] = json!("STOPPED");
+        stats.as_object_mut().unwrap().remove("twin");
+    } => {
+        "ecs_task_memory_usage": same(314_572_800.0);
+    }
+    "one of two containers without memory stats", |task, stats| {
+        add_twin(task, stats);
+        stats["twin"].as_object_mut().unwrap().remove("memory_stats");
+    } => {
+        "ecs_task_memory_usage": (Some(314_572_800.0), None);
+        "ecs_task_memory_utilized": (Some(200.0), None);
+        "container_memory_usage{cart}": same(314_572_800.0);
+        "container_memory_usage{twin}": (Some(0.0), None);
+        "ecs_task_cpu_usage_total": same(18e9);
+    }
+    "one of two networks of a bridge task is unknown", |task, stats| {
+        task["LaunchType"] = json!("EC2");
+        task["Containers"][0]["Networks"] = json!(null);
+        add_twin(task, stats);
+        stats["twin"]["networks"] = json!(null);
+        stats["twin"]["network_rate_stats"] = json!({"tx_bytes_per_sec": 1.0});
+    } => {
+        "ecs_task_network_io_usage_rx_bytes": (Some(7000.0), None);
+        "ecs_task_network_rate_rx": (Some(12.5), None);
+        "ecs_task_network_rate_tx": same(41.25);
+    }
+    "a task without networks", |_, stats| {
+        stats[CART].as_object_mut().unwrap().remove("network_rate_stats");
+        stats[CART]["networks"] = json!({});
+    } => {
+        "ecs_task_network_rate_rx": (Some(0.0), None);
+        "ecs_task_network_io_usage_tx_errors": (Some(0.0), None);
+        "container_network_io_usage_tx_errors{cart}": (Some(0.0), None);
+    }
+    "an interface without one counter", |_, stats| stats[CART]["networks"]["eth0"] = json!({"tx_bytes": 1}) => {
+        "ecs_task_network_io_usage_rx_bytes": (Some(7000.0), None);
+        "ecs_task_network_io_usage_tx_bytes": same(9001.0);
+    }
+    "no online CPUs", |_, stats| {
+        stats[CART]["cpu_stats"]["online_cpus"] = json!(0);
+        stats[CART]["cpu_stats"]["cpu_usage"]["percpu_usage"] = json!(null);
+        stats[CART]["cpu_stats"].as_object_mut().unwrap().remove("system_cpu_usage");
+    } => {
+        "ecs_task_cpu_onlines": (Some(0.0), None);
+        "ecs_task_cpu_cores": (Some(0.0), None);
+        "ecs_task_cpu_usage_system": (Some(0.0), None);
+        "ecs_task_cpu_usage_total": same(9e9);
+    }
+    "a container that has not used its storage", |_, stats| {
+        stats[CART]["blkio_stats"] = json!({"io_service_bytes_recursive": null});
+    } => {
+        "ecs_task_storage_read_bytes": same(0.0);
+    }
+    "a container without storage stats", |_, stats| {
+        stats[CART].as_object_mut().unwrap().remove("blkio_stats");
+    } => {
+        "ecs_task_storage_read_bytes": (Some(0.0), None);
+    }
+    "the least shares in place of a reservation on EC2", |task, _| {
+        task["LaunchType"] = json!("EC2");
+        task["Limits"] = json!(null);
+        task["Containers"][0]["Limits"] = json!({"CPU": 2});
+    } => {
+        "ecs_task_cpu_reserved": (Some(2.0), None);
+        "container_cpu_reserved{cart}": (Some(2.0), None);
+        "container_cpu_utilized{cart}": (Some(5.0), Some(10.0));
+        "ecs_task_cpu_utilized": same(102.4);
+    }
+    "the least shares beside a reservation on EC2", |task, stats| {
+        task["LaunchType"] = json!("EC2");
+        task["Limits"] = json!(null);
+        add_twin(task, stats);
+        task["Containers"][2]["Limits"] = json!({"CPU": 2, "Memory": 64});
+    } => {
+        "ecs_task_cpu_reserved": (Some(258.0), Some(256.0));
+    }
+    "the least shares on a managed instance", |task, _| {
+        task["LaunchType"] = json!("MANAGED_INSTANCES");
+        task["Limits"] = json!(null);
+        task["Containers"][0]["Limits"] = json!({"CPU": 2});
+    } => {
+        "ecs_task_cpu_reserved": (Some(2.0), None);
+    }
+    "the least shares in a task with a CPU size", |task, _| {
+        task["LaunchType"] = json!("EC2");
+        task["Containers"][0]["Limits"] = json!({"CPU": 2});
+    } => {
+        "ecs_task_cpu_reserved": same(512.0);
+        "container_cpu_reserved{cart}": (Some(2.0), None);
+    }
+    "a Windows container", |_, stats| windows(&mut stats[CART]) => {
+        "container_memory_usage{cart}": (Some(0.0), Some(157_286_400.0));
+        "container_memory_utilized{cart}": (Some(0.0), Some(150.0));
+        "container_cpu_usage_total{cart}": (Some(9e7), Some(9e9));
+        "container_cpu_usage_kernelmode{cart}": (Some(10.0), Some(1_000.0));
+        "container_cpu_usage_vcpu{cart}": (Some(0.005), Some(0.5));
+        "container_storage_read_bytes{cart}": (Some(0.0), Some(8_388_608.0));
+        "container_storage_write_bytes{cart}": (Some(0.0), Some(4_194_304.0));
+        "container_cpu_onlines{cart}": (Some(0.0), None);
+        "container_memory_usage_limit{cart}": (Some(0.0), None);
+        "ecs_task_network_io_usage_rx_bytes": same(7000.0);
+    }
+    "a Windows container whose memory and storage are unknown", |_, stats| {
+        windows(&mut stats[CART]);
+        stats[CART]["memory_stats"] = json!({});
+        stats[CART]["storage_stats"] = json!({});
+    } => {
+        "container_memory_usage{cart}": (Some(0.0), None);
+        "container_storage_read_bytes{cart}": (Some(0.0), None);
+        "container_cpu_usage_vcpu{cart}": (Some(0.005), Some(0.5));
+    }
+    "the first sample of a Windows container", |_, stats| {
+        windows(&mut stats[CART]);
+        stats[CART]["precpu_stats"]["cpu_usage"]["total_usage"] = json!(0);
+    } => {
+        "container_cpu_usage_vcpu{cart}": (Some(0.009), None);
+        "container_cpu_usage_total{cart}": (Some(9e7), Some(9e9));
+    }
+    "two Windows containers", |task, stats| {
+        windows(&mut stats[CART]);
+        add_twin(task, stats);
+    } => {
+        "ecs_task_memory_usage": (Some(0.0), Some(314_572_800.0));
+        "ecs_task_cpu_usage_vcpu": (Some(0.01), Some(1.0));
+    }
+    "numbers in other spellings", |task, stats| {
+        task["Limits"] = json!({"CPU": "0.5", "Memory": 1024.0});
+        stats[CART]["memory_stats"]["usage"] = json!(314_572_800.0);
+        stats[CART]["networks"]["eth1"]["rx_bytes"] = json!("7000");
+        stats[CART]["network_rate_stats"]["rx_bytes_per_sec"] = json!("12.5");
+    } => {
+        "ecs_task_memory_usage": same(314_572_800.0);
+        "ecs_task_network_io_usage_rx_bytes": same(7000.0);
+        "ecs_task_network_rate_rx": same(12.5);
+        "ecs_task_cpu_reserved": same(512.0);
+        "ecs_task_memory_reserved": same(1024.0);
+    }
+    "fields of another type", |task, stats| {
+        task["Containers"][0]["Limits"] = json!([1]);
+        stats[CART]["memory_stats"]["usage"] = json!({"bytes": 1});
+        stats[CART]["networks"] = json!("none");
+        stats[CART]["blkio_stats"]["io_service_bytes_recursive"] = json!(true);
+        stats[CART]["cpu_stats"]["throttling_data"] = json!(0);
+    } => {
+        "ecs_task_memory_usage": (Some(0.0), None);
+        "ecs_task_network_io_usage_rx_bytes": (Some(0.0), None);
+        "ecs_task_cpu_usage_total": same(9e9);
+        "ecs_task_memory_reserved": same(1024.0);
     }
     "pause container", |task, stats| {
         add_twin(task, stats);
@@ -236,8 +459,8 @@ const VECTORS: &[Vector] = vectors! {
         stats[CART] = json!({"id": CART, "memory_stats": null, "networks": {"eth0": null}, "blkio_stats": {
             "io_service_bytes_recursive": null}, "cpu_stats": {}, "precpu_stats": {}});
     } => {
-        "container_memory_usage{cart}": same(0.0);
-        "container_network_io_usage_rx_bytes{cart}": same(0.0);
+        "container_memory_usage{cart}": (Some(0.0), None);
+        "container_network_io_usage_rx_bytes{cart}": (Some(0.0), None);
         "container_storage_read_bytes{cart}": same(0.0);
     }
     "a counter above 2^53", |_, stats| {
@@ -449,7 +672,8 @@ fn invalid_document_is_an_error_with_position() {
     }
     assert!(TaskStats::parse(b"null").unwrap().containers.is_empty());
     assert!(TaskStats::parse(b"[]").is_err());
-    assert!(TaskStats::parse(b"{\"a\":{\"id\":\"a\",\"memory_stats\":{\"usage\":-1}}}").is_err());
+    assert!(TaskStats::parse(b"{\"a\":{\"id\":\"a\",\"memory_stats\":{\"usage\":-1}}}").is_ok());
+    assert!(TaskStats::parse(b"{\"a\":{\"id\":\"a\",\"memory_stats\":{\"usage\":1}}").is_err());
 }
 
 #[test]

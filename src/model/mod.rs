@@ -19,6 +19,7 @@ pub mod exposition;
 pub mod failed_event;
 pub mod item_counters;
 pub mod json;
+mod json_fields;
 pub mod otlp;
 pub mod read_capped;
 pub mod rejection;

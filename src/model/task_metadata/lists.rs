@@ -7,8 +7,9 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{BlkioEntry, BlkioTotals, InterfaceStats, InterfaceTotals, MAX_CONTAINERS};
+use super::{BlkioEntry, BlkioTotals, InterfaceStats, InterfaceTotals, MAX_CONTAINERS, Sum};
 use crate::model::json::{JsonStr, wrong_type};
+use crate::model::json_fields;
 
 /// The first elements of a list; null is an empty list.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ impl<'de, T: Deserialize<'de>> FromElements<'de> for BoundedList<T> {
 
 impl<'de> FromElements<'de> for ListLength {
     fn read<A: SeqAccess<'de>>(&mut self, mut elements: A) -> Result<(), A::Error> {
-        while elements.next_element::<Option<u64>>()?.is_some() {
+        while elements.next_element::<IgnoredAny>()?.is_some() {
             self.0 += 1;
         }
         Ok(())
@@ -73,7 +74,7 @@ impl<'de> FromElements<'de> for ListLength {
 
 impl<'de> FromElements<'de> for BlkioTotals {
     fn read<A: SeqAccess<'de>>(&mut self, mut elements: A) -> Result<(), A::Error> {
-        while let Some(entry) = elements.next_element::<Option<BlkioEntry<'de>>>()? {
+        while let Some(Known(entry)) = elements.next_element::<Known<BlkioEntry<'de>>>()? {
             self.add(&entry.unwrap_or_default());
         }
         Ok(())
@@ -82,24 +83,30 @@ impl<'de> FromElements<'de> for BlkioTotals {
 
 impl BlkioTotals {
     fn add(&mut self, entry: &BlkioEntry<'_>) {
-        let value = entry.value.unwrap_or_default();
-        let (all, capitalized) = match &*entry.op {
+        let value = entry.value;
+        let (all, capitalized): (&mut Sum, Option<&mut Sum>) = match &*entry.op {
             "Read" => (&mut self.read, Some(&mut self.capitalized_read)),
             "Write" => (&mut self.write, Some(&mut self.capitalized_write)),
+            // An entry that cannot be read may be of any operation.
+            "" => {
+                self.read.has_unknown = true;
+                self.write.has_unknown = true;
+                return;
+            }
             op if op.eq_ignore_ascii_case("read") => (&mut self.read, None),
             op if op.eq_ignore_ascii_case("write") => (&mut self.write, None),
             _ => return,
         };
-        *all = all.wrapping_add(value);
+        all.add(value);
         if let Some(sum) = capitalized {
-            *sum = sum.wrapping_add(value);
+            sum.add(value);
         }
     }
 }
 
 impl<'de> FromEntries<'de> for InterfaceTotals {
     fn read<A: MapAccess<'de>>(&mut self, mut entries: A) -> Result<(), A::Error> {
-        while let Some((_, interface)) = entries.next_entry::<IgnoredAny, Option<InterfaceStats>>()? {
+        while let Some((_, Known(interface))) = entries.next_entry::<IgnoredAny, Known<InterfaceStats>>()? {
             self.add(&interface.unwrap_or_default());
         }
         Ok(())
@@ -118,7 +125,7 @@ impl InterfaceTotals {
             (&mut self.tx_errors, interface.tx_errors),
             (&mut self.tx_dropped, interface.tx_dropped),
         ] {
-            *sum = sum.wrapping_add(value.unwrap_or_default());
+            sum.add(value);
         }
     }
 }
@@ -131,6 +138,15 @@ impl<'de, V: Deserialize<'de>> FromEntries<'de> for BoundedMap<'de, V> {
         }
         while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(())
+    }
+}
+
+/// An object; `None` if the value is of another type.
+struct Known<T>(Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Known<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        json_fields::object(deserializer).map(Self)
     }
 }
 

@@ -4,7 +4,8 @@
 //! Format: Amazon ECS Developer Guide, "Amazon ECS task metadata endpoint version 4", and `ContainerStats` of Docker
 //! (Engine API 1.30) with `network_rate_stats`, which the ECS agent adds. The agent omits unknown fields, writes `null`
 //! or `{}` for a container that it could not read, and may add fields at any time. So all fields are optional, and null
-//! means absent. Counters are `u64`, because some are too large for an f64. Strings borrow from the body.
+//! means absent. A number or object of another type is absent, too: it costs itself. Counters are `u64`, because some
+//! are too large for an f64. Strings borrow from the body.
 //!
 //! The endpoint is in a container that anyone may have deployed. Lists are therefore bounded or summed while they are parsed, so
 //! that a document takes hardly more memory than its text.
@@ -18,6 +19,9 @@ use serde::Deserialize;
 
 use crate::model::ecs::{ContainerStatus, LaunchType, NetworkMode, TaskStatus};
 use crate::model::json::{self, DocumentError, JsonStr};
+use crate::model::json_fields::{
+    integer, list_or_default, nullable_list, number, object, object_or_default, small_integer, text,
+};
 use lists::BoundedMap;
 pub use lists::{BoundedList, ListLength};
 pub use pushed::{PushedDocuments, PushedDocumentsError};
@@ -39,6 +43,7 @@ pub struct TaskMetadata<'a> {
     pub family: JsonStr<'a>,
     pub revision: JsonStr<'a>,
     pub known_status: TaskStatus,
+    #[serde(deserialize_with = "object")]
     pub limits: Option<Limits>,
     pub pull_started_at: JsonStr<'a>,
     pub pull_stopped_at: JsonStr<'a>,
@@ -49,8 +54,10 @@ pub struct TaskMetadata<'a> {
     #[serde(borrow)]
     pub containers: BoundedList<ContainerMetadata<'a>>,
     /// Only on Fargate, on Linux with platform version 1.4 or later.
+    #[serde(deserialize_with = "object")]
     pub ephemeral_storage_metrics: Option<EphemeralStorage>,
     /// Only on Fargate.
+    #[serde(deserialize_with = "object")]
     pub clock_drift: Option<ClockDrift>,
 }
 
@@ -67,12 +74,15 @@ pub struct ContainerMetadata<'a> {
     #[serde(rename = "ImageID")]
     pub image_id: JsonStr<'a>,
     pub known_status: ContainerStatus,
+    #[serde(deserialize_with = "small_integer")]
     pub exit_code: Option<i64>,
+    #[serde(deserialize_with = "object")]
     pub limits: Option<Limits>,
     pub created_at: JsonStr<'a>,
     pub started_at: JsonStr<'a>,
     pub finished_at: JsonStr<'a>,
     /// Only if the container has a restart policy.
+    #[serde(deserialize_with = "integer")]
     pub restart_count: Option<u64>,
     /// `NORMAL`, `CNI_PAUSE`, ...
     #[serde(rename = "Type")]
@@ -84,9 +94,9 @@ pub struct ContainerMetadata<'a> {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    #[serde(rename = "CPU")]
+    #[serde(rename = "CPU", deserialize_with = "number")]
     pub cpu: Option<f64>,
-    #[serde(rename = "Memory")]
+    #[serde(rename = "Memory", deserialize_with = "integer")]
     pub memory: Option<u64>,
 }
 
@@ -94,7 +104,9 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EphemeralStorage {
+    #[serde(deserialize_with = "integer")]
     pub utilized: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     pub reserved: Option<u64>,
 }
 
@@ -102,6 +114,7 @@ pub struct EphemeralStorage {
 #[serde(rename_all = "PascalCase", default)]
 pub struct ClockDrift {
     /// Milliseconds.
+    #[serde(deserialize_with = "number")]
     pub clock_error_bound: Option<f64>,
 }
 
@@ -123,25 +136,53 @@ pub struct TaskStats<'a> {
 #[serde(default)]
 pub struct ContainerStats<'a> {
     /// Empty if the agent failed to read the container.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "text")]
     pub id: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub read: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub preread: JsonStr<'a>,
+    #[serde(deserialize_with = "object")]
     pub cpu_stats: Option<CpuStats>,
+    #[serde(deserialize_with = "object")]
     pub precpu_stats: Option<CpuStats>,
+    #[serde(deserialize_with = "object")]
     pub memory_stats: Option<MemoryStats>,
+    #[serde(deserialize_with = "object")]
     pub blkio_stats: Option<BlkioStats>,
     /// Sum over the interfaces.
+    #[serde(deserialize_with = "object_or_default")]
     pub networks: InterfaceTotals,
+    #[serde(deserialize_with = "object")]
     pub network_rate_stats: Option<NetworkRateStats>,
+    /// Only on Windows.
+    #[serde(deserialize_with = "object")]
+    pub storage_stats: Option<StorageStats>,
+    /// Number of processors. 0 or absent on Linux.
+    #[serde(deserialize_with = "integer")]
+    pub num_procs: Option<u64>,
+}
+
+/// Bytes (Docker Engine API, `ContainerStorageStats`).
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct StorageStats {
+    #[serde(deserialize_with = "integer")]
+    pub read_size_bytes: Option<u64>,
+    #[serde(deserialize_with = "integer")]
+    pub write_size_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct CpuStats {
+    #[serde(deserialize_with = "object")]
     pub cpu_usage: Option<CpuUsage>,
+    #[serde(deserialize_with = "integer")]
     pub system_cpu_usage: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     pub online_cpus: Option<u64>,
+    #[serde(deserialize_with = "object")]
     pub throttling_data: Option<ThrottlingData>,
 }
 
@@ -149,20 +190,26 @@ pub struct CpuStats {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ThrottlingData {
+    #[serde(deserialize_with = "integer")]
     pub periods: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     pub throttled_periods: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     pub throttled_time: Option<u64>,
 }
 
-/// Nanoseconds.
+/// Nanoseconds on Linux, units of 100 ns on Windows.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct CpuUsage {
+    #[serde(deserialize_with = "integer")]
     pub total_usage: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     pub usage_in_kernelmode: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     pub usage_in_usermode: Option<u64>,
     /// Number of cores. 0 under cgroup v2, which has no usage per core.
-    #[serde(rename = "percpu_usage")]
+    #[serde(rename = "percpu_usage", deserialize_with = "list_or_default")]
     pub percpu_count: ListLength,
 }
 
@@ -170,75 +217,120 @@ pub struct CpuUsage {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct MemoryStats {
+    #[serde(deserialize_with = "integer")]
     pub usage: Option<u64>,
     /// Absent under cgroup v2.
+    #[serde(deserialize_with = "integer")]
     pub max_usage: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     pub limit: Option<u64>,
+    #[serde(deserialize_with = "object")]
     pub stats: Option<MemoryBreakdown>,
+    /// Memory in use on Windows, which has no `usage`.
+    #[serde(rename = "privateworkingset", deserialize_with = "integer")]
+    pub private_working_set: Option<u64>,
 }
 
 /// Reclaimable memory in bytes. Only cgroup v1 has `cache`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct MemoryBreakdown {
+    #[serde(deserialize_with = "integer")]
     pub cache: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     pub inactive_file: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct BlkioStats {
-    pub io_service_bytes_recursive: BlkioTotals,
+    /// Null if the container has not used its storage; `None` if it is unknown.
+    #[serde(deserialize_with = "nullable_list")]
+    pub io_service_bytes_recursive: Option<BlkioTotals>,
 }
 
 /// Sums of the entries by operation. Operations are `Read`, `Write`, `Total`, ... under cgroup v1, and lower case under v2.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BlkioTotals {
-    pub read: u64,
-    pub write: u64,
+    pub read: Sum,
+    pub write: Sum,
     /// Only of the operation `Read`, spelled like this.
-    pub capitalized_read: u64,
-    pub capitalized_write: u64,
+    pub capitalized_read: Sum,
+    pub capitalized_write: Sum,
+}
+
+/// Sum of a counter, which wraps like those of the kernel.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum {
+    /// Sum of the known values.
+    pub total: u64,
+    /// Number of values.
+    pub count: u32,
+    pub has_unknown: bool,
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, value: Option<u64>) {
+        self.total = self.total.wrapping_add(value.unwrap_or_default());
+        self.count = self.count.saturating_add(1);
+        self.has_unknown |= value.is_none();
+    }
+
+    /// Returns the sum if all of its values are known.
+    pub fn known(self) -> Option<u64> {
+        (!self.has_unknown).then_some(self.total)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct BlkioEntry<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "text")]
     op: JsonStr<'a>,
+    #[serde(deserialize_with = "integer")]
     value: Option<u64>,
 }
 
-/// Sums over the interfaces of a container. Counters wrap like those of the kernel.
+/// Sums over the interfaces of a container.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InterfaceTotals {
-    pub rx_bytes: u64,
-    pub rx_packets: u64,
-    pub rx_errors: u64,
-    pub rx_dropped: u64,
-    pub tx_bytes: u64,
-    pub tx_packets: u64,
-    pub tx_errors: u64,
-    pub tx_dropped: u64,
+    pub rx_bytes: Sum,
+    pub rx_packets: Sum,
+    pub rx_errors: Sum,
+    pub rx_dropped: Sum,
+    pub tx_bytes: Sum,
+    pub tx_packets: Sum,
+    pub tx_errors: Sum,
+    pub tx_dropped: Sum,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct InterfaceStats {
+    #[serde(deserialize_with = "integer")]
     rx_bytes: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     rx_packets: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     rx_errors: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     rx_dropped: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     tx_bytes: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     tx_packets: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     tx_errors: Option<u64>,
+    #[serde(deserialize_with = "integer")]
     tx_dropped: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct NetworkRateStats {
+    #[serde(deserialize_with = "number")]
     pub rx_bytes_per_sec: Option<f64>,
+    #[serde(deserialize_with = "number")]
     pub tx_bytes_per_sec: Option<f64>,
 }
 

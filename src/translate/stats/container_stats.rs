@@ -5,6 +5,7 @@
 //! [`StatsCompat::Corrected`] differs.
 
 use super::metrics::{StatKind, StatsCompat};
+use crate::model::ecs::LaunchType;
 use crate::model::json::JsonStr;
 use crate::model::rejection::Rejections;
 use crate::model::task_metadata::{BlkioStats, ContainerMetadata, ContainerStats, CpuStats, CpuUsage, MemoryStats};
@@ -12,6 +13,10 @@ use crate::model::task_metadata::{BlkioStats, ContainerMetadata, ContainerStats,
 pub(crate) const MIB: u64 = 1 << 20;
 /// CPU units of one vCPU.
 pub(crate) const UNITS: f64 = 1024.0;
+/// Nanoseconds of a unit of CPU time on Windows (Docker Engine API, `ContainerCPUUsage`).
+const WINDOWS_CPU_NANOS: u64 = 100;
+/// The least CPU shares of Linux.
+const LEAST_SHARES: f64 = 2.0;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// A value as in the documents. Counters are summed as integers, because f64 would lose precision.
@@ -67,28 +72,72 @@ impl StatValues {
         self.set(stat, Value::Integer(value));
     }
 
+    /// Sets a value that is known. The receiver writes 0 for an unknown one.
+    pub(crate) fn known(&mut self, stat: StatKind, value: Option<u64>, compat: StatsCompat) {
+        if let Some(value) = value.or((compat == StatsCompat::Adot).then_some(0)) {
+            self.integer(stat, value);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, stat: StatKind) {
+        self.0[stat as usize] = None;
+    }
+
     pub(crate) fn float(&mut self, stat: StatKind, value: f64) {
         self.set(stat, Value::Float(value));
     }
 }
 
-/// Returns the values of a container with stats.
+/// Returns the values of a container with stats. Corrected, an unknown value is left out; the receiver writes 0.
 pub(crate) fn running_values(
     container: &ContainerMetadata<'_>,
     stats: &ContainerStats<'_>,
+    launch_type: &LaunchType,
     compat: StatsCompat,
 ) -> StatValues {
     let mut values = StatValues::default();
     let limits = container.limits.unwrap_or_default();
-    memory(&mut values, stats.memory_stats.as_ref(), compat);
-    values.integer(StatKind::MemoryReserved, limits.memory.unwrap_or(0));
-    cpu(&mut values, stats, limits.cpu.unwrap_or(0.0), compat);
-    network(&mut values, stats);
-    storage(&mut values, stats.blkio_stats.as_ref(), compat);
+    let is_windows = compat == StatsCompat::Corrected && is_windows(stats);
+    if is_windows {
+        windows_memory(&mut values, stats);
+    } else {
+        memory(&mut values, stats.memory_stats.as_ref(), compat);
+    }
+    values.known(StatKind::MemoryReserved, limits.memory, compat);
+    match compat {
+        StatsCompat::Adot => receiver_cpu(&mut values, stats, limits.cpu.unwrap_or(0.0)),
+        StatsCompat::Corrected => {
+            let unit = if is_windows { WINDOWS_CPU_NANOS } else { 1 };
+            cpu(&mut values, stats, reserved_units(limits.cpu, launch_type), unit);
+        }
+    }
+    network(&mut values, stats, compat);
+    if is_windows {
+        let storage = stats.storage_stats.unwrap_or_default();
+        values.known(StatKind::StorageReadBytes, storage.read_size_bytes, compat);
+        values.known(StatKind::StorageWriteBytes, storage.write_size_bytes, compat);
+    } else {
+        storage(&mut values, stats.blkio_stats.as_ref(), compat);
+    }
     if compat == StatsCompat::Corrected {
         beyond_the_receiver(&mut values, container, stats);
     }
     values
+}
+
+/// Returns whether the stats are of a Windows container, which Docker reports with other fields and units (Docker Engine API,
+/// `ContainerStatsResponse`).
+fn is_windows(stats: &ContainerStats<'_>) -> bool {
+    stats.num_procs.is_some_and(|processors| processors > 0)
+        || stats.memory_stats.as_ref().is_some_and(|memory| memory.private_working_set.is_some())
+        || stats.storage_stats.is_some_and(|storage| storage.read_size_bytes.is_some())
+}
+
+/// Returns the reservation of a container in CPU units; `None` without one. On container instances, the agent reports the least
+/// CPU shares of Linux in its place (amazon-ecs-agent `agent/api/container`).
+fn reserved_units(limit: Option<f64>, launch_type: &LaunchType) -> Option<f64> {
+    let is_on_instance = matches!(launch_type, LaunchType::Ec2 | LaunchType::External | LaunchType::ManagedInstances);
+    limit.filter(|&units| units > 0.0 && !(is_on_instance && units == LEAST_SHARES))
 }
 
 /// Values that the receiver does not have.
@@ -128,46 +177,78 @@ pub(super) fn epoch_ms(time: &str) -> Option<i64> {
 fn memory(values: &mut StatValues, stats: Option<&MemoryStats>, compat: StatsCompat) {
     let default = MemoryStats::default();
     let stats = stats.unwrap_or(&default);
-    let usage = stats.usage.unwrap_or(0);
-    values.integer(StatKind::MemoryUsage, usage);
-    values.integer(StatKind::MemoryUsageLimit, stats.limit.unwrap_or(0));
-    // cgroup v2 has no maximum, and 0 would be wrong.
-    if let Some(max) = stats.max_usage.or((compat == StatsCompat::Adot).then_some(0)) {
-        values.integer(StatKind::MemoryUsageMax, max);
-    }
-    values.integer(StatKind::MemoryUtilized, utilized(stats, usage, compat) / MIB);
+    values.known(StatKind::MemoryUsage, stats.usage, compat);
+    values.known(StatKind::MemoryUsageLimit, stats.limit, compat);
+    // cgroup v2 has no maximum.
+    values.known(StatKind::MemoryUsageMax, stats.max_usage, compat);
+    let usage = stats.usage.or((compat == StatsCompat::Adot).then_some(0));
+    values.known(StatKind::MemoryUtilized, usage.map(|usage| utilized(stats, usage, compat) / MIB), compat);
 }
 
-/// Returns the memory in use in bytes. Corrected, it excludes the page cache, which is `inactive_file` under cgroup v2,
-/// like the ECS agent (amazon-ecs-agent `agent/stats/utils_unix.go`) and Container Insights.
+/// Windows has no page cache in its usage, and no limit and maximum of the same kind.
+fn windows_memory(values: &mut StatValues, stats: &ContainerStats<'_>) {
+    let used = stats.memory_stats.as_ref().and_then(|memory| memory.private_working_set);
+    values.known(StatKind::MemoryUsage, used, StatsCompat::Corrected);
+    values.known(StatKind::MemoryUtilized, used.map(|bytes| bytes / MIB), StatsCompat::Corrected);
+}
+
+/// Returns the memory in use in bytes. Corrected, it excludes the page cache, like Container Insights: `cache` under cgroup v1, and
+/// under v2 `inactive_file`, which is subtracted only if it is smaller (docker/cli `cli/command/container/stats_helpers.go`).
 fn utilized(stats: &MemoryStats, usage: u64, compat: StatsCompat) -> u64 {
-    match (compat, stats.stats) {
-        (StatsCompat::Adot, Some(breakdown)) => usage.wrapping_sub(breakdown.cache.unwrap_or(0)),
-        (StatsCompat::Adot, None) => 0,
-        (StatsCompat::Corrected, Some(breakdown)) => {
-            usage.saturating_sub(breakdown.cache.or(breakdown.inactive_file).unwrap_or(0))
+    let breakdown = stats.stats.unwrap_or_default();
+    match (compat, breakdown.cache) {
+        (StatsCompat::Adot, _) if stats.stats.is_none() => 0,
+        (StatsCompat::Adot, cache) => usage.wrapping_sub(cache.unwrap_or(0)),
+        (StatsCompat::Corrected, Some(cache)) => usage.saturating_sub(cache),
+        (StatsCompat::Corrected, None) => {
+            usage - breakdown.inactive_file.filter(|&inactive| inactive < usage).unwrap_or(0)
         }
-        (StatsCompat::Corrected, None) => usage,
     }
 }
 
-fn cpu(values: &mut StatValues, stats: &ContainerStats<'_>, reserved: f64, compat: StatsCompat) {
+/// Needs the previous sample for all values, like the receiver.
+fn receiver_cpu(values: &mut StatValues, stats: &ContainerStats<'_>, reserved: f64) {
     let pair = stats.cpu_stats.as_ref().zip(stats.precpu_stats.as_ref());
     let usages = pair.and_then(|(now, before)| Some((now, now.cpu_usage.as_ref()?, before.cpu_usage.as_ref()?)));
     let (default_stats, default_usage) = (CpuStats::default(), CpuUsage::default());
     let (now, usage, vcpu) = match usages {
-        Some((now, usage, before)) => (now, usage, vcpu(stats, usage, before, compat)),
+        Some((now, usage, before)) => (now, usage, receiver_vcpu(stats, usage, before)),
         None => (&default_stats, &default_usage, 0.0),
     };
-    values.integer(StatKind::CpuUsageTotal, usage.total_usage.unwrap_or(0));
-    values.integer(StatKind::CpuUsageKernelmode, usage.usage_in_kernelmode.unwrap_or(0));
-    values.integer(StatKind::CpuUsageUsermode, usage.usage_in_usermode.unwrap_or(0));
-    values.integer(StatKind::CpuUsageSystem, now.system_cpu_usage.unwrap_or(0));
-    values.integer(StatKind::CpuCores, cores(now, usage, compat));
+    cumulative_cpu(values, now, usage, 1, StatsCompat::Adot);
+    values.integer(StatKind::CpuCores, usage.percpu_count.0);
     values.integer(StatKind::CpuOnlines, now.online_cpus.unwrap_or(0));
     values.float(StatKind::CpuUsageVcpu, vcpu);
     values.float(StatKind::CpuUtilized, container_utilized(vcpu, reserved));
     values.float(StatKind::CpuReserved, reserved);
+}
+
+/// `unit` is the number of nanoseconds of a unit of CPU time.
+fn cpu(values: &mut StatValues, stats: &ContainerStats<'_>, reserved: Option<f64>, unit: u64) {
+    if let Some(reserved) = reserved {
+        values.float(StatKind::CpuReserved, reserved);
+    }
+    let Some(now) = &stats.cpu_stats else { return };
+    let Some(usage) = &now.cpu_usage else { return };
+    cumulative_cpu(values, now, usage, unit, StatsCompat::Corrected);
+    let onlines = now.online_cpus.filter(|&cpus| cpus > 0);
+    // cgroup v2 has no usage per core, so the online cores are counted.
+    let cores = Some(usage.percpu_count.0).filter(|&cores| cores > 0).or(onlines);
+    values.known(StatKind::CpuCores, cores, StatsCompat::Corrected);
+    values.known(StatKind::CpuOnlines, onlines, StatsCompat::Corrected);
+    let before = stats.precpu_stats.as_ref().and_then(|before| before.cpu_usage.as_ref());
+    if let Some(vcpu) = before.and_then(|before| vcpu(stats, usage, before, unit)) {
+        values.float(StatKind::CpuUsageVcpu, vcpu);
+        values.float(StatKind::CpuUtilized, container_utilized(vcpu, reserved.unwrap_or(0.0)));
+    }
+}
+
+fn cumulative_cpu(values: &mut StatValues, now: &CpuStats, usage: &CpuUsage, unit: u64, compat: StatsCompat) {
+    let nanos = |time: Option<u64>| time.map(|time| time.saturating_mul(unit));
+    values.known(StatKind::CpuUsageTotal, nanos(usage.total_usage), compat);
+    values.known(StatKind::CpuUsageKernelmode, nanos(usage.usage_in_kernelmode), compat);
+    values.known(StatKind::CpuUsageUsermode, nanos(usage.usage_in_usermode), compat);
+    values.known(StatKind::CpuUsageSystem, now.system_cpu_usage, compat);
 }
 
 /// Returns percent of one vCPU, divided by the container's CPU units if it has any. This is neither percent nor units,
@@ -177,23 +258,22 @@ pub(crate) fn container_utilized(vcpu: f64, reserved: f64) -> f64 {
     if reserved > 0.0 { percent / reserved } else { percent }
 }
 
-/// cgroup v2 has no usage per core. Corrected, the online cores are counted.
-fn cores(now: &CpuStats, usage: &CpuUsage, compat: StatsCompat) -> u64 {
-    let counted = usage.percpu_count.0;
-    if counted == 0 && compat == StatsCompat::Corrected { now.online_cpus.unwrap_or(0) } else { counted }
-}
-
-/// Returns the vCPUs used between the two samples of Docker. After a restart of the container the counter is lower:
-/// corrected, the result is 0 and not the 18 billion vCPUs of the wrapped difference.
-fn vcpu(stats: &ContainerStats<'_>, now: &CpuUsage, before: &CpuUsage, compat: StatsCompat) -> f64 {
-    let (total, earlier) = (now.total_usage.unwrap_or(0), before.total_usage.unwrap_or(0));
-    let used = match compat {
-        StatsCompat::Adot => total.wrapping_sub(earlier),
-        StatsCompat::Corrected if is_zero_time(&stats.preread) => 0,
-        StatsCompat::Corrected => total.saturating_sub(earlier),
-    };
+/// The difference wraps after a restart of the container, to 18 billion vCPUs.
+fn receiver_vcpu(stats: &ContainerStats<'_>, now: &CpuUsage, before: &CpuUsage) -> f64 {
+    let used = now.total_usage.unwrap_or(0).wrapping_sub(before.total_usage.unwrap_or(0));
     let elapsed = elapsed_nanos(&stats.preread, &stats.read);
     if elapsed > 0 { used as f64 / elapsed as f64 } else { 0.0 }
+}
+
+/// Returns the vCPUs used between the two samples of Docker; `None` if there is no previous one: its usage is then 0 or its time the
+/// zero time of Go. After a restart of the container the counter is lower, and the result is 0.
+fn vcpu(stats: &ContainerStats<'_>, now: &CpuUsage, before: &CpuUsage, unit: u64) -> Option<f64> {
+    let total = now.total_usage?;
+    let earlier = before.total_usage.filter(|&total| total > 0 && !is_zero_time(&stats.preread))?;
+    let is_time = |time: &JsonStr<'_>| time.parse::<jiff::Timestamp>().is_ok();
+    let elapsed = elapsed_nanos(&stats.preread, &stats.read);
+    (elapsed > 0 && is_time(&stats.preread) && is_time(&stats.read))
+        .then(|| total.saturating_sub(earlier).saturating_mul(unit) as f64 / elapsed as f64)
 }
 
 /// The first sample of a container has no previous one: its time is `0001-01-01T00:00:00Z`, the zero time of Go.
@@ -213,30 +293,44 @@ fn unix_nanos(time: &str) -> i128 {
     time.parse::<jiff::Timestamp>().map_or(YEAR_ONE, jiff::Timestamp::as_nanosecond)
 }
 
-fn network(values: &mut StatValues, stats: &ContainerStats<'_>) {
+fn network(values: &mut StatValues, stats: &ContainerStats<'_>, compat: StatsCompat) {
     let rate = stats.network_rate_stats.unwrap_or_default();
-    values.float(StatKind::RateRx, rate.rx_bytes_per_sec.unwrap_or(0.0));
-    values.float(StatKind::RateTx, rate.tx_bytes_per_sec.unwrap_or(0.0));
+    for (stat, rate) in [(StatKind::RateRx, rate.rx_bytes_per_sec), (StatKind::RateTx, rate.tx_bytes_per_sec)] {
+        if let Some(rate) = rate.or((compat == StatsCompat::Adot).then_some(0.0)) {
+            values.float(stat, rate);
+        }
+    }
     let totals = &stats.networks;
-    values.integer(StatKind::RxBytes, totals.rx_bytes);
-    values.integer(StatKind::RxPackets, totals.rx_packets);
-    values.integer(StatKind::RxErrors, totals.rx_errors);
-    values.integer(StatKind::RxDropped, totals.rx_dropped);
-    values.integer(StatKind::TxBytes, totals.tx_bytes);
-    values.integer(StatKind::TxPackets, totals.tx_packets);
-    values.integer(StatKind::TxErrors, totals.tx_errors);
-    values.integer(StatKind::TxDropped, totals.tx_dropped);
+    for (stat, sum) in [
+        (StatKind::RxBytes, totals.rx_bytes),
+        (StatKind::RxPackets, totals.rx_packets),
+        (StatKind::RxErrors, totals.rx_errors),
+        (StatKind::RxDropped, totals.rx_dropped),
+        (StatKind::TxBytes, totals.tx_bytes),
+        (StatKind::TxPackets, totals.tx_packets),
+        (StatKind::TxErrors, totals.tx_errors),
+        (StatKind::TxDropped, totals.tx_dropped),
+    ] {
+        match compat {
+            StatsCompat::Adot => values.integer(stat, sum.total),
+            // A container without an interface of its own, such as under `host`, has no network stats.
+            StatsCompat::Corrected => values.known(stat, sum.known().filter(|_| sum.count > 0), compat),
+        }
+    }
 }
 
-/// The operations are in lower case under cgroup v2, which the receiver does not match.
+/// The operations are in lower case under cgroup v2, which the receiver does not match. Without entries, the container has not used
+/// its storage yet.
 fn storage(values: &mut StatValues, stats: Option<&BlkioStats>, compat: StatsCompat) {
-    let totals = stats.map(|stats| stats.io_service_bytes_recursive).unwrap_or_default();
+    let known = stats.and_then(|stats| stats.io_service_bytes_recursive);
+    let totals = known.unwrap_or_default();
     let (read, write) = match compat {
-        StatsCompat::Adot => (totals.capitalized_read, totals.capitalized_write),
-        StatsCompat::Corrected => (totals.read, totals.write),
+        StatsCompat::Adot => (Some(totals.capitalized_read.total), Some(totals.capitalized_write.total)),
+        StatsCompat::Corrected if known.is_none() => (None, None),
+        StatsCompat::Corrected => (totals.read.known(), totals.write.known()),
     };
-    values.integer(StatKind::StorageReadBytes, read);
-    values.integer(StatKind::StorageWriteBytes, write);
+    values.known(StatKind::StorageReadBytes, read, compat);
+    values.known(StatKind::StorageWriteBytes, write, compat);
 }
 
 /// Returns the duration of a stopped container; no values for a running one.

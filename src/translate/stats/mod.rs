@@ -35,7 +35,7 @@ use crate::model::rejection::Rejections;
 use crate::model::series::{InsertOutcome, Labels, STALE_NAN, SeriesBatch};
 use crate::model::task::{Task, TaskContainer};
 use crate::model::task_metadata::{ContainerMetadata, ContainerStats, MAX_CONTAINERS, TaskMetadata, TaskStats};
-use crate::translate::limits::exceeded_limit;
+use crate::translate::limits::{MAX_VALUE_SIZE, exceeded_limit};
 use crate::translate::shared_labels::SharedLabels;
 
 /// The documents of a task from one scrape.
@@ -79,7 +79,7 @@ pub struct StatsResult {
 /// Writes the series of a task and of its containers.
 ///
 /// `extra` labels are added to all series and never replace a label from ECS. A container without stats has no series,
-/// except for `container.duration` after it has stopped. Task series are always written.
+/// except for `container.duration` after it has stopped. A sum of a task that needs an unknown value is not written.
 pub fn series(scrape: &TaskScrape<'_>, extra: &Labels, options: &Options, out: &mut SeriesBatch) -> StatsResult {
     let mut result = StatsResult::default();
     for &compat in options.names.variants() {
@@ -119,17 +119,10 @@ fn write_variant(
         if !seen.is_counted(container, stats, compat, &mut result.rejected) {
             continue;
         }
-        let values = match stats {
-            Some(stats) => {
-                let mut values = container_stats::running_values(container, stats, compat);
-                aggregate.add(&values);
-                if needs_times {
-                    container_stats::start_time(&mut values, container);
-                }
-                values
-            }
-            None => container_stats::stopped_values(container, compat, &mut result.rejected),
-        };
+        let mut values = aggregate.add_container(container, stats, &mut result.rejected);
+        if stats.is_some() && needs_times {
+            container_stats::start_time(&mut values, container);
+        }
         if writer.selected(Level::Container, &values) == 0 {
             continue;
         }
@@ -151,7 +144,10 @@ fn write_variant(
 fn has_valid_labels(labels: &Labels, subject: &str, rejected: &mut Rejections) -> bool {
     let exceeded = exceeded_limit(labels.iter());
     if let Some(reason) = exceeded {
-        rejected.add(reason, 1, || format!("the labels of a {subject}"));
+        let long = labels.iter().find(|(_, value)| value.len() > MAX_VALUE_SIZE);
+        let long =
+            long.map(|(name, value)| format!(": {name} has {} bytes, and the limit is {MAX_VALUE_SIZE}", value.len()));
+        rejected.add(reason, 1, || format!("the labels of a {subject}{}", long.unwrap_or_default()));
     }
     exceeded.is_none()
 }
