@@ -14,6 +14,11 @@ use crate::translate::stats::{
     add_container_labels, add_extra_labels, task_labels,
 };
 
+/// Exit code after SIGKILL.
+const SIGKILL_EXIT: i32 = 137;
+/// Exit code after SIGTERM.
+const SIGTERM_EXIT: i32 = 143;
+
 /// A metric about a stopped task. Each is a gauge.
 #[derive(Debug)]
 pub struct StoppedMetric {
@@ -53,13 +58,14 @@ pub fn stopped_series(stop: &StoppedTask<'_>, extra: &Labels, options: &Options,
     let mut labels = task_labels(&TaskIdentity::from(task), StatsCompat::Corrected, options.labels);
     add_extra_labels(&mut labels, extra);
     let mut writer = StoppedMetricWriter { at_ms: stop.at_ms, out, written: 0 };
+    let ending = ending_container(task);
     for container in task.containers.iter().filter(|container| has_stopped(container)) {
         let mut labels = labels.clone();
         add_container_labels(&mut labels, &ContainerIdentity::from(container), StatsCompat::Corrected, options.labels);
         // The exit code is the value. As a label, each code would start a new series.
         labels.remove("aws_ecs_container_exit_code");
         labels.set("essential", container.essential.map_or("", |essential| if essential { "true" } else { "false" }));
-        writer.write(&CONTAINER_OOM_KILLED, &mut labels, f64::from(u8::from(reason::is_oom(task, container))));
+        writer.write(&CONTAINER_OOM_KILLED, &mut labels, f64::from(u8::from(reason::is_oom(task, container, ending))));
         labels.set("reason", container.reason.as_deref().map_or("", reason::container_reason));
         if let Some(code) = container.exit_code {
             writer.write(&CONTAINER_EXIT_CODE, &mut labels, f64::from(code));
@@ -68,7 +74,7 @@ pub fn stopped_series(stop: &StoppedTask<'_>, extra: &Labels, options: &Options,
     if task.last_status == TaskStatus::Stopped {
         labels.set("stop_code", task.stop_code.as_deref().map_or("", reason::stop_code));
         labels.set("reason", task.stopped_reason.as_deref().map_or("", reason::task_reason));
-        labels.set("essential_container", failed_container(task).map_or("", |container| &container.name));
+        labels.set("essential_container", ending.map_or("", |container| &container.name));
         labels.set("deployment", task.deployment().unwrap_or_default());
         writer.write(&TASK_STOPPED_INFO, &mut labels, 1.0);
     }
@@ -79,21 +85,23 @@ fn has_stopped(container: &TaskContainer) -> bool {
     container.exit_code.is_some() || container.last_status == ContainerStatus::Stopped
 }
 
-/// Returns the essential container that stopped the task. Containers that ran out of memory take precedence over failed
-/// ones, and these over containers that received a signal to stop.
-fn failed_container(task: &Task) -> Option<&TaskContainer> {
+/// Returns the essential container whose exit ended the task. ECS does not report the order of the exits, but it sends SIGTERM, and
+/// then SIGKILL, only to the containers that still run after the first exit. So it is the one that ran out of memory by its reason,
+/// or else one that exited with a code of its own. If a signal ended all of them, ECS did not send the first one, and only SIGKILL
+/// comes from elsewhere without a request.
+fn ending_container(task: &Task) -> Option<&TaskContainer> {
     if task.stop_code.as_deref() != Some("EssentialContainerExited") {
         return None;
     }
     let essential =
         task.containers.iter().filter(|container| container.essential != Some(false) && has_stopped(container));
     essential.min_by_key(|container| match container.exit_code {
-        _ if reason::is_oom(task, container) => 0,
-        // SIGKILL and SIGTERM: ECS sends them to all other containers after an essential container stopped.
-        Some(137 | 143) => 2,
-        Some(0) => 3,
+        _ if reason::is_reported_oom(container) => 0,
+        Some(0) => 2,
+        Some(SIGKILL_EXIT) => 3,
+        Some(SIGTERM_EXIT) => 4,
         Some(_) => 1,
-        None => 4,
+        None => 5,
     })
 }
 

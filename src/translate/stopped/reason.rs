@@ -1,9 +1,11 @@
 //! Stop reasons: maps the sentences of ECS to a fixed set of label values. A sentence that is in no table is `other`.
 
+use super::SIGKILL_EXIT;
+use crate::model::ecs::TaskStatus;
 use crate::model::task::{Task, TaskContainer};
 
-/// Exit code after SIGKILL.
-const SIGKILL_EXIT: i32 = 137;
+/// Desired status of a task that ECS stops.
+const ENDING: [TaskStatus; 2] = [TaskStatus::Stopped, TaskStatus::Stopping];
 /// Prefix of the reason of a container that ran out of memory.
 const OUT_OF_MEMORY: &str = "OutOfMemory";
 
@@ -91,17 +93,22 @@ fn error_name(reason: &str) -> Option<&'static str> {
     ERRORS.iter().find(|known| **known == head).copied()
 }
 
-/// Returns whether a container was killed because it ran out of memory. ECS reports this in the reason of the
-/// container. If no container of the task has such a reason, SIGKILL counts, unless ECS sent it, which it does to
-/// containers that do not stop on request.
-pub(super) fn is_oom(task: &Task, container: &TaskContainer) -> bool {
-    let is_reported =
-        |container: &TaskContainer| container.reason.as_deref().is_some_and(|reason| reason.starts_with(OUT_OF_MEMORY));
-    if task.containers.iter().any(is_reported) {
-        return is_reported(container);
+/// Returns whether ECS reports that a container ran out of memory.
+pub(super) fn is_reported_oom(container: &TaskContainer) -> bool {
+    container.reason.as_deref().is_some_and(|reason| reason.starts_with(OUT_OF_MEMORY))
+}
+
+/// Returns whether a container was killed because it ran out of memory. ECS reports this in the reason of the container. If no
+/// container of the task has such a reason, a container that was ended by SIGKILL counts if it is the one that ended the task: to
+/// the others, ECS sends SIGKILL when they do not stop on request. `ending` is the container that ended the task.
+pub(super) fn is_oom(task: &Task, container: &TaskContainer, ending: Option<&TaskContainer>) -> bool {
+    if task.containers.iter().any(is_reported_oom) {
+        return is_reported_oom(container);
     }
-    let is_requested = task.stop_code.as_deref().is_some_and(|code| code != "EssentialContainerExited");
-    container.exit_code == Some(SIGKILL_EXIT) && !is_requested
+    // While the task runs, ECS sends no signals.
+    let is_task_running = task.stop_code.is_none() && !ENDING.contains(&task.desired_status);
+    let is_ending = ending.is_some_and(|ending| std::ptr::eq(ending, container));
+    container.exit_code == Some(SIGKILL_EXIT) && (is_ending || is_task_running)
 }
 
 #[cfg(test)]

@@ -76,6 +76,69 @@ fn sigkill_without_reason_is_oom_unless_ecs_sent_it() {
     }
 }
 
+/// Returns the containers that were out of memory, and the one that ended the task.
+fn verdict(task: &Task) -> (Vec<String>, String) {
+    let rows = stop_rows(task, &["container_name", "essential_container"]);
+    let killed = rows.iter().filter(|(text, value)| text.starts_with("ecs_container_oom_killed") && *value == 1.0);
+    let killed = killed.filter_map(|(text, _)| text.split(' ').nth(1).map(str::to_owned)).collect();
+    let info = rows.iter().find(|(text, _)| text.starts_with("ecs_task_stopped_info"));
+    (killed, info.and_then(|(text, _)| text.split(' ').nth(2)).unwrap_or_default().to_owned())
+}
+
+#[test]
+fn container_that_ended_the_task_has_a_code_of_its_own() {
+    let oom = Some("OutOfMemoryError: Container killed due to memory usage");
+    for (app, sidecar, killed, ending) in [
+        // A batch job, and a sidecar that ends in every way.
+        ((0, None), (137, None), vec![], "app"),
+        ((0, None), (143, None), vec![], "app"),
+        ((0, None), (0, None), vec![], "app"),
+        ((1, None), (137, None), vec![], "app"),
+        ((1, None), (0, None), vec![], "app"),
+        ((1, None), (143, None), vec![], "app"),
+        ((139, None), (137, None), vec![], "app"),
+        ((137, None), (1, None), vec![], "sidecar"),
+        ((143, None), (137, None), vec!["sidecar"], "sidecar"),
+        ((137, None), (143, None), vec!["app"], "app"),
+        ((137, None), (137, None), vec!["app"], "app"),
+        ((137, oom), (137, None), vec!["app"], "app"),
+        ((137, oom), (0, None), vec!["app"], "app"),
+        ((0, None), (137, oom), vec!["sidecar"], "sidecar"),
+        ((1, oom), (137, None), vec!["app"], "app"),
+    ] {
+        let containers = vec![container("app", Some(app.0), app.1), container("sidecar", Some(sidecar.0), sidecar.1)];
+        let stopped = task("EssentialContainerExited", "Essential container in task exited", containers.clone());
+        let killed: Vec<String> = killed.into_iter().map(str::to_owned).collect();
+        assert_eq!(verdict(&stopped), (killed, ending.to_owned()), "{app:?} {sidecar:?}");
+        let requested = task("ServiceSchedulerInitiated", "", containers);
+        let reported = [("app", app.1), ("sidecar", sidecar.1)].into_iter().filter(|(_, reason)| reason.is_some());
+        let reported = reported.map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(verdict(&requested), (reported, "-".to_owned()), "{app:?} {sidecar:?} stopped by ECS");
+    }
+}
+
+#[test]
+fn container_that_is_not_essential_did_not_end_the_task() {
+    let mut sidecar = container("sidecar", Some(137), None);
+    sidecar.essential = Some(false);
+    for (code, killed) in [(0, vec![]), (143, vec![]), (137, vec!["app".to_owned()])] {
+        let containers = vec![sidecar.clone(), container("app", Some(code), None)];
+        let stopped = task("EssentialContainerExited", "", containers);
+        assert_eq!(verdict(&stopped), (killed, "app".to_owned()), "{code}");
+    }
+}
+
+#[test]
+fn sigkill_in_a_running_task_does_not_come_from_ecs() {
+    for (desired, killed) in [("RUNNING", vec!["migrate".to_owned()]), ("STOPPED", vec![])] {
+        let containers = vec![container("migrate", Some(137), None), container("cart", None, None)];
+        let mut running = task("", "", containers);
+        (running.last_status, running.stop_code) = ("RUNNING".into(), None);
+        running.desired_status = desired.into();
+        assert_eq!(verdict(&running).0, killed, "{desired}");
+    }
+}
+
 #[test]
 fn container_that_stops_in_a_running_task_has_an_exit_code() {
     let mut running = task("", "", vec![container("migrate", Some(3), None), container("cart", None, None)]);
