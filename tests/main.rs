@@ -35,6 +35,7 @@ mod hostile;
 mod idempotence;
 mod identity;
 mod logs;
+mod metric_cases;
 mod metrics_doc;
 mod metrics_properties;
 mod otlp_builder;

@@ -1,5 +1,6 @@
 //! Converts the SDK types of descriptions to the types of `model`. Makes no calls.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_sdk_ecs::types as ecs;
@@ -14,6 +15,10 @@ use crate::model::task::{NetworkBinding, Tag, Task, TaskContainer};
 
 /// Attachment type of the network interface of a task.
 const NETWORK_INTERFACE: &str = "ElasticNetworkInterface";
+
+/// Details of a network interface.
+const PRIVATE_IPV4: &str = "privateIPv4Address";
+const IPV6: &str = "ipv6Address";
 
 /// Attribute that ECS sets on each task.
 const CPU_ARCHITECTURE: &str = "ecs.cpu-architecture";
@@ -42,7 +47,7 @@ pub(super) fn task(described: &ecs::Task) -> Option<Task> {
     task.memory_mib = described.memory().and_then(|mib| mib.parse().ok());
     task.ephemeral_storage_gib =
         described.ephemeral_storage().and_then(|storage| u64::try_from(storage.size_in_gib()).ok());
-    task.address = interface(described, "privateIPv4Address").and_then(|address| address.parse().ok());
+    task.address = address(described);
     task.private_dns_name = interface(described, "privateDnsName").map(Into::into);
     task.container_instance_arn = described.container_instance_arn().map(Into::into);
     task.platform_family = text(described.platform_family());
@@ -92,6 +97,20 @@ fn binding(described: &ecs::NetworkBinding) -> Option<NetworkBinding> {
         host_port: u16::try_from(described.host_port()?).ok()?,
         protocol: described.protocol().map(ecs::TransportProtocol::as_str).unwrap_or("tcp").into(),
     })
+}
+
+/// Returns the address of the network interface of a task. In a subnet for IPv6 only, it has no IPv4 address. Without an attachment,
+/// the interfaces of its containers have the address of the task.
+fn address(described: &ecs::Task) -> Option<IpAddr> {
+    let of_attachment = |name| interface(described, name)?.parse().ok();
+    let interfaces = || described.containers().iter().flat_map(ecs::Container::network_interfaces);
+    let of_containers = |address: fn(&ecs::NetworkInterface) -> Option<&str>| {
+        interfaces().find_map(|interface| address(interface)?.parse().ok())
+    };
+    of_attachment(PRIVATE_IPV4)
+        .or_else(|| of_containers(ecs::NetworkInterface::private_ipv4_address))
+        .or_else(|| of_attachment(IPV6))
+        .or_else(|| of_containers(ecs::NetworkInterface::ipv6_address))
 }
 
 /// Returns a detail of the network interface of a task.

@@ -100,6 +100,15 @@ struct Container<'a> {
     memory: LenientNumber,
     gpu_ids: Option<Vec<JsonStr<'a>>>,
     network_bindings: Option<Vec<Binding<'a>>>,
+    network_interfaces: Option<Vec<Interface<'a>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Interface<'a> {
+    #[serde(borrow, alias = "privateIPv4Address")]
+    private_ipv4_address: JsonStr<'a>,
+    ipv6_address: JsonStr<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -155,7 +164,7 @@ impl Detail<'_> {
     }
 
     /// The event does not contain the network mode. A task with a network interface attachment uses `awsvpc`.
-    fn set_interface(&self, task: &mut Task) {
+    fn set_interface<'s>(&'s self, task: &mut Task) {
         let mut attachments = self.attachments.iter().flatten();
         let Some(interface) =
             attachments.find(|attachment| matches!(&*attachment.kind, "eni" | "ElasticNetworkInterface"))
@@ -163,13 +172,22 @@ impl Detail<'_> {
             return;
         };
         task.network_mode = NetworkMode::Awsvpc;
-        for detail in interface.details.iter().flatten() {
-            match &*detail.name {
-                "privateIPv4Address" => task.address = detail.value.parse().ok(),
-                "privateDnsName" => task.private_dns_name = non_empty(&detail.value),
-                _ => {}
-            }
-        }
+        let detail = |name: &str| {
+            let detail = interface.details.iter().flatten().find(|detail| &*detail.name == name)?;
+            Some(&*detail.value)
+        };
+        // In a subnet for IPv6 only, the interface has no IPv4 address.
+        let of_container = |address: fn(&'s Interface<'s>) -> &'s str| {
+            let containers = self.containers.iter().flatten();
+            let mut interfaces = containers.flat_map(|container| container.network_interfaces.iter().flatten());
+            interfaces.find_map(|interface| address(interface).parse().ok())
+        };
+        task.address = detail("privateIPv4Address")
+            .and_then(|address| address.parse().ok())
+            .or_else(|| of_container(|interface| &interface.private_ipv4_address))
+            .or_else(|| detail("ipv6Address")?.parse().ok())
+            .or_else(|| of_container(|interface| &interface.ipv6_address));
+        task.private_dns_name = detail("privateDnsName").and_then(non_empty);
     }
 }
 
@@ -236,6 +254,28 @@ mod tests {
         let container = &task.containers[0];
         assert_eq!((container.exit_code, container.cpu), (Some(137), Some(256.0)));
         assert_eq!(container.network_bindings.len(), 1);
+    }
+
+    #[test]
+    fn address_is_ipv4_or_else_ipv6_of_attachment_or_interface() {
+        let ipv4 = r#"{"name":"privateIPv4Address","value":"10.2.3.4"}"#;
+        let ipv6 = r#"{"name":"ipv6Address","value":"2001:db8::1"}"#;
+        for (details, interface, expected) in [
+            (format!("{ipv6},{ipv4}"), "{}", Some("10.2.3.4")),
+            (ipv6.to_owned(), "{}", Some("2001:db8::1")),
+            (ipv6.to_owned(), r#"{"privateIpv4Address":"10.9.9.9"}"#, Some("10.9.9.9")),
+            (String::new(), r#"{"ipv6Address":"fd00::7","attachmentId":"a"}"#, Some("fd00::7")),
+            (String::new(), r#"{"privateIpv4Address":"10.9.9.9","ipv6Address":"fd00::7"}"#, Some("10.9.9.9")),
+            (r#"{"name":"ipv6Address","value":"none"}"#.to_owned(), "{}", None),
+            (String::new(), "{}", None),
+        ] {
+            let event = format!(
+                r#"{{"attachments":[{{"type":"eni","details":[{details}]}}],"containers":[{{"networkInterfaces":[{interface}]}}]}}"#
+            );
+            let task = parse_detail(event.as_bytes()).unwrap();
+            let expected = expected.map(|address| address.parse::<std::net::IpAddr>().unwrap());
+            assert_eq!((task.address, task.network_mode), (expected, NetworkMode::Awsvpc), "{event}");
+        }
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) faults: BTreeMap<&'static str, &'static str>,
     /// Setting `containerInsights` of each cluster.
     pub(crate) container_insights: Option<&'static str>,
+    /// Details of the network interface of every task; `None`: its IPv4 address.
+    pub(crate) interface: Option<Value>,
     /// Tags of each cluster.
     pub(crate) cluster_tags: Vec<(&'static str, &'static str)>,
 }
@@ -223,6 +225,9 @@ impl State {
             }) {
                 Some(task) => {
                     let mut task = described(cluster, task, self.containers.as_ref());
+                    if let Some(details) = &self.interface {
+                        task["attachments"][0]["details"] = details.clone();
+                    }
                     task["availabilityZone"] = json!(self.zone);
                     tasks.push(task);
                 }

@@ -97,8 +97,11 @@ impl Fault {
 
 impl StubServer {
     pub(crate) async fn start(serve: impl Fn(&RecordedRequest) -> StubResponse + Send + Sync + 'static) -> Self {
-        // Every task has its own loopback address.
-        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        // Every task has its own loopback address, of IPv4 or IPv6.
+        let listener = match TcpListener::bind("[::]:0").await {
+            Ok(listener) => listener,
+            Err(_) => TcpListener::bind("0.0.0.0:0").await.unwrap(),
+        };
         let address = SocketAddr::new([127, 0, 0, 1].into(), listener.local_addr().unwrap().port());
         let (faults, serve): (Faults, Serve) = (Faults::default(), Arc::new(serve));
         let mut running = JoinSet::new();
