@@ -156,3 +156,13 @@ adot_tools() {
   python_environment adot "the AWS Distro for OpenTelemetry for Python"
   node_packages tests/e2e/adot node-adot "the AWS Distro for OpenTelemetry for Node"
 }
+
+# CDK construct, compiled in .tools/cdk. Without npm, its tests are skipped.
+cdk_construct() {
+  node_packages deploy/cdk cdk "the AWS CDK" || return 1
+  local folder="$TOOLS/cdk"
+  rm -rf "$folder/lib" "$folder/dist"
+  cp -r "$ROOT"/deploy/cdk/{lib,tsconfig.json} "$folder/"
+  (cd -P "$folder" && npm run --silent build) || fail "cannot compile deploy/cdk"
+  cp "$ROOT/deploy/sidecarless.yaml" "$folder/dist/"
+}

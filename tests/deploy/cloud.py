@@ -14,19 +14,22 @@ Limitations of MiniStack, and the replacements:
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import zipfile
+import sys
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from demo.peers import CREDENTIALS, REGION, ROOT, Peers, free_port, get, wait_for
+sys.path.append(str(Path(__file__).resolve().parent.parent.parent / "deploy"))
 
-BUCKET, KEY, TEMPLATE_KEY = "deployment", "sidecarless.zip", "template.yaml"
+from pack import zip_file  # noqa: E402
+
+from demo.peers import CREDENTIALS, REGION, ROOT, Peers, free_port, get, wait_for  # noqa: E402
+
+BUCKET, KEY, TEMPLATE_KEY, PLAIN_TEMPLATE_KEY = "deployment", "sidecarless.zip", "template.yaml", "sidecarless.yaml"
 
 
 def ministack(peers: Peers) -> str:
@@ -53,33 +56,26 @@ class Account:
         return boto3.client(service, endpoint_url=self.base, region_name=REGION, config=config, **keys)
 
     def upload(self, binary: Path) -> None:
-        """Uploads what `sam deploy` uploads: the template, and a zip file with one executable file, bootstrap."""
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as zipped:
-            bootstrap = zipfile.ZipInfo("bootstrap")
-            bootstrap.external_attr = 0o755 << 16
-            zipped.writestr(bootstrap, binary.read_bytes())
+        """Uploads what `sam deploy` uploads, the template and the code, and the plain template of a release."""
         s3 = self.client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        s3.put_object(Bucket=BUCKET, Key=KEY, Body=archive.getvalue())
+        s3.put_object(Bucket=BUCKET, Key=KEY, Body=code_archive(binary))
         s3.put_object(Bucket=BUCKET, Key=TEMPLATE_KEY, Body=packaged().encode())
+        s3.put_object(Bucket=BUCKET, Key=PLAIN_TEMPLATE_KEY, Body=(ROOT / "deploy" / "sidecarless.yaml").read_bytes())
 
     def deploy(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
-        """Creates the stack and returns its outputs."""
-        self.client("cloudformation").create_stack(**self.request(stack, parameters))
+        """Creates the stack of template.yaml and returns its outputs."""
+        request = request_of(stack, parameters, f"{self.base}/{BUCKET}/{TEMPLATE_KEY}")
+        self.client("cloudformation").create_stack(Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"], **request)
         return self.outputs(stack, "CREATE_COMPLETE")
 
-    def update(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
-        """Updates the stack and returns its outputs."""
-        self.client("cloudformation").update_stack(**self.request(stack, parameters))
-        return self.outputs(stack, "UPDATE_COMPLETE")
-
-    def request(self, stack: str, parameters: dict[str, str]) -> dict[str, Any]:
-        return {
-            "StackName": stack, "TemplateURL": f"{self.base}/{BUCKET}/{TEMPLATE_KEY}",
-            "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        }
+    def deploy_plain(self, stack: str, parameters: dict[str, str], update: bool = False) -> dict[str, str]:
+        """Creates or updates the stack of the plain template and returns its outputs."""
+        cloudformation = self.client("cloudformation")
+        code = {"CodeBucket": BUCKET, "CodeKey": KEY}
+        request = request_of(stack, parameters | code, f"{self.base}/{BUCKET}/{PLAIN_TEMPLATE_KEY}")
+        (cloudformation.update_stack if update else cloudformation.create_stack)(Capabilities=["CAPABILITY_IAM"], **request)
+        return self.outputs(stack, "UPDATE_COMPLETE" if update else "CREATE_COMPLETE")
 
     def outputs(self, stack: str, status: str) -> dict[str, str]:
         """Waits for the status and returns the outputs of the stack."""
@@ -107,6 +103,16 @@ class Account:
         functions = self.client("lambda")
         current = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
         functions.update_function_configuration(FunctionName=function, Environment={"Variables": current | variables})
+
+
+def request_of(stack: str, parameters: dict[str, str], template: str) -> dict[str, Any]:
+    pairs = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    return {"StackName": stack, "TemplateURL": template, "Parameters": pairs}
+
+
+def code_archive(binary: Path) -> bytes:
+    """Returns the zip file of a release."""
+    return zip_file(binary.read_bytes(), "bootstrap")
 
 
 def packaged() -> str:

@@ -29,6 +29,8 @@ from demo.sources import LOG_GROUP, UNTOUCHED_CLUSTER  # noqa: E402
 STACK = "sidecarless"
 BINARY = Path(os.environ.get("SIDECARLESS_BINARY_PATH") or ROOT / "target" / "release" / "sidecarless-function")
 CLI = Path(os.environ.get("SIDECARLESS_CLI_PATH") or ROOT / "target" / "debug" / "sidecarless")
+# scripts/deploy-test compiles the CDK construct into this folder, if npm is available.
+CONSTRUCT = os.environ.get("SIDECARLESS_CDK_PATH")
 clear_settings()
 
 

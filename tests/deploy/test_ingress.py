@@ -1,4 +1,4 @@
-"""Tests of a second stack, whose requests come through an internal load balancer, and then through none."""
+"""Tests of a stack of the plain template, whose requests come through an internal load balancer, and then through none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def private(deployed: Deployed) -> Iterator[Private]:
         "Sources": "push",
         "CloudWatchInterval": "off",
     }
-    outputs = account.deploy(STACK, parameters)
+    outputs = account.deploy_plain(STACK, parameters)
     account.set_variables(account.resources(STACK)["Function"], {"AWS_ENDPOINT_URL": deployed.moto, "AWS_ENDPOINT_URL_SQS": account.base})
     # MiniStack does not register the targets of a target group that CloudFormation creates. tests/template checks them.
     resources = account.resources(STACK)
@@ -69,6 +69,7 @@ def test_load_balancer_delivers_spans(deployed: Deployed, private: Private) -> N
         assert post(f"{private.url}v1/traces", body, headers | {"authorization": f"Bearer {token}"})[0] == status
     documents = wait_for("the trace in X-Ray", lambda: ecs.trace_documents(deployed.moto, trace_id))
     assert f"OTEL_EXPORTER_OTLP_ENDPOINT={private.outputs['OtlpEndpoint']}\n" in private.outputs["OtelEnvironmentToken"]
+    show(f"plain template without build tools: {len(deployed.account.resources(STACK))} resources deployed")
     show(f"delivered through the load balancer: {len(documents)} segments")
 
 
@@ -80,7 +81,7 @@ def test_load_balancer_may_invoke_only_this_function(deployed: Deployed, private
 
 
 def test_update_to_none_removes_the_endpoint(deployed: Deployed, private: Private) -> None:
-    outputs = deployed.account.update(STACK, private.parameters | {"Ingress": "none"})
+    outputs = deployed.account.deploy_plain(STACK, private.parameters | {"Ingress": "none"}, update=True)
     assert not {"OtlpEndpoint", "OtelEnvironmentToken", "OtelEnvironmentIam"} & set(outputs)
     assert deployed.account.client("elbv2").describe_load_balancers()["LoadBalancers"] == []
     kinds = [name for name in deployed.account.resources(STACK) if name.startswith(("Url", "LoadBalancer", "Lattice"))]

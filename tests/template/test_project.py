@@ -1,5 +1,7 @@
 """Checks the GitHub issue forms, dependency updates, the CI workflow, and the version."""
 
+import fnmatch
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -25,6 +27,7 @@ def cargo_version():
 def test_version_is_the_same_everywhere():
     template = (ROOT / "template.yaml").read_text()
     assert re.search(r"SemanticVersion: (\S+)", template)[1] == cargo_version()
+    assert json.loads((ROOT / "deploy/cdk/package.json").read_text())["version"] == cargo_version()
     newest = re.findall(r"^## \[?([^\]\s]+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert newest[0] == "Unreleased" or newest[0] == cargo_version()
 
@@ -54,7 +57,7 @@ def test_dependency_updates_match_existing_manifests():
 def test_every_manifest_has_dependency_updates():
     updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
     updated = {(update["package-ecosystem"], directory.strip("/")) for update in updates for directory in update.get("directories") or [update["directory"]]}
-    for ecosystem, pattern in [("cargo", "*/Cargo.toml"), ("npm", "tests/*/*/package.json"), ("pip", "*/requirements*.txt")]:
+    for ecosystem, pattern in [("cargo", "*/Cargo.toml"), ("npm", "tests/*/*/package.json"), ("npm", "deploy/*/package.json"), ("pip", "*/requirements*.txt")]:
         for manifest in ROOT.glob(pattern):
             assert (ecosystem, str(manifest.parent.relative_to(ROOT))) in updated, manifest
 
@@ -62,10 +65,8 @@ def test_every_manifest_has_dependency_updates():
 def test_workflow_runs_all_tests_and_builds_for_both_architectures():
     jobs = workflow()["jobs"]
     assert {"run": "scripts/test"} in jobs["test"]["steps"]
-    architectures = {entry["architecture"] for entry in jobs["zip"]["strategy"]["matrix"]["include"]}
-    assert architectures == set(yaml_allowed("Architecture"))
-    text = "\n".join(step.get("run", "") for step in jobs["zip"]["steps"])
-    assert "sha256sum" in text and "--locked" in text
+    assert set(jobs["zip"]["strategy"]["matrix"]["architecture"]) == set(yaml_allowed("Architecture"))
+    assert any(step.get("run") == "scripts/package dist ${{ matrix.architecture }}" for step in jobs["zip"]["steps"])
     assert set(jobs["release"]["needs"]) == {"test", "deny", "zip"}, "a release must depend on all checks"
 
 
@@ -98,13 +99,18 @@ def test_checkouts_do_not_persist_credentials():
         assert step["with"]["persist-credentials"] is False
 
 
-def test_release_zip_files_are_attested():
+def test_every_released_file_is_attested():
     release = workflow()["jobs"]["release"]
     assert release["permissions"] == {"contents": "write", "id-token": "write", "attestations": "write"}
-    names = [step.get("uses", step.get("run", "")).split("@")[0].split(" ")[0] for step in release["steps"]]
+    names = [step.get("uses", step.get("run", "")).split("@")[0] for step in release["steps"]]
     attested = names.index("actions/attest-build-provenance")
-    assert release["steps"][attested]["with"] == {"subject-path": "sidecarless-*.zip\nsidecarless-cli-*.tar.gz\n"}
-    assert names.index("sha256sum") < attested < names.index("gh"), "attest the checked files before they are published"
+    checked = names.index("cd dist && sha256sum --check sidecarless-*.sha256")
+    (published,) = [place for place, name in enumerate(names) if name.startswith("gh release create")]
+    assert names.index("scripts/package dist template cdk") < checked < attested < published, "attest the checked files before they are published"
+    patterns = release["steps"][attested]["with"]["subject-path"].split()
+    script = (ROOT / "scripts/package").read_text()
+    for name in re.findall(r'"\$FOLDER/(sidecarless-[^"]+)"', script):
+        assert any(fnmatch.fnmatch(f"dist/{name}", pattern) for pattern in patterns), name
 
 
 def test_workflow_checks_advisories_weekly():

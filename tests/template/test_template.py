@@ -5,7 +5,7 @@ Run `pytest tests/template` in an environment with aws-sam-cli and pytest.
 
 import copy
 import fnmatch
-import itertools
+import functools
 import json
 import os
 import re
@@ -67,6 +67,11 @@ def resources():
 
 
 def expanded():
+    return copy.deepcopy(translated())
+
+
+@functools.cache
+def translated():
     template = copy.deepcopy(yaml_parse(SOURCE))
     # `sam package` replaces the folder with such a URL.
     template["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/key"
