@@ -1,8 +1,9 @@
 //! The CloudWatch metrics of ECS services that are read, with the dimensions and statistics of each.
 //!
-//! Names and dimensions: Amazon ECS Developer Guide, "Amazon ECS CloudWatch metrics". Metrics of Service Connect have two sets of
-//! dimensions ("Tutorial: Using Service Connect"): those that the proxies of the receiving tasks report have `DiscoveryName` and are
-//! also reported by service, those about the application behind the name have `TargetDiscoveryName`.
+//! Names and dimensions: Amazon ECS Developer Guide, "Amazon ECS CloudWatch metrics". Metrics of Service Connect have other
+//! dimensions ("Tutorial: Using Service Connect in Fargate with the AWS CLI"): those that the proxies of the receiving tasks
+//! report have `DiscoveryName` and are also reported by service, those about the application behind the name have
+//! `TargetDiscoveryName`.
 
 use crate::model::cloudwatch::Statistic;
 
