@@ -234,6 +234,30 @@ variable "security_group_ids" {
   description = "Security groups of the function. Set them together with SubnetIds. The security groups of the tasks must allow inbound traffic from them."
 }
 
+variable "ipv6" {
+  type        = string
+  default     = null
+  description = "on lets the function in SubnetIds and the load balancer use IPv6, too. Their subnets must then have IPv6 ranges. One of off, on. Default: off."
+}
+
+variable "permissions_boundary_arn" {
+  type        = string
+  default     = null
+  description = "Policy that limits the permissions of both roles that the stack creates. If empty, they have no boundary."
+}
+
+variable "kms_key_arn" {
+  type        = string
+  default     = null
+  description = "Key that encrypts the environment variables, queues, log groups and the workspace. Its policy must allow CloudWatch Logs to use it. If empty, AWS owns the keys. Changing it replaces the workspace, and the old one is retained."
+}
+
+variable "log_level" {
+  type        = string
+  default     = null
+  description = "Level of the function log. An alarm counts lines of level INFO. One of INFO, DEBUG. Default: INFO."
+}
+
 variable "log_retention_days" {
   type        = number
   default     = null
@@ -288,6 +312,10 @@ locals {
     ReservedConcurrency          = var.reserved_concurrency
     SubnetIds                    = var.subnet_ids == null ? null : join(",", var.subnet_ids)
     SecurityGroupIds             = var.security_group_ids == null ? null : join(",", var.security_group_ids)
+    Ipv6                         = var.ipv6
+    PermissionsBoundaryArn       = var.permissions_boundary_arn
+    KmsKeyArn                    = var.kms_key_arn
+    LogLevel                     = var.log_level
     LogRetentionDays             = var.log_retention_days
     AlarmTopicArn                = var.alarm_topic_arn
   }

@@ -38,6 +38,8 @@ def private(deployed: Deployed) -> Iterator[Private]:
     subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{number}.0/24")["Subnet"]["SubnetId"] for number in (1, 2)]
     group = ec2.create_security_group(GroupName="tasks", Description="tasks", VpcId=vpc)["GroupId"]
     parameters = {
+        "KmsKeyArn": account.client("kms").create_key()["KeyMetadata"]["Arn"],
+        "LogLevel": "DEBUG",
         "Ingress": "alb",
         "LoadBalancerSubnetIds": ",".join(subnets),
         "LoadBalancerSecurityGroupIds": group,
@@ -78,6 +80,19 @@ def test_load_balancer_may_invoke_only_this_function(deployed: Deployed, private
     policy = json.loads(deployed.account.client("lambda").get_policy(FunctionName=function)["Policy"])
     principals = [statement["Principal"] for statement in policy["Statement"]]
     assert principals == [{"Service": "elasticloadbalancing.amazonaws.com"}]
+
+
+def test_key_and_log_level_apply_to_the_stack(deployed: Deployed, private: Private) -> None:
+    account, key = deployed.account, private.parameters["KmsKeyArn"]
+    resources = account.resources(STACK)
+    function = account.client("lambda").get_function_configuration(FunctionName=resources["Function"])
+    # MiniStack ignores the key of a function and the permissions boundary of a role.
+    assert function["LoggingConfig"]["ApplicationLogLevel"] == "DEBUG"
+    for queue in ("SpoolQueue", "DeadLetterQueue"):
+        attributes = account.client("sqs").get_queue_attributes(QueueUrl=resources[queue], AttributeNames=["All"])["Attributes"]
+        assert attributes["KmsMasterKeyId"] == key
+    (group,) = account.client("logs").describe_log_groups(logGroupNamePrefix=resources["LogGroup"])["logGroups"]
+    assert group["kmsKeyId"] == key
 
 
 def test_update_to_none_removes_the_endpoint(deployed: Deployed, private: Private) -> None:

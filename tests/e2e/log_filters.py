@@ -34,6 +34,11 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
     return {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == kind}
 
 
+def parameters() -> dict[str, dict[str, Any]]:
+    template: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader)
+    return dict(template["Parameters"])
+
+
 def matches(pattern: str, line: dict[str, Any]) -> bool:
     """Evaluates a filter pattern: comparisons of fields with texts or numbers, `&&`, `||` and parentheses
     (Amazon CloudWatch Logs User Guide, "Filter pattern syntax for metric filters")."""

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from aws_proxy import REMOTE_WRITE, AwsProxy, Fault, coded
 from conftest import BINARY, ROOT, TOKEN, settings
-from log_filters import is_alarming, matches, resources
+from log_filters import is_alarming, matches, parameters, resources
 from test_broken_bodies import gauge
 
 from demo import ecs
@@ -323,7 +323,9 @@ def test_alarm_watches_the_metric_as_aws_writes_it(name: str) -> None:
 def test_filters_read_the_log_of_the_function() -> None:
     assert {json.dumps(one["LogGroupName"]) for one in FILTERS.values()} == {json.dumps(FUNCTION["LoggingConfig"]["LogGroup"])}
     assert FUNCTION["LoggingConfig"]["LogFormat"] == "JSON"
-    assert FUNCTION["LoggingConfig"]["ApplicationLogLevel"] == "INFO", "the line of scheduled runs has this level"
+    assert FUNCTION["LoggingConfig"]["ApplicationLogLevel"] == {"Ref": "LogLevel"}
+    level = parameters()["LogLevel"]
+    assert (level["Default"], level["AllowedValues"]) == ("INFO", ["INFO", "DEBUG"]), "the line of scheduled runs has the level INFO"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ PARAMETERS = {
     "OtlpLogsEnabled": "OtlpLogs",
     "CloudWatchEnabled": "CloudWatchInterval",
     "InVpc": "SubnetIds",
+    "HasKmsKey": "KmsKeyArn",
     "PublicUrl": "Ingress",
     "HasLoadBalancer": "Ingress",
     "HasLattice": "Ingress",

@@ -320,6 +320,55 @@ def test_network_permissions_are_granted_only_in_a_vpc():
         assert ("VpcConfig" in resources["Function"]["Properties"]) == bool(network)
 
 
+def test_both_roles_have_the_permissions_boundary():
+    boundary = "arn:aws:iam::111122223333:policy/boundary"
+    for parameters, expected in [({}, None), ({"PermissionsBoundaryArn": boundary}, boundary)]:
+        roles = of_type(stack(**parameters), "AWS::IAM::Role")
+        assert [role["Properties"].get("PermissionsBoundary") for role in roles.values()] == [expected] * 2
+
+
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/1"
+
+
+def test_key_encrypts_all_data_of_the_stack():
+    with_key, without = stack(KmsKeyArn=KEY, OtlpLogs="on"), stack(OtlpLogs="on")
+    properties = {
+        "AWS::Lambda::Function": "KmsKeyArn", "AWS::Logs::LogGroup": "KmsKeyId", "AWS::SQS::Queue": "KmsMasterKeyId", "AWS::APS::Workspace": "KmsKeyArn",
+    }
+    for kind, name in properties.items():
+        assert of_type(with_key, kind)
+        assert {one["Properties"].get(name) for one in of_type(with_key, kind).values()} == {KEY}, kind
+        assert {one["Properties"].get(name) for one in of_type(without, kind).values()} == {None}, kind
+    for queue in of_type(without, "AWS::SQS::Queue").values():
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True
+    for queue in of_type(with_key, "AWS::SQS::Queue").values():
+        assert "SqsManagedSseEnabled" not in queue["Properties"], "SQS accepts one of the two"
+
+
+def test_key_is_used_by_the_function_only_if_set():
+    for parameters, granted in [({}, set()), ({"KmsKeyArn": KEY}, {"kms:Decrypt", "kms:GenerateDataKey"})]:
+        keys = [each for each in function_role(stack(**parameters)) if each["Sid"] == "Key"]
+        assert {action for each in keys for action in actions(each)} == granted
+        assert all(each["Resource"] == KEY for each in keys)
+
+
+def test_ipv6_applies_to_the_function_and_the_load_balancer():
+    network = {"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}
+    for ipv6, allowed, kind in [("off", None, "ipv4"), ("on", True, "dualstack")]:
+        resources = stack(Ipv6=ipv6, Ingress="alb", **network)
+        assert resources["Function"]["Properties"]["VpcConfig"].get("Ipv6AllowedForDualStack") == allowed
+        assert resources["LoadBalancer"]["Properties"]["IpAddressType"] == kind
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_log_level_is_that_of_lambda(level):
+    """Lambda drops lines below its level, and the function reads it as AWS_LAMBDA_LOG_LEVEL."""
+    function = stack(LogLevel=level)["Function"]["Properties"]
+    assert function["LoggingConfig"]["ApplicationLogLevel"] == level
+    assert "SIDECARLESS_LOG" not in function["Environment"]["Variables"]
+    assert 'const LAMBDA_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";' in (ROOT / "src/log/mod.rs").read_text()
+
+
 def test_every_action_has_a_comment():
     lines = [line for line in SOURCE.splitlines() if re.match(r"\s+- [a-z0-9]+:[A-Z]\w+", line)]
     assert len(lines) >= 18

@@ -189,6 +189,24 @@ export interface SidecarlessParameters {
    */
   readonly securityGroupIds?: string[];
   /**
+   * on lets the function in SubnetIds and the load balancer use IPv6, too. Their subnets must then have IPv6 ranges.
+   * One of off, on. Default: off.
+   */
+  readonly ipv6?: "off" | "on";
+  /**
+   * Policy that limits the permissions of both roles that the stack creates. If empty, they have no boundary.
+   */
+  readonly permissionsBoundaryArn?: string;
+  /**
+   * Key that encrypts the environment variables, queues, log groups and the workspace. Its policy must allow CloudWatch
+   * Logs to use it. If empty, AWS owns the keys. Changing it replaces the workspace, and the old one is retained.
+   */
+  readonly kmsKeyArn?: string;
+  /**
+   * Level of the function log. An alarm counts lines of level INFO. One of INFO, DEBUG. Default: INFO.
+   */
+  readonly logLevel?: "INFO" | "DEBUG";
+  /**
    * Retention period of the log groups, in days. One of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731,
    * 1096, 1827, 2192, 2557, 2922, 3288, 3653. Default: 14.
    */
@@ -240,6 +258,10 @@ export const PARAMETER_NAMES: { readonly [key in keyof SidecarlessParameters]-?:
   reservedConcurrency: "ReservedConcurrency",
   subnetIds: "SubnetIds",
   securityGroupIds: "SecurityGroupIds",
+  ipv6: "Ipv6",
+  permissionsBoundaryArn: "PermissionsBoundaryArn",
+  kmsKeyArn: "KmsKeyArn",
+  logLevel: "LogLevel",
   logRetentionDays: "LogRetentionDays",
   alarmTopicArn: "AlarmTopicArn",
 };
