@@ -1,8 +1,11 @@
-//! Validates segment documents from X-Ray SDKs, which are forwarded unchanged.
+//! Validates segment documents from X-Ray SDKs, which are forwarded unchanged. Only documents that are too large are split at
+//! their subsegments.
 //!
 //! Two body formats are accepted. The format of PutTraceSegments: `{"TraceSegmentDocuments":["<document>", ...]}` (AWS
 //! X-Ray API Reference). The format of the X-Ray daemon: a line `{"format":"json","version":1}` followed by a document
 //! (AWS X-Ray Developer Guide, "Sending segment documents to the X-Ray daemon"), any number of times.
+
+mod split;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,11 +18,14 @@ use crate::model::json::wrong_type;
 use crate::model::rejection::Rejections;
 use crate::model::segment::SegmentDocument;
 
-/// The valid documents of a body, and the counts: received = documents + rejected.
+use split::{Part, SplitError};
+
+/// The valid documents of a body, and the counts: received = documents + rejected. The parts of a document that was split
+/// count as documents.
 #[derive(Debug, Default)]
 #[must_use = "rejected documents must be counted"]
 pub struct SdkSegments {
-    /// Unchanged, byte for byte.
+    /// Unchanged, byte for byte, except the parts of documents that were split.
     pub documents: Vec<SegmentDocument>,
     pub received: u64,
     pub rejected: Rejections,
@@ -95,11 +101,54 @@ struct Validator<'b> {
 impl Validator<'_> {
     /// Returns false if the budget is exceeded.
     fn add(&mut self, document: &str) -> bool {
+        if document.len() > MAX_DOCUMENT_BYTES && self.exceeded.is_none() {
+            return self.add_large(document);
+        }
         // A document is copied with its escapes.
-        let bytes = if document.len() > MAX_DOCUMENT_BYTES { 0 } else { 3 * document.len() };
-        self.exceeded = self.exceeded.or(self.budget.reserve(bytes).err());
+        self.exceeded = self.exceeded.or(self.budget.reserve(3 * document.len()).err());
         self.segments.add(document, self.exceeded.is_some());
         self.exceeded.is_none()
+    }
+
+    /// Adds the parts of a document that is too large. Returns false if the budget is exceeded.
+    fn add_large(&mut self, document: &str) -> bool {
+        let Validator { segments, budget, exceeded } = self;
+        let number = segments.received;
+        // Names and ids with escapes are copied.
+        *exceeded = budget.reserve(2 * document.len()).err();
+        if exceeded.is_some() {
+            segments.received += 1;
+            return false;
+        }
+        let trace_id = match validate(document) {
+            Ok(trace_id) => trace_id,
+            Err(rejected) => {
+                segments.reject(rejected);
+                return true;
+            }
+        };
+        let split = split::split(document, &trace_id, *budget, |part| {
+            match part {
+                Part::Document(part) => {
+                    *exceeded = budget.reserve(3 * part.len()).err();
+                    segments.add(&part, exceeded.is_some());
+                }
+                Part::TooLarge { id, bytes } => segments.reject(too_large(&id, bytes)),
+            }
+            exceeded.is_none()
+        });
+        match split {
+            Ok(()) => {}
+            Err(SplitError::BudgetExceeded(error)) => *exceeded = Some(error),
+            Err(SplitError::Invalid(error)) => segments.reject(rejected(
+                "too_large",
+                format!("{} bytes exceed X-Ray's limit, and the subsegments are invalid: {error}", document.len()),
+            )),
+        }
+        if segments.received == number {
+            segments.received += 1;
+        }
+        exceeded.is_none()
     }
 
     fn finish(self, read: serde_json::Result<()>) -> Result<SdkSegments, BodyError> {
@@ -187,6 +236,12 @@ fn split_daemon_body(body: &str, mut add: impl FnMut(&str) -> bool) {
     add(body.get(start..).unwrap_or_default().trim());
 }
 
+fn too_large(id: &str, bytes: usize) -> RejectedDocument {
+    let message =
+        format!("segment {id}: {bytes} bytes without its subsegments exceed X-Ray's limit of {MAX_DOCUMENT_BYTES}");
+    rejected("too_large", message)
+}
+
 /// Size above which X-Ray rejects a document ("Segment documents can be up to 64 kB in size", AWS X-Ray Developer
 /// Guide).
 const MAX_DOCUMENT_BYTES: usize = 65_536;
@@ -221,36 +276,40 @@ fn rejected(reason: &'static str, message: impl Into<String>) -> RejectedDocumen
 
 impl SdkSegments {
     fn add(&mut self, document: &str, is_only_counted: bool) {
-        let number = self.received;
-        self.received += 1;
         if is_only_counted {
+            self.received += 1;
             return;
         }
         match validate(document) {
-            Ok(()) => self.documents.push(SegmentDocument::new(document)),
-            Err(RejectedDocument { reason, message }) => {
-                self.rejected.add(reason, 1, || format!("document {number}: {message}"));
+            Ok(_) => {
+                self.received += 1;
+                self.documents.push(SegmentDocument::new(document));
             }
+            Err(rejected) => self.reject(rejected),
         }
+    }
+
+    fn reject(&mut self, RejectedDocument { reason, message }: RejectedDocument) {
+        let number = self.received;
+        self.received += 1;
+        self.rejected.add(reason, 1, || format!("document {number}: {message}"));
     }
 }
 
-fn validate(document: &str) -> Result<(), RejectedDocument> {
-    if document.len() > MAX_DOCUMENT_BYTES {
-        let message = format!("{} bytes exceed X-Ray's limit of {MAX_DOCUMENT_BYTES}", document.len());
-        return Err(rejected("too_large", message));
-    }
+/// Returns the trace id of a valid document.
+fn validate(document: &str) -> Result<String, RejectedDocument> {
     let segment: Segment<'_> = serde_json::from_str(document)
         .map_err(|error| rejected("invalid_json", format!("invalid segment document: {error}")))?;
     let name = segment.name.as_ref().ok_or_else(|| rejected("missing_name", "missing \"name\""))?;
     if !is_name(name) {
-        return Err(rejected("invalid_name", format!("invalid name \"{name}\"")));
+        return Err(rejected("invalid_name", format!("invalid name \"{}\"", shown(name))));
     }
     let id = segment.id.as_ref().ok_or_else(|| rejected("missing_id", "missing \"id\""))?;
     if !is_hex(id, 16) {
-        return Err(rejected("invalid_id", format!("invalid id \"{id}\": use 16 hexadecimal digits")));
+        return Err(rejected("invalid_id", format!("invalid id \"{}\": use 16 hexadecimal digits", shown(id))));
     }
-    validate_segment(id, &segment)
+    validate_segment(id, &segment)?;
+    Ok(segment.trace_id.unwrap_or_default().into_owned())
 }
 
 /// Validates the fields whose errors name the id.
@@ -259,7 +318,7 @@ fn validate_segment(id: &str, segment: &Segment<'_>) -> Result<(), RejectedDocum
         return Err(rejected("missing_trace_id", format!("segment {id}: missing \"trace_id\"")));
     };
     if !is_trace_id(trace_id) {
-        let message = format!("segment {id}: invalid trace_id \"{trace_id}\": use 1-8 hex-24 hex");
+        let message = format!("segment {id}: invalid trace_id \"{}\": use 1-8 hex-24 hex", shown(trace_id));
         return Err(rejected("invalid_trace_id", message));
     }
     if segment.start_time.is_none() {
@@ -271,7 +330,7 @@ fn validate_segment(id: &str, segment: &Segment<'_>) -> Result<(), RejectedDocum
     }
     match segment.parent_id.as_deref() {
         Some(parent) if !is_hex(parent, 16) => {
-            let message = format!("segment {id}: invalid parent_id \"{parent}\": use 16 hexadecimal digits");
+            let message = format!("segment {id}: invalid parent_id \"{}\": use 16 hexadecimal digits", shown(parent));
             Err(rejected("invalid_parent_id", message))
         }
         None if segment.kind.as_deref() == Some("subsegment") => {
@@ -280,6 +339,14 @@ fn validate_segment(id: &str, segment: &Segment<'_>) -> Result<(), RejectedDocum
         _ => Ok(()),
     }
 }
+
+/// Returns the start of a text for an error.
+fn shown(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_SHOWN_BYTES)).unwrap_or_default()
+}
+
+/// A name that is valid fits.
+const MAX_SHOWN_BYTES: usize = 800;
 
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -331,7 +398,6 @@ mod tests {
             document.as_object_mut().unwrap().remove(field);
             document.to_string()
         };
-        let large = VALID.replace("shop", &"x".repeat(70_000));
         let cases = [
             ("not json".to_owned(), "invalid_json"),
             ("[]".to_owned(), "invalid_json"),
@@ -347,7 +413,7 @@ mod tests {
             (VALID.replace("1-581cf771", "2-581cf771"), "invalid_trace_id"),
             (VALID.replace("{ ", "{\"type\":\"subsegment\","), "missing_parent_id"),
             (VALID.replace("{ ", "{\"parent_id\":\"1\","), "invalid_parent_id"),
-            (large, "too_large"),
+            (VALID.replace("{ ", &format!("{{\"user\":\"{}\",", "x".repeat(70_000))), "too_large"),
         ];
         for (document, reason) in cases {
             let segments = validate_body(&put(&[&document, VALID]), &Unlimited).unwrap();
