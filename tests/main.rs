@@ -25,6 +25,7 @@ mod architecture;
 mod aws_errors;
 mod check;
 mod cloudwatch;
+mod cors;
 mod decoded_size;
 mod ecs;
 mod endpoints;

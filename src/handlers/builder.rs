@@ -42,7 +42,7 @@ use crate::deliver::spool::Spool;
 use crate::deliver::xray::XRayClient;
 use crate::deliver::xray_otlp::XRayOtlpClient;
 use crate::discovery::{Discovery, Ec2Client};
-use crate::receiver::Authenticator;
+use crate::receiver::{Authenticator, Cors};
 use crate::rules::relabel::Rules;
 use crate::scrape::Scraper;
 use crate::scrape::insights::InsightsClient;
@@ -264,8 +264,8 @@ fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPar
     let load = Arc::new(load);
     let xray_otlp = Some(&delivery.xray_otlp).filter(|_| settings.trace_destination == TraceDestination::XRayOtlp);
     HttpHandler {
-        authenticator: Authenticator::new(settings.auth, settings.tokens.clone())
-            .with_callers(settings.iam_callers.clone()),
+        authenticator: Authenticator::from_settings(settings),
+        cors: Cors::new(settings.cors_origins.clone()),
         identifier: settings.identity.then(|| TaskIdentifier { discovery: Arc::clone(&runs.discovery) }),
         traces: TraceHandler {
             options: settings.spans.clone(),

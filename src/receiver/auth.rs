@@ -13,7 +13,7 @@ use super::ErrorResponse;
 use crate::lambda::Request;
 use crate::model::arn::Arn;
 use crate::rules::glob;
-use crate::settings::Auth;
+use crate::settings::{Auth, Settings};
 
 /// Maximum length of a presented token. `sidecarless token` generates 43 characters.
 const MAX_TOKEN_BYTES: usize = 1_024;
@@ -30,6 +30,10 @@ pub struct Authenticator {
 impl Authenticator {
     pub fn new(auth: Auth, tokens: Vec<[u8; 32]>) -> Self {
         Self { auth, tokens, allowed_callers: vec!["*".into()] }
+    }
+
+    pub fn from_settings(settings: &Settings) -> Self {
+        Self::new(settings.auth, settings.tokens.clone()).with_callers(settings.iam_callers.clone())
     }
 
     /// Allows only the IAM callers that match a glob: a glob with colons the ARN of the session, or the ARN of its role as

@@ -5,6 +5,7 @@
 
 mod auth;
 mod client_id;
+mod cors;
 mod decompress;
 mod health;
 mod response;
@@ -15,6 +16,7 @@ use prost::Message;
 
 pub use auth::Authenticator;
 pub use client_id::sender;
+pub use cors::Cors;
 pub use decompress::decompress;
 pub use health::health_response;
 pub use response::{

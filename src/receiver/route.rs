@@ -26,9 +26,18 @@ const ROUTES: [(&str, Route); 7] = [
     (SamplingCall::Targets.path(), Route::Sampling(SamplingCall::Targets)),
 ];
 
+/// Whether the path is that of data, whatever the method is.
+pub(super) fn accepts_post(request: &Request) -> bool {
+    route_of_data(request.path.trim_end_matches('/')).is_some()
+}
+
+fn route_of_data(path: &str) -> Option<Route> {
+    ROUTES.iter().find(|(end, _)| path.ends_with(end)).map(|(_, route)| *route)
+}
+
 pub(super) fn route(request: &Request) -> Result<Route, ErrorResponse> {
     let path = request.path.trim_end_matches('/');
-    if let Some(&(_, route)) = ROUTES.iter().find(|(end, _)| path.ends_with(end)) {
+    if let Some(route) = route_of_data(path) {
         return if request.method == "POST" {
             Ok(route)
         } else {

@@ -37,6 +37,8 @@ pub struct Settings {
     pub tokens: Vec<[u8; 32]>,
     /// Globs of allowed IAM callers.
     pub iam_callers: Vec<String>,
+    /// Origins of browsers that may send requests, or `*`.
+    pub cors_origins: Vec<String>,
     /// Whether the sending task is identified by ECS API calls.
     pub identity: bool,
     /// Log group of OTLP logs. If `None`, they are not accepted.

@@ -34,6 +34,24 @@ pub fn duration(text: &str) -> Result<Duration, InvalidValue> {
     }
 }
 
+/// Parses an origin such as `https://shop.example.com:8443`, or `*`. Returns it as browsers write it: in lower case, without the
+/// port that the scheme implies (HTML Standard, "Serialization of an origin").
+pub fn origin(text: &str) -> Result<String, InvalidValue> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let invalid = || InvalidValue::new(format!("invalid origin \"{text}\": use https://host, https://host:port or *"));
+    let url = Url::parse(text).map_err(|_| invalid())?;
+    let has_more = text.ends_with('/') || url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    // An origin is one host. Browsers never write a pattern.
+    let has_pattern = text.contains('*');
+    if !matches!(url.scheme(), "https" | "http") || has_more || has_user || has_pattern {
+        return Err(invalid());
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
 /// Parses a duration that is not zero.
 pub fn positive_duration(text: &str) -> Result<Duration, InvalidValue> {
     match duration(text)? {

@@ -23,7 +23,7 @@ use super::self_metrics::SelfMetrics;
 use crate::deadline::Deadline;
 use crate::lambda::{HttpResponse, Request};
 use crate::model::signal::Signal;
-use crate::receiver::{self, Authenticator, DecodedRequest, Encoding, ErrorResponse};
+use crate::receiver::{self, Authenticator, Cors, DecodedRequest, Encoding, ErrorResponse};
 use crate::translate::metrics::ClientIdentity;
 use crate::work_budget::MemoryLimit;
 
@@ -36,6 +36,7 @@ pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct HttpHandler {
     pub(super) authenticator: Authenticator,
+    pub(super) cors: Cors,
     /// `None`: pushed telemetry is not looked up in ECS.
     pub(super) identifier: Option<TaskIdentifier>,
     pub(super) traces: TraceHandler,
@@ -50,18 +51,22 @@ pub(super) struct HttpHandler {
 impl HttpHandler {
     /// Authenticates, decodes and handles a request.
     pub(super) async fn handle(&self, request: &Request, deadline: &Deadline) -> HttpResponse {
+        if let Some(response) = self.cors.preflight(request) {
+            return response;
+        }
         let budget = self.memory.budget(deadline, Duration::ZERO);
         let decoded = receiver::decode_request(request, &self.authenticator, self.logs.accepts_logs(), &budget);
         let response = match decoded {
             Ok(decoded) => self.respond(request, decoded, deadline).await,
             Err(error) => Err(error),
         };
-        response.unwrap_or_else(|error| {
+        let response = response.unwrap_or_else(|error| {
             let status = error.status();
             tracing::warn!(status, path = request.path, error = error.message(), "request failed");
             self.self_metrics.record(|counters| counters.record_http_error(status));
             error.into_http_response()
-        })
+        });
+        self.cors.with_headers(request, response)
     }
 
     async fn respond(

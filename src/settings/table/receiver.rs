@@ -32,6 +32,13 @@ pub(super) const ROWS: &[Setting] = &[
         },
     },
     Setting {
+        name: "SIDECARLESS_CORS_ORIGINS",
+        values: "list of origins, or `*`",
+        default: "",
+        description: "Origins whose pages may send OTLP from a browser, such as `https://shop.example.com` (docs/networking.md). `*` allows every page. If unset, browsers allow no page to send.",
+        apply: |settings, text| store(&mut settings.cors_origins, values::parse_list(text, values::origin)),
+    },
+    Setting {
         name: "SIDECARLESS_IDENTITY",
         values: "`on`, `off`",
         default: "on",
