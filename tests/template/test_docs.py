@@ -167,6 +167,25 @@ def test_cost_of_cloudwatch_metrics_follows_from_the_price():
     assert of_name == 12 and "reads 12 metrics for each discovery name" in (ROOT / "docs/cost.md").read_text()
 
 
+def test_cost_of_remote_sampling_follows_from_the_prices():
+    seconds, gigabytes = 0.031, 0.5
+    call = price("Lambda", "million requests") / 1e6 + seconds * gigabytes * price("Lambda on arm64", "GB-second")
+    for processes, *amounts in cost_table("sampling"):
+        calls = int(processes.replace(",", "")) * (730 * 3600 // 300 + 730 * 3600 // 10)
+        assert amounts == [f"{calls:,}", f"${calls * call:,.2f}", f"{calls * seconds / (730 * 3600):.3f}"]
+
+
+def test_number_of_tasks_at_the_request_limit_follows_from_the_intervals():
+    """Lambda allows ten requests per second for each unit of concurrency. Spans are sent every 5 s, metrics and stats once a minute."""
+    template = (ROOT / "template.yaml").read_text()
+    concurrency = int(re.search(r"ReservedConcurrency:\n    Type: Number\n    Default: (\d+)", template)[1])
+    per_minute = 60 // 5 + 1 + 1
+    tasks = concurrency * 10 * 60 // per_minute
+    page = (ROOT / "docs/limits.md").read_text()
+    assert f"sends {per_minute} requests per minute, so {tasks} tasks" in page and f"| {concurrency * 10}: ten for each unit" in page
+    assert f"more than {tasks // 100 * 100} tasks that push" in template
+
+
 def test_seven_interface_endpoints_are_all_but_one():
     table = (ROOT / "docs/networking.md").read_text().split("## Function to AWS services")[1]
     endpoints = set(re.findall(r"com\.amazonaws\.<region>\.([\w-]+)", table))

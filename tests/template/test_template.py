@@ -41,7 +41,7 @@ WITHOUT_RESOURCE_LEVEL = {
 CLOUDWATCH = {"cloudwatch:GetMetricData"}
 
 # Actions that Lambda needs for a function in a VPC (AWS Lambda Developer Guide, "Giving Lambda functions access to resources
-# in an Amazon VPC", "Required IAM permissions"). The guide does not restrict them to resources.
+# in an Amazon VPC", "Required IAM permissions").
 NETWORK = {
     "ec2:CreateNetworkInterface",
     "ec2:DescribeNetworkInterfaces",
@@ -50,6 +50,9 @@ NETWORK = {
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
 }
+
+# Those without resource-level permissions (Service Authorization Reference, "Amazon EC2").
+NETWORK_WITHOUT_RESOURCE_LEVEL = {"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"}
 
 # Actions without resource-level permissions that only the OTLP endpoint of X-Ray requires.
 OTLP_TRACES = {"xray:PutSpans", "xray:PutSpansForIndexing"}
@@ -298,7 +301,7 @@ def test_wildcards_are_used_only_without_resource_level_permissions(resources):
     for statement in statements(resources):
         assert not any("*" in action for action in actions(statement)), statement
         if statement.get("Resource") == "*":
-            assert set(actions(statement)) <= WITHOUT_RESOURCE_LEVEL | NETWORK, statement
+            assert set(actions(statement)) <= WITHOUT_RESOURCE_LEVEL | NETWORK_WITHOUT_RESOURCE_LEVEL, statement
 
 
 def test_function_uses_the_role_defined_in_the_template(resources):
@@ -367,6 +370,17 @@ def test_log_level_is_that_of_lambda(level):
     assert function["LoggingConfig"]["ApplicationLogLevel"] == level
     assert "SIDECARLESS_LOG" not in function["Environment"]["Variables"]
     assert 'const LAMBDA_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";' in (ROOT / "src/log/mod.rs").read_text()
+
+
+def test_network_actions_cover_shared_subnets_and_all_interfaces():
+    """Lambda needs to delete any interface of the account, and a VPC of another account can share its subnets."""
+    (connect,) = [each for each in function_role(stack(SubnetIds="subnet-1", SecurityGroupIds="sg-1")) if each["Sid"] == "Connect"]
+    for arn, is_allowed in [
+        ("arn:aws:ec2:eu-west-1:111122223333:network-interface/*", True), ("arn:aws:ec2:eu-west-1:444455556666:subnet/subnet-1", True),
+        ("arn:aws:ec2:eu-west-1:444455556666:security-group/sg-1", True), ("arn:aws:ec2:eu-west-1:444455556666:network-interface/eni-1", False),
+        ("arn:aws:ec2:eu-west-2:111122223333:network-interface/eni-1", False),
+    ]:
+        assert any(fnmatch.fnmatchcase(arn, pattern) for pattern in connect["Resource"]) == is_allowed, arn
 
 
 def test_every_action_has_a_comment():
