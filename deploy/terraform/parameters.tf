@@ -18,6 +18,12 @@ variable "iam_callers" {
   description = "IAM roles that may send data when Ingress is url-iam or lattice. Comma-separated globs of role names of this account, or of ARNs; * allows every caller that IAM admits. Default: *."
 }
 
+variable "cors_origins" {
+  type        = string
+  default     = null
+  description = "Origins whose pages may send OTLP from a browser when Ingress is url or alb, such as https://shop.example.com. Comma-separated; * allows every page. If empty, browsers allow no page to send."
+}
+
 variable "load_balancer_subnet_ids" {
   type        = list(string)
   default     = null
@@ -276,6 +282,7 @@ locals {
     Ingress                      = var.ingress
     TokensSha256                 = var.tokens_sha256
     IamCallers                   = var.iam_callers
+    CorsOrigins                  = var.cors_origins
     LoadBalancerSubnetIds        = var.load_balancer_subnet_ids == null ? null : join(",", var.load_balancer_subnet_ids)
     LoadBalancerSecurityGroupIds = var.load_balancer_security_group_ids == null ? null : join(",", var.load_balancer_security_group_ids)
     LoadBalancerCertificateArn   = var.load_balancer_certificate_arn

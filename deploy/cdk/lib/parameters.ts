@@ -18,6 +18,11 @@ export interface SidecarlessParameters {
    */
   readonly iamCallers?: string;
   /**
+   * Origins whose pages may send OTLP from a browser when Ingress is url or alb, such as https://shop.example.com.
+   * Comma-separated; * allows every page. If empty, browsers allow no page to send.
+   */
+  readonly corsOrigins?: string;
+  /**
    * Subnets of the load balancer, in at least two zones. The tasks must reach them.
    */
   readonly loadBalancerSubnetIds?: string[];
@@ -222,6 +227,7 @@ export const PARAMETER_NAMES: { readonly [key in keyof SidecarlessParameters]-?:
   ingress: "Ingress",
   tokensSha256: "TokensSha256",
   iamCallers: "IamCallers",
+  corsOrigins: "CorsOrigins",
   loadBalancerSubnetIds: "LoadBalancerSubnetIds",
   loadBalancerSecurityGroupIds: "LoadBalancerSecurityGroupIds",
   loadBalancerCertificateArn: "LoadBalancerCertificateArn",
