@@ -31,6 +31,7 @@ mod ecs;
 mod endpoints;
 mod events;
 mod exposition;
+mod exposition_tables;
 mod faults;
 mod hostile;
 mod idempotence;

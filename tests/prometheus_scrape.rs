@@ -11,7 +11,7 @@ use sidecarless::deadline::Deadline;
 use sidecarless::model::series::STALE_NAN;
 
 use crate::sandbox::ecs::NewTask;
-use crate::sandbox::http::{RecordedRequest, StubResponse};
+use crate::sandbox::http::{RecordedRequest, StubResponse, StubServer};
 use crate::sandbox::task::{Task, closed_port};
 use crate::sandbox::{self, Sandbox};
 
@@ -98,7 +98,12 @@ async fn scraped_series_have_the_identity_of_the_task() {
 
 #[tokio::test]
 async fn failed_scrape_writes_nothing_and_does_not_affect_others() {
-    let redirect = StubResponse::Http { status: 302, headers: vec![("location", "/other".into())], body: Vec::new() };
+    let redirect = |location: &str| StubResponse::Http {
+        status: 302,
+        headers: vec![("location", location.into())],
+        body: "a 1\n".into(),
+    };
+    let no_location = StubResponse::Http { status: 302, headers: Vec::new(), body: "a 1\n".into() };
     let broken_gzip = StubResponse::of(200, TEXT, gzip("a 1\n")[..12].to_vec());
     let bomb = StubResponse::of(200, TEXT, gzip(&format!("# {}\n", "x".repeat(2 << 20))));
     for (case, response) in [
@@ -109,7 +114,9 @@ async fn failed_scrape_writes_nothing_and_does_not_affect_others() {
         ("more bytes when decompressed", bomb),
         ("an endless body", StubResponse::Endless),
         ("truncated gzip", broken_gzip),
-        ("a redirect", redirect),
+        ("redirects without an end", redirect("/other")),
+        ("a redirect to another host", redirect("http://127.0.0.77:1/metrics")),
+        ("a redirect without a location", no_location),
         ("an error", StubResponse::of(500, TEXT, "a 1\n")),
         ("a reset connection", StubResponse::Reset),
         ("no response", StubResponse::Hang),
@@ -133,6 +140,62 @@ async fn failed_scrape_writes_nothing_and_does_not_affect_others() {
         assert_eq!(values(&sandbox, "well"), ["1"], "{case}");
         let up: BTreeSet<String> = sandbox.amp.named("up").iter().map(|(l, up)| format!("{} {up}", l["job"])).collect();
         assert_eq!(up, BTreeSet::from(["ill 0".to_owned(), "well 1".to_owned()]), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_followed_up_to_ten() {
+    for (redirects, expected) in [(1, vec!["1"]), (10, vec!["1"]), (11, vec![])] {
+        let sandbox = Sandbox::start(&[]).await;
+        let serve = move |request: &RecordedRequest| {
+            let step: usize = request.path.trim_start_matches("/step?n=").parse().unwrap_or(0);
+            if step == redirects {
+                return StubResponse::of(200, TEXT, "a 1\n");
+            }
+            let status = [301, 302, 303, 307, 308][step % 5];
+            let headers = vec![("location", format!("/step?n={}", step + 1))];
+            StubResponse::Http { status, headers, body: Vec::new() }
+        };
+        let server = StubServer::start(serve).await;
+        add(&sandbox, "cart", server.address.port());
+        sandbox.tick().await.unwrap();
+        assert_eq!(values(&sandbox, "a"), expected, "{redirects} redirects");
+    }
+}
+
+/// Answers each connection over TLS with a certificate that no authority has signed.
+fn serve_tls(listener: &std::net::TcpListener) {
+    let certificate = include_bytes!("data/tls/certificate.der").as_slice().into();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(include_bytes!("data/tls/key.der").as_slice());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key.into()).unwrap();
+    let config = Arc::new(config);
+    while let Ok((stream, _)) = listener.accept() {
+        let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, stream);
+        // The client may end the handshake.
+        if std::io::Read::read(&mut stream, &mut [0; 4_096]).is_ok() {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-type: text/plain\r\n\r\na 1\n");
+        }
+    }
+}
+
+#[tokio::test]
+async fn https_target_is_up_if_its_certificate_is_valid_or_not_checked() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || serve_tls(&listener));
+    for (check, up, expected) in [("on", "0", Vec::new()), ("off", "1", vec!["1".to_owned()])] {
+        let sandbox = Sandbox::start(&[("SIDECARLESS_SCRAPE_CHECK_CERTIFICATES", check)]).await;
+        let labels = vec![
+            ("prometheus.io/scrape", "True".to_owned()),
+            ("prometheus.io/port", port.to_string()),
+            ("prometheus.io/scheme", "https".to_owned()),
+        ];
+        sandbox.aws.ecs().add("shop", NewTask { family: "cart", labels, tags: Vec::new() });
+        sandbox.tick().await.unwrap();
+        assert_eq!((values(&sandbox, "up"), values(&sandbox, "a")), (vec![up.to_owned()], expected), "{check}");
     }
 }
 

@@ -50,6 +50,21 @@ pub fn http() -> Result<reqwest::Client, ClientError> {
     Ok(builder.build()?)
 }
 
+/// Returns the HTTP client of scrapes with TLS: `http`, or one that accepts every certificate. Those of tasks are often self-signed,
+/// and have no IP address.
+pub fn https(http: &reqwest::Client, checks_certificates: bool) -> Result<reqwest::Client, ClientError> {
+    if checks_certificates {
+        return Ok(http.clone());
+    }
+    install_tls();
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .danger_accept_invalid_certs(true);
+    Ok(builder.build()?)
+}
+
 /// HTTP client of the SDK that creates connectors on first use.
 ///
 /// By default, each SDK client reads the root certificates and creates a connector up front, as validation. A push uses one

@@ -205,15 +205,17 @@ fn for_each<'inp>(
 
 /// Returns `None` for an instance without an address, such as a terminated one.
 fn id_and_address(instance: &mut ScopedDecoder<'_, '_>) -> Result<Option<(String, IpAddr)>, XmlDecodeError> {
-    let (mut id, mut address) = (None, None);
+    // An instance in a subnet for IPv6 only has no private IPv4 address.
+    let (mut id, mut address, mut ipv6) = (None, None, None);
     while let Some(mut child) = instance.next_tag() {
         match child.start_el().local() {
             "instanceId" => id = Some(try_data(&mut child)?.trim().to_owned()),
             "privateIpAddress" => address = try_data(&mut child)?.trim().parse().ok(),
+            "ipv6Address" => ipv6 = try_data(&mut child)?.trim().parse().ok(),
             _ => {}
         }
     }
-    Ok(id.zip(address))
+    Ok(id.zip(address.or(ipv6)))
 }
 
 #[cfg(test)]
@@ -228,14 +230,15 @@ mod tests {
    <networkInterfaceSet><item><privateIpAddress>10.9.9.9</privateIpAddress></item></networkInterfaceSet>
    <privateIpAddress>10.0.0.9</privateIpAddress><tagSet><item><key>instanceId</key><value>x &amp; y</value></item></tagSet></item>
   <item><instanceId>i-0b</instanceId><privateIpAddress/></item>
+  <item><instanceId>i-0d</instanceId><ipv6Address>2001:db8::d</ipv6Address></item>
  </instancesSet></item>
- <item><instancesSet><item><privateIpAddress>10.0.0.10</privateIpAddress><instanceId>i-0c</instanceId></item></instancesSet></item>
+ <item><instancesSet><item><ipv6Address>2001:db8::c</ipv6Address><privateIpAddress>10.0.0.10</privateIpAddress><instanceId>i-0c</instanceId></item></instancesSet></item>
 </reservationSet></DescribeInstancesResponse>"#;
 
     #[test]
     fn address_is_read_from_the_instance_not_its_interfaces() {
         let page = page(RESPONSE.as_bytes()).expect("it is well formed");
-        let expected = [("i-0a", "10.0.0.9"), ("i-0c", "10.0.0.10")];
+        let expected = [("i-0a", "10.0.0.9"), ("i-0d", "2001:db8::d"), ("i-0c", "10.0.0.10")];
         assert_eq!(page.next_token, None);
         assert_eq!(page.instances, expected.map(|(id, address)| (id.to_owned(), address.parse().expect("an address"))));
     }

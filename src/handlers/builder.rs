@@ -76,7 +76,8 @@ impl Handlers {
         let http = clients::http()?;
         let clients = ClientFactory::new(&settings, aws, &http, &region, &credentials);
         let delivery = DeliveryParts::new(&settings, memory, aws, &clients)?;
-        let runs = RunParts::new(&settings, memory, aws, &clients)?;
+        let https = clients::https(&http, settings.prometheus_scrape.checks_certificates)?;
+        let runs = RunParts::new(&settings, memory, aws, &clients, https)?;
         let roles = vec![clients.amp.clone(), clients.xray.clone()];
         let targets = Arc::new(runs.targets());
         Ok(Self {
@@ -198,20 +199,17 @@ impl RunParts {
         memory: MemoryLimit,
         aws: &SdkConfig,
         clients: &ClientFactory<'_>,
+        https: reqwest::Client,
     ) -> Result<Self, EndpointError> {
         let region = aws.region().map_or("", |region| region.as_ref());
         let discovery = Arc::new(discovery(settings, aws, clients.ec2()?, memory));
         let series = Arc::new(TaskSeries::new(settings));
         let expositions = Arc::new(ExpositionScraper::new(Arc::clone(&series), settings.scrape_interval, memory));
+        let (timeout, body_limit) = (settings.scrape_timeout, settings.prometheus_scrape.body_limit);
         let scraper = TaskScraper {
             series: Arc::clone(&series),
-            scraper: Scraper::new(
-                clients.http.clone(),
-                settings.scrape_timeout,
-                settings.prometheus_scrape.body_limit,
-                memory,
-            ),
-            timeout: settings.scrape_timeout,
+            scraper: Scraper::new(clients.http.clone(), https, timeout, body_limit, memory),
+            timeout,
             expositions: Arc::clone(&expositions),
             memory,
         };

@@ -219,6 +219,12 @@ pub fn is_plain_path(path: &str) -> bool {
     path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.~".contains(c))
 }
 
+/// Returns whether a path, which may have a query, can be used in a URL unchanged.
+pub fn is_plain_path_and_query(path: &str) -> bool {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    is_plain_path(path) && query.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.~=&%+,:;@!*()[]".contains(c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,8 @@
 //! rule  = word *(SP word)
 //! word  = condition                      ; as in a task filter; all conditions of a rule must match
 //!       / "port=" number *("," number)
-//!       / "path=" path                   ; default: /metrics
+//!       / "path=" path                   ; default: /metrics; may have a query
+//!       / "scheme=" ("http" / "https")  ; default: http
 //!       / "job=" name                    ; default: the service of the task, or its family
 //!       / "container=" glob              ; default: the container that has the port
 //! ```
@@ -16,7 +17,7 @@ use std::str::FromStr;
 
 use super::task_filter::Condition;
 use super::{InvalidValue, glob};
-use crate::model::task::{Task, TaskContainer, is_plain_path};
+use crate::model::task::{Task, TaskContainer, is_plain_path_and_query};
 
 /// One rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub struct ScrapeRule {
     pub ports: Vec<u16>,
     /// Starts with `/`.
     pub path: Option<String>,
+    pub is_https: bool,
     pub job: Option<String>,
 }
 
@@ -63,11 +65,18 @@ impl FromStr for ScrapeRule {
         for word in text.split_whitespace() {
             match word.split_once('=') {
                 Some(("port", ports)) => rule.ports = ports.split(',').map(port).collect::<Result<_, _>>()?,
-                Some(("path", path)) if path.starts_with('/') && is_plain_path(path) => rule.path = Some(path.into()),
+                Some(("path", path)) if path.starts_with('/') && is_plain_path_and_query(path) => {
+                    rule.path = Some(path.into());
+                }
                 Some(("path", path)) => {
                     return Err(InvalidValue::new(format!(
-                        "invalid path \"{path}\": use a path that starts with /, without a query"
+                        "invalid path \"{path}\": use a path that starts with /, with a plain query"
                     )));
+                }
+                Some(("scheme", "http")) => rule.is_https = false,
+                Some(("scheme", "https")) => rule.is_https = true,
+                Some(("scheme", scheme)) => {
+                    return Err(InvalidValue::new(format!("invalid scheme \"{scheme}\": use http or https")));
                 }
                 Some(("job", job)) if !job.is_empty() => rule.job = Some(job.into()),
                 Some(("container", pattern)) if !pattern.is_empty() => rule.container = Some(pattern.into()),
@@ -122,6 +131,8 @@ mod tests {
 
     #[test]
     fn rules_are_separated_by_semicolons() {
+        let secure: ScrapeRule = "family=a port=1 scheme=https path=/m?format=text&x[]=1".parse().expect("valid rule");
+        assert_eq!((secure.is_https, secure.path.as_deref()), (true, Some("/m?format=text&x[]=1")));
         let rules = ScrapeRule::parse_all("service=cart-* port=9404 path=/m/ job=java; ; family=web port=80,81;");
         let rules = rules.expect("valid rules");
         assert_eq!(rules.len(), 2);
@@ -139,7 +150,9 @@ mod tests {
             ("family=a port=0", "invalid port \"0\""),
             ("family=a port=80,", "invalid port \"\""),
             ("family=a port=80 path=m", "invalid path \"m\""),
-            ("family=a port=80 path=/m?x", "invalid path \"/m?x\""),
+            ("family=a port=80 path=/m#x", "invalid path \"/m#x\""),
+            ("family=a port=80 path=/m?x#y", "invalid path \"/m?x#y\""),
+            ("family=a port=80 scheme=ftp", "invalid scheme \"ftp\""),
             ("family=a port=80 name=b", "invalid condition \"name=b\""),
         ] {
             let error = ScrapeRule::parse_all(text).expect_err("invalid rule").to_string();

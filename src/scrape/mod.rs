@@ -1,4 +1,4 @@
-//! HTTP scrapes of targets: one GET with a timeout, a size limit and no redirects.
+//! HTTP scrapes of targets: one GET with a timeout and a size limit, which follows redirects to the same host and port.
 //!
 //! `stats_targets` and `prometheus_targets` choose the targets from task definitions; `insights` and `log_data` obtain
 //! log events instead, and `cloudwatch` points of metrics. Nothing here parses what was scraped: see `translate`.
@@ -12,15 +12,15 @@ pub mod stats_targets;
 mod body;
 mod body_reader;
 mod memory_pool;
+mod redirect;
 mod target_time;
 
 use std::io::Read as _;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use flate2::bufread::MultiGzDecoder;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE};
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use thiserror::Error;
 
 pub use body::BodyPermits;
@@ -31,7 +31,8 @@ use crate::model::exposition::{self, Format};
 use crate::work_budget::MemoryLimit;
 use body::BodyMemory;
 use body_reader::BodyReader;
-use prometheus_targets::PrometheusTarget;
+use prometheus_targets::{PrometheusTarget, Scheme};
+use redirect::MAX_REDIRECTS;
 use stats_targets::StatsTarget;
 
 /// Maximum size of a stats document. The stats of one container take 2 to 10 KB, and a task has at most ten containers.
@@ -51,6 +52,10 @@ pub enum ScrapeError {
     Connection(String),
     #[error("status {0} instead of 200")]
     Status(StatusCode),
+    #[error("redirect to another host, port or scheme, which is not followed: {0}")]
+    Redirect(String),
+    #[error("more than {0} redirects")]
+    TooManyRedirects(usize),
     #[error("response exceeds {0} bytes")]
     TooLarge(usize),
     #[error("invalid gzip: {0}")]
@@ -84,6 +89,7 @@ pub struct TaskMetadataBodies {
 #[derive(Clone, Debug)]
 pub struct Scraper {
     http: reqwest::Client,
+    https: reqwest::Client,
     timeout: Duration,
     body_limit: usize,
     memory: BodyMemory,
@@ -92,9 +98,15 @@ pub struct Scraper {
 impl Scraper {
     /// `timeout` applies to a full scrape. `body_limit` is the maximum size of an exposition, before and after
     /// decompression.
-    /// `http` must not follow redirects.
-    pub fn new(http: reqwest::Client, timeout: Duration, body_limit: usize, memory: MemoryLimit) -> Self {
-        Self { http, timeout, body_limit, memory: BodyMemory::new(memory, body_limit) }
+    /// `http` must not follow redirects. `https` is for targets with TLS.
+    pub fn new(
+        http: reqwest::Client,
+        https: reqwest::Client,
+        timeout: Duration,
+        body_limit: usize,
+        memory: MemoryLimit,
+    ) -> Self {
+        Self { http, https, timeout, body_limit, memory: BodyMemory::new(memory, body_limit) }
     }
 
     /// Returns the time limit of a scrape that starts now.
@@ -109,7 +121,10 @@ impl Scraper {
         target: &StatsTarget,
         time: &mut TargetTime<'_>,
     ) -> Result<TaskMetadataBodies, ScrapeError> {
-        let document = |name: &str| send(self.get(target.address, &format!("{}{name}", target.path)));
+        let document = |name: &str| {
+            let url = format!("http://{}{}{name}", target.address, target.path);
+            async move { send(&url, |url| self.http.get(url)).await }
+        };
         let both = async { tokio::try_join!(document("/task"), document("/task/stats")) };
         let (task, stats) = time.wait(both).await??;
         let mut permits = self.memory.permits();
@@ -124,12 +139,16 @@ impl Scraper {
         target: &PrometheusTarget,
         time: &mut TargetTime<'_>,
     ) -> Result<Exposition, ScrapeError> {
-        let request = self
-            .get(target.address, &target.path)
-            .header(ACCEPT, exposition::ACCEPT)
-            .header(ACCEPT_ENCODING, "gzip")
-            .header("x-prometheus-scrape-timeout-seconds", self.timeout.as_secs_f64().to_string());
-        let response = time.wait(send(request)).await??;
+        let client = if target.scheme == Scheme::Https { &self.https } else { &self.http };
+        let timeout = self.timeout.as_secs_f64().to_string();
+        let request = |url| {
+            client
+                .get(url)
+                .header(ACCEPT, exposition::ACCEPT)
+                .header(ACCEPT_ENCODING, "gzip")
+                .header("x-prometheus-scrape-timeout-seconds", &timeout)
+        };
+        let response = time.wait(send(&target.url(), request)).await??;
         let format =
             Format::from_content_type(response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
         let mut permits = self.memory.permits();
@@ -137,16 +156,21 @@ impl Scraper {
         let body = decompress(body, self.body_limit, &mut permits, time).await?;
         Ok(Exposition { body, format, _permits: permits })
     }
-
-    /// Closes the connection: the next scrape is a minute away, and Lambda allows 1,024 open files.
-    fn get(&self, address: SocketAddr, path: &str) -> RequestBuilder {
-        self.http.get(format!("http://{address}{path}")).header(CONNECTION, "close")
-    }
 }
 
-async fn send(request: RequestBuilder) -> Result<Response, ScrapeError> {
-    let response = request.send().await.map_err(failed)?;
-    if response.status() == StatusCode::OK { Ok(response) } else { Err(ScrapeError::Status(response.status())) }
+/// Sends a request, and follows redirects. Closes each connection: the next scrape is a minute away, and Lambda allows 1,024 open
+/// files.
+async fn send(url: &str, request: impl Fn(Url) -> RequestBuilder) -> Result<Response, ScrapeError> {
+    let mut url = Url::parse(url).map_err(|error| ScrapeError::Connection(error.to_string()))?;
+    for _ in 0..=MAX_REDIRECTS {
+        let response = request(url).header(CONNECTION, "close").send().await.map_err(failed)?;
+        url = match redirect::location(&response)? {
+            Some(to) => to,
+            None if response.status() == StatusCode::OK => return Ok(response),
+            None => return Err(ScrapeError::Status(response.status())),
+        };
+    }
+    Err(ScrapeError::TooManyRedirects(MAX_REDIRECTS))
 }
 
 async fn read(

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::stats_targets::{TargetError, allowed_address, declared_path, declared_port, is_scrapable, reachable_port};
+use crate::model::ecs::ContainerStatus;
 use crate::model::reserved::RESERVED_JOBS;
-use crate::model::task::{Task, TaskContainer};
+use crate::model::task::{Task, TaskContainer, is_plain_path_and_query};
 use crate::rules::scrape_rule::ScrapeRule;
 
 /// opentelemetry-collector-contrib, `extension/observer/ecsobserver`; CloudWatch agent, `docker_label` discovery.
@@ -25,8 +26,28 @@ const SCRAPE: &str = "prometheus.io/scrape";
 const PORT: &str = "prometheus.io/port";
 const PATH: &str = "prometheus.io/path";
 
+/// Also beside the labels of the observer, which has none for it.
+const SCHEME: &str = "prometheus.io/scheme";
+
 /// Path without a label or rule for it.
 const DEFAULT_PATH: &str = "/metrics";
+
+/// Protocol of an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    #[default]
+    Http,
+    Https,
+}
+
+impl Scheme {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
 
 /// A Prometheus endpoint in a task.
 #[derive(Clone, Debug)]
@@ -34,8 +55,9 @@ pub struct PrometheusTarget {
     pub task: Arc<Task>,
     /// Index into the containers of the task.
     pub container: usize,
+    pub scheme: Scheme,
     pub address: SocketAddr,
-    /// Starts with `/`.
+    /// Starts with `/`, and may have a query.
     pub path: String,
     /// From the rule or label, or else the name of the service or the family.
     pub job: String,
@@ -45,15 +67,28 @@ impl PrometheusTarget {
     pub fn container(&self) -> Option<&TaskContainer> {
         self.task.containers.get(self.container)
     }
+
+    /// Returns the URL of the endpoint.
+    pub fn url(&self) -> String {
+        format!("{}://{}{}", self.scheme.as_str(), self.address, self.path)
+    }
+
+    /// Returns whether ECS reports that the container of the endpoint has stopped.
+    fn has_stopped(&self) -> bool {
+        self.container().is_some_and(|container| container.last_status == ContainerStatus::Stopped)
+    }
 }
 
-/// Returns the targets of a task; none if it declares none or is not scrapable.
+/// Returns the targets of a task; none if it declares none or is not scrapable. A container that has stopped is not scraped, while its
+/// task goes on.
 pub fn prometheus_targets(
     task: &Arc<Task>,
     rules: &[ScrapeRule],
     ranges: &[IpNet],
 ) -> Vec<Result<PrometheusTarget, TargetError>> {
-    if is_scrapable(task) { declared_endpoints(task, rules, ranges) } else { Vec::new() }
+    let mut targets = if is_scrapable(task) { declared_endpoints(task, rules, ranges) } else { Vec::new() };
+    targets.retain(|target| !target.as_ref().is_ok_and(PrometheusTarget::has_stopped));
+    targets
 }
 
 /// Returns the endpoints that a task declares, whatever its status. If an endpoint is declared several times, the first
@@ -100,13 +135,19 @@ struct DeclaredEndpoint {
     /// Container port.
     port: u16,
     path: Option<String>,
+    scheme: Scheme,
     job: Option<String>,
 }
 
 fn match_rule(task: &Task, rule: &ScrapeRule) -> Vec<DeclaredEndpoint> {
     let endpoints = |&port: &u16| {
-        let endpoint =
-            move |container| DeclaredEndpoint { container, port, path: rule.path.clone(), job: rule.job.clone() };
+        let endpoint = move |container| DeclaredEndpoint {
+            container,
+            port,
+            path: rule.path.clone(),
+            scheme: if rule.is_https { Scheme::Https } else { Scheme::Http },
+            job: rule.job.clone(),
+        };
         rule.containers(task, port).into_iter().map(endpoint)
     };
     rule.ports.iter().flat_map(endpoints).collect()
@@ -124,7 +165,7 @@ fn label_names(container: &TaskContainer) -> impl Iterator<Item = LabelNames> {
     const OBSERVER: LabelNames = LabelNames { port: EXPORTER_PORT, path: METRICS_PATH };
     const ANNOTATIONS: LabelNames = LabelNames { port: PORT, path: PATH };
     let has_observer_labels = container.docker_label(EXPORTER_PORT).is_some();
-    let is_annotated = container.docker_label(SCRAPE).is_some_and(|value| value.trim() == "true");
+    let is_annotated = container.docker_label(SCRAPE).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
     has_observer_labels.then_some(OBSERVER).into_iter().chain(is_annotated.then_some(ANNOTATIONS))
 }
 
@@ -134,8 +175,19 @@ fn match_docker_label(
     names: LabelNames,
 ) -> Result<DeclaredEndpoint, TargetError> {
     let job = container.docker_label(JOB_NAME).filter(|job| !job.is_empty()).map(str::to_owned);
-    let (port, path) = (declared_port(container, names.port)?, declared_path(container, names.path)?);
-    Ok(DeclaredEndpoint { container: index, port, path: Some(path).filter(|path| !path.is_empty()), job })
+    let port = declared_port(container, names.port)?;
+    let path = declared_path(container, names.path, is_plain_path_and_query)?;
+    let scheme = declared_scheme(container)?;
+    Ok(DeclaredEndpoint { container: index, port, path: Some(path).filter(|path| !path.is_empty()), scheme, job })
+}
+
+fn declared_scheme(container: &TaskContainer) -> Result<Scheme, TargetError> {
+    let value = container.docker_label(SCHEME).unwrap_or_default().trim();
+    match value.to_ascii_lowercase().as_str() {
+        "" | "http" => Ok(Scheme::Http),
+        "https" => Ok(Scheme::Https),
+        _ => Err(TargetError::invalid_scheme(SCHEME, container, value)),
+    }
 }
 
 fn target(task: &Arc<Task>, endpoint: &DeclaredEndpoint, ranges: &[IpNet]) -> Result<PrometheusTarget, TargetError> {
@@ -152,6 +204,7 @@ fn target(task: &Arc<Task>, endpoint: &DeclaredEndpoint, ranges: &[IpNet]) -> Re
     Ok(PrometheusTarget {
         task: Arc::clone(task),
         container: endpoint.container,
+        scheme: endpoint.scheme,
         address: SocketAddr::new(address, port),
         path: endpoint.path.clone().unwrap_or_else(|| DEFAULT_PATH.into()),
         job: job.to_owned(),
@@ -182,7 +235,10 @@ mod tests {
             ..Task::default()
         };
         task.set_group("service:cart");
-        let shown = |target: PrometheusTarget| format!("{} {}{}", target.job, target.address, target.path);
+        let shown = |target: PrometheusTarget| {
+            let url = target.url();
+            format!("{} {}", target.job, url.strip_prefix("http://").unwrap_or(&url))
+        };
         let rules = ScrapeRule::parse_all(rules).unwrap();
         prometheus_targets(&Arc::new(task), &rules, &["10.0.0.0/8".parse().unwrap()])
             .into_iter()
@@ -196,7 +252,16 @@ mod tests {
             (&[&[(EXPORTER_PORT, "9404")][..]][..], vec!["cart 10.2.3.4:9404/metrics"]),
             (&[&[(EXPORTER_PORT, "9404"), (METRICS_PATH, "/m"), (JOB_NAME, "java")]], vec!["java 10.2.3.4:9404/m"]),
             (&[&[(SCRAPE, "true"), (PORT, "8080"), (PATH, "/prom")]], vec!["cart 10.2.3.4:8080/prom"]),
+            (&[&[(SCRAPE, "True"), (PORT, "8080")]], vec!["cart 10.2.3.4:8080/metrics"]),
+            (&[&[(SCRAPE, " TRUE "), (PORT, "8080")]], vec!["cart 10.2.3.4:8080/metrics"]),
+            (
+                &[&[(SCRAPE, "true"), (PORT, "8443"), (SCHEME, "https"), (PATH, "/m?format=prometheus&name[]=a")]],
+                vec!["cart https://10.2.3.4:8443/m?format=prometheus&name[]=a"],
+            ),
+            (&[&[(EXPORTER_PORT, "9404"), (SCHEME, "HTTPS")]], vec!["cart https://10.2.3.4:9404/metrics"]),
+            (&[&[(EXPORTER_PORT, "9404"), (SCHEME, "http"), (METRICS_PATH, "/m?")]], vec!["cart 10.2.3.4:9404/m?"]),
             (&[&[(SCRAPE, "false"), (PORT, "8080")]], vec![]),
+            (&[&[(SCRAPE, "1"), (PORT, "8080")]], vec![]),
             (&[&[(PORT, "8080")]], vec![]),
             (&[&[(EXPORTER_PORT, "9404"), (SCRAPE, "true"), (PORT, "9404")]], vec!["cart 10.2.3.4:9404/metrics"]),
             (
@@ -209,6 +274,54 @@ mod tests {
         ] {
             let targets: Vec<_> = targets(labels).into_iter().map(Result::unwrap).collect();
             assert_eq!(targets, expected, "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn container_that_has_stopped_is_not_scraped() {
+        let container = |name: &str, status: &str, port: &str| TaskContainer {
+            name: name.into(),
+            last_status: status.into(),
+            docker_labels: vec![(EXPORTER_PORT.into(), port.into())],
+            ..TaskContainer::default()
+        };
+        let task = Arc::new(Task {
+            last_status: "RUNNING".into(),
+            network_mode: "awsvpc".into(),
+            address: Some("10.2.3.4".parse().unwrap()),
+            containers: vec![
+                container("init", "STOPPED", "1"),
+                container("app", "RUNNING", "2"),
+                container("new", "PENDING", "3"),
+                container("unknown", "", "4"),
+                container("broken", "STOPPED", "x"),
+            ],
+            ..Task::default()
+        });
+        let ranges = ["10.0.0.0/8".parse().unwrap()];
+        let ports = |targets: Vec<Result<PrometheusTarget, _>>| -> Vec<u16> {
+            targets.into_iter().flatten().map(|target| target.address.port()).collect()
+        };
+        assert_eq!(ports(prometheus_targets(&task, &[], &ranges)), [2, 3, 4]);
+        assert_eq!(ports(declared_endpoints(&task, &[], &ranges)), [1, 2, 3, 4], "its series end");
+        let rules = ScrapeRule::parse_all("family=* port=9 container=init").unwrap();
+        assert_eq!(ports(prometheus_targets(&task, &rules, &ranges)), [2, 3, 4]);
+    }
+
+    #[test]
+    fn invalid_scheme_or_query_is_an_error() {
+        for (labels, expected) in [
+            (
+                [(EXPORTER_PORT, "1"), (SCHEME, "ftp")],
+                "invalid scheme \"ftp\" in label prometheus.io/scheme of container a",
+            ),
+            ([(EXPORTER_PORT, "1"), (METRICS_PATH, "/m#x")], "invalid path \"/m#x\""),
+            ([(EXPORTER_PORT, "1"), (METRICS_PATH, "/m?a=b c")], "invalid path"),
+            ([(EXPORTER_PORT, "1"), (METRICS_PATH, "?a=b")], "invalid path"),
+            ([(EXPORTER_PORT, "1"), (METRICS_PATH, "/@evil?a")], "invalid path"),
+        ] {
+            let error = targets(&[&labels])[0].clone().unwrap_err();
+            assert!(error.contains(expected), "{error}");
         }
     }
 

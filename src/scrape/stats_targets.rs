@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
-use crate::model::ecs::{NetworkLocation, NetworkMode, TaskStatus};
+use crate::model::ecs::{ContainerStatus, NetworkLocation, NetworkMode, TaskStatus};
 use crate::model::task::{NetworkBinding, Task, TaskContainer, is_plain_path};
 
 /// Docker label with the container port of a stats endpoint.
@@ -41,6 +41,8 @@ pub enum TargetError {
     InvalidPort { label: &'static str, container: String, value: String },
     #[error("invalid path \"{value}\" in label {label} of container {container}: use a plain path that starts with /")]
     InvalidPath { label: &'static str, container: String, value: String },
+    #[error("invalid scheme \"{value}\" in label {label} of container {container}: use http or https")]
+    InvalidScheme { label: &'static str, container: String, value: String },
     #[error("no address for a task with network mode \"{network_mode}\"")]
     NoAddress { network_mode: NetworkMode },
     #[error("port {port} of container {container} is not bound on the host")]
@@ -66,11 +68,16 @@ pub enum TargetError {
 }
 
 impl TargetError {
+    pub(super) fn invalid_scheme(label: &'static str, container: &TaskContainer, value: &str) -> Self {
+        Self::InvalidScheme { label, container: container.name.to_string(), value: truncate(value) }
+    }
+
     /// Returns the value of the `reason` label.
     pub fn reason(&self) -> &'static str {
         match self {
             TargetError::InvalidPort { .. } => "target_invalid_port",
             TargetError::InvalidPath { .. } => "target_invalid_path",
+            TargetError::InvalidScheme { .. } => "target_invalid_scheme",
             TargetError::NoAddress { .. } => "target_no_address",
             TargetError::PortNotBound { .. } => "target_port_not_bound",
             TargetError::OutOfRange(_) => "target_out_of_range",
@@ -83,14 +90,14 @@ impl TargetError {
     }
 }
 
-/// Returns the stats target of a task; `None` if it declares none or is not scrapable.
+/// Returns the stats target of a task; `None` if it declares none, is not scrapable, or its container has stopped.
 pub fn stats_target(task: &Arc<Task>, ranges: &[IpNet]) -> Option<Result<StatsTarget, TargetError>> {
     let container = task.containers.iter().find(|container| container.docker_label(STATS_PORT).is_some())?;
-    if !is_scrapable(task) {
+    if !is_scrapable(task) || container.last_status == ContainerStatus::Stopped {
         return None;
     }
     let target = || {
-        let mut path = declared_path(container, STATS_PATH)?;
+        let mut path = declared_path(container, STATS_PATH, is_plain_path)?;
         path.truncate(path.trim_end_matches('/').len());
         let address = stats_socket(task, container, ranges)?;
         Ok(StatsTarget { task: Arc::clone(task), address, path })
@@ -116,9 +123,13 @@ pub(super) fn declared_port(container: &TaskContainer, label: &'static str) -> R
 }
 
 /// Returns the empty path without the label.
-pub(super) fn declared_path(container: &TaskContainer, label: &'static str) -> Result<String, TargetError> {
+pub(super) fn declared_path(
+    container: &TaskContainer,
+    label: &'static str,
+    is_valid: fn(&str) -> bool,
+) -> Result<String, TargetError> {
     let value = container.docker_label(label).unwrap_or_default().trim();
-    if !(value.is_empty() || value.starts_with('/')) || !is_plain_path(value) {
+    if !(value.is_empty() || value.starts_with('/')) || !is_valid(value) {
         return Err(TargetError::InvalidPath { label, container: container.name.to_string(), value: truncate(value) });
     }
     Ok(value.to_owned())

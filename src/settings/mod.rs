@@ -156,6 +156,8 @@ pub struct PrometheusScrapeSettings {
     pub rules: Vec<ScrapeRule>,
     /// Maximum size in bytes.
     pub body_limit: usize,
+    /// Whether targets with https must have a certificate of a known authority for their address.
+    pub checks_certificates: bool,
     pub honor_labels: bool,
     pub honor_timestamps: bool,
     /// If `None`, expositions may have any number of samples.

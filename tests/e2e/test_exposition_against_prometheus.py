@@ -111,7 +111,27 @@ OPENMETRICS_EXPOSITIONS = [
     "# EOF\n",
     "",
 ]
+
+
+# Prometheus 2 has exemplars on counters and buckets only, and no comma after the last label in OpenMetrics.
+ONLY_PROMETHEUS_3 = ("bad_exemplars_on_unallowed_", "bad_missing_or_extra_commas_2", "TestOpenMetricsParse", "TestOMNullByteHandling 11")
+
+
+def of_other_suites() -> Iterator[tuple[str, str]]:
+    """Returns the test files of OpenMetrics, and the inputs of Prometheus' parser tests."""
+    for name in ("openmetrics", "prometheus"):
+        lines = (ROOT / "tests" / "data" / "expositions" / f"{name}.jsonl").read_text().splitlines()
+        for case in map(json.loads, lines[1:]):
+            # Prometheus 2 has neither quoted names, nor files with invalid UTF-8 here.
+            if case["case"].startswith(ONLY_PROMETHEUS_3) and "Errors" not in case["case"]:
+                continue
+            is_supported = "text" in case and '{"' not in case["text"].replace(" ", "")
+            if is_supported and not any(f'# {word} "' in case["text"] for word in ("HELP", "TYPE", "UNIT")):
+                yield TEXT if case.get("format") == "text" else OPENMETRICS, case["text"]
+
+
 EXPOSITIONS = [(TEXT, page) for page in TEXT_EXPOSITIONS] + [(OPENMETRICS, page) for page in OPENMETRICS_EXPOSITIONS]
+EXPOSITIONS += of_other_suites()
 
 
 class ExpositionHandler(BaseHTTPRequestHandler):

@@ -102,11 +102,13 @@ mod tests {
     use super::*;
     use crate::model::series::SeriesBatch;
     use crate::model::task::Task;
+    use crate::scrape::prometheus_targets::Scheme;
 
     fn target(task: &str) -> PrometheusTarget {
         PrometheusTarget {
             task: Arc::new(Task { arn: task.into(), ..Task::default() }),
             container: 0,
+            scheme: Scheme::Http,
             address: "10.2.3.4:80".parse().unwrap(),
             path: "/metrics".into(),
             job: "cart".into(),

@@ -59,8 +59,17 @@ pub(super) const ROWS: &[Setting] = &[
         name: "SIDECARLESS_SCRAPE_RULES",
         values: "rules such as `service=cart-* port=9404 path=/metrics job=cart`",
         default: "",
-        description: "Prometheus endpoints without docker labels: rules separated by `;`, with conditions as in SIDECARLESS_TASK_FILTER and `port=`, `path=`, `job=`, `container=` (docs/scraping.md).",
+        description: "Prometheus endpoints without docker labels: rules separated by `;`, with conditions as in SIDECARLESS_TASK_FILTER and `port=`, `path=`, `scheme=`, `job=`, `container=` (docs/scraping.md).",
         apply: |settings, text| store(&mut settings.prometheus_scrape.rules, ScrapeRule::parse_all(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_SCRAPE_CHECK_CERTIFICATES",
+        values: "`on`, `off`",
+        default: "on",
+        description: "Whether targets with `prometheus.io/scheme=https` must have a certificate of a known authority for their address. `off` accepts every certificate, also self-signed ones.",
+        apply: |settings, text| {
+            store(&mut settings.prometheus_scrape.checks_certificates, values::choice(text, ON_OFF))
+        },
     },
     Setting {
         name: "SIDECARLESS_SCRAPE_BODY_LIMIT",
