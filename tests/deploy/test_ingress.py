@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import platform
@@ -102,3 +103,31 @@ def test_update_to_none_removes_the_endpoint(deployed: Deployed, private: Privat
     kinds = [name for name in deployed.account.resources(STACK) if name.startswith(("Url", "LoadBalancer", "Lattice"))]
     assert kinds == []
     show(f"updated to Ingress=none: {len(deployed.account.resources(STACK))} resources, no endpoint")
+
+
+def lattice_event(body: bytes, identity: dict[str, str]) -> dict[str, object]:
+    """An event of version 2 (Amazon VPC Lattice User Guide, "Lambda functions as targets in VPC Lattice")."""
+    account = f"arn:aws:vpc-lattice:{REGION}:{ACCOUNT}"
+    return {
+        "version": "2.0", "path": "/v1/traces", "method": "POST", "isBase64Encoded": True, "body": base64.b64encode(body).decode(),
+        "headers": {"content-type": ["application/x-protobuf"], "host": ["svc.example.vpc-lattice-svcs.eu-west-1.on.aws"]},
+        "requestContext": {
+            "serviceNetworkArn": f"{account}:servicenetwork/sn-0bf3f2882e9cc805a", "serviceArn": f"{account}:service/svc-0a40eebed65f8d69c",
+            "targetGroupArn": f"{account}:targetgroup/tg-6d0ecf831eec9f09", "region": REGION, "timeEpoch": "1795390199177430",
+            "identity": {"sourceVpcArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/vpc-0b8276c84697e7339", **identity},
+        },
+    }
+
+
+def test_event_of_vpc_lattice_needs_a_caller(deployed: Deployed, private: Private) -> None:
+    """MiniStack has no VPC Lattice, so its events are sent to the function."""
+    name, functions = deployed.account.resources(STACK)["Function"], deployed.account.client("lambda")
+    deployed.account.set_variables(name, {"SIDECARLESS_AUTH": "iam"})
+    trace_id = secrets.token_hex(16)
+    body = traces().replace(TRACE_ID, bytes.fromhex(trace_id))
+    signed = {"type": "AWS_IAM", "principal": f"arn:aws:sts::{ACCOUNT}:assumed-role/checkout/0123456789abcdef"}
+    for identity, status in [({}, 401), (signed, 200)]:
+        response = functions.invoke(FunctionName=name, Payload=json.dumps(lattice_event(body, identity)).encode())
+        assert json.loads(response["Payload"].read())["statusCode"] == status, identity
+    documents = wait_for("the trace in X-Ray", lambda: ecs.trace_documents(deployed.moto, trace_id))
+    show(f"delivered from an event of VPC Lattice: {len(documents)} segments")

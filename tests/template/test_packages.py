@@ -143,3 +143,29 @@ def test_archives_contain_one_executable_file_and_are_reproducible(tmp_path):
             (member,) = tarfile.open(archives[0]).getmembers()
             found, mode = member.name, stat.S_IFREG | member.mode
         assert (found, mode) == (name, stat.S_IFREG | 0o755)
+
+
+def code_blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "docs/deploy.md").read_text(), re.M | re.S)
+
+
+def test_examples_use_existing_variables_and_properties():
+    (terraform,) = code_blocks("hcl")
+    arguments = set(hcl2.loads(terraform)["module"][0]['"sidecarless"']) - {"source", "__is_block__"}
+    variables = blocks("variable")
+    assert arguments <= set(variables)
+    required = {name for name, one in variables.items() if "default" not in one}
+    assert required == {"bucket", "zip"} and required <= arguments
+    example = code_blocks("ts")[0]
+    properties = re.findall(r"^  (\w+):", example, re.M)
+    declared = re.findall(r"readonly (\w+)\??:", (ROOT / "deploy/cdk/lib/parameters.ts").read_text() + (ROOT / "deploy/cdk/lib/index.ts").read_text())
+    assert properties and set(properties) <= set(declared)
+
+
+def test_commands_name_files_of_a_release():
+    page, script = (ROOT / "docs/deploy.md").read_text(), (ROOT / "scripts/package").read_text()
+    written = re.findall(r'"\$FOLDER/(sidecarless-[^"]+)"', script)
+    patterns = [re.sub(r"\\\$VERSION", r"(?:v[\\d.]+|VERSION)", re.escape(name)).replace(r"\$1", r"(?:arm64|x86_64|ARCHITECTURE)") for name in written]
+    named = set(re.findall(r"sidecarless-(?:cli-|cdk-)?(?:v0\.1\.0|VERSION)[\w.-]*", page))
+    for name in named:
+        assert any(re.fullmatch(pattern, name.removesuffix(".sha256")) for pattern in patterns), name
