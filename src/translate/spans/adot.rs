@@ -54,7 +54,7 @@ impl Compat {
 impl Compat {
     /// Does not read these attributes of the stable semantic conventions: `db.system.name`, `db.namespace`,
     /// `db.query.text` (`sql.go`, `segment.go`), `rpc.system.name`, the service in `rpc.method`, `service.peer.name`,
-    /// `cloud.region`, `aws.request.id`, `aws.sqs.queue.url` (`aws.go`, `segment.go`), and `server.address` and
+    /// `cloud.region`, `aws.auth.region`, `aws.request.id`, `aws.sqs.queue.url` (`aws.go`, `segment.go`), and `server.address` and
     /// `server.port` of clients (`http.go`, `segment.go`).
     pub(super) const fn ignores_stable_conventions(self) -> bool {
         self.is_adot()
@@ -98,6 +98,11 @@ impl Compat {
 impl Compat {
     /// Omits the account id on service segments (`segment.go`).
     pub(super) const fn omits_service_account(self) -> bool {
+        self.is_adot()
+    }
+
+    /// Writes every `host.id` as the ID of an EC2 instance (`aws.go`).
+    pub(super) const fn takes_hosts_for_instances(self) -> bool {
         self.is_adot()
     }
 

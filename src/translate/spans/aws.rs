@@ -45,7 +45,7 @@ impl<'a> AwsResourceBlocks<'a> {
         let has = |key: &str| !attributes.bytes(key).is_empty();
         let resource = AwsResource {
             attributes,
-            has_ec2: platform == b"aws_ec2" || has("host.id"),
+            has_ec2: platform == b"aws_ec2" || has_instance(attributes.bytes("host.id"), options.compat),
             has_ecs: platform == b"aws_ecs",
             has_elastic_beanstalk: platform == b"aws_elastic_beanstalk" && has("service.instance.id"),
             has_eks: platform == b"aws_eks" || has("k8s.cluster.name"),
@@ -55,6 +55,11 @@ impl<'a> AwsResourceBlocks<'a> {
         };
         Some(AwsResourceBlocks { account_id: attributes.text("cloud.account.id"), json: resource.to_json() })
     }
+}
+
+/// Whether the host is an EC2 instance. Detectors of containers and other hosts record the ID of a machine.
+fn has_instance(host_id: &[u8], compat: Compat) -> bool {
+    if compat.takes_hosts_for_instances() { !host_id.is_empty() } else { host_id.starts_with(b"i-") }
 }
 
 /// Returns the first list that is not empty: log group ARNs, log group names, configured log groups.
@@ -105,7 +110,9 @@ pub(super) fn read<'d, 'a>(
     let is_call = is_aws_call(attributes, compat);
     let mut region = attributes.text(Key::AwsRegion);
     if is_stable && region.is_empty() && is_call {
-        region = attributes.text(Key::CloudRegion);
+        // The second one is from the AWS distribution for Node.
+        let regions = [Key::CloudRegion, Key::AwsAuthRegion].map(|key| attributes.text(key));
+        region = regions.into_iter().find(|region| !region.is_empty()).unwrap_or_default();
     }
     let account_id = match attributes.value(Key::AwsAccountId) {
         Some(_) => attributes.text(Key::AwsAccountId),

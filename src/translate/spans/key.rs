@@ -32,6 +32,7 @@ macro_rules! keys {
 
 keys! {
     AwsAccountId = b"aws.account_id",
+    AwsAuthRegion = b"aws.auth.region",
     AwsDynamodbTableNames = b"aws.dynamodb.table_names",
     AwsLocalService = b"aws.local.service",
     AwsOperation = b"aws.operation",
