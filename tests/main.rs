@@ -61,6 +61,7 @@ mod xray;
 mod xray_clients;
 mod xray_golden;
 mod xray_mapping;
+mod xray_properties;
 mod xray_schema;
 mod xray_truncation;
 mod xray_vectors;

@@ -213,7 +213,7 @@ fn ruby_trace_has_causes() {
     assert_eq!(causes(&stack), [("IOError", "disk", inner)]);
 }
 
-const PIECES: [&str; 27] = [
+const PIECES: [&str; 37] = [
     "",
     "\n",
     "\tat ",
@@ -241,6 +241,16 @@ const PIECES: [&str; 27] = [
     "0: ",
     "\r\n",
     ",",
+    "//",
+    "/0x1.",
+    " ---> A.B: ",
+    "---> (Inner Exception #0) ",
+    "<---",
+    "--- End of inner exception stack trace ---",
+    "eval at a (",
+    "  + Exception Group Traceback (most recent call last):",
+    "  +-+---------------- 1 ----------------",
+    "      | ",
 ];
 
 const LANGUAGES: [Language; 8] = [
@@ -264,6 +274,19 @@ fn parsers_do_not_panic() {
                 for compat in [Compat::Corrected, Compat::Adot] {
                     let _ = parse(language, &text, compat);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn parsers_take_linear_time() {
+    // A parser that takes quadratic time would not end.
+    for piece in PIECES.iter().filter(|piece| !piece.is_empty()) {
+        for separator in ["", "\n"] {
+            let text = format!("x\n    at {}", format!("{piece}{separator}").repeat(150_000 / (piece.len() + 1)));
+            for language in LANGUAGES {
+                let _ = parse(language, &text, Compat::Corrected);
             }
         }
     }
