@@ -381,6 +381,16 @@ const VECTORS: &[Vector] = vectors! {
         "ecs_task_cpu_reserved": same(512.0);
         "container_cpu_reserved{cart}": (Some(2.0), None);
     }
+    "limits of zero are none", |task, _| {
+        task["Limits"] = json!({"CPU": 0, "Memory": 0});
+        task["Containers"][0]["Limits"] = json!({"CPU": 0, "Memory": 0});
+    } => {
+        "ecs_task_cpu_reserved": (Some(0.0), None);
+        "ecs_task_memory_reserved": (Some(0.0), None);
+        "container_memory_reserved{cart}": (Some(0.0), None);
+        "ecs_task_memory_usage_limit": same(536_870_912.0);
+        "ecs_task_cpu_utilized": (Some(0.0), Some(102.4));
+    }
     "a Windows container", |_, stats| windows(&mut stats[CART]) => {
         "container_memory_usage{cart}": (Some(0.0), Some(157_286_400.0));
         "container_memory_utilized{cart}": (Some(0.0), Some(150.0));
@@ -430,6 +440,11 @@ const VECTORS: &[Vector] = vectors! {
     }
     "fields of another type", |task, stats| {
         task["Containers"][0]["Limits"] = json!([1]);
+        task["Revision"] = json!(12);
+        task["KnownStatus"] = json!(1);
+        task["PullStartedAt"] = json!({});
+        task["Containers"][0]["Image"] = json!(["cart"]);
+        task["Containers"][1]["FinishedAt"] = json!(false);
         stats[CART]["memory_stats"]["usage"] = json!({"bytes": 1});
         stats[CART]["networks"] = json!("none");
         stats[CART]["blkio_stats"]["io_service_bytes_recursive"] = json!(true);

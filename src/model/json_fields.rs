@@ -28,9 +28,14 @@ pub(crate) fn small_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     number(deserializer).map(|value| value.filter(|value| value.fract() == 0.0).map(|value| value as i64))
 }
 
-/// Reads a text.
+/// Reads a text, or an integer as text.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<JsonStr<'de>, D::Error> {
     deserializer.deserialize_any(FieldVisitor(PhantomData::<JsonStr<'de>>))
+}
+
+/// Reads a value that is spelled as a text.
+pub(crate) fn spelled<'de, T: for<'t> From<&'t str>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    text(deserializer).map(|text| (&*text).into())
 }
 
 /// Reads an object.
@@ -115,6 +120,10 @@ impl Field<'_> for Integer {
 }
 
 impl<'de> Field<'de> for JsonStr<'de> {
+    fn from_u64(value: u64) -> Self {
+        JsonStr(value.to_string().into())
+    }
+
     fn from_text(text: &str) -> Self {
         JsonStr(text.to_owned().into())
     }
@@ -281,12 +290,13 @@ mod tests {
             assert_eq!(read("integer", value), Fields::default(), "{value}");
         }
         for (field, value) in
-            [("text", "5"), ("text", "[1]"), ("object", "5"), ("object", "[1]"), ("list", "\"x\""), ("list", "{}")]
+            [("text", "5.5"), ("text", "[1]"), ("object", "5"), ("object", "[1]"), ("list", "\"x\""), ("list", "{}")]
         {
             assert_eq!(read(field, value), Fields::default(), "{field} {value}");
         }
         assert_eq!(read("object", "{\"a\":\"x\",\"b\":1}").object, Some(Inner { a: None }), "one odd field");
         assert_eq!(&*read("text", "\"a\\n\"").text, "a\n");
+        assert_eq!(&*read("text", "12").text, "12");
         assert_eq!(read("list", "[1,2]").list, [1, 2]);
         for (value, expected) in [("[1]", Some(vec![1])), ("null", Some(vec![])), ("true", None), ("{}", None)] {
             assert_eq!(read("nullable", value).nullable, expected, "{value}");

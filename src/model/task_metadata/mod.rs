@@ -4,7 +4,8 @@
 //! Format: Amazon ECS Developer Guide, "Amazon ECS task metadata endpoint version 4", and `ContainerStats` of Docker
 //! (Engine API 1.30) with `network_rate_stats`, which the ECS agent adds. The agent omits unknown fields, writes `null`
 //! or `{}` for a container that it could not read, and may add fields at any time. So all fields are optional, and null
-//! means absent. A number or object of another type is absent, too: it costs itself. Counters are `u64`, because some
+//! means absent. A value of another type is absent, too: it costs itself, except
+//! for the names of the cluster and the task. Counters are `u64`, because some
 //! are too large for an f64. Strings borrow from the body.
 //!
 //! The endpoint is in a container that anyone may have deployed. Lists are therefore bounded or summed while they are parsed, so
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use crate::model::ecs::{ContainerStatus, LaunchType, NetworkMode, TaskStatus};
 use crate::model::json::{self, DocumentError, JsonStr};
 use crate::model::json_fields::{
-    integer, list_or_default, nullable_list, number, object, object_or_default, small_integer, text,
+    integer, list_or_default, nullable_list, number, object, object_or_default, small_integer, spelled, text,
 };
 use lists::BoundedMap;
 pub use lists::{BoundedList, ListLength};
@@ -40,16 +41,24 @@ pub struct TaskMetadata<'a> {
     pub cluster: JsonStr<'a>,
     #[serde(rename = "TaskARN")]
     pub task_arn: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub family: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub revision: JsonStr<'a>,
+    #[serde(deserialize_with = "spelled")]
     pub known_status: TaskStatus,
     #[serde(deserialize_with = "object")]
     pub limits: Option<Limits>,
+    #[serde(deserialize_with = "text")]
     pub pull_started_at: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub pull_stopped_at: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub availability_zone: JsonStr<'a>,
+    #[serde(deserialize_with = "spelled")]
     pub launch_type: LaunchType,
     /// Empty for tasks without a service.
+    #[serde(deserialize_with = "text")]
     pub service_name: JsonStr<'a>,
     #[serde(borrow)]
     pub containers: BoundedList<ContainerMetadata<'a>>,
@@ -66,26 +75,33 @@ pub struct TaskMetadata<'a> {
 #[serde(rename_all = "PascalCase", default)]
 pub struct ContainerMetadata<'a> {
     /// Key of the container in `/task/stats`.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "text")]
     pub docker_id: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub name: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub docker_name: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub image: JsonStr<'a>,
-    #[serde(rename = "ImageID")]
+    #[serde(rename = "ImageID", deserialize_with = "text")]
     pub image_id: JsonStr<'a>,
+    #[serde(deserialize_with = "spelled")]
     pub known_status: ContainerStatus,
     #[serde(deserialize_with = "small_integer")]
     pub exit_code: Option<i64>,
     #[serde(deserialize_with = "object")]
     pub limits: Option<Limits>,
+    #[serde(deserialize_with = "text")]
     pub created_at: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub started_at: JsonStr<'a>,
+    #[serde(deserialize_with = "text")]
     pub finished_at: JsonStr<'a>,
     /// Only if the container has a restart policy.
     #[serde(deserialize_with = "integer")]
     pub restart_count: Option<u64>,
     /// `NORMAL`, `CNI_PAUSE`, ...
-    #[serde(rename = "Type")]
+    #[serde(rename = "Type", deserialize_with = "text")]
     pub kind: JsonStr<'a>,
     pub networks: BoundedList<Network>,
 }
@@ -121,6 +137,7 @@ pub struct ClockDrift {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Network {
+    #[serde(deserialize_with = "spelled")]
     pub network_mode: NetworkMode,
 }
 

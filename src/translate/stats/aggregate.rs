@@ -122,7 +122,12 @@ impl<'a> TaskAggregate<'a> {
         if self.compat == StatsCompat::Corrected {
             self.remove_incomplete();
         }
-        let limits = self.scrape.task.limits.unwrap_or_default();
+        let mut limits = self.scrape.task.limits.unwrap_or_default();
+        if self.compat == StatsCompat::Corrected {
+            // 0 is no limit.
+            limits.memory = limits.memory.filter(|&mib| mib > 0);
+            limits.cpu = limits.cpu.filter(|&cpu| cpu > 0.0);
+        }
         if let Some(memory) = limits.memory {
             self.values.integer(StatKind::MemoryReserved, memory);
             if self.compat == StatsCompat::Corrected {

@@ -103,7 +103,9 @@ pub(crate) fn running_values(
     } else {
         memory(&mut values, stats.memory_stats.as_ref(), compat);
     }
-    values.known(StatKind::MemoryReserved, limits.memory, compat);
+    // The agent reports 0 for a container without a reservation.
+    let is_reserved = |mib: &u64| *mib > 0 || compat == StatsCompat::Adot;
+    values.known(StatKind::MemoryReserved, limits.memory.filter(is_reserved), compat);
     match compat {
         StatsCompat::Adot => receiver_cpu(&mut values, stats, limits.cpu.unwrap_or(0.0)),
         StatsCompat::Corrected => {
@@ -156,7 +158,7 @@ fn beyond_the_receiver(values: &mut StatValues, container: &ContainerMetadata<'_
             (StatKind::ThrottledPeriods, throttling.throttled_periods),
             (StatKind::ThrottledTime, throttling.throttled_time),
         ] {
-            values.integer(stat, value.unwrap_or(0));
+            values.known(stat, value, StatsCompat::Corrected);
         }
     }
 }

@@ -90,7 +90,7 @@ fn has_stopped(container: &TaskContainer) -> bool {
 /// or else one that exited with a code of its own. If a signal ended all of them, ECS did not send the first one, and only SIGKILL
 /// comes from elsewhere without a request.
 fn ending_container(task: &Task) -> Option<&TaskContainer> {
-    if task.stop_code.as_deref() != Some("EssentialContainerExited") {
+    if !reason::is_essential_exit(task) {
         return None;
     }
     let essential =

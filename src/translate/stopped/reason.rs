@@ -93,6 +93,16 @@ fn error_name(reason: &str) -> Option<&'static str> {
     ERRORS.iter().find(|known| **known == head).copied()
 }
 
+/// Returns whether the exit of an essential container stopped the task. Older events have no stop code.
+pub(super) fn is_essential_exit(task: &Task) -> bool {
+    match &task.stop_code {
+        Some(code) => &**code == "EssentialContainerExited",
+        None => {
+            task.stopped_reason.as_deref().is_some_and(|reason| task_reason(reason) == "essential_container_exited")
+        }
+    }
+}
+
 /// Returns whether ECS reports that a container ran out of memory.
 pub(super) fn is_reported_oom(container: &TaskContainer) -> bool {
     container.reason.as_deref().is_some_and(|reason| reason.starts_with(OUT_OF_MEMORY))
@@ -108,7 +118,9 @@ pub(super) fn is_oom(task: &Task, container: &TaskContainer, ending: Option<&Tas
     // While the task runs, ECS sends no signals.
     let is_task_running = task.stop_code.is_none() && !ENDING.contains(&task.desired_status);
     let is_ending = ending.is_some_and(|ending| std::ptr::eq(ending, container));
-    container.exit_code == Some(SIGKILL_EXIT) && (is_ending || is_task_running)
+    // Another reason, such as a failed stop, says that ECS sent it.
+    let has_reason = container.reason.as_deref().is_some_and(|reason| !reason.is_empty());
+    container.exit_code == Some(SIGKILL_EXIT) && !has_reason && (is_ending || is_task_running)
 }
 
 #[cfg(test)]

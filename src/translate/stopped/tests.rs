@@ -105,15 +105,31 @@ fn container_that_ended_the_task_has_a_code_of_its_own() {
         ((137, oom), (0, None), vec!["app"], "app"),
         ((0, None), (137, oom), vec!["sidecar"], "sidecar"),
         ((1, oom), (137, None), vec!["app"], "app"),
+        ((137, Some("CannotStopContainerError: timeout")), (143, None), vec![], "app"),
     ] {
         let containers = vec![container("app", Some(app.0), app.1), container("sidecar", Some(sidecar.0), sidecar.1)];
         let stopped = task("EssentialContainerExited", "Essential container in task exited", containers.clone());
         let killed: Vec<String> = killed.into_iter().map(str::to_owned).collect();
         assert_eq!(verdict(&stopped), (killed, ending.to_owned()), "{app:?} {sidecar:?}");
         let requested = task("ServiceSchedulerInitiated", "", containers);
-        let reported = [("app", app.1), ("sidecar", sidecar.1)].into_iter().filter(|(_, reason)| reason.is_some());
+        let is_oom = |reason: Option<&str>| reason.is_some_and(|reason| reason.starts_with("OutOfMemory"));
+        let reported = [("app", app.1), ("sidecar", sidecar.1)].into_iter().filter(|(_, reason)| is_oom(*reason));
         let reported = reported.map(|(name, _)| name.to_owned()).collect();
         assert_eq!(verdict(&requested), (reported, "-".to_owned()), "{app:?} {sidecar:?} stopped by ECS");
+    }
+}
+
+#[test]
+fn task_without_a_stop_code_has_one_in_its_reason() {
+    for (reason, killed, ending) in [
+        ("Essential container in task exited", vec!["app".to_owned()], "app"),
+        ("Scaling activity initiated by (deployment ecs-svc/42)", vec![], "-"),
+        ("", vec![], "-"),
+    ] {
+        let mut stopped = task("", reason, vec![container("app", Some(137), None)]);
+        stopped.stop_code = None;
+        stopped.desired_status = "STOPPED".into();
+        assert_eq!(verdict(&stopped), (killed, ending.to_owned()), "{reason}");
     }
 }
 
