@@ -110,6 +110,7 @@ function report(error) {
 exports.series = (task, stats) => {
   const attributes = taskAttributes(task);
   const found = [], running = [], ids = new Set(), names = new Set();
+  let isComplete = true;
   for (const container of task.Containers || []) {
     let values = (stats || {})[container.DockerId];
     if (!values || !values.id) values = undefined;
@@ -123,64 +124,102 @@ exports.series = (task, stats) => {
     if (repeatsId || repeatsName) continue;
     if (values) {
       running.push([container, values]);
-    } else if (container.StartedAt && container.FinishedAt) {
+      continue;
+    }
+    isComplete = isComplete && !isRunning(container);
+    if (container.StartedAt && container.FinishedAt) {
       const begin = nanos(container.StartedAt), end = nanos(container.FinishedAt);
       if (begin === undefined || end === undefined) continue;
       found.push(['container.duration', { ...attributes, ...containerAttributes(container) }, Number(end - begin) / 1e9]);
     }
   }
-  for (const [name, value] of Object.entries(taskValues(task, running))) found.push([name, attributes, value]);
+  for (const [name, value] of Object.entries(taskValues(task, running, isComplete))) {
+    if (value !== undefined) found.push([name, attributes, value]);
+  }
   return found;
 };
 
-const sum = (list, value) => list.reduce((total, item) => total + (value(item) || 0), 0);
+/** Without a status, the times of a container tell. */
+const isRunning = (container) => container.KnownStatus
+  ? ['RUNNING', 'RESOURCES_PROVISIONED'].includes(container.KnownStatus)
+  : Boolean(container.StartedAt) && !container.FinishedAt;
 
-function taskValues(task, running) {
-  const limits = task.Limits || {};
-  const limit = (name) => sum(running, ([container]) => (container.Limits || {})[name]);
-  const reserved = limits.CPU == null ? limit('CPU') : limits.CPU * 1024;
-  const vcpu = sum(running, ([, stats]) => vcpus(stats));
+/** Returns a number, also from a text; undefined for any other value. */
+function number(value) {
+  if (typeof value === 'string' && value.trim()) value = Number(value);
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+const positive = (value) => (number(value) > 0 ? number(value) : undefined);
+const sum = (list) => list.reduce((total, item) => total + item, 0);
+
+/** A sum of which a running container lacks its part is unknown: without the part, it looks like a reset. */
+function taskValues(task, running, isComplete) {
+  const limits = task.Limits || {}, stats = running.map(([, values]) => values);
+  const total = (values) => (values.length && isComplete && !values.includes(undefined) ? sum(values) : undefined);
+  // On instances, the agent reports the least CPU shares of Linux for a container without a reservation.
+  const isOnInstance = ['EC2', 'EXTERNAL', 'MANAGED_INSTANCES'].includes(task.LaunchType);
+  const reserved = (key) => {
+    const units = running.map(([container]) => positive((container.Limits || {})[key]));
+    return sum(units.filter((value) => value && !(key === 'CPU' && isOnInstance && value === 2))) || undefined;
+  };
+  const vcpu = total(stats.map(vcpus));
   // Under awsvpc each container reports the traffic of the task.
   const networks = (task.Containers || []).flatMap((container) => container.Networks || []);
   const isShared = task.LaunchType === 'FARGATE' || networks.some((network) => network.NetworkMode === 'awsvpc');
   const rate = (name) => {
-    const rates = running.map(([, stats]) => (stats.network_rate_stats || {})[name] || 0);
-    return isShared ? Math.max(0, ...rates) : sum(rates, (value) => value);
+    const rates = stats.map((values) => number((values.network_rate_stats || {})[name]));
+    const known = rates.filter((value) => value !== undefined);
+    if (isShared) return known.length ? Math.max(...known) : undefined;
+    return total(rates);
   };
   return {
-    'ecs.task.memory.usage': sum(running, ([, stats]) => (stats.memory_stats || {}).usage),
-    'ecs.task.memory.utilized': sum(running, ([, stats]) => Math.floor(memoryInUse(stats.memory_stats || {}) / MIB)),
-    'ecs.task.memory.reserved': limits.Memory == null ? limit('Memory') : limits.Memory,
+    'ecs.task.memory.usage': total(stats.map(memoryUsage)),
+    'ecs.task.memory.utilized': total(stats.map(memoryInUse)),
+    'ecs.task.memory.reserved': positive(limits.Memory) ?? reserved('Memory'),
     'ecs.task.cpu.usage.vcpu': vcpu,
-    'ecs.task.cpu.utilized': reserved > 0 ? vcpu * 1024 : 0,
-    'ecs.task.cpu.reserved': reserved,
+    'ecs.task.cpu.utilized': vcpu === undefined ? undefined : vcpu * 1024,
+    'ecs.task.cpu.reserved': positive(limits.CPU) ? positive(limits.CPU) * 1024 : reserved('CPU'),
     'ecs.task.network.rate.rx': rate('rx_bytes_per_sec'),
     'ecs.task.network.rate.tx': rate('tx_bytes_per_sec'),
-    'ecs.task.storage.read_bytes': sum(running, ([, stats]) => storage(stats, 'read')),
-    'ecs.task.storage.write_bytes': sum(running, ([, stats]) => storage(stats, 'write')),
+    'ecs.task.storage.read_bytes': total(stats.map((values) => storage(values, 'read'))),
+    'ecs.task.storage.write_bytes': total(stats.map((values) => storage(values, 'write'))),
   };
 }
 
-/** The page cache is `cache` under cgroup v1 and `inactive_file` under v2. */
-function memoryInUse(memory) {
-  const detail = memory.stats || {};
-  const cache = detail.cache == null ? detail.inactive_file : detail.cache;
-  return Math.max((memory.usage || 0) - (cache || 0), 0);
+function isWindows(stats) {
+  return positive(stats.num_procs) !== undefined || 'privateworkingset' in (stats.memory_stats || {})
+    || 'read_size_bytes' in (stats.storage_stats || {});
+}
+
+const memoryUsage = (stats) => number((stats.memory_stats || {})[isWindows(stats) ? 'privateworkingset' : 'usage']);
+
+/** Returns MiB. The page cache is `cache` under cgroup v1 and `inactive_file` under v2. */
+function memoryInUse(stats) {
+  const usage = memoryUsage(stats), detail = (stats.memory_stats || {}).stats || {};
+  if (usage === undefined) return undefined;
+  const inactive = number(detail.inactive_file) || 0;
+  const cache = isWindows(stats) ? 0 : number(detail.cache) ?? (inactive < usage ? inactive : 0);
+  return Math.floor(Math.max(usage - cache, 0) / MIB);
 }
 
 function vcpus(stats) {
-  const now = (stats.cpu_stats || {}).cpu_usage, before = (stats.precpu_stats || {}).cpu_usage;
+  const usage = (key) => ((stats[key] || {}).cpu_usage || {}).total_usage;
+  const now = number(usage('cpu_stats')), before = positive(usage('precpu_stats'));
+  const read = nanos(stats.read || ''), preread = nanos(stats.preread || '');
   // The first sample of a container has no previous one. After a restart the counter is lower.
-  if (!now || !before || !stats.preread || stats.preread.startsWith('0001-')) return 0;
-  const read = nanos(stats.read || ''), preread = nanos(stats.preread);
-  if (read === undefined || preread === undefined) return 0;
-  const elapsed = Number(read - preread);
-  return elapsed > 0 ? Math.max((now.total_usage || 0) - (before.total_usage || 0), 0) / elapsed : 0;
+  if (now === undefined || before === undefined || read === undefined || preread === undefined) return undefined;
+  const elapsed = stats.preread.startsWith('0001-') ? 0 : Number(read - preread);
+  return elapsed > 0 ? Math.max(now - before, 0) * (isWindows(stats) ? 100 : 1) / elapsed : undefined;
 }
 
 function storage(stats, operation) {
-  const entries = (stats.blkio_stats || {}).io_service_bytes_recursive || [];
-  return sum(entries.filter((entry) => entry && (entry.op || '').toLowerCase() === operation), (entry) => entry.value);
+  if (isWindows(stats)) return number((stats.storage_stats || {})[`${operation}_size_bytes`]);
+  const list = (stats.blkio_stats || {}).io_service_bytes_recursive;
+  // Null is a container that has not used its storage.
+  if (list === undefined || !(list || []).every((entry) => entry && entry.op)) return undefined;
+  const values = (list || []).filter((entry) => entry.op.toLowerCase() === operation).map((entry) => number(entry.value));
+  return values.includes(undefined) ? undefined : sum(values);
 }
 
 /** Returns nanoseconds since 1970; undefined for an invalid time. */

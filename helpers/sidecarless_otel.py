@@ -119,7 +119,7 @@ class _Source:
 def series(task, stats):
     """Returns name, attributes and value of each series of both documents, as src/translate/stats computes them."""
     attributes = _task_attributes(task)
-    found, running, seen_ids, seen_names = [], [], set(), set()
+    found, running, is_complete, seen_ids, seen_names = [], [], True, set(), set()
     for container in task.get("Containers") or []:
         values = (stats or {}).get(container.get("DockerId"))
         values = values if values and values.get("id") else None
@@ -135,59 +135,121 @@ def series(task, stats):
             continue
         if values is not None:
             running.append((container, values))
-        elif container.get("StartedAt") and container.get("FinishedAt"):
+            continue
+        is_complete = is_complete and not _is_running(container)
+        if container.get("StartedAt") and container.get("FinishedAt"):
             begin, end = _nanos(container["StartedAt"]), _nanos(container["FinishedAt"])
             if YEAR_ONE not in (begin, end):
                 found.append(("container.duration", {**attributes, **_container_attributes(container)}, (end - begin) / 1e9))
-    found += [(name, attributes, value) for name, value in _task_values(task, running).items()]
+    found += [(name, attributes, value) for name, value in _task_values(task, running, is_complete).items()]
     return found
 
 
-def _task_values(task, running):
+def _is_running(container):
+    """Without a status, the times of a container tell."""
+    if container.get("KnownStatus"):
+        return container["KnownStatus"] in ("RUNNING", "RESOURCES_PROVISIONED")
+    return bool(container.get("StartedAt")) and not container.get("FinishedAt")
+
+
+def _task_values(task, running, is_complete):
+    """Returns the known values. A sum of which a running container lacks its part is unknown: without the part, it looks like a reset."""
     limits = task.get("Limits") or {}
-    container_limits = [container.get("Limits") or {} for container, _ in running]
-    cpu_limit, memory_limit = limits.get("CPU"), limits.get("Memory")
-    reserved = sum(limit.get("CPU") or 0 for limit in container_limits) if cpu_limit is None else cpu_limit * 1024
-    vcpu = sum(_vcpu(values) for _, values in running)
+
+    def total(values):
+        values = list(values)
+        return sum(values) if values and is_complete and None not in values else None
+
+    def reserved(key, own):
+        if _positive(limits.get(key)):
+            return own
+        # On instances, the agent reports the least CPU shares of Linux for a container without a reservation.
+        none = 2 if key == "CPU" and task.get("LaunchType") in ("EC2", "EXTERNAL", "MANAGED_INSTANCES") else 0
+        units = [_positive((container.get("Limits") or {}).get(key)) for container, _ in running]
+        return sum(value for value in units if value and value != none) or None
+
+    vcpu = total(_vcpu(values) for _, values in running)
     values = {
-        "ecs.task.memory.usage": sum((values.get("memory_stats") or {}).get("usage") or 0 for _, values in running),
-        "ecs.task.memory.utilized": sum(_memory_in_use(values.get("memory_stats") or {}) // MIB for _, values in running),
-        "ecs.task.memory.reserved": sum(limit.get("Memory") or 0 for limit in container_limits) if memory_limit is None else memory_limit,
+        "ecs.task.memory.usage": total(_usage(values) for _, values in running),
+        "ecs.task.memory.utilized": total(_memory_in_use(values) for _, values in running),
+        "ecs.task.memory.reserved": reserved("Memory", _positive(limits.get("Memory"))),
         "ecs.task.cpu.usage.vcpu": vcpu,
-        "ecs.task.cpu.utilized": vcpu * 1024 if reserved > 0 else 0,
-        "ecs.task.cpu.reserved": reserved,
-        "ecs.task.storage.read_bytes": sum(_storage(values, "read") for _, values in running),
-        "ecs.task.storage.write_bytes": sum(_storage(values, "write") for _, values in running),
+        "ecs.task.cpu.utilized": None if vcpu is None else vcpu * 1024,
+        "ecs.task.cpu.reserved": reserved("CPU", (_positive(limits.get("CPU")) or 0) * 1024),
+        "ecs.task.storage.read_bytes": total(_storage(values, "read") for _, values in running),
+        "ecs.task.storage.write_bytes": total(_storage(values, "write") for _, values in running),
     }
     # Under awsvpc each container reports the traffic of the task.
     modes = [network.get("NetworkMode") for container in task.get("Containers") or [] for network in container.get("Networks") or []]
-    total = max if "awsvpc" in modes or task.get("LaunchType") == "FARGATE" else sum
+    is_shared = "awsvpc" in modes or task.get("LaunchType") == "FARGATE"
     for direction in ("rx", "tx"):
-        rates = [(values.get("network_rate_stats") or {}).get(f"{direction}_bytes_per_sec") or 0 for _, values in running]
-        values[f"ecs.task.network.rate.{direction}"] = total([0, *rates])
-    return {name: float(value) for name, value in values.items()}
+        rates = [_number((values.get("network_rate_stats") or {}).get(f"{direction}_bytes_per_sec")) for _, values in running]
+        known = [rate for rate in rates if rate is not None]
+        values[f"ecs.task.network.rate.{direction}"] = max(known, default=None) if is_shared else total(rates)
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def _memory_in_use(memory):
-    """The page cache is `cache` under cgroup v1 and `inactive_file` under v2."""
-    usage, detail = memory.get("usage") or 0, memory.get("stats") or {}
-    cache = detail.get("inactive_file") if detail.get("cache") is None else detail["cache"]
-    return max(usage - (cache or 0), 0)
+def _number(value):
+    """Returns a number, also from a text; None for any other value."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    return None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
+
+
+def _positive(value):
+    value = _number(value)
+    return value if value and value > 0 else None
+
+
+def _is_windows(stats):
+    memory, storage = stats.get("memory_stats") or {}, stats.get("storage_stats") or {}
+    return bool(_positive(stats.get("num_procs"))) or "privateworkingset" in memory or "read_size_bytes" in storage
+
+
+def _usage(stats):
+    return _number((stats.get("memory_stats") or {}).get("privateworkingset" if _is_windows(stats) else "usage"))
+
+
+def _memory_in_use(stats):
+    """Returns MiB. The page cache is `cache` under cgroup v1 and `inactive_file` under v2."""
+    usage, detail = _usage(stats), (stats.get("memory_stats") or {}).get("stats") or {}
+    if usage is None:
+        return None
+    cache, inactive = _number(detail.get("cache")), _number(detail.get("inactive_file")) or 0
+    if _is_windows(stats):
+        cache = 0
+    elif cache is None:
+        cache = inactive if inactive < usage else 0
+    return max(usage - cache, 0) // MIB
 
 
 def _vcpu(stats):
-    now, before = ((stats.get(key) or {}).get("cpu_usage") for key in ("cpu_stats", "precpu_stats"))
-    preread = stats.get("preread") or ""
+    now, before = (((stats.get(key) or {}).get("cpu_usage") or {}).get("total_usage") for key in ("cpu_stats", "precpu_stats"))
+    now, before, preread = _number(now), _positive(before), stats.get("preread") or ""
+    read_ns, preread_ns = _nanos(stats.get("read") or ""), _nanos(preread)
     # The first sample of a container has no previous one. After a restart the counter is lower.
-    if now is None or before is None or not preread or preread.startswith("0001-"):
-        return 0
-    elapsed = min(_nanos(stats.get("read") or "") - _nanos(preread), 2**63 - 1)
-    return max((now.get("total_usage") or 0) - (before.get("total_usage") or 0), 0) / elapsed if elapsed > 0 else 0
+    if now is None or before is None or YEAR_ONE in (read_ns, preread_ns) or preread.startswith("0001-"):
+        return None
+    elapsed = min(read_ns - preread_ns, 2**63 - 1)
+    unit = 100 if _is_windows(stats) else 1
+    return max(now - before, 0) * unit / elapsed if elapsed > 0 else None
 
 
 def _storage(stats, operation):
-    entries = (stats.get("blkio_stats") or {}).get("io_service_bytes_recursive") or []
-    return sum(entry.get("value") or 0 for entry in entries if entry and (entry.get("op") or "").lower() == operation)
+    if _is_windows(stats):
+        return _number((stats.get("storage_stats") or {}).get(f"{operation}_size_bytes"))
+    stats = stats.get("blkio_stats")
+    # Null is a container that has not used its storage.
+    if not isinstance(stats, dict) or "io_service_bytes_recursive" not in stats:
+        return None
+    entries = stats["io_service_bytes_recursive"] or []
+    if not all(entry and entry.get("op") for entry in entries):
+        return None
+    values = [_number(entry.get("value")) for entry in entries if entry["op"].lower() == operation]
+    return None if None in values else sum(values)
 
 
 def _nanos(time):

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 from conftest import BINARY, ROOT, TOKEN, settings
 
 from demo import ecs
-from demo.peers import CREDENTIALS, Peers, function, moto, post, prometheus, query, wait_for
+from demo.peers import CREDENTIALS, REGION, Peers, function, moto, post, prometheus, query, wait_for
 from demo.sources import run_on_instance
 
 sys.path[:0] = [str(ROOT / "helpers")]
@@ -68,7 +69,7 @@ def start_task(aws: str, number: int, port: int) -> ecs.Task:
         ecs.register_task_definition(aws, task, "bridge", labels, ports)
         ecs.start_task(aws, task, {"demo-host-port": str(port)})
     # The function compares the documents with the task.
-    RECORDINGS[number]["task"] |= {"TaskARN": task.arn, "Family": task.service, "Revision": "1", "Cluster": ecs.CLUSTER}
+    RECORDINGS[number]["task"] |= {"TaskARN": task.arn, "Family": task.service, "Revision": "1", "Cluster": ecs.CLUSTER, "AvailabilityZone": f"{REGION}a"}
     return task
 
 
@@ -117,15 +118,41 @@ def test_python_gauges_have_the_values_of_a_scrape(scraped: tuple[str, str, list
     print(f"show: {len(tasks)} recordings equal in Python")
 
 
+def in_node(recordings: list[Any]) -> list[Any]:
+    """Returns the series of each recording."""
+    environment = {"PATH": "/usr/bin:/bin:/usr/local/bin", "HELPERS": str(ROOT / "helpers"), "NODE_PATH": str(NODE_MODULES)}
+    lines = "\n".join(json.dumps(recording) for recording in recordings)
+    ran = subprocess.run([shutil.which("node") or "node", str(PROGRAMS / "series.cjs")], input=lines, env=environment, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("language", ["Python", "Node"])
+def test_gauges_of_public_reports_have_the_right_values(language: str) -> None:
+    """The cases of tests/metric_cases.rs with documents of a task."""
+    if language == "Node" and not (shutil.which("node") and NODE_MODULES.is_dir()):
+        pytest.skip("Node or its packages are not installed")
+    files = sorted((ROOT / "tests" / "data" / "metric_cases").glob("*.json"))
+    cases = [(file.stem, case) for file in files if (case := json.loads(file.read_text()))["kind"] == "stats"]
+    runs = [(name, {"task": case["task"], "stats": stats}, expected) for name, case in cases for stats, expected in zip(case["stats"], case["expect"])]
+    documents = [documents for _, documents, _ in runs]
+    computed = in_node(documents) if language == "Node" else [sidecarless_otel.series(one["task"], one["stats"]) for one in documents]
+    checked = 0
+    for (name, _, expected), series in zip(runs, computed, strict=True):
+        values = {metric: value for (metric, container), value in by_prometheus_name(series).items() if not container}
+        for metric, value in expected.items():
+            if re.fullmatch(NAMES, metric):
+                assert values.get(metric) == (None if value == "absent" else pytest.approx(value)), f"{name}: {metric}"
+                checked += 1
+    assert checked > 20
+    print(f"show: {checked} values of {len(cases)} public reports right in {language}")
+
+
 @pytest.mark.skipif(not (shutil.which("node") and NODE_MODULES.is_dir()), reason="Node or its packages are not installed")
 def test_node_gauges_have_the_values_of_a_scrape(scraped: tuple[str, str, list[ecs.Task]]) -> None:
     amp, _, tasks = scraped
-    environment = {"PATH": "/usr/bin:/bin:/usr/local/bin", "HELPERS": str(ROOT / "helpers"), "NODE_PATH": str(NODE_MODULES)}
-    lines = "\n".join(json.dumps(recording) for recording in RECORDINGS)
-    ran = subprocess.run([shutil.which("node") or "node", str(PROGRAMS / "series.cjs")], input=lines, env=environment, capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    for task, recording, line in zip(tasks, RECORDINGS, ran.stdout.splitlines(), strict=True):
-        assert_equal(by_prometheus_name(json.loads(line)), series_of_task(amp, task), recording["case"])
+    for task, recording, computed in zip(tasks, RECORDINGS, in_node(RECORDINGS), strict=True):
+        assert_equal(by_prometheus_name(computed), series_of_task(amp, task), recording["case"])
     print(f"show: {len(tasks)} recordings equal in Node")
 
 
