@@ -8,6 +8,7 @@ use super::builtin;
 use super::collector::{PrometheusEndpoint, Translation, kind_of};
 use super::definition::{items, text};
 use super::yaml;
+use sidecarless::settings::values;
 use sidecarless::translate::stats::METRICS;
 
 /// Default of the receiver.
@@ -21,7 +22,27 @@ impl Translation<'_> {
         );
         let component = format!("receiver {name}: protocols");
         self.report_unknown_options(&component, &settings["protocols"], &["grpc", "http"]);
-        self.report_unknown_options(&format!("{component}: http"), &settings["protocols"]["http"], &["endpoint"]);
+        let http = &settings["protocols"]["http"];
+        self.report_unknown_options(&format!("{component}: http"), http, &["endpoint", "cors"]);
+        self.cors(&format!("{component}: http: cors"), &http["cors"]);
+    }
+
+    /// The origins of browsers. The function has no patterns.
+    fn cors(&mut self, component: &str, cors: &Value) {
+        self.report_unknown_options(component, cors, &["allowed_origins"]);
+        let mut origins = Vec::new();
+        for origin in items(cors, "allowed_origins").map(yaml::plain) {
+            match values::origin(&self.resolved(&origin)) {
+                Ok(origin) => origins.push(origin),
+                Err(_) => self.report.add_unsupported(
+                    format!("{component}: allowed_origins: {origin}"),
+                    "list each origin in SIDECARLESS_CORS_ORIGINS (docs/networking.md)",
+                ),
+            }
+        }
+        if !origins.is_empty() {
+            self.report.set("SIDECARLESS_CORS_ORIGINS", origins.join(","));
+        }
     }
 
     pub(super) fn stats(&mut self, name: &str, settings: &Value, pipeline: &Value) {

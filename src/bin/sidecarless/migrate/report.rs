@@ -60,6 +60,7 @@ fn parameter(setting: &str) -> Option<&'static str> {
         "SIDECARLESS_XRAY_ROLE_ARN" => "XRayRoleArn",
         "SIDECARLESS_SCRAPE_RULES" => "ScrapeRules",
         "SIDECARLESS_XRAY_INDEXED_ATTRIBUTES" => "IndexedAttributes",
+        "SIDECARLESS_CORS_ORIGINS" => "CorsOrigins",
         _ => return None,
     })
 }

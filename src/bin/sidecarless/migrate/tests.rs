@@ -178,7 +178,7 @@ fn region_and_role_of_requests_become_settings() {
 }
 
 /// Collector configurations, each with its unsupported part.
-const GAPS: [(&str, &str); 14] = [
+const GAPS: [(&str, &str); 15] = [
     ("receivers: {statsd: }\nservice: {pipelines: {metrics: {receivers: [statsd]}}}", "receiver statsd"),
     ("service: {pipelines: {traces: {exporters: [awsemf/x]}}}", "exporter awsemf/x"),
     ("service: {pipelines: {profiles: {}}}", "pipeline profiles"),
@@ -209,8 +209,12 @@ const GAPS: [(&str, &str); 14] = [
         "unknown: receiver prometheus: job j: static_configs: labels",
     ),
     (
-        "receivers: {otlp: {protocols: {http: {cors: {allowed_origins: ['*']}}}}}\nservice: {pipelines: {traces: {receivers: [otlp]}}}",
-        "unknown: receiver otlp: protocols: http: cors",
+        "receivers: {otlp: {protocols: {http: {cors: {allowed_origins: ['https://*.shop.example']}}}}}\nservice: {pipelines: {traces: {receivers: [otlp]}}}",
+        "receiver otlp: protocols: http: cors: allowed_origins: https://*.shop.example",
+    ),
+    (
+        "receivers: {otlp: {protocols: {http: {cors: {allowed_headers: [x-key]}}}}}\nservice: {pipelines: {traces: {receivers: [otlp]}}}",
+        "unknown: receiver otlp: protocols: http: cors: allowed_headers",
     ),
     (
         "receivers: {awsecscontainermetrics: {other: 1}}\nservice: {pipelines: {metrics: {receivers: [awsecscontainermetrics]}}}",
@@ -232,6 +236,11 @@ fn unsupported_components_are_reported() {
         "exporters: {prometheusremotewrite: {endpoint: '${env:HOME_URL}'}}\nservice: {pipelines: {metrics: {exporters: [prometheusremotewrite]}}}",
     );
     assert_eq!(known.report.settings[0].1, "https://amp/write");
+    let origins = with_collector(
+        "receivers: {otlp: {protocols: {http: {cors: {allowed_origins: ['https://Shop.example', 'http://localhost:3000']}}}}}\nservice: {pipelines: {traces: {receivers: [otlp]}}}",
+    );
+    let setting = ("SIDECARLESS_CORS_ORIGINS", "https://shop.example,http://localhost:3000".to_owned());
+    assert!(origins.report.settings.contains(&setting), "{:?}", origins.report.settings);
 }
 
 fn with_app(app: Value, command: Value) -> MigrationResult {
