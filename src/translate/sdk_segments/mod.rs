@@ -15,6 +15,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::json::wrong_type;
+use crate::model::otlp::json;
 use crate::model::rejection::Rejections;
 use crate::model::segment::SegmentDocument;
 
@@ -72,11 +73,7 @@ struct Header<'a> {
 /// Returns an error if the format of the body is unknown, or if the documents do not fit into the budget.
 pub fn validate_body(body: &[u8], budget: &dyn Budget) -> Result<SdkSegments, BodyError> {
     let exceeded = |exceeded| BodyError::BudgetExceeded { received: 0, exceeded };
-    if std::str::from_utf8(body).is_err() {
-        // The replacement of an invalid byte has three bytes, and the text grows by doubling.
-        budget.reserve(6 * body.len()).map_err(exceeded)?;
-    }
-    let body = String::from_utf8_lossy(body);
+    let body = unicode_body(body, budget).map_err(exceeded)?;
     let body = body.trim_start_matches('\u{feff}').trim();
     let mut validator = Validator { segments: SdkSegments::default(), budget, exceeded: None };
     if body.lines().next().is_some_and(is_header) {
@@ -89,6 +86,15 @@ pub fn validate_body(body: &[u8], budget: &dyn Budget) -> Result<SdkSegments, Bo
     let mut reader = serde_json::Deserializer::from_str(body);
     let read = reader.deserialize_any(PutTraceSegments(&mut validator)).and_then(|()| reader.end());
     validator.finish(read)
+}
+
+/// Returns the text of a body, in which U+FFFD replaces what is not Unicode.
+fn unicode_body<'b>(body: &'b [u8], budget: &dyn Budget) -> Result<Cow<'b, str>, BudgetExceeded> {
+    if let Some(text) = json::unicode(body) {
+        return Ok(Cow::Borrowed(text));
+    }
+    // The buffer is not shared, so that this does not copy it.
+    Ok(Cow::Owned(String::from_utf8(json::repaired(body, budget)?.into()).unwrap_or_default()))
 }
 
 /// Validates documents until the budget is exceeded.
@@ -421,6 +427,18 @@ mod tests {
             assert_eq!(segments.rejected.iter().map(|r| r.reason).collect::<Vec<_>>(), [reason], "{document}");
             assert!(segments.rejected.to_string().contains("document 0"), "{}", segments.rejected);
         }
+    }
+
+    #[test]
+    fn strings_that_are_not_unicode_do_not_cost_the_body() {
+        let cut = VALID.replace("{ ", r#"{"user":"a\ud83d","#);
+        let body = format!(r#"{{"TraceSegmentDocuments":[{},"{{\ud83d}}"]}}"#, serde_json::Value::from(cut.as_str()));
+        let segments = validate_body(body.as_bytes(), &Unlimited).unwrap();
+        // An escape within a document is the document's.
+        assert_eq!(segments.documents.iter().map(SegmentDocument::text).collect::<Vec<_>>(), [cut.as_str()]);
+        assert_eq!(segments.rejected.total(), 1);
+        let segments = validate_body(format!("{HEADER}\n{cut}").as_bytes(), &Unlimited).unwrap();
+        assert_eq!(segments.documents[0].text(), cut.replace("ud83d", "ufffd"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod value;
 
 use bytes::Bytes;
 
+pub(crate) use repair::{repaired, unicode};
 pub use response::{RejectedItems, export_response, rpc_status};
 
 use super::{ExportLogsServiceRequest, ExportMetricsServiceRequest, ExportTraceServiceRequest};

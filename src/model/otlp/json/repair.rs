@@ -13,12 +13,12 @@ const ESCAPE_BYTES: usize = 6;
 const REPLACEMENT: &[u8; ESCAPE_BYTES] = b"\\ufffd";
 
 /// Returns the text of a body, or `None` if not all its strings are Unicode.
-pub(super) fn unicode(body: &[u8]) -> Option<&str> {
+pub(crate) fn unicode(body: &[u8]) -> Option<&str> {
     std::str::from_utf8(body).ok().filter(|text| next_unpaired(text, 0).is_none())
 }
 
 /// Returns a body all of whose strings are Unicode.
-pub(super) fn repaired(body: &[u8], budget: &dyn Budget) -> Result<Bytes, BudgetExceeded> {
+pub(crate) fn repaired(body: &[u8], budget: &dyn Budget) -> Result<Bytes, BudgetExceeded> {
     // The replacement of an invalid byte has three bytes, and the text grows by doubling.
     let growth = if std::str::from_utf8(body).is_ok() { 1 } else { 6 };
     budget.reserve(growth * body.len())?;
