@@ -108,11 +108,11 @@ impl StateWriter<'_> {
     fn reservations(&mut self, it: &StateTask<'_>) {
         let StateTask { task, extra, options, .. } = *it;
         let mut values = StatValues::default();
-        if self.metrics.has(StateKind::TaskCpuReserved) {
-            values.float(StatKind::CpuReserved, cpu_units(task));
+        if let Some(units) = cpu_units(task).filter(|_| self.metrics.has(StateKind::TaskCpuReserved)) {
+            values.float(StatKind::CpuReserved, units);
         }
-        if self.metrics.has(StateKind::TaskMemoryReserved) {
-            values.integer(StatKind::MemoryReserved, memory_mib(task));
+        if let Some(mib) = memory_mib(task).filter(|_| self.metrics.has(StateKind::TaskMemoryReserved)) {
+            values.integer(StatKind::MemoryReserved, mib);
         }
         let is_asked = self.metrics.has(StateKind::TaskEphemeralReserved)
             || options.metrics.metrics(Level::Task).any(|metric| metric.stat == StatKind::EphemeralReserved);
@@ -136,12 +136,14 @@ fn is_known(health: &HealthStatus) -> bool {
     matches!(health, HealthStatus::Healthy | HealthStatus::Unhealthy)
 }
 
-/// Returns the CPU units of a task, or else the sum of its containers.
-fn cpu_units(task: &Task) -> f64 {
-    task.cpu.unwrap_or_else(|| task.containers.iter().filter_map(|container| container.cpu).sum())
+/// Returns the CPU units of a task, or else the sum of its containers; `None` without a reservation, which ECS reports as 0.
+fn cpu_units(task: &Task) -> Option<f64> {
+    let of_containers = || task.containers.iter().filter_map(|container| container.cpu).sum();
+    Some(task.cpu.unwrap_or_else(of_containers)).filter(|&units| units > 0.0)
 }
 
-fn memory_mib(task: &Task) -> u64 {
+fn memory_mib(task: &Task) -> Option<u64> {
     let of_containers = || task.containers.iter().filter_map(|container| container.memory_mib);
-    task.memory_mib.unwrap_or_else(|| of_containers().fold(0, u64::saturating_add))
+    let mib = task.memory_mib.unwrap_or_else(|| of_containers().fold(0, u64::saturating_add));
+    Some(mib).filter(|&mib| mib > 0)
 }

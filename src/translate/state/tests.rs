@@ -231,6 +231,13 @@ fn reservations_are_written_only_without_another_source() {
         "ecs_task_cpu_reserved 512, ecs_task_ephemeral_storage_reserved 20480, ecs_task_memory_reserved 300",
         "the memory is the sum of the containers"
     );
+    let mut without = task();
+    (without.cpu, without.memory_mib, without.ephemeral_storage_gib) = (None, None, None);
+    for container in &mut without.containers {
+        (container.cpu, container.memory_mib) = (Some(0.0), None);
+    }
+    let rows = task_rows(&without, None, Action::Write, &options, &[]);
+    assert!(!rows.iter().any(|row| row.contains("_reserved")), "no reservation is not 0: {rows:?}");
     let adot = Options { names: "adot".parse().unwrap(), ..Options::default() };
     assert!(reserved(None, &adot).starts_with("ecs_task_cpu_reserved_None 512, "));
 }
