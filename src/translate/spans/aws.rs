@@ -180,6 +180,15 @@ pub(super) fn receives(attributes: &Attributes<'_>, compat: Compat) -> bool {
         && !is_process(Key::MessagingOperationType)
 }
 
+/// Whether a client span is the receipt of messages.
+pub(super) fn is_receive(attributes: &Attributes<'_>, compat: Compat) -> bool {
+    let is_stated = |key| attributes.bytes(key) == b"receive";
+    receives(attributes, compat)
+        && (rpc::operation(attributes, compat) == "ReceiveMessage"
+            || is_stated(Key::MessagingOperation)
+            || is_stated(Key::MessagingOperationType))
+}
+
 /// Returns the block of a service segment, which has only the members of the resource.
 pub(super) fn of_service<'d, 'a>(resource: &'d AwsResourceBlocks<'a>, compat: Compat) -> Aws<'d, 'a> {
     Aws {

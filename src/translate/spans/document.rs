@@ -131,14 +131,17 @@ impl<'a> DocumentInput<'_, 'a> {
         );
     }
 
-    /// A consumer is a service, except in the document of its call. The receipt of messages with an AWS SDK is a call,
-    /// although its kind is often CONSUMER, if it is a part of a trace.
+    /// A consumer is a service, except in the document of its call. The receipt of messages with an AWS SDK, whose kind is
+    /// CONSUMER or CLIENT, is a call if it is a part of a trace, and otherwise the first work of the service.
     fn role(&self, attributes: &Attributes<'a>, kind: DocumentKind, ids: &DocumentIds) -> Role {
         let compat = self.options.compat;
         let receives = || kind == DocumentKind::Full && ids.parent.is_some() && aws::receives(attributes, compat);
         match value::kind(self.span) {
             SpanKind::Server => Role::Service,
             SpanKind::Consumer if kind != DocumentKind::Dependency && !receives() => Role::Service,
+            SpanKind::Client if kind == DocumentKind::Full && ids.parent.is_none() => {
+                if aws::is_receive(attributes, compat) { Role::Service } else { Role::Call }
+            }
             _ => Role::Call,
         }
     }
