@@ -12,7 +12,7 @@ use sidecarless::translate::Compat::{self, Adot, Corrected};
 use sidecarless::translate::spans::{Options, segments};
 
 use crate::xray::schema::Schema;
-use crate::xray::{CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, TestSpan, at, attributes};
+use crate::xray::{CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, TestSpan, at, attributes, with_defaults};
 
 /// The files of rows, by kind.
 const FILES: [(&str, &str); 1] = [("clients", include_str!("data/traces/clients.json"))];
@@ -95,8 +95,9 @@ fn differences(row: &Value, compat: Compat, expected: &[Value]) -> Vec<String> {
         if compat == Corrected {
             differences.extend(Schema::of_segments().validation_errors(document));
         }
+        let document = with_defaults(document.clone());
         for (path, value) in expected.as_object().unwrap() {
-            let actual = actual(document, path);
+            let actual = actual(&document, path);
             if actual != *value {
                 differences.push(format!("{path} is {actual}, expected {value}"));
             }

@@ -7,7 +7,7 @@ use sidecarless::translate::spans::{Indexed, Options};
 use std::io::Write as _;
 
 use crate::xray::schema::Schema;
-use crate::xray::{CLIENT, CONSUMER, INTERNAL, PARENT, PRODUCER, SERVER, TestSpan, at};
+use crate::xray::{CLIENT, CONSUMER, INTERNAL, PARENT, PRODUCER, SERVER, TestSpan, at, with_defaults};
 
 /// A span, and for each mode the fields that each document must have. A field that must be missing is null.
 struct Vector {
@@ -536,6 +536,22 @@ fn check(name: &str, expected: &[Value], documents: &[Value], failures: &mut Vec
 }
 
 #[test]
+fn only_adot_mode_writes_values_that_mean_nothing() {
+    let members = json!({ "http.request.method": "GET" });
+    let span = TestSpan::root(SERVER, "x").with(members);
+    let written = |compat, path: &str| at(&span.documents(compat)[0], path).clone();
+    for (path, in_adot_mode) in [
+        ("fault", json!(false)),
+        ("error", json!(false)),
+        ("throttle", json!(false)),
+        ("http.response.content_length", json!(0)),
+    ] {
+        assert_eq!(written(Adot, path), in_adot_mode, "{path}");
+        assert_eq!(written(Corrected, path), Value::Null, "{path}");
+    }
+}
+
+#[test]
 fn vectors_become_the_expected_documents() {
     let (mut failures, schema) = (Vec::new(), Schema::of_segments());
     let vectors = vectors();
@@ -545,6 +561,7 @@ fn vectors_become_the_expected_documents() {
             if compat == Corrected {
                 failures.extend(documents.iter().flat_map(|document| schema.validation_errors(document)));
             }
+            let documents: Vec<_> = documents.into_iter().map(with_defaults).collect();
             check(&format!("vector {} {compat:?}", vector.number), expected, &documents, &mut failures);
         }
     }

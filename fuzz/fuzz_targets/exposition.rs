@@ -21,7 +21,9 @@ fuzz_target!(|input: &[u8]| {
     };
     let mut out = SeriesBatch::default();
     match series(body, format, &scrape, &Unlimited, &mut out) {
-        Ok(counts) => assert_eq!(counts.samples, out.point_count() + counts.duplicates + counts.out_of_bounds + counts.too_old),
+        Ok(counts) => {
+            assert_eq!(counts.samples, out.point_count() + counts.duplicates + counts.out_of_bounds + counts.too_old)
+        }
         Err(_) => assert!(out.is_empty()),
     }
 });

@@ -7,12 +7,10 @@
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
-use aws_smithy_http_client::{Builder, tls};
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use thiserror::Error;
 
 use super::endpoints::EndpointError;
+use super::sdk_http::sdk_http_client;
 
 /// Timeout of idle connections. AWS front ends usually keep them for 20 s or longer.
 const POOL_IDLE: Duration = Duration::from_secs(12);
@@ -38,7 +36,7 @@ fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Creates the HTTP client of deliveries and scrapes.
+/// Creates the HTTP client of all requests.
 pub fn http() -> Result<reqwest::Client, ClientError> {
     install_tls();
     let builder = reqwest::Client::builder()
@@ -65,29 +63,13 @@ pub fn https(http: &reqwest::Client, checks_certificates: bool) -> Result<reqwes
     Ok(builder.build()?)
 }
 
-/// HTTP client of the SDK that creates connectors on first use.
-///
-/// By default, each SDK client reads the root certificates and creates a connector up front, as validation. A push uses one
-/// of these clients, a scheduled run two.
-#[derive(Debug)]
-struct LazyHttpClient(SharedHttpClient);
-
-impl HttpClient for LazyHttpClient {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        self.0.http_connector(settings, components)
-    }
-}
-
-/// Loads region, credentials and endpoints of the SDK from the environment variables that Lambda sets.
-pub async fn aws() -> SdkConfig {
-    let http = Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .pool_idle_timeout(POOL_IDLE)
-        .build_https();
+/// Loads region, credentials and endpoints of the SDK from the environment variables that Lambda sets. The SDK sends its requests
+/// with `http`.
+pub async fn aws(http: &reqwest::Client) -> SdkConfig {
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(CALL_TIMEOUT).build();
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(LazyHttpClient(http))
+        .http_client(sdk_http_client(http))
         .timeout_config(timeouts)
         .load()
         .await

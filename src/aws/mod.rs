@@ -11,6 +11,7 @@ pub mod endpoints;
 pub mod error;
 pub mod rate_limiter;
 pub mod sdk_error;
+pub mod sdk_http;
 pub mod sign;
 pub mod sts;
 pub mod xray;

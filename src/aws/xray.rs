@@ -10,24 +10,23 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_xray::Client;
 use aws_sdk_xray::config::{IdentityCache, Region, StalledStreamProtectionConfig};
-use aws_sdk_xray::operation::put_trace_segments::PutTraceSegmentsInput;
 use aws_sdk_xray::types::UnprocessedTraceSegment;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
-    BeforeTransmitInterceptorContextMut,
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
 };
-use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::{DispatchFailure, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::ErrorKind;
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use tokio::task_local;
 use url::Url;
 
 use super::client::{ATTEMPT_TIMEOUT, PostResult};
@@ -51,8 +50,8 @@ impl XRayApi {
             .region(Region::new(region.to_owned()))
             .credentials_provider(credentials.clone())
             .identity_cache(IdentityCache::no_cache())
-            .retry_config(RetryConfig::disabled())
-            .interceptor(ReadyBodyInterceptor);
+            .retry_config(RetryConfig::disabled());
+        config.push_interceptor(SharedInterceptor::permanent(ReadyBodyInterceptor));
         // The time limit of an attempt covers stalled connections.
         config.set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
         if let Some(endpoint) = endpoint {
@@ -61,14 +60,19 @@ impl XRayApi {
         Self { client: Client::from_conf(config.build()), credentials }
     }
 
-    /// Calls PutTraceSegments with an encoded body, which is written for each attempt. Returns the documents that X-Ray did not store.
+    /// Calls PutTraceSegments with an encoded body. Returns the documents that X-Ray did not store.
     pub async fn put_trace_segments(
         &self,
-        body: impl Fn() -> String,
+        body: Bytes,
         deadline: &Deadline,
     ) -> Result<Vec<UnprocessedTraceSegment>, CallError> {
-        // The interceptor takes the body out of the input.
-        let call = || self.client.put_trace_segments().trace_segment_documents(body()).send();
+        // The request needs a list of documents, and sends the body instead.
+        let call = || {
+            READY_BODY.scope(
+                body.clone(),
+                self.client.put_trace_segments().set_trace_segment_documents(Some(Vec::new())).send(),
+            )
+        };
         let output = self.attempt(deadline, call).await?;
         Ok(output.unprocessed_trace_segments.unwrap_or_default())
     }
@@ -135,16 +139,13 @@ fn is_connection_closed(failure: &DispatchFailure) -> bool {
     failure.is_io() || failure.as_other() == Some(ErrorKind::TransientError)
 }
 
-/// Encoded body of a PutTraceSegments call.
-#[derive(Debug)]
-struct ReadyBody(Bytes);
-
-impl Storable for ReadyBody {
-    type Storer = StoreReplace<Self>;
+task_local! {
+    /// Encoded body of the PutTraceSegments call that the task makes.
+    static READY_BODY: Bytes;
 }
 
-/// Sends the only document of a PutTraceSegments call as its body. An interceptor of the client costs less than a request hook, for
-/// which the SDK builds another configuration for each call.
+/// Replaces the body of a PutTraceSegments call before it is signed. An interceptor of the client that is always enabled costs less than a
+/// request hook, for which the SDK builds another configuration for each call.
 #[derive(Debug)]
 struct ReadyBodyInterceptor;
 
@@ -154,28 +155,15 @@ impl Intercept for ReadyBodyInterceptor {
         "ReadyBodyInterceptor"
     }
 
-    fn modify_before_serialization(
-        &self,
-        context: &mut BeforeSerializationInterceptorContextMut<'_>,
-        _components: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Some(input) = context.input_mut().downcast_mut::<PutTraceSegmentsInput>()
-            && let Some(body) = input.trace_segment_documents.as_mut().and_then(Vec::pop)
-        {
-            config.interceptor_state().store_put(ReadyBody(body.into()));
-        }
-        Ok(())
-    }
-
     fn modify_before_signing(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _components: &RuntimeComponents,
-        config: &mut ConfigBag,
+        _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(ReadyBody(body)) = config.load::<ReadyBody>() {
-            replace_body(body.clone())(context.request_mut());
+        // Other calls have no such body.
+        if let Ok(body) = READY_BODY.try_with(Bytes::clone) {
+            replace_body(body)(context.request_mut());
         }
         Ok(())
     }

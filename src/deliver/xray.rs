@@ -140,9 +140,7 @@ impl XRayClient {
     }
 
     async fn attempt(&self, documents: &[SegmentDocument], deadline: &Deadline) -> Attempt {
-        // Escaped JSON is valid UTF-8.
-        let body = || String::from_utf8(put_trace_segments(documents)).unwrap_or_default();
-        match self.api.put_trace_segments(body, deadline).await {
+        match self.api.put_trace_segments(put_trace_segments(documents).into(), deadline).await {
             Ok(unprocessed) => Attempt::Processed(unprocessed),
             Err(failed) => match failed.permanent_status() {
                 Some(status) => Attempt::Rejected { status, error: failed.error },

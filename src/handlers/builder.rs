@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use reqwest::Client;
 use thiserror::Error;
 
 use super::Handlers;
 use super::access::ClientFactory;
 use super::check::CheckHandler;
-use super::delivery::DeliveryTracker;
+use super::delivery_parts::DeliveryParts;
 use super::disabled_features::warn_about_disabled_features;
 use super::http::{
     HttpHandler, LoadShedder, LogsHandler, MetricsHandler, ProxyHandler, TaskIdentifier, TaskStatsHandler, TraceHandler,
@@ -19,12 +20,11 @@ use super::run::cloudwatch::CloudWatchPoller;
 use super::run::exposition::ExpositionScraper;
 use super::run::insights::EventWriter;
 use super::run::scrape::TaskScraper;
-use super::run::series_writer::SeriesWriter;
 use super::run::state::StateCollector;
 use super::run::stopped::StoppedTaskWriter;
 use super::run::task_series::TaskSeries;
 use super::schedule::ScheduleHandler;
-use super::self_metrics::{SelfMetrics, SelfMetricsWriter};
+use super::self_metrics::SelfMetricsWriter;
 use super::service_events::ServiceEventsHandler;
 use super::shard_plan::ShardPlanner;
 use super::targets::TargetLister;
@@ -33,17 +33,9 @@ use crate::aws::clients::{self, ClientError};
 use crate::aws::credentials::CachedCredentials;
 use crate::aws::endpoints::EndpointError;
 use crate::aws::sts::StsClient;
-use crate::deliver::Delivery;
-use crate::deliver::circuit_breaker::CircuitBreaker;
-use crate::deliver::logs::OtlpLogsClient;
-use crate::deliver::remote_write::RemoteWriteClient;
 use crate::deliver::shards::ShardQueue;
-use crate::deliver::spool::Spool;
-use crate::deliver::xray::XRayClient;
-use crate::deliver::xray_otlp::XRayOtlpClient;
 use crate::discovery::{Discovery, Ec2Client};
 use crate::receiver::{Authenticator, Cors};
-use crate::rules::relabel::Rules;
 use crate::scrape::Scraper;
 use crate::scrape::insights::InsightsClient;
 use crate::settings::{Settings, TraceDestination};
@@ -65,18 +57,18 @@ pub enum BuildError {
 impl Handlers {
     /// Builds the handlers with the region, credentials and endpoints of the environment.
     pub async fn from_environment(settings: Settings, memory: MemoryLimit) -> Result<Self, BuildError> {
-        Self::new(settings, memory, &clients::aws().await)
+        let http = clients::http()?;
+        Self::new(settings, memory, &clients::aws(&http).await, &http)
     }
 
     /// Creates every client once. None of them connects before its first request.
-    pub fn new(settings: Settings, memory: MemoryLimit, aws: &SdkConfig) -> Result<Self, BuildError> {
+    pub fn new(settings: Settings, memory: MemoryLimit, aws: &SdkConfig, http: &Client) -> Result<Self, BuildError> {
         warn_about_disabled_features(&settings);
         let region = aws.region().ok_or(BuildError::NoRegion)?.as_ref().to_owned();
         let credentials = CachedCredentials::of_function(aws).ok_or(BuildError::NoCredentials)?;
-        let http = clients::http()?;
-        let clients = ClientFactory::new(&settings, aws, &http, &region, &credentials);
+        let clients = ClientFactory::new(&settings, aws, http, &region, &credentials);
         let delivery = DeliveryParts::new(&settings, memory, aws, &clients)?;
-        let https = clients::https(&http, settings.prometheus_scrape.checks_certificates)?;
+        let https = clients::https(http, settings.prometheus_scrape.checks_certificates)?;
         let runs = RunParts::new(&settings, memory, aws, &clients, https)?;
         let roles = vec![clients.amp.clone(), clients.xray.clone()];
         let targets = Arc::new(runs.targets());
@@ -138,50 +130,6 @@ fn service_events_handler(delivery: &DeliveryParts, runs: &RunParts) -> ServiceE
     }
 }
 
-/// Destinations and shared dependencies of every delivery.
-struct DeliveryParts {
-    amp: Option<Arc<Delivery<RemoteWriteClient>>>,
-    xray: Arc<Delivery<XRayClient>>,
-    xray_otlp: Arc<Delivery<XRayOtlpClient>>,
-    logs: Option<Arc<Delivery<OtlpLogsClient>>>,
-    spool: Option<Spool>,
-    self_metrics: Arc<SelfMetrics>,
-    tracker: Arc<DeliveryTracker>,
-    relabel: Arc<Rules>,
-    writer: Option<Arc<SeriesWriter>>,
-}
-
-impl DeliveryParts {
-    fn new(
-        settings: &Settings,
-        memory: MemoryLimit,
-        aws: &SdkConfig,
-        clients: &ClientFactory<'_>,
-    ) -> Result<Self, EndpointError> {
-        let has_spool = settings.spool_queue.is_some();
-        let spool = settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url));
-        let amp = clients.amp().map(|client| Arc::new(Delivery::new(client, Arc::default(), has_spool)));
-        let circuit = Arc::<CircuitBreaker>::default();
-        let (xray, xray_otlp) = clients.xray()?;
-        let xray = Delivery::new(xray, Arc::clone(&circuit), has_spool);
-        let xray_otlp = Delivery::new(xray_otlp, circuit, has_spool);
-        let logs = clients.logs()?.map(|client| Delivery::new(client, Arc::default(), has_spool));
-        let self_metrics = Arc::new(SelfMetrics::new(settings));
-        let tracker = DeliveryTracker { spool: spool.clone(), self_metrics: Arc::clone(&self_metrics) };
-        let (tracker, relabel) = (Arc::new(tracker), Arc::new(settings.relabel.clone()));
-        let writer = amp.as_ref().map(|amp| SeriesWriter {
-            relabel: Arc::clone(&relabel),
-            amp: Arc::clone(amp),
-            tracker: Arc::clone(&tracker),
-            self_metrics: Arc::clone(&self_metrics),
-            memory,
-        });
-        let (xray, xray_otlp) = (Arc::new(xray), Arc::new(xray_otlp));
-        let (logs, writer) = (logs.map(Arc::new), writer.map(Arc::new));
-        Ok(Self { amp, xray, xray_otlp, logs, spool, self_metrics, tracker, relabel, writer })
-    }
-}
-
 /// Dependencies of runs that collect series.
 struct RunParts {
     discovery: Arc<Discovery>,
@@ -199,7 +147,7 @@ impl RunParts {
         memory: MemoryLimit,
         aws: &SdkConfig,
         clients: &ClientFactory<'_>,
-        https: reqwest::Client,
+        https: Client,
     ) -> Result<Self, EndpointError> {
         let region = aws.region().map_or("", |region| region.as_ref());
         let discovery = Arc::new(discovery(settings, aws, clients.ec2()?, memory));

@@ -14,6 +14,7 @@ mod access;
 mod builder;
 mod check;
 mod delivery;
+mod delivery_parts;
 mod disabled_features;
 mod error;
 mod http;

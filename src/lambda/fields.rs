@@ -1,8 +1,9 @@
 //! The top level of an event. Fields are parsed only after the event type is determined.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -15,6 +16,17 @@ const MAX_KEY_CHARS: usize = 40;
 /// JSON of a field, or `None` if it is missing or `null`.
 type Field<'a> = Option<&'a RawValue>;
 
+/// Text of the field `body`. It is read together with the event: as [`RawValue`], a text of megabytes would be read twice.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum BodyText<'a> {
+    /// Missing or `null`.
+    #[default]
+    Missing,
+    Text(Cow<'a, str>),
+    /// A JSON value that is not a string.
+    OtherType,
+}
+
 /// Fields of all event types.
 #[derive(Default)]
 pub(super) struct Fields<'a> {
@@ -22,7 +34,7 @@ pub(super) struct Fields<'a> {
     keys: Vec<String>,
     pub(super) at: Field<'a>,
     pub(super) awslogs: Field<'a>,
-    pub(super) body: Field<'a>,
+    pub(super) body: BodyText<'a>,
     pub(super) detail: Field<'a>,
     pub(super) detail_type: Field<'a>,
     pub(super) headers: Field<'a>,
@@ -44,7 +56,6 @@ impl<'a> Fields<'a> {
         Some(match key {
             "at" => &mut self.at,
             "awslogs" => &mut self.awslogs,
-            "body" => &mut self.body,
             "detail" => &mut self.detail,
             "detail-type" => &mut self.detail_type,
             "headers" => &mut self.headers,
@@ -95,6 +106,7 @@ impl<'de> Visitor<'de> for Members {
         while let Some(key) = map.next_key::<String>()? {
             match fields.field(&key) {
                 Some(field) => *field = map.next_value()?,
+                None if key == "body" => fields.body = map.next_value()?,
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
             if fields.keys.len() < MAX_LISTED_KEYS {
@@ -102,6 +114,60 @@ impl<'de> Visitor<'de> for Members {
             }
         }
         Ok(fields)
+    }
+}
+
+impl<'de> Deserialize<'de> for BodyText<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BodyVisitor)
+    }
+}
+
+struct BodyVisitor;
+
+impl<'de> Visitor<'de> for BodyVisitor {
+    type Value = BodyText<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<BodyText<'de>, E> {
+        Ok(BodyText::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<BodyText<'de>, E> {
+        Ok(BodyText::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_unit<E>(self) -> Result<BodyText<'de>, E> {
+        Ok(BodyText::Missing)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<BodyText<'de>, E> {
+        Ok(BodyText::OtherType)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<BodyText<'de>, E> {
+        Ok(BodyText::OtherType)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<BodyText<'de>, E> {
+        Ok(BodyText::OtherType)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<BodyText<'de>, E> {
+        Ok(BodyText::OtherType)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<BodyText<'de>, A::Error> {
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(BodyText::OtherType)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<BodyText<'de>, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(BodyText::OtherType)
     }
 }
 

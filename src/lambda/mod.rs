@@ -135,10 +135,10 @@ impl Invocation {
         }
     }
 
-    fn from_fields(fields: Fields<'_>) -> Result<Self, UnknownEvent> {
+    fn from_fields(mut fields: Fields<'_>) -> Result<Self, UnknownEvent> {
         if let Some(origin) = RequestOrigin::from_fields(&fields) {
             let malformed = |source| UnknownEvent::Malformed { event_type: origin.name(), source };
-            return Request::parse(&fields, origin)
+            return Request::parse(&mut fields, origin)
                 .map(|request| Self::HttpRequest(Box::new(request)))
                 .map_err(malformed);
         }

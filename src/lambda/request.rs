@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::fields::{Fields, typed};
+use super::fields::{BodyText, Fields, typed};
 use super::origin::RequestOrigin;
 
 /// An HTTP request.
@@ -67,19 +67,20 @@ impl Body {
         self.0.clone()
     }
 
-    /// Parses the field `body`. A missing body is empty.
-    fn parse(field: Option<&RawValue>, is_base64: bool) -> Result<Self, serde_json::Error> {
-        let Some(json) = field.map(RawValue::get) else { return Ok(Self(Ok(Bytes::new()))) };
+    /// Decodes the field `body`. A missing body is empty.
+    fn decode(body: BodyText<'_>, is_base64: bool) -> Result<Self, serde_json::Error> {
+        let text = match body {
+            BodyText::Missing => return Ok(Self(Ok(Bytes::new()))),
+            BodyText::OtherType => return Err(serde::de::Error::custom("the body is not a string")),
+            BodyText::Text(text) => text,
+        };
         if !is_base64 {
-            return Ok(Self(Ok(serde_json::from_str::<String>(json)?.into())));
+            return Ok(Self(Ok(text.into_owned().into())));
         }
-        // Base64 contains no character that JSON escapes, except that some clients write `/` as `\/`.
-        let plain = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        if let Some(bytes) = plain.and_then(|text| base64_simd::STANDARD.decode_to_vec(text).ok()) {
+        if let Ok(bytes) = base64_simd::STANDARD.decode_to_vec(text.as_bytes()) {
             return Ok(Self(Ok(bytes.into())));
         }
         // The fast decoder reports no reason, so the other one decodes again.
-        let text: Cow<'_, str> = serde_json::from_str(json)?;
         Ok(Self(STANDARD.decode(text.as_bytes()).map(Bytes::from).map_err(InvalidBody)))
     }
 }
@@ -140,7 +141,7 @@ struct RequestIdentity {
 }
 
 impl Request {
-    pub(super) fn parse(fields: &Fields<'_>, origin: RequestOrigin) -> Result<Self, serde_json::Error> {
+    pub(super) fn parse(fields: &mut Fields<'_>, origin: RequestOrigin) -> Result<Self, serde_json::Error> {
         type Text<'a> = Option<Cow<'a, str>>;
         type Headers<'a> = Option<HashMap<String, &'a RawValue>>;
         let RequestContext { http, authorizer, identity, stage } = typed(fields.request_context)?;
@@ -159,7 +160,10 @@ impl Request {
                 .into_iter()
                 .map(|(name, value)| (name.to_ascii_lowercase(), header_value(value)))
                 .collect(),
-            body: Body::parse(fields.body, typed::<Option<bool>>(fields.is_base64_encoded)?.unwrap_or_default())?,
+            body: Body::decode(
+                std::mem::take(&mut fields.body),
+                typed::<Option<bool>>(fields.is_base64_encoded)?.unwrap_or_default(),
+            )?,
             source_ip: source_ip.or_else(|| identity.as_ref().and_then(|identity| identity.source_ip.clone())),
             function_account: None,
             caller: caller(authorizer, identity),

@@ -7,6 +7,8 @@
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
+
 /// JSON text in escaped form: one value, or some members of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EscapedJson(String);
@@ -25,16 +27,14 @@ impl EscapedJson {
         unescape(&self.0)
     }
 
-    /// Appends the text as a JSON string.
-    pub fn push_string(&self, out: &mut Vec<u8>) {
-        out.push(b'"');
-        out.extend_from_slice(self.0.as_bytes());
-        out.push(b'"');
+    /// Returns the escaped form.
+    pub fn into_bytes(self) -> Bytes {
+        self.0.into()
     }
 
-    /// Bytes of the escaped form.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// Returns the text whose escaped form is `bytes`, or an empty one if it is not UTF-8.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(str::from_utf8(bytes).unwrap_or_default().to_owned())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -121,9 +121,9 @@ impl JsonWriter {
         unescape(&self.out)
     }
 
-    /// Returns a copy of the text, without spare capacity.
-    pub fn to_escaped(&self) -> EscapedJson {
-        EscapedJson(self.out.as_str().to_owned())
+    /// Returns the escaped form.
+    pub fn escaped(&self) -> &str {
+        &self.out
     }
 
     pub fn into_escaped(self) -> EscapedJson {

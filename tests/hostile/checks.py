@@ -24,13 +24,14 @@ MAX_PEAK_SHARE = 0.75
 MAX_GROWTH = 2.6
 # Below, the noise of the measurement is larger than the growth.
 MIN_CPU_S = 0.05
+# Measurements of each size. Other processes on the machine can only add CPU time, so the lowest counts.
+MEASUREMENTS = 3
 # An input that stays below at the largest size is not worth an attack, however it grows.
 CHEAP_CPU_S = 0.5
 MAX_CPU_ONCE_S = 1.0
 MAX_CACHE_GROWTH_MB = 20
 MAX_LOG_BYTES = 8192
 MAX_RESPONSE_BYTES = 65_536
-# Job and metric of a target without malice. Such a word is not compressed, so it is found in a compressed request.
 # Job and metric of a target without malice. The word is searched in compressed requests: snappy writes it once as it is, because no part
 # of it is a part of other names.
 HEALTHY = "zq7wk2xv9"
@@ -52,6 +53,10 @@ class Result:
     def expect(self, condition: bool, otherwise: str) -> None:
         if not condition:
             self.broken.append(otherwise)
+
+
+# CPU time in seconds of each size, in the order of the sizes.
+Times = list[tuple[int, float]]
 
 
 @dataclass
@@ -117,40 +122,64 @@ def status(response: bytes) -> str:
 
 def push_time(run: Run) -> None:
     """CPU time grows linearly with the size."""
-    times: list[tuple[int, float]] = []
-    for size in run.input.tested_sizes():
-        with Servers() as servers, run.process(servers) as process:
-            before, run.result.cpu_s = run.result.cpu_s, 0.0
-            run.push(process, run.input.make(size))
-            times.append((size, run.result.cpu_s))
-            run.result.cpu_s = max(before, run.result.cpu_s)
-            run.expect_next_push(process)
-        if run.result.status in ("died", "endless"):
+
+    def measure_sizes() -> Times:
+        times = []
+        for size in run.input.tested_sizes():
+            with Servers() as servers, run.process(servers) as process:
+                before, run.result.cpu_s = run.result.cpu_s, 0.0
+                run.push(process, run.input.make(size))
+                times.append((size, run.result.cpu_s))
+                run.result.cpu_s = max(before, run.result.cpu_s)
+                run.expect_next_push(process)
+            if run.result.status in ("died", "endless"):
+                break
+        return times
+
+    expect_linear(run.result, measure_sizes)
+
+
+def expect_linear(result: Result, measure_sizes: Callable[[], Times]) -> None:
+    """Compares the lowest CPU times of the sizes. Measures again only if the growth is too large."""
+    lowest: dict[int, float] = {}
+    for _ in range(MEASUREMENTS):
+        for size, cpu_s in measure_sizes():
+            lowest[size] = min(cpu_s, lowest.get(size, math.inf))
+        broken = excessive_growth(sorted(lowest.items()))
+        if not broken or result.broken:
             break
-    expect_growth(run.result, times)
+    result.broken += broken
 
 
-def expect_growth(result: Result, times: list[tuple[int, float]]) -> None:
-    if max(cpu_s for _, cpu_s in times) < CHEAP_CPU_S:
-        return
+def excessive_growth(times: Times) -> list[str]:
+    """Describes every step from one size to the next whose growth is above the limit."""
+    broken = []
+    if not times or max(cpu_s for _, cpu_s in times) < CHEAP_CPU_S:
+        return broken
     for (size, cpu_s), (next_size, next_cpu_s) in zip(times, times[1:]):
         growth = (next_cpu_s / max(cpu_s, MIN_CPU_S)) ** (1 / math.log2(next_size / size))
-        result.expect(growth <= MAX_GROWTH, f"CPU time grows {growth:.1f}-fold per doubling from {size} to {next_size}")
+        if growth > MAX_GROWTH:
+            broken.append(f"CPU time grows {growth:.1f}-fold per doubling from {size} to {next_size}")
+    return broken
 
 
 def push_growth(run: Run) -> None:
     """CPU time grows linearly with the number of repetitions, and the peak is limited."""
-    times: list[tuple[int, float]] = []
-    with Servers() as servers, run.process(servers) as process:
-        # The first request of a process is slower.
-        run.push(process, run.input.make(run.input.sizes[0]))
-        for size in run.input.sizes:
-            run.result.cpu_s = 0.0
-            run.push(process, run.input.make(size))
-            times.append((size, run.result.cpu_s))
-        run.expect_peak()
-        run.expect_next_push(process)
-    expect_growth(run.result, times)
+
+    def measure_sizes() -> Times:
+        times = []
+        with Servers() as servers, run.process(servers) as process:
+            # The first request of a process is slower.
+            run.push(process, run.input.make(run.input.sizes[0]))
+            for size in run.input.sizes:
+                run.result.cpu_s = 0.0
+                run.push(process, run.input.make(size))
+                times.append((size, run.result.cpu_s))
+            run.expect_peak()
+            run.expect_next_push(process)
+        return times
+
+    expect_linear(run.result, measure_sizes)
 
 
 def push_once(run: Run) -> None:
@@ -244,61 +273,66 @@ def all_series(servers: Servers, word: str = "") -> Iterator[tuple[dict[str, str
 
 def scrape_time(run: Run) -> None:
     """CPU time of a scrape grows linearly with the size of the exposition."""
-    times: list[tuple[int, float]] = []
-    for size in run.input.tested_sizes():
-        with Servers() as servers:
-            servers.tasks = [scraped_task(1, servers.port, prometheus_labels("/hostile", "hostile"))]
-            servers.pages["/hostile"] = run.input.make(size)
-            add_healthy_target(servers)
-            with run.process(servers) as process:
-                before, run.result.cpu_s = run.result.cpu_s, 0.0
-                answered = run.send(process, SCHEDULED_RUN)
-                times.append((size, run.result.cpu_s))
-                run.result.cpu_s = max(before, run.result.cpu_s)
-        if not answered:
-            break
-        expect_healthy_target(run, servers)
-    expect_growth(run.result, times)
+
+    def measure_sizes() -> Times:
+        times = []
+        for size in run.input.tested_sizes():
+            with Servers() as servers:
+                servers.tasks = [scraped_task(1, servers.port, prometheus_labels("/hostile", "hostile"))]
+                servers.pages["/hostile"] = run.input.make(size)
+                add_healthy_target(servers)
+                with run.process(servers) as process:
+                    before, run.result.cpu_s = run.result.cpu_s, 0.0
+                    answered = run.send(process, SCHEDULED_RUN)
+                    times.append((size, run.result.cpu_s))
+                    run.result.cpu_s = max(before, run.result.cpu_s)
+            if not answered:
+                break
+            expect_healthy_target(run, servers)
+        return times
+
+    expect_linear(run.result, measure_sizes)
 
 
 def scrape_growth(run: Run) -> None:
     """CPU time of a scrape grows linearly with the number of repetitions, and the peak is limited."""
     with Servers() as servers:
         servers.tasks = [scraped_task(1, servers.port, prometheus_labels("/hostile", "hostile"))]
+        add_healthy_target(servers)
 
         def serve(size: int) -> None:
             servers.pages["/hostile"] = run.input.make(size)
 
-        run_growth(run, servers, serve)
+        expect_linear(run.result, lambda: run_times(run, servers, serve))
 
 
 def stats_growth(run: Run) -> None:
     """CPU time of a stats scrape grows linearly with the number of repetitions, and the peak is limited."""
     with Servers() as servers:
         servers.tasks = [scraped_task(1, servers.port, STATS_LABELS)]
+        add_healthy_target(servers)
 
         def serve(size: int) -> None:
             servers.pages["/task"], servers.pages["/task/stats"] = run.input.make(size)
 
-        run_growth(run, servers, serve)
+        expect_linear(run.result, lambda: run_times(run, servers, serve))
 
 
-def run_growth(run: Run, servers: Servers, serve: Callable[[int], None]) -> None:
+def run_times(run: Run, servers: Servers, serve: Callable[[int], None]) -> Times:
     """Measures a scheduled run for each size. A target without malice must be up in all of them."""
-    times: list[tuple[int, float]] = []
-    add_healthy_target(servers)
+    times: Times = []
     with run.process(servers) as process:
         for size in run.input.sizes[:1] + run.input.sizes:
             servers.writes.clear()
             serve(size)
             run.result.cpu_s = 0.0
             if not run.send(process, SCHEDULED_RUN):
-                return
+                return times[1:]
             expect_healthy_target(run, servers)
             times.append((size, run.result.cpu_s))
         run.expect_peak()
     # The first run of a process is slower.
-    expect_growth(run.result, times[1:])
+    return times[1:]
 
 
 def scrape_memory(run: Run) -> None:

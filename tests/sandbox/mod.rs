@@ -19,6 +19,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use base64::Engine as _;
 use serde_json::{Value, json};
+use sidecarless::aws::clients;
+use sidecarless::aws::sdk_http::sdk_http_client;
 use sidecarless::deadline::Deadline;
 use sidecarless::handlers::{HandleError, Handlers};
 use sidecarless::lambda::{Event, HttpResponse, Response};
@@ -139,12 +141,12 @@ impl Aws {
     }
 
     /// Configuration that the SDK would read from the environment.
-    async fn config(&self) -> SdkConfig {
+    async fn config(&self, http: &reqwest::Client) -> SdkConfig {
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
         aws_config::defaults(BehaviorVersion::latest())
             .region(Region::from_static("eu-west-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(sdk_http_client(http))
             .load()
             .await
             .into_builder()
@@ -201,7 +203,8 @@ impl Sandbox {
         ];
         let all = settings.iter().chain(&needed).map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::read(all).unwrap();
-        let handlers = Handlers::new(settings, memory, &aws.config().await).unwrap();
+        let http = clients::http().unwrap();
+        let handlers = Handlers::new(settings, memory, &aws.config(&http).await, &http).unwrap();
         Self { aws, amp, handlers }
     }
 

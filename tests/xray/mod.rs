@@ -103,6 +103,19 @@ impl TestSpan {
     }
 }
 
+/// Adds the fields that corrected mode omits because a missing one means the same.
+pub(crate) fn with_defaults(mut document: Json) -> Json {
+    for flag in ["fault", "error", "throttle"] {
+        if document[flag].is_null() {
+            document[flag] = Json::Bool(false);
+        }
+    }
+    if document["http"].is_object() && document["http"]["response"]["content_length"].is_null() {
+        document["http"]["response"]["content_length"] = 0.into();
+    }
+    document
+}
+
 /// Returns the members of an object as attributes.
 pub(crate) fn attributes(members: Json) -> Vec<KeyValue> {
     let Json::Object(members) = members else { panic!("attributes must be an object") };

@@ -31,7 +31,8 @@ struct Progress {
 pub(crate) async fn run(mode: RedriveMode, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
     let settings = function::settings(variables)?;
     let spool = settings.spool_queue.as_ref().ok_or(CommandError::NoSpoolQueue)?;
-    let sqs = clients::sqs(&clients::aws().await);
+    let http = clients::http().map_err(|error| CommandError::Function(error.into()))?;
+    let sqs = clients::sqs(&clients::aws(&http).await);
     let mut progress = Progress::default();
     let result = match DeadLetterQueue::of_spool(sqs, spool).await {
         Ok(queue) => progress.process(&queue, mode).await,

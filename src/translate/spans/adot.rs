@@ -126,6 +126,12 @@ impl Compat {
         self.is_adot()
     }
 
+    /// Writes failure flags that are false and a response size of 0, which mean the same as missing fields (`segment.go`,
+    /// `http.go`).
+    pub(super) const fn writes_defaults(self) -> bool {
+        self.is_adot()
+    }
+
     /// Reads an HTTP status only from integers, and 0 from other types (`cause.go`, `http.go`).
     pub(super) const fn reads_only_integer_status(self) -> bool {
         self.is_adot()

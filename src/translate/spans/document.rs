@@ -84,6 +84,7 @@ impl<'a> DocumentInput<'_, 'a> {
             sql,
             user: &read_user(attributes, &mut consumed, compat),
             links: if self.has_links(kind) { links::valid(span, compat) } else { Vec::new() },
+            writes_defaults: compat.writes_defaults(),
         };
         let links = span.links.len().saturating_sub(limits::LINKS) as u64;
         let mut omitted = Omitted { links: if self.has_links(kind) { links } else { 0 }, ..cause.omitted };

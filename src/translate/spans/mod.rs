@@ -46,7 +46,7 @@ use crate::model::escaped_json::JsonWriter;
 use crate::model::otlp::any_value::Value;
 use crate::model::otlp::{ExportTraceServiceRequest, Span, SpanKind, text};
 use crate::model::rejection::Rejections;
-use crate::model::segment::SegmentDocument;
+use crate::model::segment::{DocumentMemory, SegmentDocument};
 
 /// The documents of a request, and the counts of its spans: received = spans with documents + rejected.
 #[derive(Debug, Default)]
@@ -80,7 +80,11 @@ pub fn segments(
     budget: &dyn Budget,
 ) -> Result<Segments, BudgetExceeded> {
     let mut segments = Segments::default();
-    let mut buffers = ScratchBuffers { json: JsonWriter::default(), attributes: Attributes::new() };
+    let mut buffers = ScratchBuffers {
+        json: JsonWriter::default(),
+        attributes: Attributes::new(),
+        documents: DocumentMemory::default(),
+    };
     for resource_spans in &request.resource_spans {
         budget.check()?;
         let resource = ResourceContext::read(resource_spans.resource.as_ref(), options);
@@ -101,6 +105,7 @@ pub fn segments(
 struct ScratchBuffers<'a> {
     json: JsonWriter,
     attributes: Attributes<'a>,
+    documents: DocumentMemory,
 }
 
 impl Segments {
@@ -110,7 +115,7 @@ impl Segments {
         buffers: &mut ScratchBuffers<'a>,
         budget: &dyn Budget,
     ) -> Result<(), BudgetExceeded> {
-        let (span, ScratchBuffers { json, attributes }) = (input.span, buffers);
+        let (span, ScratchBuffers { json, attributes, documents }) = (input.span, buffers);
         let ids = match document_ids(span, input.options.compat) {
             Ok(ids) => ids,
             Err(reason) => {
@@ -127,7 +132,7 @@ impl Segments {
         let is_local_root = attributes.bytes(Key::AwsSpanKind) == b"LOCAL_ROOT";
         let mut write = |kind, ids| {
             let omitted = input.document(json, attributes, kind, ids);
-            self.push(json, omitted, budget)
+            self.push(json, omitted, documents, budget)
         };
         match value::kind(span) {
             _ if !is_local_root => write(DocumentKind::Full, ids),
@@ -141,7 +146,13 @@ impl Segments {
     }
 
     /// Adds a document, truncated to the size limit of X-Ray.
-    fn push(&mut self, json: &JsonWriter, omitted: Omitted, budget: &dyn Budget) -> Result<(), BudgetExceeded> {
+    fn push(
+        &mut self,
+        json: &JsonWriter,
+        omitted: Omitted,
+        memory: &mut DocumentMemory,
+        budget: &dyn Budget,
+    ) -> Result<(), BudgetExceeded> {
         budget.reserve(json.len().min(2 * limits::MAX_DOCUMENT_BYTES) + DELIVERY_BYTES)?;
         // The escaped form is never shorter than the JSON, so most documents need no further check.
         if json.len() > limits::MAX_DOCUMENT_BYTES || !omitted.is_empty() {
@@ -157,7 +168,7 @@ impl Segments {
                 return Ok(());
             }
         }
-        self.documents.push(SegmentDocument::from_escaped(json.to_escaped()));
+        self.documents.push(memory.store(json));
         Ok(())
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Segment<'d, 'a> {
     /// At most 250 characters.
     pub(super) user: &'d str,
     pub(super) links: Vec<SpanLink<'a>>,
+    /// Whether values are written that mean the same as a missing field: false, and a size of 0.
+    pub(super) writes_defaults: bool,
 }
 
 impl Segment<'_, '_> {
@@ -57,9 +59,9 @@ impl Segment<'_, '_> {
             json.text_field("namespace", namespace);
         }
         self.times.write(json);
-        self.flags.write(json);
+        self.flags.write(json, self.writes_defaults);
         if let Some(http) = &self.http {
-            json.object_field("http", |json| http.write(json));
+            json.object_field("http", |json| http.write(json, self.writes_defaults));
         }
         if let Some(exceptions) = self.exceptions {
             json.object_field("cause", |json| {
@@ -131,10 +133,12 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    fn write(self, json: &mut JsonWriter) {
-        json.boolean_field("fault", self.fault);
-        json.boolean_field("error", self.error);
-        json.boolean_field("throttle", self.throttle);
+    fn write(self, json: &mut JsonWriter, writes_defaults: bool) {
+        for (name, value) in [("fault", self.fault), ("error", self.error), ("throttle", self.throttle)] {
+            if value || writes_defaults {
+                json.boolean_field(name, value);
+            }
+        }
     }
 }
 
@@ -152,7 +156,7 @@ pub(super) struct Http<'a> {
 }
 
 impl Http<'_> {
-    fn write(&self, json: &mut JsonWriter) {
+    fn write(&self, json: &mut JsonWriter, writes_defaults: bool) {
         json.object_field("request", |json| {
             json.text_field_unless_empty("method", &self.method);
             json.text_field_unless_empty("url", &self.url);
@@ -162,11 +166,13 @@ impl Http<'_> {
                 json.boolean_field("x_forwarded_for", true);
             }
         });
-        json.object_field("response", |json| {
+        json.object_field_unless_empty("response", |json| {
             if let Some(status) = self.status {
                 json.int_field("status", status);
             }
-            json.int_field("content_length", self.content_length);
+            if self.content_length != 0 || writes_defaults {
+                json.int_field("content_length", self.content_length);
+            }
         });
     }
 }

@@ -49,6 +49,10 @@ fn frame(line: &str, compat: Compat) -> Option<StackFrame<'_>> {
 /// Removes class loader and module, which precede the class as `loader/module@version/`, `loader//` or
 /// `module@version/` (`java.lang.StackTraceElement.toString`).
 fn without_module(label: &str) -> &str {
+    // Most labels have no module.
+    if !label.contains('/') {
+        return label;
+    }
     if let Some((_, class)) = label.rsplit_once("//") {
         return class;
     }
