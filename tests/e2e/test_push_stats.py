@@ -21,7 +21,9 @@ from demo.peers import Peers, function, moto, post, prometheus, query, wait_for
 
 sys.path.append(str(ROOT / "tests" / "helpers"))
 
+import standin  # noqa: E402
 from languages import HELPERS, LANGUAGES, Missing, busybox, on_path  # noqa: E402
+from process import wait_until  # noqa: E402
 from standin import running, sender_environment  # noqa: E402
 from task_metadata import Metadata, start_migrated  # noqa: E402
 
@@ -181,3 +183,30 @@ def test_second_push_within_seconds_is_ignored(stack: Stack) -> None:
     first, second = (json.loads(push_stats(stack, endpoint, "--once").stdout) for _ in range(2))
     assert first["samples"] > 0
     assert second == {"samples": 0, "ignored": "the task has sent newer stats"}
+
+
+def test_one_command_line_of_a_task_sends_until_it_ends() -> None:
+    """Two containers of a task run the command line. The second sends when the first has ended."""
+    metadata, receivers = standin.Metadata(), [standin.Receiver(), standin.Receiver()]
+    commands = []
+
+    def senders() -> list[int]:
+        return [index for index, receiver in enumerate(receivers) if receiver.pushes()]
+
+    with running(metadata, *receivers):
+        try:
+            for receiver in receivers:
+                variables = sender_environment(metadata.uri, receiver.url)
+                commands.append(subprocess.Popen([CLI, "push-stats", "--interval", "10"], env=variables, stderr=subprocess.PIPE))
+            # The sender reads two documents, the other one reads one of them before it sees that there is a sender.
+            assert wait_until(lambda: senders() and len(metadata.requests) >= 3)
+            (first,) = senders()
+            commands[first].kill()
+            assert wait_until(lambda: len(senders()) == 2)
+        finally:
+            for command in commands:
+                command.kill()
+        assert [command.communicate()[1] for command in commands] == [b"", b""]
+    for receiver in receivers:
+        for push in receiver.pushes():
+            assert standin.split(push.body) == tuple(json.loads(document) for document in standin.documents())
