@@ -27,7 +27,10 @@ fn with_suffixes(name: &str, unit: &str, kind: MetricKind, naming: &Naming) -> S
     let main = if words.contains(&&*main) { "" } else { &*main };
     let per = per.strip_suffix('_').unwrap_or(&per);
     // If the unit after the slash consists of symbols only, its suffix is `per_`, which has no meaning.
-    let per = if per == "per" || has_unit_suffix(&words, per, naming.compat) { "" } else { per };
+    let per = if per == "per" { "" } else { per };
+    if naming.compat != Compat::Adot {
+        remove_unit_suffix(&mut words, per);
+    }
     let main = if per.is_empty() { main } else { main.strip_suffix('_').unwrap_or(main) };
     words.extend([main, per].into_iter().filter(|suffix| !suffix.is_empty()));
     match kind {
@@ -42,14 +45,13 @@ fn with_suffixes(name: &str, unit: &str, kind: MetricKind, naming: &Naming) -> S
     if joined.starts_with(|first: char| first.is_ascii_digit()) { format!("_{joined}") } else { joined }
 }
 
-/// Returns whether a name already ends with the words of a suffix such as `per_second`. otlptranslator compares the suffix
-/// with single words, never finds it, and writes `bytes_per_second_per_second`.
-fn has_unit_suffix(words: &[&str], per: &str, compat: Compat) -> bool {
-    if compat == Compat::Adot || per.is_empty() {
-        return false;
-    }
+/// Removes a suffix such as `per_second` from the end of a name, so that it is not written twice, and the unit is before it.
+/// otlptranslator compares the suffix with single words, never finds it, and writes `bytes_per_second_per_second`.
+fn remove_unit_suffix(words: &mut Vec<&str>, per: &str) {
     let suffix: Vec<&str> = per.split('_').collect();
-    words.ends_with(&suffix)
+    if !per.is_empty() && words.ends_with(&suffix) {
+        words.truncate(words.len() - suffix.len());
+    }
 }
 
 fn move_to_end<'a>(words: &mut Vec<&'a str>, last: &'a str) {

@@ -17,6 +17,12 @@ fn metric_names_follow_the_strategy() {
         (Full, "", "5xx", "{request}/s", MetricKind::Gauge, "_5xx_per_second"),
         (Full, "app", "5xx", "", MetricKind::Gauge, "app_5xx"),
         (Full, "", "io.bytes_per_second", "By/s", MetricKind::Gauge, "io_bytes_per_second"),
+        // Type and rate are removed before the unit is compared (prometheus/otlptranslator issue 44).
+        (Full, "", "foo.seconds", "s", MetricKind::Counter, "foo_seconds_total"),
+        (Full, "", "foo.total", "s", MetricKind::Counter, "foo_seconds_total"),
+        (Full, "", "cpu_seconds_total", "s", MetricKind::Counter, "cpu_seconds_total"),
+        (Full, "", "net.bytes_per_second", "By/s", MetricKind::Gauge, "net_bytes_per_second"),
+        (Full, "", "net.per_second", "By/s", MetricKind::Gauge, "net_bytes_per_second"),
         (Full, "", "x", "°C", MetricKind::Gauge, "x_C"),
         (Full, "", "x", "kBy", MetricKind::Gauge, "x_kBy"),
         (Bare, "", "a.b__c", "s", MetricKind::Counter, "a_b__c"),
