@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use sidecarless::aws::error::{AwsError, CODES, MESSAGES};
 use sidecarless::deliver::remote_write_error::PATTERNS;
+use sidecarless::deliver::xray::DOCUMENT_ERRORS;
 
 #[derive(Deserialize)]
 struct ErrorCodes {
@@ -54,7 +55,8 @@ fn every_known_error_text_has_a_heading_with_its_cause() {
     let codes = codes.map(|(code, kind)| (short_name(&code).to_owned(), kind));
     let own = CODES.iter().chain(MESSAGES).map(|(text, kind)| ((*text).to_owned(), format!("{kind:?}")));
     let of_amp = PATTERNS.iter().map(|(words, kind)| (words.join(" ... "), format!("AMP {kind:?}")));
-    let known: BTreeMap<String, String> = codes.chain(own).chain(of_amp).collect();
+    let of_xray = DOCUMENT_ERRORS.iter().map(|code| ((*code).to_owned(), "X-Ray document".to_owned()));
+    let known: BTreeMap<String, String> = codes.chain(own).chain(of_amp).chain(of_xray).collect();
     let mut documented = Vec::new();
     for texts in headings() {
         let kinds: Vec<_> = texts.iter().map(|text| known.get(*text).or_else(|| known.get(short_name(text)))).collect();
