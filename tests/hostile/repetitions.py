@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 import wire
-from inputs import INPUTS, JSON, METRICS, PROTOBUF, TRACES, Input
+from inputs import INPUTS, JSON, METRICS, PROTOBUF, TRACES, Input, add
 from inputs import task_document
 from wire import attribute, attribute_of, double, fixed64, message, number_point, numbered, resource, span, traces
 
@@ -231,6 +231,18 @@ def segment_repetitions() -> Iterator[tuple[str, Repeated]]:
     yield "metadata of a segment", lambda count: documents([segment(metadata={f"a{number}": {"k": 1} for number in range(count)})])
     yield "subsegments of a segment", lambda count: documents([segment(subsegments=[{"id": "01" * 8, "name": "s"}] * (count // 4))])
     yield "escapes of a segment", lambda count: documents([segment(user="\x01" * count)])
+    yield "empty subsegments of a segment", lambda count: daemon_segment(",".join(["{}"] * count))
+
+
+def daemon_segment(subsegments: str) -> bytes:
+    """A segment in the format of the X-Ray daemon, which an SDK sends without escapes."""
+    text = segment(subsegments=[])
+    return b'{"format":"json","version":1}\n' + text.replace("[]", f"[{subsegments}]").encode()
+
+
+# Each part of a segment that is split needs memory, also for a subsegment of three bytes.
+for many in (250_000, 500_000, 1_000_000, 2_000_000, 4_000_000):
+    add(f"{many}-empty-subsegments", "push_memory", path=SEGMENTS, headers=JSON)(lambda count=many: daemon_segment(",".join(["{}"] * count)))
 
 
 # ---- expositions and task metadata

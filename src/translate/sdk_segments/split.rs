@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
+use std::rc::Rc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -66,46 +67,52 @@ pub(super) fn split(
         Some(exceeded) => SplitError::BudgetExceeded(exceeded),
         None => SplitError::Invalid(error),
     })?;
-    let mut open = vec![(root, String::new())];
-    while let Some((node, head)) = open.pop() {
-        let (part, detached) = node.into_part(&head);
+    let mut open = vec![OpenNode { node: root, parent: None }];
+    while let Some(OpenNode { node, parent }) = open.pop() {
+        // A subsegment of three bytes takes thirty times as much memory. The list of the others grows by doubling.
+        budget.reserve(node.children.len() * 4 * size_of::<OpenNode<'_>>()).map_err(SplitError::BudgetExceeded)?;
+        let [trace, parent_key, kind] = OF_INDEPENDENT;
+        let head = |parent| format!(r#"{trace}:"{trace_id}",{parent_key}:"{parent}",{kind}:"subsegment","#);
+        let (part, detached, id) = node.into_part(&parent.map(head).unwrap_or_default());
         if !add(part) {
             return Ok(());
         }
-        for (child, parent) in detached {
-            let [trace, parent_key, kind] = OF_INDEPENDENT;
-            let head = format!(r#"{trace}:"{trace_id}",{parent_key}:"{parent}",{kind}:"subsegment","#);
-            open.push((child, head));
-        }
-        budget.check().map_err(SplitError::BudgetExceeded)?;
+        open.extend(detached.into_iter().map(|node| OpenNode { node, parent: Some(Rc::clone(&id)) }));
     }
     Ok(())
 }
 
+/// A segment or subsegment that becomes a part.
+struct OpenNode<'a> {
+    node: Node<'a>,
+    /// ID of the segment that contains it; `None` for the document itself.
+    parent: Option<Rc<str>>,
+}
+
 impl<'a> Node<'a> {
-    /// Returns the part with the subsegments that fit into it, and the others with the id of their parent.
-    fn into_part(self, head: &str) -> (Part, Vec<(Node<'a>, String)>) {
-        let id = if is_hex(&self.id, 16) { self.id.into_owned() } else { String::new() };
+    /// Returns the part with the subsegments that fit into it, the others, and the ID of the part.
+    fn into_part(self, head: &str) -> (Part, Vec<Node<'a>>, Rc<str>) {
+        let id: Rc<str> = if is_hex(&self.id, 16) { self.id.into() } else { "".into() };
         let mut size = head.len() + self.members.len() + SUBSEGMENTS.len() + 2;
         let is_too_large = size > MAX_PART_BYTES;
         let (mut kept, mut detached) = (Vec::new(), Vec::new());
         for child in self.children {
             let child_size = child.size + 1;
             if is_too_large || size + child_size > MAX_PART_BYTES {
-                detached.push((child, id.clone()));
+                detached.push(child);
             } else {
                 size += child_size;
                 kept.push(child);
             }
         }
         if is_too_large {
-            return (Part::TooLarge { id, bytes: size }, detached);
+            return (Part::TooLarge { id: id.to_string(), bytes: size }, detached, id);
         }
         let mut document = String::with_capacity(size);
         document.push('{');
         document.push_str(head);
         write_members(&mut document, &self.members, &kept);
-        (Part::Document(document), detached)
+        (Part::Document(document), detached, id)
     }
 
     fn write(&self, document: &mut String) {
