@@ -121,7 +121,7 @@ download_packages() {
 # Release binary of the function.
 release_binary() {
   log "building the release binary (takes some minutes the first time)"
-  cargo build --release --locked --quiet --bin sidecarless-function
+  cargo build --release --locked --quiet --bin sidecarless-function || return
   BINARY="${CARGO_TARGET_DIR:-$ROOT/target}/release/sidecarless-function"
 }
 
@@ -129,7 +129,7 @@ release_binary() {
 # `--test integration`, some dependencies have fewer features, and cargo compiles everything that uses them a second time.
 cli_binary() {
   log "building the command line"
-  cargo build --locked --quiet --bin sidecarless --test integration
+  cargo build --locked --quiet --bin sidecarless --test integration || return
   CLI="${CARGO_TARGET_DIR:-$ROOT/target}/debug/sidecarless"
 }
 
