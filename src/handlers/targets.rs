@@ -9,7 +9,7 @@ use super::run::coverage::{next_step, reason};
 use super::run::task_series::TaskSeries;
 use crate::deadline::Deadline;
 use crate::discovery::{Discovery, DiscoveryError, DiscoveryResult, ServiceQuery, TaskListing};
-use crate::model::task::Task;
+use crate::model::task::{Task, without_query};
 use crate::scrape::prometheus_targets::prometheus_targets;
 use crate::scrape::stats_targets::stats_target;
 use crate::translate::state::source_name;
@@ -186,7 +186,9 @@ impl TargetLister {
         }
         for target in prometheus_targets(task, &self.series.prometheus.rules, &self.series.scrape_ranges) {
             match target {
-                Ok(target) => row.prometheus_endpoints.push(format!("{}{}", target.address, target.path)),
+                Ok(target) => {
+                    row.prometheus_endpoints.push(format!("{}{}", target.address, without_query(&target.path)));
+                }
                 Err(error) => row.errors.push(error.to_string()),
             }
         }

@@ -209,8 +209,21 @@ impl Task {
 }
 
 impl TaskContainer {
+    /// Returns whether ECS reports that the container has stopped.
+    pub fn has_stopped(&self) -> bool {
+        self.last_status == ContainerStatus::Stopped
+    }
+
     pub fn docker_label(&self, name: &str) -> Option<&str> {
         self.docker_labels.iter().find(|(key, _)| **key == *name).map(|(_, value)| &**value)
+    }
+}
+
+/// Returns a path or URL for a log or an error: without its query, which may have a token.
+pub fn without_query(url: &str) -> String {
+    match url.split_once('?') {
+        Some((path, _)) => format!("{path}?..."),
+        None => url.to_owned(),
     }
 }
 

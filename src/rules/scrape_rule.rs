@@ -17,7 +17,7 @@ use std::str::FromStr;
 
 use super::task_filter::Condition;
 use super::{InvalidValue, glob};
-use crate::model::task::{Task, TaskContainer, is_plain_path_and_query};
+use crate::model::task::{Task, TaskContainer, is_plain_path_and_query, without_query};
 
 /// One rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,8 @@ impl ScrapeRule {
     }
 
     /// Returns the indexes of the containers to scrape: the containers selected by the rule that map the port, or the first
-    /// selected container if none maps it.
+    /// selected container if none maps it. Containers that have stopped are left out if another one is left. If all have
+    /// stopped, all are returned: any of them may have been scraped.
     pub fn containers(&self, task: &Task, port: u16) -> Vec<usize> {
         let is_selected = |container: &TaskContainer| {
             self.container.as_ref().is_none_or(|pattern| glob::matches(pattern, &container.name))
@@ -52,8 +53,11 @@ impl ScrapeRule {
                 || container.network_bindings.iter().any(|binding| binding.container_port == port)
         };
         let selected = || task.containers.iter().enumerate().filter(|(_, container)| is_selected(container));
-        let mapping: Vec<usize> = selected().filter(|(_, container)| maps(container)).map(|(index, _)| index).collect();
-        if mapping.is_empty() { selected().map(|(index, _)| index).take(1).collect() } else { mapping }
+        let is_mapped = selected().any(|(_, container)| maps(container));
+        let candidates = || selected().filter(|(_, container)| !is_mapped || maps(container));
+        let remaining = candidates().filter(|(_, container)| !container.has_stopped()).map(|(index, _)| index);
+        let remaining: Vec<usize> = remaining.take(if is_mapped { usize::MAX } else { 1 }).collect();
+        if remaining.is_empty() { candidates().map(|(index, _)| index).collect() } else { remaining }
     }
 }
 
@@ -70,7 +74,8 @@ impl FromStr for ScrapeRule {
                 }
                 Some(("path", path)) => {
                     return Err(InvalidValue::new(format!(
-                        "invalid path \"{path}\": use a path that starts with /, with a plain query"
+                        "invalid path \"{}\": use a path that starts with /, with a plain query",
+                        without_query(path)
                     )));
                 }
                 Some(("scheme", "http")) => rule.is_https = false,
@@ -84,13 +89,20 @@ impl FromStr for ScrapeRule {
             }
         }
         match (rule.ports.is_empty(), rule.conditions.is_empty()) {
-            (true, _) => Err(InvalidValue::new(format!("rule \"{text}\" has no port: add port=9404"))),
+            (true, _) => Err(InvalidValue::new(format!("rule \"{}\" has no port: add port=9404", shown(text)))),
             (_, true) => {
+                let text = shown(text);
                 Err(InvalidValue::new(format!("rule \"{text}\" selects no tasks: add service=cart-* or family=*")))
             }
             _ => Ok(rule),
         }
     }
+}
+
+/// Returns a rule for an error. A `?` in another word than the path is part of a glob.
+fn shown(rule: &str) -> String {
+    let word = |word: &str| if word.starts_with("path=") { without_query(word) } else { word.to_owned() };
+    rule.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn port(text: &str) -> Result<u16, InvalidValue> {
@@ -130,6 +142,27 @@ mod tests {
     }
 
     #[test]
+    fn container_that_has_not_stopped_is_preferred() {
+        let task = |statuses: [&str; 3]| {
+            let mut containers = vec![container("init", 80), container("app", 80), container("other", 81)];
+            for (container, status) in containers.iter_mut().zip(statuses) {
+                container.last_status = status.into();
+            }
+            Task { family: "cart".into(), containers, ..Task::default() }
+        };
+        for (statuses, port, expected) in [
+            (["STOPPED", "RUNNING", "RUNNING"], 9404, vec![1]),
+            (["STOPPED", "RUNNING", "RUNNING"], 80, vec![1]),
+            (["STOPPED", "STOPPED", "PENDING"], 9404, vec![2]),
+            (["STOPPED", "STOPPED", "RUNNING"], 80, vec![0, 1]),
+            (["STOPPED", "STOPPED", "STOPPED"], 9404, vec![0, 1, 2]),
+        ] {
+            let rule: ScrapeRule = format!("family=cart port={port}").parse().expect("valid rule");
+            assert_eq!(rule.containers(&task(statuses), port), expected, "{statuses:?} {port}");
+        }
+    }
+
+    #[test]
     fn rules_are_separated_by_semicolons() {
         let secure: ScrapeRule = "family=a port=1 scheme=https path=/m?format=text&x[]=1".parse().expect("valid rule");
         assert_eq!((secure.is_https, secure.path.as_deref()), (true, Some("/m?format=text&x[]=1")));
@@ -151,7 +184,8 @@ mod tests {
             ("family=a port=80,", "invalid port \"\""),
             ("family=a port=80 path=m", "invalid path \"m\""),
             ("family=a port=80 path=/m#x", "invalid path \"/m#x\""),
-            ("family=a port=80 path=/m?x#y", "invalid path \"/m?x#y\""),
+            ("family=a port=80 path=/m?x#y", "invalid path \"/m?...\""),
+            ("family=a? path=/m?token=secret", "rule \"family=a? path=/m?...\" has no port"),
             ("family=a port=80 scheme=ftp", "invalid scheme \"ftp\""),
             ("family=a port=80 name=b", "invalid condition \"name=b\""),
         ] {

@@ -195,7 +195,8 @@ async fn read(
 }
 
 fn failed(error: reqwest::Error) -> ScrapeError {
-    ScrapeError::Connection(root_cause(&error))
+    // The URL may have a token in its query.
+    ScrapeError::Connection(root_cause(&error.without_url()))
 }
 
 /// Decompresses a body that starts with the magic bytes of gzip (RFC 1952, section 2.3.1).

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::stats_targets::{TargetError, allowed_address, declared_path, declared_port, is_scrapable, reachable_port};
-use crate::model::ecs::ContainerStatus;
 use crate::model::reserved::RESERVED_JOBS;
-use crate::model::task::{Task, TaskContainer, is_plain_path_and_query};
+use crate::model::task::{Task, TaskContainer, is_plain_path_and_query, without_query};
 use crate::rules::scrape_rule::ScrapeRule;
 
 /// opentelemetry-collector-contrib, `extension/observer/ecsobserver`; CloudWatch agent, `docker_label` discovery.
@@ -72,44 +71,57 @@ impl PrometheusTarget {
     pub fn url(&self) -> String {
         format!("{}://{}{}", self.scheme.as_str(), self.address, self.path)
     }
-
-    /// Returns whether ECS reports that the container of the endpoint has stopped.
-    fn has_stopped(&self) -> bool {
-        self.container().is_some_and(|container| container.last_status == ContainerStatus::Stopped)
-    }
 }
 
-/// Returns the targets of a task; none if it declares none or is not scrapable. A container that has stopped is not scraped, while its
-/// task goes on.
+/// Returns the targets of a task; none if it declares none or is not scrapable. If an endpoint is declared several times, the
+/// first declaration counts: rules in their order, then labels. What a container that has stopped declares does not count, so
+/// that it does not hide the same endpoint of a running one.
 pub fn prometheus_targets(
     task: &Arc<Task>,
     rules: &[ScrapeRule],
     ranges: &[IpNet],
 ) -> Vec<Result<PrometheusTarget, TargetError>> {
-    let mut targets = if is_scrapable(task) { declared_endpoints(task, rules, ranges) } else { Vec::new() };
-    targets.retain(|target| !target.as_ref().is_ok_and(PrometheusTarget::has_stopped));
-    targets
-}
-
-/// Returns the endpoints that a task declares, whatever its status. If an endpoint is declared several times, the first
-/// declaration counts: rules in their order, then labels.
-pub fn declared_endpoints(
-    task: &Arc<Task>,
-    rules: &[ScrapeRule],
-    ranges: &[IpNet],
-) -> Vec<Result<PrometheusTarget, TargetError>> {
     let mut targets = Vec::new();
-    let by_rule = rules.iter().filter(|rule| rule.matches(task)).flat_map(|rule| match_rule(task, rule)).map(Ok);
-    let by_label = task.containers.iter().enumerate().flat_map(|(index, container)| {
-        label_names(container).map(move |names| match_docker_label(index, container, names))
-    });
-    for endpoint in by_rule.chain(by_label) {
+    if !is_scrapable(task) {
+        return targets;
+    }
+    for endpoint in declarations(task, rules, |container| !container.has_stopped()) {
         match endpoint.and_then(|endpoint| Ok((target(task, &endpoint, ranges)?, endpoint))) {
             Ok((target, endpoint)) => merge_target(&mut targets, target, endpoint.port),
             Err(error) => targets.push(Err(error)),
         }
     }
     targets
+}
+
+/// Returns the endpoints that a task declares, whatever the status of the task and its containers. If several containers declare
+/// one endpoint, each is returned: any of them may be the one that was scraped.
+pub fn declared_endpoints(task: &Arc<Task>, rules: &[ScrapeRule], ranges: &[IpNet]) -> Vec<PrometheusTarget> {
+    let mut endpoints: Vec<PrometheusTarget> = Vec::new();
+    for new in declarations(task, rules, |_| true).flatten().filter_map(|it| target(task, &it, ranges).ok()) {
+        let is_same =
+            |it: &PrometheusTarget| (it.container, it.address, &it.path) == (new.container, new.address, &new.path);
+        if !endpoints.iter().any(is_same) {
+            endpoints.push(new);
+        }
+    }
+    endpoints
+}
+
+/// Returns what rules and labels declare for the containers that `is_considered` selects.
+fn declarations<'a>(
+    task: &'a Task,
+    rules: &'a [ScrapeRule],
+    is_considered: fn(&TaskContainer) -> bool,
+) -> impl Iterator<Item = Result<DeclaredEndpoint, TargetError>> + 'a {
+    let is_selected =
+        move |endpoint: &DeclaredEndpoint| task.containers.get(endpoint.container).is_some_and(is_considered);
+    let by_rule = rules.iter().filter(|rule| rule.matches(task)).flat_map(|rule| match_rule(task, rule));
+    let containers = task.containers.iter().enumerate().filter(move |(_, container)| is_considered(container));
+    let by_label = containers.flat_map(|(index, container)| {
+        label_names(container).map(move |names| match_docker_label(index, container, names))
+    });
+    by_rule.filter(is_selected).map(Ok).chain(by_label)
 }
 
 /// Adds a target, unless it is in the list. If another container declares the same one, the task definition is wrong.
@@ -124,7 +136,8 @@ fn merge_target(targets: &mut Vec<Result<PrometheusTarget, TargetError>>, new: P
             target.container().map_or_else(String::new, |container| container.name.to_string())
         };
         let (first, container) = (name(existing), name(&new));
-        targets.push(Err(TargetError::DuplicateEndpoint { container, first, port: container_port, path: new.path }));
+        let path = without_query(&new.path);
+        targets.push(Err(TargetError::DuplicateEndpoint { container, first, port: container_port, path }));
     }
 }
 
@@ -299,13 +312,63 @@ mod tests {
             ..Task::default()
         });
         let ranges = ["10.0.0.0/8".parse().unwrap()];
-        let ports = |targets: Vec<Result<PrometheusTarget, _>>| -> Vec<u16> {
-            targets.into_iter().flatten().map(|target| target.address.port()).collect()
+        let scraped = |rules: &[ScrapeRule]| -> Vec<PrometheusTarget> {
+            prometheus_targets(&task, rules, &ranges).into_iter().flatten().collect()
         };
-        assert_eq!(ports(prometheus_targets(&task, &[], &ranges)), [2, 3, 4]);
+        let ports = |targets: Vec<PrometheusTarget>| -> Vec<u16> {
+            targets.into_iter().map(|target| target.address.port()).collect()
+        };
+        assert_eq!(ports(scraped(&[])), [2, 3, 4]);
         assert_eq!(ports(declared_endpoints(&task, &[], &ranges)), [1, 2, 3, 4], "its series end");
         let rules = ScrapeRule::parse_all("family=* port=9 container=init").unwrap();
-        assert_eq!(ports(prometheus_targets(&task, &rules, &ranges)), [2, 3, 4]);
+        assert_eq!(ports(scraped(&rules)), [2, 3, 4]);
+    }
+
+    #[test]
+    fn stopped_container_does_not_hide_a_running_one() {
+        let container = |name: &str, status: &str, port: &str| TaskContainer {
+            name: name.into(),
+            last_status: status.into(),
+            docker_labels: vec![(EXPORTER_PORT.into(), port.into())],
+            ..TaskContainer::default()
+        };
+        let ranges = ["10.0.0.0/8".parse().unwrap()];
+        let task = |statuses: [&str; 3]| {
+            let ports = ["9404", "9404", "x"];
+            let containers = ["init", "app", "broken"].into_iter().zip(statuses).zip(ports);
+            Arc::new(Task {
+                last_status: "RUNNING".into(),
+                network_mode: "awsvpc".into(),
+                address: Some("10.2.3.4".parse().unwrap()),
+                containers: containers.map(|((name, status), port)| container(name, status, port)).collect(),
+                ..Task::default()
+            })
+        };
+        let name = |target: &PrometheusTarget| target.container().unwrap().name.to_string();
+        for rules in ["", "family=* port=9404", "family=* port=9404 container=*"] {
+            let rules = ScrapeRule::parse_all(rules).unwrap();
+            let running = task(["STOPPED", "RUNNING", "STOPPED"]);
+            let targets = prometheus_targets(&running, &rules, &ranges);
+            let targets: Vec<_> = targets.iter().map(|target| target.as_ref().map(name)).collect();
+            assert_eq!(
+                targets,
+                [Ok("app".into())],
+                "{rules:?}: a stopped container is no duplicate, and has no errors"
+            );
+            let stopped = task(["STOPPED"; 3]);
+            let ended: Vec<_> = declared_endpoints(&stopped, &rules, &ranges).iter().map(name).collect();
+            assert!(ended.starts_with(&["init".into(), "app".into()]), "{rules:?}: {ended:?} may have been scraped");
+        }
+    }
+
+    #[test]
+    fn duplicate_is_named_without_its_query() {
+        let label: &[(&str, &str)] = &[(EXPORTER_PORT, "9404"), (METRICS_PATH, "/m?token=secret")];
+        let error = targets(&[label, label])[1].clone().unwrap_err();
+        assert!(error.contains("path /m?...,") && !error.contains("secret"), "{error}");
+        let invalid: &[(&str, &str)] = &[(EXPORTER_PORT, "9404"), (METRICS_PATH, "/m?token=secret#")];
+        let error = targets(&[invalid])[0].clone().unwrap_err();
+        assert!(error.contains("invalid path \"/m?...\"") && !error.contains("secret"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use reqwest::header::LOCATION;
 use reqwest::{Response, StatusCode, Url};
 
 use super::ScrapeError;
+use crate::model::task::without_query;
 
 /// Most redirects of one request, as in the HTTP client of Prometheus (Go `net/http`, `defaultCheckRedirect`).
 pub(super) const MAX_REDIRECTS: usize = 10;
@@ -30,8 +31,11 @@ pub(super) fn location(response: &Response) -> Result<Option<Url>, ScrapeError> 
 
 /// Returns the URL of a location, if it has the scheme, host and port of the request.
 fn followed(from: &Url, location: &str) -> Result<Url, ScrapeError> {
-    let other =
-        || ScrapeError::Redirect(location.chars().take(SHOWN_CHARS).collect::<String>().escape_debug().to_string());
+    let other = || {
+        let before_fragment = location.split('#').next().unwrap_or_default();
+        let shown: String = without_query(before_fragment).chars().take(SHOWN_CHARS).collect();
+        ScrapeError::Redirect(shown.escape_debug().to_string())
+    };
     let to = from.join(location.trim()).map_err(|_| other())?;
     let has_user = !to.username().is_empty() || to.password().is_some();
     if to.origin() == from.origin() && !has_user { Ok(to) } else { Err(other()) }
@@ -40,6 +44,15 @@ fn followed(from: &Url, location: &str) -> Result<Url, ScrapeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refused_location_is_named_without_its_query() {
+        let from = "http://10.0.0.9:9404/metrics".parse().expect("a URL");
+        for location in ["http://10.0.0.7/login?token=secret", "http://10.0.0.7/login#token=secret"] {
+            let error = followed(&from, location).expect_err("another host").to_string();
+            assert!(error.contains("http://10.0.0.7/login") && !error.contains("secret"), "{error}");
+        }
+    }
 
     #[test]
     fn only_the_same_host_and_port_are_followed() {

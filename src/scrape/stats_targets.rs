@@ -4,14 +4,15 @@
 //! The address always comes from ECS and must be within the allowed ranges. Any principal that can register a task
 //! definition can write docker labels, so a label must not be able to direct a request to anything but its own task.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
-use crate::model::ecs::{ContainerStatus, NetworkLocation, NetworkMode, TaskStatus};
-use crate::model::task::{NetworkBinding, Task, TaskContainer, is_plain_path};
+use crate::model::ecs::{NetworkLocation, NetworkMode, TaskStatus};
+use crate::model::task::{NetworkBinding, Task, TaskContainer, is_plain_path, without_query};
 
 /// Docker label with the container port of a stats endpoint.
 pub const STATS_PORT: &str = "sidecarless.stats.port";
@@ -90,12 +91,12 @@ impl TargetError {
     }
 }
 
-/// Returns the stats target of a task; `None` if it declares none, is not scrapable, or its container has stopped.
+/// Translation prefix of NAT64, 64:ff9b::/96 (RFC 6052, section 2.1), which NAT gateways of Amazon VPC use.
+const NAT64_PREFIX: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+
+/// Returns the stats target of a task; `None` if it is not scrapable, or no container declares one that has not stopped.
 pub fn stats_target(task: &Arc<Task>, ranges: &[IpNet]) -> Option<Result<StatsTarget, TargetError>> {
-    let container = task.containers.iter().find(|container| container.docker_label(STATS_PORT).is_some())?;
-    if !is_scrapable(task) || container.last_status == ContainerStatus::Stopped {
-        return None;
-    }
+    let container = stats_containers(task).find(|container| is_scrapable(task) && !container.has_stopped())?;
     let target = || {
         let mut path = declared_path(container, STATS_PATH, is_plain_path)?;
         path.truncate(path.trim_end_matches('/').len());
@@ -105,10 +106,14 @@ pub fn stats_target(task: &Arc<Task>, ranges: &[IpNet]) -> Option<Result<StatsTa
     Some(target())
 }
 
-/// Returns the address of the stats endpoint of a task, also of a stopped one: ECS still reports its address.
-pub fn stats_address(task: &Task, ranges: &[IpNet]) -> Option<SocketAddr> {
-    let container = task.containers.iter().find(|container| container.docker_label(STATS_PORT).is_some())?;
-    stats_socket(task, container, ranges).ok()
+/// Returns the addresses of the stats endpoints of a task, also of a stopped one: ECS still reports its address. If several
+/// containers declare an endpoint, any of them may be the one that was scraped.
+pub fn stats_addresses(task: &Task, ranges: &[IpNet]) -> BTreeSet<SocketAddr> {
+    stats_containers(task).filter_map(|container| stats_socket(task, container, ranges).ok()).collect()
+}
+
+fn stats_containers(task: &Task) -> impl Iterator<Item = &TaskContainer> {
+    task.containers.iter().filter(|container| container.docker_label(STATS_PORT).is_some())
 }
 
 fn stats_socket(task: &Task, container: &TaskContainer, ranges: &[IpNet]) -> Result<SocketAddr, TargetError> {
@@ -130,7 +135,8 @@ pub(super) fn declared_path(
 ) -> Result<String, TargetError> {
     let value = container.docker_label(label).unwrap_or_default().trim();
     if !(value.is_empty() || value.starts_with('/')) || !is_valid(value) {
-        return Err(TargetError::InvalidPath { label, container: container.name.to_string(), value: truncate(value) });
+        let value = truncate(&without_query(value));
+        return Err(TargetError::InvalidPath { label, container: container.name.to_string(), value });
     }
     Ok(value.to_owned())
 }
@@ -141,10 +147,13 @@ pub(super) fn is_scrapable(task: &Task) -> bool {
 }
 
 /// Returns the address of a task if it may be scraped. A wide range such as `0.0.0.0/0` does not open addresses of the function
-/// or of AWS services. An IPv4 address mapped to IPv6 counts as IPv4.
+/// or of AWS services. An IPv4 address in IPv6, mapped or with the prefix of NAT64, counts as IPv4.
 pub(super) fn allowed_address(task: &Task, ranges: &[IpNet]) -> Result<IpAddr, TargetError> {
     let address = task.address.ok_or_else(|| TargetError::NoAddress { network_mode: task.network_mode.clone() })?;
-    let address = address.to_canonical();
+    let address = match address {
+        IpAddr::V6(v6) => embedded_ipv4(v6).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    };
     if is_link_local(address) {
         return Err(TargetError::LinkLocal(address));
     }
@@ -170,10 +179,17 @@ fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// Returns a range of IPv4 addresses mapped to IPv6 (`::ffff:10.0.0.0/104`) as a range of IPv4 addresses.
+/// Returns the IPv4 address in an IPv6 address that is mapped (`::ffff:10.0.0.1`) or has the prefix of NAT64.
+fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [.., a, b, c, d] = address.octets();
+    let is_nat64 = address.segments().starts_with(&NAT64_PREFIX);
+    address.to_ipv4_mapped().or(is_nat64.then(|| Ipv4Addr::new(a, b, c, d)))
+}
+
+/// Returns a range of IPv4 addresses in IPv6 (`::ffff:10.0.0.0/104`) as a range of IPv4 addresses.
 fn canonical_range(range: &IpNet) -> IpNet {
     let IpNet::V6(v6) = range else { return *range };
-    let (Some(v4), Some(prefix)) = (v6.network().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) else {
+    let (Some(v4), Some(prefix)) = (embedded_ipv4(v6.network()), v6.prefix_len().checked_sub(96)) else {
         return *range;
     };
     Ipv4Net::new(v4, prefix).map_or(*range, IpNet::V4)
@@ -277,13 +293,29 @@ mod tests {
         }
     }
 
+    fn allowed(address: &str, ranges: &[&str]) -> Result<String, &'static str> {
+        let ranges: Vec<IpNet> = ranges.iter().map(|range| range.parse().expect("a range")).collect();
+        let task = Task { address: Some(address.parse().expect("an address")), ..Task::default() };
+        allowed_address(&task, &ranges).map(|address| address.to_string()).map_err(|error| error.reason())
+    }
+
+    #[test]
+    fn address_with_the_prefix_of_nat64_counts_as_ipv4() {
+        for (address, expected) in [
+            ("64:ff9b::a9fe:a9fe", Err("target_link_local")),
+            ("64:ff9b::7f00:1", Err("target_loopback")),
+            ("64:ff9b::", Err("target_not_host")),
+            ("64:ff9b::e000:1", Err("target_not_host")),
+            ("64:ff9b::a00:1", Ok("10.0.0.1".to_owned())),
+        ] {
+            assert_eq!(allowed(address, &["::/0", "0.0.0.0/0"]), expected, "{address}");
+        }
+        assert_eq!(allowed("64:ff9b::a00:1", &["64:ff9b::a00:0/104"]), Ok("10.0.0.1".to_owned()));
+        assert_eq!(allowed("64:ff9b::a00:1", &["::/0"]), Err("target_out_of_range"));
+    }
+
     #[test]
     fn wide_range_opens_only_addresses_of_hosts() {
-        let allowed = |address: &str, ranges: &[&str]| {
-            let ranges: Vec<IpNet> = ranges.iter().map(|range| range.parse().expect("a range")).collect();
-            let task = Task { address: Some(address.parse().expect("an address")), ..Task::default() };
-            allowed_address(&task, &ranges).map(|address| address.to_string()).map_err(|error| error.reason())
-        };
         let wide = ["0.0.0.0/0", "::/0", "126.0.0.0/7", "::/127", "169.0.0.0/8", "fe00::/7"];
         for (address, reason) in [
             ("127.0.0.1", "target_loopback"),
@@ -317,6 +349,21 @@ mod tests {
             assert_eq!(allowed(address, &[range]), Ok(expected.to_owned()), "{address} in {range}");
         }
         assert_eq!(allowed("10.0.0.1", &["::/0"]), Err("target_out_of_range"));
+    }
+
+    #[test]
+    fn stopped_container_leaves_the_endpoint_to_a_running_one() {
+        let mut task = task(&[(STATS_PORT, "9000")], Some("10.2.3.4"), "awsvpc");
+        let containers = &mut Arc::make_mut(&mut task).containers;
+        let mut init = containers[1].clone();
+        init.docker_labels = vec![(STATS_PORT.into(), "8000".into())];
+        init.last_status = "STOPPED".into();
+        containers.insert(0, init);
+        assert_eq!(target(&task), Some(Ok("10.2.3.4:9000".into())));
+        let addresses = stats_addresses(&task, &["10.0.0.0/8".parse().expect("a range")]);
+        assert_eq!(addresses.len(), 2, "each may have been scraped");
+        Arc::make_mut(&mut task).containers[2].last_status = "STOPPED".into();
+        assert_eq!(target(&task), None);
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl ExpositionScraper {
             return;
         }
         let endpoints = declared_endpoints(task, &self.series.prometheus.rules, &self.series.scrape_ranges);
-        for target in endpoints.iter().flatten() {
+        for target in &endpoints {
             exposition::report_stale(&self.target_labels(target), at_ms, out);
             if let Some(previous) = self.cache.take(target, at_ms) {
                 previous.series.mark_missing_stale(at_ms, out);

@@ -11,7 +11,7 @@ use super::task_series::TaskSeries;
 use crate::model::ecs::TaskStatus;
 use crate::model::series::Labels;
 use crate::model::task::Task;
-use crate::scrape::stats_targets::stats_address;
+use crate::scrape::stats_targets::stats_addresses;
 use crate::translate::stats::StatsSource;
 use crate::translate::stopped::{StoppedTask, stale_markers, stopped_series};
 use crate::translate::target_health;
@@ -44,9 +44,8 @@ impl StoppedTaskWriter {
         if let Some(source @ (StatsSource::Push | StatsSource::Endpoint)) = source {
             self.append_stale_markers(&stopped, source, run);
         }
-        if source == Some(StatsSource::Endpoint)
-            && let Some(address) = stats_address(task, &self.series.scrape_ranges)
-        {
+        let has_endpoint = source == Some(StatsSource::Endpoint);
+        for address in stats_addresses(task, &self.series.scrape_ranges).into_iter().filter(|_| has_endpoint) {
             let labels = target_health::stats_target_labels(task, &address.to_string());
             target_health::mark_stale(&self.series.add_labels(task, labels), at_ms, &mut run.batch);
         }
