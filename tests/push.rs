@@ -420,8 +420,9 @@ async fn segments_of_xray_sdks_are_unchanged() {
 #[tokio::test]
 async fn sampling_calls_are_forwarded_and_rules_are_cached() {
     let sandbox = Sandbox::start(&[]).await;
-    for _ in 0..2 {
-        let response = sandbox.push(&Push::new("/GetSamplingRules", b"{}")).await;
+    // Samplers append the path to an address that may end with a slash.
+    for path in ["/GetSamplingRules", "//GetSamplingRules"] {
+        let response = sandbox.push(&Push::new(path, b"{}")).await;
         let rules: Value = serde_json::from_slice(&response.body).unwrap();
         assert_eq!(rules["SamplingRuleRecords"][0]["SamplingRule"]["RuleName"], "Default");
         assert_eq!(sandbox.push(&Push::new("/SamplingTargets", b"{}")).await.status, 200);
