@@ -643,6 +643,33 @@ fn long_label_costs_itself_and_is_named() {
 }
 
 #[test]
+fn dropped_label_is_not_replaced_by_another_value() {
+    let long = || -> crate::otlp_builder::Value { "x".repeat(3_000).into() };
+    let external = || Options { external_labels: vec![("env".into(), "prod".into())], ..best() };
+    let with_resource = || Options { resource_labels: true, ..external() };
+    let adot = || Options { resource_labels: true, ..adot() };
+    let prod = || attributes(&[("env", "prod".into())]);
+    let of_point = |resource, attributes: &[(&str, crate::otlp_builder::Value)]| {
+        request(resource, None, vec![gauge("g", "", vec![number(1.0, attributes)])])
+    };
+    for (case, request, options, expected) in [
+        ("resource", of_point(prod(), &[("env", long())]), with_resource(), "g 1"),
+        ("resource, adot", of_point(attributes(&[("e.v", "prod".into())]), &[("e_v", long())]), adot(), "g 1"),
+        ("external label", of_point(vec![], &[("env", long())]), external(), "g 1"),
+        ("long resource", of_point(attributes(&[("env", long())]), &[]), with_resource(), "g 1"),
+        ("same label", of_point(vec![], &[("e.v", long()), ("e_v", "short".into())]), best(), "g 1"),
+        (
+            "job is fixed",
+            of_point(attributes(&[("service.name", "cart".into())]), &[("job", long())]),
+            best(),
+            "g{job=\"cart\"} 1",
+        ),
+    ] {
+        assert_eq!(translate(&request, &options).0, [expected], "{case}");
+    }
+}
+
+#[test]
 fn exemplar_without_a_value_is_dropped_and_counted() {
     let mut point = histogram(&[1.0], &[1, 2], 3, Some(12.5));
     point.exemplars = vec![exemplar(0.7, true, &[]), exemplar(0.8, true, &[])];

@@ -103,12 +103,82 @@ fn renamed_fields_of_old_metrics_are_read() {
 #[test]
 fn field_of_another_signal_is_an_error() {
     let error = |result: Result<(), json::JsonDecodeError>| result.unwrap_err().to_string();
-    let spans = Bytes::from_static(br#"{"resourceSpans":[]}"#);
-    let logs = Bytes::from_static(br#"{"resource_logs":[]}"#);
+    let spans = Bytes::from_static(br#"{"resourceSpans":[{}]}"#);
+    let logs = Bytes::from_static(br#"{"resource_logs":[{}]}"#);
     let expected = |name: &str, signal: &str, column| {
         format!("{name}: {signal} in a request for another signal: send them to /v1/{signal} (line 1, column {column})")
     };
-    assert_eq!(error(metrics(&spans).map(drop)), expected("resourceSpans", "traces", 16));
-    assert_eq!(error(json::logs(&spans, &Unlimited).map(drop)), expected("resourceSpans", "traces", 16));
-    assert_eq!(error(traces(&logs).map(drop)), expected("resource_logs", "logs", 16));
+    assert_eq!(error(metrics(&spans).map(drop)), expected("resourceSpans", "traces", 18));
+    assert_eq!(error(json::logs(&spans, &Unlimited).map(drop)), expected("resourceSpans", "traces", 18));
+    assert_eq!(error(traces(&logs).map(drop)), expected("resource_logs", "logs", 18));
+}
+
+#[test]
+fn empty_field_of_another_signal_is_ignored() {
+    for empty in ["[]", "null"] {
+        let body = |own: &str, [first, second]: [&str; 2]| {
+            Bytes::from(format!(r#"{{"{first}":{empty},"{own}":[{{}}],"{second}":{empty}}}"#))
+        };
+        let (spans, points, records) = ("resourceSpans", "resourceMetrics", "resourceLogs");
+        assert_eq!(traces(&body(spans, [points, records])).unwrap().resource_spans.len(), 1);
+        assert_eq!(metrics(&body(points, [spans, records])).unwrap().resource_metrics.len(), 1);
+        assert_eq!(json::logs(&body(records, [spans, points]), &Unlimited).unwrap().resource_logs.len(), 1);
+    }
+}
+
+#[test]
+fn list_of_old_and_new_name_is_read_once() {
+    let read = |signal: &str, resource: &str| {
+        let body = Bytes::from(format!(r#"{{"resource{signal}":[{{{resource}}}]}}"#));
+        match signal {
+            "Spans" => format!("{:?}", traces(&body).unwrap()),
+            "Metrics" => format!("{:?}", metrics(&body).unwrap()),
+            _ => format!("{:?}", json::logs(&body, &Unlimited).unwrap()),
+        }
+    };
+    for (signal, items) in [("Spans", "spans"), ("Metrics", "metrics"), ("Logs", "logRecords")] {
+        let list = |name: &str, text: &str| format!(r#""{name}{signal}":[{{"{items}":[{{"name":"{text}"}}]}}]"#);
+        let (old, new) = (list("instrumentationLibrary", "old"), list("scope", "new"));
+        let (only_new, only_old) = (read(signal, &new), read(signal, &old));
+        for both in [format!("{old},{new}"), format!("{new},{old}")] {
+            assert_eq!(read(signal, &both), only_new);
+        }
+        for empty in ["[]", "null"] {
+            let empty = format!(r#""scope{signal}":{empty}"#);
+            assert_eq!(read(signal, &format!("{old},{empty}")), only_old);
+            assert_eq!(read(signal, &format!("{empty},{old}")), only_old);
+        }
+    }
+    let records = |fields: &str| read("Logs", &format!(r#""scopeLogs":[{{{fields}}}]"#));
+    let (old, new) = (r#""logs":[{"name":"a"}]"#, r#""logRecords":[{"name":"b"}]"#);
+    assert_eq!(records(&format!("{old},{new}")), records(new));
+    assert_eq!(records(&format!("{new},{old}")), records(new));
+}
+
+#[test]
+fn list_at_the_wrong_level_is_an_error() {
+    let error = |signal: &str, body: String| {
+        let body = Bytes::from(body);
+        match signal {
+            "Spans" => traces(&body).map(drop),
+            "Metrics" => metrics(&body).map(drop),
+            _ => json::logs(&body, &Unlimited).map(drop),
+        }
+    };
+    for (signal, items) in [("Spans", "spans"), ("Metrics", "metrics"), ("Logs", "logRecords"), ("Logs", "logs")] {
+        let (scopes, old) = (format!("scope{signal}"), format!("instrumentationLibrary{signal}"));
+        for (name, place) in [
+            (items, format!("resource{signal}[].scope{signal}[]")),
+            (&scopes, format!("resource{signal}[]")),
+            (&old, format!("resource{signal}[]")),
+        ] {
+            let told = error(signal, format!(r#"{{"{name}":[{{}}]}}"#)).unwrap_err().to_string();
+            let expected = format!("{name}: a list at the wrong level: put it into {place} (");
+            assert!(told.starts_with(&expected), "{told}");
+            assert_eq!(error(signal, format!(r#"{{"{name}":[]}}"#)), Ok(()));
+        }
+        let told = error(signal, format!(r#"{{"resource{signal}":[{{"{items}":[{{}}]}}]}}"#)).unwrap_err().to_string();
+        let expected = format!("resource{signal}[0].{items}: a list at the wrong level: put it into scope{signal}[] (");
+        assert!(told.starts_with(&expected), "{told}");
+    }
 }

@@ -32,6 +32,8 @@ pub(super) struct ResourceLabels<'a> {
     pub(super) instance: Option<String>,
     /// Instance of the client, for a resource that does not identify its task. A point's own `instance` has precedence.
     pub(super) client_instance: Option<&'a str>,
+    /// Labels that were dropped because they are too long. No external label replaces them.
+    pub(super) dropped: Vec<String>,
     /// The limit of AMP that every series of the resource exceeds. The other fields are then incomplete.
     pub(super) exceeded: Option<&'static str>,
     /// Describes the label that exceeds it, or else the first long label that was dropped or cut.
@@ -82,6 +84,9 @@ impl<'a> ResourceLabels<'a> {
             let mut value = String::new();
             if let Some(length) = write_limited(attribute.value.as_ref(), limited, &mut value) {
                 self.note_long(&key, length, options);
+                if options.long_labels == LongLabels::Drop {
+                    self.dropped.extend(name.iter().flatten().cloned());
+                }
                 self.exceeded = (options.long_labels == LongLabels::Reject).then_some(VALUE_TOO_LONG).or(self.exceeded);
             }
             if value.is_empty() && !options.is_adot() {

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use url::Url;
+use ::url::Url;
 
 use super::key::{Attributes, Key};
 use super::resource::ResourceContext;
-use super::{aws, rpc, sql, value};
+use super::{aws, rpc, sql, url, value};
 use crate::model::escaped_json::{MAX_TEXT_BYTES, limited};
 use crate::model::otlp::{Span, SpanKind, text};
 use crate::translate::Compat;
@@ -110,7 +110,7 @@ fn service_source<'a>(
         return SPAN_NAME;
     }
     match rpc::service(attributes, compat) {
-        service if service.is_empty() => first(attributes, &[Key::HttpHost]),
+        service if service.is_empty() => first_host(attributes, &[Key::HttpHost]),
         service => (NameSource::Other, service),
     }
 }
@@ -142,8 +142,8 @@ fn call_source<'a>(attributes: &Attributes<'a>, kind: SpanKind, compat: Compat) 
     match (rpc::service(attributes, compat), kind) {
         (service, _) if !service.is_empty() => (NameSource::Other, service),
         (_, SpanKind::Internal | SpanKind::Unspecified) => SPAN_NAME,
-        (_, SpanKind::Client) => first(attributes, &[Key::HttpHost, Key::NetPeerName, Key::ServerAddress]),
-        _ => first(attributes, &[Key::HttpHost, Key::NetPeerName]),
+        (_, SpanKind::Client) => first_host(attributes, &[Key::HttpHost, Key::NetPeerName, Key::ServerAddress]),
+        _ => first_host(attributes, &[Key::HttpHost, Key::NetPeerName]),
     }
 }
 
@@ -153,6 +153,15 @@ fn first<'a>(attributes: &Attributes<'a>, keys: &[Key]) -> (NameSource, Cow<'a, 
         Some(key) => (NameSource::Other, attributes.text(*key)),
         None => SPAN_NAME,
     }
+}
+
+/// Returns the first host in the attributes, without its port. A URL would be one node for each path.
+fn first_host<'a>(attributes: &Attributes<'a>, keys: &[Key]) -> (NameSource, Cow<'a, str>) {
+    let hosts = keys.iter().map(|key| match attributes.text(*key) {
+        Cow::Borrowed(text) => Cow::Borrowed(url::host_of(text)),
+        Cow::Owned(text) => Cow::Owned(url::host_of(&text).to_owned()),
+    });
+    hosts.into_iter().find(|host| !host.is_empty()).map_or(SPAN_NAME, |host| (NameSource::Other, host))
 }
 
 /// Returns the service name that the AWS distributions of the SDKs record.

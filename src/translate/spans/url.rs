@@ -112,6 +112,10 @@ impl<'a> UrlParts<'a> {
             }
             return Some(without_default_port(Cow::Owned(url)).into_owned());
         }
+        if host.contains('/') {
+            // A path, such as that of a socket.
+            return None;
+        }
         let (host, own_port) = split_port(host);
         let port = if own_port.is_empty() { port } else { own_port };
         let scheme = consume(&self.scheme, used).filter(|scheme| !scheme.is_empty());
@@ -121,7 +125,7 @@ impl<'a> UrlParts<'a> {
             true => url.extend(["[", host, "]"]),
             false => url.push_str(host),
         }
-        if !port.is_empty() && !is_default_port(scheme, port) {
+        if !port.is_empty() && !is_implied_port(scheme, port) {
             url.extend([":", port]);
         }
         self.push_path(&mut url, compat, used);
@@ -174,7 +178,7 @@ impl<'a> UrlParts<'a> {
 
     /// Marks the parts that a full URL contains.
     fn consume_within(&self, full: &str, used: &mut KeySet) {
-        let https = full.starts_with("https:");
+        let https = full.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"));
         let parts = [
             &self.scheme,
             &self.host,
@@ -222,18 +226,34 @@ fn is_default_port(scheme: &str, port: &str) -> bool {
     matches!((scheme, port), ("http", "80") | ("https", "443"))
 }
 
+/// Whether the port is the default of the scheme, in any case.
+fn is_implied_port(scheme: &str, port: &str) -> bool {
+    match port {
+        "80" => scheme.eq_ignore_ascii_case("http"),
+        "443" => scheme.eq_ignore_ascii_case("https"),
+        _ => false,
+    }
+}
+
 /// Removes the port that the scheme implies, as in the examples of the AWS X-Ray Developer Guide.
 fn without_default_port(url: Cow<'_, str>) -> Cow<'_, str> {
-    let port = if url.starts_with("http://") { ":80" } else { ":443" };
-    if !url.starts_with("http://") && !url.starts_with("https://") {
-        return url;
+    let shortened = url.split_once("://").and_then(|(scheme, rest)| {
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+        let (name, port) = split_port(host);
+        is_implied_port(scheme, port).then(|| [scheme, "://", user, name, path].concat())
+    });
+    shortened.map_or(url, Cow::Owned)
+}
+
+/// Returns the host of an attribute that can also have a port, or be a URL. A path, such as that of a socket, stays as it is.
+pub(super) fn host_of(text: &str) -> &str {
+    if text.starts_with('/') {
+        return text;
     }
-    let start = url.find("://").map_or(0, |at| at + "://".len());
-    let end = url.get(start..).and_then(|rest| rest.find(['/', '?', '#'])).map_or(url.len(), |at| start + at);
-    match url.get(..end).and_then(|head| head.strip_suffix(port)) {
-        Some(head) => Cow::Owned([head, url.get(end..).unwrap_or_default()].concat()),
-        None => url,
-    }
+    let rest = text.split_once("://").filter(|_| has_scheme(text)).map_or(text, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    split_port(authority.rsplit_once('@').map_or(authority, |(_, host)| host)).0
 }
 
 fn consume<'p>(part: &'p UrlPart<'_>, used: &mut KeySet) -> Option<&'p str> {
@@ -247,5 +267,59 @@ fn part_text(key: Key, value: Option<&Value>) -> Cow<'_, str> {
     match key {
         Key::NetHostPort | Key::ServerPort | Key::NetPeerPort => value::string_or_int(value),
         _ => value::string(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::otlp::SpanKind::Client;
+
+    fn url_of(parts: &[(Key, &'static str)]) -> String {
+        let values: Vec<_> = parts.iter().map(|(key, text)| (*key, Value::String((*text).into()))).collect();
+        let mut url = UrlParts::default();
+        for (key, value) in &values {
+            url.take(*key, Some(value));
+        }
+        url.url(Client, Compat::Corrected).0.into_owned()
+    }
+
+    #[test]
+    fn default_port_is_removed_for_schemes_in_any_case() {
+        let parts = |scheme, host| url_of(&[(Key::HttpScheme, scheme), (Key::HttpHost, host), (Key::HttpTarget, "/a")]);
+        assert_eq!(parts("HTTPS", "h:443"), "HTTPS://h/a");
+        assert_eq!(parts("HTTPS", "h:80"), "HTTPS://h:80/a");
+        for (full, expected) in [
+            ("HTTP://h:80/x", "HTTP://h/x"),
+            ("https://h:443", "https://h"),
+            ("https://u:p@h:443?q", "https://u:p@h?q"),
+            ("http://[2001:db8::1]:80/x", "http://[2001:db8::1]/x"),
+            ("http://2001:db8::80/x", "http://2001:db8::80/x"),
+            ("http://h:8080/x", "http://h:8080/x"),
+            ("ftp://h:80/x", "ftp://h:80/x"),
+        ] {
+            assert_eq!(url_of(&[(Key::UrlFull, full)]), expected);
+        }
+    }
+
+    #[test]
+    fn path_of_a_socket_has_no_url() {
+        assert_eq!(url_of(&[(Key::ServerAddress, "/var/run/docker.sock"), (Key::UrlPath, "/v1")]), "");
+    }
+
+    #[test]
+    fn host_is_without_port_and_path() {
+        for (text, host) in [
+            ("https://h:443/p?q", "h"),
+            ("https://u:p@h/p", "h"),
+            ("h:443", "h"),
+            ("h", "h"),
+            ("[::1]:80", "[::1]"),
+            ("2001:db8::80", "2001:db8::80"),
+            ("/var/run/docker.sock", "/var/run/docker.sock"),
+            ("https://", ""),
+        ] {
+            assert_eq!(host_of(text), host, "{text}");
+        }
     }
 }

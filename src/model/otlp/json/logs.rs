@@ -37,8 +37,12 @@ impl FromJson for ExportLogsServiceRequest {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resourceLogs" | "resource_logs" => value.messages(&mut self.resource_logs),
-            "resourceSpans" | "resource_spans" => value.misplaced("traces"),
-            "resourceMetrics" | "resource_metrics" => value.misplaced("metrics"),
+            "scopeLogs" | "scope_logs" | "instrumentationLibraryLogs" | "instrumentation_library_logs" => {
+                value.of_level("resourceLogs[]")
+            }
+            "logRecords" | "log_records" | "logs" => value.of_level("resourceLogs[].scopeLogs[]"),
+            "resourceSpans" | "resource_spans" => value.of_signal("traces"),
+            "resourceMetrics" | "resource_metrics" => value.of_signal("metrics"),
             _ => value.ignored(),
         }
     }
@@ -48,9 +52,9 @@ impl FromJson for ResourceLogs {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resource" => value.message(&mut self.resource),
-            "scopeLogs" | "scope_logs" | "instrumentationLibraryLogs" | "instrumentation_library_logs" => {
-                value.messages(&mut self.scope_logs)
-            }
+            "scopeLogs" | "scope_logs" => value.new_messages(&mut self.scope_logs),
+            "instrumentationLibraryLogs" | "instrumentation_library_logs" => value.old_messages(&mut self.scope_logs),
+            "logRecords" | "log_records" | "logs" => value.of_level("scopeLogs[]"),
             "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
             _ => value.ignored(),
         }
@@ -61,7 +65,8 @@ impl FromJson for ScopeLogs {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "scope" | "instrumentationLibrary" | "instrumentation_library" => value.message(&mut self.scope),
-            "logRecords" | "log_records" | "logs" => value.messages(&mut self.log_records),
+            "logRecords" | "log_records" => value.new_messages(&mut self.log_records),
+            "logs" => value.old_messages(&mut self.log_records),
             "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
             _ => value.ignored(),
         }

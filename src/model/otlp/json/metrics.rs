@@ -17,8 +17,12 @@ impl FromJson for ExportMetricsServiceRequest {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resourceMetrics" | "resource_metrics" => value.messages(&mut self.resource_metrics),
-            "resourceSpans" | "resource_spans" => value.misplaced("traces"),
-            "resourceLogs" | "resource_logs" => value.misplaced("logs"),
+            "scopeMetrics" | "scope_metrics" | "instrumentationLibraryMetrics" | "instrumentation_library_metrics" => {
+                value.of_level("resourceMetrics[]")
+            }
+            "metrics" => value.of_level("resourceMetrics[].scopeMetrics[]"),
+            "resourceSpans" | "resource_spans" => value.of_signal("traces"),
+            "resourceLogs" | "resource_logs" => value.of_signal("logs"),
             _ => value.ignored(),
         }
     }
@@ -28,9 +32,11 @@ impl FromJson for ResourceMetrics {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resource" => value.message(&mut self.resource),
-            "scopeMetrics" | "scope_metrics" | "instrumentationLibraryMetrics" | "instrumentation_library_metrics" => {
-                value.messages(&mut self.scope_metrics)
+            "scopeMetrics" | "scope_metrics" => value.new_messages(&mut self.scope_metrics),
+            "instrumentationLibraryMetrics" | "instrumentation_library_metrics" => {
+                value.old_messages(&mut self.scope_metrics)
             }
+            "metrics" => value.of_level("scopeMetrics[]"),
             "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
             _ => value.ignored(),
         }

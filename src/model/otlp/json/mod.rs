@@ -4,16 +4,19 @@
 //! specification): ids are hexadecimal, enums are numbers, and unknown fields are ignored. As the mapping requires of readers,
 //! names are in lowerCamelCase or as in the .proto files, 64-bit integers are strings or numbers, and `null` is an absent field.
 //! Enums are also accepted by name, which the specification forbids, but some writers use. Fields of OTLP 0.x that were renamed
-//! later, such as `instrumentationLibrarySpans`, are read: exporters of that time are still in use. The field of another
-//! signal is an error, because a request without any known field would be acknowledged and lost.
+//! later, such as `instrumentationLibrarySpans`, are read: exporters of that time are still in use. A list of both names is read once,
+//! from the new name. Items of another signal or at the wrong level are an error, because a request without any known field would be
+//! acknowledged and lost.
 //!
 //! The decoder writes each value directly to its field, and a string without escapes is a slice of the body. `serde_json`
 //! limits the depth to 128 nested values. An id of the wrong length is kept, as in protobuf: only its span is rejected, not
 //! the request.
 
 mod common;
+mod key;
 mod logs;
 mod metrics;
+mod misplaced;
 mod read;
 mod repair;
 mod response;

@@ -1,6 +1,5 @@
 //! Decodes objects to messages and arrays to lists, and records the path to an error.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,6 +7,7 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::key::Key;
 use super::value::{Integer, InvalidValue, Scalar};
 use super::{JsonDecodeError, JsonError, repair};
 use crate::model::budget::{Budget, BudgetExceeded};
@@ -69,9 +69,11 @@ impl FromJson for Label {
 
 /// Value of a field before it is decoded. Each method decodes it as one type. `null` does not change the target.
 pub(super) struct FieldValue<'f, A> {
-    context: &'f ParseContext<'f>,
-    name: &'f str,
-    map: &'f mut A,
+    pub(super) context: &'f ParseContext<'f>,
+    pub(super) name: &'f str,
+    pub(super) map: &'f mut A,
+    /// Whether the renamed list of the message was read from its old name.
+    has_old_list: &'f mut bool,
 }
 
 impl<'de, A: MapAccess<'de>> FieldValue<'_, A> {
@@ -165,6 +167,31 @@ impl<'de, A: MapAccess<'de>> FieldValue<'_, A> {
         with_path(self.map.next_value_seed(seed), self.context, self.name)
     }
 
+    /// Decodes a list by its new name, which replaces a list by its old name unless it is empty: writers of the time between the
+    /// versions wrote the items to both.
+    pub(super) fn new_messages<M: FromJson>(self, target: &mut Vec<M>) -> Result<(), A::Error> {
+        if !*self.has_old_list {
+            return self.messages(target);
+        }
+        let (mut list, has_old_list) = (Vec::new(), self.has_old_list);
+        let seed = MessagesSeed { context: self.context, target: &mut list };
+        with_path(self.map.next_value_seed(seed), self.context, self.name)?;
+        if !list.is_empty() {
+            *target = list;
+            *has_old_list = false;
+        }
+        Ok(())
+    }
+
+    /// Decodes a list by its old name, or ignores it if there are items by the new name.
+    pub(super) fn old_messages<M: FromJson>(self, target: &mut Vec<M>) -> Result<(), A::Error> {
+        if !target.is_empty() && !*self.has_old_list {
+            return self.ignored();
+        }
+        *self.has_old_list = true;
+        self.messages(target)
+    }
+
     /// Decodes labels, which the metrics of OTLP 0.x have in place of attributes.
     pub(super) fn labels(self, target: &mut Vec<KeyValue>) -> Result<(), A::Error> {
         let (context, mut labels) = (self.context, Vec::<Label>::new());
@@ -181,19 +208,12 @@ impl<'de, A: MapAccess<'de>> FieldValue<'_, A> {
         self.scalar(Scalar::number, keep)
     }
 
-    /// Rejects the field of another signal.
-    pub(super) fn misplaced(self, signal: &str) -> Result<(), A::Error> {
-        let error =
-            A::Error::custom(format_args!("{signal} in a request for another signal: send them to /v1/{signal}"));
-        with_path(Err(error), self.context, self.name)
-    }
-
     pub(super) fn ignored(self) -> Result<(), A::Error> {
         with_path(self.map.next_value::<IgnoredAny>(), self.context, self.name).map(|_| ())
     }
 }
 
-fn with_path<T, E>(result: Result<T, E>, context: &ParseContext, name: &str) -> Result<T, E> {
+pub(super) fn with_path<T, E>(result: Result<T, E>, context: &ParseContext, name: &str) -> Result<T, E> {
     if result.is_err() {
         context.push_path(|| name.to_owned());
     }
@@ -273,9 +293,10 @@ impl<'de, M: FromJson> Visitor<'de> for MessageSeed<'_, M> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut message = M::default();
+        let (mut message, mut has_old_list) = (M::default(), false);
         while let Some(Key(name)) = map.next_key()? {
-            message.field(&name, FieldValue { context: self.0, name: &name, map: &mut map })?;
+            let has_old_list = &mut has_old_list;
+            message.field(&name, FieldValue { context: self.0, name: &name, map: &mut map, has_old_list })?;
         }
         Ok(Some(message))
     }
@@ -358,32 +379,5 @@ impl<'de, F: Fn(Scalar<'_>) -> Result<T, InvalidValue>, T> Visitor<'de> for List
             self.context.push_item(self.target, item)?;
         }
         Ok(())
-    }
-}
-
-/// Name of a field, borrowed unless it contains escapes.
-struct Key<'de>(Cow<'de, str>);
-
-impl<'de> serde::Deserialize<'de> for Key<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        reader.deserialize_str(KeyVisitor)
-    }
-}
-
-struct KeyVisitor;
-
-impl<'de> Visitor<'de> for KeyVisitor {
-    type Value = Key<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a field name")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Borrowed(name)))
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Owned(name.to_owned())))
     }
 }

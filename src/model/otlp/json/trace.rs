@@ -20,8 +20,12 @@ impl FromJson for ExportTraceServiceRequest {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resourceSpans" | "resource_spans" => value.messages(&mut self.resource_spans),
-            "resourceMetrics" | "resource_metrics" => value.misplaced("metrics"),
-            "resourceLogs" | "resource_logs" => value.misplaced("logs"),
+            "scopeSpans" | "scope_spans" | "instrumentationLibrarySpans" | "instrumentation_library_spans" => {
+                value.of_level("resourceSpans[]")
+            }
+            "spans" => value.of_level("resourceSpans[].scopeSpans[]"),
+            "resourceMetrics" | "resource_metrics" => value.of_signal("metrics"),
+            "resourceLogs" | "resource_logs" => value.of_signal("logs"),
             _ => value.ignored(),
         }
     }
@@ -31,9 +35,11 @@ impl FromJson for ResourceSpans {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, value: FieldValue<'_, A>) -> Result<(), A::Error> {
         match name {
             "resource" => value.message(&mut self.resource),
-            "scopeSpans" | "scope_spans" | "instrumentationLibrarySpans" | "instrumentation_library_spans" => {
-                value.messages(&mut self.scope_spans)
+            "scopeSpans" | "scope_spans" => value.new_messages(&mut self.scope_spans),
+            "instrumentationLibrarySpans" | "instrumentation_library_spans" => {
+                value.old_messages(&mut self.scope_spans)
             }
+            "spans" => value.of_level("scopeSpans[]"),
             "schemaUrl" | "schema_url" => value.text(&mut self.schema_url),
             _ => value.ignored(),
         }

@@ -269,7 +269,8 @@ fn defaults(resource: &ResourceLabels<'_>, options: &Options) -> Vec<(String, St
     let client = resource.client_instance.map(|instance| ("instance".to_owned(), instance.to_owned()));
     let external = options.external_labels.iter().filter(|(_, value)| !value.is_empty());
     let external = external.filter_map(|(key, value)| {
-        let name = names::label(key).filter(|name| name != "__name__")?;
+        let is_free = |name: &str| name != "__name__" && !resource.dropped.iter().any(|dropped| dropped == name);
+        let name = names::label(key).filter(|name| is_free(name))?;
         Some((name.into_owned(), value.clone()))
     });
     client.into_iter().chain(external).collect()

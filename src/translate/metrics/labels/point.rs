@@ -1,5 +1,6 @@
 //! Labels of one point.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::long_text::write_limited;
@@ -57,7 +58,7 @@ pub(in super::super) struct PointLabels {
 #[derive(Clone, Debug)]
 struct TextRange {
     name: Range<usize>,
-    /// Empty for a label whose position is only marked.
+    /// Empty for a label whose position is only marked, and for a dropped label, which also replaces a shared one.
     value: Range<usize>,
 }
 
@@ -93,7 +94,7 @@ impl PointLabels {
         if input.is_delta {
             self.add(DELTA.0, DELTA.1);
         }
-        if let Err(Collision) = self.merge(input.base) {
+        if let Err(Collision) = self.merge(input.base, input.reserved.label) {
             self.rebuild(input);
         }
         if !self.long_label.is_empty() && !self.is_too_long {
@@ -178,11 +179,12 @@ impl PointLabels {
 
     fn collect_attribute(&mut self, attribute: &KeyValue, input: &PointInput<'_>, warnings: &mut Rejections) {
         let start = self.text.len();
-        if let Some(length) = write_limited(attribute.value.as_ref(), input.long_labels, &mut self.text) {
+        let length = write_limited(attribute.value.as_ref(), input.long_labels, &mut self.text);
+        if let Some(length) = length {
             self.note_long(attribute, length, input, warnings);
         }
         let middle = self.text.len();
-        if middle == start {
+        if middle == start && length.is_none() {
             return;
         }
         let key = text(&attribute.key);
@@ -194,6 +196,7 @@ impl PointLabels {
                 }
                 self.text.push_str(&name);
             }
+            None if middle == start => return,
             None => return warn_invalid_label(&key, warnings),
         }
         self.ranges.push(TextRange { value: start..middle, name: middle..self.text.len() });
@@ -230,7 +233,7 @@ impl PointLabels {
     }
 
     /// Sorts the point's labels into the shared labels.
-    fn merge(&mut self, base: &BaseLabels<'_>) -> Result<(), Collision> {
+    fn merge(&mut self, base: &BaseLabels<'_>, reserved: &str) -> Result<(), Collision> {
         let PointLabels { bytes, pieces, text, ranges, .. } = self;
         let text = text.as_str();
         ranges.sort_unstable_by(|left, right| text[left.name.clone()].cmp(&text[right.name.clone()]));
@@ -258,12 +261,21 @@ impl PointLabels {
                 push_own(start..bytes.len(), pieces);
             } else if name == "__name__" {
                 pieces.push(LabelPiece::NameSlot);
-            } else {
+            } else if name == reserved {
                 pieces.push(LabelPiece::ReservedSlot);
             }
         }
         push_shared(base, next..base.names.len(), pieces);
         Ok(())
+    }
+
+    /// Removes the labels that attributes of the point had before they were dropped: another value would be wrong.
+    fn remove_dropped(&self, labels: &mut BTreeMap<String, String>, base: &BaseLabels<'_>) {
+        for range in self.ranges.iter().filter(|range| range.value.is_empty()) {
+            if let Some(name) = self.text.get(range.name.clone()).filter(|name| !base.discards(name)) {
+                labels.remove(name);
+            }
+        }
     }
 
     /// Builds all labels again, with joined values where attributes have the same label name.
@@ -277,6 +289,7 @@ impl PointLabels {
         }
         let mut labels = base.with_point(&point, reserved.label, compat);
         labels.remove(reserved.label);
+        self.remove_dropped(&mut labels, base);
         if let Some(long_labels) = long_labels.filter(|&long_labels| long_labels != LongLabels::Reject) {
             // Values that became too long when they were joined.
             for (name, value) in labels.iter_mut().filter(|(_, value)| value.len() > MAX_VALUE_SIZE) {
