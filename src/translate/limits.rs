@@ -21,7 +21,7 @@ pub const VALUE_TOO_LONG: &str = "label_value_too_long";
 /// Bytes of a label name in a message.
 const SHOWN_NAME_BYTES: usize = 100;
 
-/// What becomes of a label whose value is too long.
+/// Treatment of a label whose value is too long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LongLabels {
     /// The label is dropped, and its series is written without it.

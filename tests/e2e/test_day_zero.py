@@ -85,7 +85,7 @@ def test_fleet_dashboard_shows_state_and_cloudwatch_usage(fleet: Fleet) -> None:
 
 
 PAGE = ROOT / "docs" / "day-zero.md"
-# What differs between two runs, and what the page shows in its place.
+# Values that differ between two runs, and their placeholders on the page.
 VARIABLE = [
     (r"arn:aws:sts::\S+", "arn:aws:sts::111122223333:assumed-role/operators/alice"),
     (r"\b1-[0-9a-f]{8}-[0-9a-f]{24}\b", "1-6b0b6cae-00000000000001a224a08adf"),

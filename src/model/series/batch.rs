@@ -50,7 +50,7 @@ pub struct Checkpoint {
     series: usize,
 }
 
-/// What becomes of a series in [`SeriesBatch::rewrite`].
+/// Result for a series in [`SeriesBatch::rewrite`].
 #[derive(Debug)]
 pub enum Rewrite {
     Keep,

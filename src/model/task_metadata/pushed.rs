@@ -33,7 +33,7 @@ pub enum PushedDocumentsError {
     TooMany,
 }
 
-/// What tells the documents apart. Keys of a stats document are container IDs.
+/// Keys that distinguish the documents. Keys of a stats document are container IDs.
 #[derive(Debug, Deserialize)]
 struct Keys<'a> {
     #[serde(rename = "TaskARN")]

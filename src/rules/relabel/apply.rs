@@ -52,7 +52,7 @@ pub(super) fn rules(
     Ok(RelabelResult { batch, filtered, rejected, warnings, modified })
 }
 
-/// What becomes of a series.
+/// Result for a series.
 struct Relabelled {
     rewrite: Rewrite,
     /// The limit of AMP that it exceeds after the rules.

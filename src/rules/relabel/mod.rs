@@ -39,7 +39,7 @@ pub struct Rules {
     drop: Vec<Pattern>,
     labels: Vec<LabelRule>,
     max_series: Option<usize>,
-    /// What becomes of labels whose values are too long after the rules.
+    /// Treatment of labels whose values are too long after the rules.
     pub long_labels: LongLabels,
 }
 

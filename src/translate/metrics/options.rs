@@ -37,7 +37,7 @@ pub struct Options {
     pub max_age_ms: Option<i64>,
     /// Points further in the future are rejected as `too_far_in_future`. `None` disables the check.
     pub max_ahead_ms: Option<i64>,
-    /// What becomes of labels whose values are longer than AMP accepts.
+    /// Treatment of labels whose values are longer than AMP accepts.
     pub long_labels: LongLabels,
     /// Whether [relabelling](crate::rules::relabel) follows. It then checks the limits of labels instead, because its rules
     /// can remove labels.

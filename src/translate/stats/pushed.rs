@@ -57,8 +57,8 @@ pub fn unreported_containers(documents: &PushedDocuments<'_>, task: &Task) -> Re
     if has_proof { Ok(unreported) } else { Err(NotOfTask::OtherContainers) }
 }
 
-/// Removes containers that ECS does not report, and the stats of containers that are not in the document. What ECS reports about the
-/// others replaces what the documents say, because it becomes labels.
+/// Removes containers that ECS does not report, and the stats of containers that are not in the document. The values of ECS replace those of
+/// the documents for the others, because they become labels.
 pub fn keep_reported(documents: &mut PushedDocuments<'_>, task: &Task) {
     let PushedDocuments { task: metadata, stats } = documents;
     metadata.availability_zone = JsonStr::default();

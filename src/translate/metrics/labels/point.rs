@@ -28,7 +28,7 @@ pub(in super::super) struct PointInput<'a> {
     pub(in super::super) reserved: ReservedLabel,
     pub(in super::super) is_delta: bool,
     pub(in super::super) compat: Compat,
-    /// What becomes of long labels; `None` if the limits of AMP do not apply to the labels.
+    /// Treatment of long labels; `None` if the limits of AMP do not apply to the labels.
     pub(in super::super) long_labels: Option<LongLabels>,
 }
 
