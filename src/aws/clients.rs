@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use thiserror::Error;
 
 use super::endpoints::EndpointError;
-use super::sdk_http::sdk_http_client;
+use super::sdk_http::{on_open_connections, sdk_http_client};
 
 /// Timeout of idle connections. AWS front ends usually keep them for 20 s or longer.
 const POOL_IDLE: Duration = Duration::from_secs(12);
@@ -68,11 +70,10 @@ pub fn https(http: &reqwest::Client, checks_certificates: bool) -> Result<reqwes
 pub async fn aws(http: &reqwest::Client) -> SdkConfig {
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(CALL_TIMEOUT).build();
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(sdk_http_client(http))
-        .timeout_config(timeouts)
-        .load()
-        .await
+    let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(sdk_http_client(http));
+    let config = loader.timeout_config(timeouts).load().await;
+    let retries = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+    config.into_builder().retry_config(on_open_connections(retries)).build()
 }
 
 /// Creates an ECS client with the SDK's retries.

@@ -12,6 +12,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_types::region::Region;
 
 use super::error::AwsError;
+use super::sdk_http::on_open_connections;
 
 /// Name of the sessions of assumed roles, which CloudTrail shows.
 const SESSION_NAME: &str = "sidecarless";
@@ -97,7 +98,7 @@ impl Cache {
 
 /// Calls AssumeRole once: the request that needs the credentials is retried.
 async fn assume(role: &Role, region: &str, aws: &SdkConfig) -> Result<Credentials, CredentialsError> {
-    let aws = aws.to_builder().retry_config(RetryConfig::disabled()).build();
+    let aws = aws.to_builder().retry_config(on_open_connections(RetryConfig::disabled())).build();
     let mut provider = AssumeRoleProvider::builder(&role.arn)
         .session_name(SESSION_NAME)
         .region(Region::new(region.to_owned()))

@@ -10,11 +10,18 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::retry::ErrorKind;
+use aws_smithy_types::retry::{ErrorKind, ReconnectMode, RetryConfig};
 
 /// Returns a client of the SDK that sends its requests with `http`.
 pub fn sdk_http_client(http: &reqwest::Client) -> SharedHttpClient {
     SharedHttpClient::new(SdkHttpClient { http: http.clone() })
+}
+
+/// Returns retries without a new connection after each error of a server. The HTTP client does not tell the SDK which connection it
+/// uses, for which the SDK would log an error.
+#[must_use]
+pub fn on_open_connections(retries: RetryConfig) -> RetryConfig {
+    retries.with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }
 
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
 use super::error::{AwsError, AwsErrorKind};
+use super::sdk_http::on_open_connections;
 use crate::deadline::Deadline;
 
 /// Client of STS without retries.
@@ -31,7 +32,7 @@ pub struct CallerIdentity {
 
 impl StsClient {
     pub fn new(aws: &SdkConfig) -> Self {
-        let config = aws_sdk_sts::config::Builder::from(aws).retry_config(RetryConfig::disabled());
+        let config = aws_sdk_sts::config::Builder::from(aws).retry_config(on_open_connections(RetryConfig::disabled()));
         Self { client: aws_sdk_sts::Client::from_conf(config.build()) }
     }
 

@@ -33,6 +33,7 @@ use super::client::{ATTEMPT_TIMEOUT, PostResult};
 use super::credentials::CachedCredentials;
 use super::error::AwsError;
 use super::sdk_error::CallError;
+use super::sdk_http::on_open_connections;
 use crate::deadline::Deadline;
 use crate::model::sampling::SamplingCall;
 
@@ -50,7 +51,7 @@ impl XRayApi {
             .region(Region::new(region.to_owned()))
             .credentials_provider(credentials.clone())
             .identity_cache(IdentityCache::no_cache())
-            .retry_config(RetryConfig::disabled());
+            .retry_config(on_open_connections(RetryConfig::disabled()));
         config.push_interceptor(SharedInterceptor::permanent(ReadyBodyInterceptor));
         // The time limit of an attempt covers stalled connections.
         config.set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
