@@ -16,7 +16,7 @@ const MAX_KEY_CHARS: usize = 40;
 /// JSON of a field, or `None` if it is missing or `null`.
 type Field<'a> = Option<&'a RawValue>;
 
-/// Text of the field `body`. It is read together with the event: as [`RawValue`], a text of megabytes would be read twice.
+/// Text of the field `body`. It is decoded while the event is read: as [`RawValue`], a text with escapes would be read twice.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum BodyText<'a> {
     /// Missing or `null`.
