@@ -42,6 +42,7 @@ fn main() {
     };
     for (name, spans, gzip) in [
         ("spans", 500, false),
+        ("spans-5", 5, false),
         ("spans-gzip", 500, true),
         ("spans-6mb", spans_in(MAX_BODY_BYTES), false),
         ("spans-20mb", spans_in(MAX_DECOMPRESSED_BYTES), true),
@@ -51,6 +52,7 @@ fn main() {
     }
     for (name, points, gzip) in [
         ("points", 1_000, false),
+        ("points-20", 20, false),
         ("points-gzip", 1_000, true),
         ("points-6mb", points_in(MAX_BODY_BYTES), false),
         ("points-20mb", points_in(MAX_DECOMPRESSED_BYTES), true),

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections import deque
 from dataclasses import dataclass, field
+
+from .tls import Certificates
 
 NEXT = b"/2018-06-01/runtime/invocation/next"
 REMOTE_WRITE = b"/api/v1/remote_write"
@@ -54,6 +57,8 @@ class Loopback:
     """Sends events to the function and counts its requests."""
 
     port: int = 0
+    # Variables with which the function uses TLS.
+    environment: dict[str, str] = field(default_factory=dict)
     sinks: dict[bytes, Sink] = field(default_factory=dict)
     first_next_ns: int | None = None
     processes: int = 0
@@ -63,12 +68,22 @@ class Loopback:
     _ready: "asyncio.Event" = field(default_factory=asyncio.Event)
 
     @classmethod
-    async def start(cls) -> "Loopback":
+    async def start(cls, certificates: Certificates | None = None) -> "Loopback":
+        """Starts the servers. With certificates, AMP, X-Ray and ECS have TLS as well, on another port."""
         loopback = cls()
-        server = await asyncio.get_running_loop().create_server(lambda: Connection(loopback), "127.0.0.1", 0)
-        loopback.port = server.sockets[0].getsockname()[1]
+        loopback.port = await loopback.listen(None)
+        if certificates is not None:
+            url = f"https://127.0.0.1:{await loopback.listen(certificates.server())}"
+            endpoints = {"AWS_ENDPOINT_URL": url, "AWS_PROMETHEUS_ENDPOINT": url + REMOTE_WRITE.decode()}
+            loopback.environment = endpoints | {"SSL_CERT_FILE": str(certificates.bundle)}
         loopback.reset_sinks()
         return loopback
+
+    async def listen(self, tls: ssl.SSLContext | None) -> int:
+        """Returns the port."""
+        server = await asyncio.get_running_loop().create_server(lambda: Connection(self), "127.0.0.1", 0, ssl=tls)
+        port: int = server.sockets[0].getsockname()[1]
+        return port
 
     def reset_sinks(self) -> None:
         """Sets all counts to zero."""

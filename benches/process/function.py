@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from . import template
 from .aws import Loopback
 
 # Kernel: include/linux/posix-timers.h. CPU-time clock of another process, as in clock_getcpuclockid(3): user and system time
@@ -17,11 +18,11 @@ CPUCLOCK_SCHED = 2
 
 class Function:
     """One execution environment of the function with Lambda defaults, except for the endpoints, disabled authentication,
-    and the limit on sample age, because the timestamps of the payloads never change."""
+    and the limit on sample age, because the timestamps of the payloads never change. `variables` are those that template.yaml sets."""
 
-    def __init__(self, binary: Path, loopback: Loopback, memory_mb: int = 512) -> None:
+    def __init__(self, binary: Path, loopback: Loopback, memory_mb: int = 512, variables: dict[str, str] | None = None) -> None:
         base = f"http://127.0.0.1:{loopback.port}"
-        self.environment = {
+        self.environment = (template.variables() if variables is None else variables) | {
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{loopback.port}",
             "AWS_LAMBDA_FUNCTION_NAME": "sidecarless",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),

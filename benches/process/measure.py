@@ -6,6 +6,8 @@ import json
 import statistics
 import time
 import zipfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -14,20 +16,42 @@ from typing import Any
 
 from .aws import REMOTE_WRITE, TRACE_SEGMENTS, Loopback
 from .function import Function
+from .tls import Certificates
 
-# Invocations before the measurement, which open connections and let the allocator reserve memory.
-WARM_UP = 20
-# CPU time is measured in rounds. The result is the lowest round, because other processes on the machine compete for caches
-# and cores, and can only increase the CPU time.
-ROUNDS = 10
-ROUND_CPU_NS = 250_000_000
-COLD_STARTS = 20
 # Tasks that push stats, within the burst of lookups of one client, and pushes of one round.
 STATS_TASKS = 20
 STATS_ROUND = 200
 # Task and time in `benches/payload/tasks.rs`.
 STATS_TASK = b"5f0e6c1d2b3a49788e7d6c5b4a392817"
 STATS_READ = b"2026-11-22T23:25:00Z"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A binary of the function, and the variables that its template sets."""
+
+    binary: Path
+    variables: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often each value is measured."""
+
+    # Invocations before the measurement, which open connections and let the allocator reserve memory.
+    warm_up: int = 20
+    # CPU time is measured in rounds. The result is the lowest round, because other processes on the machine compete for caches
+    # and cores, and can only increase the CPU time.
+    rounds: int = 10
+    round_cpu_ns: int = 250_000_000
+    # The time of a start depends on when the kernel schedules the process, in both directions. The result is the median.
+    starts: int = 20
+    first_pushes: int = 5
+    # Peaks depend on the times at which bytes arrive, in both directions. The result is the median.
+    peaks: int = 1
+
+
+QUICK = Effort(rounds=3, round_cpu_ns=50_000_000, starts=5, first_pushes=3)
 
 
 @dataclass
@@ -42,13 +66,101 @@ class Push:
     bytes: float
 
 
-async def push(binary: Path, loopback: Loopback, event: bytes, items: int) -> Push:
-    with Function(binary, loopback) as function:
-        await loopback.ready()
-        for _ in range(WARM_UP):
-            check(await loopback.invoke(event))
-        loopback.reset_sinks()
-        rounds = [await one_round(function, loopback, event) for _ in range(ROUNDS)]
+class Bench:
+    """Measures several versions of the function. They take turns, so that a change in the load of the machine affects all of them.
+    Each result is a list with one value per version."""
+
+    def __init__(self, versions: list[Version], loopbacks: list[Loopback], effort: Effort) -> None:
+        self.sides = list(zip(versions, loopbacks))
+        self.effort = effort
+
+    @classmethod
+    async def start(cls, versions: list[Version], effort: Effort, certificates: Certificates | None = None) -> "Bench":
+        return cls(versions, [await Loopback.start(certificates) for _ in versions], effort)
+
+    def function(self, side: tuple[Version, Loopback]) -> Function:
+        version, loopback = side
+        function = Function(version.binary, loopback, variables=version.variables)
+        function.environment |= loopback.environment
+        return function
+
+    async def push(self, event: bytes, items: int) -> list[Push]:
+        with ExitStack() as stack:
+            functions = [stack.enter_context(self.function(side)) for side in self.sides]
+            for function in functions:
+                await function.loopback.ready()
+                for _ in range(self.effort.warm_up):
+                    check(await function.loopback.invoke(event))
+                function.loopback.reset_sinks()
+            rounds = [[await self.round(function, event) for function in functions] for _ in range(self.effort.rounds)]
+            return [result(items, list(own), function.loopback) for own, function in zip(zip(*rounds), functions)]
+
+    async def round(self, function: Function, event: bytes) -> tuple[int, int, int]:
+        """Returns the invocations, and CPU and wall time in nanoseconds. The function requests the next event either before its
+        response is read or during the next invocation; over a round the difference is negligible."""
+        count, cpu, wall = 0, function.cpu_ns(), time.monotonic_ns()
+        while function.cpu_ns() - cpu < self.effort.round_cpu_ns or count < 5:
+            check(await function.loopback.invoke(event))
+            count += 1
+        return count, function.cpu_ns() - cpu, time.monotonic_ns() - wall
+
+    async def stats_push(self, event: bytes) -> list[float | None]:
+        """Returns the CPU time of one push of task stats in microseconds; None if a version does not accept them. The function ignores
+        repeated stats, so each push has another task or a later time."""
+        now_s = time.time()
+        pushes = [stats_event(event, task, now_s + second) for second in range(-290, -5, 6) for task in range(STATS_TASKS)]
+        costs: dict[int, list[float]] = {}
+        with ExitStack() as stack:
+            functions = [stack.enter_context(self.function(side)) for side in self.sides]
+            for number, function in enumerate(functions):
+                await function.loopback.ready()
+                if accepts_stats(await function.loopback.invoke(pushes[0])):
+                    costs[number] = []
+            for start in range(1, len(pushes), STATS_ROUND):
+                for number, own in costs.items():
+                    own.append(await stats_round(functions[number], pushes[start : start + STATS_ROUND]))
+        # The first round looks the tasks up.
+        return [min(costs[number][1:]) if number in costs else None for number in range(len(self.sides))]
+
+    async def memory_mb(self, event: bytes, events: int = 10) -> list[tuple[float, float, float]]:
+        """Returns the idle memory, the peak after one event, and the peak after several events."""
+        runs = [[await self.one_memory_mb(side, event, events) for side in self.sides] for _ in range(self.effort.peaks)]
+        return [(median(own, 0), median(own, 1), median(own, 2)) for own in zip(*runs)]
+
+    async def one_memory_mb(self, side: tuple[Version, Loopback], event: bytes, events: int) -> tuple[float, float, float]:
+        with self.function(side) as function:
+            await function.loopback.ready()
+            at_rest = function.memory_mb("VmRSS")
+            check(await function.loopback.invoke(event))
+            once = function.memory_mb("VmHWM")
+            for _ in range(events - 1):
+                check(await function.loopback.invoke(event))
+            return at_rest, once, function.memory_mb("VmHWM")
+
+    async def cold_start_ms(self) -> list[tuple[float, float]]:
+        """Returns the time from exec to the first request for an event, and its CPU time."""
+        runs = [[await self.one_start_ms(side) for side in self.sides] for _ in range(self.effort.starts)]
+        return [(median(own, 0), median(own, 1)) for own in zip(*runs)]
+
+    async def one_start_ms(self, side: tuple[Version, Loopback]) -> tuple[float, float]:
+        with self.function(side) as function:
+            ready = await function.loopback.ready()
+            return (ready - function.started_ns) / 1e6, function.cpu_ns() / 1e6
+
+    async def first_push_ms(self, event: bytes) -> list[float]:
+        """Returns the CPU time of the first invocation of an environment, without its start."""
+        runs = [[await self.one_first_push_ms(side, event) for side in self.sides] for _ in range(self.effort.first_pushes)]
+        return [statistics.median(own) for own in zip(*runs)]
+
+    async def one_first_push_ms(self, side: tuple[Version, Loopback], event: bytes) -> float:
+        with self.function(side) as function:
+            await function.loopback.ready()
+            before = function.cpu_ns()
+            check(await function.loopback.invoke(event))
+            return (function.cpu_ns() - before) / 1e6
+
+
+def result(items: int, rounds: list[tuple[int, int, int]], loopback: Loopback) -> Push:
     invocations = sum(count for count, _, _ in rounds)
     cpu_ms = min(cpu / count for count, cpu, _ in rounds) / 1e6
     wall_ms = min(wall / count for count, _, wall in rounds) / 1e6
@@ -57,43 +169,8 @@ async def push(binary: Path, loopback: Loopback, event: bytes, items: int) -> Pu
     return Push(items, cpu_ms * 1000 / items, cpu_ms, wall_ms, requests / invocations, size / invocations)
 
 
-async def stats_push(binary: Path, loopback: Loopback, event: bytes) -> float:
-    """Returns the CPU time of one push of task stats in microseconds. The function ignores repeated stats, so each push has another task
-    or a later time."""
-    now_s = time.time()
-    pushes = [stats_event(event, task, now_s + second) for second in range(-290, -5, 6) for task in range(STATS_TASKS)]
-    with Function(binary, loopback) as function:
-        await loopback.ready()
-        for push in pushes[:STATS_TASKS]:
-            check_stats(await loopback.invoke(push))
-        costs = []
-        for start in range(STATS_TASKS, len(pushes), STATS_ROUND):
-            before, chunk = function.cpu_ns(), pushes[start : start + STATS_ROUND]
-            for push in chunk:
-                check_stats(await loopback.invoke(push))
-            costs.append((function.cpu_ns() - before) / len(chunk) / 1000)
-    return min(costs)
-
-
-def stats_event(event: bytes, task: int, at_s: float) -> bytes:
-    """Returns the event of another task, with stats that were read at this time."""
-    at = datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return event.replace(STATS_TASK, b"%032x" % (task + 1)).replace(STATS_READ, at.encode())
-
-
-def check_stats(reply: bytes) -> None:
-    response: dict[str, Any] = json.loads(reply)
-    assert json.loads(response["body"]).get("samples", 0) > 0, f"stats not accepted: {reply[:400]!r}"
-
-
-async def one_round(function: Function, loopback: Loopback, event: bytes) -> tuple[int, int, int]:
-    """Returns the invocations, and CPU and wall time in nanoseconds. The function requests the next event either before its
-    response is read or during the next invocation; over a round the difference is negligible."""
-    count, cpu, wall = 0, function.cpu_ns(), time.monotonic_ns()
-    while function.cpu_ns() - cpu < ROUND_CPU_NS or count < 5:
-        check(await loopback.invoke(event))
-        count += 1
-    return count, function.cpu_ns() - cpu, time.monotonic_ns() - wall
+def median(runs: Sequence[tuple[float, ...]], field: int) -> float:
+    return statistics.median(run[field] for run in runs)
 
 
 def check(reply: bytes) -> None:
@@ -101,38 +178,24 @@ def check(reply: bytes) -> None:
     assert response.get("statusCode") == 200 and not response.get("body"), f"request not fully accepted: {reply[:400]!r}"
 
 
-async def memory_mb(binary: Path, loopback: Loopback, event: bytes) -> tuple[float, float, float]:
-    """Returns the idle memory, the peak after one event, and the peak after ten events."""
-    with Function(binary, loopback) as function:
-        await loopback.ready()
-        at_rest = function.memory_mb("VmRSS")
-        check(await loopback.invoke(event))
-        once = function.memory_mb("VmHWM")
-        for _ in range(9):
-            check(await loopback.invoke(event))
-        return at_rest, once, function.memory_mb("VmHWM")
+async def stats_round(function: Function, pushes: list[bytes]) -> float:
+    before = function.cpu_ns()
+    for push in pushes:
+        reply = await function.loopback.invoke(push)
+        assert accepts_stats(reply), f"stats not accepted: {reply[:400]!r}"
+    return (function.cpu_ns() - before) / len(pushes) / 1000
 
 
-async def cold_start_ms(binary: Path, loopback: Loopback) -> tuple[float, float]:
-    """Returns the median time from exec to the first request for an event, and its CPU time."""
-    walls, cpus = [], []
-    for _ in range(COLD_STARTS):
-        with Function(binary, loopback) as function:
-            walls.append((await loopback.ready() - function.started_ns) / 1e6)
-            cpus.append(function.cpu_ns() / 1e6)
-    return statistics.median(walls), statistics.median(cpus)
+def accepts_stats(reply: bytes) -> bool:
+    """Older versions have no such route."""
+    response: dict[str, Any] = json.loads(reply)
+    return response["statusCode"] != 404 and json.loads(response["body"]).get("samples", 0) > 0
 
 
-async def first_push_ms(binary: Path, loopback: Loopback, event: bytes) -> float:
-    """Returns the CPU time of the first invocation of an environment, without its start."""
-    costs = []
-    for _ in range(5):
-        with Function(binary, loopback) as function:
-            await loopback.ready()
-            before = function.cpu_ns()
-            check(await loopback.invoke(event))
-            costs.append((function.cpu_ns() - before) / 1e6)
-    return statistics.median(costs)
+def stats_event(event: bytes, task: int, at_s: float) -> bytes:
+    """Returns the event of another task, with stats that were read at this time."""
+    at = datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return event.replace(STATS_TASK, b"%032x" % (task + 1)).replace(STATS_READ, at.encode())
 
 
 def zipped_mb(binary: Path) -> float:
