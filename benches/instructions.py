@@ -1,7 +1,7 @@
 """usage: python3 benches/instructions.py BINARY BASELINE [--update]
 
-Counts the instructions of every stage (benches/instructions.rs) with callgrind, and compares them with the baseline. The
-count does not depend on the load of the machine. The command fails if a stage grows by more than 5 %, and names the stage.
+Counts the instructions of every stage and kind of invocation (benches/instructions.rs) with callgrind, and compares them with
+the baseline. The count does not depend on the load of the machine. The command fails if a stage grows by more than 5 %, and names the stage.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ TUNABLES = ":".join(
         ("cpu.x86_rep_stosb_threshold", 1 << 40),
     )
 )
-HEADER = "# Instructions of each stage for its typical payload, counted by callgrind. Written by scripts/bench --check --update\n"
+HEADER = (
+    "# Instructions of each stage and kind of invocation for its typical payload, counted by callgrind. "
+    "Written by scripts/bench --check --update\n"
+)
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ mod tasks;
 pub(crate) use event::{compressed, event, json_event};
 pub(crate) use metrics::metrics;
 pub(crate) use spans::traces;
-pub(crate) use tasks::{TASK, exposition, stats};
+pub(crate) use tasks::{STATS_READ, TASK, container_id, exposition, exposition_of, stats};
 
 use bytes::Bytes;
 use sidecarless::model::otlp::{AnyValue, KeyValue, any_value};

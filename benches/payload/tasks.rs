@@ -9,10 +9,18 @@ use super::Numbers;
 /// The id of the task in all documents.
 pub(crate) const TASK: &str = "5f0e6c1d2b3a49788e7d6c5b4a392817";
 
+/// Time at which the stats of all containers were read.
+pub(crate) const STATS_READ: &str = "2026-11-22T23:25:00Z";
+
+/// Returns the runtime ID of a container of the task.
+pub(crate) fn container_id(number: usize) -> String {
+    format!("{TASK}-{:010}", 3_071_244_590 + number)
+}
+
 /// Returns the documents `/task` and `/task/stats` of a task.
 pub(crate) fn stats(containers: usize) -> (String, String) {
     let mut numbers = Numbers(3);
-    let names: Vec<String> = (0..containers).map(|number| format!("{TASK}-{:010}", 3_071_244_590 + number)).collect();
+    let names: Vec<String> = (0..containers).map(container_id).collect();
     let containers: Vec<Value> = names.iter().enumerate().map(|(number, id)| container(number, id)).collect();
     let task = json!({
         "Cluster": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop",
@@ -44,7 +52,7 @@ fn usage(id: &str, numbers: &mut Numbers) -> Value {
     let used = numbers.below(1 << 40);
     let io = |op: &str, value: u64| json!({"major": 259, "minor": 0, "op": op, "value": value});
     json!({
-        "id": id, "read": "2026-11-22T23:25:00Z", "preread": "2026-11-22T23:24:50Z", "pids_stats": {"current": 31},
+        "id": id, "read": STATS_READ, "preread": "2026-11-22T23:24:50Z", "pids_stats": {"current": 31},
         "num_procs": 0, "storage_stats": {},
         "blkio_stats": {"io_service_bytes_recursive": [io("Read", numbers.below(1 << 30)), io("Write", numbers.below(1 << 30))]},
         "cpu_stats": {
@@ -65,8 +73,13 @@ fn usage(id: &str, numbers: &mut Numbers) -> Value {
 
 /// Returns an exposition in the Prometheus text format, half of counters and half of gauges.
 pub(crate) fn exposition(samples: usize) -> String {
+    exposition_of(samples, 4)
+}
+
+/// Returns the exposition with the values that `seed` generates.
+pub(crate) fn exposition_of(samples: usize, seed: u64) -> String {
     const SERIES_PER_FAMILY: usize = 25;
-    let mut numbers = Numbers(4);
+    let mut numbers = Numbers(seed);
     let mut exposition = String::new();
     for number in 0..samples {
         let family = number / SERIES_PER_FAMILY;
