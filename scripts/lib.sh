@@ -118,6 +118,43 @@ download_packages() {
   [ -n "$names" ] && apt-get download $names
 }
 
+# Collectors that scripts/bench --compare measures: Rotel from PyPI, and Prometheus and vmagent from Debian. The versions are those of
+# Debian unstable, because those of Debian 12 are years old. Debian removes a version when there is a newer one; its snapshots do not.
+COLLECTOR_PACKAGES=(prometheus=3.5.3+ds1-6 victoria-metrics=1.145.0+ds1-2)
+COLLECTOR_SOURCES=(http://deb.debian.org/debian http://snapshot.debian.org/archive/debian/20261128T000000Z)
+collectors() {
+  python_environment rotel "Rotel"
+  ROTEL="$("$VENV/bin/python" -c 'import importlib.util; print(importlib.util.find_spec("rotel").submodule_search_locations[0])')/rotel-agent"
+  local folder="$TOOLS/collectors" source
+  VMAGENT="$folder/root/usr/bin/vmagent" DEBIAN_PROMETHEUS="$folder/root/usr/bin/prometheus"
+  [ "${COLLECTOR_PACKAGES[*]}" != "$(cat "$folder/complete" 2> /dev/null)" ] || return 0
+  command -v apt-get > /dev/null || fail "apt-get is needed to download ${COLLECTOR_PACKAGES[*]}"
+  log "unpacking the Debian packages ${COLLECTOR_PACKAGES[*]} into .tools/collectors"
+  rm -rf "$folder"
+  for source in "${COLLECTOR_SOURCES[@]}"; do
+    if (unpack_from "$folder" "$source" "${COLLECTOR_PACKAGES[@]}"); then
+      echo "${COLLECTOR_PACKAGES[*]}" > "$folder/complete"
+      return
+    fi
+  done
+  fail "cannot download ${COLLECTOR_PACKAGES[*]}: see .tools/collectors/apt.log"
+}
+
+# unpack_from FOLDER SOURCE PACKAGE=VERSION...: downloads packages of Debian unstable with lists of packages of their own, because those
+# of the system have other versions. apt-get verifies the signature of Debian. A package is unpacked only.
+unpack_from() {
+  local folder="$1" package
+  mkdir -p "$folder"/{lists/partial,cache/archives/partial,root}
+  cd "$folder" || return
+  # The validity of a snapshot has ended.
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg check-valid-until=no] $2 sid main" > sources.list
+  local apt=(apt-get -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$folder/lists" \
+    -o Dir::State::status=/dev/null -o Dir::Cache="$folder/cache" -o Acquire::Languages=none)
+  { "${apt[@]}" update && "${apt[@]}" download "${@:3}"; } >> apt.log 2>&1 || return
+  for package in *.deb; do dpkg -x "$package" root && rm "$package" || return; done
+  rm -rf lists cache
+}
+
 # Release binary of the function.
 release_binary() {
   log "building the release binary (takes some minutes the first time)"

@@ -50,6 +50,16 @@ class Sink:
 
     requests: int = 0
     bytes: int = 0
+    last_ns: int = 0
+    # Body of each request, if they are needed.
+    bodies: list[bytes] | None = None
+
+    def receive(self, body: bytes) -> None:
+        self.requests += 1
+        self.bytes += len(body)
+        self.last_ns = time.monotonic_ns()
+        if self.bodies is not None:
+            self.bodies.append(body)
 
 
 @dataclass
@@ -160,8 +170,7 @@ class Connection(asyncio.Protocol):
     def handle_request(self, body: bytes) -> None:
         sink = self.loopback.sinks.get(self.path)
         if sink is not None:
-            sink.requests += 1
-            sink.bytes += len(body)
+            sink.receive(body)
             self.respond(200, b"{}" if self.path == TRACE_SEGMENTS else b"")
         elif self.operation:
             self.respond(200, ecs_response(self.operation, body), b"content-type: application/x-amz-json-1.1\r\n")

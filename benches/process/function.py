@@ -16,7 +16,32 @@ from .aws import Loopback
 CPUCLOCK_SCHED = 2
 
 
-class Function:
+class Process:
+    """A process that is measured."""
+
+    process: subprocess.Popen[bytes]
+
+    def cpu_ns(self) -> int:
+        """Returns the CPU time since the process started."""
+        return time.clock_gettime_ns((~self.process.pid << 3) | CPUCLOCK_SCHED)
+
+    def memory_mb(self, field: str) -> float:
+        """Returns `VmRSS` or `VmHWM`, in MB of 10^6 bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        match = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
+        assert match, f"{field} is missing in /proc/PID/status"
+        return int(match[1]) * 1024 / 1e6
+
+    def reset_peak(self) -> None:
+        """Resets VmHWM (proc(5), clear_refs)."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Function(Process):
     """One execution environment of the function with Lambda defaults, except for the endpoints, disabled authentication,
     and the limit on sample age, because the timestamps of the payloads never change. `variables` are those that template.yaml sets."""
 
@@ -49,22 +74,3 @@ class Function:
         self.started_ns = time.monotonic_ns()
         self.process = subprocess.Popen([self.binary], env=self.environment, stdout=subprocess.DEVNULL)
         return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def cpu_ns(self) -> int:
-        """Returns the CPU time since the process started."""
-        return time.clock_gettime_ns((~self.process.pid << 3) | CPUCLOCK_SCHED)
-
-    def memory_mb(self, field: str) -> float:
-        """Returns `VmRSS` or `VmHWM`, in MB of 10^6 bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        match = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
-        assert match, f"{field} is missing in /proc/PID/status"
-        return int(match[1]) * 1024 / 1e6
-
-    def reset_peak(self) -> None:
-        """Resets VmHWM (proc(5), clear_refs)."""
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")

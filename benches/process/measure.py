@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
 import time
@@ -16,8 +17,11 @@ from typing import Any
 
 from .aws import REMOTE_WRITE, TRACE_SEGMENTS, Loopback
 from .function import Function
+from .scrape import scrape_cpu_us_per_sample, scrape_peak_mb
 from .tls import Certificates
 
+# Time between two pushes of `slow_push_us`.
+PAUSE_S = 1.0
 # Tasks that push stats, within the burst of lookups of one client, and pushes of one round.
 STATS_TASKS = 20
 STATS_ROUND = 200
@@ -47,11 +51,13 @@ class Effort:
     # The time of a start depends on when the kernel schedules the process, in both directions. The result is the median.
     starts: int = 20
     first_pushes: int = 5
+    # Processes that scrape.
+    scrapers: int = 3
     # Peaks depend on the times at which bytes arrive, in both directions. The result is the median.
     peaks: int = 1
 
 
-QUICK = Effort(rounds=3, round_cpu_ns=50_000_000, starts=5, first_pushes=3)
+QUICK = Effort(rounds=3, round_cpu_ns=50_000_000, starts=5, first_pushes=3, scrapers=1)
 
 
 @dataclass
@@ -64,6 +70,8 @@ class Push:
     wall_ms: float
     requests: float
     bytes: float
+    # Highest memory since the start.
+    peak_mb: float
 
 
 class Bench:
@@ -93,7 +101,7 @@ class Bench:
                     check(await function.loopback.invoke(event))
                 function.loopback.reset_sinks()
             rounds = [[await self.round(function, event) for function in functions] for _ in range(self.effort.rounds)]
-            return [result(items, list(own), function.loopback) for own, function in zip(zip(*rounds), functions)]
+            return [result(items, list(own), function) for own, function in zip(zip(*rounds), functions)]
 
     async def round(self, function: Function, event: bytes) -> tuple[int, int, int]:
         """Returns the invocations, and CPU and wall time in nanoseconds. The function requests the next event either before its
@@ -103,6 +111,20 @@ class Bench:
             check(await function.loopback.invoke(event))
             count += 1
         return count, function.cpu_ns() - cpu, time.monotonic_ns() - wall
+
+    async def slow_push_us(self, event: bytes, pushes: int) -> list[float]:
+        """Returns the CPU time of one push in microseconds if there is a pause before each, in which caches are used by others."""
+        return [await self.one_slow_push_us(side, event, pushes) for side in self.sides]
+
+    async def one_slow_push_us(self, side: tuple[Version, Loopback], event: bytes, pushes: int) -> float:
+        with self.function(side) as function:
+            await function.loopback.ready()
+            check(await function.loopback.invoke(event))
+            before = function.cpu_ns()
+            for _ in range(pushes):
+                await asyncio.sleep(PAUSE_S)
+                check(await function.loopback.invoke(event))
+            return (function.cpu_ns() - before) / pushes / 1000
 
     async def stats_push(self, event: bytes) -> list[float | None]:
         """Returns the CPU time of one push of task stats in microseconds; None if a version does not accept them. The function ignores
@@ -121,6 +143,14 @@ class Bench:
                     own.append(await stats_round(functions[number], pushes[start : start + STATS_ROUND]))
         # The first round looks the tasks up.
         return [min(costs[number][1:]) if number in costs else None for number in range(len(self.sides))]
+
+    async def scrape_us(self) -> list[float]:
+        """Returns the CPU time per sample in microseconds."""
+        runs = [[await scrape_cpu_us_per_sample(it.binary, variables=it.variables) for it, _ in self.sides] for _ in range(self.effort.scrapers)]
+        return [min(own) for own in zip(*runs)]
+
+    async def scrape_peak_mb(self, targets: int, samples: int) -> list[float]:
+        return [await scrape_peak_mb(version.binary, targets, samples, version.variables) for version, _ in self.sides]
 
     async def memory_mb(self, event: bytes, events: int = 10) -> list[tuple[float, float, float]]:
         """Returns the idle memory, the peak after one event, and the peak after several events."""
@@ -160,13 +190,14 @@ class Bench:
             return (function.cpu_ns() - before) / 1e6
 
 
-def result(items: int, rounds: list[tuple[int, int, int]], loopback: Loopback) -> Push:
+def result(items: int, rounds: list[tuple[int, int, int]], function: Function) -> Push:
     invocations = sum(count for count, _, _ in rounds)
     cpu_ms = min(cpu / count for count, cpu, _ in rounds) / 1e6
     wall_ms = min(wall / count for count, _, wall in rounds) / 1e6
-    sent = [loopback.sinks[path] for path in (REMOTE_WRITE, TRACE_SEGMENTS)]
+    sent = [function.loopback.sinks[path] for path in (REMOTE_WRITE, TRACE_SEGMENTS)]
     requests, size = sum(sink.requests for sink in sent), sum(sink.bytes for sink in sent)
-    return Push(items, cpu_ms * 1000 / items, cpu_ms, wall_ms, requests / invocations, size / invocations)
+    peak = function.memory_mb("VmHWM")
+    return Push(items, cpu_ms * 1000 / items, cpu_ms, wall_ms, requests / invocations, size / invocations, peak)
 
 
 def median(runs: Sequence[tuple[float, ...]], field: int) -> float:

@@ -1,8 +1,10 @@
-"""Tables and targets of the benchmarks, and the environment variables that they read from template.yaml."""
+"""Tables and targets of the benchmarks, what they read, and what they send to other collectors."""
 
 from __future__ import annotations
 
+import struct
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benches.process import one, table, template  # noqa: E402
+from benches.process import collectors, compare, one, payloads, remote_write, table, template  # noqa: E402
+from benches.process.aws import Loopback  # noqa: E402
+from benches.process.payloads import field  # noqa: E402
 from benches.process.targets import METRICS, Goal, Metric  # noqa: E402
 
 TEMPLATE = """\
@@ -118,3 +122,60 @@ def test_output_of_the_scheduled_run_is_read():
     )
     assert one.scheduled_run(output) == {"tasks": 8.4, "tasks-cpu": 314.0, "tasks-peak": pytest.approx(39.424)}
     assert one.scheduled_run("") == {}
+
+
+def test_lowest_value_of_a_comparison_is_bold():
+    columns = {"a": {compare.SPAN: 3.0, compare.IDLE_CPU: 0.0}, "b": {compare.SPAN: 2.5, compare.IDLE_CPU: 40.0}, "c": {compare.IDLE_CPU: None}}
+    rows = compare.rendered(columns).splitlines()
+    assert rows[0] == "|  | unit | a | b | c |"
+    assert rows[2] == f"| {compare.SPAN} | µs | 3 | **2.5** | - |"
+    assert f"| {compare.IDLE_CPU} | ms | **0** | 40.0 | - |" in rows
+    assert f"| {compare.POINT} | µs | - | - | - |" in rows
+
+
+def test_addresses_are_replaced_in_the_configuration_of_a_collector(tmp_path):
+    files = {"name": collectors.PROMETHEUS_FILE}
+    collector = collectors.Collector("x", Path("/x"), "1", ["-a=AWS/w", "AWS", "PORT", "FOLDER/f"], {}, True, 1, files=files, scrape_file="name")
+    running = collectors.Running(collector, Loopback(port=7), tmp_path, ["127.0.1.1:8", "127.0.1.2:8"])
+    assert [running.replaced(text) for text in collector.arguments] == [
+        "-a=http://127.0.0.1:7/w", "http://127.0.0.1:7", str(running.port), f"{tmp_path}/f",
+    ]
+    written = (tmp_path / "name").read_text()
+    assert "url: http://127.0.0.1:7/api" in written and 'targets: ["127.0.1.1:8", "127.0.1.2:8"]' in written
+
+
+def snappy(*elements: bytes, size: int) -> bytes:
+    return bytes([size]) + b"".join(elements)
+
+
+def test_snappy_is_decompressed():
+    literal = lambda text: bytes([(len(text) - 1) << 2]) + text  # noqa: E731
+    assert remote_write.decompress(snappy(literal(b"abcd"), size=4)) == b"abcd"
+    assert remote_write.decompress(snappy(literal(b"abcd"), bytes([(4 - 4) << 2 | 1, 4]), size=8)) == b"abcdabcd"
+    # A copy that overlaps what it writes.
+    assert remote_write.decompress(snappy(literal(b"ab"), bytes([(5 - 1) << 2 | 2, 2, 0]), size=7)) == b"abababa"
+    assert remote_write.decompress(snappy(bytes([60 << 2, 2]) + b"xyz", size=3)) == b"xyz"
+    with pytest.raises(ValueError, match="instead of"):
+        remote_write.decompress(snappy(literal(b"ab"), size=3))
+
+
+def test_samples_of_remote_write_are_counted():
+    sample = field(2, b"\x09" + bytes(8) + b"\x10\x01")
+    series = field(1, field(1, field(1, b"name") + field(2, b"value")) + sample + sample)
+    metadata = field(3, b"\x08\x01" + field(2, b"family"))
+    message = series + metadata + series
+    assert remote_write.samples(bytes([len(message)]) + bytes([60 << 2, len(message) - 1]) + message) == 4
+
+
+def test_request_is_split_into_requests_with_the_same_resource_and_scope():
+    resource, scope, spans = field(1, b"r"), field(1, b"s"), [field(2, bytes([65 + number]) * 200) for number in range(5)]
+    request = field(1, resource + field(2, scope + b"".join(spans)))
+    assert payloads.split_spans(request, 5) == [request]
+    parts = payloads.split_spans(request, 2)
+    assert parts == [field(1, resource + field(2, scope + b"".join(part))) for part in (spans[:2], spans[2:4], spans[4:])]
+
+
+def test_times_of_data_points_are_moved_to_the_present():
+    point = struct.pack("<QQ", payloads.STARTED_NS, payloads.AT_NS)
+    started, at = struct.unpack("<QQ", payloads.at_present(point))
+    assert at - started == payloads.AT_NS - payloads.STARTED_NS and abs(at - time.time_ns()) < 60e9
