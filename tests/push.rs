@@ -170,6 +170,35 @@ async fn only_the_right_token_is_accepted() {
 }
 
 #[tokio::test]
+async fn token_in_the_path_is_accepted_for_sampling_only() {
+    let hash = hex::encode(ring::digest::digest(&ring::digest::SHA256, b"right"));
+    let sandbox = Sandbox::start(&[("SIDECARLESS_AUTH", "token"), ("SIDECARLESS_TOKENS_SHA256", &hash)]).await;
+    for (path, header, expected) in [
+        ("/sampling-token/right/GetSamplingRules", None, 200),
+        ("/sampling-token/right/SamplingTargets", None, 200),
+        ("/prefix/Sampling-Token/right//GetSamplingRules", None, 200),
+        ("/sampling-token/wrong/GetSamplingRules", None, 401),
+        ("/sampling-token//GetSamplingRules", None, 401),
+        ("/sampling-token/GetSamplingRules", None, 405),
+        ("/right/GetSamplingRules", None, 401),
+        ("/GetSamplingRules", None, 401),
+        ("/sampling-token/right/GetSamplingRules", Some("Bearer wrong"), 401),
+        ("/sampling-token/wrong/GetSamplingRules", Some("Bearer right"), 200),
+        ("/sampling-token/right/v1/traces", None, 401),
+        ("/sampling-token/right/v1/ecs/task-stats", None, 401),
+        ("/sampling-token/right/TraceSegments", None, 401),
+        ("/sampling-token/right/unknown", None, 404),
+    ] {
+        let push = Push::new(path, b"{}");
+        let push = header.map_or(push.clone(), |value| push.with("authorization", value));
+        let response = sandbox.push(&push).await;
+        let body = String::from_utf8_lossy(&response.body);
+        assert_eq!(response.status, expected, "{path} {header:?}: {body}");
+        assert!(expected == 200 || !body.contains("right") && !body.contains("wrong"), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn metrics_without_a_workspace_are_rejected() {
     let sandbox = Sandbox::start(&[ANY_AGE, ("AWS_PROMETHEUS_ENDPOINT", "")]).await;
     let partial = partial(&sandbox.push(&Push::new("/v1/metrics", &one_gauge())).await).unwrap();

@@ -7,6 +7,7 @@
 mod fields;
 mod origin;
 mod request;
+mod request_path;
 mod response;
 mod sqs;
 
@@ -19,6 +20,7 @@ use fields::Fields;
 
 pub use origin::RequestOrigin;
 pub use request::{Body, Caller, InvalidBody, Request};
+pub use request_path::PathToken;
 pub use response::{HttpResponse, Response};
 pub use sqs::SqsMessage;
 

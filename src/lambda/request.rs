@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use super::fields::{BodyText, Fields, typed};
 use super::origin::RequestOrigin;
+use super::request_path::{PathToken, without_stage, without_token};
 
 /// An HTTP request.
 #[derive(Debug)]
@@ -22,8 +23,9 @@ pub struct Request {
     pub origin: RequestOrigin,
     /// Upper case.
     pub method: String,
-    /// Without the query.
+    /// Without the query and the token.
     pub path: String,
+    pub path_token: Option<PathToken>,
     /// Names are in lower case, and the values of a repeated header are joined with commas.
     pub headers: HashMap<String, String>,
     pub body: Body,
@@ -152,10 +154,12 @@ impl Request {
         let headers = single.or(multi).unwrap_or_default();
         let RequestContextHttp { method: context_method, path: http_path, source_ip } = http.unwrap_or_default();
         let path = raw_path.or(path).or(http_path).unwrap_or_default();
+        let (path, path_token) = without_token(without_stage(&path, stage.as_deref()));
         Ok(Self {
             origin,
             method: context_method.or(method).or(http_method).unwrap_or_default().to_ascii_uppercase(),
-            path: without_stage(&path, stage.as_deref()),
+            path,
+            path_token,
             headers: headers
                 .into_iter()
                 .map(|(name, value)| (name.to_ascii_lowercase(), header_value(value)))
@@ -170,15 +174,6 @@ impl Request {
             multi_value_headers,
         })
     }
-}
-
-/// Removes the stage, so that `/prod/v1/traces` of stage `prod` is `/v1/traces`, and a query that the origin left in the path.
-fn without_stage(path: &str, stage: Option<&str>) -> String {
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    let stage = stage.filter(|stage| !stage.is_empty() && *stage != "$default");
-    let inner =
-        stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage)).filter(|rest| rest.starts_with('/'));
-    inner.unwrap_or(path).to_owned()
 }
 
 /// Returns a header value that is a string or a list of strings. No origin sends anything else, which is treated as empty.

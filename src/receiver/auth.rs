@@ -10,6 +10,7 @@ use ring::digest::{SHA256, digest};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::ErrorResponse;
+use super::route::Route;
 use crate::lambda::Request;
 use crate::model::arn::Arn;
 use crate::rules::glob;
@@ -44,7 +45,7 @@ impl Authenticator {
         Self { allowed_callers: callers, ..self }
     }
 
-    pub(super) fn authenticate(&self, request: &Request) -> Result<(), ErrorResponse> {
+    pub(super) fn authenticate(&self, request: &Request, route: Route) -> Result<(), ErrorResponse> {
         match self.auth {
             Auth::Disabled => Ok(()),
             Auth::Iam => match &request.caller {
@@ -53,7 +54,11 @@ impl Authenticator {
                     "missing SigV4 signature: this function accepts only signed requests",
                 )),
             },
-            Auth::Token => self.verify_bearer_token(request.header("authorization")),
+            Auth::Token => match (request.header("authorization"), &request.path_token) {
+                (Some(header), _) => self.verify_header(header),
+                (None, Some(token)) if is_sampling(route) => self.verify_token(token.as_str()),
+                (None, _) => Err(missing_token(route)),
+            },
         }
     }
 
@@ -72,15 +77,14 @@ impl Authenticator {
         Err(ErrorResponse::forbidden(format!("{arn} is not in SIDECARLESS_IAM_CALLERS")))
     }
 
-    fn verify_bearer_token(&self, header: Option<&str>) -> Result<(), ErrorResponse> {
-        let Some(header) = header else {
-            return Err(ErrorResponse::unauthenticated(
-                "missing bearer token: set OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20<token>",
-            ));
-        };
-        let Some(token) = presented_token(header) else {
-            return Err(ErrorResponse::unauthenticated("invalid authorization header: use `Bearer <token>`"));
-        };
+    fn verify_header(&self, header: &str) -> Result<(), ErrorResponse> {
+        match presented_token(header) {
+            Some(token) => self.verify_token(&token),
+            None => Err(ErrorResponse::unauthenticated("invalid authorization header: use `Bearer <token>`")),
+        }
+    }
+
+    fn verify_token(&self, token: &str) -> Result<(), ErrorResponse> {
         let presented = digest(&SHA256, token.as_bytes());
         // All tokens are compared, so that the time does not depend on which one matches.
         let is_known = self.tokens.iter().fold(Choice::from(0), |known, token| known | token.ct_eq(presented.as_ref()));
@@ -90,6 +94,18 @@ impl Authenticator {
             Err(ErrorResponse::unauthenticated("unknown bearer token: its hash is not in SIDECARLESS_TOKENS_SHA256"))
         }
     }
+}
+
+fn is_sampling(route: Route) -> bool {
+    matches!(route, Route::Sampling(_))
+}
+
+fn missing_token(route: Route) -> ErrorResponse {
+    ErrorResponse::unauthenticated(if is_sampling(route) {
+        "missing token: the endpoint of a sampler is https://sampler:<token>@<host>, or https://<host>/sampling-token/<token> for Java and .NET"
+    } else {
+        "missing bearer token: set OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20<token>"
+    })
 }
 
 /// Returns the token of `Bearer <token>`, or the password of `Basic` (RFC 7617). X-Ray remote samplers cannot set headers, but
@@ -141,7 +157,7 @@ mod tests {
         );
         let function = format!("arn:aws:lambda:eu-west-1:{account}:function:sidecarless");
         match Event::parse(&event).invoked_as(&function).0 {
-            Ok(Invocation::HttpRequest(request)) => authenticator.authenticate(&request).is_ok(),
+            Ok(Invocation::HttpRequest(request)) => authenticator.authenticate(&request, Route::TaskStats).is_ok(),
             other => panic!("{event}: {other:?}"),
         }
     }

@@ -23,6 +23,8 @@ pub use response::{
     ErrorResponse, RETRY_AFTER_S, json_response, partial_success, passed_on, put_trace_segments_response,
 };
 
+pub use route::logged_path;
+
 use route::Route;
 
 use crate::lambda::Request;
@@ -89,7 +91,7 @@ pub fn decode_request(
         Route::Signal(Signal::Logs) if !accepts_logs => return Err(encode(ErrorResponse::logs_disabled())),
         _ => {}
     }
-    authenticator.authenticate(request).map_err(encode)?;
+    authenticator.authenticate(request, route).map_err(encode)?;
     let body = request.body.bytes().map_err(|error| encode(ErrorResponse::malformed(error.to_string())))?;
     let body = decompress(body, request.header("content-encoding"), budget).map_err(encode)?;
     match route {

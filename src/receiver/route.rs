@@ -31,6 +31,12 @@ pub(super) fn accepts_post(request: &Request) -> bool {
     route_of_data(request.path.trim_end_matches('/')).is_some()
 }
 
+/// Returns the path of a request for a log line: of a known route without its prefix, in which a client may have written a token.
+pub fn logged_path(request: &Request) -> &str {
+    let path = request.path.trim_end_matches('/');
+    ROUTES.iter().find(|(end, _)| path.ends_with(end)).map_or(&request.path, |(end, _)| end)
+}
+
 fn route_of_data(path: &str) -> Option<Route> {
     ROUTES.iter().find(|(end, _)| path.ends_with(end)).map(|(_, route)| *route)
 }
@@ -53,4 +59,27 @@ pub(super) fn route(request: &Request) -> Result<Route, ErrorResponse> {
         };
     }
     Err(ErrorResponse::not_found(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lambda::Invocation;
+
+    #[test]
+    fn logged_path_of_a_known_route_has_no_prefix() {
+        for (path, expected) in [
+            ("/GetSamplingRules", "/GetSamplingRules"),
+            ("/secret/GetSamplingRules", "/GetSamplingRules"),
+            ("/samplingtoken/secret/SamplingTargets/", "/SamplingTargets"),
+            ("/sampling-token/secret/unknown", "/unknown"),
+            ("/prod/v1/traces", "/v1/traces"),
+            ("/healthz", "/healthz"),
+        ] {
+            let event =
+                format!(r#"{{"rawPath":"{path}","headers":{{}},"requestContext":{{"http":{{"method":"POST"}}}}}}"#);
+            let Ok(Invocation::HttpRequest(request)) = Invocation::parse(&event) else { panic!("{event}") };
+            assert_eq!(logged_path(&request), expected, "{path}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ import standin
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 HELPERS = ROOT / "helpers"
+SIGNING = HELPERS / "signing"
 PROGRAMS = HERE / "programs"
 TOOLS = ROOT / ".tools"
 UNPACKED = TOOLS / "languages" / "root"
@@ -60,18 +61,19 @@ def unpacked(name: str, path: str) -> Path:
     return program
 
 
-def python(_: Path) -> Program:
-    return Program([sys.executable, str(PROGRAMS / "app.py")], f"Python {sys.version.split()[0]}", {"PYTHONPATH": str(HELPERS)})
+def python(_: Path, program: str = "app.py") -> Program:
+    return Program([sys.executable, str(PROGRAMS / program)], f"Python {sys.version.split()[0]}", {"PYTHONPATH": f"{HELPERS}:{SIGNING}"})
 
 
-def node(_: Path) -> Program:
+def node(_: Path, program: str = "app.cjs") -> Program:
     command = on_path("node")
-    return Program([command, str(PROGRAMS / "app.cjs")], f"Node {run([command, '--version'])}")
+    return Program([command, str(PROGRAMS / program)], f"Node {run([command, '--version'])}")
 
 
-def java(folder: Path) -> Program:
+def java(folder: Path, helper: Path = HELPERS / "SidecarlessStats.java", program: str = "App", *libraries: Path) -> Program:
     compiler = on_path("javac")
-    run([compiler, "-Xlint:all", "-Werror", "--release", "11", "-d", str(folder), str(HELPERS / "SidecarlessStats.java"), str(PROGRAMS / "App.java")])
+    sources = map(str, (helper, PROGRAMS / f"{program}.java", *libraries))
+    run([compiler, "-Xlint:all", "-Werror", "--release", "11", "-d", str(folder), *sources])
     # Small heap and one compiler: the tests start several programs at once.
     options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m"]
     # Java ignores the environment variables that set certificate authorities.
@@ -79,32 +81,38 @@ def java(folder: Path) -> Program:
     certificate = f"{standin.certificate(standin.TRUSTED)}.crt"
     run([on_path("keytool"), "-importcert", "-noprompt", "-alias", "trusted", "-file", certificate, "-keystore", str(store), "-storepass", "trusted"])
     options += [f"-Djavax.net.ssl.trustStore={store}", "-Djavax.net.ssl.trustStorePassword=trusted"]
-    return Program([on_path("java"), *options, "-cp", str(folder), "App"], run(["java", "-version"]).splitlines()[0])
+    return Program([on_path("java"), *options, "-cp", str(folder), program], run(["java", "-version"]).splitlines()[0])
 
 
-def go(folder: Path) -> Program:
+def go_environment(folder: Path) -> tuple[str, dict[str, str]]:
+    """Returns the compiler and its environment."""
     compiler = shutil.which("go")
     environment = {"GOCACHE": str(TOOLS / "go-cache"), "GOPATH": str(folder / "path"), "GO111MODULE": "on", "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
     if not compiler:
         root = max((UNPACKED / "usr/lib").glob("go-*"), default=UNPACKED / "usr/lib/go")
         compiler, environment["GOROOT"] = str(unpacked("Go", str(root.relative_to(UNPACKED) / "bin/go"))), str(root)
+    return compiler, environment
+
+
+def go(folder: Path, helper: Path = HELPERS / "sidecarless_stats.go", program: str = "app.go") -> Program:
+    compiler, environment = go_environment(folder)
     (folder / "sidecarless").mkdir()
-    shutil.copy(HELPERS / "sidecarless_stats.go", folder / "sidecarless")
-    shutil.copy(PROGRAMS / "app.go", folder)
+    shutil.copy(helper, folder / "sidecarless")
+    shutil.copy(PROGRAMS / program, folder)
     (folder / "go.mod").write_text("module app\n\ngo 1.16\n")
     run([compiler, "vet", "./..."], environment, folder)
     run([compiler, "build", "-o", "app", "."], environment, folder)
     return Program([str(folder / "app")], run([compiler, "version"], environment))
 
 
-def ruby(_: Path) -> Program:
+def ruby(_: Path, program: str = "app.rb") -> Program:
     command, environment = shutil.which("ruby"), {}
     if not command:
         command = str(unpacked("Ruby", "usr/bin/ruby"))
         (version,) = (path.name for path in (UNPACKED / "usr/lib/ruby").glob("[0-9]*"))
         folders = [UNPACKED / "usr/lib/ruby" / version, CPU_LIBRARIES / "ruby" / version, UNPACKED / "usr/lib/ruby/vendor_ruby"]
         environment = {"LD_LIBRARY_PATH": str(CPU_LIBRARIES), "RUBYLIB": ":".join(map(str, folders))}
-    return Program([command, "-w", str(PROGRAMS / "app.rb")], run([command, "--version"], environment), environment)
+    return Program([command, "-w", str(PROGRAMS / program)], run([command, "--version"], environment), environment)
 
 
 def mono_environment() -> dict[str, str]:
@@ -115,17 +123,21 @@ def mono_environment() -> dict[str, str]:
     return {"MONO_CFG_DIR": str(UNPACKED / "etc"), "MONO_PATH": str(libraries), "LD_LIBRARY_PATH": str(UNPACKED / "usr/lib")}
 
 
-def compile_csharp(folder: Path) -> None:
+def compile_csharp(folder: Path, *sources: Path) -> None:
     """Writes app.dll, with the compiler of Mono."""
     environment = mono_environment()
     command = str(UNPACKED / "usr/bin/mono-sgen") if environment else "mono"
     compiler = [command, str(UNPACKED / "usr/lib/mono/4.5/mcs.exe")] if environment else ["mcs"]
-    sources = [str(HELPERS / "SidecarlessStats.cs"), str(PROGRAMS / "App.cs")]
-    run([*compiler, "-warnaserror", "-langversion:7", "-r:System.Net.Http.dll", f"-out:{folder / 'app.exe'}", *sources], environment)
+    run([*compiler, "-warnaserror", "-langversion:7", "-r:System.Net.Http.dll", f"-out:{folder / 'app.exe'}", *map(str, sources)], environment)
     (folder / "app.exe").rename(folder / "app.dll")
 
 
 def dotnet(folder: Path) -> Program:
+    compile_csharp(folder, HELPERS / "SidecarlessStats.cs", PROGRAMS / "App.cs")
+    return dotnet_program(folder)
+
+
+def dotnet_program(folder: Path) -> Program:
     """The runtime of Microsoft. Debian has no compiler for it, so that the compiler of Mono writes the assembly."""
     command = shutil.which("dotnet")
     if not command:
@@ -135,7 +147,6 @@ def dotnet(folder: Path) -> Program:
         # The package does not mark the program as executable.
         found.chmod(0o755)
         command = str(found)
-    compile_csharp(folder)
     (folder / "app.runtimeconfig.json").write_text(
         '{"runtimeOptions": {"rollForward": "LatestMajor", "framework": {"name": "Microsoft.NETCore.App", "version": "3.1.0"},'
         ' "configProperties": {"System.Globalization.Invariant": true}}}'
@@ -148,6 +159,33 @@ def dotnet(folder: Path) -> Program:
 
 LANGUAGES: dict[str, Callable[[Path], Program]] = {
     "python": python, "node": node, "java": java, "go": go, "ruby": ruby, "dotnet": dotnet,
+}
+
+
+def java_signing(folder: Path) -> Program:
+    """With the declarations of the SDK, and the file with which its exporters find the sender."""
+    services = folder / "META-INF" / "services"
+    services.mkdir(parents=True)
+    (services / "io.opentelemetry.sdk.common.export.HttpSenderProvider").write_text("SidecarlessSigning\n")
+    return java(folder, SIGNING / "SidecarlessSigning.java", "Signing", *sorted((PROGRAMS / "opentelemetry").rglob("*.java")))
+
+
+def mono_signing(folder: Path) -> Program:
+    """With the runtime of Mono: that of Microsoft, version 3.1, calculates digests with OpenSSL 1.1, which Debian 12 does not have."""
+    compile_csharp(folder, SIGNING / "SidecarlessSigning.cs", PROGRAMS / "Signing.cs")
+    environment = mono_environment()
+    command = str(UNPACKED / "usr/bin/mono-sgen") if environment else "mono"
+    return Program([command, str(folder / "app.dll")], run([command, "--version"], environment).split(" (")[0], environment)
+
+
+# Programs that sign requests.
+SIGNERS: dict[str, Callable[[Path], Program]] = {
+    "python": lambda folder: python(folder, "signing.py"),
+    "node": lambda folder: node(folder, "signing.cjs"),
+    "java": java_signing,
+    "go": lambda folder: go(folder, SIGNING / "sidecarless_signing.go", "signing.go"),
+    "ruby": lambda folder: ruby(folder, "signing.rb"),
+    "dotnet": mono_signing,
 }
 
 

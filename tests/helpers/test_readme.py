@@ -42,6 +42,17 @@ def test_every_helper_is_listed() -> None:
     assert sorted(checks) == sorted(f"health-check/{path.name}" for path in (HELPERS / "health-check").iterdir())
 
 
+def test_every_signing_file_is_listed() -> None:
+    readme = (HELPERS / "signing" / "README.md").read_text()
+    table = readme.split("| language |")[1].split("\n\n")[0]
+    assert sorted(re.findall(r"\]\(([^)]+)\)", table)) == sorted({path.name for path in (HELPERS / "signing").iterdir() if path.is_file()} - {"README.md"})
+    for number, language in enumerate(LANGUAGES):
+        # Java is set up by a file.
+        count = table.splitlines()[number + 2].split("|")[4].strip()
+        example = next(iter(blocks(LANGUAGES[language], readme)), "")
+        assert count == str(code_lines(example)) or language == "Java", language
+
+
 def test_tables_count_the_lines_of_the_examples() -> None:
     for heading in ("Helpers by language", "OpenTelemetry"):
         section = README.split(f"## {heading}\n")[1].split("\n## ")[0]

@@ -62,7 +62,7 @@ impl HttpHandler {
         };
         let response = response.unwrap_or_else(|error| {
             let status = error.status();
-            tracing::warn!(status, path = request.path, error = error.message(), "request failed");
+            tracing::warn!(status, path = receiver::logged_path(request), error = error.message(), "request failed");
             self.self_metrics.record(|counters| counters.record_http_error(status));
             error.into_http_response()
         });
