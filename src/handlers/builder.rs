@@ -16,6 +16,7 @@ use super::http::{
 };
 use super::log_events::LogEventsHandler;
 use super::queue::{QueueHandler, RedeliveryHandler, ShardHandler};
+use super::request_summary::RequestSummary;
 use super::run::cloudwatch::CloudWatchPoller;
 use super::run::exposition::ExpositionScraper;
 use super::run::insights::EventWriter;
@@ -85,6 +86,7 @@ impl Handlers {
                 relabel: Arc::clone(&delivery.relabel),
                 amp: delivery.amp.clone(),
             },
+            request_summary: RequestSummary::default(),
             check: CheckHandler {
                 region,
                 sts: StsClient::new(aws),

@@ -275,7 +275,8 @@ struct LogLine<'a> {
 }
 
 impl LogLine<'_> {
-    /// Logs the delivery once, at the level of the worst that happened to an item.
+    /// Logs the delivery once, at the level of the worst that happened to an item. A delivery without losses is in the summary of a minute,
+    /// or in the line of its run.
     fn write(&self, deadline: &Deadline) {
         let (result, summary) = (self.result, self.summary);
         let received = result.input.as_ref().unwrap_or(&result.output);
@@ -310,7 +311,7 @@ impl LogLine<'_> {
         match level {
             Level::ERROR => log!(error),
             Level::WARN => log!(warn),
-            _ => log!(info),
+            _ => log!(debug),
         }
     }
 
@@ -332,7 +333,7 @@ impl LogLine<'_> {
         } else if !result.modified().is_empty() {
             (Level::WARN, "items modified")
         } else {
-            (Level::INFO, "items delivered")
+            (Level::DEBUG, "items delivered")
         }
     }
 }

@@ -20,6 +20,7 @@ mod error;
 mod http;
 mod log_events;
 mod queue;
+mod request_summary;
 mod run;
 mod schedule;
 mod self_metrics;
@@ -43,6 +44,7 @@ use check::CheckHandler;
 use http::HttpHandler;
 use log_events::LogEventsHandler;
 use queue::{QueueHandler, split_failed_events};
+use request_summary::RequestSummary;
 use schedule::ScheduleHandler;
 use self_metrics::{SelfMetrics, SelfMetricsWriter};
 use service_events::ServiceEventsHandler;
@@ -62,6 +64,7 @@ pub struct Handlers {
     targets: Arc<TargetLister>,
     self_metrics: Arc<SelfMetrics>,
     self_metrics_writer: SelfMetricsWriter,
+    request_summary: RequestSummary,
 }
 
 impl Handlers {
@@ -71,6 +74,7 @@ impl Handlers {
         let trigger = invocation.trigger();
         let response = self.dispatch(invocation, deadline).await;
         self.self_metrics.record_invocation(trigger, deadline);
+        self.request_summary.log_if_due(&self.self_metrics, deadline);
         self.self_metrics_writer.write(deadline).await;
         response
     }

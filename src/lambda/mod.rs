@@ -24,6 +24,9 @@ pub use request_path::PathToken;
 pub use response::{HttpResponse, Response};
 pub use sqs::SqsMessage;
 
+/// Label `trigger` of HTTP requests.
+pub(crate) const HTTP_TRIGGER: &str = "http";
+
 /// An event, parsed while the Lambda runtime deserializes it. The text of the event is not kept, so that a body of megabytes
 /// is in memory only once, without base64.
 #[derive(Debug)]
@@ -129,7 +132,7 @@ impl Invocation {
         match self {
             Invocation::ScheduledRun(_) => "schedule",
             Invocation::Check => "check",
-            Invocation::HttpRequest(_) => "http",
+            Invocation::HttpRequest(_) => HTTP_TRIGGER,
             Invocation::SqsMessages(_) => "sqs",
             Invocation::LogEvents(_) => "log_events",
             Invocation::TaskStateChange(_) => "task_state_change",

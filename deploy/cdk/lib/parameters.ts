@@ -178,7 +178,7 @@ export interface SidecarlessParameters {
   /**
    * Maximum number of concurrent invocations. It limits the cost that unauthorized requests can cause, and the ECS
    * calls of all execution environments. The default of 10 leaves at least four for requests, each of which takes some
-   * 50 ms. Lambda also allows ten requests per second for each unit - raise it for more than 400 tasks that push. At
+   * 50 ms. Lambda also allows ten requests per second for each unit - raise it for more than 1000 tasks that push. At
    * least 6, because the spool uses up to five and the schedule needs one. -1 reserves no concurrency, for an account
    * whose quota is too small (AWS keeps 100 unreserved); 0 disables the function. Default: 10.
    */

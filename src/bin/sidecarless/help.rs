@@ -30,7 +30,9 @@ Options of estimate (the default is in parentheses):
   --cloudwatch-interval MIN
                      minutes between reads of their CloudWatch metrics (SIDECARLESS_CLOUDWATCH_INTERVAL)
   --spans N          spans per second from each task (1)
+  --batch S          seconds between requests with spans from a task, OTEL_BSP_SCHEDULE_DELAY (15)
   --points N         data points per minute from each task (100)
+  --samplers N       processes with an X-Ray remote sampler in each task (0)
   --interval S       seconds between scrapes, or between pushes of stats (60)
   --memory MB        memory of the function (512)
   --sidecar CPU/MB   reservation of the sidecar (256/512)

@@ -13,8 +13,12 @@ use super::workload::{self, Workload};
 use sidecarless::translate::cloudwatch::{self, MetricGroup};
 use sidecarless::translate::stats::{Level, METRICS, StatsMetric};
 
-/// Billed bytes of a log line, including 26 bytes of overhead. Each invocation writes one line.
-const LINE_BYTES: f64 = 400.0;
+/// Billed bytes of the log lines of a scheduled run, of a shard and of the summary of requests that an environment writes each minute,
+/// with the longest names and numbers of the demo and 26 bytes of overhead. Requests have no line of their own, and Lambda writes none
+/// for an invocation (`SystemLogLevel` in template.yaml).
+const RUN_LOG_BYTES: f64 = 600.0;
+const SHARD_LOG_BYTES: f64 = 300.0;
+const SUMMARY_LOG_BYTES: f64 = 450.0;
 
 /// Number of alarms in the template.
 const ALARMS: f64 = 9.0;
@@ -114,10 +118,12 @@ pub(super) fn sidecarless(fleet: &Fleet, options: &Options, workloads: &[Workloa
     let messages = workload::shard_messages(fleet, options);
     let polls = IDLE_POLLS_PER_MINUTE.mul_add(MINUTES, messages * REQUESTS_PER_MESSAGE);
     lines.push(priced("SQS", polls, "requests, including polls of an empty queue,", &SQS_REQUEST));
-    lines.push(priced("CloudWatch Logs", requests * LINE_BYTES / 1e9, "GB, one line for each invocation,", &LOGS));
+    let environments = workload::environments(workloads);
+    let log_gb = RUN_LOG_BYTES.mul_add(MINUTES, SHARD_LOG_BYTES * messages) / 1e9;
+    let log_gb = (environments * SUMMARY_LOG_BYTES).mul_add(MINUTES / 1e9, log_gb);
+    lines.push(priced("CloudWatch Logs", log_gb, "GB, a line for each run and a summary a minute,", &LOGS));
     lines.push(priced("CloudWatch", ALARMS, "alarms", &ALARM));
     lines.push(priced("CloudWatch", LOG_METRICS, "metric of a log filter", &CUSTOM_METRIC));
-    let environments = workload::environments(workloads);
     let samples = environments * SELF_METRICS_SAMPLES * MINUTES;
     let description = format!(
         "AMP: {} samples of sidecarless_* series, from {}",

@@ -71,7 +71,7 @@ impl Estimate {
             sidecars: costs::sidecars(&fleet),
             sidecarless: costs::sidecarless(&fleet, &options, &workloads),
             shared: costs::shared_costs(&fleet, &options),
-            notes: notes::general_notes(&fleet, &workloads),
+            notes: notes::general_notes(&fleet, &options, &workloads),
             errors: Vec::new(),
             options,
             fleet,
@@ -85,8 +85,9 @@ impl Estimate {
     }
 
     fn text(&self) -> String {
-        let Options { memory_mb, spans, points, interval_s, .. } = self.options;
-        let sent = format!("{} per second and {} per minute", plural(spans, "span"), plural(points, "data point"));
+        let Options { memory_mb, spans, batch_s, points, interval_s, .. } = self.options;
+        let spans = format!("{} per second in batches of {batch_s} s", plural(spans, "span"));
+        let sent = format!("{spans} and {} per minute", plural(points, "data point"));
         let head = [
             notes::fleet_summary(&self.fleet),
             format!("Each task sends {sent}, and {} every {interval_s} s", notes::collection(&self.fleet)),

@@ -1,6 +1,7 @@
 //! Assumptions of the estimate, and costs that it does not include.
 
 use super::fleet::{Fleet, LaunchType};
+use super::options::Options;
 use super::prices::{AMP_STORAGE, DATE, INSIGHTS, NAT_GB, NAT_HOUR, REGION, REGION_CODE};
 use super::text::{count, dollars, plural};
 use super::workload::{CALL_MS, SCRAPE_MS, TIMEOUT_MS, WRITE_MS, Workload};
@@ -39,12 +40,18 @@ pub(super) fn prices() -> String {
 }
 
 /// Returns the notes of all estimates.
-pub(super) fn general_notes(fleet: &Fleet, workloads: &[Workload]) -> Vec<String> {
+pub(super) fn general_notes(fleet: &Fleet, options: &Options, workloads: &[Workload]) -> Vec<String> {
     let mut notes = vec![format!(
+        "Spans are sent every {} s: OTEL_BSP_SCHEDULE_DELAY={} in the tasks. The default of SDKs is 5 s (--batch 5). A process with \
+         an X-Ray remote sampler makes 6.2 calls per minute, which --samplers adds.",
+        options.batch_s,
+        options.batch_s * 1_000
+    )];
+    notes.push(format!(
         "Durations are the sum of measured CPU time, scaled by the memory of the function, and assumed wait times: {WRITE_MS} ms \
          for AMP or X-Ray, {CALL_MS} ms for an ECS API call, {SCRAPE_MS} ms for a scrape. A trace is assumed to have {} spans.",
         costs::SPANS_PER_TRACE
-    )];
+    ));
     if workloads.iter().any(|workload| workload.duration_ms >= TIMEOUT_MS) {
         notes.push(
             "A scheduled run over this number of tasks exceeds the timeout: split the clusters between several functions."

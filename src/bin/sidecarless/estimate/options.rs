@@ -25,8 +25,12 @@ pub(crate) struct Options {
     pub(super) push: bool,
     /// Spans per second that each task sends.
     pub(super) spans: f64,
+    /// Seconds between two requests with spans from a task.
+    pub(super) batch_s: u32,
     /// Data points per minute that each task sends.
     pub(super) points: f64,
+    /// Processes with an X-Ray remote sampler in each task.
+    pub(super) samplers: u32,
     /// Seconds between two scrapes of a task, or between two pushes of its stats.
     pub(super) interval_s: u32,
     /// Memory of the function.
@@ -77,6 +81,12 @@ const MEMORY_MB: RangeInclusive<u32> = 128..=10_240;
 /// Range of `SIDECARLESS_SCRAPE_INTERVAL`.
 const INTERVAL_S: RangeInclusive<u32> = 15..=60;
 
+/// Seconds of `OTEL_BSP_SCHEDULE_DELAY`: more would delay traces by more than five minutes.
+const BATCH_S: RangeInclusive<u32> = 1..=300;
+
+/// Processes of one task.
+const SAMPLERS: RangeInclusive<u32> = 0..=1_000;
+
 /// Spans per second and data points per minute of one task. An invocation cannot process more.
 const MAX_ITEMS: f64 = 1e6;
 
@@ -94,7 +104,10 @@ impl Default for Options {
             cloudwatch_interval_min: None,
             push: false,
             spans: 1.0,
+            // OTEL_BSP_SCHEDULE_DELAY=15000, as in docs/quickstart.md.
+            batch_s: 15,
             points: 100.0,
+            samplers: 0,
             interval_s: 60,
             memory_mb: 512,
             // As in the task definitions of the ADOT documentation (aws-otel-collector, examples/ecs).
@@ -145,6 +158,8 @@ impl Options {
             "push" => self.push = true,
             "spans" => self.spans = number("--spans", &value(parser)?)?,
             "points" => self.points = number("--points", &value(parser)?)?,
+            "batch" => self.batch_s = integer("--batch", &value(parser)?, BATCH_S)?,
+            "samplers" => self.samplers = integer("--samplers", &value(parser)?, SAMPLERS)?,
             "interval" => self.interval_s = integer("--interval", &value(parser)?, INTERVAL_S)?,
             "memory" => self.memory_mb = integer("--memory", &value(parser)?, MEMORY_MB)?,
             "sidecar" => self.sidecar = reservation(&value(parser)?)?,
@@ -231,7 +246,7 @@ mod tests {
     #[test]
     fn options_replace_the_defaults() {
         assert_eq!(parse(""), Ok(Options::default()));
-        let all = "--tasks 7 --containers 3 --services 2 --discovery-names 4 --cloudwatch-interval 5 --push --spans 0.5 --points 20 --interval 30 --memory 256 --sidecar 128/256 --arch arm64 --json";
+        let all = "--tasks 7 --containers 3 --services 2 --discovery-names 4 --cloudwatch-interval 5 --push --spans 0.5 --batch 5 --points 20 --samplers 4 --interval 30 --memory 256 --sidecar 128/256 --arch arm64 --json";
         let expected = Options {
             tasks: Some(7),
             containers: 3,
@@ -240,7 +255,9 @@ mod tests {
             cloudwatch_interval_min: Some(5),
             push: true,
             spans: 0.5,
+            batch_s: 5,
             points: 20.0,
+            samplers: 4,
             interval_s: 30,
             memory_mb: 256,
             sidecar: Reservation { cpu: 128.0, mib: 256.0 },
@@ -272,6 +289,8 @@ mod tests {
             ("--spans -1", "invalid --spans \"-1\": use a number from 0 to 1000000"),
             ("--spans NaN", "invalid --spans \"NaN\": use a number from 0 to 1000000"),
             ("--points inf", "invalid --points \"inf\": use a number from 0 to 1000000"),
+            ("--batch 0", "invalid --batch \"0\": use an integer from 1 to 300"),
+            ("--samplers -1", "invalid --samplers \"-1\": use an integer from 0 to 1000"),
             ("--interval 10", "invalid --interval \"10\": use an integer from 15 to 60"),
             ("--memory 64", "invalid --memory \"64\": use an integer from 128 to 10240"),
             ("--sidecar 256", "invalid --sidecar \"256\": use CPU units and MB, such as 256/512"),

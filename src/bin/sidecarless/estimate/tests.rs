@@ -77,16 +77,20 @@ fn durations_follow_the_model() {
         ("--tasks 300", "shards of up to 100 tasks", None),
         // The first of four scrapes is inline.
         ("--tasks 100 --interval 15", "shards of up to 100 tasks", Some((131_400.0, 260.0 + 38.0 * 1769.0 / 512.0))),
-        // Five spans every five seconds: (0.25 + 5 * 0.00998) ms.
-        ("--tasks 1", "trace requests", Some((525_600.0, 30.0 + 0.299_9 * 1769.0 / 512.0))),
-        // Less than one span in five seconds.
-        ("--tasks 1 --spans 0.1", "trace requests", Some((262_800.0, 30.0 + 0.259_98 * 1769.0 / 512.0))),
+        // Fifteen spans every fifteen seconds: (0.25 + 15 * 0.00998) ms.
+        ("--tasks 1", "trace requests", Some((175_200.0, 30.0 + 0.399_7 * 1769.0 / 512.0))),
+        ("--tasks 1 --batch 5", "trace requests", Some((525_600.0, 30.0 + 0.299_9 * 1769.0 / 512.0))),
+        // Less than one span in fifteen seconds.
+        ("--tasks 1 --spans 0.05", "trace requests", Some((131_400.0, 30.0 + 0.259_98 * 1769.0 / 512.0))),
         // Two full batches of 512 per second.
         ("--tasks 1 --spans 1024", "trace requests", Some((5_256_000.0, 30.0 + 5.359_76 * 1769.0 / 512.0))),
         ("--tasks 1 --spans 0", "trace requests", None),
         ("--tasks 2", "metrics requests", Some((87_600.0, 30.0 + 0.781 * 1769.0 / 512.0))),
         ("--tasks 1 --points 0.5", "metrics requests", Some((21_900.0, 30.0 + 0.255_31 * 1769.0 / 512.0))),
         ("--tasks 1 --points 0", "metrics requests", None),
+        // 12 calls per hour for rules and 360 for targets, of two processes.
+        ("--tasks 1 --samplers 2", "sampling calls", Some((543_120.0, 30.0 + 0.25 * 1769.0 / 512.0))),
+        ("--tasks 1", "sampling calls", None),
     ] {
         let actual = workload(words, trigger);
         let same = match (actual, expected) {
@@ -100,17 +104,21 @@ fn durations_follow_the_model() {
 #[test]
 fn total_is_the_sum_of_the_lines() {
     for (words, expected) in [
-        // Scheduled runs 13,538.3 GB-s 0.18051; trace requests 8,156.3 GB-s 0.10875; metrics requests 716.1 GB-s 0.00955; 613,200
-        // requests 0.12264; schedule 0.0438; polls 0.2628; log 0.24528 GB 0.12264; alarms 0.90; metric 0.30; self metrics 0.09855;
+        // Scheduled runs 13,538.3 GB-s 0.18051; trace requests 2,749.0 GB-s 0.03665; metrics requests 716.1 GB-s 0.00955; 262,800
+        // requests 0.05256; schedule 0.0438; polls 0.2628; log 0.04599 GB 0.02300; alarms 0.90; metric 0.30; self metrics 0.09855;
         // 175,200 samples of state 0.015768.
-        ("--tasks 1", 2.164_999_162),
-        ("--tasks 10", 5.424_713_627),
-        // 0.23106 + 10.87511 + 0.95480 + 11.39676 + 0.0438 + 0.2628 + 11.39676 + 0.90 + 0.30 + 0.3942 + 1.5768.
-        ("--tasks 100", 38.332_108_346),
-        // Without OTLP requests: 0.23106 + 0.00876 + 0.0438 + 0.2628 + 0.00876 + 0.90 + 0.30 + 0.09855 + 1.5768.
-        ("--tasks 100 --spans 0 --points 0", 3.430_527),
-        // The runs scrape nothing: 0.16554 for 43,800 of 566.91 ms; 4,380,000 pushes of 30.52 ms 0.89114, their requests and log 0.876 each.
-        ("--tasks 100 --spans 0 --points 0 --push", 6.008_146_291),
+        ("--tasks 1", 1.923_176_036),
+        ("--tasks 10", 2.878_367_366),
+        // 0.23106 + 3.66532 + 0.95480 + 4.38876 + 0.0438 + 0.2628 + 0.03285 + 0.90 + 0.30 + 0.1971 + 1.5768.
+        ("--tasks 100", 12.553_285_734),
+        // The default interval of SDKs: three times as many trace requests.
+        ("--tasks 100 --batch 5", 26.987_908_346),
+        // Without OTLP requests: 0.23106 + 0.00876 + 0.0438 + 0.2628 + 0.02300 + 0.90 + 0.30 + 0.09855 + 1.5768.
+        ("--tasks 100 --spans 0 --points 0", 3.444_763_702),
+        // The runs scrape nothing: 0.16554 for 43,800 of 566.91 ms; 4,380,000 pushes of 30.52 ms 0.89114, their requests 0.876.
+        ("--tasks 100 --spans 0 --points 0 --push", 5.146_381_291),
+        // 27,156,000 sampling calls of 30.86 ms 5.58760, their requests 5.4312, and one environment more.
+        ("--tasks 100 --samplers 1", 23.680_495_508),
     ] {
         let actual = estimate(words).sidecarless.total_usd;
         assert!((actual - expected).abs() < 1e-5, "{words}: {actual}");
@@ -177,7 +185,13 @@ fn template_and_settings_match_the_model() {
         "a URL and a load balancer exclude each other"
     );
     assert_eq!(template.matches("Type: AWS::Logs::MetricFilter").count(), 2, "one of them matches only errors");
-    for line in ["Timeout: 50\n", "Default: arm64\n", "Default: 512\n", "ScheduleExpression: rate(1 minute)"] {
+    for line in [
+        "SystemLogLevel: WARN\n",
+        "Timeout: 50\n",
+        "Default: arm64\n",
+        "Default: 512\n",
+        "ScheduleExpression: rate(1 minute)",
+    ] {
         assert!(template.contains(line), "{line}");
     }
     let settings = sidecarless::settings::Settings::read(Vec::new()).unwrap();
@@ -278,4 +292,13 @@ fn services_without_a_source_cost_reads_of_cloudwatch() {
     let settings = sidecarless::settings::Settings::read(Vec::new()).unwrap();
     assert_eq!(settings.cloudwatch.interval_min, Some(2));
     assert_eq!(settings.cloudwatch.metrics.metrics().count(), 2);
+}
+
+#[test]
+fn sidecarless_costs_at_most_a_sixtieth_of_100_sidecars() {
+    let estimate = estimate("--tasks 100");
+    assert!(estimate.sidecarless.total_usd * 60.0 <= estimate.sidecars.total_usd, "{}", estimate.text());
+    let template = std::fs::read_to_string(file("template.yaml")).unwrap();
+    let interval = format!("OTEL_BSP_SCHEDULE_DELAY={}\n", estimate.options.batch_s * 1_000);
+    assert_eq!(template.matches(&interval).count(), 2, "the outputs have the interval of the estimate");
 }

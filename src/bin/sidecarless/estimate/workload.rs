@@ -49,11 +49,13 @@ const ECS_CALLS_PER_SECOND: f64 = 10.0;
 /// Timeout of the function in the template.
 pub(super) const TIMEOUT_MS: f64 = 50_000.0;
 
-/// An SDK exports spans every 5 s, or when 512 are queued (OpenTelemetry specification, "Batch span processor":
-/// `OTEL_BSP_SCHEDULE_DELAY` and `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`), and metrics once a minute
-/// (`OTEL_METRIC_EXPORT_INTERVAL`).
-const SPAN_REQUESTS_PER_SECOND: f64 = 0.2;
+/// An SDK exports spans after a delay (`--batch`), or when 512 are queued (OpenTelemetry specification, "Batch span processor":
+/// `OTEL_BSP_SCHEDULE_DELAY` and `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`), and metrics once a minute (`OTEL_METRIC_EXPORT_INTERVAL`).
 const SPANS_PER_REQUEST: f64 = 512.0;
+
+/// Calls per second of a process with an X-Ray remote sampler: `GetSamplingRules` every five minutes, and `SamplingTargets` every ten seconds
+/// (docs/cost.md). X-Ray answers them, or the function does from its cache; the wait time of X-Ray is counted for all of them.
+const SAMPLING_CALLS_PER_SECOND: f64 = 1.0 / 300.0 + 1.0 / 10.0;
 
 /// Invocations of one trigger.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -72,6 +74,7 @@ pub(super) fn workloads(fleet: &Fleet, options: &Options) -> Vec<Workload> {
     workloads.extend(stats_pushes(fleet, options));
     workloads.extend(span_requests(fleet, options));
     workloads.extend(metric_requests(fleet, options));
+    workloads.extend(sampling_calls(fleet, options));
     workloads
 }
 
@@ -123,8 +126,8 @@ fn stats_pushes(fleet: &Fleet, options: &Options) -> Option<Workload> {
 }
 
 fn span_requests(fleet: &Fleet, options: &Options) -> Option<Workload> {
-    // A task with less than one span in 5 s sends each span in its own request.
-    let requests = options.spans.min(SPAN_REQUESTS_PER_SECOND.max(options.spans / SPANS_PER_REQUEST));
+    // A task with less than one span in this time sends each span in its own request.
+    let requests = options.spans.min((1.0 / f64::from(options.batch_s)).max(options.spans / SPANS_PER_REQUEST));
     let invocations = f64::from(fleet.tasks()) * requests * SECONDS;
     let cpu_ms = CPU_PER_REQUEST_MS + options.spans / requests * CPU_PER_SPAN_MS;
     let duration_ms = WRITE_MS + scaled(cpu_ms, options);
@@ -136,6 +139,12 @@ fn metric_requests(fleet: &Fleet, options: &Options) -> Option<Workload> {
     let cpu_ms = CPU_PER_REQUEST_MS + options.points.max(1.0) * CPU_PER_POINT_MS;
     let duration_ms = WRITE_MS + scaled(cpu_ms, options);
     (invocations > 0.0).then_some(Workload { trigger: "metrics requests", invocations, duration_ms })
+}
+
+fn sampling_calls(fleet: &Fleet, options: &Options) -> Option<Workload> {
+    let invocations = f64::from(fleet.tasks()) * f64::from(options.samplers) * SAMPLING_CALLS_PER_SECOND * SECONDS;
+    let duration_ms = WRITE_MS + scaled(CPU_PER_REQUEST_MS, options);
+    (invocations > 0.0).then_some(Workload { trigger: "sampling calls", invocations, duration_ms })
 }
 
 /// Returns the duration of scraping and of writing the series and the `sidecarless_*` series.

@@ -12,6 +12,15 @@ const URL: &str = "https://FUNCTION_URL/";
 /// SSM parameter of the client header, as in the documentation.
 const HEADERS: &str = "/otlp/headers";
 
+/// Variables that a container with an SDK needs. The intervals are longer than the defaults of some SDKs, because each export is an
+/// invocation that is paid for (docs/quickstart.md).
+const SDK_VARIABLES: [(&str, &str); 4] = [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", URL),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+    ("OTEL_BSP_SCHEDULE_DELAY", "15000"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "60000"),
+];
+
 const DAEMON: &str = "AWS_XRAY_DAEMON_ADDRESS";
 
 /// OTLP ports, current and old.
@@ -40,6 +49,7 @@ pub(super) fn rewrite(
     }
     if sends_otlp {
         report.note(format!("replace {URL} with the stack output OtlpEndpoint, and {HEADERS} with the SSM parameter that contains `Authorization=Bearer%20TOKEN`"));
+        report.note("each export is an invocation: OTEL_BSP_SCHEDULE_DELAY and OTEL_METRIC_EXPORT_INTERVAL set how often the SDK sends (docs/cost.md)");
         report.note("enable the ECS (and EC2) resource detector of the SDK, such as OTEL_NODE_RESOURCE_DETECTORS=env,host,os,aws (docs/identity.md)");
         require_execution_role(has_role, report);
     }
@@ -76,7 +86,7 @@ fn configure_sdk(container: &mut Value, sidecars: &[Sidecar], always: bool, repo
     let entries = items(container, "environment");
     let mut kept: Vec<Value> = entries.filter_map(|entry| variable(&name, entry, sidecars, report)).collect();
     if sends_otlp {
-        for (key, value) in [("OTEL_EXPORTER_OTLP_ENDPOINT", URL), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")] {
+        for (key, value) in SDK_VARIABLES {
             // ECS rejects a name that is both a variable and a secret.
             let is_set = kept.iter().chain(items(container, "secrets")).any(|entry| text(entry, "name") == key);
             if !is_set {
@@ -85,7 +95,8 @@ fn configure_sdk(container: &mut Value, sidecars: &[Sidecar], always: bool, repo
         }
         secrets(container, &name, report);
     }
-    for entry in kept.iter().filter(|entry| text(entry, "name").starts_with("OTEL_EXPORTER_OTLP")) {
+    let is_shown = |key: &str| is_otlp(key) || SDK_VARIABLES.iter().any(|(name, _)| *name == key);
+    for entry in kept.iter().filter(|entry| is_shown(text(entry, "name"))) {
         report.variables.push((name.clone(), text(entry, "name").to_owned(), text(entry, "value").to_owned()));
     }
     if let Some(container) = container.as_object_mut()
@@ -103,7 +114,6 @@ fn configure_sdk(container: &mut Value, sidecars: &[Sidecar], always: bool, repo
 fn variable(container: &str, entry: &Value, sidecars: &[Sidecar], report: &mut MigrationReport) -> Option<Value> {
     let (key, value) = (text(entry, "name"), text(entry, "value"));
     let variable = format!("{container}: {key}={value}");
-    let is_otlp = key.starts_with("OTEL_EXPORTER_OTLP");
     let names_sidecar = sidecars.iter().any(|sidecar| value.contains(&format!("{}:", sidecar.name)));
     let is_sidecar = names_sidecar || ["localhost:", "127.0.0.1:", "0.0.0.0:"].iter().any(|host| value.contains(host));
     let has_port = |ports: &[&str]| is_sidecar && ports.iter().any(|port| value.contains(port));
@@ -111,7 +121,7 @@ fn variable(container: &str, entry: &Value, sidecars: &[Sidecar], report: &mut M
         report.add_unsupported(variable, "UDP is not supported, so the variable was removed: use an OpenTelemetry SDK");
         return None;
     }
-    if is_otlp && key.ends_with("_PROTOCOL") {
+    if is_otlp(key) && key.ends_with("_PROTOCOL") {
         if value == "grpc" {
             report.add_unsupported(
                 variable,
@@ -120,7 +130,7 @@ fn variable(container: &str, entry: &Value, sidecars: &[Sidecar], report: &mut M
         }
         return None;
     }
-    if is_otlp && is_sidecar {
+    if is_otlp(key) && is_sidecar {
         if has_port(&[":4317", ":55680"]) {
             report.add_unsupported(
                 variable,
@@ -147,6 +157,10 @@ fn secrets(container: &Value, name: &str, report: &mut MigrationReport) {
         let fix = format!("it is stored in {}, which is not read: set it to {expected}", text(entry, "valueFrom"));
         report.add_unsupported(format!("{name}: {key}"), &fix);
     }
+}
+
+fn is_otlp(key: &str) -> bool {
+    key.starts_with("OTEL_EXPORTER_OTLP")
 }
 
 fn is_of(entry: &Value, prefix: &str) -> bool {

@@ -308,14 +308,16 @@ fn each_signal_is_sent_to_the_function_without_duplicates() {
     let traces = json!({"environment": [{"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": "http://localhost:4318/v1/traces"}]});
     let migrated = with_app(traces, command());
     let container = &migrated.definition["containerDefinitions"][0];
-    let expected = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"];
-    assert_eq!(names(container, "environment"), expected);
+    let intervals = ["OTEL_BSP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL"];
+    let addresses =
+        ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+    assert_eq!(names(container, "environment"), [&addresses[..], &intervals].concat());
     let secret = json!({"secrets": [
         {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "valueFrom": "/otlp/url"}, {"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "valueFrom": "/otlp/protocol"},
     ]});
     let migrated = with_app(secret, command());
     let container = &migrated.definition["containerDefinitions"][0];
-    assert_eq!(names(container, "environment"), Vec::<String>::new());
+    assert_eq!(names(container, "environment"), intervals);
     assert_eq!(names(container, "secrets").len(), 3, "including the header");
     assert_eq!(gaps(&migrated), ["app: OTEL_EXPORTER_OTLP_ENDPOINT", "app: OTEL_EXPORTER_OTLP_PROTOCOL"]);
 }
