@@ -78,13 +78,14 @@ class Bench:
     """Measures several versions of the function. They take turns, so that a change in the load of the machine affects all of them.
     Each result is a list with one value per version."""
 
-    def __init__(self, versions: list[Version], loopbacks: list[Loopback], effort: Effort) -> None:
+    def __init__(self, versions: list[Version], loopbacks: list[Loopback], effort: Effort, has_tls: bool) -> None:
         self.sides = list(zip(versions, loopbacks))
-        self.effort = effort
+        self.effort, self.has_tls = effort, has_tls
 
     @classmethod
     async def start(cls, versions: list[Version], effort: Effort, certificates: Certificates | None = None) -> "Bench":
-        return cls(versions, [await Loopback.start(certificates) for _ in versions], effort)
+        loopbacks = [await Loopback.start(certificates) for _ in versions]
+        return cls(versions, loopbacks, effort, certificates is not None)
 
     def function(self, side: tuple[Version, Loopback]) -> Function:
         version, loopback = side

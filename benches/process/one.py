@@ -21,7 +21,7 @@ PER_PUSH = {"spans-5": "5-spans", "points-20": "20-points"}
 PEAKS = {
     "spans-6mb": "spans-peak", "points-6mb": "points-peak", "spans-20mb": "spans-20mb-peak", "points-20mb": "points-20mb-peak",
 }
-# Targets and samples of each.
+# Targets and samples of each. Scrapes are measured without TLS only.
 SCRAPE_PEAKS = {"run-peak": (100, 500), "large-run-peak": (300, 2_000)}
 
 
@@ -52,8 +52,11 @@ async def values(bench: Bench, events: Events) -> tuple[dict[str, float], list[L
     [stats] = await bench.stats_push(events["stats"])
     assert stats is not None, "stats are not accepted"
     values["stats"] = stats
-    log("scraping")
-    [values["sample"]] = await bench.scrape_us()
+    if not bench.has_tls:
+        log("scraping")
+        [values["sample"]] = await bench.scrape_us()
+        for key, size in SCRAPE_PEAKS.items():
+            [values[key]] = await bench.scrape_peak_mb(*size)
     log("measuring cold starts")
     [(values["start"], values["start-cpu"])] = await bench.cold_start_ms()
     [values["first-push"]] = await bench.first_push_ms(events["spans"])
@@ -63,8 +66,6 @@ async def values(bench: Bench, events: Events) -> tuple[dict[str, float], list[L
     values["idle"] = min(idle for idle, _, _ in peaks.values())
     values |= {key: peaks[name][1] for name, key in PEAKS.items()}
     values["ten-peak"] = max(peaks["spans-6mb"][2], peaks["points-6mb"][2])
-    for key, size in SCRAPE_PEAKS.items():
-        [values[key]] = await bench.scrape_peak_mb(*size)
     values["zip"] = measure.zipped_mb(bench.sides[0][0].binary)
     values |= sizes(pushes, events)
     return values, loads(pushes, values)

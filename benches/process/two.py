@@ -27,8 +27,11 @@ async def values(bench: Bench, events: Events) -> tuple[Values, Values]:
         add(key, [push.cpu_ms * 1000 for push in await bench.push(events[name], events.items(name))])
     log("sending stats")
     add("stats", await bench.stats_push(events["stats"]))
-    log("scraping")
-    add("sample", await bench.scrape_us())
+    if not bench.has_tls:
+        log("scraping")
+        add("sample", await bench.scrape_us())
+        for key, size in SCRAPE_PEAKS.items():
+            add(key, await bench.scrape_peak_mb(*size))
     log("measuring cold starts")
     starts = await bench.cold_start_ms()
     add("start", [wall for wall, _ in starts])
@@ -40,7 +43,5 @@ async def values(bench: Bench, events: Events) -> tuple[Values, Values]:
     add("idle", [idle for idle, _, _ in spans_peak])
     add("spans-peak", [peak for _, peak, _ in spans_peak])
     add("points-peak", [peak for _, peak, _ in points_peak])
-    for key, size in SCRAPE_PEAKS.items():
-        add(key, await bench.scrape_peak_mb(*size))
     add("zip", [measure.zipped_mb(version.binary) for version, _ in bench.sides])
     return results
