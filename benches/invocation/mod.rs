@@ -67,7 +67,8 @@ impl Environment {
             ("SIDECARLESS_MAX_SAMPLE_AGE", "off"),
             ("SIDECARLESS_SCRAPE_CIDRS", "127.0.0.0/8"),
             ("SIDECARLESS_SOURCES", "push,prometheus"),
-            // Calls and series that depend on the time of day.
+            // Calls and series that depend on the minute.
+            ("SIDECARLESS_CLOUDWATCH_INTERVAL", "off"),
             ("SIDECARLESS_SELF_METRICS", "off"),
             ("SIDECARLESS_STATE_METRICS", "none"),
             ("SIDECARLESS_STOPPED_TASKS", "off"),
