@@ -151,21 +151,24 @@ async fn received_items_have_a_status_on_every_path() {
         ("no workspace", &[("AWS_PROMETHEUS_ENDPOINT", "")], "/v1/metrics", &points, ItemKind::DataPoints),
         (
             "filtered by a rule",
-            &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop shelf")],
+            &[
+                ANY_AGE,
+                ("SIDECARLESS_WRITE_RELABEL_CONFIGS", "[{action: drop, source_labels: [__name__], regex: shelf}]"),
+            ],
             "/v1/metrics",
             &points,
             ItemKind::DataPoints,
         ),
         (
-            "over max-series",
-            &[ANY_AGE, ("SIDECARLESS_RELABEL", "max-series 4")],
+            "over the maximum of series",
+            &[ANY_AGE, ("SIDECARLESS_MAX_SERIES", "4")],
             "/v1/metrics",
             &points,
             ItemKind::DataPoints,
         ),
         (
             "merged by a rule",
-            &[ANY_AGE, ("SIDECARLESS_RELABEL", "drop-label n")],
+            &[ANY_AGE, ("SIDECARLESS_WRITE_RELABEL_CONFIGS", "[{action: labeldrop, regex: n}]")],
             "/v1/metrics",
             &points,
             ItemKind::DataPoints,

@@ -47,6 +47,7 @@ mod prometheus_scrape;
 mod prometheus_vectors;
 mod push;
 mod receiver;
+mod relabelling;
 mod remote_write;
 mod sandbox;
 mod service_events;

@@ -16,7 +16,7 @@ use sidecarless::model::otlp::{
 };
 use sidecarless::model::remote_write::{WriteRequest, encode_metadata, encode_series};
 use sidecarless::model::series::{SeriesBatch, SeriesView};
-use sidecarless::rules::relabel::Rules;
+use sidecarless::rules::relabel::{RelabelConfigs, Rules};
 use sidecarless::translate::Compat;
 use sidecarless::translate::limits::{self, LongLabels};
 use sidecarless::translate::metrics::{
@@ -331,7 +331,8 @@ fn translation_and_relabelling_stop_if_the_budget_is_exceeded() {
     let result = series(&request, &options, &client, NOW_MS, &Exceeded, &mut batch);
     assert_eq!(result.map(|result| result.received), Err(BudgetExceeded::Time));
     let (batch, _) = translated(&request, &options);
-    let rules = Rules::parse("drop-label a").expect("rules");
+    let configs = RelabelConfigs::parse("[{action: labeldrop, regex: a}]").expect("rules");
+    let rules = Rules { configs, ..Rules::default() };
     assert_eq!(rules.apply(batch, &Exceeded).map(|applied| applied.filtered), Err(BudgetExceeded::Time));
 }
 
@@ -524,7 +525,10 @@ proptest! {
     #[test]
     fn relabelling_counts_every_point(request in request(), options in options()) {
         let (batch, _) = translated(&request, &options);
-        let rules = Rules::parse("drop m*; drop-label a*; hash-label b; max-series 5").expect("rules");
+        let configs = RelabelConfigs::parse(
+            "[{action: drop, source_labels: [__name__], regex: m.*}, {action: labeldrop, regex: a.*}, {source_labels: [b], target_label: __name__}]",
+        );
+        let rules = Rules { configs: configs.expect("rules"), max_series: Some(5), ..Rules::default() };
         let points = batch.point_count();
         let applied = rules.apply(batch, &Unlimited).expect("no limit");
         prop_assert_eq!(points, applied.batch.point_count() + applied.filtered + applied.rejected.total() + applied.warnings.total());
@@ -540,7 +544,17 @@ proptest! {
     }
 
     #[test]
-    fn parsing_arbitrary_rules_does_not_panic(text in ".{0,40}", verb in select(vec!["keep ", "cap-label ", "rename-label ", "max-series ", ""])) {
-        let _ = Rules::parse(&format!("{verb}{text}"));
+    fn parsing_arbitrary_rules_does_not_panic(
+        text in ".{0,40}",
+        expression in "[ab().*+?|{},0-9^$\\\\pdQEx<>:P\\[\\]i-]{0,20}",
+        field in select(vec!["regex: '", "target_label: ", "replacement: ", "action: ", "source_labels: ", "modulus: "]),
+        labels in vec(("[a-c]{1,2}", ".{1,5}"), 0..5),
+    ) {
+        let _ = RelabelConfigs::parse(&text);
+        let _ = RelabelConfigs::parse(&format!("- {{{field}{text}}}"));
+        let labels: BTreeMap<String, String> = labels.into_iter().collect();
+        if let Ok(rules) = RelabelConfigs::parse(&format!("- {{source_labels: [a, b], target_label: c, regex: '{expression}'}}")) {
+            let _ = rules.relabel(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        }
     }
 }

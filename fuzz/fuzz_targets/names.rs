@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sidecarless::rules::relabel::Rules;
+use sidecarless::rules::relabel::RelabelConfigs;
 use sidecarless::translate::names::{
     MetricKind, Naming, Strategy, is_legacy_label, is_legacy_metric, label, metric, target_label, unit,
 };
@@ -20,5 +20,5 @@ fuzz_target!(|texts: (&str, &str, &str)| {
     for built in [label(name), target_label(name)].into_iter().flatten() {
         assert!(is_legacy_label(&built));
     }
-    let _ = (unit(code), Rules::parse(name));
+    let _ = (unit(code), RelabelConfigs::parse(name), RelabelConfigs::parse(&format!("- {{action: drop, regex: '{code}'}}")));
 });

@@ -7,6 +7,7 @@ pub mod relabel;
 pub mod scrape_rule;
 pub mod tags;
 pub mod task_filter;
+mod yaml;
 
 /// Error text for a value that a setting does not accept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -259,7 +259,7 @@ impl Settings {
         if self.shard_queue.is_none() {
             self.shard_queue.clone_from(&self.spool_queue);
         }
-        self.metrics.is_relabelled_later = !self.relabel.is_empty();
+        self.metrics.is_relabelled_later = self.relabel.changes_labels();
         self.relabel.long_labels = self.metrics.long_labels;
     }
 }

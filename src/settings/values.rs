@@ -1,6 +1,7 @@
 //! Formats of setting values.
 
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -94,6 +95,15 @@ pub fn size(text: &str) -> Result<usize, InvalidValue> {
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     Some((number.parse().ok()?, unit))
+}
+
+/// Parses a number of things, such as `series`; `off` is `None`.
+pub fn count_or_off<T: FromStr>(text: &str, things: &str) -> Result<Option<T>, InvalidValue> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let invalid = |_| InvalidValue::new(format!("invalid number of {things} \"{text}\": use an integer or off"));
+    text.parse().map(Some).map_err(invalid)
 }
 
 /// Returns the elements of a comma-separated list, trimmed and without empty ones.

@@ -166,7 +166,7 @@ def _(count: int) -> bytes:
     return message(1, resource(more=numbered(message(1, attribute("a0000000", "v")), count)) + b"\x12\x00" * count)
 
 
-DROP_LABELS = {"SIDECARLESS_RELABEL": "drop-label tmp_*"}
+DROP_LABELS = {"SIDECARLESS_WRITE_RELABEL_CONFIGS": "[{action: labeldrop, regex: tmp_.*}]"}
 
 
 @add("labels-dropped-by-relabelling", "push_time", sizes=(50_000, 100_000, 200_000, 800_000), settings=DROP_LABELS)

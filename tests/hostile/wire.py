@@ -237,7 +237,7 @@ def written_series(request: bytes) -> Iterator[tuple[dict[str, str], list[float]
             assert isinstance(content, bytes)
             parts = dict(fields(content))
             if field == 1:
-                labels[bytes(parts[1]).decode()] = bytes(parts.get(2, b"")).decode()  # type: ignore[arg-type]
+                labels[bytes(parts.get(1, b"")).decode()] = bytes(parts.get(2, b"")).decode()  # type: ignore[arg-type]
             elif field == 2:
                 values.append(struct.unpack("<d", parts.get(1, b"\0" * 8))[0])  # type: ignore[arg-type]
         yield labels, values

@@ -118,7 +118,7 @@ impl SeriesWriter {
     ) -> DeliveryResult {
         let PreparedSeries { count, relabelled } = series;
         let RelabelResult { batch, filtered: removed, rejected, warnings: mut filtered, modified } = relabelled;
-        filtered.add("metric_rule", removed, String::new);
+        filtered.add("dropped_by_rule", removed, String::new);
         let outcome = self.amp.deliver(requests(&batch), deadline).await.into_payloads();
         let output = ItemCounts { kind: ItemKind::Samples, count, rejected, modified };
         DeliveryResult { filtered, ..DeliveryResult::new(input, output, outcome) }

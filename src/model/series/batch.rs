@@ -281,9 +281,9 @@ impl SeriesBatch {
         self.entries.get(id.0 as usize).map(|entry| SeriesView { entry, arena: &self.arena })
     }
 
-    /// Keeps the metadata of the metric families that `keeps` returns `true` for.
-    pub fn retain_metadata(&mut self, keeps: impl Fn(&str) -> bool) {
-        self.families.retain(keeps);
+    /// Removes the metadata of all metric families, and returns it.
+    pub fn take_metadata(&mut self) -> Vec<Metadata> {
+        std::mem::take(&mut self.families).into_list()
     }
 
     /// Adds the metadata of a metric family. Later metadata of the same family is ignored.

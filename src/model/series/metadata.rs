@@ -47,11 +47,8 @@ impl Families {
         self.table.insert_unique(hash, index, |&other| hasher.hash_one(list[other as usize].family.as_str()));
     }
 
-    pub(super) fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
-        let mut kept = Self::default();
-        let families = std::mem::take(&mut self.list);
-        families.into_iter().filter(|metadata| keeps(&metadata.family)).for_each(|metadata| kept.add(metadata));
-        *self = kept;
+    pub(super) fn into_list(self) -> Vec<Metadata> {
+        self.list
     }
 
     pub(super) fn as_slice(&self) -> &[Metadata] {

@@ -1,18 +1,21 @@
 //! Applies rules to a batch.
 
-use super::parse::is_protected;
-use super::pattern::Pattern;
-use super::{Change, RelabelResult, Rules, is_named};
+use super::families::Families;
+use super::{RelabelResult, Relabelled, Rules};
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::rejection::Rejections;
 use crate::model::series::{Labels, Rewrite, SeriesBatch, SeriesView};
 use crate::translate::limits::{LongLabels, MAX_VALUE_SIZE, VALUE_TOO_LONG, exceeded_limit, exceeded_limit_of};
-
-/// Length of written hashes. 64 bits are enough to distinguish the values of a label.
-const HASH_BYTES: usize = 8;
+use crate::translate::names::{is_legacy_label, is_legacy_metric};
 
 /// Memory of a label set that is changed, for each byte of its labels: names and values with their allocations.
 const LABELS_EXPANSION: usize = 4;
+
+/// Labels without which a series would be another one of the same metric.
+const PROTECTED_LABELS: [&str; 3] = ["__name__", "le", "quantile"];
+
+/// Characters of a name in an example.
+const SHOWN_CHARS: usize = 60;
 
 pub(super) fn rules(
     rules: &Rules,
@@ -21,39 +24,89 @@ pub(super) fn rules(
     budget: &dyn Budget,
 ) -> Result<RelabelResult, BudgetExceeded> {
     batch.sort();
-    if rules.is_empty() && batch.iter().all(|series| exceeded_limit_of(series).is_none()) {
+    let has_rules = rules.changes_labels() || rules.max_series.is_some();
+    if !has_rules && batch.iter().all(|series| exceeded_limit_of(series).is_none()) {
         return Ok(RelabelResult { batch, ..RelabelResult::default() });
     }
-    batch.retain_metadata(|family| rules.keeps(family));
-    let mut filtered = 0;
-    let [mut rejected, mut warnings, mut modified] = [const { Rejections::new() }; 3];
+    let mut families = Families::new(batch.take_metadata());
+    let mut result = RelabelResult::default();
     let merged = batch.rewrite(|series, kept| {
         budget.check()?;
-        let name = series.label("__name__").unwrap_or_default();
-        if !rules.keeps(name) {
-            filtered += series.point_count();
-            return Ok(Rewrite::Remove);
-        }
-        let kept = series_before + kept;
-        if rules.max_series.is_some_and(|max| kept >= max) {
-            // Also rejects series that a label rule would merge with an existing one.
-            rejected.add("max_series", series.point_count(), || format!("{name} is over max-series {kept}"));
-            return Ok(Rewrite::Remove);
-        }
-        let relabelled = relabelled(rules, name, series, budget)?;
-        relabelled.count(series.point_count(), name, rules.long_labels, &mut rejected, &mut modified);
-        Ok(relabelled.rewrite)
+        rewrite(rules, series, series_before + kept, budget, &mut families, &mut result)
     })?;
     batch.sort();
+    families.into_metadata().for_each(|metadata| batch.add_metadata(metadata));
     let name = merged.example.and_then(|id| batch.get(id)?.label("__name__")).unwrap_or_default();
-    warnings.add("merged_by_label_rule", merged.replaced, || {
-        format!("label rules merge series of {name}: the last value of each timestamp is kept")
+    result.warnings.add("merged_by_rule", merged.replaced, || {
+        format!("rules merge series of {name}: the last value of each timestamp is kept")
     });
-    Ok(RelabelResult { batch, filtered, rejected, warnings, modified })
+    Ok(RelabelResult { batch, ..result })
 }
 
-/// Result for a series.
-struct Relabelled {
+/// Applies the rules and the limits to a series, after `kept` others.
+fn rewrite(
+    rules: &Rules,
+    series: SeriesView<'_>,
+    kept: usize,
+    budget: &dyn Budget,
+    families: &mut Families,
+    result: &mut RelabelResult,
+) -> Result<Rewrite, BudgetExceeded> {
+    let (name, points) = (series.label("__name__").unwrap_or_default(), series.point_count());
+    let is_safe = exceeded_limit_of(series).is_none();
+    let relabelled = if rules.configs.is_empty() && is_safe {
+        Relabelled::Unchanged
+    } else {
+        budget.reserve(LABELS_EXPANSION * series.labels_len())?;
+        rules.configs.relabel(series.labels())
+    };
+    if relabelled == Relabelled::Dropped {
+        result.filtered += points;
+        return Ok(Rewrite::Remove);
+    }
+    if rules.max_series.is_some_and(|max| kept >= max) {
+        // Also rejects series that a rule would merge with an existing one.
+        result.rejected.add("max_series", points, || format!("{name} is over the maximum of {kept} series"));
+        return Ok(Rewrite::Remove);
+    }
+    let labels = match relabelled {
+        Relabelled::Changed(labels) => {
+            if let Some((reason, example)) = invalid_name(&labels, name) {
+                result.rejected.add(reason, points, || example);
+                return Ok(Rewrite::Remove);
+            }
+            labels
+        }
+        _ if is_safe => {
+            families.keep(name, name);
+            return Ok(Rewrite::Keep);
+        }
+        _ => series.labels().collect(),
+    };
+    let new_name = labels.get("__name__").unwrap_or_default().to_owned();
+    let limited = within_limits(labels, series, rules.long_labels);
+    limited.count(points, name, rules.long_labels, &mut result.rejected, &mut result.modified);
+    if limited.exceeded.is_none() {
+        families.keep(name, &new_name);
+    }
+    Ok(limited.rewrite)
+}
+
+/// Returns the reason why AMP would reject a series for the names that rules give it.
+fn invalid_name(labels: &Labels, name: &str) -> Option<(&'static str, String)> {
+    let shown = |text: &str| text.chars().take(SHOWN_CHARS).collect::<String>();
+    let Some(new_name) = labels.get("__name__") else {
+        return Some(("empty_name", format!("rules remove the name of {name}")));
+    };
+    if !is_legacy_metric(new_name) {
+        return Some(("invalid_name", format!("rules give {name} the name \"{}\"", shown(new_name))));
+    }
+    let (label, _) = labels.iter().find(|(label, _)| !is_legacy_label(label))?;
+    Some(("invalid_label_name", format!("rules give a label of {name} the name \"{}\"", shown(label))))
+}
+
+/// A series within the limits of AMP.
+struct Limited {
     rewrite: Rewrite,
     /// The limit of AMP that it exceeds after the rules.
     exceeded: Option<&'static str>,
@@ -61,7 +114,7 @@ struct Relabelled {
     long_label: Option<(String, usize)>,
 }
 
-impl Relabelled {
+impl Limited {
     /// Counts the points of a series that exceeds a limit.
     fn count(
         &self,
@@ -84,27 +137,12 @@ impl Relabelled {
     }
 }
 
-/// Applies the label rules and the limits of AMP to a series.
-fn relabelled(
-    rules: &Rules,
-    name: &str,
-    series: SeriesView<'_>,
-    budget: &dyn Budget,
-) -> Result<Relabelled, BudgetExceeded> {
-    let is_for = |metrics: &[Pattern]| metrics.is_empty() || is_named(metrics, name);
-    let mut changes = rules.labels.iter().filter(|rule| is_for(&rule.metrics)).map(|rule| &rule.change).peekable();
-    if changes.peek().is_none() && exceeded_limit_of(series).is_none() {
-        return Ok(Relabelled { rewrite: Rewrite::Keep, exceeded: None, long_label: None });
-    }
-    budget.reserve(LABELS_EXPANSION * series.labels_len())?;
-    let mut labels: Labels = series.labels().collect();
-    for change in changes {
-        apply_change(&mut labels, change);
-    }
+/// Applies the limits of AMP to the labels of a series.
+fn within_limits(mut labels: Labels, series: SeriesView<'_>, long_labels: LongLabels) -> Limited {
     let long_label = labels.iter().find(|(_, value)| value.len() > MAX_VALUE_SIZE);
     let long_label = long_label.map(|(name, value)| (name.to_owned(), value.len()));
     if long_label.is_some() {
-        shorten(&mut labels, rules.long_labels);
+        shorten(&mut labels, long_labels);
     }
     let exceeded = exceeded_limit(labels.iter());
     let rewrite = match exceeded {
@@ -113,46 +151,17 @@ fn relabelled(
         None if labels.iter().eq(series.labels()) => Rewrite::Keep,
         None => Rewrite::Relabel(labels),
     };
-    Ok(Relabelled { rewrite, exceeded, long_label })
+    Limited { rewrite, exceeded, long_label }
 }
 
 /// Drops or cuts long values. Without its name or bound, a series would be another one, so it is rejected; without `job` or
 /// `instance` it would be the series of another target, so they are cut.
 fn shorten(labels: &mut Labels, long_labels: LongLabels) {
     labels.change_values(|name, value| {
-        let is_long = value.len() > MAX_VALUE_SIZE && long_labels != LongLabels::Reject && !is_protected(name);
+        let is_protected = PROTECTED_LABELS.contains(&name);
+        let is_long = value.len() > MAX_VALUE_SIZE && long_labels != LongLabels::Reject && !is_protected;
         let is_identity = matches!(name, "job" | "instance");
         let long_labels = if is_identity { LongLabels::Cut } else { long_labels };
         is_long.then(|| long_labels.shortened(value).unwrap_or_default().to_owned())
     });
-}
-
-fn apply_change(labels: &mut Labels, change: &Change) {
-    match change {
-        Change::Drop(patterns) => labels.retain(|name| !is_matched(name, patterns)),
-        Change::Rename { from, to } => {
-            if let Some(value) = labels.get(from).map(str::to_owned) {
-                labels.remove(from);
-                labels.set(to, &value);
-            }
-        }
-        Change::Hash(patterns) => {
-            labels.change_values(|name, value| is_matched(name, patterns).then(|| hashed(value)));
-        }
-        Change::Cap { label, chars } => labels.change_values(|name, value| {
-            let (cut, _) =
-                value.char_indices().nth(*chars).filter(|_| is_matched(name, std::slice::from_ref(label)))?;
-            value.get(..cut).map(str::to_owned)
-        }),
-    }
-}
-
-fn is_matched(label: &str, patterns: &[Pattern]) -> bool {
-    !is_protected(label) && patterns.iter().any(|pattern| pattern.matches(label))
-}
-
-/// Returns the hash of a value. It has no salt, so that labels are the same in each environment and version.
-fn hashed(value: &str) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, value.as_bytes());
-    hex::encode(digest.as_ref().get(..HASH_BYTES).unwrap_or_default())
 }

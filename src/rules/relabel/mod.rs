@@ -1,61 +1,86 @@
-//! Rules that filter and relabel all series before they are written.
+//! Relabelling rules in the syntax of Prometheus: `write_relabel_configs` and `metric_relabel_configs`.
 //!
-//! A rule is an action and its arguments. Rules are separated by line breaks or semicolons and are applied in order.
-//!
-//! ```text
-//! keep http_*, up              keeps only these metrics (all `keep` rules together)
-//! drop *_created               drops these metrics; takes precedence over `keep`
-//! drop-label pod_ip, tmp_*     removes these labels
-//! rename-label host=node       renames a label; an existing label of the new name is replaced
-//! hash-label user_id           replaces the value with 16 hex digits of its SHA-256 hash
-//! cap-label url_path=64        truncates the value to this number of characters
-//! max-series 10000             maximum number of series in one batch
+//! ```yaml
+//! - {action: drop, source_labels: [__name__], regex: .*_created}
+//! - {action: labeldrop, regex: tmp_.*}
+//! - {source_labels: [url], regex: (.{64}).*, target_label: url}
 //! ```
 //!
-//! `*` matches any number of characters, `?` matches one. A metric name without globs also matches the `_bucket`, `_count` and
-//! `_sum` series of that histogram or summary. A label rule that ends with `on PATTERN, ...` applies only to these metrics.
-//! `__name__`, `le` and `quantile` cannot be changed, because they identify the series.
+//! Fields, defaults, checks and effects are those of Prometheus 2.42 (`model/relabel`): rules are applied in order to the labels
+//! of one series, `__name__` is a label like others, and a label without a value does not exist. A series that a rule drops,
+//! or that has no label left, is not written.
 //!
-//! If label rules merge several series, only one value for each timestamp remains. [`RelabelResult::warnings`] counts the
-//! dropped values. The limits of AMP are checked after the rules.
+//! Rules are compiled at start and applied once for each series of a batch. Texts that no rule changes are not copied.
 
 mod apply;
-mod parse;
-mod pattern;
+mod config;
+mod families;
+mod label_set;
+mod regex;
+mod rule;
 #[cfg(test)]
 mod tests;
 
-use self::pattern::Pattern;
+use self::label_set::LabelSet;
+use self::rule::Rule;
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::rejection::Rejections;
-use crate::model::series::SeriesBatch;
+use crate::model::series::{Labels, SeriesBatch};
 use crate::rules::InvalidValue;
+use crate::rules::yaml::Node;
 use crate::translate::limits::LongLabels;
 
-/// Parsed rules. `Default` has none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Rules of Prometheus, in order. `Default` has none.
+#[derive(Clone, Debug, Default)]
+pub struct RelabelConfigs {
+    rules: Vec<Rule>,
+}
+
+/// Labels of a series after the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Relabelled {
+    Unchanged,
+    Changed(Labels),
+    /// The series is not written.
+    Dropped,
+}
+
+impl RelabelConfigs {
+    /// Reads a list of rules in YAML or JSON. The error names each invalid rule by its number and field.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        config::rules(text).map(|rules| Self { rules })
+    }
+
+    #[expect(dead_code, reason = "rules of scrape rules")]
+    pub(in crate::rules) fn from_node(list: &Node) -> Result<Self, InvalidValue> {
+        config::rules_of(list).map(|rules| Self { rules })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Applies the rules to labels with sorted, unique names and no empty values.
+    pub fn relabel<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>) -> Relabelled {
+        let mut labels = LabelSet::new(labels);
+        if !self.rules.iter().all(|rule| rule.apply(&mut labels)) || labels.is_empty() {
+            Relabelled::Dropped
+        } else if labels.is_changed() {
+            Relabelled::Changed(labels.iter().collect())
+        } else {
+            Relabelled::Unchanged
+        }
+    }
+}
+
+/// What is applied to all series before they are written. `Default` has no rules.
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
-    keep: Vec<Pattern>,
-    drop: Vec<Pattern>,
-    labels: Vec<LabelRule>,
-    max_series: Option<usize>,
+    pub configs: RelabelConfigs,
+    /// Maximum number of series of a request or a scheduled run, after the rules.
+    pub max_series: Option<usize>,
     /// Treatment of labels whose values are too long after the rules.
     pub long_labels: LongLabels,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct LabelRule {
-    change: Change,
-    /// Metrics to which the rule applies. Empty for all.
-    metrics: Vec<Pattern>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Change {
-    Drop(Vec<Pattern>),
-    Rename { from: String, to: String },
-    Hash(Vec<Pattern>),
-    Cap { label: Pattern, chars: usize },
 }
 
 /// Result of relabelling. Counts are samples and native histograms.
@@ -63,36 +88,20 @@ enum Change {
 #[derive(Debug, Default)]
 pub struct RelabelResult {
     pub batch: SeriesBatch,
-    /// Removed by `keep` or `drop`.
+    /// Dropped by a rule.
     pub filtered: u64,
-    /// Over `max-series` or a limit of AMP.
+    /// Over `max_series` or a limit of AMP, or with an invalid name after the rules.
     pub rejected: Rejections,
-    /// Values lost because label rules merged several series.
+    /// Values lost because rules merged several series.
     pub warnings: Rejections,
     /// Written without a long label, or with a part of it.
     pub modified: Rejections,
 }
 
 impl Rules {
-    /// Parses rules. The error names each invalid rule.
-    pub fn parse(text: &str) -> Result<Rules, InvalidValue> {
-        parse::rules(text)
-    }
-
-    /// Returns whether there are no rules.
-    pub fn is_empty(&self) -> bool {
-        let Self { keep, drop, labels, max_series, long_labels: _ } = self;
-        keep.is_empty() && drop.is_empty() && labels.is_empty() && max_series.is_none()
-    }
-
-    /// Returns whether `keep` and `drop` keep this metric.
-    pub fn keeps(&self, metric: &str) -> bool {
-        (self.keep.is_empty() || is_named(&self.keep, metric)) && !is_named(&self.drop, metric)
-    }
-
-    /// Returns whether rules may change the labels of a series, and so bring it below a limit of AMP.
+    /// Returns whether there are rules that may change the labels of a series, and so bring it below a limit of AMP.
     pub fn changes_labels(&self) -> bool {
-        !self.labels.is_empty()
+        !self.configs.is_empty()
     }
 
     /// Applies the rules and the limits of AMP, and sorts the points of each series.
@@ -109,12 +118,4 @@ impl Rules {
     ) -> Result<RelabelResult, BudgetExceeded> {
         apply::rules(self, series_before, batch, budget)
     }
-}
-
-/// Returns whether a pattern matches the metric, or the histogram or summary to which it belongs.
-fn is_named(patterns: &[Pattern], metric: &str) -> bool {
-    let family = ["_bucket", "_count", "_sum"].iter().find_map(|suffix| metric.strip_suffix(suffix));
-    patterns.iter().any(|pattern| {
-        pattern.matches(metric) || family.is_some_and(|family| pattern.is_exact() && pattern.matches(family))
-    })
 }

@@ -1,7 +1,6 @@
 //! Settings of scrapes and of task and container metrics.
 
 use super::{ON_OFF, Setting, store};
-use crate::rules::InvalidValue;
 use crate::rules::scrape_rule::ScrapeRule;
 use crate::settings::values;
 
@@ -84,13 +83,7 @@ pub(super) const ROWS: &[Setting] = &[
         default: "50000",
         description: "Maximum number of samples in an exposition. Larger ones fail the scrape.",
         apply: |settings, text| {
-            let limit = match text {
-                "off" => Ok(None),
-                _ => text.parse().map(Some).map_err(|_| {
-                    InvalidValue::new(format!("invalid number of samples \"{text}\": use an integer or off"))
-                }),
-            };
-            store(&mut settings.prometheus_scrape.sample_limit, limit)
+            store(&mut settings.prometheus_scrape.sample_limit, values::count_or_off(text, "samples"))
         },
     },
     Setting {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{ON_OFF, Setting, store};
-use crate::rules::relabel::Rules;
+use crate::rules::relabel::RelabelConfigs;
 use crate::settings::values;
 use crate::translate::Compat;
 use crate::translate::limits::LongLabels;
@@ -31,11 +31,18 @@ pub(super) const ROWS: &[Setting] = &[
         apply: |settings, text| store(&mut settings.tag_labels, text.parse()),
     },
     Setting {
-        name: "SIDECARLESS_RELABEL",
-        values: "rules separated by `;`",
+        name: "SIDECARLESS_WRITE_RELABEL_CONFIGS",
+        values: "YAML or JSON",
         default: "",
-        description: "Filters and relabels all series before they are written: `keep`, `drop`, `drop-label`, `rename-label`, `hash-label`, `cap-label`, `max-series` (docs/relabelling.md).",
-        apply: |settings, text| store(&mut settings.relabel, Rules::parse(text)),
+        description: "Filters and relabels all series before they are written: a list of `relabel_config`, as `write_relabel_configs` of Prometheus (docs/relabelling.md).",
+        apply: |settings, text| store(&mut settings.relabel.configs, RelabelConfigs::parse(text)),
+    },
+    Setting {
+        name: "SIDECARLESS_MAX_SERIES",
+        values: "number, or `off`",
+        default: "off",
+        description: "Maximum number of series of one request or scheduled run. Others are rejected as `max_series`.",
+        apply: |settings, text| store(&mut settings.relabel.max_series, values::count_or_off(text, "series")),
     },
     Setting {
         name: "SIDECARLESS_LONG_LABELS",

@@ -71,10 +71,10 @@ fn processor(name: &str) -> ComponentSupport {
             ComponentSupport::Unsupported("sample in the SDK: OTEL_TRACES_SAMPLER=parentbased_traceidratio")
         }
         "resource" | "attributes" => ComponentSupport::Unsupported(
-            "set OTEL_RESOURCE_ATTRIBUTES in the container, or rename labels with SIDECARLESS_RELABEL",
+            "set OTEL_RESOURCE_ATTRIBUTES in the container, or rename labels with SIDECARLESS_WRITE_RELABEL_CONFIGS",
         ),
         "metricstransform" | "transform" | "metricsgeneration" => ComponentSupport::Unsupported(
-            "drop and rename labels with SIDECARLESS_RELABEL, compute metrics with recording rules",
+            "drop and rename labels with SIDECARLESS_WRITE_RELABEL_CONFIGS, compute metrics with recording rules",
         ),
         "span" | "redaction" => ComponentSupport::Unsupported("change spans with a span processor in the SDK"),
         "k8sattributes" => ComponentSupport::Unsupported("it has no effect on ECS: remove it"),
@@ -110,9 +110,9 @@ fn connector(name: &str) -> ComponentSupport {
             "span metrics are not supported: use the service metrics of X-Ray, or http.server.request.duration from the SDK",
         ),
         "count" | "sum" => ComponentSupport::Unsupported("compute metrics with recording rules"),
-        "forward" | "routing" | "failover" | "roundrobin" => {
-            ComponentSupport::Unsupported("there is only one pipeline: drop series with SIDECARLESS_RELABEL")
-        }
+        "forward" | "routing" | "failover" | "roundrobin" => ComponentSupport::Unsupported(
+            "there is only one pipeline: drop series with SIDECARLESS_WRITE_RELABEL_CONFIGS",
+        ),
         _ => ComponentSupport::Unknown,
     }
 }

@@ -64,7 +64,7 @@ impl Translation<'_> {
         let is_only = settings.as_object().is_some_and(|all| all.keys().all(|key| key == "metrics"))
             && settings["metrics"].as_object().is_some_and(|all| all.len() == 1);
         if !is_stats || !is_only || names.is_empty() || include["match_type"] != "strict" {
-            self.report.add_unsupported(format!("processor {name}"), "only a strict list of metric names of awsecscontainermetrics is supported: drop series with SIDECARLESS_RELABEL");
+            self.report.add_unsupported(format!("processor {name}"), "only a strict list of metric names of awsecscontainermetrics is supported: drop series with SIDECARLESS_WRITE_RELABEL_CONFIGS");
         } else if names.iter().collect::<BTreeSet<_>>() == builtin::ADOT_DEFAULT_METRICS.iter().collect() {
             self.report.note(format!("processor {name}: its nine metrics are part of the default metrics"));
         } else {

@@ -1,0 +1,45 @@
+//! Metadata of the metric families that remain after the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::series::Metadata;
+
+/// Endings of the series of a family.
+const ENDINGS: [&str; 7] = ["_bucket", "_count", "_sum", "_total", "_created", "_info", "_gsum"];
+
+/// Families before the rules, and those of the series that remain.
+#[derive(Debug, Default)]
+pub(super) struct Families {
+    before: BTreeMap<String, Metadata>,
+    /// Name of the family before and after.
+    kept: BTreeSet<(String, String)>,
+}
+
+impl Families {
+    pub(super) fn new(before: Vec<Metadata>) -> Self {
+        Self {
+            before: before.into_iter().map(|metadata| (metadata.family.clone(), metadata)).collect(),
+            kept: BTreeSet::new(),
+        }
+    }
+
+    /// Notes the name of a remaining series before and after the rules. A new name gives its family a new name.
+    pub(super) fn keep(&mut self, before: &str, after: &str) {
+        if self.before.is_empty() {
+            return;
+        }
+        let endings = || [""].into_iter().chain(ENDINGS);
+        let families = endings().filter_map(|ending| {
+            let (old, new) = (before.strip_suffix(ending)?, after.strip_suffix(ending)?);
+            self.before.contains_key(old).then(|| (old.to_owned(), new.to_owned()))
+        });
+        self.kept.extend(families.take(1).collect::<Vec<_>>());
+    }
+
+    /// Returns the metadata of the remaining families.
+    pub(super) fn into_metadata(self) -> impl Iterator<Item = Metadata> {
+        let Self { before, kept } = self;
+        kept.into_iter()
+            .filter_map(move |(old, new)| before.get(&old).map(|metadata| Metadata { family: new, ..metadata.clone() }))
+    }
+}
