@@ -11,7 +11,7 @@ use std::sync::Arc;
 use cap::Cap;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use sidecarless::deadline::Deadline;
-use sidecarless::handlers::Handlers;
+use sidecarless::handlers::{Handlers, settings_sources};
 use sidecarless::lambda::Event;
 use sidecarless::log;
 use sidecarless::model::shortened::shortened;
@@ -47,8 +47,9 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
-    log::init(&variables, log::LogOutput::Stdout);
-    let settings = Settings::read(variables)?;
+    let sources = settings_sources(variables).await;
+    log::init(sources.variables(), log::LogOutput::Stdout);
+    let settings = Settings::from_sources(sources)?;
     let memory = MemoryLimit::new(|| ALLOCATOR.allocated(), settings.memory_mb);
     let handlers = Arc::new(Handlers::from_environment(settings, memory).await?);
     let handler = |event: LambdaEvent<Event>| {

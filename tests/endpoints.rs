@@ -22,6 +22,7 @@ fn every_region_has_the_endpoints_of_its_partition() {
                 ("logs", rules.logs()),
                 ("ec2", rules.ec2()),
                 ("monitoring", rules.cloudwatch()),
+                ("ssm", rules.ssm()),
             ];
             for (service, endpoint) in endpoints {
                 assert_eq!(endpoint.unwrap().as_str(), format!("https://{service}.{region}.{suffix}/"));

@@ -261,7 +261,7 @@ variable "kms_key_arn" {
 variable "log_level" {
   type        = string
   default     = null
-  description = "Level of the function log. An alarm counts lines of level INFO. One of INFO, DEBUG. Default: INFO."
+  description = "Level of the function log. An alarm counts lines of level INFO. DEBUG adds a line for each successful request, which CloudWatch charges for. One of INFO, DEBUG. Default: INFO."
 }
 
 variable "log_retention_days" {
@@ -274,6 +274,18 @@ variable "alarm_topic_arn" {
   type        = string
   default     = null
   description = "ARN of the SNS topic for alarm notifications. If empty, the alarms have no action."
+}
+
+variable "settings" {
+  type        = string
+  default     = null
+  description = "Settings of README.md that have no parameter of their own. Lines of NAME=value, or one line with a semicolon before each name, for example SIDECARLESS_DELTA=keep;SIDECARLESS_METADATA=on."
+}
+
+variable "settings_parameter" {
+  type        = string
+  default     = null
+  description = "Name of an SSM parameter with lines as in Settings, which the function reads when it starts. It may be longer than the 4 KB that all environment variables of a function may have. If empty, none is read."
 }
 
 locals {
@@ -325,5 +337,7 @@ locals {
     LogLevel                     = var.log_level
     LogRetentionDays             = var.log_retention_days
     AlarmTopicArn                = var.alarm_topic_arn
+    Settings                     = var.settings
+    SettingsParameter            = var.settings_parameter
   }
 }

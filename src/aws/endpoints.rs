@@ -78,6 +78,11 @@ impl EndpointRules {
         self.like_ecs("CloudWatch", "monitoring", !self.is_gov_cloud())
     }
 
+    /// Returns the endpoint of Systems Manager, whose FIPS endpoints in AWS GovCloud (US) have no suffix (endpoint rule set of SSM in the SDKs).
+    pub fn ssm(&self) -> Result<Url, EndpointError> {
+        self.like_ecs("Systems Manager", "ssm", !self.is_gov_cloud())
+    }
+
     fn is_gov_cloud(&self) -> bool {
         self.region.starts_with("us-gov-")
     }

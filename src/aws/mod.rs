@@ -13,5 +13,6 @@ pub mod rate_limiter;
 pub mod sdk_error;
 pub mod sdk_http;
 pub mod sign;
+pub mod ssm;
 pub mod sts;
 pub mod xray;

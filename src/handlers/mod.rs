@@ -25,6 +25,7 @@ mod run;
 mod schedule;
 mod self_metrics;
 mod service_events;
+mod settings_sources;
 mod shard_plan;
 mod targets;
 mod task_events;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 pub use builder::BuildError;
 pub use check::{CheckReport, CheckResult, CheckStatus};
 pub use error::HandleError;
+pub use settings_sources::settings_sources;
 pub use targets::{TargetList, TargetRow, TaskList};
 
 use crate::deadline::Deadline;

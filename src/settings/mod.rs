@@ -2,7 +2,8 @@
 //!
 //! Each setting is one row of [`table`]. The formats of values are in [`values`].
 
-mod plain_http;
+pub(crate) mod plain_http;
+mod sources;
 mod table;
 pub mod values;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+pub use sources::Sources;
 pub use table::{LOG_SETTING, Setting, all};
 
 use crate::rules::relabel::Rules;
@@ -186,22 +188,16 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Environment variables, or variables of a test.
-struct Variables(Vec<(String, String)>);
-
-impl Variables {
-    /// Returns the value of a variable. Empty values are `None`, because templates cannot omit a variable.
-    fn get(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
-        Some(value.trim()).filter(|value| !value.is_empty())
-    }
-}
-
 impl Settings {
-    /// Reads all settings.
+    /// Reads all settings of variables, without an SSM parameter.
     pub fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
-        let variables = Variables(variables.into_iter().collect());
-        let mut errors = unknown_names(&variables);
+        Self::from_sources(Sources::new(variables.into_iter().collect()))
+    }
+
+    /// Reads all settings.
+    pub fn from_sources(mut variables: Sources) -> Result<Self, ConfigErrors> {
+        let mut errors = variables.take_errors();
+        errors.extend(unknown_names(&variables));
         let mut settings = Self::default();
         for setting in all() {
             let value = variables.get(setting.name).unwrap_or(setting.default);
@@ -214,8 +210,11 @@ impl Settings {
         }
         settings.read_aws_variables(&variables, &mut errors);
         settings.complete(&variables, &mut errors);
-        errors.extend(plain_http::errors(&variables.0));
-        if errors.is_empty() { Ok(settings) } else { Err(ConfigErrors(errors)) }
+        errors.extend(plain_http::errors(variables.variables()));
+        if errors.is_empty() {
+            return Ok(settings);
+        }
+        Err(ConfigErrors(errors.into_iter().map(|error| variables.located(error)).collect()))
     }
 
     /// Returns the log group and stream of OTLP logs. `None` if they are not accepted.
@@ -224,7 +223,7 @@ impl Settings {
     }
 
     /// Reads variables that Lambda and the AWS SDKs define.
-    fn read_aws_variables(&mut self, variables: &Variables, errors: &mut Vec<String>) {
+    fn read_aws_variables(&mut self, variables: &Sources, errors: &mut Vec<String>) {
         let get = |name| variables.get(name).map(str::to_owned);
         self.memory_mb = variables.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse().ok());
         self.self_metrics.function = get("AWS_LAMBDA_FUNCTION_NAME");
@@ -247,7 +246,7 @@ impl Settings {
     }
 
     /// Sets and checks what depends on several settings.
-    fn complete(&mut self, variables: &Variables, errors: &mut Vec<String>) {
+    fn complete(&mut self, variables: &Sources, errors: &mut Vec<String>) {
         const QUEUES: [&str; 2] = ["SIDECARLESS_SHARD_QUEUE_URL", "SIDECARLESS_SPOOL_QUEUE_URL"];
         let has_queue = QUEUES.into_iter().any(|name| variables.get(name).is_some());
         if self.scrape_interval < Duration::from_secs(60) && !self.scrape_interval.is_zero() && !has_queue {
@@ -265,9 +264,9 @@ impl Settings {
 }
 
 /// Returns an error for each unknown variable with the prefix of the settings.
-fn unknown_names(variables: &Variables) -> Vec<String> {
+fn unknown_names(variables: &Sources) -> Vec<String> {
     let names = || all().map(|setting| setting.name).filter(|name| name.starts_with(PREFIX));
-    let variables = variables.0.iter().map(|(name, _)| name.as_str());
+    let variables = variables.variables().iter().map(|(name, _)| name.as_str());
     let unknown = variables.filter(|name| name.starts_with(PREFIX) && !names().any(|other| other == *name));
     unknown
         .map(|name| {

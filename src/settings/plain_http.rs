@@ -5,7 +5,7 @@ use url::{Host, Url};
 use super::{AWS_ENDPOINT_URL, PREFIX};
 
 /// Returns an error for each endpoint with plain HTTP, unless it is on this machine, as the services of tests are.
-pub(super) fn errors(variables: &[(String, String)]) -> impl Iterator<Item = String> {
+pub(crate) fn errors(variables: &[(String, String)]) -> impl Iterator<Item = String> {
     let endpoints = variables.iter().filter(|(name, _)| is_endpoint(name));
     endpoints.filter(|(_, value)| Url::parse(value.trim()).is_ok_and(|url| is_refused(&url))).map(|(name, _)| {
         format!(

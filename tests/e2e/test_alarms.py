@@ -291,13 +291,13 @@ def test_every_alarm_has_a_cause() -> None:
     assert all(alarms for cause, alarms in CAUSES.items() if cause is not healthy)
 
 
-def test_runs_are_counted_without_the_lines_of_requests(aws: str, tmp_path: Path) -> None:
-    """docs/cost.md recommends this setting."""
-    level = "warn,sidecarless::handlers::schedule=info"
-    assert f"`SIDECARLESS_LOG={level}`" in (ROOT / "docs/cost.md").read_text()
-    assert firing(observe(healthy, aws, tmp_path, SIDECARLESS_LOG=level)) == set()
-    lines = (tmp_path / "function.log").read_text()
-    assert "scheduled run completed" in lines and "items delivered" not in lines
+@pytest.mark.parametrize("level, lines", [("", 0), ("INFO", 0), ("DEBUG", 3)])
+def test_successful_requests_are_logged_only_at_debug(level: str, lines: int, aws: str, tmp_path: Path) -> None:
+    """Lambda sets the variable to the parameter LogLevel of the template. The run and two requests deliver items."""
+    assert firing(observe(healthy, aws, tmp_path, AWS_LAMBDA_LOG_LEVEL=level)) == set()
+    log = (tmp_path / "function.log").read_text()
+    assert "scheduled run completed" in log
+    assert log.count('"level":"DEBUG","message":"items delivered"') == log.count("items delivered") == lines
 
 
 @pytest.mark.parametrize("name", ALARMS)

@@ -35,6 +35,8 @@ pub(crate) struct FakeAwsState {
     pub(crate) logs: BTreeMap<String, Vec<(i64, String)>>,
     /// Events per page of FilterLogEvents; 0 is all.
     pub(crate) log_page: usize,
+    /// Values of SSM parameters.
+    pub(crate) parameters: BTreeMap<String, String>,
     /// Error codes by operation and cluster.
     pub(crate) faults: BTreeMap<(String, String), String>,
     /// Operations and bodies of all calls, in order.
@@ -361,6 +363,11 @@ fn ok(operation: &str, cluster: &str, body: &Value, world: &FakeAwsState) -> Res
             json!({"Successful": sent.collect::<Vec<_>>(), "Failed": []})
         }
         "ChangeMessageVisibility" => json!({}),
+        "GetParameter" => {
+            assert_eq!(body["WithDecryption"], true);
+            let value = world.parameters.get(body["Name"].as_str().expect("a name")).ok_or("ParameterNotFound")?;
+            json!({"Parameter": {"Name": body["Name"], "Value": value}})
+        }
         other => return state(other, cluster, body, world),
     })
 }

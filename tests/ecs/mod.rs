@@ -4,6 +4,7 @@
 mod estimate;
 #[expect(dead_code, reason = "the benchmark of ticks uses more of it")]
 pub(crate) mod fake_aws;
+mod settings_parameter;
 
 use std::collections::BTreeMap;
 

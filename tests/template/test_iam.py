@@ -17,6 +17,7 @@ PARAMETERS = {
     "CloudWatchEnabled": "CloudWatchInterval",
     "InVpc": "SubnetIds",
     "HasKmsKey": "KmsKeyArn",
+    "HasSettingsParameter": "SettingsParameter",
     "PublicUrl": "Ingress",
     "HasLoadBalancer": "Ingress",
     "HasLattice": "Ingress",

@@ -372,6 +372,26 @@ def test_log_level_is_that_of_lambda(level):
     assert 'const LAMBDA_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";' in (ROOT / "src/log/mod.rs").read_text()
 
 
+def test_settings_can_be_replaced_unless_their_parameter_is_set():
+    """`Settings` replaces variables that have the default of their setting, and only those."""
+    defaults = dict(re.findall(r'name: "(\w+)",\s+values: "[^"]*",\s+default: "([^"]*)"', settings_table()))
+    variables = stack()["Function"]["Properties"]["Environment"]["Variables"]
+    # What the stack creates.
+    of_stack = {"AWS_PROMETHEUS_ENDPOINT", "SIDECARLESS_SPOOL_QUEUE_URL"}
+    replaced = {name: value for name, value in variables.items() if name not in of_stack}
+    assert len(replaced) > 20
+    assert {name: value for name, value in replaced.items() if value not in ("", defaults[name])} == {}
+
+
+def test_settings_parameter_is_the_only_one_that_can_be_read():
+    for parameters, expected in [({}, []), ({"SettingsParameter": "/shop/settings"}, ["arn:aws:ssm:eu-west-1:111122223333:parameter/shop/settings"])]:
+        resources = stack(**parameters)
+        granted = [each for each in function_role(resources) if "ssm:GetParameter" in actions(each)]
+        assert [each["Resource"] for each in granted] == expected
+        variable = resources["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_SETTINGS_PARAMETER"]
+        assert variable == parameters.get("SettingsParameter", "")
+
+
 def test_network_actions_cover_shared_subnets_and_all_interfaces():
     """Lambda needs to delete any interface of the account, and a VPC of another account can share its subnets."""
     (connect,) = [each for each in function_role(stack(SubnetIds="subnet-1", SecurityGroupIds="sg-1")) if each["Sid"] == "Connect"]

@@ -208,7 +208,8 @@ export interface SidecarlessParameters {
    */
   readonly kmsKeyArn?: string;
   /**
-   * Level of the function log. An alarm counts lines of level INFO. One of INFO, DEBUG. Default: INFO.
+   * Level of the function log. An alarm counts lines of level INFO. DEBUG adds a line for each successful request,
+   * which CloudWatch charges for. One of INFO, DEBUG. Default: INFO.
    */
   readonly logLevel?: "INFO" | "DEBUG";
   /**
@@ -220,6 +221,16 @@ export interface SidecarlessParameters {
    * ARN of the SNS topic for alarm notifications. If empty, the alarms have no action.
    */
   readonly alarmTopicArn?: string;
+  /**
+   * Settings of README.md that have no parameter of their own. Lines of NAME=value, or one line with a semicolon before
+   * each name, for example SIDECARLESS_DELTA=keep;SIDECARLESS_METADATA=on.
+   */
+  readonly settings?: string;
+  /**
+   * Name of an SSM parameter with lines as in Settings, which the function reads when it starts. It may be longer than
+   * the 4 KB that all environment variables of a function may have. If empty, none is read.
+   */
+  readonly settingsParameter?: string;
 }
 
 /** Name of each parameter in the template. */
@@ -270,4 +281,6 @@ export const PARAMETER_NAMES: { readonly [key in keyof SidecarlessParameters]-?:
   logLevel: "LogLevel",
   logRetentionDays: "LogRetentionDays",
   alarmTopicArn: "AlarmTopicArn",
+  settings: "Settings",
+  settingsParameter: "SettingsParameter",
 };

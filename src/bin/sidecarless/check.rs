@@ -1,7 +1,6 @@
 //! `sidecarless check`: one line for each check, with a fix for each failure.
 
 use sidecarless::handlers::{CheckReport, CheckResult};
-use sidecarless::settings::Settings;
 
 use crate::error::CommandError;
 use crate::function;
@@ -19,11 +18,9 @@ pub(crate) async fn run(format: OutputFormat, variables: Vec<(String, String)>) 
 }
 
 async fn report(variables: Vec<(String, String)>) -> CheckReport {
-    if let Err(errors) = Settings::read(variables.clone()) {
-        return CheckReport::from_config_errors(&errors.0);
-    }
     match function::handlers(variables).await {
         Ok(handlers) => handlers.check(&function::deadline()).await,
+        Err(CommandError::Settings(errors)) => CheckReport::from_config_errors(&errors.0),
         Err(error) => CheckReport::from_config_errors(&[error.to_string()]),
     }
 }

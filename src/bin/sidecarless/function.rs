@@ -1,7 +1,7 @@
 //! Runs the code of the function in this process.
 
 use sidecarless::deadline::Deadline;
-use sidecarless::handlers::Handlers;
+use sidecarless::handlers::{Handlers, settings_sources};
 use sidecarless::lambda::Event;
 use sidecarless::log::{self, LogOutput};
 use sidecarless::settings::Settings;
@@ -16,14 +16,15 @@ pub(crate) fn deadline() -> Deadline {
 }
 
 /// Reads the settings and logs to standard error, because standard output is for the result.
-pub(crate) fn settings(variables: Vec<(String, String)>) -> Result<Settings, CommandError> {
-    log::init(&variables, LogOutput::Stderr);
-    Ok(Settings::read(variables)?)
+pub(crate) async fn settings(variables: Vec<(String, String)>) -> Result<Settings, CommandError> {
+    let sources = settings_sources(variables).await;
+    log::init(sources.variables(), LogOutput::Stderr);
+    Ok(Settings::from_sources(sources)?)
 }
 
 /// Creates the function as Lambda does.
 pub(crate) async fn handlers(variables: Vec<(String, String)>) -> Result<Handlers, CommandError> {
-    let settings = settings(variables)?;
+    let settings = settings(variables).await?;
     Handlers::from_environment(settings, MemoryLimit::unlimited())
         .await
         .map_err(|error| CommandError::Function(error.into()))

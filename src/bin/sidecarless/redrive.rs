@@ -29,7 +29,7 @@ struct Progress {
 
 /// Processes the dead-letter queue of the spool. The result is incomplete if unreadable messages remain.
 pub(crate) async fn run(mode: RedriveMode, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
-    let settings = function::settings(variables)?;
+    let settings = function::settings(variables).await?;
     let spool = settings.spool_queue.as_ref().ok_or(CommandError::NoSpoolQueue)?;
     let http = clients::http().map_err(|error| CommandError::Function(error.into()))?;
     let sqs = clients::sqs(&clients::aws(&http).await);

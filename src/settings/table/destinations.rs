@@ -107,4 +107,20 @@ pub(super) const ROWS: &[Setting] = &[
         // `log::init` reads it before all other settings.
         apply: |_, _| Ok(()),
     },
+    Setting {
+        name: "SIDECARLESS_SETTINGS",
+        values: "lines of `NAME=value`",
+        default: "",
+        description: "Settings that have no environment variable of their own, one a line (docs/deploy.md). A setting that is also an environment variable, with another value than its default, is an error.",
+        // `Sources` reads it before all other settings.
+        apply: |_, _| Ok(()),
+    },
+    Setting {
+        name: "SIDECARLESS_SETTINGS_PARAMETER",
+        values: "name or ARN",
+        default: "",
+        description: "SSM parameter with such lines, which the function reads when it starts: for more than the 4 KB that environment variables of Lambda may have. SecureString is decrypted.",
+        // `Sources` reads it before all other settings.
+        apply: |_, _| Ok(()),
+    },
 ];

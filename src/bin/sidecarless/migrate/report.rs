@@ -70,8 +70,8 @@ impl fmt::Display for MigrationReport {
         writeln!(to, "Removed containers: {}", self.sidecars.join(", "))?;
         writeln!(to, "\nFunction settings:")?;
         for (name, value) in &self.settings {
-            let parameter = parameter(name).map(|name| format!("   (template: {name})")).unwrap_or_default();
-            writeln!(to, "  {name}={value}{parameter}")?;
+            // `Settings` takes all settings that have no parameter of their own.
+            writeln!(to, "  {name}={value}   (template: {})", parameter(name).unwrap_or("Settings"))?;
         }
         if self.settings.is_empty() {
             writeln!(to, "  defaults")?;
