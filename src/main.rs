@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use cap::Cap;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use sidecarless::aws::certificates::RootCertificates;
+use sidecarless::aws::clients;
 use sidecarless::deadline::Deadline;
 use sidecarless::handlers::{Handlers, settings_sources};
 use sidecarless::lambda::Event;
@@ -28,7 +30,7 @@ const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 const NOT_IN_LAMBDA: &str = "sidecarless-function: AWS_LAMBDA_RUNTIME_API is not set: this binary runs only in AWS Lambda, \
                              use the command line `sidecarless` instead\n";
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
     let variables = environment();
     let in_lambda = variables.iter().any(|(name, _)| name == RUNTIME_API);
@@ -37,7 +39,9 @@ async fn main() -> ExitCode {
         let _ = std::io::stderr().write_all(NOT_IN_LAMBDA.as_bytes());
         return ExitCode::from(2);
     }
-    match serve(variables).await {
+    // The runtime wakes its first future with a system call, and a task without one.
+    let served = tokio::task::spawn_local(serve(variables)).await;
+    match served.unwrap_or_else(|error| Err(error.into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = error.to_string(), "the function cannot start");
@@ -47,11 +51,12 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
-    let sources = settings_sources(variables).await;
+    let http = clients::http(RootCertificates::of_variables(&variables))?;
+    let sources = settings_sources(variables, &http).await;
     log::init(sources.variables(), log::LogOutput::Stdout);
     let settings = Settings::from_sources(sources)?;
     let memory = MemoryLimit::new(|| ALLOCATOR.allocated(), settings.memory_mb);
-    let handlers = Arc::new(Handlers::from_environment(settings, memory).await?);
+    let handlers = Arc::new(Handlers::from_environment(settings, memory, &http).await?);
     let handler = |event: LambdaEvent<Event>| {
         let handlers = Arc::clone(&handlers);
         async move {

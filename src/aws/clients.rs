@@ -11,6 +11,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use thiserror::Error;
 
+use super::certificates::RootCertificates;
 use super::endpoints::EndpointError;
 use super::sdk_http::{on_open_connections, sdk_http_client};
 
@@ -39,15 +40,22 @@ fn install_tls() {
 }
 
 /// Creates the HTTP client of all requests.
-pub fn http() -> Result<reqwest::Client, ClientError> {
+pub fn http(certificates: RootCertificates) -> Result<reqwest::Client, ClientError> {
     install_tls();
-    let builder = reqwest::Client::builder()
+    let builder = certificates
+        .configure(reqwest::Client::builder())
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
         .tcp_nodelay(true);
     Ok(builder.build()?)
+}
+
+/// Creates the HTTP client of the command line, which trusts the certificates of the system, such as those of a company's proxy. In
+/// container images without certificates it trusts the built-in ones.
+pub fn http_of_command_line() -> Result<reqwest::Client, ClientError> {
+    http(RootCertificates::System).or_else(|_| http(RootCertificates::BuiltIn))
 }
 
 /// Returns the HTTP client of scrapes with TLS: `http`, or one that accepts every certificate. Those of tasks are often self-signed,

@@ -4,6 +4,7 @@
 //! to link. `error` is the error of every AWS call, whether it was made with the SDK or without it.
 
 pub mod backoff;
+pub mod certificates;
 pub mod client;
 pub mod clients;
 pub mod credentials;

@@ -57,9 +57,8 @@ pub enum BuildError {
 
 impl Handlers {
     /// Builds the handlers with the region, credentials and endpoints of the environment.
-    pub async fn from_environment(settings: Settings, memory: MemoryLimit) -> Result<Self, BuildError> {
-        let http = clients::http()?;
-        Self::new(settings, memory, &clients::aws(&http).await, &http)
+    pub async fn from_environment(settings: Settings, memory: MemoryLimit, http: &Client) -> Result<Self, BuildError> {
+        Self::new(settings, memory, &clients::aws(http).await, http)
     }
 
     /// Creates every client once. None of them connects before its first request.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Client;
 use url::Url;
 
 use super::BuildError;
@@ -22,30 +23,33 @@ const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL
 
 /// Reads the settings of the environment, and of the SSM parameter that it names. A parameter that cannot be read is an error of the
 /// settings: without it, the function would send or keep data otherwise than it should.
-pub async fn settings_sources(variables: Vec<(String, String)>) -> Sources {
+pub async fn settings_sources(variables: Vec<(String, String)>, http: &Client) -> Sources {
     let mut sources = Sources::new(variables);
     let Some(name) = sources.parameter().map(str::to_owned) else { return sources };
     // An endpoint that is refused gets no signature.
     if plain_http::errors(sources.variables()).next().is_some() {
         return sources;
     }
-    match read(&name, sources.variables()).await {
+    match read(&name, sources.variables(), http).await {
         Ok(text) => sources.add_parameter(&name, &text),
         Err(error) => sources.fail(format_args!("cannot read the SSM parameter {name}: {error}")),
     }
     sources
 }
 
-async fn read(name: &str, variables: &[(String, String)]) -> Result<String, Box<dyn std::error::Error>> {
-    let http = clients::http()?;
-    let aws = clients::aws(&http).await;
+async fn read(
+    name: &str,
+    variables: &[(String, String)],
+    http: &Client,
+) -> Result<String, Box<dyn std::error::Error>> {
+    let aws = clients::aws(http).await;
     let region = aws.region().ok_or(BuildError::NoRegion)?.as_ref();
     let credentials = CachedCredentials::of_function(&aws).ok_or(BuildError::NoCredentials)?;
     let endpoint = match endpoint(variables) {
         Some(url) => url.parse::<Url>()?,
         None => EndpointRules::new(&aws, region).ssm()?,
     };
-    let client = SigV4Client::new(http, Signer::new(credentials, region));
+    let client = SigV4Client::new(http.clone(), Signer::new(credentials, region));
     Ok(ssm::parameter(&client, &endpoint, name, &Deadline::after(READ_TIMEOUT)).await?)
 }
 

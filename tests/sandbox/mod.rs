@@ -19,6 +19,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use base64::Engine as _;
 use serde_json::{Value, json};
+use sidecarless::aws::certificates::RootCertificates;
 use sidecarless::aws::clients;
 use sidecarless::aws::sdk_http::sdk_http_client;
 use sidecarless::deadline::Deadline;
@@ -203,7 +204,7 @@ impl Sandbox {
         ];
         let all = settings.iter().chain(&needed).map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::read(all).unwrap();
-        let http = clients::http().unwrap();
+        let http = clients::http(RootCertificates::BuiltIn).unwrap();
         let handlers = Handlers::new(settings, memory, &aws.config(&http).await, &http).unwrap();
         Self { aws, amp, handlers }
     }

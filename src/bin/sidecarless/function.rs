@@ -1,5 +1,7 @@
 //! Runs the code of the function in this process.
 
+use reqwest::Client;
+use sidecarless::aws::clients;
 use sidecarless::deadline::Deadline;
 use sidecarless::handlers::{Handlers, settings_sources};
 use sidecarless::lambda::Event;
@@ -15,17 +17,23 @@ pub(crate) fn deadline() -> Deadline {
     Deadline::after(std::time::Duration::from_secs(50))
 }
 
+/// Creates the HTTP client of a command.
+pub(crate) fn http() -> Result<Client, CommandError> {
+    clients::http_of_command_line().map_err(|error| CommandError::Function(error.into()))
+}
+
 /// Reads the settings and logs to standard error, because standard output is for the result.
-pub(crate) async fn settings(variables: Vec<(String, String)>) -> Result<Settings, CommandError> {
-    let sources = settings_sources(variables).await;
+pub(crate) async fn settings(variables: Vec<(String, String)>, http: &Client) -> Result<Settings, CommandError> {
+    let sources = settings_sources(variables, http).await;
     log::init(sources.variables(), LogOutput::Stderr);
     Ok(Settings::from_sources(sources)?)
 }
 
 /// Creates the function as Lambda does.
 pub(crate) async fn handlers(variables: Vec<(String, String)>) -> Result<Handlers, CommandError> {
-    let settings = settings(variables).await?;
-    Handlers::from_environment(settings, MemoryLimit::unlimited())
+    let http = http()?;
+    let settings = settings(variables, &http).await?;
+    Handlers::from_environment(settings, MemoryLimit::unlimited(), &http)
         .await
         .map_err(|error| CommandError::Function(error.into()))
 }

@@ -94,7 +94,7 @@ impl Sender {
         let metadata = variable("ECS_CONTAINER_METADATA_URI_V4", ": the program must run in an ECS task")?;
         let url = variable("SIDECARLESS_URL", ": set it to the stack output OtlpEndpoint")?;
         let token = variable("SIDECARLESS_TOKEN", "")?;
-        let http = clients::http()?;
+        let http = clients::http_of_command_line()?;
         Ok(Self { http, metadata, url: format!("{}/v1/ecs/task-stats", url.trim_end_matches('/')), token })
     }
 

@@ -29,9 +29,9 @@ struct Progress {
 
 /// Processes the dead-letter queue of the spool. The result is incomplete if unreadable messages remain.
 pub(crate) async fn run(mode: RedriveMode, variables: Vec<(String, String)>) -> Result<CommandOutput, CommandError> {
-    let settings = function::settings(variables).await?;
+    let http = function::http()?;
+    let settings = function::settings(variables, &http).await?;
     let spool = settings.spool_queue.as_ref().ok_or(CommandError::NoSpoolQueue)?;
-    let http = clients::http().map_err(|error| CommandError::Function(error.into()))?;
     let sqs = clients::sqs(&clients::aws(&http).await);
     let mut progress = Progress::default();
     let result = match DeadLetterQueue::of_spool(sqs, spool).await {
