@@ -261,6 +261,16 @@ fn assert_is_valid(series: SeriesView<'_>) {
 const FLOATS: [f64; 9] =
     [0.0, -0.0, f64::MIN_POSITIVE, 5e-324, f64::MAX, f64::MIN, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
 
+/// Returns the samples of all series that belong to a point, by labels and time.
+fn samples_of(batch: &SeriesBatch) -> BTreeMap<(String, i64), u64> {
+    let series = batch.iter().filter(|series| series.label("__name__") != Some("target_info"));
+    let samples = series.flat_map(|series| {
+        let labels = format!("{:?}", series.labels().collect::<Vec<_>>());
+        series.samples().iter().map(move |sample| ((labels.clone(), sample.timestamp_ms), sample.value.to_bits()))
+    });
+    samples.collect()
+}
+
 fn extreme_i32() -> impl Strategy<Value = i32> {
     prop_oneof![select(vec![i32::MIN, i32::MIN + 1, -4, -1, 0, 1, 8, i32::MAX - 1, i32::MAX]), any::<i32>()]
 }
@@ -454,6 +464,32 @@ proptest! {
             batch.iter().map(|series| series.labels().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()).collect::<Vec<_>>()
         };
         prop_assert_eq!(labels(&straight), labels(&turned));
+    }
+
+    /// Points of one scope with the same keys share the layout of their labels.
+    #[test]
+    fn labels_of_a_point_do_not_depend_on_other_points(
+        keys in vec(vec(select(KEYS.to_vec()), 0..4), 1..3),
+        points in vec((any::<prop::sample::Index>(), vec(any_value(), 4)), 1..12),
+        options in options(),
+    ) {
+        let point = |(at, (keys_at, values)): (usize, &(prop::sample::Index, Vec<AnyValue>))| {
+            let pairs = keys_at.get(&keys).iter().zip(values);
+            let attributes = pairs.map(|(key, value)| KeyValue { key: text(key), value: Some(value.clone()) });
+            let time_unix_nano = NANOS + at as u64 * 1_000_000;
+            let value = Some(number_data_point::Value::Int(at as i64));
+            NumberDataPoint { attributes: attributes.collect(), time_unix_nano, value, ..NumberDataPoint::default() }
+        };
+        let points: Vec<_> = points.iter().enumerate().map(point).collect();
+        let request = |data_points: &[NumberDataPoint]| {
+            let mut request = gauge_of_resource(vec![KeyValue { key: text("a.b"), value: Some(AnyValue::default()) }], 0);
+            let data = metric::Data::Gauge(Gauge { data_points: data_points.to_vec() });
+            request.resource_metrics[0].scope_metrics[0].metrics =
+                vec![Metric { name: text("m"), data: Some(data), ..Metric::default() }];
+            samples_of(&translated(&request, &options).0)
+        };
+        let alone = points.iter().flat_map(|point| request(std::slice::from_ref(point))).collect();
+        prop_assert_eq!(request(&points), alone);
     }
 
     #[test]

@@ -86,6 +86,7 @@ fn write_resource(
         context.budget.check()?;
         let Translator { options, outcome, out, .. } = &mut *context;
         let base = BaseLabels::new(&resource_base, scope_metrics, options, &mut outcome.warnings, out);
+        context.point.start_scope();
         for metric in &scope_metrics.metrics {
             write_metric(metric, &base, context)?;
         }

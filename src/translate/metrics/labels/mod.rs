@@ -7,7 +7,10 @@
 //! label name, all labels are built again, with their values joined.
 
 mod base;
+mod piece;
+mod plan;
 mod point;
 
 pub(super) use base::{BaseLabels, ResourceBase, join, unreserved, warn_invalid_label};
-pub(super) use point::{PointInput, PointLabels, ReservedLabel};
+pub(super) use piece::{PointInput, ReservedLabel};
+pub(super) use point::PointLabels;

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use super::super::long_text::write_limited;
 use super::base::{BaseLabels, LabelOrigin, warn_invalid_label};
+use super::piece::{LabelPiece, PointInput, ReservedLabel, push_own};
+use super::plan::LabelPlan;
 use crate::model::otlp::{KeyValue, text};
 use crate::model::rejection::Rejections;
 use crate::model::series::{LabelRun, LabelSource, SeriesBatch, SeriesId, encode_label};
@@ -13,24 +15,6 @@ use crate::translate::{Compat, names};
 
 /// Label of unconverted deltas. The specification defines no label; the name is written like that of an attribute.
 const DELTA: (&str, &str) = ("otel_metric_temporality", "delta");
-
-/// The label that the series of a point have in addition to `__name__`.
-#[derive(Clone, Copy)]
-pub(in super::super) struct ReservedLabel {
-    /// `le`, `quantile` or empty.
-    pub(in super::super) label: &'static str,
-}
-
-/// Input of the labels of a point.
-pub(in super::super) struct PointInput<'a> {
-    pub(in super::super) attributes: &'a [KeyValue],
-    pub(in super::super) base: &'a BaseLabels<'a>,
-    pub(in super::super) reserved: ReservedLabel,
-    pub(in super::super) is_delta: bool,
-    pub(in super::super) compat: Compat,
-    /// Treatment of long labels; `None` if the limits of AMP do not apply to the labels.
-    pub(in super::super) long_labels: Option<LongLabels>,
-}
 
 /// Labels of the current point, with positions for `__name__` and the reserved label.
 #[derive(Debug, Default)]
@@ -49,6 +33,8 @@ pub(in super::super) struct PointLabels {
     text: String,
     /// Positions in `text`.
     ranges: Vec<TextRange>,
+    /// Layout of the labels of the last points.
+    plan: LabelPlan,
     /// Whether a label that is too long costs the point.
     pub(in super::super) is_too_long: bool,
     /// Describes the first label that is too long; empty if there is none.
@@ -57,35 +43,30 @@ pub(in super::super) struct PointLabels {
 
 #[derive(Clone, Debug)]
 struct TextRange {
+    /// Position of the attribute; `None` for other labels.
+    attribute: Option<usize>,
     name: Range<usize>,
     /// Empty for a label whose position is only marked, and for a dropped label, which also replaces a shared one.
     value: Range<usize>,
-}
-
-#[derive(Clone, Debug)]
-enum LabelPiece {
-    /// Labels that all points of the scope share.
-    Shared(LabelRun),
-    /// Labels of the point, in `bytes`.
-    Point(Range<usize>),
-    /// Position of `__name__`.
-    NameSlot,
-    /// Position of `le` or `quantile`.
-    ReservedSlot,
-}
-
-impl LabelPiece {
-    fn is_slot(&self) -> bool {
-        matches!(self, LabelPiece::NameSlot | LabelPiece::ReservedSlot)
-    }
 }
 
 /// Two attributes have the same label name, so the labels must be built again with joined values.
 struct Collision;
 
 impl PointLabels {
+    /// Starts the points of another scope.
+    pub(in super::super) fn start_scope(&mut self) {
+        self.plan.clear();
+    }
+
     /// Builds the labels of a point.
     pub(in super::super) fn build(&mut self, input: &PointInput<'_>, warnings: &mut Rejections) {
+        if self.plan.fits(input) && self.plan.write(input, &mut self.text, &mut self.bytes, &mut self.pieces) {
+            self.is_too_long = false;
+            self.long_label.clear();
+            return;
+        }
+        self.plan.start(input);
         self.collect(input, warnings);
         self.add("__name__", "");
         if !input.reserved.label.is_empty() {
@@ -94,8 +75,9 @@ impl PointLabels {
         if input.is_delta {
             self.add(DELTA.0, DELTA.1);
         }
-        if let Err(Collision) = self.merge(input.base, input.reserved.label) {
-            self.rebuild(input);
+        match self.merge(input.base, input.reserved.label) {
+            Ok(()) => self.plan.finish(input),
+            Err(Collision) => self.rebuild(input),
         }
         if !self.long_label.is_empty() && !self.is_too_long {
             warnings.add(VALUE_TOO_LONG, 1, || self.long_label.clone());
@@ -170,14 +152,20 @@ impl PointLabels {
         self.ranges.clear();
         self.is_too_long = false;
         self.long_label.clear();
-        for attribute in input.attributes {
+        for (at, attribute) in input.attributes.iter().enumerate() {
             if !input.base.overrides(&attribute.key) {
-                self.collect_attribute(attribute, input, warnings);
+                self.collect_attribute(at, attribute, input, warnings);
             }
         }
     }
 
-    fn collect_attribute(&mut self, attribute: &KeyValue, input: &PointInput<'_>, warnings: &mut Rejections) {
+    fn collect_attribute(
+        &mut self,
+        at: usize,
+        attribute: &KeyValue,
+        input: &PointInput<'_>,
+        warnings: &mut Rejections,
+    ) {
         let start = self.text.len();
         let length = write_limited(attribute.value.as_ref(), input.long_labels, &mut self.text);
         if let Some(length) = length {
@@ -199,7 +187,7 @@ impl PointLabels {
             None if middle == start => return,
             None => return warn_invalid_label(&key, warnings),
         }
-        self.ranges.push(TextRange { value: start..middle, name: middle..self.text.len() });
+        self.ranges.push(TextRange { attribute: Some(at), value: start..middle, name: middle..self.text.len() });
     }
 
     /// Describes a long label, unless it would be discarded.
@@ -229,12 +217,12 @@ impl PointLabels {
         self.text.push_str(value);
         let middle = self.text.len();
         self.text.push_str(name);
-        self.ranges.push(TextRange { value: start..middle, name: middle..self.text.len() });
+        self.ranges.push(TextRange { attribute: None, value: start..middle, name: middle..self.text.len() });
     }
 
     /// Sorts the point's labels into the shared labels.
     fn merge(&mut self, base: &BaseLabels<'_>, reserved: &str) -> Result<(), Collision> {
-        let PointLabels { bytes, pieces, text, ranges, .. } = self;
+        let PointLabels { bytes, pieces, text, ranges, plan, .. } = self;
         let text = text.as_str();
         ranges.sort_unstable_by(|left, right| text[left.name.clone()].cmp(&text[right.name.clone()]));
         bytes.clear();
@@ -247,7 +235,7 @@ impl PointLabels {
             }
             last = name;
             let end = next + base.names[next..].partition_point(|(other, _)| other.as_str() < name);
-            push_shared(base, next..end, pieces);
+            push_shared(base, next..end, pieces, plan);
             next = end;
             match base.names.get(next).filter(|(other, _)| other == name).map(|&(_, origin)| origin) {
                 None => {}
@@ -259,13 +247,16 @@ impl PointLabels {
                 let start = bytes.len();
                 encode_label(bytes, name, &text[range.value.clone()]);
                 push_own(start..bytes.len(), pieces);
+                range.attribute.into_iter().for_each(|at| plan.push_attribute(at, name));
             } else if name == "__name__" {
                 pieces.push(LabelPiece::NameSlot);
+                plan.push(LabelPiece::NameSlot);
             } else if name == reserved {
                 pieces.push(LabelPiece::ReservedSlot);
+                plan.push(LabelPiece::ReservedSlot);
             }
         }
-        push_shared(base, next..base.names.len(), pieces);
+        push_shared(base, next..base.names.len(), pieces, plan);
         Ok(())
     }
 
@@ -322,16 +313,12 @@ impl PointLabels {
 }
 
 /// Adds labels of the scope. Adjacent labels become one piece.
-fn push_shared(base: &BaseLabels<'_>, range: Range<usize>, pieces: &mut Vec<LabelPiece>) {
-    if !range.is_empty() {
-        pieces.extend(base.runs.joined(range).map(LabelPiece::Shared));
+fn push_shared(base: &BaseLabels<'_>, range: Range<usize>, pieces: &mut Vec<LabelPiece>, plan: &mut LabelPlan) {
+    if range.is_empty() {
+        return;
     }
-}
-
-/// Adds labels of the point. Adjacent labels become one piece.
-fn push_own(range: Range<usize>, pieces: &mut Vec<LabelPiece>) {
-    match pieces.last_mut() {
-        Some(LabelPiece::Point(before)) if before.end == range.start => before.end = range.end,
-        _ => pieces.push(LabelPiece::Point(range)),
+    for run in base.runs.joined(range) {
+        pieces.push(LabelPiece::Shared(run));
+        plan.push(LabelPiece::Shared(run));
     }
 }
