@@ -1,15 +1,21 @@
 //! Body of a push of task stats: the documents `/task` and `/task/stats` of one task.
 //!
 //! A client sends them one after the other, in either order, because a shell can concatenate two responses but cannot build JSON;
-//! or as `{"task": ..., "stats": ...}`. Both are split into the text of two documents, without a copy.
+//! or as `{"task": ..., "stats": ...}`. Both are split into the text of two documents, without a copy. Splitting is a pass over the body,
+//! which the usual form does not need: there, the first key of a document tells which one it is.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::value::{BorrowedStrDeserializer, CowStrDeserializer, MapAccessDeserializer};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::lists::BoundedMap;
 use super::{TaskMetadata, TaskStats};
-use crate::model::json::{self, DocumentError};
+use crate::model::json::{self, DocumentError, JsonStr};
 
 /// The documents of a push.
 #[derive(Debug)]
@@ -52,12 +58,93 @@ struct Texts<'a> {
 }
 
 impl<'a> PushedDocuments<'a> {
-    /// Splits a body, and parses its documents.
+    /// Parses the documents of a body.
     pub fn parse(body: &'a [u8]) -> Result<Self, PushedDocumentsError> {
+        // Only the other way has errors that name the document.
+        match Self::parse_adjacent(body) {
+            Some(documents) => Ok(documents),
+            None => Self::split_and_parse(body),
+        }
+    }
+
+    /// Parses two documents after one another. `None` for another form, and if one of them is invalid.
+    fn parse_adjacent(body: &'a [u8]) -> Option<Self> {
+        let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Document<'a>>();
+        let (first, second) = (values.next()?.ok()?, values.next()?.ok()?);
+        if values.next().is_some() {
+            return None;
+        }
+        match (first, second) {
+            (Document::Task(task), Document::Stats(stats)) | (Document::Stats(stats), Document::Task(task)) => {
+                (!task.task_arn.is_empty()).then_some(Self { task: *task, stats })
+            }
+            _ => None,
+        }
+    }
+
+    fn split_and_parse(body: &'a [u8]) -> Result<Self, PushedDocumentsError> {
         let texts = Texts::split(body)?;
         let task = texts.task.ok_or(PushedDocumentsError::Missing("/task"))?;
         let stats = texts.stats.ok_or(PushedDocumentsError::Missing("/task/stats"))?;
         Ok(Self { task: TaskMetadata::parse(task)?, stats: TaskStats::parse(stats)? })
+    }
+}
+
+/// A document, by its first key.
+enum Document<'a> {
+    Task(Box<TaskMetadata<'a>>),
+    Stats(TaskStats<'a>),
+}
+
+impl<'de> Deserialize<'de> for Document<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(DocumentVisitor)
+    }
+}
+
+struct DocumentVisitor;
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Document<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a document")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document<'de>, A::Error> {
+        let Some(first) = map.next_key::<JsonStr<'de>>()? else { return Ok(Document::Stats(TaskStats::default())) };
+        if matches!(&*first, "task" | "stats") {
+            return Err(A::Error::custom("another form"));
+        }
+        // Keys of a task are capitalized, and container IDs start with a digit or a lower-case letter.
+        let is_task = first.starts_with(|first: char| first.is_ascii_uppercase());
+        let map = MapAccessDeserializer::new(WithFirstKey { first: Some(first), map });
+        if is_task {
+            return TaskMetadata::deserialize(map).map(|task| Document::Task(Box::new(task)));
+        }
+        BoundedMap::deserialize(map).map(|BoundedMap(containers)| Document::Stats(TaskStats { containers }))
+    }
+}
+
+/// A map whose first key has been read.
+struct WithFirstKey<'de, A> {
+    first: Option<JsonStr<'de>>,
+    map: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithFirstKey<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        match self.first.take() {
+            Some(JsonStr(Cow::Borrowed(first))) => seed.deserialize(BorrowedStrDeserializer::new(first)).map(Some),
+            Some(JsonStr(first)) => seed.deserialize(CowStrDeserializer::new(first)).map(Some),
+            None => self.map.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
     }
 }
 
@@ -118,6 +205,8 @@ mod tests {
             format!(" {TASK} \n {STATS}"),
             format!("{{\"task\":{TASK},\"stats\":{STATS}}}"),
             format!("{{\"stats\":{STATS},\"other\":1,\"task\":{TASK}}}"),
+            format!("{{\"other\":{{}},\"task\":{TASK},\"stats\":{STATS}}}"),
+            format!("{{\"new\":1,{}{STATS}", &TASK[1..]),
         ] {
             let expected = ("arn:aws:ecs:eu-west-1:111122223333:task/shop/5f0e".to_owned(), 2);
             assert_eq!(parse(&body), Ok(expected), "{body}");
