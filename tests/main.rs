@@ -40,6 +40,7 @@ mod logs;
 mod metric_cases;
 mod metrics_doc;
 mod metrics_properties;
+mod otlp_borrowed;
 mod otlp_builder;
 mod otlp_json;
 mod prometheus_golden;

@@ -84,7 +84,7 @@ fn differences(row: &Value, compat: Compat, expected: &[Value]) -> Vec<String> {
         Ok(request) => request,
         Err(error) => return vec![error],
     };
-    let segments = segments(&request, &Options { compat, ..Options::default() }, &Unlimited).unwrap();
+    let segments = segments(&(&request).into(), &Options { compat, ..Options::default() }, &Unlimited).unwrap();
     let documents: Vec<Value> =
         segments.documents.iter().map(|document| serde_json::from_str(&document.text()).unwrap()).collect();
     if documents.len() != expected.len() {

@@ -70,7 +70,8 @@ fn compare(path: &str, ours: &Value, theirs: &Value, differences: &mut Vec<Strin
 }
 
 fn translated(recording: &Recording, compat: Compat) -> Vec<Value> {
-    let segments = segments(&recording.request, &Options { compat, ..Options::default() }, &Unlimited).unwrap();
+    let segments =
+        segments(&(&recording.request).into(), &Options { compat, ..Options::default() }, &Unlimited).unwrap();
     segments.documents.iter().map(|document| serde_json::from_str(&document.text()).unwrap()).collect()
 }
 
@@ -102,10 +103,10 @@ fn corrected_mode_has_as_many_documents_as_the_collector() {
 #[test]
 fn repeated_request_becomes_the_same_documents() {
     for recording in recordings() {
-        let once = segments(&recording.request, &Options::default(), &Unlimited).unwrap();
+        let once = segments(&(&recording.request).into(), &Options::default(), &Unlimited).unwrap();
         assert_eq!(
             once.documents,
-            segments(&recording.request, &Options::default(), &Unlimited).unwrap().documents,
+            segments(&(&recording.request).into(), &Options::default(), &Unlimited).unwrap().documents,
             "{}",
             recording.case
         );

@@ -51,7 +51,7 @@ fn check(row: &str, sent: &TestSpan, [corrected, adot]: [&str; 2], example: &Val
     let mut failures = Vec::new();
     for (compat, path) in [(Compat::Corrected, corrected), (Compat::Adot, adot)] {
         let options = Options { compat, ..Options::default() };
-        let segments = segments(&sent.request(), &options, &Unlimited).unwrap();
+        let segments = segments(&(&sent.request()).into(), &options, &Unlimited).unwrap();
         let document: Value = serde_json::from_str(&segments.documents[0].text()).unwrap();
         if !contains(&document, path, example) {
             failures.push(format!("{row} {compat:?}: {example} is not at {path}: {document}"));

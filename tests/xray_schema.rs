@@ -47,7 +47,7 @@ fn recorded_spans_become_valid_documents() {
     for recording in recordings() {
         for indexed in [Indexed::default(), Indexed::All] {
             let segments =
-                segments(&recording.request, &Options { indexed, ..Options::default() }, &Unlimited).unwrap();
+                segments(&(&recording.request).into(), &Options { indexed, ..Options::default() }, &Unlimited).unwrap();
             assert_eq!(validation_errors(&schema, &segments), Vec::<String>::new(), "{}", recording.case);
             count += segments.documents.len();
         }
@@ -81,7 +81,7 @@ fn invalid_span_is_rejected_with_its_name() {
     let rejections = |change: Change| {
         let mut sent = TestSpan::root(SERVER, "pay");
         change(&mut sent.span);
-        let segments = segments(&sent.request(), &Options::default(), &Unlimited).unwrap();
+        let segments = segments(&(&sent.request()).into(), &Options::default(), &Unlimited).unwrap();
         assert_eq!((segments.received, segments.documents.len()), (1, 0));
         segments.rejected.to_string()
     };
@@ -348,7 +348,7 @@ fn indexed() -> impl Strategy<Value = Indexed> {
 fn check(request: &ExportTraceServiceRequest, options: &Options) -> Result<(), TestCaseError> {
     let spans = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
     let spans = spans.map(|scope| scope.spans.len() as u64).sum::<u64>();
-    let result = segments(request, options, &Unlimited).unwrap();
+    let result = segments(&request.into(), options, &Unlimited).unwrap();
     let splits = result.documents.windows(2).filter(|pair| {
         let call: Json = serde_json::from_str(&pair[0].text()).unwrap();
         call["parent_id"].as_str() == Some(&*pair[1].ids().id) && call["type"] == "subsegment"

@@ -20,7 +20,7 @@ fn large_stack_trace_keeps_exception_cause_and_top_frames() {
         json!({ "exception.type": "com.shop.Outer", "exception.message": "boom", "exception.stacktrace": stack });
     let language = json!({ "telemetry.sdk.language": "java" });
     let sent = TestSpan::root(SERVER, "x").on(language).event("exception", attributes);
-    let segments = segments(&sent.request(), &Options::default(), &Unlimited).unwrap();
+    let segments = segments(&(&sent.request()).into(), &Options::default(), &Unlimited).unwrap();
     assert_eq!(validation_errors(&Schema::of_segments(), &segments), Vec::<String>::new());
     let Segments { documents, received, rejected, truncated } = segments;
     assert_eq!((received, documents.len(), truncated, rejected.total()), (1, 1, 1, 0));
@@ -58,7 +58,7 @@ fn content_is_removed_in_the_documented_order() {
         (TestSpan::root(INTERNAL, "x").with(json!({ "aws.dynamodb.table_names": vec!["table"; 20_000] })), "aws"),
     ];
     for (sent, removed) in cases {
-        let segments = segments(&sent.request(), &sent.options, &Unlimited).unwrap();
+        let segments = segments(&(&sent.request()).into(), &sent.options, &Unlimited).unwrap();
         assert_eq!(validation_errors(&Schema::of_segments(), &segments), Vec::<String>::new(), "{removed}");
         let document: Json = serde_json::from_str(&segments.documents[0].text()).unwrap();
         let note = &document["metadata"]["sidecarless"]["truncated"];
@@ -81,7 +81,8 @@ fn request_may_have_a_thousand_documents_to_truncate() {
         *spans_of_scope = vec![spans_of_scope[0].clone(); spans];
         request
     };
-    let translate = |spans| segments(&request(spans), &Options::default(), &Unlimited).map(|result| result.truncated);
+    let translate =
+        |spans| segments(&(&request(spans)).into(), &Options::default(), &Unlimited).map(|result| result.truncated);
     assert_eq!(translate(1_000), Ok(1_000));
     assert_eq!(translate(1_001), Err(BudgetExceeded::TruncatedDocuments { limit: 1_000 }));
 }

@@ -579,6 +579,7 @@ fn local_root_call_becomes_two_documents() {
     for _ in 1..120 {
         spans.extend(TestSpan::root(SERVER, "x").request().resource_spans[0].scope_spans[0].spans.clone());
     }
-    let segments = sidecarless::translate::spans::segments(&request, &Options::default(), &Unlimited).unwrap();
+    let segments =
+        sidecarless::translate::spans::segments(&(&request).into(), &Options::default(), &Unlimited).unwrap();
     assert_eq!((segments.received, segments.documents.len()), (120, 121));
 }

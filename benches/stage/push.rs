@@ -63,7 +63,7 @@ pub(super) fn decode_metrics(items: usize) -> Work {
 pub(super) fn translate_traces(items: usize) -> Work {
     let request = ExportTraceServiceRequest::decode(Bytes::from(traces(items))).expect("a request");
     let options = spans::Options::default();
-    work(move || spans::segments(&request, &options, &Unlimited).expect("no limit"))
+    work(move || spans::segments(&(&request).into(), &options, &Unlimited).expect("no limit"))
 }
 
 pub(super) fn translate_metrics(items: usize) -> Work {

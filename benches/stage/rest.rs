@@ -81,8 +81,9 @@ fn parse_exposition(text: &str) -> SeriesBatch {
 /// Encodes documents as the bodies of PutTraceSegments requests.
 pub(super) fn encode_traces(spans: usize) -> Work {
     const PER_CALL: usize = 50;
-    let documents =
-        spans::segments(&payload::traces(spans), &spans::Options::default(), &Unlimited).expect("no limit").documents;
+    let documents = spans::segments(&(&payload::traces(spans)).into(), &spans::Options::default(), &Unlimited)
+        .expect("no limit")
+        .documents;
     work(move || documents.chunks(PER_CALL).map(put_trace_segments).map(|body| body.len()).sum::<usize>())
 }
 

@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
     for compat in [Compat::Corrected, Compat::Adot] {
         for indexed in [Indexed::default(), Indexed::All] {
             let segments =
-                segments(&request, &Options { compat, indexed, log_groups: Vec::new() }, &Unlimited).unwrap();
+                segments(&(&request).into(), &Options { compat, indexed, log_groups: Vec::new() }, &Unlimited).unwrap();
             for document in &segments.documents {
                 let json = document.text();
                 assert!(json.len() <= 64_000);

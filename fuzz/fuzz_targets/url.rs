@@ -54,7 +54,7 @@ fuzz_target!(|data: &[u8]| {
         let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
         let request = ExportTraceServiceRequest { resource_spans };
         for compat in [Compat::Corrected, Compat::Adot] {
-            let segments = segments(&request, &Options { compat, ..Options::default() }, &Unlimited).unwrap();
+            let segments = segments(&(&request).into(), &Options { compat, ..Options::default() }, &Unlimited).unwrap();
             assert!(serde_json::from_str::<serde_json::Value>(&segments.documents[0].text()).is_ok());
         }
     }

@@ -21,7 +21,7 @@ use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::otlp::limits::{EndpointLimits, SplitExport, span_head};
 use crate::model::otlp::split::{EncodedExport, RequestLimits};
 use crate::model::otlp::wire::WireRequest;
-use crate::model::otlp::{ExportTraceServiceRequest, decoded_size};
+use crate::model::otlp::{TraceRequest, decoded_size};
 use crate::model::sampling::SamplingCall;
 
 /// Limits of the endpoint (Amazon CloudWatch User Guide, "OTLP Endpoint"). The size of a request is below the limit of 5 MB.
@@ -58,11 +58,7 @@ struct CachedSamplingRules {
 ///
 /// # Errors
 /// Returns an error if the requests do not fit into the budget.
-pub fn split(
-    traces: ExportTraceServiceRequest,
-    now_ms: i64,
-    budget: &dyn Budget,
-) -> Result<SplitExport, BudgetExceeded> {
+pub fn split(traces: TraceRequest, now_ms: i64, budget: &dyn Budget) -> Result<SplitExport, BudgetExceeded> {
     budget.reserve(traces.encoded_len())?;
     let body = Bytes::from(traces.encode_to_vec());
     drop(traces);

@@ -31,16 +31,15 @@ use crate::lambda::Request;
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::otlp::json::{self, JsonDecodeError};
 use crate::model::otlp::wire::WireRequest;
-use crate::model::otlp::{
-    ExportLogsServiceRequest, ExportMetricsServiceRequest, ExportTraceServiceRequest, decoded_size,
-};
+use crate::model::otlp::{ExportLogsServiceRequest, ExportMetricsServiceRequest, TraceRequest, decoded_size};
 use crate::model::sampling::SamplingCall;
 use crate::model::signal::Signal;
 
 /// Decoded request.
 #[derive(Debug)]
 pub enum DecodedRequest {
-    Traces(ExportTraceServiceRequest, Encoding),
+    /// Export request for spans, which are not decoded.
+    Traces(TraceRequest, Encoding),
     Metrics {
         metrics: ExportMetricsServiceRequest,
         encoding: Encoding,
@@ -149,11 +148,13 @@ fn decode(
     let decoded_metrics =
         |metrics| DecodedRequest::Metrics { metrics, encoding, sender: client_id::client_id(request) };
     match (signal, encoding) {
-        (Signal::Traces, Encoding::Protobuf) => ExportTraceServiceRequest::decode(body)
-            .map_err(protobuf)
-            .map(|traces| DecodedRequest::Traces(traces, encoding)),
+        (Signal::Traces, Encoding::Protobuf) => {
+            TraceRequest::decode(body).map_err(protobuf).map(|traces| DecodedRequest::Traces(traces, encoding))
+        }
         (Signal::Traces, Encoding::Json) => {
-            json::traces(&body, budget).map_err(json).map(|traces| DecodedRequest::Traces(traces, encoding))
+            let traces = json::traces(&body, budget).map_err(json)?;
+            budget.reserve(traces.encoded_len()).map_err(ErrorResponse::budget_exceeded)?;
+            Ok(DecodedRequest::Traces(TraceRequest::from(&traces), encoding))
         }
         (Signal::Metrics, Encoding::Protobuf) => {
             ExportMetricsServiceRequest::decode(body).map_err(protobuf).map(decoded_metrics)

@@ -8,9 +8,7 @@ use std::fmt::{self, Formatter};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::model::otlp::metric::Data;
-use crate::model::otlp::{
-    ExportMetricsServiceRequest, ExportTraceServiceRequest, KeyValue, ScopeMetrics, any_value::Value,
-};
+use crate::model::otlp::{ExportMetricsServiceRequest, KeyValue, ScopeMetrics, TraceRequest, any_value::Value};
 use crate::model::reserved::TASK_LABELS;
 use crate::translate::identity::{identity_key, label};
 use crate::translate::spans::NAMESPACE_BYTES;
@@ -43,13 +41,9 @@ impl Sender {
     }
 
     /// Removes the attributes of spans.
-    pub fn protect_traces(self, traces: &mut ExportTraceServiceRequest) {
-        if self == Self::Unsigned {
-            return;
-        }
-        let scopes = traces.resource_spans.iter_mut().flat_map(|spans| &mut spans.scope_spans);
-        for span in scopes.flat_map(|scope| &mut scope.spans) {
-            span.attributes.retain(|attribute| !self.replaces_resource(attribute));
+    pub fn protect_traces(self, traces: &mut TraceRequest) {
+        if self != Self::Unsigned {
+            traces.retain_span_attributes(|attribute| !self.replaces_resource(attribute));
         }
     }
 
@@ -122,8 +116,10 @@ impl<'de, F: Fn(&[u8]) -> bool> Visitor<'de> for HasMember<F> {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
-    use crate::model::otlp::{AnyValue, ResourceSpans, ScopeSpans, Span};
+    use crate::model::otlp::{AnyValue, ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 
     fn attribute(key: &str, value: &str) -> KeyValue {
         let value = AnyValue { value: Some(Value::String(value.to_owned().into())) };
@@ -169,9 +165,10 @@ mod tests {
             let span = Span { attributes: [&kept[..], &removed].concat(), ..Span::default() };
             let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
             let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
-            let mut traces = ExportTraceServiceRequest { resource_spans };
+            let mut traces = TraceRequest::from(&ExportTraceServiceRequest { resource_spans });
             sender.protect_traces(&mut traces);
-            assert_eq!(traces.resource_spans[0].scope_spans[0].spans[0].attributes, kept, "{sender:?}");
+            let span = Span::decode(traces.resource_spans[0].scope_spans[0].spans[0].clone()).unwrap();
+            assert_eq!(span.attributes, kept, "{sender:?}");
         }
     }
 }

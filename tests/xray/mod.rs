@@ -98,7 +98,7 @@ impl TestSpan {
 
     pub(crate) fn documents(&self, compat: Compat) -> Vec<Json> {
         let options = Options { compat, ..self.options.clone() };
-        let segments = segments(&self.request(), &options, &Unlimited).unwrap();
+        let segments = segments(&(&self.request()).into(), &options, &Unlimited).unwrap();
         segments.documents.iter().map(|document| serde_json::from_str(&document.text()).unwrap()).collect()
     }
 }

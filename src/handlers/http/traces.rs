@@ -13,7 +13,7 @@ use crate::handlers::delivery::{DeliveryResult, DeliveryTracker, ItemCounts};
 use crate::lambda::HttpResponse;
 use crate::model::budget::Budget as _;
 use crate::model::item_counters::ItemKind;
-use crate::model::otlp::ExportTraceServiceRequest;
+use crate::model::otlp::TraceRequest;
 use crate::model::otlp::json::RejectedItems;
 use crate::model::otlp::limits::SplitExport;
 use crate::model::rejection::Rejections;
@@ -39,7 +39,7 @@ impl TraceHandler {
     /// Refuses spans that would not be delivered in time.
     pub(super) fn check_load(
         &self,
-        traces: &ExportTraceServiceRequest,
+        traces: &TraceRequest,
         encoding: Encoding,
         deadline: &Deadline,
     ) -> Result<(), ErrorResponse> {
@@ -47,11 +47,7 @@ impl TraceHandler {
     }
 
     /// Rejects spans of so many resources that the attributes of their tasks would not fit into the memory.
-    pub(super) fn reserve_attributes(
-        &self,
-        traces: &ExportTraceServiceRequest,
-        encoding: Encoding,
-    ) -> Result<(), ErrorResponse> {
+    pub(super) fn reserve_attributes(&self, traces: &TraceRequest, encoding: Encoding) -> Result<(), ErrorResponse> {
         let used = traces.resource_spans.iter().filter(|spans| spans.has_spans());
         self.memory
             .reserve(attribute_bytes(used.map(|spans| &spans.resource)))
@@ -61,7 +57,7 @@ impl TraceHandler {
     /// Delivers pushed spans.
     pub(super) async fn push(
         &self,
-        traces: ExportTraceServiceRequest,
+        traces: TraceRequest,
         encoding: Encoding,
         deadline: &Deadline,
     ) -> Result<HttpResponse, ErrorResponse> {
@@ -93,11 +89,7 @@ impl TraceHandler {
     }
 
     /// Converts spans to segments and delivers those.
-    async fn deliver_spans(
-        &self,
-        traces: ExportTraceServiceRequest,
-        deadline: &Deadline,
-    ) -> Result<DeliveryResult, ErrorResponse> {
+    async fn deliver_spans(&self, traces: TraceRequest, deadline: &Deadline) -> Result<DeliveryResult, ErrorResponse> {
         let segments = spans::segments(&traces, &self.options, &self.budget(deadline));
         let spans::Segments { documents, received, rejected, truncated } =
             segments.map_err(|exceeded| self.load.exceeded(ItemKind::Spans, traces.spans(), exceeded))?;
@@ -127,7 +119,7 @@ impl TraceHandler {
     async fn deliver_otlp(
         &self,
         xray_otlp: &Delivery<XRayOtlpClient>,
-        traces: ExportTraceServiceRequest,
+        traces: TraceRequest,
         deadline: &Deadline,
     ) -> Result<DeliveryResult, ErrorResponse> {
         let count = traces.spans();

@@ -9,6 +9,7 @@ use std::mem::size_of;
 
 use bytes::Bytes;
 
+use super::protobuf::{FieldValue, next_field};
 use super::wire::{WireResource, WireScope};
 use super::{
     AnyValue, Event, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, KeyValue, Link, Metric,
@@ -65,7 +66,7 @@ pub fn wire(body: &[u8]) -> usize {
 
 /// The fields of a message type that allocate memory.
 struct MessageLayout {
-    fields: &'static [(u64, FieldLayout)],
+    fields: &'static [(u32, FieldLayout)],
 }
 
 enum FieldLayout {
@@ -84,7 +85,7 @@ use FieldLayout::{Fixed64, Message, Messages, Varints};
 /// Maximum number of fields of a layout.
 const MAX_FIELDS: usize = 6;
 
-const fn layout(fields: &'static [(u64, FieldLayout)]) -> MessageLayout {
+const fn layout(fields: &'static [(u32, FieldLayout)]) -> MessageLayout {
     assert!(fields.len() <= MAX_FIELDS);
     MessageLayout { fields }
 }
@@ -188,7 +189,11 @@ fn decoded_size(mut message: &[u8], layout: &MessageLayout, depth: usize) -> usi
         return 0;
     }
     let mut sizes = [FieldSize::default(); MAX_FIELDS];
-    while let Some((number, content)) = next_field(&mut message) {
+    while let Ok(Some((number, value))) = next_field(&mut message) {
+        let content = match value {
+            FieldValue::Bytes(content) => Some(content),
+            _ => None,
+        };
         let position = layout.fields.iter().position(|(field, _)| *field == number);
         let field = position.and_then(|at| Some((sizes.get_mut(at)?, layout.fields.get(at)?)));
         if let Some((size, (_, layout))) = field {
@@ -197,59 +202,6 @@ fn decoded_size(mut message: &[u8], layout: &MessageLayout, depth: usize) -> usi
     }
     let used = sizes.iter().zip(layout.fields);
     used.map(|(size, (_, layout))| size.bytes(layout)).sum()
-}
-
-/// Returns the number of the next field, and its content if it is length-delimited. `None` at the end, or if the message is
-/// invalid.
-fn next_field<'a>(message: &mut &'a [u8]) -> Option<(u64, Option<&'a [u8]>)> {
-    let key = varint(message)?;
-    let number = key >> 3;
-    match key & 7 {
-        0 => varint(message).map(|_| (number, None)),
-        1 => take(message, 8).map(|_| (number, None)),
-        2 => {
-            let length = usize::try_from(varint(message)?).ok()?;
-            take(message, length).map(|content| (number, Some(content)))
-        }
-        3 => skip_group(message).map(|()| (number, None)),
-        5 => take(message, 4).map(|_| (number, None)),
-        _ => None,
-    }
-}
-
-fn take<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (content, rest) = message.split_at_checked(length)?;
-    *message = rest;
-    Some(content)
-}
-
-/// Skips a group, which is a kind of nested message without a length. prost skips the groups of unknown fields.
-fn skip_group(message: &mut &[u8]) -> Option<()> {
-    let mut open = 1_usize;
-    while open > 0 {
-        match varint(message)? & 7 {
-            0 => drop(varint(message)?),
-            1 => drop(take(message, 8)?),
-            2 => {
-                let length = usize::try_from(varint(message)?).ok()?;
-                take(message, length)?;
-            }
-            3 => open += 1,
-            4 => open -= 1,
-            5 => drop(take(message, 4)?),
-            _ => return None,
-        }
-    }
-    Some(())
-}
-
-fn varint(message: &mut &[u8]) -> Option<u64> {
-    let (&first, rest) = message.split_first()?;
-    if first < 0x80 {
-        *message = rest;
-        return Some(u64::from(first));
-    }
-    prost::encoding::decode_varint(message).ok()
 }
 
 #[cfg(test)]

@@ -5,15 +5,18 @@
 //! of copying it. Invalid UTF-8 in a string is replaced with U+FFFD by [`text`] and does not invalidate the request, as in the
 //! Go collector.
 
+pub mod borrowed;
 mod common;
 pub mod decoded_size;
 pub mod json;
 pub mod limits;
 mod logs;
 mod metrics;
+pub mod protobuf;
 mod response;
 pub mod split;
 mod trace;
+mod trace_request;
 pub mod wire;
 
 pub use common::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, Resource, any_value};
@@ -27,6 +30,7 @@ pub use response::{ExportResponse, PartialSuccess, RpcStatus};
 pub use trace::{
     Event, ExportTraceServiceRequest, Link, ResourceSpans, ScopeSpans, Span, SpanKind, Status, StatusCode,
 };
+pub use trace_request::{ResourceSpanRequest, ScopeSpanRequest, TraceRequest};
 
 use std::borrow::Cow;
 

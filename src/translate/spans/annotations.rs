@@ -7,8 +7,8 @@ use super::key::{Attributes, Key, KeySet, OTEL_RESOURCE};
 use super::options::{Indexed, Options};
 use super::{limits, sql, value};
 use crate::model::escaped_json::{EscapedJson, JsonWriter, limited};
-use crate::model::otlp::any_value::Value;
-use crate::model::otlp::text;
+use crate::model::otlp::borrowed::Value;
+use crate::model::otlp::borrowed::text;
 use crate::translate::Compat;
 
 /// Maximum length of an annotation value, in characters (AWS X-Ray Developer Guide, "Annotations").
@@ -92,7 +92,7 @@ impl ResourceAnnotationWriter {
     }
 
     /// Writes an annotation if the attribute is selected. Returns false if metadata must contain the attribute.
-    pub(super) fn write(&mut self, key: &str, value: &Value, selector: &AnnotationSelector<'_>) -> bool {
+    pub(super) fn write(&mut self, key: &str, value: &Value<'_>, selector: &AnnotationSelector<'_>) -> bool {
         value::is_scalar(value)
             && selector.selects(key.as_bytes())
             && self.json.len() <= limits::BLOCK_BYTES
@@ -127,9 +127,12 @@ pub(super) fn write(
             return;
         }
         let scalar = value::content(attribute).filter(|value| value::is_scalar(value));
-        let scalar = scalar.map(|value| sql::redact(key, value, selector.compat));
-        let is_complete =
-            scalar.is_some_and(|value| write_one(json, &mut keys, &text(&attribute.key), &value, selector.compat));
+        let redacted = scalar.and_then(|value| sql::redact(key, value, selector.compat));
+        let redacted = redacted.as_ref().map(|text| Value::String(text.as_bytes()));
+        let is_complete = redacted
+            .as_ref()
+            .or(scalar)
+            .is_some_and(|value| write_one(json, &mut keys, &text(attribute.key), value, selector.compat));
         if is_complete || selector.compat.discards_unwritable_annotations() {
             written.push(position);
         }
@@ -155,7 +158,13 @@ impl<'k> AnnotationKeys<'k> {
 
 /// Writes one annotation. Returns false if the value was not written, or not in full: if another annotation has the
 /// key, if the key is empty or too long, or if the value is too long.
-fn write_one(json: &mut JsonWriter, keys: &mut AnnotationKeys<'_>, key: &str, value: &Value, compat: Compat) -> bool {
+fn write_one(
+    json: &mut JsonWriter,
+    keys: &mut AnnotationKeys<'_>,
+    key: &str,
+    value: &Value<'_>,
+    compat: Compat,
+) -> bool {
     let key = annotation_key(key);
     let is_limited = !compat.ignores_annotation_limits();
     if keys.contains(&key) || (is_limited && (key.is_empty() || key.len() > MAX_KEY_BYTES)) {

@@ -8,7 +8,7 @@ use super::resource_attributes::ResourceAttributes;
 use super::segment::{Aws, AwsResource, LogGroup};
 use super::{limits, rpc, value};
 use crate::model::escaped_json::EscapedJson;
-use crate::model::otlp::any_value::Value;
+use crate::model::otlp::borrowed::Value;
 use crate::translate::Compat;
 
 /// Keys that the block can take from the span.
@@ -81,7 +81,7 @@ fn log_groups<'a>(attributes: ResourceAttributes<'a>, configured: &'a [String]) 
 }
 
 /// Returns the names of an array, or of a string that joins them with `&`.
-fn names(value: Option<&Value>) -> Vec<Cow<'_, str>> {
+fn names<'a>(value: Option<&'a Value<'a>>) -> Vec<Cow<'a, str>> {
     match value {
         Some(Value::Array(array)) => {
             let names = array.values.iter().take(limits::LOG_GROUPS);

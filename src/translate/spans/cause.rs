@@ -13,13 +13,14 @@ use super::segment::Exception;
 use super::stack::{self, CauseException, Language, StackTrace};
 use super::{truncate, value};
 use crate::model::escaped_json::JsonWriter;
-use crate::model::otlp::any_value::Value;
-use crate::model::otlp::{Event, Span, SpanKind, text};
+use crate::model::otlp::SpanKind;
+use crate::model::otlp::borrowed::Value;
+use crate::model::otlp::borrowed::{Event, Span, text};
 use crate::translate::Compat;
 
 /// The input of the block, except the attributes.
 pub(super) struct CauseReader<'c, 'a> {
-    pub(super) span: &'a Span,
+    pub(super) span: &'a Span<'a>,
     pub(super) language: Language,
     pub(super) compat: Compat,
     /// The exception ids are derived from the ids of the document.
@@ -141,7 +142,7 @@ impl<'a> CauseReader<'_, 'a> {
     }
 
     /// Reads a failed attempt of an AWS SDK call, which the span itself may not record.
-    fn read_aws_request(&self, event: &'a Event, number: u32, exceptions: &mut Vec<Exception<'a>>) -> bool {
+    fn read_aws_request(&self, event: &'a Event<'a>, number: u32, exceptions: &mut Vec<Exception<'a>>) -> bool {
         let find = |key: &[u8]| event.attributes.iter().find(|a| a.key == key).map(value::content);
         let (Some(code), Some(message)) = (find(b"http.response.status_code"), find(b"aws.http.error_message")) else {
             return false;
@@ -182,7 +183,7 @@ fn cut_frames(exceptions: &mut [Exception<'_>], omitted: &mut Omitted) {
     }
 }
 
-fn failure(event: &Event, is_aws: bool) -> Option<FailureEvent> {
+fn failure(event: &Event<'_>, is_aws: bool) -> Option<FailureEvent> {
     match event.name.as_ref() {
         b"exception" => Some(FailureEvent::Exception),
         b"HTTP request failure" if is_aws => Some(FailureEvent::AwsRequest),
@@ -192,15 +193,15 @@ fn failure(event: &Event, is_aws: bool) -> Option<FailureEvent> {
 
 #[derive(Default)]
 struct ExceptionEvent<'a> {
-    kind: Option<&'a Value>,
-    message: Option<&'a Value>,
-    stack: Option<&'a Value>,
+    kind: Option<&'a Value<'a>>,
+    message: Option<&'a Value<'a>>,
+    stack: Option<&'a Value<'a>>,
     /// Whether the event has attributes that the block does not contain.
     has_other_attributes: bool,
 }
 
 impl<'a> ExceptionEvent<'a> {
-    fn read(event: &'a Event) -> Self {
+    fn read(event: &'a Event<'a>) -> Self {
         let mut exception = ExceptionEvent::default();
         for attribute in &event.attributes {
             let field = match attribute.key.as_ref() {
@@ -223,7 +224,7 @@ impl<'a> ExceptionEvent<'a> {
 }
 
 /// Returns a value of any type as plain text.
-fn plain(value: Option<&Value>) -> String {
+fn plain(value: Option<&Value<'_>>) -> String {
     match value {
         Some(Value::String(bytes)) => text(bytes).into_owned(),
         Some(value) => {

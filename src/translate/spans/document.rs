@@ -16,8 +16,9 @@ use super::resource::{ResourceContext, ResourceEntries};
 use super::segment::{Aws, Segment, SegmentTimes};
 use super::{flags, http, links, sql, value};
 use crate::model::escaped_json::{EscapedJson, JsonWriter};
-use crate::model::otlp::any_value::Value;
-use crate::model::otlp::{Span, SpanKind, text};
+use crate::model::otlp::SpanKind;
+use crate::model::otlp::borrowed::Value;
+use crate::model::otlp::borrowed::{Span, text};
 use crate::translate::Compat;
 
 /// The part of a span that a document represents.
@@ -35,7 +36,7 @@ pub(super) enum DocumentKind {
 
 /// The input of a document, except its attributes.
 pub(super) struct DocumentInput<'s, 'a> {
-    pub(super) span: &'a Span,
+    pub(super) span: &'a Span<'a>,
     pub(super) resource: &'s ResourceContext<'a>,
     /// See [`super::extras::scope`].
     pub(super) scope: &'s EscapedJson,

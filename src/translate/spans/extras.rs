@@ -3,7 +3,8 @@
 use super::cause::CauseOutcome;
 use super::{ids, limits, links, value};
 use crate::model::escaped_json::{EscapedJson, JsonWriter, MAX_TEXT_BYTES};
-use crate::model::otlp::{Event, InstrumentationScope, Span, SpanKind, text};
+use crate::model::otlp::borrowed::{Event, Span, attributes, text};
+use crate::model::otlp::{InstrumentationScope, SpanKind};
 
 /// Returns the member `scope`, which all spans of the scope share. It is empty if the scope has no content.
 pub(super) fn scope(scope: Option<&InstrumentationScope>) -> EscapedJson {
@@ -12,14 +13,14 @@ pub(super) fn scope(scope: Option<&InstrumentationScope>) -> EscapedJson {
     json.object_field_unless_empty("scope", |json| {
         json.text_field_unless_empty("name", &text(&scope.name));
         json.text_field_unless_empty("version", &text(&scope.version));
-        json.object_field_unless_empty("attributes", |json| value::write_members(json, &scope.attributes));
+        json.object_field_unless_empty("attributes", |json| value::write_members(json, &attributes(&scope.attributes)));
     });
     json.into_escaped()
 }
 
 /// The content of the namespace.
 pub(super) struct Extras<'e, 'a> {
-    pub(super) span: &'a Span,
+    pub(super) span: &'a Span<'a>,
     /// Name of the document. The span name is written if it is different.
     pub(super) name: &'e str,
     /// See [`scope`].
@@ -91,7 +92,7 @@ fn first(id: &[u8]) -> &[u8] {
     id.get(..MAX_TEXT_BYTES).unwrap_or(id)
 }
 
-fn write_event(json: &mut JsonWriter, event: &Event) {
+fn write_event(json: &mut JsonWriter, event: &Event<'_>) {
     json.object(|json| {
         json.text_field("name", &text(&event.name));
         json.float_field("time", ids::seconds(event.time_unix_nano));

@@ -3,8 +3,9 @@
 use super::key::{Attributes, Key};
 use super::segment::Flags;
 use super::value;
-use crate::model::otlp::any_value::Value;
-use crate::model::otlp::{Span, StatusCode};
+use crate::model::otlp::StatusCode;
+use crate::model::otlp::borrowed::Span;
+use crate::model::otlp::borrowed::Value;
 use crate::translate::Compat;
 
 const FAULT: Flags = Flags { fault: true, error: false, throttle: false };
@@ -13,7 +14,7 @@ const THROTTLE: Flags = Flags { fault: false, error: true, throttle: true };
 
 /// Reads the HTTP status, otherwise in corrected mode the gRPC status, otherwise the span status. Rules:
 /// awsxrayexporter, `internal/translator/cause.go`.
-pub(super) fn read(attributes: &Attributes<'_>, span: &Span, compat: Compat) -> Flags {
+pub(super) fn read(attributes: &Attributes<'_>, span: &Span<'_>, compat: Compat) -> Flags {
     let key = [Key::HttpStatusCode, Key::HttpResponseStatusCode].into_iter().find(|key| attributes.has(*key));
     match key.map(|key| value::http_status(attributes.value(key), compat)) {
         Some(429) => return THROTTLE,
@@ -31,7 +32,7 @@ pub(super) fn read(attributes: &Attributes<'_>, span: &Span, compat: Compat) -> 
 }
 
 /// Whether the span status is an error.
-pub(super) fn is_error(span: &Span) -> bool {
+pub(super) fn is_error(span: &Span<'_>) -> bool {
     span.status.as_ref().is_some_and(|status| status.code == StatusCode::Error as i32)
 }
 

@@ -9,8 +9,9 @@ use super::key::{Attributes, Key, KeySet};
 use super::segment::Http;
 use super::url::UrlParts;
 use super::value;
-use crate::model::otlp::any_value::Value;
-use crate::model::otlp::{Span, SpanKind};
+use crate::model::otlp::SpanKind;
+use crate::model::otlp::borrowed::Span;
+use crate::model::otlp::borrowed::Value;
 use crate::translate::Compat;
 
 /// Keys that the block can take from the span.
@@ -68,7 +69,7 @@ const HTTP_MARKERS: KeySet = KeySet::from_keys(&[
 ]);
 
 /// Reads the block, and marks the attributes in it as consumed. Returns `None` if the span is not an HTTP span.
-pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span, compat: Compat) -> Option<Http<'a>> {
+pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span<'a>, compat: Compat) -> Option<Http<'a>> {
     let mut parser = HttpParser { kind: value::kind(span), compat, ..HttpParser::default() };
     for (key, attribute) in attributes.iter() {
         if CONSUMED.contains(key) || (FURTHER.contains(key) && !compat.consumes_unused_keys()) {
@@ -117,7 +118,7 @@ struct HttpParser<'a> {
 }
 
 impl<'a> HttpParser<'a> {
-    fn take(&mut self, key: Key, value: Option<&'a Value>) {
+    fn take(&mut self, key: Key, value: Option<&'a Value<'a>>) {
         self.is_http |= HTTP_MARKERS.contains(key)
             || (CONNECTION_MARKERS.contains(key) && self.compat.takes_connections_for_http());
         match key {
@@ -136,7 +137,7 @@ impl<'a> HttpParser<'a> {
         }
     }
 
-    fn take_client(&mut self, value: Option<&'a Value>) {
+    fn take_client(&mut self, value: Option<&'a Value<'a>>) {
         let address = value::string(value);
         if address.parse::<IpAddr>().is_ok() {
             self.http.client_ip = address;
@@ -145,7 +146,7 @@ impl<'a> HttpParser<'a> {
     }
 
     /// Takes the address of the other end of the connection.
-    fn take_peer(&mut self, key: Key, value: Option<&'a Value>) {
+    fn take_peer(&mut self, key: Key, value: Option<&'a Value<'a>>) {
         let address = value::string(value);
         if key == Key::NetPeerIp {
             self.parts.take(key, value);
@@ -197,7 +198,7 @@ fn is_forwarded(client: &str, peer: &str, attributes: &Attributes<'_>) -> bool {
 }
 
 /// Returns the response size, or 0 if it is unknown.
-fn content_length(attributes: &Attributes<'_>, span: &Span, compat: Compat) -> i64 {
+fn content_length(attributes: &Attributes<'_>, span: &Span<'_>, compat: Compat) -> i64 {
     if attributes.bytes(Key::MessageType) == b"RECEIVED" {
         let size = value::int(attributes.value(Key::MessagingPayloadSize));
         if size != 0 {

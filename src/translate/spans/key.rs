@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::value;
-use crate::model::otlp::KeyValue;
-use crate::model::otlp::any_value::Value;
+use crate::model::otlp::borrowed::KeyValue;
+use crate::model::otlp::borrowed::Value;
 
 macro_rules! keys {
     ($($name:ident = $text:literal,)*) => {
@@ -164,8 +164,8 @@ impl KeySet {
 
 /// Attributes of a span, indexed by known key.
 pub(super) struct Attributes<'a> {
-    list: &'a [KeyValue],
-    keys: Vec<Key>,
+    list: &'a [KeyValue<'a>],
+    keys: &'a [Key],
     /// Position of the first attribute with a known key, `u32::MAX` if there is none.
     first: [u32; Key::COUNT],
     /// Whether a key is repeated.
@@ -177,29 +177,21 @@ pub(super) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Returns the attributes of no span.
-    pub(super) fn new() -> Self {
-        let first = [u32::MAX; Key::COUNT];
-        let (hidden, consumed) = (KeySet::default(), KeySet::default());
-        Attributes { list: &[], keys: Vec::new(), first, repeats: false, hidden, consumed }
-    }
-
-    /// Reads the attributes of another span.
-    pub(super) fn read(&mut self, list: &'a [KeyValue]) {
-        self.list = list;
-        self.first.fill(u32::MAX);
-        self.repeats = false;
-        self.keys.clear();
-        self.reset(KeySet::default());
+    /// Reads the attributes of a span. `keys` is a buffer that all spans share.
+    pub(super) fn read(list: &'a [KeyValue<'a>], keys: &'a mut Vec<Key>) -> Self {
+        keys.clear();
+        let (mut first, mut repeats) = ([u32::MAX; Key::COUNT], false);
         for (position, attribute) in list.iter().enumerate() {
             let key = Key::from_bytes(&attribute.key);
-            match self.first.get_mut(key as usize) {
+            match first.get_mut(key as usize) {
                 Some(first) if *first == u32::MAX => *first = u32::try_from(position).unwrap_or(u32::MAX),
-                Some(_) => self.repeats = true,
-                None => self.repeats |= value::is_repeated_later(list, position),
+                Some(_) => repeats = true,
+                None => repeats |= value::is_repeated_later(list, position),
             }
-            self.keys.push(key);
+            keys.push(key);
         }
+        let (hidden, consumed) = (KeySet::default(), KeySet::default());
+        Attributes { list, keys, first, repeats, hidden, consumed }
     }
 
     /// Prepares for the next document of the span, which does not contain the attributes in `hidden`.
@@ -214,7 +206,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// Returns the first value of the key.
-    pub(super) fn value(&self, key: Key) -> Option<&'a Value> {
+    pub(super) fn value(&self, key: Key) -> Option<&'a Value<'a>> {
         if self.hidden.contains(key) {
             return None;
         }
@@ -232,14 +224,14 @@ impl<'a> Attributes<'a> {
     }
 
     /// Returns the attributes that are not hidden, in wire order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &'a KeyValue)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &'a KeyValue<'a>)> {
         let hidden = self.hidden;
         self.keys.iter().copied().zip(self.list).filter(move |(key, _)| !hidden.contains(*key))
     }
 
     /// Returns the attributes that are not hidden, with their positions. Of attributes with one key, only the last is
     /// returned.
-    pub(super) fn iter_last(&self) -> impl Iterator<Item = (usize, Key, &'a KeyValue)> {
+    pub(super) fn iter_last(&self) -> impl Iterator<Item = (usize, Key, &'a KeyValue<'a>)> {
         let (hidden, list, repeats) = (self.hidden, self.list, self.repeats);
         let pairs = self.keys.iter().copied().zip(list).enumerate();
         let all = pairs.map(|(position, (key, attribute))| (position, key, attribute));
@@ -263,7 +255,7 @@ impl<'a> Attributes<'a> {
     /// Marks the key as consumed if its value is `text`.
     pub(super) fn consume_if(&mut self, key: Key, text: &str) {
         if let Some(Value::String(bytes)) = self.value(key)
-            && (bytes == text.as_bytes() || value::is_lossy(bytes, text))
+            && (*bytes == text.as_bytes() || value::is_lossy(bytes, text))
         {
             self.consumed.insert(key);
         }

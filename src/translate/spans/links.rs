@@ -3,7 +3,7 @@
 use super::ids::{self, SpanId, TraceId};
 use super::{limits, value};
 use crate::model::escaped_json::JsonWriter;
-use crate::model::otlp::{KeyValue, Link, Span};
+use crate::model::otlp::borrowed::{KeyValue, Link, Span};
 use crate::translate::Compat;
 
 /// An entry of `links`.
@@ -11,7 +11,7 @@ pub(super) struct SpanLink<'a> {
     trace: TraceId,
     /// Written as an empty string if it is all zero.
     id: SpanId,
-    attributes: &'a [KeyValue],
+    attributes: &'a [KeyValue<'a>],
 }
 
 impl SpanLink<'_> {
@@ -26,16 +26,16 @@ impl SpanLink<'_> {
 }
 
 /// Returns the links that X-Ray accepts.
-pub(super) fn valid(span: &Span, compat: Compat) -> Vec<SpanLink<'_>> {
+pub(super) fn valid<'a>(span: &'a Span<'a>, compat: Compat) -> Vec<SpanLink<'a>> {
     span.links.iter().take(limits::LINKS).filter_map(|link| read(link, compat)).collect()
 }
 
 /// Returns the links whose ids are not valid.
-pub(super) fn invalid(span: &Span) -> impl Iterator<Item = &Link> {
+pub(super) fn invalid<'a>(span: &'a Span<'a>) -> impl Iterator<Item = &'a Link<'a>> {
     span.links.iter().filter(|link| read(link, Compat::Corrected).is_none())
 }
 
-fn read(link: &Link, compat: Compat) -> Option<SpanLink<'_>> {
+fn read<'a>(link: &'a Link<'a>, compat: Compat) -> Option<SpanLink<'a>> {
     let trace = ids::trace_id(&link.trace_id, compat)?;
     let id = ids::span_id(&link.span_id, compat)?;
     Some(SpanLink { trace, id, attributes: &link.attributes })

@@ -8,8 +8,8 @@ use super::extras::Extras;
 use super::key::{Attributes, Key, KeySet, OTEL_RESOURCE, XRAY_METADATA};
 use super::{limits, sql, value};
 use crate::model::escaped_json::{EscapedJson, JsonWriter};
-use crate::model::otlp::any_value::Value;
-use crate::model::otlp::{KeyValue, text};
+use crate::model::otlp::borrowed::Value;
+use crate::model::otlp::borrowed::{KeyValue, text};
 use crate::translate::Compat;
 
 /// The input of the metadata of a document.
@@ -35,7 +35,7 @@ struct Namespace {
 
 impl Namespace {
     /// Reads an `aws.xray.metadata.` attribute. Returns `None` if its value is not a JSON object, or is longer than `max_bytes`.
-    fn read(attribute: &KeyValue, max_bytes: &mut usize) -> Option<Self> {
+    fn read(attribute: &KeyValue<'_>, max_bytes: &mut usize) -> Option<Self> {
         let Some(Value::String(bytes)) = value::content(attribute) else { return None };
         *max_bytes = max_bytes.checked_sub(bytes.len())?;
         let members = serde_json::from_slice(bytes).ok()?;
@@ -92,7 +92,10 @@ impl Metadata<'_, '_> {
                 return;
             }
             json.key(&text(&attribute.key));
-            value::write(json, &sql::redact(key, content, self.compat));
+            match sql::redact(key, content, self.compat) {
+                Some(redacted) => json.text(&redacted),
+                None => value::write(json, content),
+            }
         });
         has_attributes
     }
@@ -138,7 +141,7 @@ impl Metadata<'_, '_> {
     }
 
     /// Returns the attributes that are in no other field, with their positions.
-    fn remaining(&self) -> impl Iterator<Item = (usize, Key, &KeyValue)> {
+    fn remaining(&self) -> impl Iterator<Item = (usize, Key, &KeyValue<'_>)> {
         self.attributes.iter_last().filter(|(position, key, _)| {
             !self.consumed.contains(*key) && self.annotated.binary_search(position).is_err()
         })

@@ -35,6 +35,8 @@ mod value;
 pub(super) use self::limits::NAMESPACE_BYTES;
 pub use self::options::{Indexed, Options};
 
+use prost::Message as _;
+
 use self::document::{DocumentInput, DocumentKind};
 use self::ids::{DocumentIds, SpanId};
 use self::key::{Attributes, Key};
@@ -43,8 +45,10 @@ use self::resource::ResourceContext;
 use super::Compat;
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::escaped_json::JsonWriter;
-use crate::model::otlp::any_value::Value;
-use crate::model::otlp::{ExportTraceServiceRequest, Span, SpanKind, text};
+
+use crate::model::otlp::borrowed::{KeyValue, Span, Value, attributes, text};
+use crate::model::otlp::protobuf::MalformedMessage;
+use crate::model::otlp::{ResourceSpanRequest, SpanKind, TraceRequest};
 use crate::model::rejection::Rejections;
 use crate::model::segment::{DocumentMemory, SegmentDocument};
 
@@ -74,26 +78,26 @@ const TREE_BYTES: usize = 96;
 ///
 /// # Errors
 /// Returns an error if the documents do not fit into the budget, or take too long.
-pub fn segments(
-    request: &ExportTraceServiceRequest,
-    options: &Options,
-    budget: &dyn Budget,
-) -> Result<Segments, BudgetExceeded> {
+pub fn segments(request: &TraceRequest, options: &Options, budget: &dyn Budget) -> Result<Segments, BudgetExceeded> {
     let mut segments = Segments::default();
-    let mut buffers = ScratchBuffers {
-        json: JsonWriter::default(),
-        attributes: Attributes::new(),
-        documents: DocumentMemory::default(),
-    };
+    let mut buffers =
+        ScratchBuffers { json: JsonWriter::default(), keys: Vec::new(), documents: DocumentMemory::default() };
+    let mut span = Span::default();
     for resource_spans in &request.resource_spans {
         budget.check()?;
-        let resource = ResourceContext::read(resource_spans.resource.as_ref(), options);
+        let attributes = resource_attributes(resource_spans, budget)?;
+        let resource = ResourceContext::read(&attributes, options);
         for scope_spans in &resource_spans.scope_spans {
             budget.check()?;
             let scope = extras::scope(scope_spans.scope.as_ref());
-            for span in &scope_spans.spans {
+            for encoded in &scope_spans.spans {
                 segments.received += 1;
-                let input = DocumentInput { span, resource: &resource, scope: &scope, options };
+                if let Err(error) = span.decode_again(encoded) {
+                    segments.rejected.add(MALFORMED, 1, || malformed_span(encoded, error));
+                    budget.check()?;
+                    continue;
+                }
+                let input = DocumentInput { span: &span, resource: &resource, scope: &scope, options };
                 segments.add(&input, &mut buffers, budget)?;
             }
         }
@@ -101,21 +105,33 @@ pub fn segments(
     Ok(segments)
 }
 
+/// Memory of an attribute for each byte of its encoded form, of which the shortest has two.
+const ATTRIBUTE_EXPANSION: usize = size_of::<KeyValue<'_>>() / 2;
+
+fn resource_attributes<'a>(
+    spans: &'a ResourceSpanRequest,
+    budget: &dyn Budget,
+) -> Result<Vec<KeyValue<'a>>, BudgetExceeded> {
+    let Some(resource) = &spans.resource else { return Ok(Vec::new()) };
+    budget.reserve(resource.encoded_len() * ATTRIBUTE_EXPANSION)?;
+    Ok(attributes(&resource.attributes))
+}
+
 /// Buffers that all spans of a request share.
-struct ScratchBuffers<'a> {
+struct ScratchBuffers {
     json: JsonWriter,
-    attributes: Attributes<'a>,
+    keys: Vec<Key>,
     documents: DocumentMemory,
 }
 
 impl Segments {
-    fn add<'a>(
+    fn add(
         &mut self,
-        input: &DocumentInput<'_, 'a>,
-        buffers: &mut ScratchBuffers<'a>,
+        input: &DocumentInput<'_, '_>,
+        buffers: &mut ScratchBuffers,
         budget: &dyn Budget,
     ) -> Result<(), BudgetExceeded> {
-        let (span, ScratchBuffers { json, attributes, documents }) = (input.span, buffers);
+        let (span, ScratchBuffers { json, keys, documents }) = (input.span, buffers);
         let ids = match document_ids(span, input.options.compat) {
             Ok(ids) => ids,
             Err(reason) => {
@@ -123,7 +139,7 @@ impl Segments {
                 return budget.check();
             }
         };
-        attributes.read(&span.attributes);
+        let mut attributes = Attributes::read(&span.attributes, keys);
         let annotated = match attributes.value(Key::AwsXrayAnnotations) {
             Some(Value::Array(keys)) => keys.values.len(),
             _ => 0,
@@ -131,7 +147,7 @@ impl Segments {
         budget.reserve(ITEM_BYTES * (span.attributes.len() + span.events.len() + annotated))?;
         let is_local_root = attributes.bytes(Key::AwsSpanKind) == b"LOCAL_ROOT";
         let mut write = |kind, ids| {
-            let omitted = input.document(json, attributes, kind, ids);
+            let omitted = input.document(json, &mut attributes, kind, ids);
             self.push(json, omitted, documents, budget)
         };
         match value::kind(span) {
@@ -173,6 +189,13 @@ impl Segments {
     }
 }
 
+/// Reason of a span that cannot be decoded.
+const MALFORMED: &str = "malformed";
+
+fn malformed_span(encoded: &[u8], error: MalformedMessage) -> String {
+    format!("a span of {} bytes is not valid protobuf: {error}", encoded.len())
+}
+
 /// The reason for the rejection of a span.
 struct RejectReason {
     code: &'static str,
@@ -180,7 +203,7 @@ struct RejectReason {
 }
 
 impl RejectReason {
-    fn example(&self, span: &Span) -> String {
+    fn example(&self, span: &Span<'_>) -> String {
         let (name, id) = (text(&span.name), ids::hex(&span.span_id));
         format!("span \"{name}\" ({id}): {}", self.message)
     }
@@ -192,7 +215,7 @@ const PARENT_ID: RejectReason = RejectReason { code: "parent_span_id", message: 
 const START_TIME: RejectReason = RejectReason { code: "start_time", message: "start time is missing" };
 
 /// Returns the ids of the full span, or the reason for which X-Ray would reject them or the start time.
-fn document_ids(span: &Span, compat: Compat) -> Result<DocumentIds, RejectReason> {
+fn document_ids(span: &Span<'_>, compat: Compat) -> Result<DocumentIds, RejectReason> {
     let trace = ids::trace_id(&span.trace_id, compat).ok_or(TRACE_ID)?;
     let id = ids::span_id(&span.span_id, compat).ok_or(SPAN_ID)?;
     let parent: Option<SpanId> = match span.parent_span_id.as_ref() {

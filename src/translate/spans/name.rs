@@ -8,7 +8,8 @@ use super::key::{Attributes, Key};
 use super::resource::ResourceContext;
 use super::{aws, rpc, sql, url, value};
 use crate::model::escaped_json::{MAX_TEXT_BYTES, limited};
-use crate::model::otlp::{Span, SpanKind, text};
+use crate::model::otlp::SpanKind;
+use crate::model::otlp::borrowed::{Span, text};
 use crate::translate::Compat;
 
 /// Maximum length of a name, in characters (AWS X-Ray Developer Guide, "Required segment fields").
@@ -33,7 +34,7 @@ pub(super) enum Role {
 /// (awsxrayexporter, `internal/translator/segment.go`, `MakeSegment`).
 pub(super) fn base<'a>(
     attributes: &Attributes<'a>,
-    span: &'a Span,
+    span: &'a Span<'a>,
     resource: &ResourceContext<'a>,
     role: Role,
     compat: Compat,

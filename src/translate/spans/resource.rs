@@ -9,13 +9,13 @@ use super::resource_attributes::ResourceAttributes;
 use super::stack::Language;
 use super::{aws, limits, origin, segment, value};
 use crate::model::escaped_json::{EscapedJson, JsonWriter, limited};
-use crate::model::otlp::any_value::Value;
-use crate::model::otlp::{KeyValue, Resource, text};
+use crate::model::otlp::borrowed::Value;
+use crate::model::otlp::borrowed::{KeyValue, text};
 
 /// The parts of a document that depend only on the resource.
 pub(super) struct ResourceContext<'a> {
     /// The attributes without those that are repeated later.
-    pub(super) unique: Vec<&'a KeyValue>,
+    pub(super) unique: Vec<&'a KeyValue<'a>>,
     pub(super) origin: Option<&'static str>,
     /// The `service` object.
     pub(super) service: Option<EscapedJson>,
@@ -28,10 +28,10 @@ pub(super) struct ResourceContext<'a> {
 }
 
 impl<'a> ResourceContext<'a> {
-    pub(super) fn read(resource: Option<&'a Resource>, options: &'a Options) -> Self {
-        let attributes = ResourceAttributes(resource.map_or(&[], |resource| &resource.attributes));
+    pub(super) fn read(attributes: &'a [KeyValue<'a>], options: &'a Options) -> Self {
+        let attributes = ResourceAttributes(attributes);
         let last = attributes.0.iter().enumerate().filter(|(at, _)| !value::is_repeated_later(attributes.0, *at));
-        let unique: Vec<&KeyValue> = last.map(|(_, attribute)| attribute).collect();
+        let unique: Vec<&KeyValue<'_>> = last.map(|(_, attribute)| attribute).collect();
         ResourceContext {
             origin: origin::origin(attributes),
             service: service_version(attributes).map(|version| segment::service(&version)),

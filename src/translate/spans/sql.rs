@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use super::key::{Attributes, Key, KeySet};
 use super::segment::Sql;
 use super::value;
-use crate::model::otlp::any_value::Value;
-use crate::model::otlp::{Span, text};
+use crate::model::otlp::borrowed::Value;
+use crate::model::otlp::borrowed::{Span, text};
 use crate::translate::Compat;
 
 /// Keys that the block can take from the span.
@@ -42,7 +42,7 @@ const MORE_SYSTEMS: [&str; 14] = [
 ];
 
 /// Reads the block, and marks the attributes in it as consumed. Returns `None` if the database is not an SQL database.
-pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span, compat: Compat) -> Option<Sql<'a>> {
+pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span<'a>, compat: Compat) -> Option<Sql<'a>> {
     let either = |old: Key, stable: Key| {
         let text = attributes.text(old);
         if text.is_empty() && !compat.ignores_stable_conventions() { attributes.text(stable) } else { text }
@@ -131,13 +131,13 @@ fn server(attributes: &Attributes<'_>) -> String {
     "localhost".to_owned()
 }
 
-/// Removes the secrets from the value of a connection string attribute. Returns other values unchanged.
-pub(super) fn redact<'v>(key: Key, value: &'v Value, compat: Compat) -> Cow<'v, Value> {
+/// Returns the value of a connection string attribute without its secrets, and `None` for other attributes.
+pub(super) fn redact(key: Key, value: &Value<'_>, compat: Compat) -> Option<String> {
     match value {
         Value::String(bytes) if key == Key::DbConnectionString && !compat.keeps_connection_strings() => {
-            Cow::Owned(Value::String(redact_connection_string(&text(bytes)).into()))
+            Some(redact_connection_string(&text(bytes)))
         }
-        _ => Cow::Borrowed(value),
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::key::{Key, KeySet};
 use super::value;
 use crate::model::otlp::SpanKind;
-use crate::model::otlp::any_value::Value;
+use crate::model::otlp::borrowed::Value;
 use crate::translate::Compat;
 
 /// A part: its attribute and its text, which may be empty.
@@ -36,7 +36,7 @@ const URL_BYTES: usize = 128;
 
 impl<'a> UrlParts<'a> {
     /// Takes a part. Returns true if it is an address, so that a URL can be built.
-    pub(super) fn take(&mut self, key: Key, value: Option<&'a Value>) -> bool {
+    pub(super) fn take(&mut self, key: Key, value: Option<&'a Value<'a>>) -> bool {
         let (part, is_address) = match key {
             Key::HttpUrl | Key::UrlFull => (&mut self.full, true),
             Key::HttpScheme | Key::UrlScheme => (&mut self.scheme, false),
@@ -263,7 +263,7 @@ fn consume<'p>(part: &'p UrlPart<'_>, used: &mut KeySet) -> Option<&'p str> {
 }
 
 /// Returns the text of a part. Only a port may be an integer.
-fn part_text(key: Key, value: Option<&Value>) -> Cow<'_, str> {
+fn part_text<'a>(key: Key, value: Option<&'a Value<'a>>) -> Cow<'a, str> {
     match key {
         Key::NetHostPort | Key::ServerPort | Key::NetPeerPort => value::string_or_int(value),
         _ => value::string(value),
@@ -276,7 +276,7 @@ mod tests {
     use crate::model::otlp::SpanKind::Client;
 
     fn url_of(parts: &[(Key, &'static str)]) -> String {
-        let values: Vec<_> = parts.iter().map(|(key, text)| (*key, Value::String((*text).into()))).collect();
+        let values: Vec<_> = parts.iter().map(|(key, text)| (*key, Value::String(text.as_bytes()))).collect();
         let mut url = UrlParts::default();
         for (key, value) in &values {
             url.take(*key, Some(value));

@@ -1,0 +1,165 @@
+//! Attributes of spans.
+
+use crate::model::otlp;
+use crate::model::otlp::protobuf::{FieldValue, MalformedMessage, next_field};
+
+/// Maximum depth of messages below a span, as in prost.
+const MAX_DEPTH: u32 = 99;
+
+fn check_depth(depth: u32) -> Result<(), MalformedMessage> {
+    if depth > MAX_DEPTH { Err(MalformedMessage::TooDeep) } else { Ok(()) }
+}
+
+/// See [`otlp::KeyValue`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeyValue<'a> {
+    pub key: &'a [u8],
+    pub value: Option<AnyValue<'a>>,
+}
+
+/// See [`otlp::AnyValue`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AnyValue<'a> {
+    pub value: Option<Value<'a>>,
+}
+
+/// See [`otlp::any_value::Value`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    String(&'a [u8]),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Array(ArrayValue<'a>),
+    KvList(KeyValueList<'a>),
+    Bytes(&'a [u8]),
+}
+
+/// See [`otlp::ArrayValue`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ArrayValue<'a> {
+    pub values: Vec<AnyValue<'a>>,
+}
+
+/// See [`otlp::KeyValueList`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeyValueList<'a> {
+    pub values: Vec<KeyValue<'a>>,
+}
+
+impl<'a> KeyValue<'a> {
+    /// Decodes an attribute. `depth` is the number of messages that it is nested in, below the span.
+    pub(super) fn decode(message: &'a [u8], depth: u32) -> Result<Self, MalformedMessage> {
+        check_depth(depth)?;
+        let (mut pair, mut rest) = (Self::default(), message);
+        while let Some((number, value)) = next_field(&mut rest)? {
+            match (number, value) {
+                (1, FieldValue::Bytes(key)) => pair.key = key,
+                (2, FieldValue::Bytes(value)) => pair.value.get_or_insert_default().merge(value, depth + 1)?,
+                (1 | 2, _) => return Err(MalformedMessage::OtherType(number)),
+                _ => {}
+            }
+        }
+        Ok(pair)
+    }
+}
+
+impl<'a> AnyValue<'a> {
+    /// Adds the fields of one occurrence of the message. The last value counts; lists are appended to a list.
+    fn merge(&mut self, message: &'a [u8], depth: u32) -> Result<(), MalformedMessage> {
+        check_depth(depth)?;
+        let mut rest = message;
+        while let Some((number, value)) = next_field(&mut rest)? {
+            let value = match (number, value) {
+                (1, FieldValue::Bytes(text)) => Value::String(text),
+                (2, FieldValue::Varint(number)) => Value::Bool(number != 0),
+                (3, FieldValue::Varint(number)) => Value::Int(number.cast_signed()),
+                (4, FieldValue::Fixed64(bits)) => Value::Double(f64::from_bits(bits)),
+                (5, FieldValue::Bytes(list)) => {
+                    let mut array = match self.value.take() {
+                        Some(Value::Array(array)) => array,
+                        _ => ArrayValue::default(),
+                    };
+                    array.merge(list, depth + 1)?;
+                    Value::Array(array)
+                }
+                (6, FieldValue::Bytes(list)) => {
+                    let mut members = match self.value.take() {
+                        Some(Value::KvList(members)) => members,
+                        _ => KeyValueList::default(),
+                    };
+                    members.merge(list, depth + 1)?;
+                    Value::KvList(members)
+                }
+                (7, FieldValue::Bytes(bytes)) => Value::Bytes(bytes),
+                (1..=7, _) => return Err(MalformedMessage::OtherType(number)),
+                _ => continue,
+            };
+            self.value = Some(value);
+        }
+        Ok(())
+    }
+}
+
+impl<'a> ArrayValue<'a> {
+    fn merge(&mut self, message: &'a [u8], depth: u32) -> Result<(), MalformedMessage> {
+        check_depth(depth)?;
+        let mut rest = message;
+        while let Some((number, value)) = next_field(&mut rest)? {
+            match (number, value) {
+                (1, FieldValue::Bytes(item)) => {
+                    let mut any = AnyValue::default();
+                    any.merge(item, depth + 1)?;
+                    self.values.push(any);
+                }
+                (1, _) => return Err(MalformedMessage::OtherType(number)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> KeyValueList<'a> {
+    fn merge(&mut self, message: &'a [u8], depth: u32) -> Result<(), MalformedMessage> {
+        check_depth(depth)?;
+        let mut rest = message;
+        while let Some((number, value)) = next_field(&mut rest)? {
+            match (number, value) {
+                (1, FieldValue::Bytes(item)) => self.values.push(KeyValue::decode(item, depth + 1)?),
+                (1, _) => return Err(MalformedMessage::OtherType(number)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns decoded attributes, such as those of a resource.
+pub fn attributes(decoded: &[otlp::KeyValue]) -> Vec<KeyValue<'_>> {
+    decoded.iter().map(KeyValue::from).collect()
+}
+
+impl<'a> From<&'a otlp::KeyValue> for KeyValue<'a> {
+    fn from(pair: &'a otlp::KeyValue) -> Self {
+        Self { key: &pair.key, value: pair.value.as_ref().map(AnyValue::from) }
+    }
+}
+
+impl<'a> From<&'a otlp::AnyValue> for AnyValue<'a> {
+    fn from(any: &'a otlp::AnyValue) -> Self {
+        use otlp::any_value::Value as Decoded;
+        let value = any.value.as_ref().map(|value| match value {
+            Decoded::String(bytes) => Value::String(bytes),
+            Decoded::Bool(value) => Value::Bool(*value),
+            Decoded::Int(number) => Value::Int(*number),
+            Decoded::Double(number) => Value::Double(*number),
+            Decoded::Array(array) => {
+                Value::Array(ArrayValue { values: array.values.iter().map(AnyValue::from).collect() })
+            }
+            Decoded::KvList(list) => Value::KvList(KeyValueList { values: attributes(&list.values) }),
+            Decoded::Bytes(bytes) => Value::Bytes(bytes),
+        });
+        Self { value }
+    }
+}
