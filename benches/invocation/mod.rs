@@ -11,6 +11,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
 use prost::Message as _;
+use sidecarless::aws::certificates::RootCertificates;
 use sidecarless::aws::clients;
 use sidecarless::aws::sdk_http::sdk_http_client;
 use sidecarless::deadline::Deadline;
@@ -75,7 +76,7 @@ impl Environment {
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::read(settings).expect("valid settings");
-        let http = clients::http().expect("a client");
+        let http = clients::http(RootCertificates::BuiltIn).expect("a client");
         let aws = runtime.block_on(sdk_config(&http, &url));
         let handlers = Handlers::new(settings, MemoryLimit::unlimited(), &aws, &http).expect("handlers");
         Self { runtime, handlers, servers }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use sidecarless::lambda::Invocation;
 use sidecarless::model::budget::Unlimited;
-use sidecarless::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest};
+use sidecarless::model::otlp::{ExportMetricsServiceRequest, TraceRequest};
 use sidecarless::model::series::SeriesBatch;
 use sidecarless::receiver;
 use sidecarless::translate::{metrics, spans};
@@ -51,7 +51,7 @@ fn gunzip(body: Vec<u8>) -> Work {
 
 pub(super) fn decode_traces(items: usize) -> Work {
     let body = Bytes::from(traces(items));
-    work(move || ExportTraceServiceRequest::decode(body.clone()))
+    work(move || TraceRequest::decode(body.clone()))
 }
 
 pub(super) fn decode_metrics(items: usize) -> Work {
@@ -61,9 +61,9 @@ pub(super) fn decode_metrics(items: usize) -> Work {
 
 /// Translates a decoded request, whose strings are slices of the body.
 pub(super) fn translate_traces(items: usize) -> Work {
-    let request = ExportTraceServiceRequest::decode(Bytes::from(traces(items))).expect("a request");
+    let request = TraceRequest::decode(Bytes::from(traces(items))).expect("a request");
     let options = spans::Options::default();
-    work(move || spans::segments(&(&request).into(), &options, &Unlimited).expect("no limit"))
+    work(move || spans::segments(&request, &options, &Unlimited).expect("no limit"))
 }
 
 pub(super) fn translate_metrics(items: usize) -> Work {

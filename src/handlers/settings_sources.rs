@@ -37,11 +37,7 @@ pub async fn settings_sources(variables: Vec<(String, String)>, http: &Client) -
     sources
 }
 
-async fn read(
-    name: &str,
-    variables: &[(String, String)],
-    http: &Client,
-) -> Result<String, Box<dyn std::error::Error>> {
+async fn read(name: &str, variables: &[(String, String)], http: &Client) -> Result<String, Box<dyn std::error::Error>> {
     let aws = clients::aws(http).await;
     let region = aws.region().ok_or(BuildError::NoRegion)?.as_ref();
     let credentials = CachedCredentials::of_function(&aws).ok_or(BuildError::NoCredentials)?;

@@ -66,7 +66,7 @@ pub(super) fn restore_indexed(consumed: &mut KeySet, attributes: &Attributes<'_>
     let Indexed::Listed(list) = indexed else { return };
     for (key, attribute) in attributes.iter() {
         let is_final = key == Key::AwsXrayInProgress;
-        if !is_final && consumed.contains(key) && !list.is_empty() && list.contains(text(&attribute.key).as_ref()) {
+        if !is_final && consumed.contains(key) && !list.is_empty() && list.contains(text(attribute.key).as_ref()) {
             consumed.remove(key);
         }
     }
@@ -123,7 +123,7 @@ pub(super) fn write(
         return written;
     }
     json.each(attributes.iter_last(), |json, (position, key, attribute)| {
-        if consumed.contains(key) || !selector.selects(&attribute.key) {
+        if consumed.contains(key) || !selector.selects(attribute.key) {
             return;
         }
         let scalar = value::content(attribute).filter(|value| value::is_scalar(value));

@@ -54,7 +54,7 @@ impl<'a> CauseReader<'_, 'a> {
         if !flags::is_error(self.span) {
             return CauseOutcome::default();
         }
-        let status = self.span.status.as_ref().map(|status| text(&status.message)).unwrap_or_default();
+        let status = self.span.status.as_ref().map(|status| text(status.message)).unwrap_or_default();
         let has_status_message = !status.is_empty();
         let message = if has_status_message { status } else { attributes.text(Key::HttpStatusText) };
         if self.compat.consumes_unused_keys() {
@@ -69,7 +69,7 @@ impl<'a> CauseReader<'_, 'a> {
     fn read_events(&self, is_aws: bool) -> CauseOutcome<'a> {
         let mut outcome = CauseOutcome::default();
         let mut exceptions = Vec::new();
-        let status = self.span.status.as_ref().map(|status| status.message.as_ref()).unwrap_or_default();
+        let status = self.span.status.as_ref().map(|status| status.message).unwrap_or_default();
         for (position, event) in self.span.events.iter().enumerate() {
             let number = u32::try_from(position).unwrap_or(u32::MAX);
             let is_complete = match failure(event, is_aws) {
@@ -184,7 +184,7 @@ fn cut_frames(exceptions: &mut [Exception<'_>], omitted: &mut Omitted) {
 }
 
 fn failure(event: &Event<'_>, is_aws: bool) -> Option<FailureEvent> {
-    match event.name.as_ref() {
+    match event.name {
         b"exception" => Some(FailureEvent::Exception),
         b"HTTP request failure" if is_aws => Some(FailureEvent::AwsRequest),
         _ => None,
@@ -204,7 +204,7 @@ impl<'a> ExceptionEvent<'a> {
     fn read(event: &'a Event<'a>) -> Self {
         let mut exception = ExceptionEvent::default();
         for attribute in &event.attributes {
-            let field = match attribute.key.as_ref() {
+            let field = match attribute.key {
                 b"exception.type" => &mut exception.kind,
                 b"exception.message" => &mut exception.message,
                 b"exception.stacktrace" => &mut exception.stack,

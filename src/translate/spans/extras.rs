@@ -33,7 +33,7 @@ pub(super) struct Extras<'e, 'a> {
 impl Extras<'_, '_> {
     pub(super) fn write(&self, json: &mut JsonWriter) {
         let span = self.span;
-        let name = text(&span.name);
+        let name = text(span.name);
         if name != self.name {
             json.text_field_unless_empty("name", &name);
         }
@@ -45,9 +45,9 @@ impl Extras<'_, '_> {
         }
         json.raw_escaped(self.scope);
         if let Some(status) = span.status.as_ref().filter(|_| !self.cause.has_status_message) {
-            json.text_field_unless_empty("status_message", &text(&status.message));
+            json.text_field_unless_empty("status_message", &text(status.message));
         }
-        json.text_field_unless_empty("trace_state", &text(&span.trace_state));
+        json.text_field_unless_empty("trace_state", &text(span.trace_state));
         if let Some(end) = self.original_end {
             json.float_field("end_time", end);
         }
@@ -78,8 +78,8 @@ impl Extras<'_, '_> {
         json.array_field_unless_empty("links", |json| {
             json.each(links::invalid(self.span), |json, link| {
                 json.object(|json| {
-                    json.text_field("trace_id", &ids::hex(first(&link.trace_id)));
-                    json.text_field("span_id", &ids::hex(first(&link.span_id)));
+                    json.text_field("trace_id", &ids::hex(first(link.trace_id)));
+                    json.text_field("span_id", &ids::hex(first(link.span_id)));
                     json.object_field_unless_empty("attributes", |json| value::write_members(json, &link.attributes));
                 });
             });
@@ -94,7 +94,7 @@ fn first(id: &[u8]) -> &[u8] {
 
 fn write_event(json: &mut JsonWriter, event: &Event<'_>) {
     json.object(|json| {
-        json.text_field("name", &text(&event.name));
+        json.text_field("name", &text(event.name));
         json.float_field("time", ids::seconds(event.time_unix_nano));
         json.object_field_unless_empty("attributes", |json| value::write_members(json, &event.attributes));
     });

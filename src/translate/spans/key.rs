@@ -182,7 +182,7 @@ impl<'a> Attributes<'a> {
         keys.clear();
         let (mut first, mut repeats) = ([u32::MAX; Key::COUNT], false);
         for (position, attribute) in list.iter().enumerate() {
-            let key = Key::from_bytes(&attribute.key);
+            let key = Key::from_bytes(attribute.key);
             match first.get_mut(key as usize) {
                 Some(first) if *first == u32::MAX => *first = u32::try_from(position).unwrap_or(u32::MAX),
                 Some(_) => repeats = true,
@@ -242,14 +242,14 @@ impl<'a> Attributes<'a> {
 
     /// Returns the keys of all attributes.
     pub(super) fn keys(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.list.iter().map(|attribute| attribute.key.as_ref())
+        self.list.iter().map(|attribute| attribute.key)
     }
 
     /// Returns the `otel.resource.` keys, each of which replaces a resource attribute.
     pub(super) fn replaced_resource_keys(&self) -> HashSet<&'a [u8]> {
         let known = self.keys.iter().zip(self.list);
         let replacing = known.filter(|(key, _)| **key == Key::OtelResource);
-        replacing.map(|(_, attribute)| attribute.key.as_ref()).collect()
+        replacing.map(|(_, attribute)| attribute.key).collect()
     }
 
     /// Marks the key as consumed if its value is `text`.

@@ -36,7 +36,7 @@ pub(super) fn invalid<'a>(span: &'a Span<'a>) -> impl Iterator<Item = &'a Link<'
 }
 
 fn read<'a>(link: &'a Link<'a>, compat: Compat) -> Option<SpanLink<'a>> {
-    let trace = ids::trace_id(&link.trace_id, compat)?;
-    let id = ids::span_id(&link.span_id, compat)?;
+    let trace = ids::trace_id(link.trace_id, compat)?;
+    let id = ids::span_id(link.span_id, compat)?;
     Some(SpanLink { trace, id, attributes: &link.attributes })
 }

@@ -39,7 +39,7 @@ impl Namespace {
         let Some(Value::String(bytes)) = value::content(attribute) else { return None };
         *max_bytes = max_bytes.checked_sub(bytes.len())?;
         let members = serde_json::from_slice(bytes).ok()?;
-        Some(Namespace { name: text(&attribute.key).strip_prefix(XRAY_METADATA)?.to_owned(), members })
+        Some(Namespace { name: text(attribute.key).strip_prefix(XRAY_METADATA)?.to_owned(), members })
     }
 
     fn is_default(&self) -> bool {
@@ -91,7 +91,7 @@ impl Metadata<'_, '_> {
             if self.resource_only && key != Key::OtelResource {
                 return;
             }
-            json.key(&text(&attribute.key));
+            json.key(&text(attribute.key));
             match sql::redact(key, content, self.compat) {
                 Some(redacted) => json.text(&redacted),
                 None => value::write(json, content),

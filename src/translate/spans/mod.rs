@@ -204,7 +204,7 @@ struct RejectReason {
 
 impl RejectReason {
     fn example(&self, span: &Span<'_>) -> String {
-        let (name, id) = (text(&span.name), ids::hex(&span.span_id));
+        let (name, id) = (text(span.name), ids::hex(span.span_id));
         format!("span \"{name}\" ({id}): {}", self.message)
     }
 }
@@ -216,9 +216,9 @@ const START_TIME: RejectReason = RejectReason { code: "start_time", message: "st
 
 /// Returns the ids of the full span, or the reason for which X-Ray would reject them or the start time.
 fn document_ids(span: &Span<'_>, compat: Compat) -> Result<DocumentIds, RejectReason> {
-    let trace = ids::trace_id(&span.trace_id, compat).ok_or(TRACE_ID)?;
-    let id = ids::span_id(&span.span_id, compat).ok_or(SPAN_ID)?;
-    let parent: Option<SpanId> = match span.parent_span_id.as_ref() {
+    let trace = ids::trace_id(span.trace_id, compat).ok_or(TRACE_ID)?;
+    let id = ids::span_id(span.span_id, compat).ok_or(SPAN_ID)?;
+    let parent: Option<SpanId> = match span.parent_span_id {
         [] => None,
         bytes => Some(bytes.try_into().map_err(|_| PARENT_ID)?),
     };

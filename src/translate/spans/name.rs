@@ -56,8 +56,8 @@ pub(super) fn base<'a>(
         matches!(kind, SpanKind::Client | SpanKind::Producer).then_some("remote")
     };
     let text = match source {
-        NameSource::SpanName => sanitize_span_name(text(&span.name), compat),
-        _ => sanitize_name(name, compat).unwrap_or_else(|| sanitize_span_name(text(&span.name), compat)),
+        NameSource::SpanName => sanitize_span_name(text(span.name), compat),
+        _ => sanitize_name(name, compat).unwrap_or_else(|| sanitize_span_name(text(span.name), compat)),
     };
     SegmentName { text, namespace }
 }

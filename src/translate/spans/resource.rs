@@ -61,7 +61,7 @@ impl ResourceEntries {
         let mut metadata = JsonWriter::with_limit(limits::BLOCK_BYTES);
         metadata.each(attributes, |metadata, attribute| {
             let Some(content) = value::content(attribute) else { return };
-            let key = [OTEL_RESOURCE, limited(&text(&attribute.key))].concat();
+            let key = [OTEL_RESOURCE, limited(&text(attribute.key))].concat();
             if is_replaced(&key) {
                 return;
             }

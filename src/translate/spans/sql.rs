@@ -56,7 +56,7 @@ pub(super) fn read<'a>(attributes: &mut Attributes<'a>, span: &'a Span<'a>, comp
     }
     let name = database(attributes, compat);
     let sql = Sql {
-        url: text(&span.name),
+        url: text(span.name),
         connection_string: connection(attributes, &name, compat),
         database_type: renamed.map_or(system, Cow::Borrowed),
         user: attributes.text(Key::DbUser),

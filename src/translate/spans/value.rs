@@ -81,7 +81,7 @@ pub(super) fn write(json: &mut JsonWriter, value: &Value<'_>) {
         Value::Bool(value) => json.boolean(*value),
         Value::Int(number) => json.int(*number),
         Value::Double(number) => json.float(*number),
-        Value::Bytes(bytes) if bytes.is_empty() => json.null(),
+        Value::Bytes([]) => json.null(),
         Value::Bytes(bytes) => json.text(&STANDARD.encode(bytes.get(..MAX_TEXT_BYTES).unwrap_or(bytes))),
         Value::Array(array) => json.array(|json| json.each(&array.values, write_any)),
         Value::KvList(list) => json.object(|json| write_members(json, &list.values)),
@@ -101,7 +101,7 @@ pub(super) fn write_members(json: &mut JsonWriter, attributes: &[KeyValue<'_>]) 
         if is_repeated_later(attributes, position) {
             return;
         }
-        json.key(&text(&attribute.key));
+        json.key(&text(attribute.key));
         match content(attribute) {
             Some(value) => write(json, value),
             None => json.null(),
