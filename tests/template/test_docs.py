@@ -88,8 +88,9 @@ def test_every_reason_of_a_refused_push_is_explained():
 
 # Snake-case words of files with reasons that are names of labels, fields, events and metrics.
 NOT_REASONS = {
-    "current_thread", "end_time", "essential_container", "event_name", "event_type", "greater_than_max_sample_age", "log_events",
-    "original_size_bytes", "schema_url", "service_event", "stop_code", "target_info", "task_state_change",
+    "end_time", "essential_container", "event_name", "event_type", "greater_than_max_sample_age", "log_events",
+    "original_size_bytes", "schema_url", "service_event", "source_labels", "stop_code", "target_info",
+    "target_label", "task_state_change",
 }
 
 
