@@ -9,6 +9,7 @@ use sidecarless::translate::exposition::parser::{Entry, Parser};
 use sidecarless::translate::exposition::{
     ExpositionError, ExpositionErrorKind, ScrapeCounts, ScrapeOptions, ScrapeReport, SyntaxError, report, series,
 };
+use sidecarless::translate::names::Utf8Names;
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -217,6 +218,7 @@ fn scrape(target_labels: &Labels) -> ScrapeOptions<'_> {
     ScrapeOptions {
         target_labels,
         honor_labels: false,
+        utf8_names: Utf8Names::Replace,
         honor_timestamps: true,
         sample_limit: None,
         max_age_ms: None,
@@ -327,6 +329,31 @@ fn quoted_names_are_converted_to_the_legacy_character_set() {
         ("{\"m\",\"a.b\"=\"1\",a_b=\"2\"} 1", "__name__=m,a_b=1;2 1@0"),
     ] {
         let out = written_series(exposition.as_bytes(), Format::Text, &scrape(&target));
+        assert_eq!(written(&out), [expected], "{exposition}");
+    }
+}
+
+#[test]
+fn quoted_names_are_kept_if_utf8_names_are_sent() {
+    let mut target = target();
+    target.set("aws_ecs_task_family", "own");
+    for (exposition, expected) in [
+        (
+            "{\"http.requests\",\"http.method\"=\"GET\"} 1",
+            "__name__=http.requests,aws_ecs_task_family=own,http.method=GET,instance=10.0.0.1:80,job=shop 1@0",
+        ),
+        (
+            "{\"5xx:é\",\"9\"=\"a\",\"a.b\"=\"1\",a_b=\"2\"} 1",
+            "9=a,__name__=5xx:é,a.b=1,a_b=2,aws_ecs_task_family=own,instance=10.0.0.1:80,job=shop 1@0",
+        ),
+        // The identity of a task, also in another notation.
+        (
+            "{\"m\",\"aws.ecs.task.family\"=\"x\"} 1",
+            "__name__=m,aws_ecs_task_family=own,exported_aws.ecs.task.family=x,instance=10.0.0.1:80,job=shop 1@0",
+        ),
+    ] {
+        let scrape = ScrapeOptions { utf8_names: Utf8Names::Send, ..scrape(&target) };
+        let out = written_series(exposition.as_bytes(), Format::Text, &scrape);
         assert_eq!(written(&out), [expected], "{exposition}");
     }
 }

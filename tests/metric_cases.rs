@@ -1,7 +1,7 @@
 //! Cases from public reports, one file each in tests/data/metric_cases: the input, the rule, the source and the right values.
 //!
 //! `kind` says how the input is used: `stats` are the documents of a task, one pair for each run; `event` is a task state change;
-//! `page` an exposition; `otlp` a push; `refused` a page whose samples AMP refuses. An expected value of `absent` is a series
+//! `page` an exposition; `otlp` a push; `names` are rows of name, unit, type and the name of the series; `refused` a page whose samples AMP refuses. An expected value of `absent` is a series
 //! that does not exist.
 
 use std::collections::BTreeMap;
@@ -48,6 +48,7 @@ async fn cases_of_public_reports_have_the_right_values() {
             "event" => check_event(case),
             "page" => check_page(case).await,
             "otlp" => check_push(case).await,
+            "names" => check_names(case).await,
             "refused" => check_refused(case).await,
             other => panic!("{name}: kind {other}"),
         };
@@ -182,10 +183,39 @@ async fn check_refused(case: &Value) -> Vec<String> {
 }
 
 /// Pushes OTLP/JSON, and compares the labels and values of the series that are expected, and what the response says.
-async fn check_push(case: &Value) -> Vec<String> {
+/// Pushes one metric for each row.
+async fn check_names(case: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    for row in case["names"].as_array().unwrap() {
+        let sandbox = started(case).await;
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos().to_string();
+        let points = json!([{"asDouble": 1.0, "timeUnixNano": now}]);
+        let data = match row[2].as_str().unwrap() {
+            "counter" => json!({"sum": {"isMonotonic": true, "aggregationTemporality": 2, "dataPoints": points}}),
+            _ => json!({"gauge": {"dataPoints": points}}),
+        };
+        let mut metric = json!({"name": row[0], "unit": row[1]});
+        metric.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
+        let body = json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).to_string();
+        let push = Push::new("/v1/metrics", body.as_bytes()).with("content-type", "application/json");
+        let response = sandbox.push(&push).await;
+        let names: Vec<_> = written(&sandbox).into_iter().map(|(labels, _)| labels["__name__"].clone()).collect();
+        if !names.iter().any(|name| *name == row[3]) {
+            faults.push(format!("{row}: {names:?} {:?}", response.body));
+        }
+    }
+    faults
+}
+
+/// Starts a sandbox with the settings of a case.
+async fn started(case: &Value) -> Sandbox {
     let settings = case["env"].as_object().unwrap().iter();
     let settings: Vec<_> = settings.map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
-    let sandbox = Sandbox::start(&settings).await;
+    Sandbox::start(&settings).await
+}
+
+async fn check_push(case: &Value) -> Vec<String> {
+    let sandbox = started(case).await;
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos().to_string();
     let body = case["body"].to_string().replace("NOW", &now);
     let push = Push::new("/v1/metrics", body.as_bytes()).with("content-type", "application/json");

@@ -22,7 +22,7 @@ use sidecarless::translate::limits::{self, LongLabels};
 use sidecarless::translate::metrics::{
     ClientIdentity, DeltaPolicy, ExponentialHistogramFormat, Options, TranslationResult, series,
 };
-use sidecarless::translate::names::{Naming, is_legacy_label, is_legacy_metric};
+use sidecarless::translate::names::{Naming, Strategy as NameStrategy, is_legacy_label, is_legacy_metric};
 
 const NANOS: u64 = 1_700_000_000_000_000_000;
 const NOW_MS: i64 = 1_700_000_000_500;
@@ -296,6 +296,24 @@ fn gauge_of_resource(attributes: Vec<KeyValue>, points: usize) -> ExportMetricsS
     let mut request = one_metric(metric::Data::Gauge(Gauge { data_points: vec![point; points] }));
     request.resource_metrics[0].resource = Some(Resource { attributes, ..Resource::default() });
     request
+}
+
+proptest! {
+    #[test]
+    fn utf8_strategies_write_valid_series(
+        request in request(),
+        options in options(),
+        strategy in select(vec![NameStrategy::NoUtf8EscapingWithSuffixes, NameStrategy::NoTranslation]),
+    ) {
+        let naming = Naming { strategy, ..options.naming.clone() };
+        let (batch, outcome) = translated(&request, &Options { naming, ..options });
+        prop_assert_eq!(outcome.received, outcome.written + outcome.rejected.total());
+        for series in batch.iter() {
+            let labels: Vec<(&str, &str)> = series.labels().collect();
+            prop_assert!(labels.windows(2).all(|pair| pair[0].0 < pair[1].0), "sorted and unique: {:?}", labels);
+            prop_assert!(labels.iter().all(|(name, value)| !name.is_empty() && !value.is_empty()), "{:?}", labels);
+        }
+    }
 }
 
 #[test]

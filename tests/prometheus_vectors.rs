@@ -26,6 +26,10 @@ fn adot() -> Options {
     Options { naming: Naming { compat: Compat::Adot, ..Naming::default() }, ..best() }
 }
 
+fn utf8(strategy: Strategy) -> Options {
+    Options { naming: Naming { strategy, ..Naming::default() }, ..best() }
+}
+
 fn number_text(value: f64) -> String {
     if value.to_bits() == STALE_NAN { "stale".to_owned() } else { value.to_string() }
 }
@@ -157,6 +161,27 @@ fn names() -> Vec<Row> {
                 ..best()
             },
             simple("without suffixes", gauge("a.b__c", "s", one()), "a_b__c 7"),
+        ),
+        with(
+            utf8(Strategy::NoUtf8EscapingWithSuffixes),
+            simple("UTF-8 counter", sum("http.server.time", "s", true, one()), "http.server.time_seconds_total 7"),
+        ),
+        with(
+            Options { resource_labels: true, ..utf8(Strategy::NoTranslation) },
+            of_request(
+                "names without translation",
+                request(
+                    otlp_builder::resource(),
+                    Some(scope("lib", "1", &[("a.b", "c".into())])),
+                    vec![gauge("größe.x", "s", vec![number(7.0, &[("a.b", "1".into()), ("a_b", "2".into())])])],
+                ),
+                &[
+                    "größe.x{a.b=\"1\",a_b=\"2\",cloud.region=\"eu\",instance=\"i1\",job=\"shop/cart\",\
+                     otel_scope_a.b=\"c\",otel_scope_name=\"lib\",otel_scope_version=\"1\",\
+                     service.instance.id=\"i1\",service.name=\"cart\",service.namespace=\"shop\"} 7",
+                    "target_info{cloud.region=\"eu\",instance=\"i1\",job=\"shop/cart\"} 1",
+                ],
+            ),
         ),
     ]
 }

@@ -15,6 +15,7 @@ use sidecarless::model::segment::put_trace_segments;
 use sidecarless::model::series::{Labels, SeriesBatch};
 use sidecarless::model::task_metadata::{TaskMetadata, TaskStats};
 use sidecarless::translate::exposition::{self, ScrapeOptions};
+use sidecarless::translate::names::Utf8Names;
 use sidecarless::translate::{spans, stats};
 use url::Url;
 
@@ -66,6 +67,7 @@ fn parse_exposition(text: &str) -> SeriesBatch {
     let scrape = ScrapeOptions {
         target_labels: &labels,
         honor_labels: false,
+        utf8_names: Utf8Names::Replace,
         honor_timestamps: true,
         sample_limit: None,
         max_age_ms: None,

@@ -5,6 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use sidecarless::model::budget::Unlimited;
 use sidecarless::model::exposition::Format;
 use sidecarless::model::series::{Labels, SeriesBatch};
+use sidecarless::translate::names::Utf8Names;
 use sidecarless::translate::exposition::{ScrapeOptions, series};
 
 fuzz_target!(|input: &[u8]| {
@@ -14,6 +15,7 @@ fuzz_target!(|input: &[u8]| {
     let scrape = ScrapeOptions {
         target_labels: &target,
         honor_labels: options & 2 != 0,
+        utf8_names: if options & 8 != 0 { Utf8Names::Send } else { Utf8Names::Replace },
         honor_timestamps: options & 4 != 0,
         sample_limit: (options & 8 != 0).then_some(10),
         max_age_ms: None,

@@ -17,6 +17,11 @@ fuzz_target!(|texts: (&str, &str, &str)| {
             }
         }
     }
+    for strategy in [Strategy::NoUtf8EscapingWithSuffixes, Strategy::NoTranslation] {
+        let naming = Naming { strategy, namespace: namespace.to_owned(), ..Naming::default() };
+        let built = metric(name, code, MetricKind::Counter, &naming);
+        assert!(built.is_err() == name.is_empty() && naming.label(name).is_none_or(|label| label == name));
+    }
     for built in [label(name), target_label(name)].into_iter().flatten() {
         assert!(is_legacy_label(&built));
     }

@@ -20,6 +20,7 @@ use crate::rules::relabel::Rules;
 use crate::rules::scrape_rule::ScrapeRule;
 use crate::rules::tags::TagLabels;
 use crate::rules::task_filter::TaskFilter;
+use crate::translate::names::Utf8Names;
 use crate::translate::state::StateSelection;
 use crate::translate::{cloudwatch, metrics, spans, stats};
 
@@ -161,6 +162,8 @@ pub struct PrometheusScrapeSettings {
     /// Whether targets with https must have a certificate of a known authority for their address.
     pub checks_certificates: bool,
     pub honor_labels: bool,
+    /// Treatment of names with characters outside the legacy set.
+    pub utf8_names: Utf8Names,
     pub honor_timestamps: bool,
     /// If `None`, expositions may have any number of samples.
     pub sample_limit: Option<u64>,
@@ -255,11 +258,20 @@ impl Settings {
                 "SIDECARLESS_SCRAPE_INTERVAL: intervals below 60s require a queue: set {shards} or {spool}"
             ));
         }
+        let replaces_utf8 = self.prometheus_scrape.utf8_names == Utf8Names::Replace;
+        if self.metrics.naming.strategy.keeps_utf8() && replaces_utf8 {
+            errors.push(
+                "SIDECARLESS_TRANSLATION_STRATEGY: this strategy keeps UTF-8 names: set SIDECARLESS_UTF8_NAMES to send, if the \
+                 workspace accepts them"
+                    .to_owned(),
+            );
+        }
         if self.shard_queue.is_none() {
             self.shard_queue.clone_from(&self.spool_queue);
         }
         self.metrics.is_relabelled_later = self.relabel.changes_labels();
         self.relabel.long_labels = self.metrics.long_labels;
+        self.relabel.utf8_names = self.prometheus_scrape.utf8_names;
     }
 }
 
@@ -314,6 +326,18 @@ mod tests {
         let settings = read(&[interval, queue]).expect("there is one");
         assert_eq!(settings.scrape_interval, Duration::from_secs(20));
         assert_eq!(settings.shard_queue.as_ref().map(Url::as_str), Some(queue.1));
+    }
+
+    #[test]
+    fn utf8_strategies_require_that_utf8_names_are_sent() {
+        for strategy in ["NoUTF8EscapingWithSuffixes", "NoTranslation"] {
+            let strategy = ("SIDECARLESS_TRANSLATION_STRATEGY", strategy);
+            let errors = read(&[strategy]).expect_err("names are replaced");
+            assert!(errors.to_string().contains("SIDECARLESS_TRANSLATION_STRATEGY: this strategy keeps"), "{errors}");
+            let settings = read(&[strategy, ("SIDECARLESS_UTF8_NAMES", "send")]).expect("names are sent");
+            assert!(settings.metrics.naming.strategy.keeps_utf8());
+            assert_eq!(settings.prometheus_scrape.utf8_names, Utf8Names::Send);
+        }
     }
 
     #[test]

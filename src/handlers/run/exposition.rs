@@ -109,6 +109,7 @@ impl ExpositionScraper {
         let options = ScrapeOptions {
             target_labels: labels,
             honor_labels: settings.honor_labels,
+            utf8_names: settings.utf8_names,
             honor_timestamps: settings.honor_timestamps,
             sample_limit: settings.sample_limit,
             max_age_ms: self.series.max_age_ms,

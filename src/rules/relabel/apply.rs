@@ -6,7 +6,7 @@ use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::rejection::Rejections;
 use crate::model::series::{Labels, Rewrite, SeriesBatch, SeriesView};
 use crate::translate::limits::{LongLabels, MAX_VALUE_SIZE, VALUE_TOO_LONG, exceeded_limit, exceeded_limit_of};
-use crate::translate::names::{is_legacy_label, is_legacy_metric};
+use crate::translate::names::{Utf8Names, is_legacy_label, is_legacy_metric};
 
 /// Memory of a label set that is changed, for each byte of its labels: names and values with their allocations.
 const LABELS_EXPANSION: usize = 4;
@@ -71,7 +71,7 @@ fn rewrite(
     }
     let labels = match relabelled {
         Relabelled::Changed(labels) => {
-            if let Some((reason, example)) = invalid_name(&labels, name) {
+            if let Some((reason, example)) = invalid_name(&labels, name, rules.utf8_names) {
                 result.rejected.add(reason, points, || example);
                 return Ok(Rewrite::Remove);
             }
@@ -93,15 +93,16 @@ fn rewrite(
 }
 
 /// Returns the reason why AMP would reject a series for the names that rules give it.
-fn invalid_name(labels: &Labels, name: &str) -> Option<(&'static str, String)> {
+fn invalid_name(labels: &Labels, name: &str, utf8_names: Utf8Names) -> Option<(&'static str, String)> {
     let shown = |text: &str| text.chars().take(SHOWN_CHARS).collect::<String>();
     let Some(new_name) = labels.get("__name__") else {
         return Some(("empty_name", format!("rules remove the name of {name}")));
     };
-    if !is_legacy_metric(new_name) {
+    let keeps_utf8 = utf8_names == Utf8Names::Send;
+    if !keeps_utf8 && !is_legacy_metric(new_name) {
         return Some(("invalid_name", format!("rules give {name} the name \"{}\"", shown(new_name))));
     }
-    let (label, _) = labels.iter().find(|(label, _)| !is_legacy_label(label))?;
+    let (label, _) = labels.iter().find(|(label, _)| label.is_empty() || !(keeps_utf8 || is_legacy_label(label)))?;
     Some(("invalid_label_name", format!("rules give a label of {name} the name \"{}\"", shown(label))))
 }
 

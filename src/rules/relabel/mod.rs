@@ -29,6 +29,7 @@ use crate::model::series::{Labels, SeriesBatch};
 use crate::rules::InvalidValue;
 use crate::rules::yaml::Node;
 use crate::translate::limits::LongLabels;
+use crate::translate::names::Utf8Names;
 
 /// Rules of Prometheus, in order. `Default` has none.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +82,8 @@ pub struct Rules {
     pub max_series: Option<usize>,
     /// Treatment of labels whose values are too long after the rules.
     pub long_labels: LongLabels,
+    /// Whether series may have names with characters outside the legacy set.
+    pub utf8_names: Utf8Names,
 }
 
 /// Result of relabelling. Counts are samples and native histograms.

@@ -110,6 +110,20 @@ fn removed_series_are_counted() {
 }
 
 #[test]
+fn utf8_names_are_valid_if_they_are_sent() {
+    use crate::translate::names::Utf8Names;
+    for (configs, utf8_names, expected) in [
+        ("[{target_label: __name__, replacement: a b}]", Utf8Names::Send, ""),
+        ("[{action: labelmap, regex: '(h)ost', replacement: $2}]", Utf8Names::Send, "invalid_label_name"),
+        ("[{target_label: __name__, replacement: a b}]", Utf8Names::Replace, "invalid_name"),
+    ] {
+        let rejected = applied(&Rules { utf8_names, ..rules(configs) }).1.rejected.to_string();
+        assert_eq!(rejected.is_empty(), expected.is_empty(), "{configs}: {rejected}");
+        assert!(rejected.contains(expected), "{configs}: {rejected}");
+    }
+}
+
+#[test]
 fn metadata_follows_the_names_of_series() {
     let family =
         |family: &str, kind| Metadata { family: family.into(), kind, help: "Help.".into(), unit: String::new() };

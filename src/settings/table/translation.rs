@@ -8,7 +8,7 @@ use crate::settings::values;
 use crate::translate::Compat;
 use crate::translate::limits::LongLabels;
 use crate::translate::metrics::{DeltaPolicy, ExponentialHistogramFormat};
-use crate::translate::names::Strategy;
+use crate::translate::names::{Strategy, Utf8Names};
 use crate::translate::spans::Indexed;
 
 pub(super) const ROWS: &[Setting] = &[
@@ -111,15 +111,27 @@ pub(super) const ROWS: &[Setting] = &[
     },
     Setting {
         name: "SIDECARLESS_TRANSLATION_STRATEGY",
-        values: "`UnderscoreEscapingWithSuffixes`, `UnderscoreEscapingWithoutSuffixes`",
+        values: "`UnderscoreEscapingWithSuffixes`, `UnderscoreEscapingWithoutSuffixes`, `NoUTF8EscapingWithSuffixes`, `NoTranslation`",
         default: "UnderscoreEscapingWithSuffixes",
-        description: "Translation of OTLP metric names, as Prometheus' `translation_strategy`.",
+        description: "Translation of OTLP names, as Prometheus' `translation_strategy`. The last two keep UTF-8 names and require `SIDECARLESS_UTF8_NAMES=send`.",
         apply: |settings, text| {
             let strategies = [
                 ("UnderscoreEscapingWithSuffixes", Strategy::UnderscoreEscapingWithSuffixes),
                 ("UnderscoreEscapingWithoutSuffixes", Strategy::UnderscoreEscapingWithoutSuffixes),
+                ("NoUTF8EscapingWithSuffixes", Strategy::NoUtf8EscapingWithSuffixes),
+                ("NoTranslation", Strategy::NoTranslation),
             ];
             store(&mut settings.metrics.naming.strategy, values::choice(text, &strategies))
+        },
+    },
+    Setting {
+        name: "SIDECARLESS_UTF8_NAMES",
+        values: "`replace`, `send`",
+        default: "replace",
+        description: "Characters outside `[a-zA-Z0-9_:]` in the names of scraped metrics and labels: replaced with `_`, or sent. AMP does not document support for them.",
+        apply: |settings, text| {
+            let choices = [("replace", Utf8Names::Replace), ("send", Utf8Names::Send)];
+            store(&mut settings.prometheus_scrape.utf8_names, values::choice(text, &choices))
         },
     },
     Setting {

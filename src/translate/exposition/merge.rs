@@ -7,26 +7,36 @@ use std::iter::Peekable;
 use super::parser::Label;
 use crate::model::reserved::{RESERVED_JOBS, is_identity_label};
 use crate::model::series::Labels;
+use crate::translate::names::Utf8Names;
+
+/// How the labels of a sample are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LabelPolicy {
+    /// Whether they replace target labels. Otherwise they get the prefix `exported_`.
+    pub(super) honor_labels: bool,
+    pub(super) utf8_names: Utf8Names,
+}
 
 /// Returns the sorted labels of a series: sample labels, the metric name, and target labels.
 pub(super) fn merge_labels<'s, 'a: 's>(
     name: Cow<'a, str>,
     labels: &'s mut Vec<Label<'a>>,
     target: &'s Labels,
-    honor_labels: bool,
+    policy: LabelPolicy,
 ) -> impl Iterator<Item = MergedLabel<'s>> {
-    labels.push(Label { name: Cow::Borrowed("__name__"), value: legacy_name(name, true) });
+    let LabelPolicy { honor_labels, utf8_names } = policy;
+    labels.push(Label { name: Cow::Borrowed("__name__"), value: written_name(name, true, utf8_names) });
     for label in labels.iter_mut() {
-        label.name = legacy_name(std::mem::take(&mut label.name), false);
+        label.name = written_name(std::mem::take(&mut label.name), false, utf8_names);
     }
     labels.sort_by(|one, other| one.name.cmp(&other.name));
     join_equal_names(labels);
     if honor_labels {
-        labels.retain(|label| !(label.value.is_empty() && is_identity_label(&label.name)));
+        labels.retain(|label| !(label.value.is_empty() && is_identity(&label.name)));
         resolve_conflicting_labels(labels, target, is_reserved);
     } else {
         resolve_conflicting_labels(labels, target, |label| {
-            is_identity_label(&label.name) || target.get(&label.name).is_some()
+            is_identity(&label.name) || target.get(&label.name).is_some()
         });
         labels.retain(|label| !label.value.is_empty());
     }
@@ -36,7 +46,12 @@ pub(super) fn merge_labels<'s, 'a: 's>(
 /// Returns whether a label is never taken from an exposition: it would contain the identity of another task, or the job of series
 /// of the function.
 fn is_reserved(label: &Label) -> bool {
-    is_identity_label(&label.name) || (label.name == "job" && RESERVED_JOBS.contains(&&*label.value))
+    is_identity(&label.name) || (label.name == "job" && RESERVED_JOBS.contains(&&*label.value))
+}
+
+/// Returns whether a label, or the label with its name in the legacy character set, has the identity of a task.
+fn is_identity(name: &str) -> bool {
+    is_identity_label(name) || is_identity_label(&written_name(Cow::Borrowed(name), false, Utf8Names::Replace))
 }
 
 /// Adds the prefix `exported_` to every label with a value for which `is_conflicting` is true, repeatedly until the name is
@@ -84,8 +99,11 @@ fn join_equal_names(labels: &mut Vec<Label>) {
     });
 }
 
-/// Replaces the characters outside the legacy character set with `_`.
-pub(super) fn legacy_name(name: Cow<'_, str>, with_colons: bool) -> Cow<'_, str> {
+/// Replaces the characters outside the legacy character set with `_`, unless names are written unchanged.
+pub(super) fn written_name(name: Cow<'_, str>, with_colons: bool, utf8_names: Utf8Names) -> Cow<'_, str> {
+    if utf8_names == Utf8Names::Send {
+        return name;
+    }
     let is_allowed =
         |character: char| character.is_ascii_alphanumeric() || character == '_' || (with_colons && character == ':');
     let has_digit_first = name.starts_with(|first: char| first.is_ascii_digit());

@@ -7,7 +7,7 @@
 //! scrape.
 //!
 //! Unlike that release, quoted names are supported (Prometheus 3, "UTF-8 in Prometheus"). Amazon Managed Service for
-//! Prometheus supports only the legacy character set, so other characters of such names are replaced with `_`.
+//! Prometheus documents only the legacy character set, so other characters of such names are replaced with `_` by default.
 
 mod cursor;
 mod labels;

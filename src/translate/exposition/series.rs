@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cursor::SyntaxError;
-use super::merge::legacy_name;
+use super::merge::{LabelPolicy, written_name};
 use super::parser::{Entry, MetadataEntry, MetadataValue, ParsedExemplar, ParsedSample, Parser};
 use super::series_writer::SeriesWriter;
 use crate::model::budget::{Budget, BudgetExceeded};
@@ -12,6 +12,7 @@ use crate::model::exposition::Format;
 use crate::model::series::{
     EXEMPLAR_BYTES, EXEMPLAR_LABEL_BYTES, Exemplar, InsertOutcome, Labels, Metadata, MetadataKind, SeriesBatch,
 };
+use crate::translate::names::Utf8Names;
 
 /// Samples more than ten minutes after the scrape are not written, as in Prometheus (`scrape/scrape.go`, `maxAheadTime`).
 const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
@@ -38,6 +39,8 @@ pub struct ScrapeOptions<'a> {
     pub target_labels: &'a Labels,
     /// Whether labels of the exposition replace target labels. Otherwise they get the prefix `exported_`.
     pub honor_labels: bool,
+    /// Treatment of quoted names.
+    pub utf8_names: Utf8Names,
     /// Whether to use the timestamps of the exposition. Otherwise every sample has the time `at_ms`.
     pub honor_timestamps: bool,
     /// A scrape with more samples fails.
@@ -148,7 +151,8 @@ fn write(
 ) -> Result<(), SyntaxError> {
     let mut families = BTreeMap::new();
     let before = out.len();
-    let mut writer = SeriesWriter::new(scrape.target_labels, scrape.honor_labels, out);
+    let policy = LabelPolicy { honor_labels: scrape.honor_labels, utf8_names: scrape.utf8_names };
+    let mut writer = SeriesWriter::new(scrape.target_labels, policy, out);
     let mut parser = Parser::new(body, format);
     while let Some(entry) = parser.next_entry()? {
         match entry {
@@ -163,7 +167,7 @@ fn write(
     for (family, metadata) in families {
         let FamilyMetadata { kind, help, unit } = metadata;
         out.add_metadata(Metadata {
-            family: legacy_name(family, true).into_owned(),
+            family: written_name(family, true, scrape.utf8_names).into_owned(),
             kind,
             help: help.into_owned(),
             unit: unit.into_owned(),
@@ -216,7 +220,7 @@ fn write_sample<'a>(
         counts.duplicates += 1;
     }
     let Some(exemplar) = exemplar else { return };
-    match valid_exemplar(exemplar, timestamp_ms) {
+    match valid_exemplar(exemplar, timestamp_ms, scrape.utf8_names) {
         Some(exemplar) => {
             out.push_exemplar(id, exemplar);
             counts.exemplars += 1;
@@ -266,11 +270,11 @@ fn restore_first_values(
 }
 
 /// Returns the exemplar if receivers accept it. Without a timestamp, it gets the time of its sample.
-fn valid_exemplar(exemplar: ParsedExemplar, sample_ms: i64) -> Option<Exemplar> {
+fn valid_exemplar(exemplar: ParsedExemplar, sample_ms: i64, utf8_names: Utf8Names) -> Option<Exemplar> {
     let ParsedExemplar { labels, value, timestamp_ms } = exemplar;
     labels.retain(|label| !label.value.is_empty());
     for label in labels.iter_mut() {
-        label.name = legacy_name(std::mem::take(&mut label.name), false);
+        label.name = written_name(std::mem::take(&mut label.name), false, utf8_names);
     }
     labels.sort_by(|one, other| one.name.cmp(&other.name));
     let chars: usize = labels.iter().map(|label| label.name.chars().count() + label.value.chars().count()).sum();

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::merge::{MergedLabel, merge_labels};
+use super::merge::{LabelPolicy, MergedLabel, merge_labels};
 use super::parser::Label;
 use crate::model::series::{LabelRun, LabelRuns, Labels, SeriesBatch, SeriesId, encode_label};
 
 /// Writes the series of one target to one batch.
 pub(super) struct SeriesWriter<'t> {
     target_labels: &'t Labels,
-    honor_labels: bool,
+    policy: LabelPolicy,
     /// One run for each label of the target, adjacent in the batch.
     target_runs: LabelRuns,
     /// Kept between series to reuse the memory.
@@ -18,14 +18,14 @@ pub(super) struct SeriesWriter<'t> {
 }
 
 impl<'t> SeriesWriter<'t> {
-    pub(super) fn new(target_labels: &'t Labels, honor_labels: bool, out: &mut SeriesBatch) -> Self {
+    pub(super) fn new(target_labels: &'t Labels, policy: LabelPolicy, out: &mut SeriesBatch) -> Self {
         let (mut encoded, mut target_runs) = (Vec::new(), LabelRuns::default());
         for (name, value) in target_labels.iter() {
             encoded.clear();
             encode_label(&mut encoded, name, value);
             target_runs.push(out.add_label_run(&encoded));
         }
-        Self { target_labels, honor_labels, target_runs, encoded, runs: Vec::new() }
+        Self { target_labels, policy, target_runs, encoded, runs: Vec::new() }
     }
 
     /// Returns the series of a sample, and creates it if it is new.
@@ -40,7 +40,7 @@ impl<'t> SeriesWriter<'t> {
         self.encoded.clear();
         // Labels of the target that come one after the other, up to now.
         let mut adjacent = 0..0;
-        for label in merge_labels(name, labels, self.target_labels, self.honor_labels) {
+        for label in merge_labels(name, labels, self.target_labels, self.policy) {
             match label {
                 MergedLabel::Target(at) if !self.encoded.is_empty() || at != adjacent.end => {
                     self.runs.extend(self.target_runs.joined(adjacent));

@@ -82,12 +82,14 @@ mod tests {
     use crate::model::exposition::Format;
     use crate::model::series::Labels;
     use crate::translate::exposition::{ScrapeOptions, series};
+    use crate::translate::names::Utf8Names;
 
     fn scrape(exposition: &str, at_ms: i64, out: &mut SeriesBatch) {
         let target_labels = [("instance", "10.2.3.4:9404")].into_iter().collect::<Labels>();
         let options = ScrapeOptions {
             target_labels: &target_labels,
             honor_labels: false,
+            utf8_names: Utf8Names::Replace,
             honor_timestamps: true,
             sample_limit: None,
             max_age_ms: None,

@@ -134,9 +134,9 @@ impl<'a> Translator<'a> {
             return Ok(false);
         }
         self.budget.reserve(base.size + ATTRIBUTE_BYTES * attributes.len())?;
-        let (is_delta, compat) = (family.is_delta, self.options.naming.compat);
+        let (is_delta, naming) = (family.is_delta, &self.options.naming);
         let long_labels = self.options.limited_labels();
-        let input = PointInput { attributes, base, reserved, is_delta, compat, long_labels };
+        let input = PointInput { attributes, base, reserved, is_delta, naming, long_labels };
         self.point.build(&input, &mut self.outcome.warnings);
         if long_labels.is_some()
             && let Some(reason) = self.point.exceeded_limit(family.name.len(), reserved, self.out)

@@ -8,7 +8,6 @@ use crate::model::budget::BudgetExceeded;
 use crate::model::otlp::{Exemplar, exemplar::Value, text};
 use crate::model::series::{self, SeriesId};
 use crate::translate::attributes::write_value;
-use crate::translate::names;
 
 /// Maximum characters of all names and values of an exemplar (OpenMetrics 1.0, "Exemplars"; Cortex rejects longer ones).
 const MAX_CHARS: usize = 128;
@@ -50,7 +49,7 @@ fn labels(exemplar: &Exemplar, context: &Translator<'_>) -> Vec<(String, String)
     let mut chars: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
     for attribute in &exemplar.filtered_attributes {
         let key = text(&attribute.key);
-        let name = if context.is_adot() { Some(Cow::Borrowed(&*key)) } else { names::label(&key) };
+        let name = if context.is_adot() { Some(Cow::Borrowed(&*key)) } else { context.options.naming.label(&key) };
         let is_taken = |name: &str| !context.is_adot() && labels.iter().any(|(other, _)| other == name);
         let Some(name) = name.filter(|name| !is_taken(name)) else { continue };
         let mut value = String::new();

@@ -80,7 +80,7 @@ pub(super) fn describe(metric: &Metric, data: &Data, family: &MetricFamily, cont
     if !context.options.metadata || family.name.len() > MAX_METADATA_SIZE {
         return;
     }
-    let (help, unit) = (text(&metric.description), names::unit(&text(&metric.unit)));
+    let (help, unit) = (text(&metric.description), context.options.naming.unit(&text(&metric.unit)));
     let help = &help[..help.floor_char_boundary(MAX_METADATA_SIZE)];
     context.out.add_metadata(Metadata {
         family: family.name.clone(),

@@ -10,7 +10,6 @@ use crate::model::otlp::KeyValue;
 use crate::model::rejection::Rejections;
 use crate::translate::attributes::write_value;
 use crate::translate::limits::{LongLabels, MAX_LABELS, MAX_LABELS_SIZE, MAX_VALUE_SIZE, VALUE_TOO_LONG, cut};
-use crate::translate::names;
 
 /// Attributes that make up `job` and `instance`.
 pub(super) const IDENTIFYING: [&[u8]; 3] = [b"service.name", b"service.namespace", b"service.instance.id"];
@@ -77,7 +76,7 @@ impl<'a> ResourceLabels<'a> {
         let mut counted = Counted::default();
         for attribute in sorted {
             let key = key_text(&attribute.key);
-            let name = names::label(&key).map(|name| unreserved(&name, "", options.naming.compat));
+            let name = options.naming.label(&key).map(|name| unreserved(&name, "", options.naming.compat));
             // Whether the value counts is known when it is not replaced.
             let is_kept = |name: &String| may_be_replaced(name, options) && options.long_labels == LongLabels::Reject;
             let limited = options.limited_labels().filter(|_| !name.iter().flatten().any(is_kept));
@@ -142,7 +141,7 @@ impl<'a> ResourceLabels<'a> {
     /// Describes a long label, unless another one is described.
     fn note_long(&mut self, key: &str, length: usize, options: &Options) {
         if self.long_label.is_empty() {
-            let name = names::label(key);
+            let name = options.naming.label(key);
             self.long_label = options.long_labels.describe(name.as_deref().unwrap_or(key), length);
         }
     }
@@ -188,7 +187,9 @@ fn is_too_long(attribute: &KeyValue, options: &Options) -> bool {
     match attribute.key.as_ref() {
         b"service.name" | b"service.instance.id" => true,
         key if !options.resource_labels || (options.exclude_service_attributes && IDENTIFYING.contains(&key)) => false,
-        key => names::label(&key_text(key))
+        key => options
+            .naming
+            .label(&key_text(key))
             .and_then(|name| unreserved(&name, "", options.naming.compat))
             .is_some_and(|name| !may_be_replaced(&name, options)),
     }

@@ -36,7 +36,7 @@ pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, cont
         labels.set("instance", instance);
     }
     for (key, value) in &context.options.external_labels {
-        if let Some(name) = names::label(key) {
+        if let Some(name) = context.options.naming.label(key) {
             labels.set_default(&name, value);
         }
     }
@@ -63,7 +63,7 @@ fn descriptive_labels(
     let (mut labels, mut counted) = (BTreeMap::new(), Counted::default());
     for attribute in sorted {
         let key = text(&attribute.key);
-        let name = match names::target_label(&key) {
+        let name = match context.options.naming.target_label(&key) {
             Some(name) if name == "__name__" && context.is_adot() => continue,
             Some(name) if name == "__name__" => Some("exported___name__".into()),
             name => name,

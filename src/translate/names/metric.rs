@@ -1,7 +1,7 @@
 //! Metric names.
 
 use super::legacy::{is_legacy_metric, is_word_byte};
-use super::{MetricKind, NameError, Naming, Strategy, units};
+use super::{MetricKind, NameError, Naming, Strategy, units, utf8};
 use crate::translate::Compat;
 
 /// Returns the name of a metric family. The series of histograms and summaries append `_bucket`, `_sum` and `_count`.
@@ -12,6 +12,9 @@ pub fn metric(name: &str, unit: &str, kind: MetricKind, naming: &Naming) -> Resu
     let built = match naming.strategy {
         Strategy::UnderscoreEscapingWithSuffixes => with_suffixes(name, unit, kind, naming),
         Strategy::UnderscoreEscapingWithoutSuffixes => without_suffixes(name, &naming.namespace),
+        Strategy::NoUtf8EscapingWithSuffixes | Strategy::NoTranslation => {
+            return utf8::metric(name, unit, kind, naming);
+        }
     };
     if built.bytes().all(|byte| byte == b'_') && built != name || built.is_empty() {
         return Err(NameError::Empty);

@@ -54,21 +54,32 @@ fn per_word(unit: &str) -> &str {
 /// Returns the two suffixes of a unit: `bytes` and `per_second` for `By/s`. Each can be empty. A part in braces, such as
 /// `{request}`, is an annotation and has no suffix.
 pub(super) fn suffixes(unit: &str) -> (Cow<'_, str>, String) {
-    let (main, per) = unit.split_once('/').unwrap_or((unit, ""));
-    let (main, per) = (main.trim(), per.trim());
-    let main = if is_annotation(main) { "" } else { main_word(main) };
-    let per = if per.is_empty() || is_annotation(per) { "" } else { per_word(per) };
+    let (main, per) = words(unit);
     let per = if per.is_empty() { String::new() } else { clean(&format!("per_{per}")).into_owned() };
     (clean(main), per)
+}
+
+/// Returns the words before and after the slash: `bytes` and `second` for `By/s`. Each can be empty.
+pub(super) fn words(unit: &str) -> (&str, &str) {
+    let (main, per) = unit.split_once('/').unwrap_or((unit, ""));
+    let (main, per) = (main.trim(), per.trim());
+    let main = if main.is_empty() || is_annotation(main) { "" } else { main_word(main) };
+    let per = if per.is_empty() || is_annotation(per) { "" } else { per_word(per) };
+    (main, per)
 }
 
 /// Returns the unit for the metadata of a metric, such as `bytes_per_second`.
 pub fn unit(unit: &str) -> String {
     let (main, per) = suffixes(unit);
+    joined(&main, &per)
+}
+
+/// Joins the two suffixes of a unit, without an underscore at the start and the end.
+pub(super) fn joined(main: &str, per: &str) -> String {
     let joined = match (main.is_empty(), per.is_empty()) {
         (false, false) => format!("{main}_{per}"),
-        (false, true) => main.into_owned(),
-        (true, _) => per,
+        (false, true) => main.to_owned(),
+        (true, _) => per.to_owned(),
     };
     let trimmed = joined.strip_prefix('_').unwrap_or(&joined);
     trimmed.strip_suffix('_').unwrap_or(trimmed).to_owned()

@@ -10,9 +10,11 @@ use super::definition::text;
 use super::yaml;
 
 /// Options of the remote write exporter that are translated, or that the function replaces: batches, retries, connections.
-const REMOTE_WRITE: [&str; 14] = [
+const REMOTE_WRITE: [&str; 16] = [
     "endpoint",
     "namespace",
+    "add_metric_suffixes",
+    "translation_strategy",
     "external_labels",
     "target_info",
     "resource_to_telemetry_conversion",
@@ -45,6 +47,7 @@ impl Translation<'_> {
             let namespace = self.resolved(namespace);
             self.report.set("SIDECARLESS_NAMESPACE", namespace);
         }
+        self.translation_strategy(settings);
         self.external_labels(name, &settings["external_labels"]);
         if settings["target_info"]["enabled"] == false {
             self.report.set("SIDECARLESS_TARGET_INFO", "off");
@@ -54,6 +57,20 @@ impl Translation<'_> {
         }
         self.signing(&format!("exporter {name}: aws_auth"), &settings["aws_auth"]);
         self.report_unknown_options(&format!("exporter {name}"), settings, &REMOTE_WRITE);
+    }
+
+    /// Translates `translation_strategy`, which overrides the deprecated `add_metric_suffixes`.
+    fn translation_strategy(&mut self, settings: &Value) {
+        let strategy = match text(settings, "translation_strategy") {
+            "" if settings["add_metric_suffixes"] == false => "UnderscoreEscapingWithoutSuffixes",
+            strategy => strategy,
+        };
+        if matches!(strategy, "NoUTF8EscapingWithSuffixes" | "NoTranslation") {
+            self.report.set("SIDECARLESS_UTF8_NAMES", "send");
+        }
+        if !strategy.is_empty() {
+            self.report.set("SIDECARLESS_TRANSLATION_STRATEGY", strategy);
+        }
     }
 
     fn external_labels(&mut self, name: &str, labels: &Value) {

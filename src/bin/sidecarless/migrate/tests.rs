@@ -137,6 +137,31 @@ fn invalid_input_is_reported() {
 }
 
 #[test]
+fn translation_strategy_becomes_settings() {
+    const STRATEGY: &str = "SIDECARLESS_TRANSLATION_STRATEGY";
+    for (option, expected) in [
+        ("add_metric_suffixes: true", vec![]),
+        ("add_metric_suffixes: false", vec![(STRATEGY, "UnderscoreEscapingWithoutSuffixes")]),
+        (
+            "add_metric_suffixes: false, translation_strategy: NoTranslation",
+            vec![("SIDECARLESS_UTF8_NAMES", "send"), (STRATEGY, "NoTranslation")],
+        ),
+        ("translation_strategy: UnderscoreEscapingWithSuffixes", vec![(STRATEGY, "UnderscoreEscapingWithSuffixes")]),
+    ] {
+        let migrated = with_collector(&format!(
+            "exporters: {{prometheusremotewrite: {{endpoint: 'https://aps/api/v1/remote_write', {option}}}}}\n\
+             service: {{pipelines: {{metrics: {{exporters: [prometheusremotewrite]}}}}}}"
+        ));
+        let set: Vec<_> = migrated.report.settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        for pair in &expected {
+            assert!(set.contains(pair), "{option}: {set:?}");
+        }
+        assert_eq!(set.iter().any(|(name, _)| *name == STRATEGY), !expected.is_empty(), "{option}: {set:?}");
+        assert!(!gaps(&migrated).iter().any(|gap| gap.contains("translation")), "{:?}", gaps(&migrated));
+    }
+}
+
+#[test]
 fn region_and_role_of_requests_become_settings() {
     let url =
         |region: &str| format!("https://aps-workspaces.{region}.amazonaws.com/workspaces/ws-1/api/v1/remote_write");

@@ -11,7 +11,7 @@ use crate::model::rejection::Rejections;
 use crate::model::series::{LabelRun, LabelRuns, SeriesBatch, encode_label};
 use crate::translate::Compat;
 use crate::translate::limits::{LongLabels, MAX_LABELS, MAX_VALUE_SIZE, VALUE_TOO_LONG, exceeded_limit_of_lengths};
-use crate::translate::names;
+use crate::translate::names::Naming;
 
 /// Points of a scope from which on the labels of its resource are written again next to its own. The series then refer to one run
 /// instead of two or three. With fewer points, the copies would be larger than the points.
@@ -167,21 +167,22 @@ impl<'a> BaseLabels<'a> {
         &self,
         point: &[(&'a [u8], String)],
         reserved: &str,
-        compat: Compat,
+        naming: &Naming,
     ) -> BTreeMap<String, String> {
         let resource = self.base.resource;
-        let joined: &[_] = if compat == Compat::Adot { &resource.attributes } else { &[] };
+        let joined: &[_] = if naming.compat == Compat::Adot { &resource.attributes } else { &[] };
         let mut attributes: Vec<&(&[u8], String)> = joined.iter().chain(point).collect();
         attributes.sort_by(|left, right| left.0.cmp(right.0));
         let mut labels = BTreeMap::new();
         for (key, value) in attributes.into_iter().filter(|(_, value)| !value.is_empty()) {
             // Invalid names were reported when the attributes were converted.
-            let name = names::label(&key_text(key)).and_then(|name| unreserved(&name, reserved, compat));
+            let key = key_text(key);
+            let name = naming.label(&key).and_then(|name| unreserved(&name, reserved, naming.compat));
             if let Some(name) = name {
                 join(&mut labels, name, value);
             }
         }
-        if compat == Compat::Corrected {
+        if naming.compat == Compat::Corrected {
             for (name, value) in &resource.labels {
                 labels.entry(name.clone()).or_insert_with(|| value.clone());
             }
@@ -270,7 +271,7 @@ fn defaults(resource: &ResourceLabels<'_>, options: &Options) -> Vec<(String, St
     let external = options.external_labels.iter().filter(|(_, value)| !value.is_empty());
     let external = external.filter_map(|(key, value)| {
         let is_free = |name: &str| name != "__name__" && !resource.dropped.iter().any(|dropped| dropped == name);
-        let name = names::label(key).filter(|name| is_free(name))?;
+        let name = options.naming.label(key).filter(|name| is_free(name))?;
         Some((name.into_owned(), value.clone()))
     });
     client.into_iter().chain(external).collect()
@@ -292,7 +293,7 @@ fn scope_labels(metrics: &ScopeMetrics, options: &Options, warnings: &mut Reject
         let mut value = String::new();
         let length = write_limited(attribute.value.as_ref(), limited, &mut value);
         long = long.or(length.map(|length| options.long_labels.describe(&format!("otel_scope_{key}"), length)));
-        match names::label(&format!("otel_scope_{key}")) {
+        match options.naming.label(&format!("otel_scope_{key}")) {
             Some(_) if value.is_empty() => {}
             Some(name) => drop(labels.insert(name.into_owned(), value)),
             None => warn_invalid_label(&key, warnings),

@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::base::BaseLabels;
 use crate::model::otlp::KeyValue;
 use crate::model::series::LabelRun;
-use crate::translate::Compat;
 use crate::translate::limits::LongLabels;
+use crate::translate::names::Naming;
 
 /// The label that the series of a point have in addition to `__name__`.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ pub(in super::super) struct PointInput<'a> {
     pub(in super::super) base: &'a BaseLabels<'a>,
     pub(in super::super) reserved: ReservedLabel,
     pub(in super::super) is_delta: bool,
-    pub(in super::super) compat: Compat,
+    pub(in super::super) naming: &'a Naming,
     /// Treatment of long labels; `None` if the limits of AMP do not apply to the labels.
     pub(in super::super) long_labels: Option<LongLabels>,
 }

@@ -10,8 +10,8 @@ use super::plan::LabelPlan;
 use crate::model::otlp::{KeyValue, text};
 use crate::model::rejection::Rejections;
 use crate::model::series::{LabelRun, LabelSource, SeriesBatch, SeriesId, encode_label};
+use crate::translate::Compat;
 use crate::translate::limits::{LongLabels, MAX_VALUE_SIZE, VALUE_TOO_LONG, exceeded_limit_encoded};
-use crate::translate::{Compat, names};
 
 /// Label of unconverted deltas. The specification defines no label; the name is written like that of an attribute.
 const DELTA: (&str, &str) = ("otel_metric_temporality", "delta");
@@ -176,8 +176,8 @@ impl PointLabels {
             return;
         }
         let key = text(&attribute.key);
-        match names::label(&key) {
-            Some(name) if name == "__name__" && input.compat == Compat::Adot => return,
+        match input.naming.label(&key) {
+            Some(name) if name == "__name__" && input.naming.compat == Compat::Adot => return,
             Some(name) => {
                 if name == "__name__" || name == input.reserved.label {
                     self.text.push_str("exported_");
@@ -194,8 +194,8 @@ impl PointLabels {
     fn note_long(&mut self, attribute: &KeyValue, length: usize, input: &PointInput<'_>, warnings: &mut Rejections) {
         let key = text(&attribute.key);
         let long_labels = input.long_labels.unwrap_or_default();
-        match names::label(&key) {
-            Some(name) if name == "__name__" && input.compat == Compat::Adot => {}
+        match input.naming.label(&key) {
+            Some(name) if name == "__name__" && input.naming.compat == Compat::Adot => {}
             Some(name) if input.base.discards(&name) => {}
             Some(name) => self.describe_long(&name, length, long_labels),
             // Its value is cut, and the name is reported with the value.
@@ -271,14 +271,14 @@ impl PointLabels {
 
     /// Builds all labels again, with joined values where attributes have the same label name.
     fn rebuild(&mut self, input: &PointInput<'_>) {
-        let PointInput { attributes, base, reserved, is_delta, compat, long_labels } = *input;
+        let PointInput { attributes, base, reserved, is_delta, naming, long_labels } = *input;
         let mut point = Vec::new();
         for attribute in attributes.iter().filter(|attribute| !base.overrides(&attribute.key)) {
             let mut value = String::new();
             let _ = write_limited(attribute.value.as_ref(), long_labels, &mut value);
             point.push((attribute.key.as_ref(), value));
         }
-        let mut labels = base.with_point(&point, reserved.label, compat);
+        let mut labels = base.with_point(&point, reserved.label, naming);
         labels.remove(reserved.label);
         self.remove_dropped(&mut labels, base);
         if let Some(long_labels) = long_labels.filter(|&long_labels| long_labels != LongLabels::Reject) {
