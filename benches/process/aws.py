@@ -85,7 +85,7 @@ class Loopback:
         if certificates is not None:
             url = f"https://127.0.0.1:{await loopback.listen(certificates.server())}"
             endpoints = {"AWS_ENDPOINT_URL": url, "AWS_PROMETHEUS_ENDPOINT": url + REMOTE_WRITE.decode()}
-            loopback.environment = endpoints | {"SSL_CERT_FILE": str(certificates.bundle)}
+            loopback.environment = endpoints | {"SSL_CERT_FILE": str(certificates.authority)}
         loopback.reset_sinks()
         return loopback
 

@@ -58,7 +58,8 @@ async def values(bench: Bench, events: Events) -> tuple[dict[str, float], list[L
         for key, size in SCRAPE_PEAKS.items():
             [values[key]] = await bench.scrape_peak_mb(*size)
     log("measuring cold starts")
-    [(values["start"], values["start-cpu"])] = await bench.cold_start_ms()
+    if not bench.has_tls:
+        [(values["start"], values["start-cpu"])] = await bench.cold_start_ms()
     [values["first-push"]] = await bench.first_push_ms(events["spans"])
     [values["first-small-push"]] = await bench.first_push_ms(events["spans-5"])
     log("measuring memory")

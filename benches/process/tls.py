@@ -9,28 +9,21 @@ from pathlib import Path
 
 # RSA with 2,048 bits. The client verifies signatures, which costs it less with RSA than with ECDSA.
 KEY = ["-newkey", "rsa:2048", "-nodes", "-days", "2"]
-# Debian and Ubuntu; Fedora and Amazon Linux.
-SYSTEM = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 EXTENSIONS = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
 
 
 class Certificates:
-    """Creates the files in a folder. `bundle` has the certificates of the system as well, because the function reads all of them."""
+    """Creates the files in a folder."""
 
     def __init__(self, folder: Path) -> None:
         if shutil.which("openssl") is None:
             raise SystemExit("openssl is needed to create certificates: install the package openssl")
-        self.folder = folder
+        self.folder, self.authority = folder, folder / "ca.pem"
         (folder / "extensions").write_text(EXTENSIONS)
         openssl(folder, "req", "-x509", *KEY, "-subj", "/CN=benchmark", "-keyout", "ca.key", "-out", "ca.pem")
         openssl(folder, "req", *KEY[:3], "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr")
         sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions", "-days", "2"]
         openssl(folder, "x509", "-req", "-in", "server.csr", *sign, "-out", "server.pem")
-        system = next((path for path in map(Path, SYSTEM) if path.exists()), None)
-        if system is None:
-            raise SystemExit(f"none of the certificate files exists: {', '.join(SYSTEM)}")
-        self.bundle = folder / "bundle.pem"
-        self.bundle.write_text(system.read_text() + (folder / "ca.pem").read_text())
 
     def server(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

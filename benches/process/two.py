@@ -33,9 +33,10 @@ async def values(bench: Bench, events: Events) -> tuple[Values, Values]:
         for key, size in SCRAPE_PEAKS.items():
             add(key, await bench.scrape_peak_mb(*size))
     log("measuring cold starts")
-    starts = await bench.cold_start_ms()
-    add("start", [wall for wall, _ in starts])
-    add("start-cpu", [cpu for _, cpu in starts])
+    if not bench.has_tls:
+        starts = await bench.cold_start_ms()
+        add("start", [wall for wall, _ in starts])
+        add("start-cpu", [cpu for _, cpu in starts])
     add("first-push", await bench.first_push_ms(events["spans"]))
     add("first-small-push", await bench.first_push_ms(events["spans-5"]))
     log("measuring memory")
