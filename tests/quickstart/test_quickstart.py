@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,11 +128,18 @@ def start_task(started: Quickstart, snippet: str) -> ecs.Task:
     variables |= {"OTEL_EXPORTER_OTLP_ENDPOINT": variable(started.shell, "URL"), "OTEL_EXPORTER_OTLP_HEADERS": secret}
     # Otherwise the SDK for Python, which reads seconds, would wait for hours, and the test for the interval of metrics.
     variables |= {"OTEL_EXPORTER_OTLP_TIMEOUT": "10", "OTEL_METRIC_EXPORT_INTERVAL": "2000", "PYTHONPATH": str(ROOT)}
+    # The program names itself by this variable.
+    variables["OTEL_SERVICE_NAME"] = variables["OTEL_RESOURCE_ATTRIBUTES"].removeprefix("service.name=")
     program = [sys.executable, str(ROOT / "demo" / "shop.py"), task.address, str(task.port), str(task.stats_port), task.arn]
     process = started.peers.start("cart", program, variables)
     ecs.wait_for_processes([task])
-    wait_for("the SDK's metrics", lambda: query(started.amp, 'target_info{service_name="cart"} or {service_name="cart"}'), 30)
+    with urllib.request.urlopen(task.url, timeout=30) as response:
+        trace_id = str(response.headers["x-trace-id"])
+    wait_for("the SDK's metrics", lambda: query(started.amp, 'shop_requests_total{service_name="cart"}'), 30)
+    # OTEL_BSP_SCHEDULE_DELAY is that of the page.
+    documents = wait_for("the trace in X-Ray", lambda: ecs.trace_documents(started.moto, trace_id), 40)
     stop(process)
+    print(f"\nshow: sent by the task of step 3: shop_requests_total, and {len(documents)} segment in X-Ray", end="")
     return task
 
 

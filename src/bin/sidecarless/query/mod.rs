@@ -62,7 +62,7 @@ pub(crate) enum QueryError {
 
 /// Runs the query. The result is incomplete if no series match.
 pub(crate) async fn run(options: QueryOptions, variables: &[(String, String)]) -> Result<CommandOutput, CommandError> {
-    let http = clients::http().map_err(|error| CommandError::Function(error.into()))?;
+    let http = function::http()?;
     let aws = clients::aws(&http).await;
     let Address { url, region } = Address::new(&options, variables, &aws)?;
     let credentials = CachedCredentials::of_function(&aws).ok_or(QueryError::NoCredentials)?;
