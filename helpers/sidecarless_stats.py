@@ -59,6 +59,7 @@ class _Sender:
         self.direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
         self.proxied = urllib.request.build_opener(_NoRedirect)
         self.election = None
+        self.credentials = None
         self.reported = None
         # A forked child has a copy of the socket but not the thread: it must not hold the port.
         if hasattr(os, "register_at_fork"):
@@ -78,7 +79,19 @@ class _Sender:
         # Under host networking all tasks of an instance share the port, so that each process has to send.
         if b'"NetworkMode":"host"' in task or self.is_elected():
             body = task + self.read("/task/stats")
-            self.proxied.open(urllib.request.Request(self.url, body, self.headers), timeout=PUSH_TIMEOUT).close()
+            request = urllib.request.Request(self.url, body, {**self.headers, **self.signature(body)})
+            self.proxied.open(request, timeout=PUSH_TIMEOUT).close()
+
+    def signature(self, body):
+        """Returns the headers that sign the push, if there is no token and the application has the file that signs."""
+        if self.token:
+            return {}
+        try:
+            import sidecarless_signing
+        except ImportError:
+            return {}
+        self.credentials = self.credentials or sidecarless_signing.TaskCredentials()
+        return sidecarless_signing.signature("POST", self.url, body, self.credentials())
 
     def is_elected(self):
         if not self.election:

@@ -62,7 +62,7 @@ def unpacked(name: str, path: str) -> Path:
 
 
 def python(_: Path, program: str = "app.py") -> Program:
-    return Program([sys.executable, str(PROGRAMS / program)], f"Python {sys.version.split()[0]}", {"PYTHONPATH": f"{HELPERS}:{SIGNING}"})
+    return Program([sys.executable, str(PROGRAMS / program)], f"Python {sys.version.split()[0]}", {"PYTHONPATH": str(HELPERS if program == "app.py" else SIGNING)})
 
 
 def node(_: Path, program: str = "app.cjs") -> Program:

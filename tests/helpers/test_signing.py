@@ -198,18 +198,21 @@ def test_other_hosts_get_no_signature(built: Callable[[str], Program]) -> None:
     assert other.refused == ["no signature"] * 2 and not role.known
 
 
-@pytest.mark.parametrize("language, start", [("node", "--require"), ("ruby", "-r")])
-def test_stats_helpers_of_the_same_process_are_signed(built: Callable[[str], Program], language: str, start: str) -> None:
-    signing = built(language)
-    file = {"node": "sidecarless-signing.cjs", "ruby": "sidecarless_signing.rb"}[language]
-    program = LANGUAGES[language](HELPERS)
-    command = [program.command[0], start, str(HELPERS / "signing" / file), *program.command[1:], "1"]
-    if language == "ruby":
-        command = [program.command[0], "-r", str(HELPERS / "signing" / file), "-e", f"SidecarlessSigning.register; ARGV.replace(['1']); load '{program.command[-1]}'"]
-    role, metadata = TaskCredentials(), Metadata()
+@pytest.mark.parametrize("language", ["python", "node", "ruby"])
+def test_stats_helpers_with_the_file_that_signs(built: Callable[[str], Program], language: str) -> None:
+    signing, helper = built(language), LANGUAGES[language](HELPERS)
+    files, environment = HELPERS / "signing", dict(signing.environment)
+    if language == "python":
+        command, environment["PYTHONPATH"] = [*helper.command, "1"], f"{HELPERS}:{files}"
+    elif language == "node":
+        command = [helper.command[0], "--require", str(files / "sidecarless-signing.cjs"), *helper.command[1:], "1"]
+    else:
+        register = f"SidecarlessSigning.register; ARGV.replace(['1']); load '{helper.command[-1]}'"
+        command = [helper.command[0], "-r", str(files / "sidecarless_signing.rb"), "-e", register]
+    role, metadata = TaskCredentials(), Metadata("host")
     receiver = SignedReceiver(role.known)
     variables = {**sender_environment(metadata.uri, receiver.url, ""), **role.variables}
-    with running(role, metadata, receiver), signer(Program(command, signing.version, signing.environment), variables):
+    with running(role, metadata, receiver), signer(Program(command, signing.version, environment), variables):
         wait_until(lambda: len(receiver.keys) >= 2)
     assert receiver.refused == [] and {request.path for request in receiver.requests} == {ROUTE}
     assert {request.body for request in receiver.requests} == {metadata.task + metadata.stats}
