@@ -162,12 +162,17 @@ release_binary() {
   BINARY="${CARGO_TARGET_DIR:-$ROOT/target}/release/sidecarless-function"
 }
 
-# Command line, in the dev profile: the Rust tests build it anyway, and a second release build would take minutes. Without
+# Command line, linked statically as in a release, in the dev profile: the Rust tests build it anyway, and a second release build would take minutes. Without
 # `--test integration`, some dependencies have fewer features, and cargo compiles everything that uses them a second time.
 cli_binary() {
   log "building the command line"
   cargo build --locked --quiet --bin sidecarless --test integration || return
   CLI="${CARGO_TARGET_DIR:-$ROOT/target}/debug/sidecarless"
+}
+
+# Whether a binary runs without a dynamic linker.
+is_static() {
+  ! LC_ALL=C readelf --program-headers "$1" | grep -q INTERP
 }
 
 # node_packages FOLDER NAME PACKAGES: installs the package-lock.json in FOLDER into .tools/NAME if the file changed.

@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ sys.path.append(str(ROOT / "tests" / "helpers"))
 import standin  # noqa: E402
 from languages import HELPERS, LANGUAGES, Missing, busybox, on_path  # noqa: E402
 from process import wait_until  # noqa: E402
+from signature import LATTICE, SignedReceiver, TaskCredentials  # noqa: E402
 from standin import running, sender_environment  # noqa: E402
 from task_metadata import Metadata, start_migrated  # noqa: E402
 
@@ -210,3 +213,98 @@ def test_one_command_line_of_a_task_sends_until_it_ends() -> None:
     for receiver in receivers:
         for push in receiver.pushes():
             assert standin.split(push.body) == tuple(json.loads(document) for document in standin.documents())
+
+
+class Https(standin.Receiver):
+    """An HTTPS endpoint of the function."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(tls="trusted")
+        self.function = url
+
+    def reply(self, request: standin.Recorded) -> standin.Reply:
+        return standin.forward(request, self.function)
+
+
+class NameServer(threading.Thread):
+    """A DNS server that answers each query for an IPv4 address with 127.0.0.1."""
+
+    def __init__(self, port: int = 53) -> None:
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", port))
+        self.names: set[bytes] = set()
+
+    def run(self) -> None:
+        while True:
+            query, client = self.socket.recvfrom(512)
+            # The question follows the header of 12 bytes: labels, type and class (RFC 1035, section 4).
+            end = query.index(b"\0", 12) + 5
+            self.names.add(query[13 : end - 5])
+            is_ipv4 = query[end - 4 : end - 2] == b"\0\1"
+            answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1" if is_ipv4 else b""
+            header = query[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_ipv4 else b"\0\0") + b"\0\0\0\0"
+            self.socket.sendto(header + query[12:end] + answer, client)
+
+
+@pytest.fixture
+def empty_image(tmp_path: Path) -> Iterator[Path]:
+    """The root of a container from `scratch`, with the files that ECS adds, and the command line."""
+    if "INTERP" in subprocess.run(["readelf", "--program-headers", CLI], capture_output=True, text=True, check=True).stdout:
+        pytest.skip("the command line is not static: build it with scripts/rustc-static")
+    if os.geteuid() != 0:
+        pytest.skip("only root can change its root folder and be a name server")
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
+    (root / "etc" / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    shutil.copy(CLI, root / "sidecarless")
+    yield root
+    (root / "sidecarless").unlink()
+
+
+def run_in(root: Path, variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    chroot = shutil.which("chroot", path=f"{os.environ['PATH']}:/usr/sbin") or "chroot"
+    return subprocess.run([chroot, root, "/sidecarless", "push-stats", *arguments], env=variables, capture_output=True, text=True, timeout=60)
+
+
+def test_static_command_line_pushes_from_an_empty_image(stack: Stack, scraped: dict[tuple[str, str], float], empty_image: Path) -> None:
+    endpoint = stack.run_task("static", PUSH)
+    names = NameServer()
+    names.start()
+    front = Https(stack.url)
+    with running(front):
+        variables = stack.variables(endpoint) | {"SIDECARLESS_URL": front.url}
+        # This name is in no file.
+        variables["ECS_CONTAINER_METADATA_URI_V4"] = variables["ECS_CONTAINER_METADATA_URI_V4"].replace("127.0.0.1", "metadata.test")
+        # Without certificates in the image, it trusts the built-in ones, which are not those of this endpoint.
+        without = run_in(empty_image, variables, "--once")
+        assert without.returncode == 1 and "UnknownIssuer" in without.stderr, without
+        assert run_in(empty_image, variables, "--health-check").returncode == 0
+        assert not front.requests
+        (empty_image / "etc" / "ssl" / "certs").mkdir(parents=True)
+        certificates = empty_image / "etc" / "ssl" / "certs" / "ca-certificates.crt"
+        shutil.copy(f"{standin.certificate('untrusted')}.crt", certificates)
+        assert run_in(empty_image, variables, "--once").returncode == 1 and not front.requests, "the certificate must be verified"
+        shutil.copy(f"{standin.certificate('trusted')}.crt", certificates)
+        pushed = run_in(empty_image, variables, "--once")
+    assert (pushed.returncode, pushed.stderr) == (0, "")
+    assert names.names == {b"metadata\x04test"}
+    stack.expect_series(endpoint, scraped)
+    print(f"\nshow: the static command line in an empty image: {len(scraped)} series, equal to those of a scrape", end="")
+
+
+@pytest.mark.parametrize("service", ["lambda", LATTICE])
+def test_command_line_signs_without_a_token(stack: Stack, service: str) -> None:
+    role, metadata = TaskCredentials(token="an authorization token"), standin.Metadata()
+    receiver = SignedReceiver(role.known, service)
+    with running(role, metadata, receiver):
+        variables = sender_environment(metadata.uri, receiver.url, "") | role.variables | {"AWS_SIGV4_SERVICE": service}
+        done = subprocess.run([CLI, "push-stats", "--once"], env=variables, capture_output=True, text=True, timeout=60)
+        del variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        variables["AWS_EC2_METADATA_DISABLED"] = "true"
+        failed = subprocess.run([CLI, "push-stats", "--once"], env=variables, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr, receiver.refused) == (0, "", [])
+    (request,) = receiver.requests
+    assert request.body == metadata.task + metadata.stats
+    assert failed.returncode == 1 and "SIDECARLESS_TOKEN is not set, and the task role cannot sign" in failed.stderr

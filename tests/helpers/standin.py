@@ -79,7 +79,8 @@ def certificate(name: str) -> Path:
     """Returns a file with a key and its self-signed certificate for the loopback address."""
     path = Path(tempfile.mkdtemp(prefix="certificate-")) / f"{name}.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    # rustls rejects the certificate of an authority as that of a server.
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
     subprocess.run([*command, *names, "-keyout", str(path), "-out", f"{path}.crt"], check=True, capture_output=True)
     path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
     atexit.register(shutil.rmtree, path.parent, True)

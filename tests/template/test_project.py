@@ -67,7 +67,9 @@ def test_workflow_runs_all_tests_and_builds_for_both_architectures():
     assert {"run": "scripts/test"} in jobs["test"]["steps"]
     assert set(jobs["zip"]["strategy"]["matrix"]["architecture"]) == set(yaml_allowed("Architecture"))
     assert any(step.get("run") == "scripts/package dist ${{ matrix.architecture }}" for step in jobs["zip"]["steps"])
-    assert set(jobs["release"]["needs"]) == {"test", "deny", "zip"}, "a release must depend on all checks"
+    assert {one["architecture"] for one in jobs["static"]["strategy"]["matrix"]["include"]} == set(yaml_allowed("Architecture"))
+    assert any(step.get("run") == "scripts/package dist static" for step in jobs["static"]["steps"])
+    assert set(jobs["release"]["needs"]) == {"test", "deny", "zip", "static"}, "a release must depend on all checks"
 
 
 def yaml_allowed(parameter):

@@ -6,7 +6,6 @@ use thiserror::Error;
 
 use crate::migrate::MigrateError;
 use crate::push_stats::PushStatsError;
-use crate::query::QueryError;
 use crate::usage::UsageError;
 
 /// The command cannot run.
@@ -30,8 +29,6 @@ pub(crate) enum CommandError {
     Migrate(#[from] MigrateError),
     #[error(transparent)]
     PushStats(#[from] PushStatsError),
-    #[error(transparent)]
-    Query(#[from] QueryError),
     #[error("cannot read random numbers from the operating system")]
     Random,
 }

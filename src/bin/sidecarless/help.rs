@@ -15,10 +15,8 @@ Usage:
                                     remove the collector from a task definition; print the settings that replace it
   sidecarless push-stats [--once | --health-check | --interval S]
                                     send the stats of the ECS task that this runs in: every S seconds (60), or once; a health
-                                    check always succeeds. Needs SIDECARLESS_URL and SIDECARLESS_TOKEN
-  sidecarless query PROMQL [--workspace ID | --url URL] [--region REGION] [--json]
-                                    instant query of the AMP workspace, with your credentials (aps:QueryMetrics). Without an option, of
-                                    AWS_PROMETHEUS_ENDPOINT
+                                    check always succeeds. Needs SIDECARLESS_URL, and SIDECARLESS_TOKEN unless the task
+                                    role signs (Ingress=url-iam, lattice)
   sidecarless token                 generate a bearer token, its hash and the client header
   sidecarless --help                print this text
   sidecarless --version             print the version

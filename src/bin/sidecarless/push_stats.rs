@@ -6,13 +6,16 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use sidecarless::aws::clients::{self, ClientError};
 use sidecarless::model::ecs::NetworkMode;
 use sidecarless::model::task_metadata::TaskMetadata;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use url::Url;
 
 use crate::output::CommandOutput;
+use crate::push_authorization::{Authorization, AuthorizationError, value};
 
 /// Port on 127.0.0.1 that the sender of a task listens on. All senders use the same one. It is below the ephemeral ports of Linux.
 const ELECTION_PORT: u16 = 23_190;
@@ -52,21 +55,25 @@ pub(crate) enum PushStatsError {
     Status { url: String, status: u16, message: String },
     #[error("cannot listen on port {ELECTION_PORT} of the loopback address, which selects one sender of the task: {0}")]
     Election(std::io::Error),
-    #[error("{0}: does the image have CA certificates?")]
+    #[error(transparent)]
     Client(#[from] ClientError),
+    #[error("invalid SIDECARLESS_URL: {0}")]
+    Url(#[from] url::ParseError),
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
 }
 
-/// Addresses and token of the push.
+/// Addresses of the push, and how it is authorized.
 struct Sender {
     http: reqwest::Client,
     metadata: String,
-    url: String,
-    token: String,
+    url: Url,
+    authorization: Authorization,
 }
 
 /// Sends the stats of the task.
 pub(crate) async fn run(mode: PushMode, variables: &[(String, String)]) -> Result<CommandOutput, PushStatsError> {
-    let sender = match Sender::new(variables) {
+    let sender = match Sender::new(variables).await {
         Err(error) if mode == PushMode::HealthCheck => return Ok(not_sent(&error, true)),
         sender => sender?,
     };
@@ -86,16 +93,19 @@ fn not_sent(error: &dyn std::error::Error, is_complete: bool) -> CommandOutput {
 }
 
 impl Sender {
-    fn new(variables: &[(String, String)]) -> Result<Self, PushStatsError> {
-        let variable = |name, hint| {
-            let value = variables.iter().find(|(other, value)| other == name && !value.is_empty());
-            value.map(|(_, value)| value.clone()).ok_or(PushStatsError::MissingVariable(name, hint))
-        };
+    async fn new(variables: &[(String, String)]) -> Result<Self, PushStatsError> {
+        let variable =
+            |name, hint| value(variables, name).ok_or(PushStatsError::MissingVariable(name, hint)).map(str::to_owned);
         let metadata = variable("ECS_CONTAINER_METADATA_URI_V4", ": the program must run in an ECS task")?;
         let url = variable("SIDECARLESS_URL", ": set it to the stack output OtlpEndpoint")?;
-        let token = variable("SIDECARLESS_TOKEN", "")?;
+        let url = Url::parse(&format!("{}/v1/ecs/task-stats", url.trim_end_matches('/')))?;
         let http = clients::http_of_command_line()?;
-        Ok(Self { http, metadata, url: format!("{}/v1/ecs/task-stats", url.trim_end_matches('/')), token })
+        let authorization = match value(variables, "SIDECARLESS_TOKEN") {
+            // Secrets that were stored from a file often end with a line break.
+            Some(token) => Authorization::Token(token.trim().to_owned()),
+            None => Authorization::of_role(&url, variables, &http).await,
+        };
+        Ok(Self { http, metadata, url, authorization })
     }
 
     /// Sends the documents at an interval if this process is the sender of the task. The same error is reported once.
@@ -134,9 +144,10 @@ impl Sender {
 
     async fn send(&self, task: String) -> Result<String, PushStatsError> {
         let body = task + &self.document("/task/stats").await?;
-        let request = self.http.post(&self.url).bearer_auth(&self.token).timeout(PUSH_TIMEOUT);
-        let request = request.header("content-type", "application/json").body(body);
-        text(&self.url, request).await
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        self.authorization.add(&self.url, &mut headers, body.as_bytes()).await?;
+        let request = self.http.post(self.url.clone()).headers(headers).timeout(PUSH_TIMEOUT).body(body);
+        text(self.url.as_str(), request).await
     }
 
     async fn document(&self, path: &str) -> Result<String, PushStatsError> {
