@@ -23,6 +23,7 @@ fn every_region_has_the_endpoints_of_its_partition() {
                 ("ec2", rules.ec2()),
                 ("monitoring", rules.cloudwatch()),
                 ("ssm", rules.ssm()),
+                ("aps-workspaces", rules.workspaces()),
             ];
             for (service, endpoint) in endpoints {
                 assert_eq!(endpoint.unwrap().as_str(), format!("https://{service}.{region}.{suffix}/"));

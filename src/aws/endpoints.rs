@@ -83,6 +83,11 @@ impl EndpointRules {
         self.like_ecs("Systems Manager", "ssm", !self.is_gov_cloud())
     }
 
+    /// Returns the endpoint of the workspaces of Amazon Managed Service for Prometheus.
+    pub fn workspaces(&self) -> Result<Url, EndpointError> {
+        self.like_ecs("Amazon Managed Service for Prometheus", "aps-workspaces", true)
+    }
+
     fn is_gov_cloud(&self) -> bool {
         self.region.starts_with("us-gov-")
     }

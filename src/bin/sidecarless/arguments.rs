@@ -8,11 +8,12 @@ use lexopt::{Arg, Parser, ValueExt as _};
 use crate::estimate::Options;
 use crate::output::OutputFormat;
 use crate::push_stats::PushMode;
+use crate::query::QueryOptions;
 use crate::redrive::RedriveMode;
 use crate::usage::UsageError;
 
-const COMMANDS: [&str; 9] =
-    ["check", "estimate", "help", "invoke", "migrate", "push-stats", "redrive", "targets", "token"];
+const COMMANDS: [&str; 10] =
+    ["check", "estimate", "help", "invoke", "migrate", "push-stats", "query", "redrive", "targets", "token"];
 
 /// Time between two pushes of stats without `--interval`.
 const DEFAULT_PUSH_INTERVAL: Duration = Duration::from_secs(60);
@@ -35,6 +36,7 @@ pub(crate) enum Command {
     Estimate(Options),
     Migrate { definition: String, collector: Option<String> },
     PushStats(PushMode),
+    Query(QueryOptions),
     Token,
 }
 
@@ -63,6 +65,7 @@ impl Command {
                 Self::Migrate { definition, collector: files.next() }
             }
             "push-stats" => Self::PushStats(push_mode(parser)?),
+            "query" => Self::Query(QueryOptions::parse(parser)?),
             "token" => {
                 files(parser, 0)?;
                 Self::Token
@@ -176,6 +179,9 @@ mod tests {
             ("token now", "unexpected argument \"now\": see `sidecarless --help`"),
             ("invoke", "missing EVENT.json: see `sidecarless --help`"),
             ("migrate", "missing TASKDEF.json: see `sidecarless --help`"),
+            ("query", "missing PROMQL: see `sidecarless --help`"),
+            ("query up --limit", "invalid option '--limit': see `sidecarless --help`"),
+            ("query up down", "unexpected argument \"down\": see `sidecarless --help`"),
             ("migrate a b c", "unexpected argument \"c\": see `sidecarless --help`"),
         ] {
             assert_eq!(parse(line), Err(expected.to_owned()), "{line}");

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::migrate::MigrateError;
 use crate::push_stats::PushStatsError;
+use crate::query::QueryError;
 use crate::usage::UsageError;
 
 /// The command cannot run.
@@ -29,6 +30,8 @@ pub(crate) enum CommandError {
     Migrate(#[from] MigrateError),
     #[error(transparent)]
     PushStats(#[from] PushStatsError),
+    #[error(transparent)]
+    Query(#[from] QueryError),
     #[error("cannot read random numbers from the operating system")]
     Random,
 }

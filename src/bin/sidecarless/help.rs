@@ -17,6 +17,9 @@ Usage:
                                     send the stats of the ECS task that this runs in: every S seconds (60), or once; a health
                                     check always succeeds. Needs SIDECARLESS_URL, and SIDECARLESS_TOKEN unless the task
                                     role signs (Ingress=url-iam, lattice)
+  sidecarless query PROMQL [--workspace ID | --url URL] [--region REGION] [--json]
+                                    instant query of the AMP workspace, with your credentials (aps:QueryMetrics). Without an option, of
+                                    AWS_PROMETHEUS_ENDPOINT
   sidecarless token                 generate a bearer token, its hash and the client header
   sidecarless --help                print this text
   sidecarless --version             print the version
