@@ -47,7 +47,7 @@ async fn run(command: Command, variables: Vec<(String, String)>) -> Result<Comma
             Ok(migrate::run(&definition, collector.as_deref())?.print_report())
         }
         Command::PushStats(mode) => Ok(push_stats::run(mode, &variables).await?),
-        Command::Query(options) => query::run(options, &variables).await,
+        Command::Query(options) => Ok(query::run(options, &variables).await?),
         Command::Token => token::run(),
     }
 }

@@ -7,7 +7,6 @@ use sidecarless::model::arn::Arn;
 use url::Url;
 
 use super::{QueryError, QueryOptions};
-use crate::error::CommandError;
 
 /// APIs of a workspace. Their URLs are accepted in place of that of the workspace, because Grafana and the function have those.
 const APIS: [&str; 3] = ["/api/v1/query", "/api/v1/remote_write", "/api/v1"];
@@ -25,13 +24,13 @@ impl Address {
         options: &QueryOptions,
         variables: &[(String, String)],
         aws: &SdkConfig,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self, QueryError> {
         let region_of_caller = aws.region().map(|region| region.as_ref().to_owned());
         if let Some(workspace) = &options.workspace {
             let (id, region) = id_and_region(workspace)?;
             let region = options.region.clone().or(region).or(region_of_caller).ok_or(QueryError::NoRegion)?;
             let endpoint = EndpointRules::new(aws, &region).workspaces();
-            let mut url = endpoint.map_err(|error| CommandError::Function(error.into()))?;
+            let mut url = endpoint.map_err(|error| QueryError::Client(error.into()))?;
             url.set_path(&format!("workspaces/{id}/api/v1/query"));
             return Ok(Self { url, region });
         }

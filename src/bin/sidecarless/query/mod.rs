@@ -4,22 +4,23 @@ mod address;
 mod options;
 mod table;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 use sidecarless::aws::client::{PostResult, SigV4Client};
-use sidecarless::aws::clients;
+use sidecarless::aws::clients::{self, ClientError};
 use sidecarless::aws::credentials::CachedCredentials;
 use sidecarless::aws::sign::Signer;
+use sidecarless::deadline::Deadline;
 use thiserror::Error;
 use url::Url;
 
 use address::Address;
 pub(crate) use options::QueryOptions;
 
-use crate::error::CommandError;
-use crate::function;
 use crate::output::{CommandOutput, OutputFormat};
 
 /// Name of Amazon Managed Service for Prometheus in signatures.
@@ -30,6 +31,9 @@ const NO_SERIES: &str = "no series match the query; check:\n  \
     - the last five minutes: series without a sample in this time are not found, unless the query has a range, as in last_over_time(up[1h])\n  \
     - the names: docs/metrics.md lists them, and count by (__name__) ({__name__!=\"\"}) those of the workspace\n  \
     - what the function collects: sidecarless targets, and sidecarless check\n";
+
+/// Time limit of the command, retries included: the timeout of the function in template.yaml.
+const TIMEOUT: Duration = Duration::from_secs(50);
 
 /// The query has no result.
 #[derive(Debug, Error)]
@@ -58,11 +62,13 @@ pub(crate) enum QueryError {
         "{url}: the response is not JSON, or it is larger than 1 MiB: aggregate the series in the query, as in count(...)"
     )]
     InvalidResponse { url: Url },
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 /// Runs the query. The result is incomplete if no series match.
-pub(crate) async fn run(options: QueryOptions, variables: &[(String, String)]) -> Result<CommandOutput, CommandError> {
-    let http = function::http()?;
+pub(crate) async fn run(options: QueryOptions, variables: &[(String, String)]) -> Result<CommandOutput, QueryError> {
+    let http = clients::http_of_command_line()?;
     let aws = clients::aws(&http).await;
     let Address { url, region } = Address::new(&options, variables, &aws)?;
     let credentials = CachedCredentials::of_function(&aws).ok_or(QueryError::NoCredentials)?;
@@ -84,7 +90,7 @@ async fn data(client: &SigV4Client, url: Url, promql: &str) -> Result<Value, Que
     let form = HeaderValue::from_static("application/x-www-form-urlencoded");
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, form)]);
     let body = url::form_urlencoded::Serializer::new(String::new()).append_pair("query", promql).finish();
-    match client.post_with_retry(SERVICE, &url, &headers, &Bytes::from(body), &function::deadline()).await {
+    match client.post_with_retry(SERVICE, &url, &headers, &Bytes::from(body), &Deadline::after(TIMEOUT)).await {
         PostResult::Success { body, .. } => {
             let mut response: Value = serde_json::from_slice(&body).unwrap_or_default();
             let data = response.get_mut("data").map(Value::take);
