@@ -97,6 +97,53 @@ async fn scraped_series_have_the_identity_of_the_task() {
 }
 
 #[tokio::test]
+async fn scrape_rule_relabels_the_samples_of_its_targets() {
+    let page = "# TYPE a counter\na{x=\"1\"} 1\na{x=\"2\"} 2\nb 3\nc{d=\"e\"} 4\n";
+    for (rules, limit, up, counts, expected) in [
+        ("[{action: drop, source_labels: [__name__], regex: b}]", "3", "1", ["4", "3"], vec!["a 1", "a 2", "c 4"]),
+        // Of samples that become equal, the first one remains.
+        ("[{action: labeldrop, regex: x}]", "off", "1", ["4", "4"], vec!["a 1", "b 3", "c 4"]),
+        (
+            "[{source_labels: [d], regex: e, target_label: __name__, replacement: f}]",
+            "4",
+            "1",
+            ["4", "4"],
+            vec!["a 1", "a 2", "b 3", "f 4"],
+        ),
+        ("[{action: labeldrop, regex: .*}]", "0", "1", ["4", "0"], vec![]),
+        ("[{action: drop, source_labels: [__name__], regex: b}]", "2", "0", ["4", "3"], vec![]),
+        ("[{action: labeldrop, regex: __name__}]", "off", "0", ["4", "4"], vec![]),
+        ("[{target_label: job, replacement: other}]", "off", "1", ["4", "4"], vec!["a 1", "a 2", "b 3", "c 4"]),
+    ] {
+        let target = ScrapeTarget::text(page).await;
+        let rule = format!("- {{family: cart, port: {}, metric_relabel_configs: {rules}}}", target.task.port());
+        let settings = [("SIDECARLESS_SCRAPE_RULES", rule.as_str()), ("SIDECARLESS_SCRAPE_SAMPLE_LIMIT", limit)];
+        let sandbox = Sandbox::start(&settings).await;
+        sandbox.aws.ecs().add("shop", NewTask { family: "cart", labels: Vec::new(), tags: Vec::new() });
+        // The same page without rules.
+        let other = ScrapeTarget::text("plain 1\n").await;
+        add(&sandbox, "bank", other.task.port());
+
+        sandbox.tick().await.unwrap();
+
+        let names = ["a", "b", "c", "f"];
+        let found = names
+            .iter()
+            .flat_map(|name| values(&sandbox, name).into_iter().map(move |value| format!("{name} {value}")));
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{rules}");
+        let of_job = |name: &str, job: &str| {
+            let series = sandbox.amp.named(name).into_iter().find(|(labels, _)| labels["job"] == job);
+            series.map(|(_, value)| value.to_string()).unwrap_or_default()
+        };
+        assert_eq!(of_job("up", "cart"), up, "{rules}");
+        let reported =
+            ["scrape_samples_scraped", "scrape_samples_post_metric_relabeling"].map(|name| of_job(name, "cart"));
+        assert_eq!(reported, counts, "{rules}");
+        assert_eq!(of_job("plain", "bank"), if limit == "0" { "" } else { "1" }, "{rules}");
+    }
+}
+
+#[tokio::test]
 async fn failed_scrape_writes_nothing_and_does_not_affect_others() {
     let redirect = |location: &str| StubResponse::Http {
         status: 302,

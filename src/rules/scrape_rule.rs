@@ -1,5 +1,14 @@
 //! Prometheus endpoints of tasks without docker labels.
 //!
+//! Rules are words, or a list of mappings in YAML or JSON with the same keys, which may have `metric_relabel_configs` as well:
+//!
+//! ```yaml
+//! - service: cart-*
+//!   port: [9404, 9405]
+//!   metric_relabel_configs:
+//!   - {action: drop, source_labels: [__name__], regex: jvm_.*}
+//! ```
+//!
 //! ```text
 //! rules = rule *(";" rule)
 //! rule  = word *(SP word)
@@ -14,13 +23,16 @@
 //! The CloudWatch agent and the ECS observer of the ADOT collector call this discovery by service name and by task definition.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
+use super::relabel::RelabelConfigs;
 use super::task_filter::Condition;
+use super::yaml::{self, Node, Value};
 use super::{InvalidValue, glob};
 use crate::model::task::{Task, TaskContainer, is_plain_path_and_query, without_query};
 
 /// One rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct ScrapeRule {
     conditions: Vec<Condition>,
     container: Option<String>,
@@ -30,10 +42,16 @@ pub struct ScrapeRule {
     pub path: Option<String>,
     pub is_https: bool,
     pub job: Option<String>,
+    /// Rules for the samples of its targets.
+    pub relabel: Arc<RelabelConfigs>,
 }
 
 impl ScrapeRule {
     pub fn parse_all(text: &str) -> Result<Vec<Self>, InvalidValue> {
+        // A condition starts with a letter.
+        if text.trim_start().starts_with(['-', '[', '#']) {
+            return from_yaml(text);
+        }
         text.split(';').map(str::trim).filter(|rule| !rule.is_empty()).map(str::parse).collect()
     }
 
@@ -67,36 +85,86 @@ impl FromStr for ScrapeRule {
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let mut rule = ScrapeRule::default();
         for word in text.split_whitespace() {
-            match word.split_once('=') {
-                Some(("port", ports)) => rule.ports = ports.split(',').map(port).collect::<Result<_, _>>()?,
-                Some(("path", path)) if path.starts_with('/') && is_plain_path_and_query(path) => {
-                    rule.path = Some(path.into());
-                }
-                Some(("path", path)) => {
-                    return Err(InvalidValue::new(format!(
-                        "invalid path \"{}\": use a path that starts with /, with a plain query",
-                        without_query(path)
-                    )));
-                }
-                Some(("scheme", "http")) => rule.is_https = false,
-                Some(("scheme", "https")) => rule.is_https = true,
-                Some(("scheme", scheme)) => {
-                    return Err(InvalidValue::new(format!("invalid scheme \"{scheme}\": use http or https")));
-                }
-                Some(("job", job)) if !job.is_empty() => rule.job = Some(job.into()),
-                Some(("container", pattern)) if !pattern.is_empty() => rule.container = Some(pattern.into()),
-                _ => rule.conditions.push(Condition::parse(word)?),
-            }
+            rule.set(word)?;
         }
-        match (rule.ports.is_empty(), rule.conditions.is_empty()) {
-            (true, _) => Err(InvalidValue::new(format!("rule \"{}\" has no port: add port=9404", shown(text)))),
-            (_, true) => {
-                let text = shown(text);
-                Err(InvalidValue::new(format!("rule \"{text}\" selects no tasks: add service=cart-* or family=*")))
+        rule.checked(&format!("rule \"{}\"", shown(text)))
+    }
+}
+
+impl ScrapeRule {
+    /// Applies a word such as `port=9404`.
+    fn set(&mut self, word: &str) -> Result<(), InvalidValue> {
+        match word.split_once('=') {
+            Some(("port", ports)) => self.ports = ports.split(',').map(port).collect::<Result<_, _>>()?,
+            Some(("path", path)) if path.starts_with('/') && is_plain_path_and_query(path) => {
+                self.path = Some(path.into());
             }
-            _ => Ok(rule),
+            Some(("path", path)) => {
+                return Err(InvalidValue::new(format!(
+                    "invalid path \"{}\": use a path that starts with /, with a plain query",
+                    without_query(path)
+                )));
+            }
+            Some(("scheme", "http")) => self.is_https = false,
+            Some(("scheme", "https")) => self.is_https = true,
+            Some(("scheme", scheme)) => {
+                return Err(InvalidValue::new(format!("invalid scheme \"{scheme}\": use http or https")));
+            }
+            Some(("job", job)) if !job.is_empty() => self.job = Some(job.into()),
+            Some(("container", pattern)) if !pattern.is_empty() => self.container = Some(pattern.into()),
+            _ => self.conditions.push(Condition::parse(word)?),
+        }
+        Ok(())
+    }
+
+    fn checked(self, name: &str) -> Result<Self, InvalidValue> {
+        match (self.ports.is_empty(), self.conditions.is_empty()) {
+            (true, _) => Err(InvalidValue::new(format!("{name} has no port: add port=9404"))),
+            (_, true) => Err(InvalidValue::new(format!("{name} selects no tasks: add service=cart-* or family=*"))),
+            _ => Ok(self),
         }
     }
+}
+
+/// Reads a list of rules in YAML. The error names the invalid rule by its number and key.
+fn from_yaml(text: &str) -> Result<Vec<ScrapeRule>, InvalidValue> {
+    let Some(Node { value: Value::Sequence(items), .. }) = yaml::read(text)? else {
+        return Err(InvalidValue::new("use a list of rules, such as [{service: cart-*, port: 9404}]"));
+    };
+    let rule = |(index, item): (usize, &Node)| {
+        rule_of(item).map_err(|error| InvalidValue::new(format!("rule {} (line {}): {error}", index + 1, item.line)))
+    };
+    items.iter().enumerate().map(rule).collect()
+}
+
+fn rule_of(item: &Node) -> Result<ScrapeRule, InvalidValue> {
+    let Value::Mapping(entries) = &item.value else {
+        return Err(InvalidValue::new(format!(
+            "{}: use a mapping, such as {{service: cart-*, port: 9404}}",
+            item.kind()
+        )));
+    };
+    let mut rule = ScrapeRule::default();
+    for (key, value) in entries {
+        let key = key.text().unwrap_or_default();
+        if key == "metric_relabel_configs" {
+            let configs = RelabelConfigs::from_node(value);
+            let configs = configs.map_err(|error| InvalidValue::new(format!("{key}: {error}")))?;
+            rule.relabel = Arc::new(configs);
+            continue;
+        }
+        let value = match &value.value {
+            Value::Sequence(ports) if key == "port" => {
+                ports.iter().map(|port| port.text().unwrap_or_default()).collect::<Vec<_>>().join(",")
+            }
+            _ => {
+                let invalid = || InvalidValue::new(format!("{key}: {}: use a text", value.kind()));
+                value.text().ok_or_else(invalid)?.to_owned()
+            }
+        };
+        rule.set(&format!("{key}={value}"))?;
+    }
+    rule.checked("it")
 }
 
 /// Returns a rule for an error. A `?` in another word than the path is part of a glob.
@@ -171,7 +239,34 @@ mod tests {
         assert_eq!(rules.len(), 2);
         assert_eq!((rules[0].path.as_deref(), rules[0].job.as_deref()), (Some("/m/"), Some("java")));
         assert_eq!((rules[1].ports.as_slice(), &rules[1].path), (&[80, 81][..], &None));
-        assert_eq!(ScrapeRule::parse_all(""), Ok(vec![]));
+        assert!(ScrapeRule::parse_all("").is_ok_and(|rules| rules.is_empty()));
+    }
+
+    #[test]
+    fn yaml_rules_have_the_same_keys_and_relabelling_rules() {
+        let yaml = "- {service: cart-*, port: 9404, path: /m/, job: java batch}\n- family: web\n  port: [80, 81]\n  scheme: https\n  metric_relabel_configs:\n  - {action: drop, regex: x}\n";
+        let rules = ScrapeRule::parse_all(yaml).expect("valid rules");
+        let facts = |rule: &ScrapeRule| (rule.ports.clone(), rule.is_https, rule.job.clone(), rule.relabel.is_empty());
+        assert_eq!(
+            rules.iter().map(facts).collect::<Vec<_>>(),
+            [(vec![9404], false, Some("java batch".to_owned()), true), (vec![80, 81], true, None, false)]
+        );
+        assert_eq!(rules[0].conditions, [Condition::parse("service=cart-*").expect("condition")]);
+        let json = r#"[{"family": "web", "port": 80, "metric_relabel_configs": null}]"#;
+        assert_eq!(ScrapeRule::parse_all(json).map(|rules| rules.len()), Ok(1));
+        for (yaml, expected) in [
+            ("- family=a port=80", "rule 1 (line 1): text: use a mapping, such as {service: cart-*, port: 9404}"),
+            ("- {family: a, port: 80}\n- {family: a}", "rule 2 (line 2): it has no port: add port=9404"),
+            ("- {port: 80}", "rule 1 (line 1): it selects no tasks: add service=cart-* or family=*"),
+            ("- {family: [a], port: 80}", "rule 1 (line 1): family: a list: use a text"),
+            ("- {family: a, port: [80, x]}", "rule 1 (line 1): invalid port \"x\": use 1 to 65535"),
+            (
+                "- family: a\n  port: 80\n  metric_relabel_configs:\n  - {action: keep}\n  - {action: keep, regex: (}",
+                "rule 1 (line 1): metric_relabel_configs: rule 2 (line 5): regex: missing closing )",
+            ),
+        ] {
+            assert_eq!(ScrapeRule::parse_all(yaml).expect_err(yaml).to_string(), expected);
+        }
     }
 
     #[test]

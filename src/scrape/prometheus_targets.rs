@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use super::stats_targets::{TargetError, allowed_address, declared_path, declared_port, is_scrapable, reachable_port};
 use crate::model::reserved::RESERVED_JOBS;
 use crate::model::task::{Task, TaskContainer, is_plain_path_and_query, without_query};
+use crate::rules::relabel::RelabelConfigs;
 use crate::rules::scrape_rule::ScrapeRule;
 
 /// opentelemetry-collector-contrib, `extension/observer/ecsobserver`; CloudWatch agent, `docker_label` discovery.
@@ -60,6 +61,8 @@ pub struct PrometheusTarget {
     pub path: String,
     /// From the rule or label, or else the name of the service or the family.
     pub job: String,
+    /// Rules for its samples, from the rule.
+    pub relabel: Arc<RelabelConfigs>,
 }
 
 impl PrometheusTarget {
@@ -150,6 +153,7 @@ struct DeclaredEndpoint {
     path: Option<String>,
     scheme: Scheme,
     job: Option<String>,
+    relabel: Arc<RelabelConfigs>,
 }
 
 fn match_rule(task: &Task, rule: &ScrapeRule) -> Vec<DeclaredEndpoint> {
@@ -160,6 +164,7 @@ fn match_rule(task: &Task, rule: &ScrapeRule) -> Vec<DeclaredEndpoint> {
             path: rule.path.clone(),
             scheme: if rule.is_https { Scheme::Https } else { Scheme::Http },
             job: rule.job.clone(),
+            relabel: Arc::clone(&rule.relabel),
         };
         rule.containers(task, port).into_iter().map(endpoint)
     };
@@ -191,7 +196,8 @@ fn match_docker_label(
     let port = declared_port(container, names.port)?;
     let path = declared_path(container, names.path, is_plain_path_and_query)?;
     let scheme = declared_scheme(container)?;
-    Ok(DeclaredEndpoint { container: index, port, path: Some(path).filter(|path| !path.is_empty()), scheme, job })
+    let path = Some(path).filter(|path| !path.is_empty());
+    Ok(DeclaredEndpoint { container: index, port, path, scheme, job, relabel: Arc::default() })
 }
 
 fn declared_scheme(container: &TaskContainer) -> Result<Scheme, TargetError> {
@@ -221,6 +227,7 @@ fn target(task: &Arc<Task>, endpoint: &DeclaredEndpoint, ranges: &[IpNet]) -> Re
         address: SocketAddr::new(address, port),
         path: endpoint.path.clone().unwrap_or_else(|| DEFAULT_PATH.into()),
         job: job.to_owned(),
+        relabel: Arc::clone(&endpoint.relabel),
     })
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::scrape_cache::ScrapeCache;
 use super::stats::RunStats;
 use super::target_down::TargetDown;
+use super::target_series::{self, FailedScrape};
 use super::task_series::{TOO_OLD, TaskSeries};
 use crate::deadline::Deadline;
 use crate::model::budget::Budget;
@@ -14,7 +15,7 @@ use crate::model::series::{Labels, SeriesBatch};
 use crate::model::task::Task;
 use crate::scrape::prometheus_targets::{PrometheusTarget, declared_endpoints, prometheus_targets};
 use crate::scrape::{BusyTime, Exposition, ScrapeError, Scraper};
-use crate::translate::exposition::{self, ExpositionError, ScrapeCounts, ScrapeOptions, ScrapeReport, SeriesSet};
+use crate::translate::exposition::{self, ScrapeCounts, ScrapeOptions, ScrapeReport, SeriesSet};
 use crate::translate::stats::labels_of;
 use crate::work_budget::MemoryLimit;
 
@@ -81,9 +82,12 @@ impl ExpositionScraper {
     ) -> Result<Rejections, TargetDown> {
         let ExpositionScrape { target, at_ms, duration, result } = scrape;
         let (labels, from) = (self.target_labels(target), out.len());
-        let (counts, result) = match result.map(|exposition| self.translate(&exposition, &labels, at_ms, budget, out)) {
+        let options = self.options(&labels, at_ms);
+        let translate =
+            |exposition: Exposition| target_series::translate(&exposition, &options, &target.relabel, budget, out);
+        let (counts, result) = match result.map(translate) {
             Ok(Ok(counts)) => (counts, Ok(rejections(&counts))),
-            Ok(Err(ExpositionError { kind, counts })) => (counts, Err(kind.into())),
+            Ok(Err(FailedScrape { error, counts })) => (counts, Err(error)),
             Err(error) => (ScrapeCounts::default(), Err(error.into())),
         };
         let report = ScrapeReport {
@@ -97,25 +101,17 @@ impl ExpositionScraper {
         result
     }
 
-    fn translate(
-        &self,
-        exposition: &Exposition,
-        labels: &Labels,
-        at_ms: i64,
-        budget: &dyn Budget,
-        out: &mut SeriesBatch,
-    ) -> Result<ScrapeCounts, ExpositionError> {
+    fn options<'a>(&self, target_labels: &'a Labels, at_ms: i64) -> ScrapeOptions<'a> {
         let settings = &self.series.prometheus;
-        let options = ScrapeOptions {
-            target_labels: labels,
+        ScrapeOptions {
+            target_labels,
             honor_labels: settings.honor_labels,
             utf8_names: settings.utf8_names,
             honor_timestamps: settings.honor_timestamps,
             sample_limit: settings.sample_limit,
             max_age_ms: self.series.max_age_ms,
             at_ms,
-        };
-        exposition::series(&exposition.body, exposition.format, &options, budget, out)
+        }
     }
 
     /// Ends the series of the previous scrape that this one, which starts at `from`, does not have. Returns the number of

@@ -20,4 +20,5 @@ pub(super) mod state;
 pub(super) mod stats;
 pub(super) mod stopped;
 mod target_down;
+mod target_series;
 pub(super) mod task_series;

@@ -112,6 +112,7 @@ mod tests {
             address: "10.2.3.4:80".parse().unwrap(),
             path: "/metrics".into(),
             job: "cart".into(),
+            relabel: Arc::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::model::budget::BudgetExceeded;
 use crate::model::json::DocumentError;
+use crate::rules::relabel::RelabelError;
 use crate::scrape::ScrapeError;
 use crate::translate::exposition::ExpositionErrorKind;
 
@@ -26,6 +27,8 @@ pub(in crate::handlers) enum TargetDown {
         "its series need more memory than the function has: expose fewer series, or raise the memory size of the function"
     )]
     Memory,
+    #[error("{0}")]
+    Relabelling(RelabelError),
     #[error("exposition has {samples} samples, more than SIDECARLESS_SCRAPE_SAMPLE_LIMIT={limit}")]
     SampleLimit { samples: u64, limit: u64 },
 }
@@ -36,6 +39,15 @@ impl From<ExpositionErrorKind> for TargetDown {
             ExpositionErrorKind::SampleLimit { samples, limit } => Self::SampleLimit { samples, limit },
             ExpositionErrorKind::Budget(exceeded) => exceeded.into(),
             ExpositionErrorKind::Syntax(_) => Self::Exposition(kind),
+        }
+    }
+}
+
+impl From<RelabelError> for TargetDown {
+    fn from(error: RelabelError) -> Self {
+        match error {
+            RelabelError::Budget(exceeded) => exceeded.into(),
+            RelabelError::InvalidName(_) => Self::Relabelling(error),
         }
     }
 }

@@ -1,21 +1,18 @@
 //! Applies rules to a batch.
 
 use super::families::Families;
+use super::names::invalid_name;
 use super::{RelabelResult, Relabelled, Rules};
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::rejection::Rejections;
 use crate::model::series::{Labels, Rewrite, SeriesBatch, SeriesView};
 use crate::translate::limits::{LongLabels, MAX_VALUE_SIZE, VALUE_TOO_LONG, exceeded_limit, exceeded_limit_of};
-use crate::translate::names::{Utf8Names, is_legacy_label, is_legacy_metric};
 
 /// Memory of a label set that is changed, for each byte of its labels: names and values with their allocations.
 const LABELS_EXPANSION: usize = 4;
 
 /// Labels without which a series would be another one of the same metric.
 const PROTECTED_LABELS: [&str; 3] = ["__name__", "le", "quantile"];
-
-/// Characters of a name in an example.
-const SHOWN_CHARS: usize = 60;
 
 pub(super) fn rules(
     rules: &Rules,
@@ -90,20 +87,6 @@ fn rewrite(
         families.keep(name, &new_name);
     }
     Ok(limited.rewrite)
-}
-
-/// Returns the reason why AMP would reject a series for the names that rules give it.
-fn invalid_name(labels: &Labels, name: &str, utf8_names: Utf8Names) -> Option<(&'static str, String)> {
-    let shown = |text: &str| text.chars().take(SHOWN_CHARS).collect::<String>();
-    let Some(new_name) = labels.get("__name__") else {
-        return Some(("empty_name", format!("rules remove the name of {name}")));
-    };
-    let keeps_utf8 = utf8_names == Utf8Names::Send;
-    if !keeps_utf8 && !is_legacy_metric(new_name) {
-        return Some(("invalid_name", format!("rules give {name} the name \"{}\"", shown(new_name))));
-    }
-    let (label, _) = labels.iter().find(|(label, _)| label.is_empty() || !(keeps_utf8 || is_legacy_label(label)))?;
-    Some(("invalid_label_name", format!("rules give a label of {name} the name \"{}\"", shown(label))))
 }
 
 /// A series within the limits of AMP.

@@ -16,13 +16,16 @@ mod apply;
 mod config;
 mod families;
 mod label_set;
+mod names;
 mod regex;
 mod rule;
+mod scraped;
 #[cfg(test)]
 mod tests;
 
 use self::label_set::LabelSet;
 use self::rule::Rule;
+pub use self::scraped::{RelabelError, ScrapedSeries};
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::rejection::Rejections;
 use crate::model::series::{Labels, SeriesBatch};
@@ -52,7 +55,6 @@ impl RelabelConfigs {
         config::rules(text).map(|rules| Self { rules })
     }
 
-    #[expect(dead_code, reason = "rules of scrape rules")]
     pub(in crate::rules) fn from_node(list: &Node) -> Result<Self, InvalidValue> {
         config::rules_of(list).map(|rules| Self { rules })
     }

@@ -58,7 +58,7 @@ pub(super) const ROWS: &[Setting] = &[
         name: "SIDECARLESS_SCRAPE_RULES",
         values: "rules such as `service=cart-* port=9404 path=/metrics job=cart`",
         default: "",
-        description: "Prometheus endpoints without docker labels: rules separated by `;`, with conditions as in SIDECARLESS_TASK_FILTER and `port=`, `path=`, `scheme=`, `job=`, `container=` (docs/scraping.md).",
+        description: "Prometheus endpoints without docker labels: rules separated by `;`, with conditions as in SIDECARLESS_TASK_FILTER and `port=`, `path=`, `scheme=`, `job=`, `container=`; or a list in YAML with the same keys and `metric_relabel_configs` (docs/scraping.md).",
         apply: |settings, text| store(&mut settings.prometheus_scrape.rules, ScrapeRule::parse_all(text)),
     },
     Setting {
