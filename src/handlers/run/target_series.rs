@@ -34,7 +34,8 @@ pub(super) fn translate(
     let all = ScrapeOptions { sample_limit: None, ..*options };
     let mut counts = exposition::series(&exposition.body, exposition.format, &all, budget, &mut scraped)?;
     let failed = |error: TargetDown, counts| FailedScrape { error, counts };
-    let relabelled = rules.scraped(scraped, options.utf8_names, budget).map_err(|error| failed(error.into(), counts))?;
+    let relabelled =
+        rules.scraped(scraped, options.utf8_names, budget).map_err(|error| failed(error.into(), counts))?;
     counts.post_relabel = counts.post_relabel.saturating_sub(relabelled.dropped);
     if let Some(limit) = options.sample_limit.filter(|&limit| counts.post_relabel > limit) {
         return Err(failed(TargetDown::SampleLimit { samples: counts.post_relabel, limit }, counts));

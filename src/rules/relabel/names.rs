@@ -7,11 +7,7 @@ use crate::translate::names::{Utf8Names, is_legacy_label, is_legacy_metric};
 const SHOWN_CHARS: usize = 60;
 
 /// Returns the reason why AMP would reject a series for the names that rules give it.
-pub(super) fn invalid_name(
-    labels: &Labels,
-    name: &str,
-    utf8_names: Utf8Names,
-) -> Option<(&'static str, String)> {
+pub(super) fn invalid_name(labels: &Labels, name: &str, utf8_names: Utf8Names) -> Option<(&'static str, String)> {
     let shown = |text: &str| text.chars().take(SHOWN_CHARS).collect::<String>();
     let Some(new_name) = labels.get("__name__") else {
         return Some(("empty_name", format!("rules remove the name of {name}")));

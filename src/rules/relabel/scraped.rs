@@ -30,7 +30,12 @@ pub struct ScrapedSeries {
 
 impl RelabelConfigs {
     /// Applies the rules to the series of one scrape.
-    pub fn scraped(&self, batch: SeriesBatch, utf8_names: Utf8Names, budget: &dyn Budget) -> Result<ScrapedSeries, RelabelError> {
+    pub fn scraped(
+        &self,
+        batch: SeriesBatch,
+        utf8_names: Utf8Names,
+        budget: &dyn Budget,
+    ) -> Result<ScrapedSeries, RelabelError> {
         let mut dropped = 0;
         let mut relabel = |series: SeriesView<'_>| {
             budget.reserve(LABELS_EXPANSION * series.labels_len())?;

@@ -29,12 +29,16 @@ pub(super) struct PrometheusEndpoint {
     pub(super) port: u16,
     pub(super) path: String,
     pub(super) job: String,
+    /// Its `metric_relabel_configs`.
+    pub(super) relabel: Value,
 }
 
 /// Translation of one sidecar.
 pub(super) struct Translation<'a> {
     sidecar: &'a Sidecar,
-    config: Value,
+    pub(super) config: Value,
+    /// Relabelling rules of each processor.
+    pub(super) rules: Vec<(String, Vec<Value>)>,
     pub(super) requirements: &'a mut Requirements,
     pub(super) report: &'a mut MigrationReport,
 }
@@ -61,7 +65,7 @@ pub(super) fn translate(
         requirements.otlp = true;
         return Ok(());
     };
-    Translation { sidecar, config, requirements, report }.pipelines();
+    Translation { sidecar, config, rules: Vec::new(), requirements, report }.pipelines();
     Ok(())
 }
 
@@ -129,6 +133,7 @@ impl Translation<'_> {
                 }
             }
         }
+        self.set_rules();
         for extension in items(&config["service"], "extensions").map(yaml::plain) {
             self.component("extensions", &extension, "", &Value::Null);
             used.insert(("extensions", extension));
@@ -165,7 +170,9 @@ impl Translation<'_> {
             ("receivers", "prometheus") => self.prometheus(name, &settings),
             ("receivers", _) => self.stats(name, &settings, pipeline_config),
             ("extensions", _) => self.signing(&format!("extension {name}"), &settings),
-            ("processors", _) => self.filter(name, &settings, pipeline_config),
+            ("processors", "attributes") => self.attributes(name, &settings, pipeline),
+            ("processors", "metricstransform") => self.metrics_transform(name, &settings, pipeline),
+            ("processors", _) => self.filter(name, &settings, pipeline, pipeline_config),
             ("exporters", "awsxray") => self.xray(&settings),
             ("exporters", "awscloudwatchlogs") => self.logs(name, &settings, pipeline),
             _ => self.remote_write(name, &settings),

@@ -52,7 +52,7 @@ fn receiver(name: &str) -> ComponentSupport {
 
 fn processor(name: &str) -> ComponentSupport {
     match name {
-        "filter" => ComponentSupport::Translated,
+        "filter" | "metricstransform" | "attributes" => ComponentSupport::Translated,
         "batch" => ComponentSupport::Equivalent("replaced by the batches of the SDK"),
         "memory_limiter" => ComponentSupport::Equivalent("replaced by the limits of the function"),
         "resourcedetection" => ComponentSupport::Equivalent(
@@ -70,10 +70,10 @@ fn processor(name: &str) -> ComponentSupport {
         "probabilistic_sampler" => {
             ComponentSupport::Unsupported("sample in the SDK: OTEL_TRACES_SAMPLER=parentbased_traceidratio")
         }
-        "resource" | "attributes" => ComponentSupport::Unsupported(
+        "resource" => ComponentSupport::Unsupported(
             "set OTEL_RESOURCE_ATTRIBUTES in the container, or rename labels with SIDECARLESS_WRITE_RELABEL_CONFIGS",
         ),
-        "metricstransform" | "transform" | "metricsgeneration" => ComponentSupport::Unsupported(
+        "transform" | "metricsgeneration" => ComponentSupport::Unsupported(
             "drop and rename labels with SIDECARLESS_WRITE_RELABEL_CONFIGS, compute metrics with recording rules",
         ),
         "span" | "redaction" => ComponentSupport::Unsupported("change spans with a span processor in the SDK"),

@@ -2,6 +2,7 @@
 //!
 //! The new definition goes to standard output, so that it can be registered without changes. The report goes to standard error.
 
+mod attributes;
 mod builtin;
 mod collector;
 mod components;
@@ -9,9 +10,13 @@ mod containers;
 mod definition;
 mod error;
 mod exporters;
+mod filter;
 mod health_check;
+mod metricstransform;
 mod receivers;
 mod report;
+mod rules;
+mod scrape_rules;
 mod size;
 mod yaml;
 
@@ -79,6 +84,7 @@ fn migrate(text: &str, config: Option<Value>) -> Result<MigrationResult, InputEr
     if config.is_some() && !sidecars.iter().any(|sidecar| sidecar.is_collector) {
         report.add_unsupported("collector configuration", "not used, because no container is a collector");
     }
+    scrape_rules::set(&definition, &requirements, &mut report);
     definition::remove_references(&sidecars, &mut definition, &mut report);
     containers::rewrite(&mut definition, &sidecars, &requirements, &mut report);
     if requirements.stats {
@@ -88,5 +94,7 @@ fn migrate(text: &str, config: Option<Value>) -> Result<MigrationResult, InputEr
     Ok(MigrationResult { definition, report })
 }
 
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::builtin;
 use super::collector::{PrometheusEndpoint, Translation, kind_of};
 use super::definition::{items, text};
+use super::scrape_rules::unescaped_rules;
 use super::yaml;
 use sidecarless::settings::values;
 use sidecarless::translate::stats::METRICS;
@@ -57,14 +58,14 @@ impl Translation<'_> {
         }
     }
 
-    pub(super) fn filter(&mut self, name: &str, settings: &Value, pipeline: &Value) {
+    pub(super) fn filter(&mut self, name: &str, settings: &Value, pipeline_name: &str, pipeline: &Value) {
         let is_stats = items(pipeline, "receivers").all(|name| name == "awsecscontainermetrics");
         let include = &settings["metrics"]["include"];
         let names: Vec<&str> = items(include, "metric_names").filter_map(Value::as_str).collect();
         let is_only = settings.as_object().is_some_and(|all| all.keys().all(|key| key == "metrics"))
             && settings["metrics"].as_object().is_some_and(|all| all.len() == 1);
         if !is_stats || !is_only || names.is_empty() || include["match_type"] != "strict" {
-            self.report.add_unsupported(format!("processor {name}"), "only a strict list of metric names of awsecscontainermetrics is supported: drop series with SIDECARLESS_WRITE_RELABEL_CONFIGS");
+            self.filter_by_name(name, settings, pipeline_name);
         } else if names.iter().collect::<BTreeSet<_>>() == builtin::ADOT_DEFAULT_METRICS.iter().collect() {
             self.report.note(format!("processor {name}: its nine metrics are part of the default metrics"));
         } else {
@@ -112,12 +113,15 @@ impl Translation<'_> {
                     continue;
                 };
                 let path = job["metrics_path"].as_str().unwrap_or("/metrics").to_owned();
-                let endpoint = PrometheusEndpoint { port, path, job: text(job, "job_name").to_owned() };
+                let (job_name, relabel) =
+                    (text(job, "job_name").to_owned(), unescaped_rules(&job["metric_relabel_configs"]));
+                let endpoint = PrometheusEndpoint { port, path, job: job_name, relabel };
                 if !self.requirements.prometheus.contains(&endpoint) {
                     self.requirements.prometheus.push(endpoint);
                 }
             }
             let mut known = vec!["job_name", "metrics_path", "static_configs", "scrape_interval", "scrape_timeout"];
+            known.push("metric_relabel_configs");
             if job["scheme"].is_null() || job["scheme"] == "http" {
                 known.push("scheme");
             }

@@ -11,11 +11,11 @@ fn of(name: &str) -> MigrationResult {
     run(&data(name), None).unwrap()
 }
 
-fn gaps(migrated: &MigrationResult) -> Vec<&str> {
+pub(super) fn gaps(migrated: &MigrationResult) -> Vec<&str> {
     migrated.report.unsupported.iter().map(|(part, _)| part.as_str()).collect()
 }
 
-fn with_collector(config: &str) -> MigrationResult {
+pub(super) fn with_collector(config: &str) -> MigrationResult {
     let definition = json!({"family": "f", "executionRoleArn": "arn:aws:iam::111122223333:role/r", "containerDefinitions": [
         {"name": "app", "image": "app"},
         {"name": "otel", "image": "otel/opentelemetry-collector:1", "environment": [{"name": "HOME_URL", "value": "https://amp/write"}]},
