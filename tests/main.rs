@@ -25,6 +25,7 @@ mod architecture;
 mod aws_errors;
 mod check;
 mod cloudwatch;
+mod cloudwatch_otlp;
 mod cors;
 mod decoded_size;
 mod ecs;

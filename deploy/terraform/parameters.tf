@@ -120,6 +120,12 @@ variable "trace_destination" {
   description = "Destination of spans. xray calls PutTraceSegments; xray-otlp uses the OTLP endpoint of X-Ray, which requires Transaction Search. One of xray, xray-otlp. Default: xray."
 }
 
+variable "metrics_to" {
+  type        = string
+  default     = null
+  description = "Destinations of metrics that applications send with OTLP. cloudwatch is the OTLP endpoint of CloudWatch. Scraped metrics go to the workspace. One of amp, cloudwatch, amp,cloudwatch. Default: amp."
+}
+
 variable "insights_cluster1" {
   type        = string
   default     = null
@@ -311,6 +317,7 @@ locals {
     Compat                       = var.compat
     IndexedAttributes            = var.indexed_attributes
     TraceDestination             = var.trace_destination
+    MetricsTo                    = var.metrics_to
     InsightsCluster1             = var.insights_cluster1
     InsightsCluster2             = var.insights_cluster2
     InsightsCluster3             = var.insights_cluster3

@@ -1,9 +1,10 @@
-//! Delivery of encoded requests to AMP, X-Ray and CloudWatch Logs, and the SQS queues of the spool and of shards.
+//! Delivery of encoded requests to AMP, X-Ray, CloudWatch and CloudWatch Logs, and the SQS queues of the spool and of shards.
 //!
 //! Every destination implements [`Destination`], and a [`Delivery`] adds the shared behaviour: the circuit breaker, the time
 //! limit, concurrency, and one [`Outcome`].
 
 pub mod circuit_breaker;
+pub mod cloudwatch;
 mod delivery;
 mod destination;
 pub mod logs;

@@ -1,4 +1,4 @@
-//! The OTLP endpoints of AWS: X-Ray's for spans, and CloudWatch Logs' for log records (Amazon CloudWatch User Guide, "OTLP
+//! The OTLP endpoints of AWS: X-Ray's for spans, CloudWatch's for data points, and CloudWatch Logs' for log records (Amazon CloudWatch User Guide, "OTLP
 //! Endpoint").
 //!
 //! An endpoint rejects a whole request because of one item. Items beyond its known limits are removed before they are sent
@@ -19,6 +19,7 @@ use crate::aws::error::AwsError;
 use crate::deadline::Deadline;
 use crate::model::otlp::ExportResponse;
 use crate::model::otlp::split::EncodedExport;
+use crate::model::otlp::split_metrics;
 use crate::model::spool::Payload;
 
 /// Number of rejected requests that are split in half, for all requests of a batch. One invalid item among 10,000 takes fourteen
@@ -29,6 +30,7 @@ const MAX_SPLITS: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportKind {
     Spans,
+    DataPoints,
     LogRecords,
 }
 
@@ -66,14 +68,15 @@ pub(super) fn requests(kind: ExportKind, exports: Vec<EncodedExport>) -> impl It
 
 impl Spoolable for OtlpRequest {
     fn into_payloads(requests: Vec<Self>) -> Vec<Payload> {
-        let (mut spans, mut log_records) = (Vec::new(), Vec::new());
+        let (mut spans, mut points, mut log_records) = (Vec::new(), Vec::new(), Vec::new());
         for OtlpRequest { kind, export, .. } in requests {
             match kind {
                 ExportKind::Spans => spans.push(export),
+                ExportKind::DataPoints => points.push(export),
                 ExportKind::LogRecords => log_records.push(export),
             }
         }
-        let payloads = [Payload::OtlpTraces(spans), Payload::OtlpLogs(log_records)];
+        let payloads = [Payload::OtlpTraces(spans), Payload::OtlpMetrics(points), Payload::OtlpLogs(log_records)];
         payloads.into_iter().filter(|payload| payload.items() > 0).collect()
     }
 }
@@ -94,7 +97,7 @@ impl OtlpEndpoint {
                     let requests = open.into_iter().map(|export| request_of(kind, export, &splits));
                     return total.merge(Outcome::access_denied(requests.collect(), status, error));
                 }
-                PostResult::Rejected { status, error, .. } => match halves(&export, status, &splits) {
+                PostResult::Rejected { status, error, .. } => match halves(kind, &export, status, &splits) {
                     Some(halves) => open.extend(halves),
                     None => total = total.merge(self.rejected(export.items, status, error)),
                 },
@@ -136,12 +139,20 @@ fn request_of(kind: ExportKind, export: EncodedExport, splits: &Arc<AtomicUsize>
 }
 
 /// Returns the halves of a rejected request, if one of them may be accepted and the batch has not been split too often.
-fn halves(export: &EncodedExport, status: StatusCode, splits: &AtomicUsize) -> Option<Vec<EncodedExport>> {
+fn halves(
+    kind: ExportKind,
+    export: &EncodedExport,
+    status: StatusCode,
+    splits: &AtomicUsize,
+) -> Option<Vec<EncodedExport>> {
     let is_about_items = matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE);
     if !is_about_items || splits.load(Ordering::Relaxed) >= MAX_SPLITS {
         return None;
     }
-    let halves = export.halves()?;
+    let halves = match kind {
+        ExportKind::DataPoints => split_metrics::halves(export)?,
+        ExportKind::Spans | ExportKind::LogRecords => export.halves()?,
+    };
     splits.fetch_add(1, Ordering::Relaxed);
     Some(halves)
 }

@@ -153,7 +153,7 @@ fn is_invalid_handle(error: &ChangeMessageVisibilityError) -> bool {
 impl BackoffClass {
     pub fn for_payload(payload: &Payload) -> Self {
         match payload {
-            Payload::RemoteWrite { .. } => Self::Samples,
+            Payload::RemoteWrite { .. } | Payload::OtlpMetrics(_) => Self::Samples,
             Payload::Segments(_) | Payload::OtlpTraces(_) | Payload::OtlpLogs(_) => Self::SpansAndLogs,
         }
     }

@@ -10,6 +10,7 @@ use crate::aws::error::AwsError;
 use crate::aws::sign::Signer;
 use crate::aws::xray::XRayApi;
 use crate::deadline::Deadline;
+use crate::deliver::cloudwatch::OtlpMetricsClient;
 use crate::deliver::logs::OtlpLogsClient;
 use crate::deliver::remote_write::{RemoteWriteClient, workspace_region};
 use crate::deliver::xray::XRayClient;
@@ -108,6 +109,15 @@ impl<'a> ClientFactory<'a> {
         let Some((group, stream)) = self.settings.otlp_logs() else { return Ok(None) };
         let endpoint = self.endpoint(self.settings.endpoints.logs.as_ref(), EndpointRules::logs)?;
         Ok(OtlpLogsClient::new(endpoint, self.function.client(self.http), group, stream))
+    }
+
+    /// `None` if no data points are sent to CloudWatch.
+    pub(super) fn cloudwatch_otlp(&self) -> Result<Option<OtlpMetricsClient>, EndpointError> {
+        if !self.settings.metrics_to.cloudwatch {
+            return Ok(None);
+        }
+        let endpoint = self.endpoint(self.settings.endpoints.cloudwatch.as_ref(), EndpointRules::cloudwatch)?;
+        Ok(Some(OtlpMetricsClient::new(endpoint, self.function.client(self.http))))
     }
 
     pub(super) fn ec2(&self) -> Result<Ec2Client, EndpointError> {

@@ -70,7 +70,6 @@ impl Handlers {
         let delivery = DeliveryParts::new(&settings, memory, aws, &clients)?;
         let https = clients::https(http, settings.prometheus_scrape.checks_certificates)?;
         let runs = RunParts::new(&settings, memory, aws, &clients, https)?;
-        let roles = vec![clients.amp.clone(), clients.xray.clone()];
         let targets = Arc::new(runs.targets());
         Ok(Self {
             schedule: runs.schedule(&settings, aws, &delivery),
@@ -95,10 +94,11 @@ impl Handlers {
                 amp: delivery.amp,
                 xray: delivery.xray,
                 xray_otlp: delivery.xray_otlp,
+                cloudwatch: delivery.cloudwatch,
                 logs: delivery.logs,
                 spool: delivery.spool,
                 self_metrics: delivery.self_metrics,
-                access: roles,
+                access: vec![clients.amp.clone(), clients.xray.clone()],
                 settings,
             },
             targets,
@@ -224,7 +224,9 @@ fn http_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPar
         },
         metrics: MetricsHandler {
             options: settings.metrics.clone(),
-            writer: delivery.writer.clone(),
+            writer: delivery.writer.clone().filter(|_| settings.metrics_to.amp),
+            cloudwatch: delivery.cloudwatch.clone(),
+            tracker: Arc::clone(&delivery.tracker),
             load: Arc::clone(&load),
             self_metrics: Arc::clone(&delivery.self_metrics),
             memory,
@@ -257,6 +259,7 @@ fn queue_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPa
             amp: delivery.amp.clone(),
             xray: Arc::clone(&delivery.xray),
             xray_otlp: Arc::clone(&delivery.xray_otlp),
+            cloudwatch: delivery.cloudwatch.clone(),
             logs: delivery.logs.clone(),
             spool: delivery.spool.clone(),
             max_sample_age_ms: settings.metrics.max_age_ms,

@@ -12,6 +12,7 @@ use crate::aws::clients;
 use crate::aws::endpoints::EndpointError;
 use crate::deliver::Delivery;
 use crate::deliver::circuit_breaker::CircuitBreaker;
+use crate::deliver::cloudwatch::OtlpMetricsClient;
 use crate::deliver::logs::OtlpLogsClient;
 use crate::deliver::remote_write::RemoteWriteClient;
 use crate::deliver::spool::Spool;
@@ -26,6 +27,7 @@ pub(super) struct DeliveryParts {
     pub(super) amp: Option<Arc<Delivery<RemoteWriteClient>>>,
     pub(super) xray: Arc<Delivery<XRayClient>>,
     pub(super) xray_otlp: Arc<Delivery<XRayOtlpClient>>,
+    pub(super) cloudwatch: Option<Arc<Delivery<OtlpMetricsClient>>>,
     pub(super) logs: Option<Arc<Delivery<OtlpLogsClient>>>,
     pub(super) spool: Option<Spool>,
     pub(super) self_metrics: Arc<SelfMetrics>,
@@ -48,6 +50,8 @@ impl DeliveryParts {
         let (xray, xray_otlp) = clients.xray()?;
         let xray = Delivery::new(xray, Arc::clone(&circuit), has_spool);
         let xray_otlp = Delivery::new(xray_otlp, circuit, has_spool);
+        let cloudwatch = clients.cloudwatch_otlp()?;
+        let cloudwatch = cloudwatch.map(|client| Arc::new(Delivery::new(client, Arc::default(), has_spool)));
         let logs = clients.logs()?.map(|client| Delivery::new(client, Arc::default(), has_spool));
         let self_metrics = Arc::new(SelfMetrics::new(settings));
         let tracker = DeliveryTracker { spool: spool.clone(), self_metrics: Arc::clone(&self_metrics) };
@@ -61,6 +65,6 @@ impl DeliveryParts {
         });
         let (xray, xray_otlp) = (Arc::new(xray), Arc::new(xray_otlp));
         let (logs, writer) = (logs.map(Arc::new), writer.map(Arc::new));
-        Ok(Self { amp, xray, xray_otlp, logs, spool, self_metrics, tracker, relabel, writer })
+        Ok(Self { amp, xray, xray_otlp, cloudwatch, logs, spool, self_metrics, tracker, relabel, writer })
     }
 }

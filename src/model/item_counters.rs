@@ -18,6 +18,8 @@ pub enum ItemKind {
     Segments,
     /// Pushed data points. They are converted to samples.
     DataPoints,
+    /// Pushed data points that are delivered to CloudWatch with OTLP.
+    CloudWatchPoints,
     /// Samples and native histograms, converted from data points or scraped.
     Samples,
     /// Targets, events and values that were rejected before they were converted to samples.
@@ -81,10 +83,11 @@ pub struct ItemCounters {
 }
 
 impl ItemKind {
-    pub const ALL: [ItemKind; 6] = [
+    pub const ALL: [ItemKind; 7] = [
         ItemKind::Spans,
         ItemKind::Segments,
         ItemKind::DataPoints,
+        ItemKind::CloudWatchPoints,
         ItemKind::Samples,
         ItemKind::ScrapeInputs,
         ItemKind::LogRecords,
@@ -96,6 +99,7 @@ impl ItemKind {
             ItemKind::Spans => "spans",
             ItemKind::Segments => "segments",
             ItemKind::DataPoints => "data_points",
+            ItemKind::CloudWatchPoints => "cloudwatch_points",
             ItemKind::Samples => "samples",
             ItemKind::ScrapeInputs => "scrape_inputs",
             ItemKind::LogRecords => "log_records",
@@ -107,6 +111,7 @@ impl ItemKind {
         match self {
             ItemKind::Spans | ItemKind::Segments => "xray",
             ItemKind::DataPoints | ItemKind::Samples | ItemKind::ScrapeInputs => "amp",
+            ItemKind::CloudWatchPoints => "cloudwatch",
             ItemKind::LogRecords => "cloudwatch_logs",
         }
     }
@@ -116,6 +121,7 @@ impl ItemKind {
         match self {
             ItemKind::Spans | ItemKind::Segments => "X-Ray",
             ItemKind::DataPoints | ItemKind::Samples | ItemKind::ScrapeInputs => "AMP",
+            ItemKind::CloudWatchPoints => "CloudWatch",
             ItemKind::LogRecords => "CloudWatch Logs",
         }
     }

@@ -15,8 +15,8 @@ use thiserror::Error;
 
 use super::encoded_request;
 use super::otlp::split::EncodedExport;
-use super::otlp::wire::{LogRecordHead, WireRequest};
-use super::otlp::{ExportTraceServiceRequest, decoded_size};
+use super::otlp::wire::{LogRecordHead, MetricHead, WireRequest};
+use super::otlp::{ExportTraceServiceRequest, decoded_size, split_metrics, text};
 use super::segment::SegmentDocument;
 
 /// Value of the key `sidecarless` in spool messages.
@@ -72,6 +72,8 @@ pub enum Payload {
     Segments(Vec<SegmentDocument>),
     /// Requests for the OTLP endpoint of X-Ray.
     OtlpTraces(Vec<EncodedExport>),
+    /// Requests for the OTLP endpoint of CloudWatch.
+    OtlpMetrics(Vec<EncodedExport>),
     /// Requests for the OTLP endpoint of CloudWatch Logs.
     OtlpLogs(Vec<EncodedExport>),
 }
@@ -133,11 +135,15 @@ impl SpoolMessage {
                 compress_segments(documents).iter().map(|(count, data)| envelope("xray", *count, data)).collect()
             }
             Payload::OtlpTraces(exports) => {
-                let compressed = exports.into_iter().flat_map(split_to_fit);
+                let compressed = exports.into_iter().flat_map(|export| split_to_fit(export, EncodedExport::halves));
                 compressed.map(|(spans, data)| envelope("xray-otlp", spans, &data)).collect()
             }
+            Payload::OtlpMetrics(exports) => {
+                let compressed = exports.into_iter().flat_map(|export| split_to_fit(export, split_metrics::halves));
+                compressed.map(|(points, data)| envelope("cloudwatch-otlp", points, &data)).collect()
+            }
             Payload::OtlpLogs(exports) => {
-                let compressed = exports.into_iter().flat_map(split_to_fit);
+                let compressed = exports.into_iter().flat_map(|export| split_to_fit(export, EncodedExport::halves));
                 compressed.map(|(records, data)| envelope("logs-otlp", records, &data)).collect()
             }
         }
@@ -154,6 +160,7 @@ impl SpoolMessage {
         let payload = match envelope.destination.as_str() {
             "xray" => Payload::Segments(decode_segments(&data)?),
             "xray-otlp" => Payload::OtlpTraces(export()?),
+            "cloudwatch-otlp" => Payload::OtlpMetrics(export()?),
             "logs-otlp" => Payload::OtlpLogs(export()?),
             "amp" => Payload::RemoteWrite { snappy: data.into(), points: envelope.items },
             other => return Err(SpoolDecodeError::Destination(other.chars().take(40).collect())),
@@ -163,12 +170,12 @@ impl SpoolMessage {
 }
 
 impl Payload {
-    /// Returns the number of samples, documents, spans or log records.
+    /// Returns the number of samples, documents, spans, data points or log records.
     pub fn items(&self) -> u64 {
         match self {
             Payload::RemoteWrite { points, .. } => *points,
             Payload::Segments(documents) => documents.len() as u64,
-            Payload::OtlpTraces(exports) | Payload::OtlpLogs(exports) => {
+            Payload::OtlpTraces(exports) | Payload::OtlpMetrics(exports) | Payload::OtlpLogs(exports) => {
                 exports.iter().map(|export| export.items).sum()
             }
         }
@@ -180,6 +187,7 @@ impl Payload {
             Payload::RemoteWrite { snappy, .. } => metric_names(snappy, max),
             Payload::Segments(documents) => documents.iter().map(|document| document.ids().trace_id).collect(),
             Payload::OtlpTraces(exports) => exports.iter().flat_map(|export| trace_ids(&export.body)).collect(),
+            Payload::OtlpMetrics(exports) => exports.iter().flat_map(|export| names_of_metrics(&export.body)).collect(),
             Payload::OtlpLogs(exports) => exports.iter().flat_map(|export| trace_ids_of_logs(&export.body)).collect(),
         };
         names.into_iter().take(max).collect()
@@ -197,6 +205,17 @@ fn trace_ids(body: &Bytes) -> BTreeSet<String> {
     let request = ExportTraceServiceRequest::decode(body.clone()).unwrap_or_default();
     let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
     scopes.flat_map(|scope| scope.spans).map(|span| hex::encode(&span.trace_id)).collect()
+}
+
+/// Returns the names of OTLP metrics.
+fn names_of_metrics(body: &Bytes) -> BTreeSet<String> {
+    if decoded_size::wire(body) > MAX_NAMED_SPANS_BYTES {
+        return BTreeSet::new();
+    }
+    let request = WireRequest::decode(body.clone()).unwrap_or_default();
+    let scopes = request.resources.into_iter().flat_map(|resource| resource.scopes);
+    let metrics = scopes.flat_map(|scope| scope.items).filter_map(|metric| MetricHead::decode(metric).ok());
+    metrics.map(|metric| text(&metric.name).into_owned()).collect()
 }
 
 /// Returns the trace IDs of log records. Records outside of a trace have none.
@@ -229,12 +248,15 @@ fn compress_segments(documents: Vec<SegmentDocument>) -> Vec<(u64, Vec<u8>)> {
 /// Compresses a request, and halves it until each part fits. One span fits, because it has at most 200 kB. A log record has up to
 /// 4 MB: one that does not fit is omitted, because SQS would not accept its message. Returns the number of items and the data of each
 /// part.
-fn split_to_fit(export: EncodedExport) -> Vec<(u64, Vec<u8>)> {
+fn split_to_fit(
+    export: EncodedExport,
+    halves: fn(&EncodedExport) -> Option<Vec<EncodedExport>>,
+) -> Vec<(u64, Vec<u8>)> {
     let data = snap::raw::Encoder::new().compress_vec(&export.body).unwrap_or_default();
     if data.len() <= MAX_DATA_BYTES {
         return vec![(export.items, data)];
     }
-    export.halves().into_iter().flatten().flat_map(split_to_fit).collect()
+    halves(&export).into_iter().flatten().flat_map(|half| split_to_fit(half, halves)).collect()
 }
 
 fn invalid_data(error: impl Display) -> SpoolDecodeError {
@@ -284,6 +306,7 @@ mod tests {
             Payload::Segments(["{\"name\":\"a\\nb\"}", "{}\n"].map(SegmentDocument::new).into()),
             Payload::OtlpTraces(vec![EncodedExport { body: vec![1, 2, 3].into(), items: 2 }]),
             Payload::OtlpLogs(vec![EncodedExport { body: vec![1, 2, 3].into(), items: 2 }]),
+            Payload::OtlpMetrics(vec![EncodedExport { body: vec![1, 2, 3].into(), items: 2 }]),
         ] {
             let spooled = SpoolMessage { payload, error: "503: \"busy\"".into(), first_attempt_ms: 1_795_389_900_000 };
             let messages = spooled.clone().into_messages();

@@ -79,6 +79,7 @@ pub struct Settings {
     /// Rules applied to all series before they are written.
     pub relabel: Rules,
     pub trace_destination: TraceDestination,
+    pub metrics_to: MetricsTo,
     /// SQS queue for undelivered items. If `None`, they are refused.
     pub spool_queue: Option<Url>,
     pub endpoints: Endpoints,
@@ -167,6 +168,14 @@ pub struct PrometheusScrapeSettings {
     pub honor_timestamps: bool,
     /// If `None`, expositions may have any number of samples.
     pub sample_limit: Option<u64>,
+}
+
+/// Destinations of pushed OTLP metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MetricsTo {
+    pub amp: bool,
+    /// OTLP endpoint of CloudWatch.
+    pub cloudwatch: bool,
 }
 
 /// Destination of spans.
@@ -266,6 +275,9 @@ impl Settings {
                     .to_owned(),
             );
         }
+        if self.metrics_to == (MetricsTo { amp: true, cloudwatch: true }) && self.prometheus_endpoint.is_none() {
+            errors.push("SIDECARLESS_METRICS_TO: amp requires AWS_PROMETHEUS_ENDPOINT".to_owned());
+        }
         if self.shard_queue.is_none() {
             self.shard_queue.clone_from(&self.spool_queue);
         }
@@ -338,6 +350,29 @@ mod tests {
             assert!(settings.metrics.naming.strategy.keeps_utf8());
             assert_eq!(settings.prometheus_scrape.utf8_names, Utf8Names::Send);
         }
+    }
+
+    #[test]
+    fn metrics_go_to_a_list_of_destinations() {
+        let amp = ("AWS_PROMETHEUS_ENDPOINT", "https://example.com/workspaces/ws-1/api/v1/remote_write");
+        for (value, expected) in [
+            ("", Ok((true, false))),
+            ("amp", Ok((true, false))),
+            ("cloudwatch", Ok((false, true))),
+            ("amp, cloudwatch", Ok((true, true))),
+            ("emf", Err("unknown value \"emf\": use amp, cloudwatch or both")),
+            (",", Err("use amp, cloudwatch or both")),
+        ] {
+            let read = read(&[("SIDECARLESS_METRICS_TO", value), amp]).map(|settings| settings.metrics_to);
+            match (read, expected) {
+                (Ok(MetricsTo { amp, cloudwatch }), Ok(expected)) => assert_eq!((amp, cloudwatch), expected, "{value}"),
+                (Err(errors), Err(expected)) => assert!(errors.to_string().contains(expected), "{errors}"),
+                (read, _) => panic!("{value}: {read:?}"),
+            }
+        }
+        let errors = read(&[("SIDECARLESS_METRICS_TO", "amp,cloudwatch")]).expect_err("no workspace");
+        assert!(errors.to_string().contains("SIDECARLESS_METRICS_TO: amp requires"), "{errors}");
+        assert!(read(&[("SIDECARLESS_METRICS_TO", "cloudwatch")]).is_ok());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::StatsSources;
+use super::{MetricsTo, StatsSources};
 use crate::model::arn::Arn;
 use crate::rules::InvalidValue;
 
@@ -171,6 +171,19 @@ pub fn self_metrics(text: &str) -> Result<SelfMetricsDestinations, InvalidValue>
         None => Ok(SelfMetricsDestinations { amp: words.contains(&"amp"), emf: words.contains(&"emf") }),
         Some(word) => Err(InvalidValue::new(format!("unknown value \"{word}\": use amp, emf or both, or only off"))),
     }
+}
+
+/// Parses a list of destinations of OTLP metrics.
+pub fn metrics_to(text: &str) -> Result<MetricsTo, InvalidValue> {
+    let mut to = MetricsTo::default();
+    for word in list(text) {
+        match word {
+            "amp" => to.amp = true,
+            "cloudwatch" => to.cloudwatch = true,
+            _ => return Err(InvalidValue::new(format!("unknown value \"{word}\": use amp, cloudwatch or both"))),
+        }
+    }
+    if to == MetricsTo::default() { Err(InvalidValue::new("empty list: use amp, cloudwatch or both")) } else { Ok(to) }
 }
 
 /// Parses a list of stats sources.

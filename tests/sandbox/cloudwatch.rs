@@ -1,4 +1,5 @@
-//! Stub of GetMetricData in the JSON protocol: a point for each minute of each query, with paging, throttling and denials.
+//! Stub of GetMetricData in the JSON protocol: a point for each minute of each query, with paging, throttling and denials; and of the
+//! OTLP endpoint.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -23,10 +24,21 @@ pub(crate) struct State {
     pub(crate) missing: BTreeSet<i64>,
     /// Status of all results, in place of `Complete`.
     pub(crate) status: Option<&'static str>,
+    /// Accepted requests to the OTLP endpoint.
+    pub(crate) otlp: Vec<RecordedRequest>,
+    /// Response of the OTLP endpoint instead of an empty one.
+    pub(crate) otlp_response: Option<StubResponse>,
 }
 
 /// Returns the response; `None` if the request is not for CloudWatch.
 pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Option<StubResponse> {
+    if request.path == "/v1/metrics" {
+        assert!(request.header("authorization").contains("/eu-west-1/monitoring/aws4_request"));
+        let mut state = state.lock().unwrap();
+        state.otlp.push(request.clone());
+        let accepted = || StubResponse::of(200, "application/x-protobuf", "");
+        return Some(state.otlp_response.clone().unwrap_or_else(accepted));
+    }
     let (_, operation) = request.header("x-amz-target").split_once("GraniteServiceVersion20100801.")?;
     assert_eq!(operation, "GetMetricData");
     assert_eq!(request.header("content-type"), "application/x-amz-json-1.0");

@@ -29,7 +29,7 @@ def test_quoted_messages_exist_in_the_code():
     fragments = [
         part.strip(" `,:")
         for message in messages
-        for part in re.split(r"\.\.\.|\b0\b|, which| has no path: |^AMP |^X-Ray |^CloudWatch Logs ", message)
+        for part in re.split(r"\.\.\.|\b0\b|, which| has no path: |^AMP |^X-Ray |^CloudWatch Logs |^CloudWatch ", message)
     ]
     for fragment in fragments:
         if len(fragment) > 7:

@@ -10,6 +10,7 @@ PAGE = (ROOT / "docs/iam.md").read_text()
 # CloudFormation condition, and the parameter that the page names for it.
 PARAMETERS = {
     None: "always",
+    "OtlpMetrics": "MetricsTo",
     "OtlpTraces": "TraceDestination",
     "HasAmpRole": "AmpRoleArn",
     "HasXRayRole": "XRayRoleArn",

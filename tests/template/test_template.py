@@ -31,6 +31,7 @@ WITHOUT_RESOURCE_LEVEL = {
     "ecs:DescribeTaskDefinition",
     "ec2:DescribeInstances",
     "cloudwatch:GetMetricData",
+    "cloudwatch:PutMetricData",
     "xray:PutTraceSegments",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
@@ -56,6 +57,9 @@ NETWORK_WITHOUT_RESOURCE_LEVEL = {"ec2:DescribeNetworkInterfaces", "ec2:Describe
 
 # Actions without resource-level permissions that only the OTLP endpoint of X-Ray requires.
 OTLP_TRACES = {"xray:PutSpans", "xray:PutSpansForIndexing"}
+
+# Action without resource-level permissions that only the OTLP endpoint of CloudWatch requires.
+OTLP_METRICS = {"cloudwatch:PutMetricData"}
 
 # Service model of an IAM prefix, if its name differs.
 MODELS = {"aps": "amp"}
@@ -276,7 +280,7 @@ def test_function_role_has_only_these_actions():
     granted = [action for statement in function_role(stack()) for action in actions(statement)]
     repeated = [action for action in granted if granted.count(action) > 1]
     assert sorted(set(granted)) == sorted(
-        WITHOUT_RESOURCE_LEVEL - OTLP_TRACES - CLOUDWATCH
+        WITHOUT_RESOURCE_LEVEL - OTLP_TRACES - OTLP_METRICS - CLOUDWATCH
         | {
             "ecs:DescribeTasks",
             "ecs:DescribeContainerInstances",
@@ -518,6 +522,15 @@ def test_otlp_permissions_are_granted_only_for_xray_otlp():
         granted_actions = {action for one in policies for each in one["Properties"]["PolicyDocument"]["Statement"] for action in actions(each)}
         assert granted_actions == granted
         assert resources["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_TRACE_DESTINATION"] == destination
+
+
+def test_put_metric_data_is_granted_only_for_cloudwatch():
+    for destinations, granted in [("amp", set()), ("cloudwatch", OTLP_METRICS), ("amp,cloudwatch", OTLP_METRICS)]:
+        resources = stack(MetricsTo=destinations, CloudWatchInterval="off")
+        policies = of_type(resources, "AWS::IAM::Policy").values()
+        granted_actions = {action for one in policies for each in one["Properties"]["PolicyDocument"]["Statement"] for action in actions(each)}
+        assert granted_actions == granted
+        assert resources["Function"]["Properties"]["Environment"]["Variables"]["SIDECARLESS_METRICS_TO"] == destinations
 
 
 def test_otlp_logs_have_a_separate_log_group_if_enabled():

@@ -98,6 +98,11 @@ export interface SidecarlessParameters {
    */
   readonly traceDestination?: "xray" | "xray-otlp";
   /**
+   * Destinations of metrics that applications send with OTLP. cloudwatch is the OTLP endpoint of CloudWatch. Scraped
+   * metrics go to the workspace. One of amp, cloudwatch, amp,cloudwatch. Default: amp.
+   */
+  readonly metricsTo?: "amp" | "cloudwatch" | "amp,cloudwatch";
+  /**
    * Name of a cluster whose Container Insights events a subscription filter sends to the function as they arrive. The
    * log group of the cluster must exist. If any of the four parameters is set, the function polls no cluster for
    * events.
@@ -255,6 +260,7 @@ export const PARAMETER_NAMES: { readonly [key in keyof SidecarlessParameters]-?:
   compat: "Compat",
   indexedAttributes: "IndexedAttributes",
   traceDestination: "TraceDestination",
+  metricsTo: "MetricsTo",
   insightsCluster1: "InsightsCluster1",
   insightsCluster2: "InsightsCluster2",
   insightsCluster3: "InsightsCluster3",

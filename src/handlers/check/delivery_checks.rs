@@ -1,4 +1,4 @@
-//! Checks of the destinations AMP, X-Ray and CloudWatch Logs. Each check sends one request.
+//! Checks of the destinations AMP, X-Ray, CloudWatch and CloudWatch Logs. Each check sends one request.
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::aws::client::PostResult;
 use crate::aws::error::{AwsError, AwsErrorKind};
 use crate::aws::sdk_error::CallError;
 use crate::deadline::Deadline;
+use crate::deliver::cloudwatch;
 use crate::deliver::logs;
 use crate::deliver::remote_write::requests;
 use crate::deliver::xray;
@@ -24,8 +25,9 @@ use crate::deliver::{DeliveryError, Destination, Outcome};
 use crate::handlers::run::series_writer::REMOTE_WRITE_DISABLED;
 use crate::model::otlp::split::EncodedExport;
 use crate::model::otlp::{
-    AnyValue, ExportLogsServiceRequest, ExportTraceServiceRequest, LogRecord, ResourceLogs, ResourceSpans, ScopeLogs,
-    ScopeSpans, Span, any_value,
+    AnyValue, ExportLogsServiceRequest, ExportMetricsServiceRequest, ExportTraceServiceRequest, Gauge, LogRecord,
+    Metric, NumberDataPoint, ResourceLogs, ResourceMetrics, ResourceSpans, ScopeLogs, ScopeMetrics, ScopeSpans, Span,
+    any_value, metric, number_data_point,
 };
 use crate::model::sampling::SamplingCall;
 use crate::model::segment::SegmentDocument;
@@ -50,6 +52,7 @@ impl CheckHandler {
         checks.extend(self.check_traces(deadline).await);
         checks.push(self.check_sampling_rules(deadline).await);
         checks.push(self.check_sampling_targets(deadline).await);
+        checks.extend(self.check_cloudwatch_otlp(deadline).await);
         checks.push(self.check_logs(arns, deadline).await);
         checks
     }
@@ -124,6 +127,15 @@ impl CheckHandler {
         let body = Bytes::from_static(br#"{"SamplingStatisticsDocuments":[]}"#);
         let response = self.xray_otlp.destination().sampling(SamplingCall::Targets, body, deadline).await;
         sampling_result("xray:GetSamplingTargets", "remote samplers can read their targets", response)
+    }
+
+    /// `None` if no data points are sent to CloudWatch.
+    async fn check_cloudwatch_otlp(&self, deadline: &Deadline) -> Option<CheckResult> {
+        let cloudwatch = self.cloudwatch.as_ref()?;
+        let export = EncodedExport { body: data_point(deadline.now_ms()), items: 1 };
+        let sent = send(cloudwatch.destination(), cloudwatch::requests(vec![export]), deadline).await;
+        let message = format!("the data point {SERIES} 1 was written");
+        Some(result_of("cloudwatch:PutMetricData", "*", &message, sent))
     }
 
     async fn check_logs(&self, arns: &ArnBuilder, deadline: &Deadline) -> CheckResult {
@@ -219,6 +231,17 @@ pub(super) fn segment(now_ms: i64) -> SegmentDocument {
     let end = now_ms as f64 / 1_000.0;
     let json = json!({"name": NAME, "id": id, "trace_id": trace_id, "start_time": end - 0.001, "end_time": end});
     SegmentDocument::new(&json.to_string())
+}
+
+/// Returns an export request with one data point.
+fn data_point(now_ms: i64) -> Bytes {
+    let value = Some(number_data_point::Value::Double(1.0));
+    let point = NumberDataPoint { time_unix_nano: now_ms.unsigned_abs() * 1_000_000, value, ..Default::default() };
+    let data = Some(metric::Data::Gauge(Gauge { data_points: vec![point] }));
+    let metric = Metric { name: SERIES.into(), data, ..Metric::default() };
+    let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
+    let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
+    ExportMetricsServiceRequest { resource_metrics }.encode_to_vec().into()
 }
 
 /// Returns an export request with one log record.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::aws::sts::StsClient;
 use crate::deliver::Delivery;
+use crate::deliver::cloudwatch::OtlpMetricsClient;
 use crate::deliver::logs::OtlpLogsClient;
 use crate::deliver::remote_write::RemoteWriteClient;
 use crate::deliver::spool::Spool;
@@ -29,6 +30,8 @@ pub(in crate::handlers) struct CheckHandler {
     pub(in crate::handlers) amp: Option<Arc<Delivery<RemoteWriteClient>>>,
     pub(in crate::handlers) xray: Arc<Delivery<XRayClient>>,
     pub(in crate::handlers) xray_otlp: Arc<Delivery<XRayOtlpClient>>,
+    /// `None` if `SIDECARLESS_METRICS_TO` does not contain `cloudwatch`.
+    pub(in crate::handlers) cloudwatch: Option<Arc<Delivery<OtlpMetricsClient>>>,
     /// `None` if `SIDECARLESS_LOG_GROUP` is not set.
     pub(in crate::handlers) logs: Option<Arc<Delivery<OtlpLogsClient>>>,
     /// `None` if `SIDECARLESS_SPOOL_QUEUE_URL` is not set.

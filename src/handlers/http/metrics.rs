@@ -2,33 +2,47 @@
 
 use std::sync::Arc;
 
+use futures_util::future;
+
 use super::DELIVERY_TIMEOUT;
 use super::identity::attribute_bytes;
 use super::load_shed::{DELIVERY_SHARE, LoadShedder};
 use crate::deadline::Deadline;
-use crate::handlers::delivery::ItemCounts;
+use crate::deliver::Delivery;
+use crate::deliver::cloudwatch::{self, OtlpMetricsClient};
+use crate::handlers::delivery::{DeliveryResult, DeliveryTracker, ItemCounts, Reported};
 use crate::handlers::run::series_writer::{PreparedSeries, SeriesWriter};
 use crate::handlers::self_metrics::SelfMetrics;
 use crate::lambda::HttpResponse;
-use crate::model::budget::{Budget as _, BudgetExceeded};
+use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::item_counters::{ItemKind, ItemStatus};
 use crate::model::otlp::ExportMetricsServiceRequest;
 use crate::model::otlp::json::RejectedItems;
+use crate::model::otlp::limits::SplitExport;
 use crate::model::rejection::Rejections;
 use crate::model::series::SeriesBatch;
 use crate::receiver::{self, Encoding, ErrorResponse};
 use crate::translate::metrics::{self, ClientIdentity, TranslationResult};
 use crate::work_budget::MemoryLimit;
 
-/// Delivers pushed metrics to AMP.
+/// Delivers pushed metrics to AMP and CloudWatch.
 #[derive(Debug)]
 pub(in crate::handlers) struct MetricsHandler {
     pub(in crate::handlers) options: metrics::Options,
-    /// `None` if `AWS_PROMETHEUS_ENDPOINT` is not set: all data points are rejected.
+    /// `None` if `AWS_PROMETHEUS_ENDPOINT` is not set, or the metrics do not go to AMP.
     pub(in crate::handlers) writer: Option<Arc<SeriesWriter>>,
+    /// `None` if the metrics do not go to CloudWatch. Without any destination, all data points are rejected.
+    pub(in crate::handlers) cloudwatch: Option<Arc<Delivery<OtlpMetricsClient>>>,
+    pub(in crate::handlers) tracker: Arc<DeliveryTracker>,
     pub(in crate::handlers) load: Arc<LoadShedder>,
     pub(in crate::handlers) self_metrics: Arc<SelfMetrics>,
     pub(in crate::handlers) memory: MemoryLimit,
+}
+
+/// What a push becomes for each destination.
+struct Outputs {
+    series: Option<(PreparedSeries, ItemCounts)>,
+    exports: Option<SplitExport>,
 }
 
 impl MetricsHandler {
@@ -39,7 +53,7 @@ impl MetricsHandler {
         encoding: Encoding,
         deadline: &Deadline,
     ) -> Result<(), ErrorResponse> {
-        if self.writer.is_none() {
+        if !self.has_destination() {
             return Ok(());
         }
         self.load.check(ItemKind::DataPoints, metrics.points(), deadline).map_err(|error| error.with_encoding(encoding))
@@ -57,7 +71,7 @@ impl MetricsHandler {
             .map_err(|error| self.load.exceeded(ItemKind::DataPoints, metrics.points(), error).with_encoding(encoding))
     }
 
-    /// Converts pushed data points to series and delivers those.
+    /// Delivers pushed data points to each destination. What one of them does not accept is spooled for this one alone.
     pub(super) async fn push(
         &self,
         metrics: ExportMetricsServiceRequest,
@@ -65,34 +79,96 @@ impl MetricsHandler {
         client: &ClientIdentity,
         deadline: &Deadline,
     ) -> Result<HttpResponse, ErrorResponse> {
-        let Some(writer) = &self.writer else { return Ok(self.reject_all(metrics.points(), encoding)) };
         let points = metrics.points();
-        let (series, input) = self
-            .translate(metrics, writer, client, deadline)
+        if !self.has_destination() {
+            return Ok(self.reject_all(points, encoding));
+        }
+        let outputs = self
+            .outputs(metrics, client, deadline)
             .map_err(|error| self.load.exceeded(ItemKind::DataPoints, points, error).with_encoding(encoding))?;
-        let result = writer.send(series, Some(input), &deadline.capped(DELIVERY_TIMEOUT)).await;
-        let reported = writer.tracker.complete(result, deadline).await.into_result();
-        let reported = reported.map_err(|error| error.with_encoding(encoding))?;
+        let reported = self.deliver(outputs, points, deadline).await.map_err(|error| error.with_encoding(encoding))?;
         Ok(receiver::partial_success(encoding, RejectedItems::DataPoints, &reported.rejected, &reported.modified))
     }
 
-    /// Converts data points to relabelled series.
+    fn has_destination(&self) -> bool {
+        self.writer.is_some() || self.cloudwatch.is_some()
+    }
+
+    /// Converts data points to relabelled series, and to requests for CloudWatch.
+    fn outputs(
+        &self,
+        metrics: ExportMetricsServiceRequest,
+        client: &ClientIdentity,
+        deadline: &Deadline,
+    ) -> Result<Outputs, BudgetExceeded> {
+        let budget = self.memory.budget(deadline, deadline.remaining() / DELIVERY_SHARE);
+        let exports = self.cloudwatch.as_ref().map(|_| cloudwatch::LIMITS.split(&metrics, &budget)).transpose()?;
+        let series = self.writer.as_ref().map(|writer| self.translate(metrics, writer, client, &budget, deadline));
+        Ok(Outputs { series: series.transpose()?, exports })
+    }
+
     fn translate(
         &self,
         metrics: ExportMetricsServiceRequest,
         writer: &SeriesWriter,
         client: &ClientIdentity,
+        budget: &dyn Budget,
         deadline: &Deadline,
     ) -> Result<(PreparedSeries, ItemCounts), BudgetExceeded> {
-        let budget = self.memory.budget(deadline, deadline.remaining() / DELIVERY_SHARE);
         let mut batch = SeriesBatch::default();
-        let result = metrics::series(&metrics, &self.options, client, deadline.started_ms(), &budget, &mut batch)?;
+        let result = metrics::series(&metrics, &self.options, client, deadline.started_ms(), budget, &mut batch)?;
         // Frees the memory for the delivery.
         drop(metrics);
         // All data points are either written or rejected.
         let TranslationResult { received, written: _, rejected, warnings: modified } = result;
         let input = ItemCounts { kind: ItemKind::DataPoints, count: received, rejected, modified };
-        Ok((writer.prepare(batch, &budget)?, input))
+        Ok((writer.prepare(batch, budget)?, input))
+    }
+
+    async fn deliver(&self, outputs: Outputs, points: u64, deadline: &Deadline) -> Result<Reported, ErrorResponse> {
+        let Outputs { series, exports } = outputs;
+        let has_amp = series.is_some();
+        let amp = self.deliver_series(series, deadline);
+        let cloudwatch = self.deliver_exports(exports, points, has_amp, deadline);
+        let (mut reported, of_cloudwatch) = if self.load.has_spool {
+            let (amp, cloudwatch) = future::join(amp, cloudwatch).await;
+            (amp?, cloudwatch?)
+        } else {
+            // AMP recognizes repeated samples. If it accepts none, the sender repeats the push, and CloudWatch has nothing of it.
+            (amp.await?, cloudwatch.await?)
+        };
+        reported.rejected.merge(of_cloudwatch.rejected);
+        reported.modified.merge(of_cloudwatch.modified);
+        Ok(reported)
+    }
+
+    async fn deliver_series(
+        &self,
+        series: Option<(PreparedSeries, ItemCounts)>,
+        deadline: &Deadline,
+    ) -> Result<Reported, ErrorResponse> {
+        let (Some(writer), Some((series, input))) = (&self.writer, series) else { return Ok(Reported::default()) };
+        let result = writer.send(series, Some(input), &deadline.capped(DELIVERY_TIMEOUT)).await;
+        self.tracker.complete(result, deadline).await.into_result()
+    }
+
+    /// Delivers requests to CloudWatch. The data points count as an input if they are not one of the series.
+    async fn deliver_exports(
+        &self,
+        exports: Option<SplitExport>,
+        points: u64,
+        are_counted: bool,
+        deadline: &Deadline,
+    ) -> Result<Reported, ErrorResponse> {
+        let (Some(cloudwatch), Some(SplitExport { exports, rejected })) = (&self.cloudwatch, exports) else {
+            return Ok(Reported::default());
+        };
+        let requests = cloudwatch::requests(exports);
+        let outcome = cloudwatch.deliver(requests, &deadline.capped(DELIVERY_TIMEOUT)).await.into_payloads();
+        let counts = |kind, rejected| ItemCounts { kind, count: points, rejected, modified: Rejections::default() };
+        let input = (!are_counted).then(|| counts(ItemKind::DataPoints, Rejections::default()));
+        let output = counts(ItemKind::CloudWatchPoints, rejected);
+        self.tracker.complete(DeliveryResult::new(input, output, outcome), deadline).await.into_result()
     }
 
     fn reject_all(&self, points: u64, encoding: Encoding) -> HttpResponse {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use prost::Message as _;
 
 use crate::deadline::Deadline;
+use crate::deliver::cloudwatch::{self, OtlpMetricsClient};
 use crate::deliver::logs::{self, OtlpLogsClient};
 use crate::deliver::remote_write::{EncodedRequest, RemoteWriteClient};
 use crate::deliver::spool::{BackoffClass, EnqueueResult, Spool};
@@ -37,6 +38,8 @@ pub(in crate::handlers) struct RedeliveryHandler {
     pub(in crate::handlers) amp: Option<Arc<Delivery<RemoteWriteClient>>>,
     pub(in crate::handlers) xray: Arc<Delivery<XRayClient>>,
     pub(in crate::handlers) xray_otlp: Arc<Delivery<XRayOtlpClient>>,
+    /// `None` if `SIDECARLESS_METRICS_TO` does not contain `cloudwatch`.
+    pub(in crate::handlers) cloudwatch: Option<Arc<Delivery<OtlpMetricsClient>>>,
     /// `None` if `SIDECARLESS_LOG_GROUP` is not set.
     pub(in crate::handlers) logs: Option<Arc<Delivery<OtlpLogsClient>>>,
     /// Queue of the messages. `None`: they are retried after the visibility timeout of the queue.
@@ -196,6 +199,10 @@ impl RedeliveryHandler {
                 let outcome = self.xray_otlp.deliver_once(xray_otlp::requests(exports), deadline).await;
                 with_rejected(outcome.into_payloads(), rejected)
             }
+            Payload::OtlpMetrics(exports) => {
+                let requests = cloudwatch::requests(exports);
+                self.cloudwatch.as_ref()?.deliver_once(requests, deadline).await.into_payloads()
+            }
             Payload::OtlpLogs(exports) => {
                 let logs = self.logs.as_ref()?;
                 let SplitExport { exports, rejected } = within_limits(exports, &logs::LIMITS, deadline.now_ms());
@@ -232,6 +239,7 @@ fn with_rejected(mut outcome: Outcome<Payload>, rejected: Rejections) -> Outcome
 /// Returns why there is no destination for items.
 fn disabled(kind: ItemKind) -> &'static str {
     match kind {
+        ItemKind::CloudWatchPoints => "SIDECARLESS_METRICS_TO does not contain cloudwatch",
         ItemKind::LogRecords => "this function does not write logs: set SIDECARLESS_LOG_GROUP on it",
         _ => REMOTE_WRITE_DISABLED,
     }
@@ -242,6 +250,7 @@ fn kind(payload: &Payload) -> ItemKind {
         Payload::RemoteWrite { .. } => ItemKind::Samples,
         Payload::Segments(_) => ItemKind::Segments,
         Payload::OtlpTraces(_) => ItemKind::Spans,
+        Payload::OtlpMetrics(_) => ItemKind::CloudWatchPoints,
         Payload::OtlpLogs(_) => ItemKind::LogRecords,
     }
 }

@@ -15,6 +15,7 @@ mod metrics;
 pub mod protobuf;
 mod response;
 pub mod split;
+pub mod split_metrics;
 mod trace;
 mod trace_request;
 pub mod wire;

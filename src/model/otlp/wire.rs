@@ -53,6 +53,13 @@ pub struct SpanHead {
     pub start_time_unix_nano: u64,
 }
 
+/// The field of a metric that identifies it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct MetricHead {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub name: Bytes,
+}
+
 /// The fields of a log record that limits apply to, and that identify it.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct LogRecordHead {

@@ -36,6 +36,13 @@ pub(super) const ROWS: &[Setting] = &[
         apply: |settings, text| store_some(&mut settings.amp_access.external_id, values::external_id(text)),
     },
     Setting {
+        name: "SIDECARLESS_METRICS_TO",
+        values: "list of `amp`, `cloudwatch`",
+        default: "amp",
+        description: "Destinations of pushed OTLP metrics. `cloudwatch` sends them unchanged to the CloudWatch OTLP endpoint of the region. Scraped metrics go to AMP.",
+        apply: |settings, text| store(&mut settings.metrics_to, values::metrics_to(text)),
+    },
+    Setting {
         name: "SIDECARLESS_TRACE_DESTINATION",
         values: "`xray`, `xray-otlp`",
         default: "xray",
