@@ -9,7 +9,7 @@ pub const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=al
                           */*;q=0.2";
 
 /// Format of an exposition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Prometheus text format 0.0.4.
     #[default]

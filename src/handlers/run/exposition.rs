@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::scrape_cache::ScrapeCache;
+use super::scrape_cache::{CachedScrape, ScrapeCache};
 use super::stats::RunStats;
 use super::target_down::TargetDown;
 use super::target_series::{self, FailedScrape};
@@ -15,7 +15,7 @@ use crate::model::series::{Labels, SeriesBatch};
 use crate::model::task::Task;
 use crate::scrape::prometheus_targets::{PrometheusTarget, declared_endpoints, prometheus_targets};
 use crate::scrape::{BusyTime, Exposition, ScrapeError, Scraper};
-use crate::translate::exposition::{self, ScrapeCounts, ScrapeOptions, ScrapeReport, SeriesSet};
+use crate::translate::exposition::{self, ScrapeCounts, ScrapeOptions, ScrapeReport, ScrapedPage, ScrapedSeries};
 use crate::translate::stats::labels_of;
 use crate::work_budget::MemoryLimit;
 
@@ -33,6 +33,16 @@ pub(in crate::handlers) struct ExpositionScrape<'a> {
     at_ms: i64,
     duration: Duration,
     result: Result<Exposition, ScrapeError>,
+}
+
+/// Series of a scrape, which are in a batch from number `from` on.
+struct Scraped<'a> {
+    target: &'a PrometheusTarget,
+    labels: &'a Labels,
+    at_ms: i64,
+    from: usize,
+    /// `None` if there are no series, or too many.
+    page: Option<ScrapedPage>,
 }
 
 impl ExpositionScrape<'_> {
@@ -82,20 +92,25 @@ impl ExpositionScraper {
     ) -> Result<Rejections, TargetDown> {
         let ExpositionScrape { target, at_ms, duration, result } = scrape;
         let (labels, from) = (self.target_labels(target), out.len());
+        let previous = self.cache.take(target, at_ms);
+        let layout = previous.as_ref().and_then(|previous| previous.series.layout().cloned());
+        let layout = layout.or_else(|| self.cache.layout_like(target));
         let options = self.options(&labels, at_ms);
-        let translate =
-            |exposition: Exposition| target_series::translate(&exposition, &options, &target.relabel, budget, out);
-        let (counts, result) = match result.map(translate) {
-            Ok(Ok(counts)) => (counts, Ok(rejections(&counts))),
-            Ok(Err(FailedScrape { error, counts })) => (counts, Err(error)),
-            Err(error) => (ScrapeCounts::default(), Err(error.into())),
+        let translate = |exposition: Exposition| {
+            target_series::translate(&exposition, &options, layout.as_ref(), &target.relabel, budget, out)
         };
+        let (counts, page, result) = match result.map(translate) {
+            Ok(Ok((counts, page))) => (counts, page, Ok(rejections(&counts))),
+            Ok(Err(FailedScrape { error, counts })) => (counts, None, Err(error)),
+            Err(error) => (ScrapeCounts::default(), None, Err(error.into())),
+        };
+        let scraped = Scraped { target, labels: &labels, at_ms, from, page };
         let report = ScrapeReport {
             is_up: result.is_ok(),
             duration,
             samples_scraped: counts.samples,
             samples_post_relabel: counts.post_relabel,
-            series_added: self.append_stale_markers(target, at_ms, from, out),
+            series_added: self.append_stale_markers(previous, scraped, out),
         };
         exposition::report(&report, &labels, at_ms, out);
         result
@@ -114,27 +129,29 @@ impl ExpositionScraper {
         }
     }
 
-    /// Ends the series of the previous scrape that this one, which starts at `from`, does not have. Returns the number of
+    /// Ends the series of the previous scrape that this one does not have, and keeps its own for the next one. Returns the number of
     /// new series; `None` if the previous scrape is unknown.
     fn append_stale_markers(
         &self,
-        target: &PrometheusTarget,
-        at_ms: i64,
-        from: usize,
+        previous: Option<CachedScrape>,
+        scraped: Scraped<'_>,
         out: &mut SeriesBatch,
     ) -> Option<u64> {
-        let series = SeriesSet::from_batch(out, from, at_ms, self.cache.max_bytes());
-        let scraped = out.len() - from;
-        let previous = self.cache.take(target, at_ms);
-        let still_present =
-            previous.as_ref().map(|previous| (previous.series.mark_missing_stale(at_ms, out), previous.at_ms));
-        if let Some(series) = series.filter(|_| scraped > 0) {
-            self.cache.insert(target, series, at_ms);
+        let Scraped { target, labels, at_ms, from, page } = scraped;
+        let count = out.len() - from;
+        let page = page.as_ref();
+        if count > 0 {
+            let kept = page.filter(|page| self.cache.has_room_for(page.layout(), at_ms));
+            let series = ScrapedSeries::new(kept, labels, out, from, at_ms, self.cache.max_bytes());
+            if let Some(series) = series {
+                self.cache.insert(target, series, at_ms);
+            }
         }
+        let previous = previous?;
+        let still_present = previous.series.mark_missing_stale(page, labels, at_ms, out);
         // Another execution environment may have made the scrapes in between.
         let interval_ms = i64::try_from(self.interval.as_millis()).unwrap_or(i64::MAX);
-        let (still_present, _) = still_present.filter(|(_, previous_ms)| at_ms - previous_ms < interval_ms * 3 / 2)?;
-        Some((scraped as u64).saturating_sub(still_present))
+        (at_ms - previous.at_ms < interval_ms * 3 / 2).then(|| (count as u64).saturating_sub(still_present))
     }
 
     /// Ends all series that were scraped from a stopped task.
@@ -144,9 +161,10 @@ impl ExpositionScraper {
         }
         let endpoints = declared_endpoints(task, &self.series.prometheus.rules, &self.series.scrape_ranges);
         for target in &endpoints {
-            exposition::report_stale(&self.target_labels(target), at_ms, out);
+            let labels = self.target_labels(target);
+            exposition::report_stale(&labels, at_ms, out);
             if let Some(previous) = self.cache.take(target, at_ms) {
-                previous.series.mark_missing_stale(at_ms, out);
+                previous.series.mark_missing_stale(None, &labels, at_ms, out);
             }
         }
     }

@@ -1,11 +1,13 @@
 //! Series of a scrape, and the rules of its target.
 
+use std::sync::Arc;
+
 use super::target_down::TargetDown;
 use crate::model::budget::Budget;
 use crate::model::series::SeriesBatch;
 use crate::rules::relabel::RelabelConfigs;
 use crate::scrape::Exposition;
-use crate::translate::exposition::{self, ExpositionError, ScrapeCounts, ScrapeOptions};
+use crate::translate::exposition::{self, ExpositionError, PageLayout, ScrapeCounts, ScrapeOptions, ScrapedPage};
 
 /// A scrape of which nothing was written.
 pub(super) struct FailedScrape {
@@ -23,12 +25,13 @@ impl From<ExpositionError> for FailedScrape {
 pub(super) fn translate(
     exposition: &Exposition,
     options: &ScrapeOptions<'_>,
+    layout: Option<&Arc<PageLayout>>,
     rules: &RelabelConfigs,
     budget: &dyn Budget,
     out: &mut SeriesBatch,
-) -> Result<ScrapeCounts, FailedScrape> {
+) -> Result<(ScrapeCounts, Option<ScrapedPage>), FailedScrape> {
     if rules.is_empty() {
-        return Ok(exposition::series(&exposition.body, exposition.format, options, budget, out)?);
+        return Ok(exposition::series_like(&exposition.body, exposition.format, options, layout, budget, out)?);
     }
     let mut scraped = SeriesBatch::default();
     let all = ScrapeOptions { sample_limit: None, ..*options };
@@ -43,5 +46,6 @@ pub(super) fn translate(
     let before = out.len();
     counts.duplicates += relabelled.append_to(out);
     counts.series = (out.len() - before) as u64;
-    Ok(counts)
+    // The series are not those of the page.
+    Ok((counts, None))
 }

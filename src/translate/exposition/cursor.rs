@@ -29,6 +29,11 @@ impl<'a> Cursor<'a> {
         self.body.get(self.at..).unwrap_or_default()
     }
 
+    /// Returns the bytes between an earlier position and this one.
+    pub(super) fn since(&self, start: Self) -> &'a [u8] {
+        self.body.get(start.at..self.at).unwrap_or_default()
+    }
+
     pub(super) fn peek(&self) -> Option<u8> {
         self.body.get(self.at).copied()
     }

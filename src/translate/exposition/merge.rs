@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 
-use super::parser::Label;
+use super::labels::Label;
 use crate::model::reserved::{RESERVED_JOBS, is_identity_label};
 use crate::model::series::Labels;
 use crate::translate::names::Utf8Names;
 
 /// How the labels of a sample are written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LabelPolicy {
     /// Whether they replace target labels. Otherwise they get the prefix `exported_`.
     pub(super) honor_labels: bool,

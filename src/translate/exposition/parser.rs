@@ -10,8 +10,10 @@ use std::collections::BTreeSet;
 
 pub use super::cursor::SyntaxError;
 use super::cursor::{Cursor, quoted};
+pub use super::entry::{Entry, MetadataEntry, MetadataValue, ParsedExemplar, ParsedSample};
 pub use super::labels::Label;
 use super::labels::{braces, string, unescaped};
+use super::layout::{LayoutReader, Line, MissingLines};
 use super::number::{self, NumberError};
 use crate::model::exposition::Format;
 use crate::model::series::MetadataKind;
@@ -29,47 +31,11 @@ pub struct Parser<'a> {
     /// Kept between lines to reuse the memory.
     labels: Vec<Label<'a>>,
     exemplar_labels: Vec<Label<'a>>,
-}
-
-/// A line that is neither empty nor a comment.
-#[derive(Debug, PartialEq)]
-pub enum Entry<'a, 'p> {
-    Metadata(MetadataEntry<'a>),
-    Sample(ParsedSample<'a, 'p>),
-}
-
-/// Metadata line of a metric family.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MetadataEntry<'a> {
-    pub family: Cow<'a, str>,
-    pub value: MetadataValue<'a>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum MetadataValue<'a> {
-    Help(Cow<'a, str>),
-    Type(MetadataKind),
-    /// OpenMetrics only.
-    Unit(Cow<'a, str>),
-}
-
-#[derive(Debug, PartialEq)]
-pub struct ParsedSample<'a, 'p> {
-    pub name: Cow<'a, str>,
-    /// In the order of the exposition. Names are not necessarily unique, see [`Parser::validate_sample`].
-    pub labels: &'p mut Vec<Label<'a>>,
-    pub value: f64,
-    pub timestamp_ms: Option<i64>,
-    /// OpenMetrics only.
-    pub exemplar: Option<ParsedExemplar<'a, 'p>>,
-}
-
-/// Exemplar of a sample.
-#[derive(Debug, PartialEq)]
-pub struct ParsedExemplar<'a, 'p> {
-    pub labels: &'p mut Vec<Label<'a>>,
-    pub value: f64,
-    pub timestamp_ms: Option<i64>,
+    layout: Option<LayoutReader<'a>>,
+    /// Line of the layout that the last sample has. It was not parsed, so its name and labels are empty.
+    line: Option<Line<'a>>,
+    /// End of the series of the last sample.
+    series_end: Cursor<'a>,
 }
 
 /// Value and time of an exemplar.
@@ -85,7 +51,34 @@ impl<'a> Parser<'a> {
             is_indented: false,
             labels: Vec::new(),
             exemplar_labels: Vec::new(),
+            layout: None,
+            line: None,
+            series_end: cursor,
         }
+    }
+
+    /// Does not parse the series of lines that a layout has.
+    pub(super) fn with_layout(self, layout: Option<LayoutReader<'a>>) -> Self {
+        Self { layout, ..self }
+    }
+
+    /// Returns the line of the layout that the last sample has.
+    pub(super) fn last_line(&self) -> Option<Line<'a>> {
+        self.line
+    }
+
+    /// Returns the text of the series of the last sample, and its labels, if the layout has no line for it.
+    pub(super) fn last_series(&mut self) -> (&'a [u8], &mut Vec<Label<'a>>) {
+        (self.series_end.since(self.sample_start), &mut self.labels)
+    }
+
+    pub(super) fn layout(&self) -> Option<&LayoutReader<'a>> {
+        self.layout.as_ref()
+    }
+
+    /// Returns the lines of the layout that the exposition does not have.
+    pub(super) fn missing_lines(self) -> MissingLines {
+        self.layout.map(LayoutReader::finish).unwrap_or_default()
     }
 
     /// Returns the next entry, or `None` at the end of the exposition.
@@ -227,19 +220,15 @@ impl<'a> Parser<'a> {
         self.labels.clear();
         self.exemplar_labels.clear();
         self.sample_start = self.cursor;
-        let mut name = self.cursor.name(true);
-        if name.is_empty() && self.cursor.peek() != Some(b'{') {
-            return Err(self.cursor.expected("a metric name"));
-        }
-        if self.format == Format::Text {
-            self.cursor.skip_whitespace();
-        }
-        if self.cursor.consume(b"{") {
-            braces(&mut self.cursor, self.format, &mut self.labels, Some(&mut name))?;
-        }
-        if name.is_empty() {
-            return Err(self.sample_start.error("sample without a metric name"));
-        }
+        let rest = self.cursor.rest();
+        self.line = self.layout.as_mut().and_then(|layout| layout.next_if_in(rest));
+        let name = match self.line {
+            Some(line) => {
+                self.cursor.skip(line.text().len());
+                Cow::Borrowed("")
+            }
+            None => self.series()?,
+        };
         let (value, timestamp_ms, exemplar) = match self.format {
             Format::Text => {
                 let (value, timestamp_ms) = self.text_value()?;
@@ -250,6 +239,28 @@ impl<'a> Parser<'a> {
         let labels = &mut self.exemplar_labels;
         let exemplar = exemplar.map(|(value, timestamp_ms)| ParsedExemplar { labels, value, timestamp_ms });
         Ok(Entry::Sample(ParsedSample { name, labels: &mut self.labels, value, timestamp_ms, exemplar }))
+    }
+
+    /// Parses the name and the labels of a sample. Returns the name.
+    fn series(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
+        let mut name = self.cursor.name(true);
+        if name.is_empty() && self.cursor.peek() != Some(b'{') {
+            return Err(self.cursor.expected("a metric name"));
+        }
+        self.series_end = self.cursor;
+        if self.format == Format::Text {
+            self.cursor.skip_whitespace();
+        }
+        if self.cursor.consume(b"{") {
+            braces(&mut self.cursor, self.format, &mut self.labels, Some(&mut name))?;
+            self.series_end = self.cursor;
+        }
+        if name.is_empty() {
+            return Err(self.sample_start.error("sample without a metric name"));
+        }
+        let text = self.series_end.since(self.sample_start);
+        self.line = self.layout.as_mut().and_then(|layout| layout.skip_to(text));
+        Ok(name)
     }
 
     fn text_value(&mut self) -> Result<(f64, Option<i64>), SyntaxError> {

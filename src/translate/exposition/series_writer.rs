@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::labels::Label;
+use super::layout::{LabelPart, Line};
 use super::merge::{LabelPolicy, MergedLabel, merge_labels};
-use super::parser::Label;
 use crate::model::series::{LabelRun, LabelRuns, Labels, SeriesBatch, SeriesId, encode_label};
 
 /// Writes the series of one target to one batch.
@@ -57,6 +58,21 @@ impl<'t> SeriesWriter<'t> {
         self.runs.extend(self.target_runs.joined(adjacent));
         if !self.encoded.is_empty() {
             self.runs.push(out.add_label_run(&self.encoded));
+        }
+        let id = out.series_from_runs(self.runs.iter().copied());
+        out.discard_unused_labels(before);
+        id
+    }
+
+    /// Returns the series of a line of a layout, and creates it if it is new.
+    pub(super) fn series_of(&mut self, line: Line<'_>, out: &mut SeriesBatch) -> SeriesId {
+        let before = out.checkpoint();
+        self.runs.clear();
+        for part in line.labels() {
+            match part {
+                LabelPart::Sample(encoded) => self.runs.push(out.add_label_run(encoded)),
+                LabelPart::Target(range) => self.runs.extend(self.target_runs.joined(range)),
+            }
         }
         let id = out.series_from_runs(self.runs.iter().copied());
         out.discard_unused_labels(before);

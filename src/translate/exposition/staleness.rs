@@ -13,7 +13,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 
 /// Series of one exposition, compressed because most of their labels are the same.
 #[derive(Clone, Debug, Default)]
-pub struct SeriesSet {
+pub(super) struct SeriesSet {
     /// Snappy of the records: whether it gets a staleness marker, length of the labels, encoded labels.
     blocks: Vec<Box<[u8]>>,
 }
@@ -21,7 +21,7 @@ pub struct SeriesSet {
 impl SeriesSet {
     /// Returns the series of `out` starting at number `from`, which a scrape that started at `at_ms` added; `None` if they take
     /// more than `max_bytes`.
-    pub fn from_batch(out: &SeriesBatch, from: usize, at_ms: i64, max_bytes: usize) -> Option<Self> {
+    pub(super) fn from_batch(out: &SeriesBatch, from: usize, at_ms: i64, max_bytes: usize) -> Option<Self> {
         let (mut set, mut records) = (Self::default(), Vec::with_capacity(BLOCK_BYTES));
         let (mut encoder, mut size) = (snap::raw::Encoder::new(), 0);
         let mut compress = |set: &mut Self, records: &mut Vec<u8>| {
@@ -43,12 +43,12 @@ impl SeriesSet {
     }
 
     /// Returns the size in bytes.
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.blocks.iter().map(|block| size_of::<Box<[u8]>>() + block.len()).sum()
     }
 
     /// Writes staleness markers for the series that `out` does not contain. Returns the number that it does contain.
-    pub fn mark_missing_stale(&self, at_ms: i64, out: &mut SeriesBatch) -> u64 {
+    pub(super) fn mark_missing_stale(&self, at_ms: i64, out: &mut SeriesBatch) -> u64 {
         let mut present = 0;
         for block in &self.blocks {
             let records = snap::raw::Decoder::new().decompress_vec(block).unwrap_or_default();
