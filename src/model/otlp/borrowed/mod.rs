@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 pub use self::value::{AnyValue, ArrayValue, KeyValue, KeyValueList, Value, attributes};
 
+use self::value::push_attribute;
 use super::MAX_CONVERTED_BYTES;
 use super::protobuf::{FieldValue, MalformedMessage, next_field};
 
@@ -95,7 +96,7 @@ impl<'a> Span<'a> {
             (6, FieldValue::Varint(number)) => self.kind = int32(number),
             (7, FieldValue::Fixed64(nanos)) => self.start_time_unix_nano = nanos,
             (8, FieldValue::Fixed64(nanos)) => self.end_time_unix_nano = nanos,
-            (9, FieldValue::Bytes(bytes)) => self.attributes.push(KeyValue::decode(bytes, 0)?),
+            (9, FieldValue::Bytes(bytes)) => push_attribute(&mut self.attributes, bytes, 0)?,
             (10, FieldValue::Varint(count)) => self.dropped_attributes_count = uint32(count),
             (11, FieldValue::Bytes(bytes)) => self.events.push(Event::decode(bytes)?),
             (12, FieldValue::Varint(count)) => self.dropped_events_count = uint32(count),
@@ -117,7 +118,7 @@ impl<'a> Event<'a> {
             match (number, value) {
                 (1, FieldValue::Fixed64(nanos)) => event.time_unix_nano = nanos,
                 (2, FieldValue::Bytes(bytes)) => event.name = bytes,
-                (3, FieldValue::Bytes(bytes)) => event.attributes.push(KeyValue::decode(bytes, 1)?),
+                (3, FieldValue::Bytes(bytes)) => push_attribute(&mut event.attributes, bytes, 1)?,
                 (4, FieldValue::Varint(count)) => event.dropped_attributes_count = uint32(count),
                 (1..=4, _) => return Err(MalformedMessage::OtherType(number)),
                 _ => {}
@@ -135,7 +136,7 @@ impl<'a> Link<'a> {
                 (1, FieldValue::Bytes(bytes)) => link.trace_id = bytes,
                 (2, FieldValue::Bytes(bytes)) => link.span_id = bytes,
                 (3, FieldValue::Bytes(bytes)) => link.trace_state = bytes,
-                (4, FieldValue::Bytes(bytes)) => link.attributes.push(KeyValue::decode(bytes, 1)?),
+                (4, FieldValue::Bytes(bytes)) => push_attribute(&mut link.attributes, bytes, 1)?,
                 (5, FieldValue::Varint(count)) => link.dropped_attributes_count = uint32(count),
                 (6, FieldValue::Fixed32(flags)) => link.flags = flags,
                 (1..=6, _) => return Err(MalformedMessage::OtherType(number)),

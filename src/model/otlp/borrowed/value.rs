@@ -48,20 +48,30 @@ pub struct KeyValueList<'a> {
 }
 
 impl<'a> KeyValue<'a> {
-    /// Decodes an attribute. `depth` is the number of messages that it is nested in, below the span.
-    pub(super) fn decode(message: &'a [u8], depth: u32) -> Result<Self, MalformedMessage> {
+    /// Adds the fields of the message. `depth` is the number of messages that it is nested in, below the span.
+    fn merge(&mut self, message: &'a [u8], depth: u32) -> Result<(), MalformedMessage> {
         check_depth(depth)?;
-        let (mut pair, mut rest) = (Self::default(), message);
+        let mut rest = message;
         while let Some((number, value)) = next_field(&mut rest)? {
             match (number, value) {
-                (1, FieldValue::Bytes(key)) => pair.key = key,
-                (2, FieldValue::Bytes(value)) => pair.value.get_or_insert_default().merge(value, depth + 1)?,
+                (1, FieldValue::Bytes(key)) => self.key = key,
+                (2, FieldValue::Bytes(value)) => self.value.get_or_insert_default().merge(value, depth + 1)?,
                 (1 | 2, _) => return Err(MalformedMessage::OtherType(number)),
                 _ => {}
             }
         }
-        Ok(pair)
+        Ok(())
     }
+}
+
+/// Decodes an attribute at the end of a list, where it stays.
+pub(super) fn push_attribute<'a>(
+    list: &mut Vec<KeyValue<'a>>,
+    message: &'a [u8],
+    depth: u32,
+) -> Result<(), MalformedMessage> {
+    list.push(KeyValue::default());
+    list.last_mut().map_or(Ok(()), |pair| pair.merge(message, depth))
 }
 
 impl<'a> AnyValue<'a> {
@@ -126,7 +136,7 @@ impl<'a> KeyValueList<'a> {
         let mut rest = message;
         while let Some((number, value)) = next_field(&mut rest)? {
             match (number, value) {
-                (1, FieldValue::Bytes(item)) => self.values.push(KeyValue::decode(item, depth + 1)?),
+                (1, FieldValue::Bytes(item)) => push_attribute(&mut self.values, item, depth + 1)?,
                 (1, _) => return Err(MalformedMessage::OtherType(number)),
                 _ => {}
             }
