@@ -143,7 +143,9 @@ fn call_source<'a>(attributes: &Attributes<'a>, kind: SpanKind, compat: Compat) 
     match (rpc::service(attributes, compat), kind) {
         (service, _) if !service.is_empty() => (NameSource::Other, service),
         (_, SpanKind::Internal | SpanKind::Unspecified) => SPAN_NAME,
-        (_, SpanKind::Client) => first_host(attributes, &[Key::HttpHost, Key::NetPeerName, Key::ServerAddress]),
+        (_, SpanKind::Client) => {
+            first_host(attributes, &[Key::HttpHost, Key::NetPeerName, Key::ServerAddress, Key::UrlFull, Key::HttpUrl])
+        }
         _ => first_host(attributes, &[Key::HttpHost, Key::NetPeerName]),
     }
 }
