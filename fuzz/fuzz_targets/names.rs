@@ -25,5 +25,9 @@ fuzz_target!(|texts: (&str, &str, &str)| {
     for built in [label(name), target_label(name)].into_iter().flatten() {
         assert!(is_legacy_label(&built));
     }
-    let _ = (unit(code), RelabelConfigs::parse(name), RelabelConfigs::parse(&format!("- {{action: drop, regex: '{code}'}}")));
+    let _ = (
+        unit(code),
+        RelabelConfigs::parse(name),
+        RelabelConfigs::parse(&format!("- {{action: drop, regex: '{code}'}}")),
+    );
 });
