@@ -24,7 +24,7 @@ const CPU_PER_RUN_MS: f64 = 2.0;
 const CPU_PER_SCRAPE_MS: f64 = 0.36;
 
 /// CPU time of a push of task stats with three containers (docs/performance.md).
-const CPU_PER_STATS_PUSH_MS: f64 = 0.15;
+const CPU_PER_STATS_PUSH_MS: f64 = 0.2;
 
 /// Assumption: response time of AMP or X-Ray in the same region, as in docs/performance.md.
 pub(super) const WRITE_MS: f64 = 30.0;
