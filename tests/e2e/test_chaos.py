@@ -34,6 +34,8 @@ SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED") or secrets.randbits(32))
 # Timeout of an invocation. Longer than the five seconds after which undelivered data is spooled.
 TIMEOUT = 10.0
+# Time within which an environment becomes idle, in seconds.
+IDLE_WAIT = 2.0
 POINTS = 10
 SPANS = 5
 TARGETS = 3
@@ -160,11 +162,17 @@ class Chaos:
         random_ = random.Random(f"{SEED} kill")
         while not self.stopping.wait(random_.uniform(0.2, 2)):
             busy = random_.choice([True, False])
-            environments = [one for one in self.fleet.all if one.busy.is_set() == busy] or self.fleet.all
-            environment = random_.choice(environments)
+            environment = random_.choice(self.environments(busy) or self.fleet.all)
             during = environment.busy.is_set()
             environment.kill()
             self.log.kills["during" if during else "between"] += 1
+
+    def environments(self, busy: bool) -> list[Any]:
+        """Waits for environments with or without an invocation. During outages, all are busy most of the time."""
+        end = time.monotonic() + IDLE_WAIT
+        while not (found := [one for one in self.fleet.all if one.busy.is_set() == busy]) and time.monotonic() < end:
+            time.sleep(0.001)
+        return found
 
     def outages(self) -> None:
         random_ = random.Random(f"{SEED} outages")
