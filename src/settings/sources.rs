@@ -186,9 +186,9 @@ mod tests {
         ] {
             assert_eq!(parsed(text), all, "{text}");
         }
-        let rules = "SIDECARLESS_RELABEL=drop a; keep b=c;SIDECARLESS_SCRAPE_RULES=service=a port=1; service=b port=2";
+        let rules = "SIDECARLESS_WRITE_RELABEL_CONFIGS=drop a; keep b=c;SIDECARLESS_SCRAPE_RULES=service=a port=1; service=b port=2";
         let expected = [
-            Ok(("SIDECARLESS_RELABEL", "drop a; keep b=c".to_owned())),
+            Ok(("SIDECARLESS_WRITE_RELABEL_CONFIGS", "drop a; keep b=c".to_owned())),
             Ok(("SIDECARLESS_SCRAPE_RULES", "service=a port=1; service=b port=2".to_owned())),
         ];
         assert_eq!(parsed(rules), expected);
@@ -196,9 +196,9 @@ mod tests {
 
     #[test]
     fn indented_lines_continue_a_value() {
-        let text = "SIDECARLESS_RELABEL=\n- action: keep\n  regex: a=b\n\nSIDECARLESS_AUTH=iam";
+        let text = "SIDECARLESS_WRITE_RELABEL_CONFIGS=\n- action: keep\n  regex: a=b\n\nSIDECARLESS_AUTH=iam";
         let expected = [
-            Ok(("SIDECARLESS_RELABEL", "\n- action: keep\n  regex: a=b".to_owned())),
+            Ok(("SIDECARLESS_WRITE_RELABEL_CONFIGS", "\n- action: keep\n  regex: a=b".to_owned())),
             Ok(("SIDECARLESS_AUTH", "iam".to_owned())),
         ];
         assert_eq!(parsed(text), expected);
