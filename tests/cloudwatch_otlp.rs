@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use sidecarless::deadline::Deadline;
-use sidecarless::lambda::{Event, HttpResponse};
+use sidecarless::lambda::HttpResponse;
 use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 use sidecarless::model::otlp::{ExportMetricsServiceRequest, ExportResponse, PartialSuccess, metric};
 use sidecarless::model::spool::{Payload, SpoolMessage};
@@ -77,17 +77,6 @@ fn counts<const N: usize>(sandbox: &Sandbox, kind: ItemKind, statuses: [ItemStat
     statuses.map(|status| counters.total(status, kind))
 }
 
-/// Returns whether the message has to be retried.
-async fn is_redelivered_again(sandbox: &Sandbox, body: &str) -> bool {
-    let message = serde_json::json!({"Records": [{
-        "messageId": "m-1", "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs",
-        "attributes": {"ApproximateReceiveCount": "1"},
-    }]});
-    let deadline = Deadline::after(Duration::from_secs(5));
-    let response = sandbox.handlers.handle(Event::parse(&message.to_string()), &deadline).await.unwrap().into_json();
-    !response["batchItemFailures"].as_array().unwrap().is_empty()
-}
-
 #[tokio::test]
 async fn points_are_delivered_to_both_destinations_and_counted_once() {
     let sandbox = Sandbox::start(&[BOTH]).await;
@@ -150,7 +139,7 @@ async fn destination_that_fails_is_spooled_for_itself() {
 
         // Another environment, whose circuit is closed.
         let fresh = Sandbox::start(&[BOTH, SPOOL]).await;
-        assert!(!is_redelivered_again(&fresh, &bodies[0]).await);
+        assert!(!fresh.is_redelivered_again(&bodies[0]).await);
         assert_eq!((taken(&fresh), in_amp(&fresh)), (vec![vec![0.0, 1.0, 2.0]], 0));
         assert_eq!(counts(&fresh, ItemKind::CloudWatchPoints, [ItemStatus::Redelivered]), [3]);
     }
@@ -208,5 +197,5 @@ async fn spooled_points_stay_if_they_do_not_go_to_cloudwatch() {
     assert_eq!(push(&sandbox, 3).await.status, 200);
     let body = sandbox.aws.sqs().bodies[0].clone();
     let other = Sandbox::start(&[SPOOL]).await;
-    assert!(is_redelivered_again(&other, &body).await);
+    assert!(other.is_redelivered_again(&body).await);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use prost::Message as _;
 use sidecarless::deadline::Deadline;
-use sidecarless::lambda::{Event, HttpResponse};
+use sidecarless::lambda::HttpResponse;
 use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 use sidecarless::model::otlp::split::EncodedExport;
 use sidecarless::model::otlp::{
@@ -230,17 +230,6 @@ fn noise(length: usize) -> String {
     letters.take(length).collect()
 }
 
-/// Handles a message of the spool. Returns whether SQS delivers it again.
-async fn is_redelivered_again(sandbox: &Sandbox, body: &str) -> bool {
-    let message = serde_json::json!({"Records": [{
-        "messageId": "m-1", "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs",
-        "attributes": {"ApproximateReceiveCount": "1"},
-    }]});
-    let deadline = Deadline::after(Duration::from_secs(5));
-    let response = sandbox.handlers.handle(Event::parse(&message.to_string()), &deadline).await.unwrap().into_json();
-    !response["batchItemFailures"].as_array().unwrap().is_empty()
-}
-
 #[tokio::test]
 async fn delivered_part_of_a_push_is_not_repeated() {
     for spool in [None, Some(SPOOL)] {
@@ -295,7 +284,7 @@ async fn delivered_part_of_a_message_is_not_repeated() {
 
     let sandbox = Sandbox::start(&[LOG_GROUP, SPOOL]).await;
     sandbox.aws.fail_always(has_unlucky_record, Fault::status(503, "busy"));
-    assert!(!is_redelivered_again(&sandbox, &message).await, "its rest has another message");
+    assert!(!sandbox.is_redelivered_again(&message).await, "its rest has another message");
     let stored = taken(&sandbox).concat().len() as u64;
     let rest = sandbox.aws.sqs().bodies.remove(0);
     let parsed = SpoolMessage::parse(&rest).unwrap();
@@ -304,7 +293,7 @@ async fn delivered_part_of_a_message_is_not_repeated() {
 
     let fresh = Sandbox::start(&[LOG_GROUP, SPOOL]).await;
     fresh.aws.fail_always(has_unlucky_record, Fault::status(503, "busy"));
-    assert!(is_redelivered_again(&fresh, &rest).await, "without progress the message stays");
+    assert!(fresh.is_redelivered_again(&rest).await, "without progress the message stays");
     assert_eq!(fresh.aws.sqs().bodies, Vec::<String>::new());
 }
 

@@ -1,5 +1,5 @@
-//! The OTLP endpoints of AWS: X-Ray's for spans, CloudWatch's for data points, and CloudWatch Logs' for log records (Amazon CloudWatch User Guide, "OTLP
-//! Endpoint").
+//! The OTLP endpoints of AWS: X-Ray's for spans, CloudWatch's for data points, and CloudWatch Logs' for log records (Amazon
+//! CloudWatch User Guide, "OTLP Endpoint").
 //!
 //! An endpoint rejects a whole request because of one item. Items beyond its known limits are removed before they are sent
 //! ([`EndpointLimits`](crate::model::otlp::limits::EndpointLimits)); a request that is rejected all the same is split in half until

@@ -172,6 +172,17 @@ impl Sandbox {
         Self::start_without(None, settings).await
     }
 
+    /// Handles a message of the spool. Returns whether SQS delivers it again.
+    pub(crate) async fn is_redelivered_again(&self, body: &str) -> bool {
+        let message = json!({"Records": [{
+            "messageId": "m-1", "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs",
+            "attributes": {"ApproximateReceiveCount": "1"},
+        }]});
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let response = self.handlers.handle(Event::parse(&message.to_string()), &deadline).await.unwrap().into_json();
+        !response["batchItemFailures"].as_array().unwrap().is_empty()
+    }
+
     /// `closed` is the SDK id of a service whose port is closed.
     pub(crate) async fn start_without(closed: Option<&'static str>, settings: &[(&str, &str)]) -> Self {
         let memory_mb = settings.iter().find(|(name, _)| *name == "AWS_LAMBDA_FUNCTION_MEMORY_SIZE");

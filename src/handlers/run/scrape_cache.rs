@@ -209,6 +209,7 @@ impl Layouts {
         }
     }
 }
+
 fn key(target: &PrometheusTarget) -> TargetKey {
     TargetKey { task: Arc::clone(&target.task.arn), address: target.address, path: target.path.clone() }
 }

@@ -35,14 +35,12 @@ pub use trace_request::{ResourceSpanRequest, ScopeSpanRequest, TraceRequest};
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-
 /// Maximum length of a string that is converted. The conversion can take three times the memory, and no destination accepts a
 /// longer one.
 const MAX_CONVERTED_BYTES: usize = 256 << 10;
 
 /// Returns the text of a string field. Invalid UTF-8 is replaced with U+FFFD, in which case the text is limited to the first 256 KiB.
-pub fn text(bytes: &Bytes) -> Cow<'_, str> {
+pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     // The strict conversion checks words of ASCII at a time, and the lossy one each byte.
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),

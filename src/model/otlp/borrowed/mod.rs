@@ -5,22 +5,11 @@
 
 mod value;
 
-use std::borrow::Cow;
-
 pub use self::value::{AnyValue, ArrayValue, KeyValue, KeyValueList, Value, attributes};
+pub use super::text;
 
 use self::value::push_attribute;
-use super::MAX_CONVERTED_BYTES;
 use super::protobuf::{FieldValue, MalformedMessage, next_field};
-
-/// Returns the text of a string field. Invalid UTF-8 is replaced with U+FFFD, in which case the text is limited to the first 256 KiB.
-pub fn text(bytes: &[u8]) -> Cow<'_, str> {
-    // The strict conversion checks words of ASCII at a time, and the lossy one each byte.
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(bytes.get(..MAX_CONVERTED_BYTES).unwrap_or(bytes)),
-    }
-}
 
 /// See [`crate::model::otlp::Span`].
 #[derive(Clone, Debug, Default, PartialEq)]
