@@ -545,6 +545,7 @@ fn only_adot_mode_writes_values_that_mean_nothing() {
         ("error", json!(false)),
         ("throttle", json!(false)),
         ("http.response.content_length", json!(0)),
+        ("aws.xray", json!({ "auto_instrumentation": false })),
     ] {
         assert_eq!(written(Adot, path), in_adot_mode, "{path}");
         assert_eq!(written(Corrected, path), Value::Null, "{path}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use reqwest::header::{self, HeaderMap, HeaderValue, RETRY_AFTER};
 use url::Url;
 
 use super::backoff::{Backoff, retry_after};
@@ -17,6 +17,9 @@ pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Limit on a response body: enough for sampling rules (25 documents) and for every error body.
 const MAX_RESPONSE_BYTES: usize = 1 << 20;
+
+/// Header of requests with telemetry. It is not signed.
+pub(super) const USER_AGENT: &str = concat!("sidecarless/", env!("CARGO_PKG_VERSION"));
 
 /// HTTP client that signs POST requests with SigV4.
 #[derive(Clone, Debug)]
@@ -111,7 +114,7 @@ impl SigV4Client {
             Some(Err(error)) => return failed(error),
             None => return failed(AwsError::timeout()),
         }
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("sidecarless/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         let request = || self.read_response(self.http.post(url.clone()).headers(headers.clone()).body(body.clone()));
         let mut response = deadline.timeout(ATTEMPT_TIMEOUT, request()).await;
         if matches!(&response, Some(Err(error)) if is_connection_closed(error)) {

@@ -1,7 +1,7 @@
 //! Credentials of the function, or of a role that it assumes.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -20,6 +20,9 @@ const SESSION_NAME: &str = "sidecarless";
 /// Time before their expiry at which credentials are replaced: longer than a request with its retries takes.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
 
+/// Time for which credentials without an expiry are used. They are from variables, which do not change, or from files, which may.
+const UNLIMITED_FOR: Duration = Duration::from_secs(60);
+
 /// Role that is assumed for a destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
@@ -37,7 +40,14 @@ struct Cache {
     source: Source,
     /// Clock of the SDK.
     aws: SdkConfig,
-    cached: Mutex<Option<Credentials>>,
+    cached: Mutex<Option<Cached>>,
+}
+
+#[derive(Debug)]
+struct Cached {
+    credentials: Credentials,
+    /// Time from which the source is asked again.
+    until: SystemTime,
 }
 
 #[derive(Debug)]
@@ -80,19 +90,26 @@ impl CachedCredentials {
             Source::Provider(provider) => provider.provide_credentials().await?,
             Source::Role { role, region } => Box::pin(assume(role, region, &self.0.aws)).await?,
         };
-        // Credentials without an expiry come from variables or files, which may change.
-        if loaded.expiry().is_some() {
-            *self.0.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded.clone());
-        }
+        self.0.store(&loaded);
         Ok(loaded)
     }
 }
 
 impl Cache {
     fn valid(&self) -> Option<Credentials> {
-        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let remaining = cached.expiry()?.duration_since(self.aws.time_source()?.now()).ok()?;
-        (remaining > EXPIRY_MARGIN).then_some(cached)
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let Cached { credentials, until } = cached.as_ref()?;
+        (self.aws.time_source()?.now() < *until).then(|| credentials.clone())
+    }
+
+    fn store(&self, credentials: &Credentials) {
+        let Some(time) = self.aws.time_source() else { return };
+        let until = match credentials.expiry() {
+            Some(expiry) => expiry.checked_sub(EXPIRY_MARGIN).unwrap_or(expiry),
+            None => time.now() + UNLIMITED_FOR,
+        };
+        let cached = Cached { credentials: credentials.clone(), until };
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(cached);
     }
 }
 

@@ -8,14 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_runtime::invocation_id::InvocationIdInterceptor;
+use aws_runtime::request_info::RequestInfoInterceptor;
+use aws_runtime::user_agent::UserAgentInterceptor;
 use aws_sdk_xray::Client;
 use aws_sdk_xray::config::{IdentityCache, Region, StalledStreamProtectionConfig};
 use aws_sdk_xray::types::UnprocessedTraceSegment;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+    AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextRef,
+    BeforeTransmitInterceptorContextMut,
 };
-use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::interceptors::{
+    Intercept, SharedInterceptor, disable_interceptor, dyn_dispatch_hint,
+};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::{DispatchFailure, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -29,7 +36,7 @@ use reqwest::header::HeaderMap;
 use tokio::task_local;
 use url::Url;
 
-use super::client::{ATTEMPT_TIMEOUT, PostResult};
+use super::client::{ATTEMPT_TIMEOUT, PostResult, USER_AGENT};
 use super::credentials::CachedCredentials;
 use super::error::AwsError;
 use super::sdk_error::CallError;
@@ -51,9 +58,11 @@ impl XRayApi {
             .region(Region::new(region.to_owned()))
             .credentials_provider(credentials.clone())
             .identity_cache(IdentityCache::no_cache())
-            .retry_config(on_open_connections(RetryConfig::disabled()));
+            .retry_config(on_open_connections(RetryConfig::disabled()))
+            // The caller limits the time of an attempt.
+            .timeout_config(TimeoutConfig::disabled());
         config.push_interceptor(SharedInterceptor::permanent(ReadyBodyInterceptor));
-        // The time limit of an attempt covers stalled connections.
+        // The same limit covers stalled connections.
         config.set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
         if let Some(endpoint) = endpoint {
             config.set_endpoint_url(Some(endpoint.as_str().trim_end_matches('/').to_owned()));
@@ -147,6 +156,8 @@ task_local! {
 
 /// Replaces the body of a PutTraceSegments call before it is signed. An interceptor of the client that is always enabled costs less than a
 /// request hook, for which the SDK builds another configuration for each call.
+///
+/// It also disables the headers that describe the SDK, the call and its attempts: they are half as expensive as the signature.
 #[derive(Debug)]
 struct ReadyBodyInterceptor;
 
@@ -156,12 +167,26 @@ impl Intercept for ReadyBodyInterceptor {
         "ReadyBodyInterceptor"
     }
 
+    fn read_before_execution(
+        &self,
+        _context: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        const CAUSE: &str = "X-Ray does not use these headers";
+        let state = config.interceptor_state();
+        state.store_put(disable_interceptor::<UserAgentInterceptor>(CAUSE));
+        state.store_put(disable_interceptor::<InvocationIdInterceptor>(CAUSE));
+        state.store_put(disable_interceptor::<RequestInfoInterceptor>(CAUSE));
+        Ok(())
+    }
+
     fn modify_before_signing(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        context.request_mut().headers_mut().insert("user-agent", USER_AGENT);
         // Other calls have no such body.
         if let Ok(body) = READY_BODY.try_with(Bytes::clone) {
             replace_body(body)(context.request_mut());

@@ -3,15 +3,18 @@
 //! PutTraceSegments takes segment documents as JSON strings, so each quote and each backslash of a document is preceded
 //! by a backslash. No other file handles these escapes. Most of a document is short strings from the request, and
 //! escaping is most of the cost of writing them. [`JsonWriter`] therefore writes the escaped form directly instead of
-//! escaping the finished document a second time, and tests eight bytes at a time where `serde_json` tests one.
+//! escaping the finished document a second time, and tests sixteen bytes at a time where `serde_json` tests one. The output is a list
+//! of bytes and not a `String`, so that the text of a request is tested once, for escapes and for UTF-8 together.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use bytes::Bytes;
 
+use super::otlp::text;
+
 /// JSON text in escaped form: one value, or some members of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EscapedJson(String);
+pub struct EscapedJson(Vec<u8>);
 
 impl EscapedJson {
     /// Escapes a text.
@@ -19,7 +22,7 @@ impl EscapedJson {
         // Serializing a string cannot fail.
         let quoted = serde_json::to_string(text).unwrap_or_default();
         let escaped = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
-        Self(escaped.to_owned())
+        Self(escaped.as_bytes().to_vec())
     }
 
     /// Returns the text without the escapes.
@@ -32,9 +35,9 @@ impl EscapedJson {
         self.0.into()
     }
 
-    /// Returns the text whose escaped form is `bytes`, or an empty one if it is not UTF-8.
+    /// Returns the text whose escaped form is `bytes`.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self(str::from_utf8(bytes).unwrap_or_default().to_owned())
+        Self(bytes.to_vec())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -42,14 +45,15 @@ impl EscapedJson {
     }
 }
 
-fn unescape(escaped: &str) -> String {
-    serde_json::from_str(&format!("\"{escaped}\"")).unwrap_or_default()
+/// Returns an empty text if `escaped` is not valid.
+fn unescape(escaped: &[u8]) -> String {
+    serde_json::from_slice(&[b"\"", escaped, b"\""].concat()).unwrap_or_default()
 }
 
 /// A quote of the JSON text.
-const QUOTE: &str = r#"\""#;
+const QUOTE: &[u8] = br#"\""#;
 /// The end of a key.
-const KEY_END: &str = r#"\":"#;
+const KEY_END: &[u8] = br#"\":"#;
 
 /// Maximum length of one text, in bytes before it is escaped. It is the maximum size of a document ("Segment documents can be up to
 /// 64 kB in size", AWS X-Ray Developer Guide), so a document with a longer text is truncated in any case.
@@ -61,7 +65,7 @@ pub const MAX_TEXT_BYTES: usize = 64_000;
 /// A few bytes of a request can describe items without end, so the items of a list or an object are written only up to a limit.
 #[derive(Debug)]
 pub struct JsonWriter {
-    out: String,
+    out: Vec<u8>,
     /// Length from which no further items are written.
     limit: usize,
     omitted: u64,
@@ -69,7 +73,7 @@ pub struct JsonWriter {
 
 impl Default for JsonWriter {
     fn default() -> Self {
-        Self { out: String::new(), limit: usize::MAX, omitted: 0 }
+        Self { out: Vec::new(), limit: usize::MAX, omitted: 0 }
     }
 }
 
@@ -122,7 +126,7 @@ impl JsonWriter {
     }
 
     /// Returns the escaped form.
-    pub fn escaped(&self) -> &str {
+    pub fn escaped(&self) -> &[u8] {
         &self.out
     }
 
@@ -134,32 +138,41 @@ impl JsonWriter {
     pub fn field(&mut self, name: &str) {
         self.out.reserve(name.len() + 6);
         self.comma();
-        self.out.push_str(QUOTE);
-        self.out.push_str(name);
-        self.out.push_str(KEY_END);
+        self.out.extend_from_slice(QUOTE);
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(KEY_END);
     }
 
     /// Starts a member of the open object, with any text as its key.
     pub fn key(&mut self, key: &str) {
+        self.key_bytes(key.as_bytes());
+    }
+
+    /// Same for a key that may be invalid UTF-8, which is replaced as in [`text`].
+    pub fn key_bytes(&mut self, key: &[u8]) {
         self.comma();
-        self.out.push_str(QUOTE);
-        escape(&mut self.out, limited(key));
-        self.out.push_str(KEY_END);
+        self.out.extend_from_slice(QUOTE);
+        escape(&mut self.out, key);
+        self.out.extend_from_slice(KEY_END);
     }
 
     /// Writes a text, of which at most [`MAX_TEXT_BYTES`].
     pub fn text(&mut self, text: &str) {
-        let text = limited(text);
-        self.out.reserve(text.len() + 5);
+        self.text_bytes(text.as_bytes());
+    }
+
+    /// Same for a text that may be invalid UTF-8, which is replaced as in [`text`].
+    pub fn text_bytes(&mut self, text: &[u8]) {
+        self.out.reserve(text.len().min(MAX_TEXT_BYTES) + 5);
         self.comma();
-        self.out.push_str(QUOTE);
+        self.out.extend_from_slice(QUOTE);
         escape(&mut self.out, text);
-        self.out.push_str(QUOTE);
+        self.out.extend_from_slice(QUOTE);
     }
 
     pub fn int(&mut self, number: i64) {
         self.comma();
-        self.out.push_str(itoa::Buffer::new().format(number));
+        self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// Writes a number. Numbers that are not finite become strings, because JSON cannot represent them.
@@ -171,27 +184,27 @@ impl JsonWriter {
             return self.text(if number > 0.0 { "Infinity" } else { "-Infinity" });
         }
         self.comma();
-        self.out.push_str(zmij::Buffer::new().format_finite(number));
+        self.out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
     }
 
     pub fn boolean(&mut self, value: bool) {
         self.comma();
-        self.out.push_str(if value { "true" } else { "false" });
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     pub fn null(&mut self) {
         self.comma();
-        self.out.push_str("null");
+        self.out.extend_from_slice(b"null");
     }
 
     /// Writes a value that is JSON text on one line.
     pub fn raw(&mut self, json: &str) {
         self.comma();
-        for char in json.chars() {
-            if matches!(char, '"' | '\\') {
-                self.out.push('\\');
+        for byte in json.bytes() {
+            if matches!(byte, b'"' | b'\\') {
+                self.out.push(b'\\');
             }
-            self.out.push(char);
+            self.out.push(byte);
         }
     }
 
@@ -199,22 +212,22 @@ impl JsonWriter {
     pub fn raw_escaped(&mut self, json: &EscapedJson) {
         if !json.is_empty() {
             self.comma();
-            self.out.push_str(&json.0);
+            self.out.extend_from_slice(&json.0);
         }
     }
 
     pub fn object(&mut self, write: impl FnOnce(&mut JsonWriter)) {
         self.comma();
-        self.out.push('{');
+        self.out.push(b'{');
         write(self);
-        self.out.push('}');
+        self.out.push(b'}');
     }
 
     pub fn array(&mut self, write: impl FnOnce(&mut JsonWriter)) {
         self.comma();
-        self.out.push('[');
+        self.out.push(b'[');
         write(self);
-        self.out.push(']');
+        self.out.push(b']');
     }
 
     pub fn text_field(&mut self, name: &str, text: &str) {
@@ -250,15 +263,15 @@ impl JsonWriter {
 
     /// Writes an object, or nothing if `write` adds no member.
     pub fn object_field_unless_empty<T>(&mut self, name: &str, write: impl FnOnce(&mut JsonWriter) -> T) -> T {
-        self.field_unless_empty(name, ['{', '}'], write)
+        self.field_unless_empty(name, *b"{}", write)
     }
 
     /// Writes an array, or nothing if `write` adds no item.
     pub fn array_field_unless_empty<T>(&mut self, name: &str, write: impl FnOnce(&mut JsonWriter) -> T) -> T {
-        self.field_unless_empty(name, ['[', ']'], write)
+        self.field_unless_empty(name, *b"[]", write)
     }
 
-    fn field_unless_empty<T>(&mut self, name: &str, brackets: [char; 2], write: impl FnOnce(&mut Self) -> T) -> T {
+    fn field_unless_empty<T>(&mut self, name: &str, brackets: [u8; 2], write: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.out.len();
         self.field(name);
         self.out.push(brackets[0]);
@@ -274,12 +287,12 @@ impl JsonWriter {
 
     /// Whether the open object has no member yet.
     pub fn is_at_object_start(&self) -> bool {
-        self.out.ends_with('{')
+        self.out.ends_with(b"{")
     }
 
     fn comma(&mut self) {
-        if !matches!(self.out.as_bytes().last(), None | Some(b'{' | b'[' | b':')) {
-            self.out.push(',');
+        if !matches!(self.out.last(), None | Some(b'{' | b'[' | b':')) {
+            self.out.push(b',');
         }
     }
 }
@@ -292,59 +305,67 @@ pub fn limited(text: &str) -> &str {
     text.get(..text.ceil_char_boundary(MAX_TEXT_BYTES + 1)).unwrap_or(text)
 }
 
+/// Whether a byte is written as it is: ASCII that JSON does not escape.
+fn is_plain(byte: u8) -> bool {
+    // One comparison for control characters and for bytes above ASCII.
+    (byte.wrapping_sub(0x20) < 0x60) & (byte != b'"') & (byte != b'\\')
+}
+
+/// Whether all bytes are plain. The loop has no branches, so that it is compiled to a few vector instructions.
+fn all_plain<const N: usize>(bytes: &[u8; N]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & is_plain(*byte))
+}
+
+/// Chunks that are tested at once. Most texts of a request have 8 to 64 bytes.
+const CHUNK: usize = 16;
+
+fn is_plain_text(text: &[u8]) -> bool {
+    // The last bytes overlap the previous chunk, so there is no remainder.
+    if let Some(last) = text.last_chunk::<CHUNK>() {
+        let (chunks, _) = text.as_chunks::<CHUNK>();
+        return all_plain(last) && chunks.iter().all(all_plain);
+    }
+    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(first), Some(last)) => all_plain(first) & all_plain(last),
+        _ => text.iter().all(|byte| is_plain(*byte)),
+    }
+}
+
+/// Appends a text, of which at most [`MAX_TEXT_BYTES`], and its escapes.
+fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() <= MAX_TEXT_BYTES && is_plain_text(bytes) {
+        out.extend_from_slice(bytes);
+    } else {
+        escape_slowly(out, limited(&text(bytes)));
+    }
+}
+
 fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-
-/// Whether any of eight bytes needs escaping. Each subtraction borrows into the high bit of a matching byte.
-fn any_needs_escape(eight: [u8; 8]) -> bool {
-    let word = u64::from_le_bytes(eight);
-    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let quote = is_zero(word ^ (ONES * u64::from(b'"')));
-    let backslash = is_zero(word ^ (ONES * u64::from(b'\\')));
-    (control | quote | backslash) & (ONES << 7) != 0
-}
-
-fn is_clean(text: &[u8]) -> bool {
-    // The last eight bytes overlap the previous chunk, so there is no remainder.
-    let Some(last) = text.last_chunk::<8>() else { return !text.iter().any(|byte| needs_escape(*byte)) };
-    let (chunks, _) = text.as_chunks::<8>();
-    !chunks.iter().fold(any_needs_escape(*last), |any, chunk| any | any_needs_escape(*chunk))
-}
-
-fn escape(out: &mut String, text: &str) {
-    if is_clean(text.as_bytes()) {
-        out.push_str(text);
-    } else {
-        escape_slowly(out, text);
-    }
-}
-
 /// Appends a text that is escaped twice: once for the document, and once for the JSON string that contains the
 /// document.
-fn escape_slowly(out: &mut String, text: &str) {
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(needs_escape) {
+fn escape_slowly(out: &mut Vec<u8>, text: &str) {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| needs_escape(*byte)) {
         let (clean, from) = rest.split_at(at);
-        out.push_str(clean);
-        match from.as_bytes().first() {
-            Some(b'"') => out.push_str(r#"\\\""#),
-            Some(b'\\') => out.push_str(r"\\\\"),
-            Some(b'\n') => out.push_str(r"\\n"),
-            Some(b'\t') => out.push_str(r"\\t"),
-            Some(b'\r') => out.push_str(r"\\r"),
+        out.extend_from_slice(clean);
+        match from.first() {
+            Some(b'"') => out.extend_from_slice(br#"\\\""#),
+            Some(b'\\') => out.extend_from_slice(br"\\\\"),
+            Some(b'\n') => out.extend_from_slice(br"\\n"),
+            Some(b'\t') => out.extend_from_slice(br"\\t"),
+            Some(b'\r') => out.extend_from_slice(br"\\r"),
             Some(byte) => {
-                // Writing to a String cannot fail.
+                // Writing to memory cannot fail.
                 let _ = write!(out, r"\\u{byte:04x}");
             }
             None => {}
         }
         rest = from.get(1..).unwrap_or_default();
     }
-    out.push_str(rest);
+    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]

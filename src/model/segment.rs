@@ -55,7 +55,7 @@ pub struct DocumentMemory(BytesMut);
 impl DocumentMemory {
     /// Copies a document that is complete.
     pub fn store(&mut self, json: &JsonWriter) -> SegmentDocument {
-        let escaped = json.escaped().as_bytes();
+        let escaped = json.escaped();
         if self.0.capacity() < escaped.len() {
             self.0 = BytesMut::with_capacity(SHARED_BYTES.max(escaped.len()));
         }

@@ -418,8 +418,8 @@ def settings_table() -> str:
     return "".join(path.read_text() for path in sorted((ROOT / "src/settings/table").glob("*.rs")))
 
 
-# Variables of glibc, mallopt(3).
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
+# Variables of glibc: mallopt(3), and "Memory Allocation Tunables" of its manual.
+ALLOCATOR = {"GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
 
 
 def test_environment_variables_are_settings(resources):

@@ -113,6 +113,9 @@ pub(crate) fn with_defaults(mut document: Json) -> Json {
     if document["http"].is_object() && document["http"]["response"]["content_length"].is_null() {
         document["http"]["response"]["content_length"] = 0.into();
     }
+    if document["aws"].is_object() && document["aws"]["xray"]["auto_instrumentation"].is_null() {
+        document["aws"]["xray"]["auto_instrumentation"] = Json::Bool(false);
+    }
     document
 }
 

@@ -126,8 +126,8 @@ impl Compat {
         self.is_adot()
     }
 
-    /// Writes failure flags that are false and a response size of 0, which mean the same as missing fields (`segment.go`,
-    /// `http.go`).
+    /// Writes failure and instrumentation flags that are false and a response size of 0, which mean the same as missing fields
+    /// (`segment.go`, `aws.go`, `http.go`).
     pub(super) const fn writes_defaults(self) -> bool {
         self.is_adot()
     }

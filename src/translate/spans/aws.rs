@@ -52,6 +52,7 @@ impl<'a> AwsResourceBlocks<'a> {
             log_groups: log_groups(attributes, &options.log_groups),
             sdk: sdk(attributes),
             is_auto_instrumented: has("telemetry.auto.version") || has("telemetry.distro.version"),
+            writes_defaults: options.compat.writes_defaults(),
         };
         Some(AwsResourceBlocks { account_id: attributes.text("cloud.account.id"), json: resource.to_json() })
     }

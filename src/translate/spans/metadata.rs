@@ -91,7 +91,7 @@ impl Metadata<'_, '_> {
             if self.resource_only && key != Key::OtelResource {
                 return;
             }
-            json.key(&text(attribute.key));
+            json.key_bytes(attribute.key);
             match sql::redact(key, content, self.compat) {
                 Some(redacted) => json.text(&redacted),
                 None => value::write(json, content),

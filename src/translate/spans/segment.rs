@@ -284,6 +284,8 @@ pub(super) struct AwsResource<'a> {
     /// Name and language of the SDK.
     pub(super) sdk: Cow<'a, str>,
     pub(super) is_auto_instrumented: bool,
+    /// Whether `xray` is written without content, and its flag if it is false.
+    pub(super) writes_defaults: bool,
 }
 
 /// An entry of `aws.cloudwatch_logs`.
@@ -320,10 +322,12 @@ impl AwsResource<'_> {
                 });
             });
         });
-        json.object_field("xray", |json| {
+        json.object_field_unless_empty("xray", |json| {
             json.text_field_unless_empty("sdk", &self.sdk);
             json.text_field_unless_empty("sdk_version", &self.attributes.text("telemetry.sdk.version"));
-            json.boolean_field("auto_instrumentation", self.is_auto_instrumented);
+            if self.is_auto_instrumented || self.writes_defaults {
+                json.boolean_field("auto_instrumentation", self.is_auto_instrumented);
+            }
         });
         json.into_escaped()
     }

@@ -77,7 +77,7 @@ pub(super) fn is_scalar(value: &Value<'_>) -> bool {
 /// Writes a value as the collector does: bytes as base64, and missing nested values as null.
 pub(super) fn write(json: &mut JsonWriter, value: &Value<'_>) {
     match value {
-        Value::String(bytes) => json.text(&text(bytes)),
+        Value::String(bytes) => json.text_bytes(bytes),
         Value::Bool(value) => json.boolean(*value),
         Value::Int(number) => json.int(*number),
         Value::Double(number) => json.float(*number),
@@ -101,7 +101,7 @@ pub(super) fn write_members(json: &mut JsonWriter, attributes: &[KeyValue<'_>]) 
         if is_repeated_later(attributes, position) {
             return;
         }
-        json.key(&text(attribute.key));
+        json.key_bytes(attribute.key);
         match content(attribute) {
             Some(value) => write(json, value),
             None => json.null(),
