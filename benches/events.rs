@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use prost::Message as _;
 use serde_json::{Value, json};
 use sidecarless::model::budget::Unlimited;
-use sidecarless::model::otlp::ExportMetricsServiceRequest;
+use sidecarless::model::otlp::{ExportMetricsServiceRequest, MetricsRequest};
 use sidecarless::model::remote_write::{Label, MetricMetadata, Sample, TimeSeries, WriteRequest};
 use sidecarless::model::series::SeriesBatch;
 use sidecarless::translate::metrics::{ClientIdentity, Options, series};
@@ -88,7 +88,8 @@ fn points_in(bytes: usize) -> usize {
 fn plain_remote_write(request: &ExportMetricsServiceRequest) -> (u64, usize) {
     let mut batch = SeriesBatch::default();
     let client = ClientIdentity::default();
-    let result = series(request, &Options::default(), &client, payload::NOW_MS, &Unlimited, &mut batch);
+    let result =
+        series(&MetricsRequest::from(request), &Options::default(), &client, payload::NOW_MS, &Unlimited, &mut batch);
     let result = result.expect("no limit");
     assert!(result.rejected.is_empty(), "{}", result.rejected);
     let timeseries = batch.iter().map(|series| TimeSeries {

@@ -6,8 +6,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
 use sidecarless::model::budget::{Budget, BudgetExceeded};
+use sidecarless::model::otlp::borrowed::{
+    DataKind, DataPoint, ExponentialHistogramDataPoint, HistogramDataPoint, NumberDataPoint, Span, SummaryDataPoint,
+};
 use sidecarless::model::otlp::wire::WireRequest;
-use sidecarless::model::otlp::{ExportMetricsServiceRequest, ExportTraceServiceRequest, decoded_size, json};
+use sidecarless::model::otlp::{MetricsRequest, TraceRequest, decoded_size, json};
 
 use crate::ALLOCATOR;
 use crate::otlp_json::{print, telemetry};
@@ -42,6 +45,21 @@ fn check_protobuf<M: Message + Default>(case: &str, body: &[u8], estimate: fn(&[
         assert!(allocated <= estimated + CONSTANT_BYTES, "{case}: {allocated} bytes, estimated {estimated}");
         assert!(allocated <= body.len() * decoded_size::MAX_EXPANSION + CONSTANT_BYTES, "{case}: {allocated} bytes");
     }
+}
+
+/// Checks the lists of a span or point, which keep their memory for the next one.
+fn check_item<T: Default, E>(case: &str, estimated: usize, decode: impl FnOnce(&mut T) -> Result<(), E>) {
+    let decode = || {
+        let mut item = T::default();
+        decode(&mut item).map(|()| item)
+    };
+    if let Some(allocated) = allocated(decode) {
+        assert!(allocated <= estimated, "{case}: {allocated} bytes, estimated {estimated}");
+    }
+}
+
+fn check_point<'a, P: DataPoint<'a>>(kind: DataKind, encoded: &'a [u8]) {
+    check_item(&format!("{kind:?}"), decoded_size::point(kind, encoded), |point: &mut P| point.decode_again(encoded));
 }
 
 fn check_json<M, E>(body: &str, decode: impl Fn(&Bytes, &Meter) -> Result<M, E>) {
@@ -148,9 +166,16 @@ proptest! {
     #[test]
     fn protobuf_of_extreme_shape_takes_at_most_its_estimate(seed in 1..u64::MAX, depth in 3_usize..20) {
         let body = message(&TRACES, &mut Random(seed), depth);
-        check_protobuf::<ExportTraceServiceRequest>("traces", &body, decoded_size::traces);
+        check_protobuf::<TraceRequest>("traces", &body, decoded_size::traces);
         let body = message(&METRICS, &mut Random(seed), depth);
-        check_protobuf::<ExportMetricsServiceRequest>("metrics", &body, decoded_size::metrics);
+        check_protobuf::<MetricsRequest>("metrics", &body, decoded_size::metrics);
+        let span = message(&SPAN, &mut Random(seed), depth);
+        check_item("span", decoded_size::span(&span), |item: &mut Span<'_>| item.decode_again(&span));
+        check_point::<NumberDataPoint<'_>>(DataKind::Sum, &message(&NUMBER, &mut Random(seed), depth));
+        check_point::<HistogramDataPoint<'_>>(DataKind::Histogram, &message(&HISTOGRAM, &mut Random(seed), depth));
+        let exponential = message(&EXPONENTIAL, &mut Random(seed), depth);
+        check_point::<ExponentialHistogramDataPoint<'_>>(DataKind::ExponentialHistogram, &exponential);
+        check_point::<SummaryDataPoint<'_>>(DataKind::Summary, &message(&SUMMARY, &mut Random(seed), depth));
         let body = message(&LOGS, &mut Random(seed), depth);
         check_protobuf::<WireRequest>("logs", &body, decoded_size::wire);
     }
@@ -163,8 +188,8 @@ proptest! {
     fn telemetry_takes_at_most_its_estimate(
         traces in telemetry::traces(), metrics in telemetry::metrics(), logs in telemetry::logs(),
     ) {
-        check_protobuf::<ExportTraceServiceRequest>("traces", &traces.encode_to_vec(), decoded_size::traces);
-        check_protobuf::<ExportMetricsServiceRequest>("metrics", &metrics.encode_to_vec(), decoded_size::metrics);
+        check_protobuf::<TraceRequest>("traces", &traces.encode_to_vec(), decoded_size::traces);
+        check_protobuf::<MetricsRequest>("metrics", &metrics.encode_to_vec(), decoded_size::metrics);
         check_protobuf::<WireRequest>("logs", &logs.encode_to_vec(), decoded_size::wire);
         check_json(&print::logs(&logs), |body, meter| json::logs(body, meter));
         check_json(&print::traces(&traces), |body, meter| json::traces(body, meter));

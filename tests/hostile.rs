@@ -172,7 +172,8 @@ fn hostile_requests() -> Vec<(String, HostileRequest, u64)> {
 
     knock("the largest garbage", HostileRequest::metrics(&noise(largest)), 400);
     knock("the largest garbage as JSON", HostileRequest::json(&"{".repeat(largest)), 400);
-    knock("the most empty points", HostileRequest::metrics(&nested_points(largest / 4)), 413);
+    knock("the most empty points", HostileRequest::metrics(&empty_points(largest / 4)), 503);
+    knock("the most empty scopes", HostileRequest::metrics(&empty_messages(largest / 4, 0x12, &[0x0a])), 413);
     let long = "x".repeat(4 << 20);
     let long = request(attributes(&[("service.name", long.as_str().into())]), None, one_metric()).encode_to_vec();
     knock("a value of four megabytes", HostileRequest::metrics(&long), 200);
@@ -254,11 +255,16 @@ fn one_metric() -> Vec<sidecarless::model::otlp::Metric> {
 }
 
 /// Returns a gauge of `count` points of two bytes each.
-fn nested_points(count: usize) -> Vec<u8> {
-    // Tags of ResourceMetrics, ScopeMetrics, Metric, Gauge and NumberDataPoint.
-    let mut inner = [0x0a, 0x00].repeat(count);
-    for tag in [0x2a, 0x12, 0x12, 0x0a] {
-        let mut outer = vec![tag];
+fn empty_points(count: usize) -> Vec<u8> {
+    // Tags of Gauge.data_points, Metric.gauge and what encloses them.
+    empty_messages(count, 0x0a, &[0x2a, 0x12, 0x12, 0x0a])
+}
+
+/// Returns `count` messages of two bytes each in one message for each tag, the innermost first.
+fn empty_messages(count: usize, tag: u8, outer: &[u8]) -> Vec<u8> {
+    let mut inner = [tag, 0x00].repeat(count);
+    for tag in outer {
+        let mut outer = vec![*tag];
         prost::encoding::encode_varint(inner.len() as u64, &mut outer);
         outer.append(&mut inner);
         inner = outer;

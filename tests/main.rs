@@ -42,6 +42,7 @@ mod metric_cases;
 mod metrics_doc;
 mod metrics_properties;
 mod otlp_borrowed;
+mod otlp_borrowed_metrics;
 mod otlp_builder;
 mod otlp_json;
 mod prometheus_golden;

@@ -11,8 +11,8 @@ use sidecarless::model::budget::{Budget, BudgetExceeded, Unlimited};
 use sidecarless::model::otlp::{
     AnyValue, ArrayValue, Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint,
     ExportMetricsServiceRequest, Gauge, Histogram, HistogramDataPoint, InstrumentationScope, KeyValue, Metric,
-    NumberDataPoint, Resource, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint, ValueAtQuantile,
-    any_value, exemplar, metric, number_data_point,
+    MetricsRequest, NumberDataPoint, Resource, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint,
+    ValueAtQuantile, any_value, exemplar, metric, number_data_point,
 };
 use sidecarless::model::remote_write::{WriteRequest, encode_metadata, encode_series};
 use sidecarless::model::series::{SeriesBatch, SeriesView};
@@ -231,6 +231,10 @@ fn options() -> impl Strategy<Value = Options> {
 }
 
 fn translated(request: &ExportMetricsServiceRequest, options: &Options) -> (SeriesBatch, TranslationResult) {
+    translated_request(&MetricsRequest::from(request), options)
+}
+
+fn translated_request(request: &MetricsRequest, options: &Options) -> (SeriesBatch, TranslationResult) {
     let mut batch = SeriesBatch::default();
     let sender = ClientIdentity { instance: Some("sender".into()) };
     let outcome = series(request, options, &sender, NOW_MS, &Unlimited, &mut batch).expect("no limit");
@@ -356,7 +360,7 @@ fn translation_and_relabelling_stop_if_the_budget_is_exceeded() {
     }
     let request = gauge_of_resource(Vec::new(), 1);
     let (mut batch, client, options) = (SeriesBatch::default(), ClientIdentity::default(), Options::default());
-    let result = series(&request, &options, &client, NOW_MS, &Exceeded, &mut batch);
+    let result = series(&MetricsRequest::from(&request), &options, &client, NOW_MS, &Exceeded, &mut batch);
     assert_eq!(result.map(|result| result.received), Err(BudgetExceeded::Time));
     let (batch, _) = translated(&request, &options);
     let configs = RelabelConfigs::parse("[{action: labeldrop, regex: a}]").expect("rules");
@@ -591,8 +595,8 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..200), options in options()) {
-        if let Ok(request) = ExportMetricsServiceRequest::decode(bytes.as_slice()) {
-            let (_, outcome) = translated(&request, &options);
+        if let Ok(request) = MetricsRequest::from_protobuf(bytes.into()) {
+            let (_, outcome) = translated_request(&request, &options);
             prop_assert_eq!(outcome.received, outcome.written + outcome.rejected.total());
         }
     }

@@ -10,7 +10,7 @@ use flate2::read::MultiGzDecoder;
 use prost::Message as _;
 use serde_json::{Value, json};
 use sidecarless::model::budget::Unlimited;
-use sidecarless::model::otlp::ExportMetricsServiceRequest;
+use sidecarless::model::otlp::MetricsRequest;
 use sidecarless::model::remote_write::{BucketSpan, WriteRequest, encode_series};
 use sidecarless::model::series::SeriesBatch;
 use sidecarless::translate::Compat;
@@ -176,7 +176,7 @@ fn buckets(spans: &[BucketSpan], deltas: &[i64]) -> Value {
 }
 
 /// The series of a request in the form of the recordings.
-fn ours(request: &ExportMetricsServiceRequest, compat: Compat) -> Vec<Value> {
+fn ours(request: &MetricsRequest, compat: Compat) -> Vec<Value> {
     let mut batch = SeriesBatch::default();
     let outcome =
         series(request, &options(compat), &ClientIdentity::default(), 0, &Unlimited, &mut batch).expect("no limit");
@@ -236,7 +236,7 @@ fn compare(compat: Compat, departures: &[(&str, &[&str])]) {
         let case = recording["case"].as_str().expect("a name");
         let request =
             base64::engine::general_purpose::STANDARD.decode(recording["request"].as_str().expect("a request"));
-        let request = ExportMetricsServiceRequest::decode(request.expect("base64").as_slice()).expect("OTLP");
+        let request = MetricsRequest::from_protobuf(request.expect("base64").into()).expect("OTLP");
         let theirs = sorted(recording["series"].as_array().expect("series"));
         let ours = sorted(&ours(&request, compat));
         let departs = departures.iter().any(|(_, cases)| cases.contains(&case));

@@ -2,7 +2,7 @@
 //! expected series are the same in both modes, unless a row has other options.
 
 use sidecarless::model::budget::Unlimited;
-use sidecarless::model::otlp::{ExportMetricsServiceRequest, Metric, Temporality};
+use sidecarless::model::otlp::{ExportMetricsServiceRequest, Metric, MetricsRequest, Temporality};
 use sidecarless::model::series::{STALE_NAN, SeriesBatch, SeriesView};
 use sidecarless::translate::Compat;
 use sidecarless::translate::limits::LongLabels;
@@ -71,8 +71,9 @@ fn line(series: SeriesView<'_>) -> String {
 
 fn translate(request: &ExportMetricsServiceRequest, options: &Options) -> (Vec<String>, TranslationResult) {
     let mut batch = SeriesBatch::default();
+    let request = MetricsRequest::from(request);
     let outcome =
-        series(request, options, &ClientIdentity::default(), NOW_MS, &Unlimited, &mut batch).expect("no limit");
+        series(&request, options, &ClientIdentity::default(), NOW_MS, &Unlimited, &mut batch).expect("no limit");
     assert_eq!(outcome.received, outcome.written + outcome.rejected.total(), "every point is counted");
     let mut lines: Vec<String> = batch.iter().map(line).collect();
     lines.sort();
@@ -705,8 +706,15 @@ fn exemplar_without_a_value_is_dropped_and_counted() {
     {
         let mut batch = SeriesBatch::default();
         let request = request(vec![], None, vec![metric.clone()]);
-        let outcome =
-            series(&request, &options, &ClientIdentity::default(), NOW_MS, &Unlimited, &mut batch).expect("no limit");
+        let outcome = series(
+            &MetricsRequest::from(&request),
+            &options,
+            &ClientIdentity::default(),
+            NOW_MS,
+            &Unlimited,
+            &mut batch,
+        )
+        .expect("no limit");
         let found: Vec<f64> = batch.iter().flat_map(|series| series.exemplars()).map(|one| one.value).collect();
         assert_eq!((found, outcome.warnings.to_string()), (exemplars, told.to_owned()));
     }
@@ -751,6 +759,38 @@ fn rejections_have_a_reason_and_an_example() {
 }
 
 #[test]
+fn malformed_point_costs_only_itself() {
+    let cumulative = Temporality::Cumulative;
+    let delta = otlp_builder::with_temporality(sum("d", "", true, vec![number(1.0, &[])]), Temporality::Delta);
+    let histogram = histogram(&[1.0], &[1, 2], 3, Some(12.5));
+    let metrics = [
+        (0x2a, gauge("g", "", vec![number(1.0, &[])]), Some(1)),
+        (0x3a, sum("c", "", true, vec![number(2.0, &[])]), Some(1)),
+        (0x4a, otlp_builder::histograms("h", "", cumulative, vec![histogram]), Some(4)),
+        (0x52, otlp_builder::exponential("e", (0, 0), &[1, 2], 3, 0), Some(1)),
+        (0x5a, summary("s", 3, 6.0, &[(0.5, 2.0)]), Some(3)),
+        (0x3a, delta, None),
+    ];
+    for (data, metric, lines) in metrics {
+        let name = metric.name.clone();
+        let mut request = MetricsRequest::from(&request(vec![], None, vec![metric]));
+        let encoded = &mut request.resource_metrics[0].scope_metrics[0].metrics[0];
+        // Two points before and one after: a field that is cut, an attribute that is cut, and a time that is a text.
+        let before = [data, 0x08, 0x0a, 0x01, 0x3a, 0x0a, 0x03, 0x1a, 0x01, 0xff];
+        let after = [data, 0x04, 0x0a, 0x02, 0x1a, 0x00];
+        *encoded = [&before[..], encoded, &after].concat().into();
+        let mut batch = SeriesBatch::default();
+        let outcome = series(&request, &best(), &ClientIdentity::default(), NOW_MS, &Unlimited, &mut batch);
+        let outcome = outcome.expect("no limit");
+        assert_eq!((outcome.received, outcome.written), (4, u64::from(lines.is_some())), "{name:?}");
+        assert_eq!(batch.len(), lines.unwrap_or(0), "{name:?}");
+        let rejected: Vec<_> = outcome.rejected.iter().map(|rejection| (rejection.reason, rejection.count)).collect();
+        // Points of a metric that is rejected are not decoded.
+        assert_eq!(rejected, [if lines.is_some() { ("malformed", 3) } else { ("delta_temporality", 4) }]);
+    }
+}
+
+#[test]
 fn resource_without_identity_gets_the_client_instance() {
     let sender = ClientIdentity { instance: Some("task-1".into()) };
     for (case, resource, expected) in [
@@ -775,7 +815,8 @@ fn resource_without_identity_gets_the_client_instance() {
         let options = Options { resource_labels: true, target_info: false, ..best() };
         let mut batch = SeriesBatch::default();
         let request = request(resource, None, vec![gauge("g", "", vec![number(1.0, &[])])]);
-        let result = series(&request, &options, &sender, NOW_MS, &Unlimited, &mut batch).expect("no limit");
+        let result = series(&MetricsRequest::from(&request), &options, &sender, NOW_MS, &Unlimited, &mut batch)
+            .expect("no limit");
         assert_eq!(result.written, 1, "{case}");
         assert_eq!(batch.iter().map(line).collect::<Vec<_>>(), [expected], "{case}");
     }
@@ -789,8 +830,15 @@ fn target_info_has_the_namespace_of_metrics_or_is_not_written() {
         options.naming.namespace = namespace.into();
         let mut batch = SeriesBatch::default();
         let request = request(resource.clone(), None, vec![gauge("g", "", vec![number(1.0, &[])])]);
-        let result = series(&request, &options, &ClientIdentity { instance: None }, NOW_MS, &Unlimited, &mut batch)
-            .expect("no limit");
+        let result = series(
+            &MetricsRequest::from(&request),
+            &options,
+            &ClientIdentity { instance: None },
+            NOW_MS,
+            &Unlimited,
+            &mut batch,
+        )
+        .expect("no limit");
         let name = |line: String| line.split('{').next().unwrap_or_default().to_owned();
         assert_eq!(batch.iter().map(line).map(name).collect::<Vec<_>>(), expected, "{:?}", result.rejected);
     }

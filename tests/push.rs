@@ -82,16 +82,7 @@ async fn invalid_request_gets_a_reason_and_the_next_succeeds() {
     let (garbage, truncated) = (vec![0xff; 64], &good[..good.len() - 3]);
     let zipped = gzip(&good);
     let bomb = gzip(&vec![0; 21 << 20]);
-    let crowd = {
-        let mut spans = [0x12, 0].repeat(2_000_000);
-        for tag in [0x12, 0x0a] {
-            let mut outer = vec![tag];
-            prost::encoding::encode_varint(spans.len() as u64, &mut outer);
-            outer.append(&mut spans);
-            spans = outer;
-        }
-        spans
-    };
+    let crowd = empty_scopes(3_000_000);
     let deep = format!("{}{}", r#"{"resourceSpans":"#, "[".repeat(100_000));
     let new = Push::new;
     let json = |body| new("/v1/traces", body).with("content-type", "application/json");
@@ -113,7 +104,7 @@ async fn invalid_request_gets_a_reason_and_the_next_succeeds() {
         ("JSON too deep", json(deep.as_bytes()), 400, 3, "invalid OTLP JSON"),
         ("gzip cut short", new("/v1/traces", &zipped[..zipped.len() - 12]), 400, 3, "invalid gzip body"),
         ("a bomb", new("/v1/traces", &bomb), 413, 8, "decompressed body is larger than"),
-        ("2,000,000 empty spans", new("/v1/traces", &crowd), 413, 8, "send smaller batches"),
+        ("3,000,000 empty scopes", new("/v1/traces", &crowd), 413, 8, "send smaller batches"),
         ("zstd cut short", new("/v1/traces", &[0x28, 0xb5, 0x2f, 0xfd, 0]), 400, 3, "invalid zstd body"),
         (
             "zstd with a window of a terabyte",
@@ -498,9 +489,18 @@ async fn push_is_refused_without_enough_time() {
     assert!(sandbox.handlers.counters().unbalanced().is_empty());
 }
 
+/// Returns a request for spans with a resource of empty scopes.
+fn empty_scopes(count: usize) -> Vec<u8> {
+    let scopes = [0x12, 0].repeat(count);
+    let mut body = vec![0x0a];
+    prost::encoding::encode_varint(scopes.len() as u64, &mut body);
+    body.extend(scopes);
+    body
+}
+
 #[tokio::test]
 async fn request_limit_depends_on_memory_size() {
-    let body = traces(vec![Span::default(); 300_000]);
+    let body = empty_scopes(600_000);
     for (memory, expected) in [("128", 413), ("1024", 200)] {
         let settings = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory)];
         let sandbox = Sandbox::start(&settings).await;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use sidecarless::lambda::Invocation;
 use sidecarless::model::budget::Unlimited;
-use sidecarless::model::otlp::{ExportMetricsServiceRequest, TraceRequest};
+use sidecarless::model::otlp::{MetricsRequest, TraceRequest};
 use sidecarless::model::series::SeriesBatch;
 use sidecarless::receiver;
 use sidecarless::translate::{metrics, spans};
@@ -56,7 +56,7 @@ pub(super) fn decode_traces(items: usize) -> Work {
 
 pub(super) fn decode_metrics(items: usize) -> Work {
     let body = Bytes::from(points(items));
-    work(move || ExportMetricsServiceRequest::decode(body.clone()))
+    work(move || MetricsRequest::from_protobuf(body.clone()))
 }
 
 /// Translates a decoded request, whose strings are slices of the body.
@@ -67,11 +67,11 @@ pub(super) fn translate_traces(items: usize) -> Work {
 }
 
 pub(super) fn translate_metrics(items: usize) -> Work {
-    let request = ExportMetricsServiceRequest::decode(Bytes::from(points(items))).expect("a request");
+    let request = MetricsRequest::from_protobuf(Bytes::from(points(items))).expect("a request");
     work(move || to_series(&request))
 }
 
-pub(super) fn to_series(request: &ExportMetricsServiceRequest) -> SeriesBatch {
+pub(super) fn to_series(request: &MetricsRequest) -> SeriesBatch {
     let mut batch = SeriesBatch::default();
     let options = metrics::Options { metadata: false, ..metrics::Options::default() };
     let client = metrics::ClientIdentity::default();

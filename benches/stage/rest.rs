@@ -10,6 +10,7 @@ use sidecarless::aws::sign::Signer;
 use sidecarless::deliver::remote_write::requests;
 use sidecarless::model::budget::Unlimited;
 use sidecarless::model::exposition::Format;
+use sidecarless::model::otlp::MetricsRequest;
 use sidecarless::model::remote_write::encode_series;
 use sidecarless::model::segment::put_trace_segments;
 use sidecarless::model::series::{Labels, SeriesBatch};
@@ -90,7 +91,7 @@ pub(super) fn encode_traces(spans: usize) -> Work {
 }
 
 pub(super) fn encode_metrics(points: usize) -> Work {
-    encode(to_series(&payload::metrics(points)))
+    encode(to_series(&MetricsRequest::from(&payload::metrics(points))))
 }
 
 pub(super) fn encode_exposition(samples: usize) -> Work {
@@ -108,7 +109,7 @@ fn encoded(batch: &SeriesBatch) -> Vec<u8> {
 }
 
 pub(super) fn compress_metrics(points: usize) -> Work {
-    compress(encoded(&to_series(&payload::metrics(points))))
+    compress(encoded(&to_series(&MetricsRequest::from(&payload::metrics(points)))))
 }
 
 pub(super) fn compress_exposition(samples: usize) -> Work {
@@ -121,13 +122,15 @@ fn compress(body: Vec<u8>) -> Work {
 
 /// Encodes, splits and compresses series as the remote write client does.
 pub(super) fn requests_metrics(points: usize) -> Work {
-    let batch = to_series(&payload::metrics(points));
+    let batch = to_series(&MetricsRequest::from(&payload::metrics(points)));
     work(move || requests(&batch).count())
 }
 
 /// Signs one remote write request with all series. The cost of SHA-256 depends on the size of the body.
 pub(super) fn sign_metrics(points: usize) -> Work {
-    let body = snap::raw::Encoder::new().compress_vec(&encoded(&to_series(&payload::metrics(points)))).expect("small");
+    let body = snap::raw::Encoder::new()
+        .compress_vec(&encoded(&to_series(&MetricsRequest::from(&payload::metrics(points)))))
+        .expect("small");
     let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("t".repeat(800)), None, "benchmark");
     let aws = SdkConfig::builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
     let signer = Signer::new(CachedCredentials::of_function(&aws).expect("credentials"), "eu-west-1");

@@ -1,10 +1,11 @@
 //! Any metrics request: no panic in translation and encoding, and every point is written or rejected.
 #![no_main]
 
+use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use prost::Message as _;
 use sidecarless::model::budget::Unlimited;
-use sidecarless::model::otlp::ExportMetricsServiceRequest;
+use sidecarless::model::otlp::MetricsRequest;
 use sidecarless::model::remote_write::{WriteRequest, encode_series};
 use sidecarless::model::series::SeriesBatch;
 use sidecarless::translate::Compat;
@@ -12,7 +13,7 @@ use sidecarless::translate::metrics::{ClientIdentity, ExponentialHistogramFormat
 use sidecarless::translate::names::Naming;
 
 fuzz_target!(|body: &[u8]| {
-    let Ok(request) = ExportMetricsServiceRequest::decode(body) else { return };
+    let Ok(request) = MetricsRequest::from_protobuf(Bytes::copy_from_slice(body)) else { return };
     let adot = Options { naming: Naming { compat: Compat::Adot, ..Naming::default() }, ..Options::default() };
     let classic = Options { exponential: ExponentialHistogramFormat::Classic, created: true, ..Options::default() };
     for options in [Options::default(), adot, classic] {

@@ -15,8 +15,8 @@ use thiserror::Error;
 
 use super::encoded_request;
 use super::otlp::split::EncodedExport;
-use super::otlp::wire::{LogRecordHead, MetricHead, WireRequest};
-use super::otlp::{ExportTraceServiceRequest, decoded_size, split_metrics, text};
+use super::otlp::wire::{LogRecordHead, MetricHead, SpanTraceId, WireRequest};
+use super::otlp::{decoded_size, split_metrics, text};
 use super::segment::SegmentDocument;
 
 /// Value of the key `sidecarless` in spool messages.
@@ -199,12 +199,13 @@ fn metric_names(snappy: &[u8], max: usize) -> BTreeSet<String> {
 }
 
 fn trace_ids(body: &Bytes) -> BTreeSet<String> {
-    if decoded_size::traces(body) > MAX_NAMED_SPANS_BYTES {
+    if decoded_size::wire(body) > MAX_NAMED_SPANS_BYTES {
         return BTreeSet::new();
     }
-    let request = ExportTraceServiceRequest::decode(body.clone()).unwrap_or_default();
-    let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-    scopes.flat_map(|scope| scope.spans).map(|span| hex::encode(&span.trace_id)).collect()
+    let request = WireRequest::decode(body.clone()).unwrap_or_default();
+    let scopes = request.resources.into_iter().flat_map(|resource| resource.scopes);
+    let spans = scopes.flat_map(|scope| scope.items).filter_map(|span| SpanTraceId::decode(span).ok());
+    spans.map(|span| hex::encode(&span.trace_id)).collect()
 }
 
 /// Returns the names of OTLP metrics.
@@ -293,7 +294,7 @@ fn decode_segments(data: &[u8]) -> Result<Vec<SegmentDocument>, SpoolDecodeError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::otlp::{ResourceSpans, ScopeSpans, Span};
+    use crate::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
     use crate::model::remote_write::{Label, TimeSeries, WriteRequest};
 
     /// Limit of SQS.

@@ -11,6 +11,8 @@ mod health;
 mod response;
 mod route;
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 use prost::Message;
 
@@ -31,7 +33,7 @@ use crate::lambda::Request;
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::otlp::json::{self, JsonDecodeError};
 use crate::model::otlp::wire::WireRequest;
-use crate::model::otlp::{ExportLogsServiceRequest, ExportMetricsServiceRequest, TraceRequest, decoded_size};
+use crate::model::otlp::{MetricsRequest, TraceRequest, decoded_size};
 use crate::model::sampling::SamplingCall;
 use crate::model::signal::Signal;
 
@@ -40,8 +42,9 @@ use crate::model::signal::Signal;
 pub enum DecodedRequest {
     /// Export request for spans, which are not decoded.
     Traces(TraceRequest, Encoding),
+    /// Export request for metrics, whose data points are not decoded.
     Metrics {
-        metrics: ExportMetricsServiceRequest,
+        metrics: MetricsRequest,
         encoding: Encoding,
         /// Id of the client, or `None` if its address is unknown.
         sender: Option<String>,
@@ -140,7 +143,7 @@ fn decode(
     if encoding == Encoding::Protobuf {
         reserve_decoded(signal, &body, budget).map_err(ErrorResponse::budget_exceeded)?;
     }
-    let protobuf = |error: prost::DecodeError| ErrorResponse::malformed(format!("invalid OTLP protobuf: {error}"));
+    let protobuf = |error: &dyn Display| ErrorResponse::malformed(format!("invalid OTLP protobuf: {error}"));
     let json = |error: JsonDecodeError| match error {
         JsonDecodeError::Invalid(error) => ErrorResponse::malformed(format!("invalid OTLP JSON: {error}")),
         JsonDecodeError::BudgetExceeded(exceeded) => ErrorResponse::budget_exceeded(exceeded),
@@ -148,37 +151,39 @@ fn decode(
     let decoded_metrics =
         |metrics| DecodedRequest::Metrics { metrics, encoding, sender: client_id::client_id(request) };
     match (signal, encoding) {
-        (Signal::Traces, Encoding::Protobuf) => {
-            TraceRequest::decode(body).map_err(protobuf).map(|traces| DecodedRequest::Traces(traces, encoding))
-        }
+        (Signal::Traces, Encoding::Protobuf) => TraceRequest::decode(body)
+            .map_err(|error| protobuf(&error))
+            .map(|traces| DecodedRequest::Traces(traces, encoding)),
         (Signal::Traces, Encoding::Json) => {
-            let traces = json::traces(&body, budget).map_err(json)?;
-            budget.reserve(traces.encoded_len()).map_err(ErrorResponse::budget_exceeded)?;
-            Ok(DecodedRequest::Traces(TraceRequest::from(&traces), encoding))
+            let body = to_protobuf(signal, json::traces(&body, budget).map_err(json)?, budget)?;
+            // Cannot fail, because the request was just encoded. So for metrics and logs.
+            Ok(DecodedRequest::Traces(TraceRequest::decode(body).unwrap_or_default(), encoding))
         }
         (Signal::Metrics, Encoding::Protobuf) => {
-            ExportMetricsServiceRequest::decode(body).map_err(protobuf).map(decoded_metrics)
+            MetricsRequest::from_protobuf(body).map_err(|error| protobuf(&error)).map(decoded_metrics)
         }
-        (Signal::Metrics, Encoding::Json) => json::metrics(&body, budget).map_err(json).map(decoded_metrics),
+        (Signal::Metrics, Encoding::Json) => {
+            let body = to_protobuf(signal, json::metrics(&body, budget).map_err(json)?, budget)?;
+            Ok(decoded_metrics(MetricsRequest::from_protobuf(body).unwrap_or_default()))
+        }
         (Signal::Logs, Encoding::Protobuf) => {
-            WireRequest::decode(body).map_err(protobuf).map(|logs| DecodedRequest::Logs(logs, encoding))
+            WireRequest::decode(body).map_err(|error| protobuf(&error)).map(|logs| DecodedRequest::Logs(logs, encoding))
         }
         (Signal::Logs, Encoding::Json) => {
-            let logs = json::logs(&body, budget).map_err(json)?;
-            let encoded = logs_to_wire(logs, budget).map_err(ErrorResponse::budget_exceeded)?;
-            Ok(DecodedRequest::Logs(encoded, encoding))
+            let body = to_protobuf(signal, json::logs(&body, budget).map_err(json)?, budget)?;
+            Ok(DecodedRequest::Logs(WireRequest::decode(body).unwrap_or_default(), encoding))
         }
     }
 }
 
-/// Encodes log records from JSON as protobuf, the encoding in which they are delivered.
-fn logs_to_wire(logs: ExportLogsServiceRequest, budget: &dyn Budget) -> Result<WireRequest, BudgetExceeded> {
-    budget.reserve(logs.encoded_len())?;
-    let body = Bytes::from(logs.encode_to_vec());
-    drop(logs);
-    budget.reserve(decoded_size::wire(&body))?;
-    // Cannot fail, because this function encoded the request.
-    Ok(WireRequest::decode(body).unwrap_or_default())
+/// Encodes items from JSON as protobuf, the encoding from which they are translated or in which they are delivered, and reserves the
+/// memory to decode the request again.
+fn to_protobuf(signal: Signal, request: impl Message, budget: &dyn Budget) -> Result<Bytes, ErrorResponse> {
+    budget.reserve(request.encoded_len()).map_err(ErrorResponse::budget_exceeded)?;
+    let body = Bytes::from(request.encode_to_vec());
+    drop(request);
+    reserve_decoded(signal, &body, budget).map_err(ErrorResponse::budget_exceeded)?;
+    Ok(body)
 }
 
 /// Reserves the memory for a protobuf message.

@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::model::otlp::{AnyValue, KeyValue, any_value::Value, text};
+use crate::model::otlp::borrowed::{AnyValue, KeyValue, Value, text};
 
 /// Appends the text of an attribute value. Appends nothing for a missing value.
-pub fn write_value(value: Option<&AnyValue>, out: &mut String) {
+pub fn write_value(value: Option<&AnyValue<'_>>, out: &mut String) {
     let Some(value) = value.and_then(|value| value.value.as_ref()) else { return };
     let start = out.len();
     match value {
@@ -68,7 +68,7 @@ fn write_display(value: impl std::fmt::Display, out: &mut String) {
 }
 
 /// Appends JSON. Returns `None` if JSON cannot represent the value.
-fn write_json(value: &Value, out: &mut String) -> Option<()> {
+fn write_json(value: &Value<'_>, out: &mut String) -> Option<()> {
     match value {
         Value::String(bytes) => write_json_string(&text(bytes), out),
         Value::Bool(_) | Value::Int(_) => write_scalar(value, out),
@@ -92,7 +92,7 @@ fn write_json(value: &Value, out: &mut String) -> Option<()> {
     Some(())
 }
 
-fn write_scalar(value: &Value, out: &mut String) {
+fn write_scalar(value: &Value<'_>, out: &mut String) {
     match value {
         Value::Bool(value) => write_display(value, out),
         Value::Int(value) => write_display(value, out),
@@ -100,8 +100,8 @@ fn write_scalar(value: &Value, out: &mut String) {
     }
 }
 
-fn write_object(entries: &[KeyValue], out: &mut String) -> Option<()> {
-    let sorted: BTreeMap<_, _> = entries.iter().map(|entry| (text(&entry.key), entry.value.as_ref())).collect();
+fn write_object(entries: &[KeyValue<'_>], out: &mut String) -> Option<()> {
+    let sorted: BTreeMap<_, _> = entries.iter().map(|entry| (text(entry.key), entry.value.as_ref())).collect();
     out.push('{');
     for (index, (key, value)) in sorted.into_iter().enumerate() {
         separate(index, out);
@@ -113,7 +113,7 @@ fn write_object(entries: &[KeyValue], out: &mut String) -> Option<()> {
     Some(())
 }
 
-fn write_element(element: Option<&AnyValue>, out: &mut String) -> Option<()> {
+fn write_element(element: Option<&AnyValue<'_>>, out: &mut String) -> Option<()> {
     match element.and_then(|element| element.value.as_ref()) {
         Some(value) => write_json(value, out),
         None => {

@@ -198,6 +198,7 @@ fn attribute(key: &'static str, value: &Value) -> KeyValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::otlp::borrowed;
     use crate::translate::attributes::write_value;
 
     fn task() -> Task {
@@ -225,7 +226,7 @@ mod tests {
         TaskAttributes::from_task(&task()).apply(&mut resource, source, signal);
         let format = |attribute: &KeyValue| {
             let mut text = format!("{}=", String::from_utf8_lossy(&attribute.key));
-            write_value(attribute.value.as_ref(), &mut text);
+            write_value(borrowed::KeyValue::from(attribute).value.as_ref(), &mut text);
             text
         };
         resource.attributes.iter().map(format).collect()

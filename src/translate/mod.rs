@@ -20,6 +20,9 @@ pub mod stats;
 pub mod stopped;
 pub mod target_health;
 
+/// Reason of a span or data point that cannot be decoded.
+const MALFORMED: &str = "malformed";
+
 /// Translation mode of spans and OTLP metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compat {

@@ -7,8 +7,7 @@ use std::fmt::{self, Formatter};
 
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
-use crate::model::otlp::metric::Data;
-use crate::model::otlp::{ExportMetricsServiceRequest, KeyValue, ScopeMetrics, TraceRequest, any_value::Value};
+use crate::model::otlp::{KeyValue, MetricsRequest, TraceRequest, any_value::Value};
 use crate::model::reserved::TASK_LABELS;
 use crate::translate::identity::{identity_key, label};
 use crate::translate::spans::NAMESPACE_BYTES;
@@ -32,33 +31,16 @@ pub enum Sender {
 
 impl Sender {
     /// Removes the attributes of points.
-    pub fn protect_metrics(self, metrics: &mut ExportMetricsServiceRequest) {
-        if self == Self::Unsigned {
-            return;
+    pub fn protect_metrics(self, metrics: &mut MetricsRequest) {
+        if self != Self::Unsigned {
+            metrics.remove_point_attributes(|key| self.owns(key));
         }
-        let scopes = metrics.resource_metrics.iter_mut().flat_map(|metrics| &mut metrics.scope_metrics);
-        scopes.for_each(|scope| self.protect_points(scope));
     }
 
     /// Removes the attributes of spans.
     pub fn protect_traces(self, traces: &mut TraceRequest) {
         if self != Self::Unsigned {
             traces.retain_span_attributes(|attribute| !self.replaces_resource(attribute));
-        }
-    }
-
-    fn protect_points(self, scope: &mut ScopeMetrics) {
-        let retain = |attributes: &mut Vec<KeyValue>| attributes.retain(|attribute| !self.owns(&attribute.key));
-        for data in scope.metrics.iter_mut().filter_map(|metric| metric.data.as_mut()) {
-            match data {
-                Data::Gauge(gauge) => gauge.data_points.iter_mut().for_each(|point| retain(&mut point.attributes)),
-                Data::Sum(sum) => sum.data_points.iter_mut().for_each(|point| retain(&mut point.attributes)),
-                Data::Histogram(all) => all.data_points.iter_mut().for_each(|point| retain(&mut point.attributes)),
-                Data::ExponentialHistogram(all) => {
-                    all.data_points.iter_mut().for_each(|point| retain(&mut point.attributes))
-                }
-                Data::Summary(all) => all.data_points.iter_mut().for_each(|point| retain(&mut point.attributes)),
-            }
         }
     }
 
@@ -119,7 +101,11 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::model::otlp::{AnyValue, ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+    use crate::model::otlp::metric::Data;
+    use crate::model::otlp::{
+        AnyValue, ExportMetricsServiceRequest, ExportTraceServiceRequest, Gauge, Metric, NumberDataPoint,
+        ResourceMetrics, ResourceSpans, ScopeMetrics, ScopeSpans, Span,
+    };
 
     fn attribute(key: &str, value: &str) -> KeyValue {
         let value = AnyValue { value: Some(Value::String(value.to_owned().into())) };
@@ -142,6 +128,28 @@ mod tests {
         ] {
             assert_eq!(Sender::Task.owns(key.as_bytes()), of_task, "{key}");
             assert_eq!(Sender::Unknown.owns(key.as_bytes()), of_unknown, "{key}");
+        }
+    }
+
+    #[test]
+    fn point_has_no_attributes_of_its_sender() {
+        let point = |keys: &[&str]| {
+            let attributes = keys.iter().map(|key| attribute(key, "x")).collect();
+            let gauge = Gauge { data_points: vec![NumberDataPoint { attributes, ..NumberDataPoint::default() }] };
+            let metric = Metric { data: Some(Data::Gauge(gauge)), ..Metric::default() };
+            let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
+            let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
+            MetricsRequest::from(&ExportMetricsServiceRequest { resource_metrics })
+        };
+        let claimed = ["aws.ecs.task.arn", "cloud.region", "team", "aws.ecs.container.arn"];
+        for (sender, kept) in [
+            (Sender::Unsigned, &claimed[..]),
+            (Sender::Task, &["team", "aws.ecs.container.arn"]),
+            (Sender::Unknown, &["cloud.region", "team"]),
+        ] {
+            let mut metrics = point(&claimed);
+            sender.protect_metrics(&mut metrics);
+            assert_eq!(metrics, point(kept), "{sender:?}");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::handlers::self_metrics::SelfMetrics;
 use crate::lambda::HttpResponse;
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::item_counters::{ItemKind, ItemStatus};
-use crate::model::otlp::ExportMetricsServiceRequest;
+use crate::model::otlp::MetricsRequest;
 use crate::model::otlp::json::RejectedItems;
 use crate::model::otlp::limits::SplitExport;
 use crate::model::rejection::Rejections;
@@ -49,7 +49,7 @@ impl MetricsHandler {
     /// Refuses data points that would not be delivered in time.
     pub(super) fn check_load(
         &self,
-        metrics: &ExportMetricsServiceRequest,
+        metrics: &MetricsRequest,
         encoding: Encoding,
         deadline: &Deadline,
     ) -> Result<(), ErrorResponse> {
@@ -60,12 +60,8 @@ impl MetricsHandler {
     }
 
     /// Rejects data points of so many resources that the attributes of their tasks would not fit into the memory.
-    pub(super) fn reserve_attributes(
-        &self,
-        metrics: &ExportMetricsServiceRequest,
-        encoding: Encoding,
-    ) -> Result<(), ErrorResponse> {
-        let used = metrics.resource_metrics.iter().filter(|metrics| metrics.points() > 0);
+    pub(super) fn reserve_attributes(&self, metrics: &MetricsRequest, encoding: Encoding) -> Result<(), ErrorResponse> {
+        let used = metrics.resource_metrics.iter().filter(|metrics| metrics.has_points());
         self.memory
             .reserve(attribute_bytes(used.map(|metrics| &metrics.resource)))
             .map_err(|error| self.load.exceeded(ItemKind::DataPoints, metrics.points(), error).with_encoding(encoding))
@@ -74,7 +70,7 @@ impl MetricsHandler {
     /// Delivers pushed data points to each destination. What one of them does not accept is spooled for this one alone.
     pub(super) async fn push(
         &self,
-        metrics: ExportMetricsServiceRequest,
+        metrics: MetricsRequest,
         encoding: Encoding,
         client: &ClientIdentity,
         deadline: &Deadline,
@@ -97,7 +93,7 @@ impl MetricsHandler {
     /// Converts data points to relabelled series, and to requests for CloudWatch.
     fn outputs(
         &self,
-        metrics: ExportMetricsServiceRequest,
+        metrics: MetricsRequest,
         client: &ClientIdentity,
         deadline: &Deadline,
     ) -> Result<Outputs, BudgetExceeded> {
@@ -109,7 +105,7 @@ impl MetricsHandler {
 
     fn translate(
         &self,
-        metrics: ExportMetricsServiceRequest,
+        metrics: MetricsRequest,
         writer: &SeriesWriter,
         client: &ClientIdentity,
         budget: &dyn Budget,

@@ -94,7 +94,7 @@ impl HttpHandler {
                 if let Some(identifier) = &self.identifier {
                     self.metrics.reserve_attributes(&metrics, encoding)?;
                     // The attributes of a resource without points would not be used.
-                    let used = metrics.resource_metrics.iter_mut().filter(|metrics| metrics.points() > 0);
+                    let used = metrics.resource_metrics.iter_mut().filter(|metrics| metrics.has_points());
                     let resources = used.map(|metrics| &mut metrics.resource);
                     task = identifier.attach(resources, Signal::Metrics, request, deadline).await;
                     TaskIdentifier::sender(request, task.as_ref()).protect_metrics(&mut metrics);

@@ -4,17 +4,22 @@
 //! can fill gigabytes. The functions walk over the protobuf fields without decoding them and add up the capacities of the lists
 //! that decoding fills. Strings are slices of the body and need no memory. For an invalid body, the result includes the messages
 //! before the error, and decoding reports the error.
+//!
+//! Spans and data points are decoded one at a time, so that a request has only references to their bytes. A large one is weighed before
+//! it is decoded.
 
 use std::mem::size_of;
 
 use bytes::Bytes;
 
+use super::borrowed::DataKind;
 use super::protobuf::{FieldValue, next_field};
 use super::wire::{WireResource, WireScope};
 use super::{
-    AnyValue, Event, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, KeyValue, Link, Metric,
-    NumberDataPoint, ResourceMetrics, ResourceSpans, ScopeMetrics, ScopeSpans, Span, SummaryDataPoint, ValueAtQuantile,
+    AnyValue, Event, Exemplar, KeyValue, Link, ResourceMetricsRequest, ResourceSpanRequest, ScopeMetricsRequest,
+    ScopeSpanRequest, ValueAtQuantile,
 };
+use crate::model::budget::{Budget, BudgetExceeded};
 
 /// Maximum depth of nested messages. prost fails at a depth of 100.
 const MAX_DEPTH: usize = 100;
@@ -23,20 +28,15 @@ const MAX_DEPTH: usize = 100;
 /// has a capacity of at least four messages.
 pub const MAX_EXPANSION: usize = {
     let sizes = [
-        size_of::<ResourceSpans>(),
-        size_of::<ScopeSpans>(),
-        size_of::<Span>(),
-        size_of::<Event>(),
-        size_of::<Link>(),
+        size_of::<ResourceSpanRequest>(),
+        size_of::<ScopeSpanRequest>(),
+        size_of::<ResourceMetricsRequest>(),
+        size_of::<ScopeMetricsRequest>(),
+        size_of::<WireResource>(),
+        size_of::<WireScope>(),
         size_of::<KeyValue>(),
-        size_of::<ResourceMetrics>(),
-        size_of::<ScopeMetrics>(),
-        size_of::<Metric>(),
-        size_of::<NumberDataPoint>(),
-        size_of::<HistogramDataPoint>(),
-        size_of::<ExponentialHistogramDataPoint>(),
-        size_of::<SummaryDataPoint>(),
-        size_of::<Exemplar>(),
+        size_of::<AnyValue>(),
+        size_of::<Bytes>(),
     ];
     let (mut largest, mut at) = (0, 0);
     while at < sizes.len() {
@@ -49,14 +49,43 @@ pub const MAX_EXPANSION: usize = {
 /// Capacity of a list with one item.
 const MIN_CAPACITY: usize = 4;
 
-/// Returns the memory that decoding an `ExportTraceServiceRequest` allocates.
+/// Size of a span or point that is decoded without being weighed: its memory is no more than a request needs for other things.
+const UNWEIGHED_BYTES: usize = 4096;
+
+/// Returns the memory that decoding a [`TraceRequest`](super::TraceRequest) allocates.
 pub fn traces(body: &[u8]) -> usize {
     decoded_size(body, &TRACES, 0)
 }
 
-/// Returns the memory that decoding an `ExportMetricsServiceRequest` allocates.
+/// Returns the memory that decoding a [`MetricsRequest`](super::MetricsRequest) allocates.
 pub fn metrics(body: &[u8]) -> usize {
     decoded_size(body, &METRICS, 0)
+}
+
+/// Returns at least the memory that decoding a span allocates.
+pub fn span(encoded: &[u8]) -> usize {
+    decoded_size(encoded, &SPAN, 0)
+}
+
+/// Returns at least the memory that decoding a data point allocates.
+pub fn point(kind: DataKind, encoded: &[u8]) -> usize {
+    let layout = match kind {
+        DataKind::Gauge | DataKind::Sum => &NUMBER,
+        DataKind::Histogram => &HISTOGRAM,
+        DataKind::ExponentialHistogram => &EXPONENTIAL,
+        DataKind::Summary => &SUMMARY,
+    };
+    decoded_size(encoded, layout, 0)
+}
+
+/// Reserves the memory for a span.
+pub fn reserve_span(encoded: &[u8], budget: &dyn Budget) -> Result<(), BudgetExceeded> {
+    if encoded.len() <= UNWEIGHED_BYTES { Ok(()) } else { budget.reserve(span(encoded)) }
+}
+
+/// Reserves the memory for a data point.
+pub fn reserve_point(kind: DataKind, encoded: &[u8], budget: &dyn Budget) -> Result<(), BudgetExceeded> {
+    if encoded.len() <= UNWEIGHED_BYTES { Ok(()) } else { budget.reserve(point(kind, encoded)) }
 }
 
 /// Returns the memory that decoding a [`WireRequest`](super::wire::WireRequest) allocates.
@@ -83,7 +112,7 @@ enum FieldLayout {
 use FieldLayout::{Fixed64, Message, Messages, Varints};
 
 /// Maximum number of fields of a layout.
-const MAX_FIELDS: usize = 6;
+const MAX_FIELDS: usize = 4;
 
 const fn layout(fields: &'static [(u32, FieldLayout)]) -> MessageLayout {
     assert!(fields.len() <= MAX_FIELDS);
@@ -108,36 +137,25 @@ static KEY_VALUE: MessageLayout = layout(&[(2, Message(&VALUE))]);
 static ATTRIBUTES_1: MessageLayout = layout(&[(1, attributes!())]);
 static SCOPE: MessageLayout = layout(&[(3, attributes!())]);
 
-static TRACES: MessageLayout = layout(&[(1, Messages(size_of::<ResourceSpans>(), &RESOURCE_SPANS))]);
+static TRACES: MessageLayout = layout(&[(1, Messages(size_of::<ResourceSpanRequest>(), &RESOURCE_SPANS))]);
 static RESOURCE_SPANS: MessageLayout =
-    layout(&[(1, Message(&ATTRIBUTES_1)), (2, Messages(size_of::<ScopeSpans>(), &SCOPE_SPANS))]);
-static SCOPE_SPANS: MessageLayout = layout(&[(1, Message(&SCOPE)), (2, Messages(size_of::<Span>(), &SPAN))]);
+    layout(&[(1, Message(&ATTRIBUTES_1)), (2, Messages(size_of::<ScopeSpanRequest>(), &SCOPE_ITEMS))]);
+static METRICS: MessageLayout = layout(&[(1, Messages(size_of::<ResourceMetricsRequest>(), &RESOURCE_METRICS))]);
+static RESOURCE_METRICS: MessageLayout =
+    layout(&[(1, Message(&ATTRIBUTES_1)), (2, Messages(size_of::<ScopeMetricsRequest>(), &SCOPE_ITEMS))]);
+/// A scope with encoded spans or metrics.
+static SCOPE_ITEMS: MessageLayout = layout(&[(1, Message(&SCOPE)), (2, Messages(size_of::<Bytes>(), &NOTHING))]);
+
+// Items that borrow from the body are smaller than these types, which own their parts.
 static SPAN: MessageLayout =
     layout(&[(9, attributes!()), (11, Messages(size_of::<Event>(), &EVENT)), (13, Messages(size_of::<Link>(), &LINK))]);
 static EVENT: MessageLayout = layout(&[(3, attributes!())]);
 static LINK: MessageLayout = layout(&[(4, attributes!())]);
-
-static METRICS: MessageLayout = layout(&[(1, Messages(size_of::<ResourceMetrics>(), &RESOURCE_METRICS))]);
-static RESOURCE_METRICS: MessageLayout =
-    layout(&[(1, Message(&ATTRIBUTES_1)), (2, Messages(size_of::<ScopeMetrics>(), &SCOPE_METRICS))]);
-static SCOPE_METRICS: MessageLayout = layout(&[(1, Message(&SCOPE)), (2, Messages(size_of::<Metric>(), &METRIC))]);
-static METRIC: MessageLayout = layout(&[
-    (5, Message(&NUMBERS)),
-    (7, Message(&NUMBERS)),
-    (9, Message(&HISTOGRAMS)),
-    (10, Message(&EXPONENTIALS)),
-    (11, Message(&SUMMARIES)),
-    (12, attributes!()),
-]);
-static NUMBERS: MessageLayout = layout(&[(1, Messages(size_of::<NumberDataPoint>(), &NUMBER))]);
 static NUMBER: MessageLayout = layout(&[(7, attributes!()), (5, exemplars!())]);
-static HISTOGRAMS: MessageLayout = layout(&[(1, Messages(size_of::<HistogramDataPoint>(), &HISTOGRAM))]);
 static HISTOGRAM: MessageLayout = layout(&[(9, attributes!()), (8, exemplars!()), (6, Fixed64), (7, Fixed64)]);
-static EXPONENTIALS: MessageLayout = layout(&[(1, Messages(size_of::<ExponentialHistogramDataPoint>(), &EXPONENTIAL))]);
 static EXPONENTIAL: MessageLayout =
     layout(&[(1, attributes!()), (8, Message(&BUCKETS)), (9, Message(&BUCKETS)), (11, exemplars!())]);
 static BUCKETS: MessageLayout = layout(&[(2, Varints)]);
-static SUMMARIES: MessageLayout = layout(&[(1, Messages(size_of::<SummaryDataPoint>(), &SUMMARY))]);
 static SUMMARY: MessageLayout = layout(&[(7, attributes!()), (6, Messages(size_of::<ValueAtQuantile>(), &NOTHING))]);
 static NOTHING: MessageLayout = layout(&[]);
 static EXEMPLAR: MessageLayout = layout(&[(7, attributes!())]);
@@ -209,21 +227,38 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::model::otlp::ExportTraceServiceRequest;
+    use crate::model::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 
     #[test]
     fn size_of_messages_is_the_capacity_of_their_lists() {
         let span = Span { attributes: vec![KeyValue::default(); 10], ..Span::default() };
+        let encoded = span.encode_to_vec();
+        assert_eq!(super::span(&encoded), 16 * size_of::<KeyValue>());
+        assert!(super::span(&encoded) > 20 * encoded.len());
         let scope = ScopeSpans { spans: vec![span; 100], ..ScopeSpans::default() };
         let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
         let body = ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec();
-        let expected = 4 * size_of::<ResourceSpans>()
-            + 4 * size_of::<ScopeSpans>()
-            + 128 * size_of::<Span>()
-            + 100 * 16 * size_of::<KeyValue>();
+        let expected =
+            4 * size_of::<ResourceSpanRequest>() + 4 * size_of::<ScopeSpanRequest>() + 128 * size_of::<Bytes>();
         assert_eq!(traces(&body), expected);
-        assert!(expected > 20 * body.len(), "{expected} bytes from {}", body.len());
         assert!(traces(&body) <= MAX_EXPANSION * body.len());
+    }
+
+    #[test]
+    fn only_large_items_are_weighed() {
+        struct Empty;
+        impl Budget for Empty {
+            fn reserve(&self, bytes: usize) -> Result<(), BudgetExceeded> {
+                if bytes == 0 { Ok(()) } else { Err(BudgetExceeded::Memory { limit: 0 }) }
+            }
+        }
+        let attributes =
+            |count| Span { attributes: vec![KeyValue::default(); count], ..Span::default() }.encode_to_vec();
+        assert!(reserve_span(&attributes(UNWEIGHED_BYTES / 2), &Empty).is_ok());
+        assert!(reserve_span(&attributes(UNWEIGHED_BYTES / 2 + 1), &Empty).is_err());
+        let histogram = [&[0x32, 0x80, 0x40][..], &[0; 0x2000]].concat();
+        assert!(reserve_point(DataKind::Histogram, &histogram, &Empty).is_err());
+        assert!(reserve_point(DataKind::Gauge, &histogram, &Empty).is_ok());
     }
 
     #[test]

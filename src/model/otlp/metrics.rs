@@ -13,34 +13,6 @@ pub struct ExportMetricsServiceRequest {
     pub resource_metrics: Vec<ResourceMetrics>,
 }
 
-impl ExportMetricsServiceRequest {
-    /// Returns the number of data points.
-    pub fn points(&self) -> u64 {
-        self.resource_metrics.iter().map(ResourceMetrics::points).sum()
-    }
-}
-
-impl ResourceMetrics {
-    /// Returns the number of data points.
-    pub fn points(&self) -> u64 {
-        self.scope_metrics.iter().map(ScopeMetrics::points).sum()
-    }
-}
-
-impl ScopeMetrics {
-    /// Returns the number of data points.
-    pub fn points(&self) -> u64 {
-        let points = self.metrics.iter().filter_map(|metric| metric.data.as_ref()).map(|data| match data {
-            metric::Data::Gauge(gauge) => gauge.data_points.len(),
-            metric::Data::Sum(sum) => sum.data_points.len(),
-            metric::Data::Histogram(histogram) => histogram.data_points.len(),
-            metric::Data::ExponentialHistogram(histogram) => histogram.data_points.len(),
-            metric::Data::Summary(summary) => summary.data_points.len(),
-        });
-        points.sum::<usize>() as u64
-    }
-}
-
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ResourceMetrics {
     #[prost(message, optional, tag = "1")]

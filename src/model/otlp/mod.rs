@@ -8,10 +8,12 @@
 pub mod borrowed;
 mod common;
 pub mod decoded_size;
+mod encoded_metric;
 pub mod json;
 pub mod limits;
 mod logs;
 mod metrics;
+mod metrics_request;
 pub mod protobuf;
 mod response;
 pub mod split;
@@ -27,6 +29,7 @@ pub use metrics::{
     Histogram, HistogramDataPoint, Metric, NO_RECORDED_VALUE, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
     Summary, SummaryDataPoint, Temporality, ValueAtQuantile, exemplar, metric, number_data_point,
 };
+pub use metrics_request::{InvalidMetrics, MetricsRequest, ResourceMetricsRequest, ScopeMetricsRequest};
 pub use response::{ExportResponse, PartialSuccess, RpcStatus};
 pub use trace::{
     Event, ExportTraceServiceRequest, Link, ResourceSpans, ScopeSpans, Span, SpanKind, Status, StatusCode,

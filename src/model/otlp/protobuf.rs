@@ -52,6 +52,31 @@ pub fn next_field<'a>(message: &mut &'a [u8]) -> Result<Option<(u32, FieldValue<
     Ok(Some((number, value)))
 }
 
+/// Adds packed integers of eight bytes to a list.
+#[inline]
+pub fn push_fixed64(packed: &[u8], list: &mut Vec<u64>) -> Result<(), MalformedMessage> {
+    let (numbers, rest) = packed.as_chunks();
+    list.extend(numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)));
+    if rest.is_empty() { Ok(()) } else { Err(MalformedMessage::TooShort) }
+}
+
+/// Adds packed doubles to a list.
+#[inline]
+pub fn push_doubles(packed: &[u8], list: &mut Vec<f64>) -> Result<(), MalformedMessage> {
+    let (numbers, rest) = packed.as_chunks();
+    list.extend(numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)));
+    if rest.is_empty() { Ok(()) } else { Err(MalformedMessage::TooShort) }
+}
+
+/// Adds packed integers of variable length to a list.
+pub fn push_varints(packed: &[u8], list: &mut Vec<u64>) -> Result<(), MalformedMessage> {
+    let mut rest = packed;
+    while !rest.is_empty() {
+        list.push(varint(&mut rest)?);
+    }
+    Ok(())
+}
+
 /// Wire types (protobuf.dev, "Encoding").
 const WIRE_VARINT: u64 = 0;
 const WIRE_FIXED64: u64 = 1;

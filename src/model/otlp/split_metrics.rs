@@ -1,17 +1,19 @@
 //! Splits export requests of metrics. A limit counts data points, which are nested one level deeper than spans and log records, so a
-//! metric can be in several requests.
+//! metric can be in several requests. Points stay encoded, and keep fields that this function does not know.
 
 use bytes::Bytes;
 use prost::Message;
 
-use super::limits::SplitExport;
-use super::metrics::{
-    ExponentialHistogram, ExponentialHistogramDataPoint, ExportMetricsServiceRequest, Gauge, Histogram,
-    HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint,
-    metric::Data,
+use super::borrowed::{
+    DataKind, DataPoint, ExponentialHistogramDataPoint, HistogramDataPoint, Metric, MetricData, NumberDataPoint,
+    SummaryDataPoint,
 };
+use super::encoded_metric::EncodedMetric;
+use super::limits::SplitExport;
+use super::metrics_request::{MetricsRequest, ResourceMetricsRequest, ScopeMetricsRequest};
+use super::protobuf::MalformedMessage;
 use super::split::{EncodedExport, RequestLimits};
-use super::text;
+use super::{decoded_size, text};
 use crate::model::budget::{Budget, BudgetExceeded, Unlimited};
 use crate::model::rejection::Rejections;
 use crate::model::shortened::shortened;
@@ -35,11 +37,7 @@ impl MetricLimits {
     ///
     /// # Errors
     /// Returns an error if the requests do not fit into the budget: each repeats the resource, the scope and the metric of its points.
-    pub fn split(
-        &self,
-        request: &ExportMetricsServiceRequest,
-        budget: &dyn Budget,
-    ) -> Result<SplitExport, BudgetExceeded> {
+    pub fn split(&self, request: &MetricsRequest, budget: &dyn Budget) -> Result<SplitExport, BudgetExceeded> {
         let mut splitter = Splitter::new(*self, budget);
         for resource in &request.resource_metrics {
             splitter.depth = 0;
@@ -47,10 +45,9 @@ impl MetricLimits {
             for scope in &resource.scope_metrics {
                 splitter.depth = splitter.depth.min(1);
                 let scope_bytes = encoded_len(scope.scope.as_ref()) + scope.schema_url.len();
-                for metric in &scope.metrics {
+                for encoded in &scope.metrics {
                     splitter.depth = splitter.depth.min(2);
-                    let bytes = [resource_bytes, scope_bytes, without_points(metric).encoded_len()];
-                    splitter.add_metric(&Place { resource, scope, metric, bytes })?;
+                    splitter.add_metric(resource, scope, encoded, [resource_bytes, scope_bytes])?;
                 }
             }
         }
@@ -65,7 +62,7 @@ pub fn halves(export: &EncodedExport) -> Option<Vec<EncodedExport>> {
         return None;
     }
     let items = usize::try_from(export.items.div_ceil(2)).ok()?;
-    let request = ExportMetricsServiceRequest::decode(export.body.clone()).ok()?;
+    let request = MetricsRequest::from_protobuf(export.body.clone()).ok()?;
     let limits = MetricLimits { request: RequestLimits { items, bytes: usize::MAX }, attributes: usize::MAX };
     // The halves are hardly larger than the request.
     limits.split(&request, &Unlimited).ok().map(|split| split.exports)
@@ -73,9 +70,12 @@ pub fn halves(export: &EncodedExport) -> Option<Vec<EncodedExport>> {
 
 /// A metric and what encloses it.
 struct Place<'a> {
-    resource: &'a ResourceMetrics,
-    scope: &'a ScopeMetrics,
-    metric: &'a Metric,
+    resource: &'a ResourceMetricsRequest,
+    scope: &'a ScopeMetricsRequest,
+    encoded: &'a Bytes,
+    /// The metric without points.
+    metric: EncodedMetric,
+    name: &'a [u8],
     /// Sizes of the resource without scopes, of the scope without metrics, and of the metric without points.
     bytes: [usize; 3],
 }
@@ -84,7 +84,9 @@ struct Splitter<'b> {
     limits: MetricLimits,
     budget: &'b dyn Budget,
     done: SplitExport,
-    current: ExportMetricsServiceRequest,
+    current: MetricsRequest,
+    /// The metric of the last points, which is not in `current` yet.
+    metric: Option<EncodedMetric>,
     /// How many of the resource, the scope and the metric of the next point are the last ones of `current`.
     depth: usize,
     points: usize,
@@ -95,30 +97,43 @@ struct Splitter<'b> {
 impl<'b> Splitter<'b> {
     fn new(limits: MetricLimits, budget: &'b dyn Budget) -> Self {
         let done = SplitExport { exports: Vec::new(), rejected: Rejections::default() };
-        let current = ExportMetricsServiceRequest::default();
-        Self { limits, budget, done, current, depth: 0, points: 0, bytes: 0 }
+        let current = MetricsRequest::default();
+        Self { limits, budget, done, current, metric: None, depth: 0, points: 0, bytes: 0 }
     }
 
-    fn add_metric(&mut self, place: &Place<'_>) -> Result<(), BudgetExceeded> {
-        match &place.metric.data {
-            None => Ok(()),
-            Some(Data::Gauge(Gauge { data_points }) | Data::Sum(Sum { data_points, .. })) => {
-                self.add_points(place, data_points)
-            }
-            Some(Data::Histogram(Histogram { data_points, .. })) => self.add_points(place, data_points),
-            Some(Data::ExponentialHistogram(ExponentialHistogram { data_points, .. })) => {
-                self.add_points(place, data_points)
-            }
-            Some(Data::Summary(Summary { data_points })) => self.add_points(place, data_points),
+    fn add_metric(
+        &mut self,
+        resource: &ResourceMetricsRequest,
+        scope: &ScopeMetricsRequest,
+        encoded: &Bytes,
+        [resource_bytes, scope_bytes]: [usize; 2],
+    ) -> Result<(), BudgetExceeded> {
+        // Malformed metrics were not accepted.
+        let Ok(metric) = Metric::decode(encoded) else { return Ok(()) };
+        let Some(data) = &metric.data else { return Ok(()) };
+        let without_points = EncodedMetric::without_points(encoded, &metric);
+        let bytes = [resource_bytes, scope_bytes, without_points.encoded_len()];
+        let place = Place { resource, scope, encoded, metric: without_points, name: metric.name, bytes };
+        match data.kind {
+            DataKind::Gauge | DataKind::Sum => self.add_points::<NumberDataPoint<'_>>(&place, data),
+            DataKind::Histogram => self.add_points::<HistogramDataPoint<'_>>(&place, data),
+            DataKind::ExponentialHistogram => self.add_points::<ExponentialHistogramDataPoint<'_>>(&place, data),
+            DataKind::Summary => self.add_points::<SummaryDataPoint<'_>>(&place, data),
         }
     }
 
-    fn add_points<P: Point>(&mut self, place: &Place<'_>, points: &[P]) -> Result<(), BudgetExceeded> {
-        for point in points {
-            self.budget.check()?;
-            let bytes = point.encoded_len() + NESTED_MESSAGES * MESSAGE_OVERHEAD;
-            if let Some((reason, message)) = self.invalid(place, point.attributes(), bytes) {
-                let name = shortened(text(&place.metric.name));
+    fn add_points<'a, P: DataPoint<'a>>(
+        &mut self,
+        place: &Place<'_>,
+        data: &MetricData<'a>,
+    ) -> Result<(), BudgetExceeded> {
+        let mut point = P::default();
+        for encoded in data.points() {
+            decoded_size::reserve_point(data.kind, encoded, self.budget)?;
+            let bytes = encoded.len() + NESTED_MESSAGES * MESSAGE_OVERHEAD;
+            let attributes = point.decode_again(encoded).map(|()| point.attributes().len());
+            if let Some((reason, message)) = self.invalid(place, attributes, bytes) {
+                let name = shortened(text(place.name));
                 self.done.rejected.add(reason, 1, || format!("a data point of \"{name}\" {message}"));
                 continue;
             }
@@ -127,8 +142,8 @@ impl<'b> Splitter<'b> {
                 self.close()?;
             }
             self.open(place);
-            if let Some(list) = self.last_metric().and_then(|metric| P::list(metric.data.as_mut()?)) {
-                list.push(point.clone());
+            if let Some(metric) = &mut self.metric {
+                metric.push(place.encoded.slice_ref(encoded));
                 self.points += 1;
                 self.bytes += bytes;
             }
@@ -137,8 +152,17 @@ impl<'b> Splitter<'b> {
     }
 
     /// Returns why the endpoint would not accept a point.
-    fn invalid(&self, place: &Place<'_>, attributes: usize, bytes: usize) -> Option<(&'static str, String)> {
+    fn invalid(
+        &self,
+        place: &Place<'_>,
+        attributes: Result<usize, MalformedMessage>,
+        bytes: usize,
+    ) -> Option<(&'static str, String)> {
         let MetricLimits { request, attributes: max_attributes } = self.limits;
+        let attributes = match attributes {
+            Ok(attributes) => attributes,
+            Err(error) => return Some(("malformed", format!("is not valid protobuf: {error}"))),
+        };
         if attributes > max_attributes {
             return Some((
                 "too_many_labels",
@@ -158,28 +182,38 @@ impl<'b> Splitter<'b> {
     /// Opens the metric of the next point.
     fn open(&mut self, place: &Place<'_>) {
         self.bytes += self.missing_bytes(place);
+        if self.depth < 3 {
+            self.close_metric();
+        }
         if self.depth < 1 {
             let (resource, schema_url) = (place.resource.resource.clone(), place.resource.schema_url.clone());
-            self.current.resource_metrics.push(ResourceMetrics { resource, schema_url, scope_metrics: Vec::new() });
+            let scope_metrics = Vec::new();
+            self.current.resource_metrics.push(ResourceMetricsRequest { resource, schema_url, scope_metrics });
         }
         let Some(resource) = self.current.resource_metrics.last_mut() else { return };
         if self.depth < 2 {
             let (scope, schema_url) = (place.scope.scope.clone(), place.scope.schema_url.clone());
-            resource.scope_metrics.push(ScopeMetrics { scope, schema_url, metrics: Vec::new() });
+            resource.scope_metrics.push(ScopeMetricsRequest { scope, schema_url, metrics: Vec::new() });
         }
-        let Some(scope) = resource.scope_metrics.last_mut() else { return };
         if self.depth < 3 {
-            scope.metrics.push(without_points(place.metric));
+            self.metric = Some(place.metric.clone());
         }
         self.depth = 3;
     }
 
-    fn last_metric(&mut self) -> Option<&mut Metric> {
-        self.current.resource_metrics.last_mut()?.scope_metrics.last_mut()?.metrics.last_mut()
+    /// Encodes the metric of the last points.
+    fn close_metric(&mut self) {
+        let resource = self.current.resource_metrics.last_mut();
+        let scope = resource.and_then(|resource| resource.scope_metrics.last_mut());
+        if let (Some(metric), Some(scope)) = (self.metric.take(), scope) {
+            scope.metrics.push(metric.encode_to_vec().into());
+        }
     }
 
     fn close(&mut self) -> Result<(), BudgetExceeded> {
-        self.budget.reserve(self.bytes)?;
+        // The last metric, and the request with its copy of each metric.
+        self.budget.reserve(2 * self.bytes)?;
+        self.close_metric();
         let current = std::mem::take(&mut self.current);
         if self.points > 0 {
             let body = Bytes::from(current.encode_to_vec());
@@ -190,63 +224,6 @@ impl<'b> Splitter<'b> {
     }
 }
 
-/// A data point of one of the kinds of metrics.
-trait Point: Message + Clone {
-    /// Returns the number of its attributes.
-    fn attributes(&self) -> usize;
-
-    /// Returns the points of data of its kind.
-    fn list(data: &mut Data) -> Option<&mut Vec<Self>>;
-}
-
-macro_rules! impl_point {
-    ($point:ty, $($data:pat_param)|+ => $list:ident) => {
-        impl Point for $point {
-            fn attributes(&self) -> usize {
-                self.attributes.len()
-            }
-
-            fn list(data: &mut Data) -> Option<&mut Vec<Self>> {
-                match data {
-                    $($data)|+ => Some($list),
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-impl_point!(NumberDataPoint, Data::Gauge(Gauge { data_points }) | Data::Sum(Sum { data_points, .. }) => data_points);
-impl_point!(HistogramDataPoint, Data::Histogram(Histogram { data_points, .. }) => data_points);
-impl_point!(
-    ExponentialHistogramDataPoint,
-    Data::ExponentialHistogram(ExponentialHistogram { data_points, .. }) => data_points
-);
-impl_point!(SummaryDataPoint, Data::Summary(Summary { data_points }) => data_points);
-
-/// Returns a copy of a metric that has no data points yet.
-fn without_points(metric: &Metric) -> Metric {
-    let data = metric.data.as_ref().map(|data| match data {
-        Data::Gauge(_) => Data::Gauge(Gauge::default()),
-        Data::Sum(sum) => {
-            let Sum { aggregation_temporality, is_monotonic, .. } = *sum;
-            Data::Sum(Sum { aggregation_temporality, is_monotonic, ..Sum::default() })
-        }
-        Data::Histogram(Histogram { aggregation_temporality, .. }) => {
-            let aggregation_temporality = *aggregation_temporality;
-            Data::Histogram(Histogram { aggregation_temporality, ..Histogram::default() })
-        }
-        Data::ExponentialHistogram(ExponentialHistogram { aggregation_temporality, .. }) => {
-            let aggregation_temporality = *aggregation_temporality;
-            Data::ExponentialHistogram(ExponentialHistogram { aggregation_temporality, ..Default::default() })
-        }
-        Data::Summary(_) => Data::Summary(Summary::default()),
-    });
-    let Metric { name, description, unit, metadata, data: _ } = metric;
-    let (name, description, unit) = (name.clone(), description.clone(), unit.clone());
-    Metric { name, description, unit, metadata: metadata.clone(), data }
-}
-
 fn encoded_len(message: Option<&impl Message>) -> usize {
     message.map_or(0, Message::encoded_len)
 }
@@ -254,7 +231,11 @@ fn encoded_len(message: Option<&impl Message>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::otlp::{InstrumentationScope, KeyValue};
+    use crate::model::otlp::metric::Data;
+    use crate::model::otlp::{
+        ExportMetricsServiceRequest, Gauge, Histogram, HistogramDataPoint, InstrumentationScope, KeyValue, Metric,
+        NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
+    };
 
     fn point(time: u64, attributes: usize) -> NumberDataPoint {
         let attributes = vec![KeyValue { key: "k".into(), value: None }; attributes];
@@ -285,7 +266,7 @@ mod tests {
         let mut found = Vec::new();
         for export in exports {
             let request = ExportMetricsServiceRequest::decode(export.body.clone()).unwrap();
-            assert_eq!(request.points(), export.items);
+            assert_eq!(MetricsRequest::from(&request).points(), export.items);
             for scope in request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics) {
                 let name = scope.scope.unwrap_or_default().name;
                 for metric in scope.metrics {
@@ -318,15 +299,16 @@ mod tests {
             (limits(7, 1 << 20), vec![7, 7, 7, 3]),
             (limits(1, 1 << 20), vec![1; 24]),
         ] {
-            let SplitExport { exports, rejected } = limits.split(&request, &Unlimited).unwrap();
+            let SplitExport { exports, rejected } = limits.split(&MetricsRequest::from(&request), &Unlimited).unwrap();
             assert_eq!(exports.iter().map(|part| part.items).collect::<Vec<_>>(), expected, "{limits:?}");
             assert_eq!(points(&exports), points(&whole), "{limits:?}");
             assert!(rejected.is_empty());
         }
-        let SplitExport { exports, .. } = limits(100, 300).split(&request, &Unlimited).unwrap();
+        let SplitExport { exports, .. } = limits(100, 300).split(&MetricsRequest::from(&request), &Unlimited).unwrap();
         assert!(exports.len() > 1 && exports.iter().all(|part| part.body.len() <= 300), "{exports:?}");
         assert_eq!(points(&exports), points(&whole));
-        let SplitExport { exports, .. } = limits(100, 1 << 20).split(&request, &Unlimited).unwrap();
+        let SplitExport { exports, .. } =
+            limits(100, 1 << 20).split(&MetricsRequest::from(&request), &Unlimited).unwrap();
         assert_eq!(exports[0].body, request.encode_to_vec());
     }
 
@@ -340,6 +322,25 @@ mod tests {
     }
 
     #[test]
+    fn malformed_point_costs_only_itself() {
+        // Gauge.data_points: an empty point, one that is cut, and one with a field that is unknown.
+        let data = [0x0a, 0x00, 0x0a, 0x02, 0x3a, 0x05, 0x0a, 0x03, 0x7a, 0x01, 0x07];
+        let metric = [&[0x0a, 0x01, b'a', 0x2a, data.len() as u8][..], &data].concat();
+        let scope_metrics =
+            vec![ScopeMetricsRequest { metrics: vec![metric.into()], ..ScopeMetricsRequest::default() }];
+        let resource_metrics = vec![ResourceMetricsRequest { scope_metrics, ..ResourceMetricsRequest::default() }];
+        let request = MetricsRequest { resource_metrics };
+        let SplitExport { exports, rejected } = limits(100, 2_000).split(&request, &Unlimited).unwrap();
+        assert_eq!(exports.iter().map(|part| part.items).sum::<u64>(), 2);
+        assert_eq!(
+            rejected.to_string(),
+            "1 malformed: a data point of \"a\" is not valid protobuf: a field ends after the end of its message"
+        );
+        // The unknown field is sent.
+        assert!(exports[0].body.ends_with(&[0x0a, 0x03, 0x7a, 0x01, 0x07]));
+    }
+
+    #[test]
     fn point_beyond_a_limit_costs_only_itself() {
         let gauge = |data_points| Some(Data::Gauge(Gauge { data_points }));
         let data = gauge(vec![point(1, 150), point(2, 151), point(3, 0)]);
@@ -350,7 +351,8 @@ mod tests {
         let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
         let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
         let request = ExportMetricsServiceRequest { resource_metrics };
-        let SplitExport { exports, rejected } = limits(100, 2_000).split(&request, &Unlimited).unwrap();
+        let SplitExport { exports, rejected } =
+            limits(100, 2_000).split(&MetricsRequest::from(&request), &Unlimited).unwrap();
         assert_eq!(exports.iter().map(|part| part.items).sum::<u64>(), 2);
         let reasons: Vec<_> = rejected.iter().map(|rejection| (rejection.reason, rejection.count)).collect();
         assert_eq!(reasons, [("too_many_labels", 1), ("too_large", 1)]);

@@ -53,6 +53,13 @@ pub struct SpanHead {
     pub start_time_unix_nano: u64,
 }
 
+/// The field of a span that identifies its trace.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SpanTraceId {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub trace_id: Bytes,
+}
+
 /// The field of a metric that identifies it.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct MetricHead {

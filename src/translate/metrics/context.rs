@@ -5,9 +5,13 @@ use super::family::MetricFamily;
 use super::labels::{BaseLabels, PointInput, PointLabels, ReservedLabel};
 use super::options::{Options, TranslationResult};
 use crate::model::budget::{Budget, BudgetExceeded};
-use crate::model::otlp::KeyValue;
+use crate::model::otlp::borrowed::{
+    DataKind, DataPoint, ExponentialHistogramDataPoint, HistogramDataPoint, KeyValue, NumberDataPoint, SummaryDataPoint,
+};
+use crate::model::otlp::decoded_size;
+use crate::model::otlp::protobuf::MalformedMessage;
 use crate::model::series::{Checkpoint, InsertOutcome, LabelRun, Labels, STALE_NAN, Sample, SeriesBatch};
-use crate::translate::limits;
+use crate::translate::{MALFORMED, limits};
 
 /// Memory of an attribute of a point while its labels are built, if two of them have the same label name.
 const ATTRIBUTE_BYTES: usize = 256;
@@ -26,6 +30,15 @@ pub(super) struct Translator<'a> {
     pub(super) bounds: BoundLabels,
     /// The batch before the labels of the current point were written.
     before_point: Checkpoint,
+}
+
+/// A point of each kind, into whose memory all points of a request are decoded.
+#[derive(Default)]
+pub(super) struct PointBuffers<'m> {
+    pub(super) number: NumberDataPoint<'m>,
+    pub(super) histogram: HistogramDataPoint<'m>,
+    pub(super) exponential: ExponentialHistogramDataPoint<'m>,
+    pub(super) summary: SummaryDataPoint<'m>,
 }
 
 /// Timestamp and start time of a point.
@@ -59,6 +72,30 @@ impl<'a> Translator<'a> {
 
     pub(super) fn is_adot(&self) -> bool {
         self.options.is_adot()
+    }
+
+    /// Decodes a point. Returns `false` if it was rejected because it is malformed.
+    #[inline(always)]
+    pub(super) fn decode<'m, P: DataPoint<'m>>(
+        &mut self,
+        encoded: &'m [u8],
+        kind: DataKind,
+        point: &mut P,
+        family: &MetricFamily,
+    ) -> Result<bool, BudgetExceeded> {
+        decoded_size::reserve_point(kind, encoded, self.budget)?;
+        match point.decode_again(encoded) {
+            Ok(()) => Ok(true),
+            Err(error) => self.reject_malformed(error, family).map(|()| false),
+        }
+    }
+
+    #[cold]
+    fn reject_malformed(&mut self, error: MalformedMessage, family: &MetricFamily) -> Result<(), BudgetExceeded> {
+        self.outcome.received += 1;
+        let example = || format!("a point of {} is not valid protobuf: {error}", family.name);
+        self.outcome.rejected.add(MALFORMED, 1, example);
+        self.budget.check()
     }
 
     /// Rejects all points of a metric. Their times still count for `target_info`.
@@ -123,7 +160,7 @@ impl<'a> Translator<'a> {
     /// written after this belong to the point: they are discarded if no new series refers to them.
     pub(super) fn label(
         &mut self,
-        attributes: &[KeyValue],
+        attributes: &[KeyValue<'_>],
         base: &BaseLabels<'_>,
         family: &MetricFamily,
         reserved: ReservedLabel,

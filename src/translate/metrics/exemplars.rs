@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::context::{Translator, millis};
 use super::long_text::has_long_text;
 use crate::model::budget::BudgetExceeded;
-use crate::model::otlp::{Exemplar, exemplar::Value, text};
+use crate::model::otlp::borrowed::{Exemplar, text};
+use crate::model::otlp::exemplar::Value;
 use crate::model::series::{self, SeriesId};
 use crate::translate::attributes::write_value;
 
@@ -15,7 +16,7 @@ const MAX_CHARS: usize = 128;
 /// Adds each exemplar to the series that `series_of` returns for its value. Exemplars without labels or time are dropped:
 /// AMP would reject the full series (Cortex, `ValidateExemplar`).
 pub(super) fn write(
-    exemplars: &[Exemplar],
+    exemplars: &[Exemplar<'_>],
     series_of: impl Fn(f64) -> Option<SeriesId>,
     context: &mut Translator<'_>,
 ) -> Result<(), BudgetExceeded> {
@@ -41,14 +42,14 @@ pub(super) fn write(
     Ok(())
 }
 
-fn labels(exemplar: &Exemplar, context: &Translator<'_>) -> Vec<(String, String)> {
+fn labels(exemplar: &Exemplar<'_>, context: &Translator<'_>) -> Vec<(String, String)> {
     let mut labels = Vec::new();
-    push_id("trace_id", &exemplar.trace_id, 16, &mut labels);
-    push_id("span_id", &exemplar.span_id, 8, &mut labels);
+    push_id("trace_id", exemplar.trace_id, 16, &mut labels);
+    push_id("span_id", exemplar.span_id, 8, &mut labels);
     let ids = labels.len();
     let mut chars: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
     for attribute in &exemplar.filtered_attributes {
-        let key = text(&attribute.key);
+        let key = text(attribute.key);
         let name = if context.is_adot() { Some(Cow::Borrowed(&*key)) } else { context.options.naming.label(&key) };
         let is_taken = |name: &str| !context.is_adot() && labels.iter().any(|(other, _)| other == name);
         let Some(name) = name.filter(|name| !is_taken(name)) else { continue };

@@ -7,7 +7,8 @@ use super::labels::{BaseLabels, ReservedLabel};
 use super::native::{self, MAX_SCHEMA, MIN_SCHEMA};
 use super::{exemplars, options};
 use crate::model::budget::BudgetExceeded;
-use crate::model::otlp::{ExponentialHistogramDataPoint, NO_RECORDED_VALUE};
+use crate::model::otlp::NO_RECORDED_VALUE;
+use crate::model::otlp::borrowed::{ExponentialHistogramDataPoint, MetricData};
 use crate::model::series::{InsertOutcome, LabelRun, NativeHistogram, STALE_NAN};
 
 const NATIVE: ReservedLabel = ReservedLabel { label: "" };
@@ -24,8 +25,9 @@ const CLASSIC_BUCKETS: usize = 80;
 /// Memory of a bucket while it is converted: index and count, its span and its delta, each in a list that may just have grown.
 const BUCKET_BYTES: usize = 80;
 
-pub(super) fn write(
-    points: &[ExponentialHistogramDataPoint],
+pub(super) fn write<'m>(
+    data: &MetricData<'m>,
+    point: &mut ExponentialHistogramDataPoint<'m>,
     family: &MetricFamily,
     base: &BaseLabels<'_>,
     context: &mut Translator<'_>,
@@ -33,7 +35,11 @@ pub(super) fn write(
     let native_name = family.label("", context.out);
     let classic = (context.options.exponential == options::ExponentialHistogramFormat::Classic)
         .then(|| HistogramSeries::new(family, context));
-    for point in points {
+    for encoded in data.points() {
+        if !context.decode(encoded, data.kind, point, family)? {
+            continue;
+        }
+        let point = &*point;
         let start_nanos = point.start_time_unix_nano;
         let Some(times) = context.accept_point(point.time_unix_nano, start_nanos, family) else { continue };
         let reserved = if classic.is_some() { histogram::RESERVED } else { NATIVE };
@@ -78,7 +84,7 @@ impl From<BudgetExceeded> for PointError {
 }
 
 fn label(
-    point: &ExponentialHistogramDataPoint,
+    point: &ExponentialHistogramDataPoint<'_>,
     base: &BaseLabels<'_>,
     family: &MetricFamily,
     reserved: ReservedLabel,
@@ -88,7 +94,7 @@ fn label(
 }
 
 fn push_native(
-    point: &ExponentialHistogramDataPoint,
+    point: &ExponentialHistogramDataPoint<'_>,
     histogram: NativeHistogram,
     name: LabelRun,
     context: &mut Translator<'_>,
@@ -100,7 +106,7 @@ fn push_native(
 }
 
 fn native_histogram(
-    point: &ExponentialHistogramDataPoint,
+    point: &ExponentialHistogramDataPoint<'_>,
     times: PointTimes,
     family: &MetricFamily,
     context: &mut Translator<'_>,
@@ -125,7 +131,7 @@ fn native_histogram(
     let too_large = PointError::Reason("histogram_too_large");
     let sides = |buckets| native::merge_buckets(buckets, shift).and_then(|side| Some((native::total(&side)?, side)));
     let (Some((positive_count, positive)), Some((negative_count, negative))) =
-        (sides(point.positive.as_ref()), sides(point.negative.as_ref()))
+        (sides(&point.positive), sides(&point.negative))
     else {
         return Err(too_large);
     };
@@ -146,7 +152,7 @@ fn native_histogram(
 /// Returns the count of a native histogram. Prometheus and AMP reject a count that differs from the sum of the buckets, so
 /// the sum of the buckets is used. A higher count is valid if the sum is NaN: NaN observations are in no bucket.
 fn count(
-    point: &ExponentialHistogramDataPoint,
+    point: &ExponentialHistogramDataPoint<'_>,
     sum: f64,
     in_buckets: u64,
     family: &MetricFamily,
@@ -168,21 +174,21 @@ struct ClassicBuckets {
 }
 
 /// Checks the memory for the conversion of the buckets of a point.
-fn reserve_buckets(point: &ExponentialHistogramDataPoint, context: &Translator<'_>) -> Result<(), BudgetExceeded> {
-    let buckets = [&point.positive, &point.negative].into_iter().flatten();
-    context.budget.reserve(BUCKET_BYTES * buckets.map(|buckets| buckets.bucket_counts.len()).sum::<usize>())
+fn reserve_buckets(point: &ExponentialHistogramDataPoint<'_>, context: &Translator<'_>) -> Result<(), BudgetExceeded> {
+    let buckets = point.positive.bucket_counts.len() + point.negative.bucket_counts.len();
+    context.budget.reserve(BUCKET_BYTES * buckets)
 }
 
 fn classic_buckets(
-    point: &ExponentialHistogramDataPoint,
+    point: &ExponentialHistogramDataPoint<'_>,
     context: &Translator<'_>,
 ) -> Result<ClassicBuckets, PointError> {
     let too_large = || PointError::Reason("histogram_too_large");
     reserve_buckets(point, context)?;
     let mut scale = i64::from(point.scale.min(CLASSIC_SCALE));
     let shift = u32::try_from(i64::from(point.scale) - scale).unwrap_or(u32::MAX);
-    let mut positive = native::merge_buckets(point.positive.as_ref(), shift).ok_or_else(too_large)?;
-    let mut negative = native::merge_buckets(point.negative.as_ref(), shift).ok_or_else(too_large)?;
+    let mut positive = native::merge_buckets(&point.positive, shift).ok_or_else(too_large)?;
+    let mut negative = native::merge_buckets(&point.negative, shift).ok_or_else(too_large)?;
     // Indexes have 33 bits, so at most two buckets per side remain after 33 steps.
     while positive.len().max(negative.len()) > CLASSIC_BUCKETS {
         scale -= 1;
@@ -232,7 +238,7 @@ fn power(index: i64, scale: i64) -> f64 {
 }
 
 fn push_classic(
-    point: &ExponentialHistogramDataPoint,
+    point: &ExponentialHistogramDataPoint<'_>,
     times: PointTimes,
     buckets: &ClassicBuckets,
     infinity: LabelRun,

@@ -6,7 +6,8 @@ use super::exemplars;
 use super::family::MetricFamily;
 use super::labels::{BaseLabels, ReservedLabel};
 use crate::model::budget::BudgetExceeded;
-use crate::model::otlp::{Exemplar, HistogramDataPoint, NO_RECORDED_VALUE};
+use crate::model::otlp::NO_RECORDED_VALUE;
+use crate::model::otlp::borrowed::{Exemplar, HistogramDataPoint, MetricData};
 use crate::model::series::{InsertOutcome, LabelRun, SeriesId};
 
 pub(super) const RESERVED: ReservedLabel = ReservedLabel { label: LE };
@@ -29,7 +30,7 @@ pub(super) struct ClassicHistogram<'a> {
     pub(super) infinity: LabelRun,
     /// Count of each bucket, not cumulative.
     pub(super) counts: &'a [u64],
-    pub(super) exemplars: &'a [Exemplar],
+    pub(super) exemplars: &'a [Exemplar<'a>],
 }
 
 impl HistogramSeries {
@@ -39,18 +40,24 @@ impl HistogramSeries {
     }
 }
 
-pub(super) fn write(
-    points: &[HistogramDataPoint],
+pub(super) fn write<'m>(
+    data: &MetricData<'m>,
+    point: &mut HistogramDataPoint<'m>,
     family: &MetricFamily,
     base: &BaseLabels<'_>,
     context: &mut Translator<'_>,
 ) -> Result<(), BudgetExceeded> {
     let names = HistogramSeries::new(family, context);
-    points.iter().try_for_each(|point| write_point(point, &names, family, base, context))
+    for encoded in data.points() {
+        if context.decode(encoded, data.kind, point, family)? {
+            write_point(point, &names, family, base, context)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_point(
-    point: &HistogramDataPoint,
+    point: &HistogramDataPoint<'_>,
     names: &HistogramSeries,
     family: &MetricFamily,
     base: &BaseLabels<'_>,
@@ -88,7 +95,7 @@ fn write_point(
 }
 
 /// Returns the reason why the buckets of a point are invalid.
-fn bucket_error(point: &HistogramDataPoint) -> Option<&'static str> {
+fn bucket_error(point: &HistogramDataPoint<'_>) -> Option<&'static str> {
     let (bounds, counts) = (&point.explicit_bounds, &point.bucket_counts);
     if bounds.iter().any(|bound| bound.is_nan()) {
         return Some("nan_bounds");

@@ -1,7 +1,7 @@
 //! Values of attributes that are longer than AMP accepts.
 
 use super::options::Options;
-use crate::model::otlp::{AnyValue, KeyValue, any_value::Value};
+use crate::model::otlp::borrowed::{AnyValue, KeyValue, Value};
 use crate::translate::attributes::write_value;
 use crate::translate::limits::{LongLabels, MAX_VALUE_SIZE, cut};
 
@@ -16,11 +16,11 @@ impl Options {
 }
 
 /// Returns whether the value is a text that is longer than AMP accepts. Its characters are never removed.
-pub(super) fn has_long_text(attribute: &KeyValue) -> bool {
+pub(super) fn has_long_text(attribute: &KeyValue<'_>) -> bool {
     long_text(attribute.value.as_ref()).is_some()
 }
 
-fn long_text(value: Option<&AnyValue>) -> Option<&[u8]> {
+fn long_text<'a>(value: Option<&AnyValue<'a>>) -> Option<&'a [u8]> {
     match value.and_then(|value| value.value.as_ref()) {
         Some(Value::String(text)) if text.len() > MAX_VALUE_SIZE => Some(text),
         _ => None,
@@ -29,7 +29,7 @@ fn long_text(value: Option<&AnyValue>) -> Option<&[u8]> {
 
 /// Appends the value of a label. A value that is too long is cut, or else not written. Returns its length.
 pub(super) fn write_limited(
-    value: Option<&AnyValue>,
+    value: Option<&AnyValue<'_>>,
     long_labels: Option<LongLabels>,
     out: &mut String,
 ) -> Option<usize> {

@@ -37,11 +37,14 @@ mod target_info;
 
 pub use options::{ClientIdentity, DeltaPolicy, ExponentialHistogramFormat, Options, TranslationResult};
 
-use self::context::Translator;
+use self::context::{PointBuffers, Translator};
 use self::labels::{BaseLabels, ResourceBase};
 use self::resource::ResourceLabels;
+use prost::Message as _;
+
 use crate::model::budget::{Budget, BudgetExceeded};
-use crate::model::otlp::{ExportMetricsServiceRequest, Metric, ResourceMetrics, metric::Data, text};
+use crate::model::otlp::borrowed::{ATTRIBUTE_EXPANSION, DataKind, Metric, attributes, text};
+use crate::model::otlp::{MetricsRequest, ResourceMetricsRequest};
 use crate::model::series::SeriesBatch;
 
 /// Memory of a resource attribute while its labels are built: two names and values, and their places in lists and trees.
@@ -52,7 +55,7 @@ const RESOURCE_ATTRIBUTE_BYTES: usize = 512;
 /// # Errors
 /// The series do not fit into the budget. `out` then contains some of them.
 pub fn series(
-    request: &ExportMetricsServiceRequest,
+    request: &MetricsRequest,
     options: &Options,
     client: &ClientIdentity,
     now_ms: i64,
@@ -60,56 +63,67 @@ pub fn series(
     out: &mut SeriesBatch,
 ) -> Result<TranslationResult, BudgetExceeded> {
     let mut context = Translator::new(options, now_ms, budget, out);
+    let mut points = PointBuffers::default();
     for resource_metrics in &request.resource_metrics {
         // The labels of a resource or scope without points would not be used.
-        if resource_metrics.points() > 0 {
-            write_resource(resource_metrics, client, &mut context)?;
+        if resource_metrics.has_points() {
+            write_resource(resource_metrics, client, &mut points, &mut context)?;
         }
     }
     context.out.sort();
     Ok(context.outcome)
 }
 
-fn write_resource(
-    resource_metrics: &ResourceMetrics,
+fn write_resource<'m>(
+    resource_metrics: &'m ResourceMetricsRequest,
     client: &ClientIdentity,
+    points: &mut PointBuffers<'m>,
     context: &mut Translator<'_>,
 ) -> Result<(), BudgetExceeded> {
-    let attributes = resource_metrics.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
-    context.budget.reserve(RESOURCE_ATTRIBUTE_BYTES * attributes.len())?;
+    let resource = resource_metrics.resource.as_ref();
+    let decoded = resource.map_or(&[][..], |resource| &resource.attributes);
+    let borrowed_bytes = resource.map_or(0, |resource| ATTRIBUTE_EXPANSION * resource.encoded_len());
+    context.budget.reserve(borrowed_bytes + RESOURCE_ATTRIBUTE_BYTES * decoded.len())?;
+    let attributes = attributes(decoded);
     let Translator { options, outcome, out, .. } = &mut *context;
-    let points = resource_metrics.points();
-    let resource = ResourceLabels::new(attributes, client, points, options, &mut outcome.warnings);
+    let resource = ResourceLabels::new(&attributes, client, resource_metrics, options, &mut outcome.warnings);
     let resource_base = ResourceBase::new(&resource, options, out);
     context.newest_nanos = 0;
-    for scope_metrics in resource_metrics.scope_metrics.iter().filter(|scope_metrics| scope_metrics.points() > 0) {
-        context.budget.check()?;
+    for scope_metrics in resource_metrics.scope_metrics.iter().filter(|scope_metrics| scope_metrics.has_points(1)) {
+        let scope_bytes = scope_metrics.scope.as_ref().map_or(0, |scope| ATTRIBUTE_EXPANSION * scope.encoded_len());
+        context.budget.reserve(scope_bytes)?;
         let Translator { options, outcome, out, .. } = &mut *context;
         let base = BaseLabels::new(&resource_base, scope_metrics, options, &mut outcome.warnings, out);
         context.point.start_scope();
         for metric in &scope_metrics.metrics {
-            write_metric(metric, &base, context)?;
+            write_metric(metric, &base, points, context)?;
         }
     }
-    target_info::write(attributes, &resource, context);
+    target_info::write(&attributes, &resource, context);
     Ok(())
 }
 
-fn write_metric(metric: &Metric, base: &BaseLabels<'_>, context: &mut Translator<'_>) -> Result<(), BudgetExceeded> {
+fn write_metric<'m>(
+    encoded: &'m [u8],
+    base: &BaseLabels<'_>,
+    points: &mut PointBuffers<'m>,
+    context: &mut Translator<'_>,
+) -> Result<(), BudgetExceeded> {
     context.budget.check()?;
+    // Malformed metrics were not accepted.
+    let Ok(metric) = Metric::decode(encoded) else { return Ok(()) };
     let Some(data) = &metric.data else { return Ok(()) };
-    if names::reject_metric(metric, data, context) {
+    if names::reject_metric(&metric, data, context) {
         return Ok(());
     }
-    let name = text(&metric.name);
-    let Some(family) = names::family(metric, &name, data, context) else { return Ok(()) };
-    names::describe(metric, data, &family, context);
+    let name = text(metric.name);
+    let Some(family) = names::family(&metric, &name, data, context) else { return Ok(()) };
+    names::describe(&metric, data, &family, context);
     let family = &family;
-    match data {
-        Data::Gauge(gauge) => numbers::write(&gauge.data_points, family, base, context),
-        Data::Sum(sum) => numbers::write(&sum.data_points, family, base, context),
-        Data::Histogram(histogram) => histogram::write(&histogram.data_points, family, base, context),
-        Data::ExponentialHistogram(histogram) => exponential::write(&histogram.data_points, family, base, context),
-        Data::Summary(summary) => summary::write(&summary.data_points, family, base, context),
+    match data.kind {
+        DataKind::Gauge | DataKind::Sum => numbers::write(data, &mut points.number, family, base, context),
+        DataKind::Histogram => histogram::write(data, &mut points.histogram, family, base, context),
+        DataKind::ExponentialHistogram => exponential::write(data, &mut points.exponential, family, base, context),
+        DataKind::Summary => summary::write(data, &mut points.summary, family, base, context),
     }
 }

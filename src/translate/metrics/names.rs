@@ -3,9 +3,9 @@
 use super::context::Translator;
 use super::family::MetricFamily;
 use super::options::DeltaPolicy;
-use crate::model::otlp::{Metric, Temporality, metric::Data, text};
+use crate::model::otlp::Temporality;
+use crate::model::otlp::borrowed::{DataKind, Metric, MetricData, text, time_of_point};
 use crate::model::series::{Metadata, MetadataKind};
-use crate::translate::attributes::write_value;
 use crate::translate::limits::MAX_VALUE_SIZE;
 use crate::translate::limits::VALUE_TOO_LONG;
 use crate::translate::names::{self, MetricKind, NameError};
@@ -18,21 +18,21 @@ const MAX_METADATA_SIZE: usize = 1024;
 const MAX_RAW_NAME_SIZE: usize = 16 * MAX_VALUE_SIZE;
 
 /// Rejects the points of a metric that cannot be written at all. Returns whether it did.
-pub(super) fn reject_metric(metric: &Metric, data: &Data, context: &mut Translator<'_>) -> bool {
+pub(super) fn reject_metric(metric: &Metric<'_>, data: &MetricData<'_>, context: &mut Translator<'_>) -> bool {
     match temporality(data) {
         Some(Temporality::Delta) if context.options.delta == DeltaPolicy::Reject => {
             context.reject_all(point_times(data), "delta_temporality", || {
                 format!(
                     "metric {} has delta temporality: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative \
                      in the application",
-                    text(&metric.name)
+                    text(metric.name)
                 )
             });
             true
         }
         Some(Temporality::Unspecified) => {
             context.reject_all(point_times(data), "unspecified_temporality", || {
-                format!("metric {} has no aggregation temporality", text(&metric.name))
+                format!("metric {} has no aggregation temporality", text(metric.name))
             });
             true
         }
@@ -41,10 +41,15 @@ pub(super) fn reject_metric(metric: &Metric, data: &Data, context: &mut Translat
 }
 
 /// Returns the family of a metric, or `None` if its points were rejected because it has no valid name.
-pub(super) fn family(metric: &Metric, name: &str, data: &Data, context: &mut Translator<'_>) -> Option<MetricFamily> {
-    let is_counter = matches!(data, Data::Sum(sum) if sum.is_monotonic);
-    let kind = match data {
-        Data::Gauge(_) => MetricKind::Gauge,
+pub(super) fn family(
+    metric: &Metric<'_>,
+    name: &str,
+    data: &MetricData<'_>,
+    context: &mut Translator<'_>,
+) -> Option<MetricFamily> {
+    let is_counter = data.is_monotonic;
+    let kind = match data.kind {
+        DataKind::Gauge => MetricKind::Gauge,
         _ if is_counter => MetricKind::Counter,
         _ => MetricKind::Other,
     };
@@ -55,9 +60,9 @@ pub(super) fn family(metric: &Metric, name: &str, data: &Data, context: &mut Tra
         });
         return None;
     }
-    match names::metric(name, &text(&metric.unit), kind, &context.options.naming) {
+    match names::metric(name, &text(metric.unit), kind, &context.options.naming) {
         Ok(name) => {
-            let is_cumulative = !is_delta && (is_counter || !matches!(data, Data::Gauge(_) | Data::Sum(_)));
+            let is_cumulative = !is_delta && (is_counter || !matches!(data.kind, DataKind::Gauge | DataKind::Sum));
             let mut family = MetricFamily { name, is_delta, is_cumulative, is_counter, created: None };
             if context.options.created && is_cumulative {
                 family.write_created_name(context.out);
@@ -76,11 +81,16 @@ pub(super) fn family(metric: &Metric, name: &str, data: &Data, context: &mut Tra
 }
 
 /// Adds HELP, TYPE and UNIT of the metric to the batch, if metadata is enabled.
-pub(super) fn describe(metric: &Metric, data: &Data, family: &MetricFamily, context: &mut Translator<'_>) {
+pub(super) fn describe(
+    metric: &Metric<'_>,
+    data: &MetricData<'_>,
+    family: &MetricFamily,
+    context: &mut Translator<'_>,
+) {
     if !context.options.metadata || family.name.len() > MAX_METADATA_SIZE {
         return;
     }
-    let (help, unit) = (text(&metric.description), context.options.naming.unit(&text(&metric.unit)));
+    let (help, unit) = (text(metric.description), context.options.naming.unit(&text(metric.unit)));
     let help = &help[..help.floor_char_boundary(MAX_METADATA_SIZE)];
     context.out.add_metadata(Metadata {
         family: family.name.clone(),
@@ -90,43 +100,32 @@ pub(super) fn describe(metric: &Metric, data: &Data, family: &MetricFamily, cont
     });
 }
 
-fn kind(metric: &Metric, data: &Data, family: &MetricFamily) -> MetadataKind {
-    let original = metric.metadata.iter().find(|entry| entry.key.as_ref() == b"prometheus.type");
-    let mut original_type = String::new();
-    write_value(original.and_then(|entry| entry.value.as_ref()), &mut original_type);
-    match data {
+fn kind(metric: &Metric<'_>, data: &MetricData<'_>, family: &MetricFamily) -> MetadataKind {
+    let original_type = metric.metadata_text(b"prometheus.type").unwrap_or_default();
+    match data.kind {
         // A delta is not a Prometheus counter: its value can decrease.
         _ if family.is_delta => MetadataKind::Unknown,
-        Data::Gauge(_) if original_type == "unknown" => MetadataKind::Unknown,
-        Data::Gauge(_) => MetadataKind::Gauge,
-        Data::Sum(sum) if sum.is_monotonic => MetadataKind::Counter,
-        Data::Sum(_) => match original_type.as_str() {
-            "info" => MetadataKind::Info,
-            "stateset" => MetadataKind::StateSet,
+        DataKind::Gauge if original_type == b"unknown" => MetadataKind::Unknown,
+        DataKind::Gauge => MetadataKind::Gauge,
+        DataKind::Sum if data.is_monotonic => MetadataKind::Counter,
+        DataKind::Sum => match original_type {
+            b"info" => MetadataKind::Info,
+            b"stateset" => MetadataKind::StateSet,
             _ => MetadataKind::Gauge,
         },
-        Data::Histogram(_) | Data::ExponentialHistogram(_) => MetadataKind::Histogram,
-        Data::Summary(_) => MetadataKind::Summary,
+        DataKind::Histogram | DataKind::ExponentialHistogram => MetadataKind::Histogram,
+        DataKind::Summary => MetadataKind::Summary,
     }
 }
 
 /// Returns the temporality, or `None` for gauges and summaries.
-fn temporality(data: &Data) -> Option<Temporality> {
-    let number = match data {
-        Data::Gauge(_) | Data::Summary(_) => return None,
-        Data::Sum(sum) => sum.aggregation_temporality,
-        Data::Histogram(histogram) => histogram.aggregation_temporality,
-        Data::ExponentialHistogram(histogram) => histogram.aggregation_temporality,
-    };
-    Some(Temporality::try_from(number).unwrap_or(Temporality::Unspecified))
+fn temporality(data: &MetricData<'_>) -> Option<Temporality> {
+    if matches!(data.kind, DataKind::Gauge | DataKind::Summary) {
+        return None;
+    }
+    Some(Temporality::try_from(data.aggregation_temporality).unwrap_or(Temporality::Unspecified))
 }
 
-fn point_times(data: &Data) -> Box<dyn Iterator<Item = u64> + '_> {
-    match data {
-        Data::Gauge(data) => Box::new(data.data_points.iter().map(|point| point.time_unix_nano)),
-        Data::Sum(data) => Box::new(data.data_points.iter().map(|point| point.time_unix_nano)),
-        Data::Histogram(data) => Box::new(data.data_points.iter().map(|point| point.time_unix_nano)),
-        Data::ExponentialHistogram(data) => Box::new(data.data_points.iter().map(|point| point.time_unix_nano)),
-        Data::Summary(data) => Box::new(data.data_points.iter().map(|point| point.time_unix_nano)),
-    }
+fn point_times(data: &MetricData<'_>) -> impl Iterator<Item = u64> {
+    data.points().map(time_of_point)
 }

@@ -16,8 +16,7 @@ const MAX_GAP: i64 = 2;
 
 /// Returns the non-empty buckets by OTLP index in ascending order, after halving the resolution `shift` times. Returns
 /// `None` if counts or indexes exceed the integers of remote write.
-pub(super) fn merge_buckets(buckets: Option<&Buckets>, shift: u32) -> Option<Vec<(i64, i64)>> {
-    let Some(buckets) = buckets else { return Some(Vec::new()) };
+pub(super) fn merge_buckets(buckets: &Buckets, shift: u32) -> Option<Vec<(i64, i64)>> {
     let mut merged: Vec<(i64, i64)> = Vec::new();
     for (position, &count) in buckets.bucket_counts.iter().enumerate().filter(|&(_, &count)| count > 0) {
         let index = (i64::from(buckets.offset) + i64::try_from(position).ok()?) >> shift.min(63);
@@ -81,7 +80,7 @@ mod tests {
 
     fn native(offset: i32, counts: &[u64], shift: u32) -> (Vec<(i32, u32)>, Vec<i64>) {
         let buckets = Buckets { offset, bucket_counts: counts.to_vec() };
-        let sparse = sparse(&merge_buckets(Some(&buckets), shift).expect("fits")).expect("fits");
+        let sparse = sparse(&merge_buckets(&buckets, shift).expect("fits")).expect("fits");
         (sparse.spans, sparse.deltas)
     }
 
@@ -104,8 +103,8 @@ mod tests {
     #[test]
     fn bucket_counts_and_indexes_can_overflow() {
         let buckets = |offset, counts: &[u64]| Buckets { offset, bucket_counts: counts.to_vec() };
-        assert_eq!(merge_buckets(Some(&buckets(0, &[u64::MAX])), 0), None);
-        let far = merge_buckets(Some(&buckets(i32::MAX, &[1])), 0).expect("fits an i64");
+        assert_eq!(merge_buckets(&buckets(0, &[u64::MAX]), 0), None);
+        let far = merge_buckets(&buckets(i32::MAX, &[1]), 0).expect("fits an i64");
         assert_eq!(sparse(&far), None);
     }
 }

@@ -5,23 +5,30 @@ use super::exemplars;
 use super::family::MetricFamily;
 use super::labels::{BaseLabels, ReservedLabel};
 use crate::model::budget::BudgetExceeded;
-use crate::model::otlp::{NO_RECORDED_VALUE, NumberDataPoint, number_data_point::Value};
+use crate::model::otlp::borrowed::{MetricData, NumberDataPoint};
+use crate::model::otlp::{NO_RECORDED_VALUE, number_data_point::Value};
 use crate::model::series::LabelRun;
 
 const RESERVED: ReservedLabel = ReservedLabel { label: "" };
 
-pub(super) fn write(
-    points: &[NumberDataPoint],
+pub(super) fn write<'m>(
+    data: &MetricData<'m>,
+    point: &mut NumberDataPoint<'m>,
     family: &MetricFamily,
     base: &BaseLabels<'_>,
     context: &mut Translator<'_>,
 ) -> Result<(), BudgetExceeded> {
     let name = family.label("", context.out);
-    points.iter().try_for_each(|point| write_point(point, name, family, base, context))
+    for encoded in data.points() {
+        if context.decode(encoded, data.kind, point, family)? {
+            write_point(point, name, family, base, context)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_point(
-    point: &NumberDataPoint,
+    point: &NumberDataPoint<'_>,
     name: LabelRun,
     family: &MetricFamily,
     base: &BaseLabels<'_>,

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::labels::{join, unreserved, warn_invalid_label};
 use super::long_text::{has_long_text, write_limited};
 use super::options::{ClientIdentity, Options};
-use crate::model::otlp::KeyValue;
+use crate::model::otlp::ResourceMetricsRequest;
+use crate::model::otlp::borrowed::KeyValue;
 use crate::model::rejection::Rejections;
 use crate::translate::attributes::write_value;
 use crate::translate::limits::{LongLabels, MAX_LABELS, MAX_LABELS_SIZE, MAX_VALUE_SIZE, VALUE_TOO_LONG, cut};
@@ -41,9 +42,9 @@ pub(super) struct ResourceLabels<'a> {
 
 impl<'a> ResourceLabels<'a> {
     pub(super) fn new(
-        attributes: &'a [KeyValue],
+        attributes: &'a [KeyValue<'a>],
         client: &'a ClientIdentity,
-        points: u64,
+        metrics: &ResourceMetricsRequest,
         options: &Options,
         warnings: &mut Rejections,
     ) -> Self {
@@ -53,7 +54,7 @@ impl<'a> ResourceLabels<'a> {
         {
             let mut labels = ResourceLabels { exceeded: Some(VALUE_TOO_LONG), ..ResourceLabels::default() };
             let length = write_limited(attribute.value.as_ref(), Some(LongLabels::Reject), &mut String::new());
-            labels.note_long(&key_text(&attribute.key), length.unwrap_or_default(), options);
+            labels.note_long(&key_text(attribute.key), length.unwrap_or_default(), options);
             return labels;
         }
         let instance = value_of(attributes, b"service.instance.id").filter(|value| !value.is_empty());
@@ -62,20 +63,20 @@ impl<'a> ResourceLabels<'a> {
         let job = job(attributes, options.is_adot());
         let mut labels = ResourceLabels { job, instance, client_instance, ..ResourceLabels::default() };
         let is_excluded = |key: &[u8]| options.exclude_service_attributes && IDENTIFYING.contains(&key);
-        sorted.retain(|attribute| options.resource_labels && !is_excluded(&attribute.key));
+        sorted.retain(|attribute| options.resource_labels && !is_excluded(attribute.key));
         labels.convert(&sorted, options, warnings);
         labels.shorten(options);
         if labels.exceeded.is_none() && !labels.long_label.is_empty() {
-            warnings.add(VALUE_TOO_LONG, points, || labels.long_label.clone());
+            warnings.add(VALUE_TOO_LONG, metrics.points(), || labels.long_label.clone());
         }
         labels
     }
 
     /// Converts attributes in the order of their keys, until they exceed a limit of AMP.
-    fn convert(&mut self, sorted: &[&'a KeyValue], options: &Options, warnings: &mut Rejections) {
+    fn convert(&mut self, sorted: &[&'a KeyValue<'a>], options: &Options, warnings: &mut Rejections) {
         let mut counted = Counted::default();
         for attribute in sorted {
-            let key = key_text(&attribute.key);
+            let key = key_text(attribute.key);
             let name = options.naming.label(&key).map(|name| unreserved(&name, "", options.naming.compat));
             // Whether the value counts is known when it is not replaced.
             let is_kept = |name: &String| may_be_replaced(name, options) && options.long_labels == LongLabels::Reject;
@@ -103,9 +104,9 @@ impl<'a> ResourceLabels<'a> {
                 None => warn_invalid_label(&key, warnings),
             }
             if options.is_adot() {
-                self.key_lengths |= length_bit(&attribute.key);
+                self.key_lengths |= length_bit(attribute.key);
             }
-            self.attributes.push((&attribute.key, value));
+            self.attributes.push((attribute.key, value));
             if !options.is_relabelled_later && counted.exceeded().is_some() {
                 self.exceeded = counted.exceeded();
                 return;
@@ -180,11 +181,11 @@ fn may_be_replaced(name: &str, options: &Options) -> bool {
 }
 
 /// Returns whether an attribute makes every series of its resource exceed a limit of AMP.
-fn is_too_long(attribute: &KeyValue, options: &Options) -> bool {
+fn is_too_long(attribute: &KeyValue<'_>, options: &Options) -> bool {
     if !has_long_text(attribute) {
         return false;
     }
-    match attribute.key.as_ref() {
+    match attribute.key {
         b"service.name" | b"service.instance.id" => true,
         key if !options.resource_labels || (options.exclude_service_attributes && IDENTIFYING.contains(&key)) => false,
         key => options
@@ -201,15 +202,15 @@ fn length_bit(key: &[u8]) -> u64 {
 }
 
 /// Sorts attributes by key. The last of several attributes with the same key is used.
-fn last_of_each_key(attributes: &[KeyValue]) -> Vec<&KeyValue> {
-    let mut sorted: Vec<&KeyValue> = attributes.iter().rev().collect();
-    sorted.sort_by(|left, right| left.key.cmp(&right.key));
+fn last_of_each_key<'a>(attributes: &'a [KeyValue<'a>]) -> Vec<&'a KeyValue<'a>> {
+    let mut sorted: Vec<&KeyValue<'_>> = attributes.iter().rev().collect();
+    sorted.sort_by(|left, right| left.key.cmp(right.key));
     sorted.dedup_by(|left, right| left.key == right.key);
     sorted
 }
 
 /// Returns `namespace/name`. The exporter writes `/name` if the namespace is present but empty.
-fn job(attributes: &[KeyValue], is_adot: bool) -> Option<String> {
+fn job(attributes: &[KeyValue<'_>], is_adot: bool) -> Option<String> {
     let name = value_of(attributes, b"service.name").filter(|name| !name.is_empty())?;
     match value_of(attributes, b"service.namespace").filter(|namespace| is_adot || !namespace.is_empty()) {
         Some(namespace) => Some(format!("{namespace}/{name}")),
@@ -217,13 +218,13 @@ fn job(attributes: &[KeyValue], is_adot: bool) -> Option<String> {
     }
 }
 
-fn has_task_identity(attributes: &[KeyValue]) -> bool {
+fn has_task_identity(attributes: &[KeyValue<'_>]) -> bool {
     let has = |key: &[u8]| value_of(attributes, key).is_some_and(|value| !value.is_empty());
     TASK_IDENTITY.into_iter().any(has) || ((has(b"host.name") || has(b"host.id")) && has(b"process.pid"))
 }
 
-fn value_of(attributes: &[KeyValue], key: &[u8]) -> Option<String> {
-    let attribute = attributes.iter().rfind(|attribute| attribute.key.as_ref() == key)?;
+fn value_of(attributes: &[KeyValue<'_>], key: &[u8]) -> Option<String> {
+    let attribute = attributes.iter().rfind(|attribute| attribute.key == key)?;
     let mut value = String::new();
     write_value(attribute.value.as_ref(), &mut value);
     Some(value)

@@ -4,7 +4,8 @@ use super::context::{Translator, value_or_stale};
 use super::family::MetricFamily;
 use super::labels::{BaseLabels, ReservedLabel};
 use crate::model::budget::BudgetExceeded;
-use crate::model::otlp::{NO_RECORDED_VALUE, SummaryDataPoint};
+use crate::model::otlp::NO_RECORDED_VALUE;
+use crate::model::otlp::borrowed::{MetricData, SummaryDataPoint};
 use crate::model::series::{LabelRun, encode_label};
 use crate::translate::attributes::write_decimal;
 
@@ -16,19 +17,25 @@ struct SummarySeries {
     quantile: LabelRun,
 }
 
-pub(super) fn write(
-    points: &[SummaryDataPoint],
+pub(super) fn write<'m>(
+    data: &MetricData<'m>,
+    point: &mut SummaryDataPoint<'m>,
     family: &MetricFamily,
     base: &BaseLabels<'_>,
     context: &mut Translator<'_>,
 ) -> Result<(), BudgetExceeded> {
     let mut name = |suffix| family.label(suffix, context.out);
     let names = SummarySeries { sum: name("_sum"), count: name("_count"), quantile: name("") };
-    points.iter().try_for_each(|point| write_point(point, &names, family, base, context))
+    for encoded in data.points() {
+        if context.decode(encoded, data.kind, point, family)? {
+            write_point(point, &names, family, base, context)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_point(
-    point: &SummaryDataPoint,
+    point: &SummaryDataPoint<'_>,
     names: &SummarySeries,
     family: &MetricFamily,
     base: &BaseLabels<'_>,

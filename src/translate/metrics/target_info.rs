@@ -7,16 +7,16 @@ use super::labels::{join, warn_invalid_label};
 use super::long_text::write_limited;
 use super::options::Options;
 use super::resource::{Counted, IDENTIFYING, ResourceLabels};
-use crate::model::otlp::{KeyValue, text};
+use crate::model::otlp::borrowed::{KeyValue, text};
 use crate::model::series::Labels;
 use crate::translate::limits::{LongLabels, MAX_VALUE_SIZE, VALUE_TOO_LONG};
 use crate::translate::names::{self, MetricKind, NameError};
 
 /// Writes 1 at the newest time of the resource's points. A resource without other attributes does not need `target_info`,
 /// and a resource without `job` and `instance` could not be joined.
-pub(super) fn write(attributes: &[KeyValue], resource: &ResourceLabels<'_>, context: &mut Translator<'_>) {
+pub(super) fn write(attributes: &[KeyValue<'_>], resource: &ResourceLabels<'_>, context: &mut Translator<'_>) {
     let instance = resource.instance.as_deref().or(resource.client_instance);
-    let has_other_attributes = attributes.iter().any(|attribute| !IDENTIFYING.contains(&attribute.key.as_ref()));
+    let has_other_attributes = attributes.iter().any(|attribute| !IDENTIFYING.contains(&attribute.key));
     let is_joinable = resource.job.is_some() || instance.is_some();
     if !context.options.target_info || !has_other_attributes || !is_joinable || context.newest_nanos == 0 {
         return;
@@ -53,16 +53,16 @@ fn name(context: &Translator<'_>) -> Result<String, NameError> {
 /// An attribute without a valid name is dropped; the exporter drops all of `target_info`. Returns the limit of AMP that the labels
 /// exceed, unless relabelling follows.
 fn descriptive_labels(
-    attributes: &[KeyValue],
+    attributes: &[KeyValue<'_>],
     context: &mut Translator<'_>,
 ) -> Result<BTreeMap<String, String>, &'static str> {
-    let mut sorted: Vec<&KeyValue> =
-        attributes.iter().filter(|attribute| !IDENTIFYING.contains(&attribute.key.as_ref())).collect();
-    sorted.sort_by(|left, right| left.key.cmp(&right.key));
+    let mut sorted: Vec<&KeyValue<'_>> =
+        attributes.iter().filter(|attribute| !IDENTIFYING.contains(&attribute.key)).collect();
+    sorted.sort_by(|left, right| left.key.cmp(right.key));
     let is_limited = !context.options.is_relabelled_later;
     let (mut labels, mut counted) = (BTreeMap::new(), Counted::default());
     for attribute in sorted {
-        let key = text(&attribute.key);
+        let key = text(attribute.key);
         let name = match context.options.naming.target_label(&key) {
             Some(name) if name == "__name__" && context.is_adot() => continue,
             Some(name) if name == "__name__" => Some("exported___name__".into()),

@@ -42,13 +42,13 @@ use self::ids::{DocumentIds, SpanId};
 use self::key::{Attributes, Key};
 use self::limits::Omitted;
 use self::resource::ResourceContext;
-use super::Compat;
+use super::{Compat, MALFORMED};
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::escaped_json::JsonWriter;
 
-use crate::model::otlp::borrowed::{KeyValue, Span, Value, attributes, text};
+use crate::model::otlp::borrowed::{ATTRIBUTE_EXPANSION, KeyValue, Span, Value, attributes, text};
 use crate::model::otlp::protobuf::MalformedMessage;
-use crate::model::otlp::{ResourceSpanRequest, SpanKind, TraceRequest};
+use crate::model::otlp::{ResourceSpanRequest, SpanKind, TraceRequest, decoded_size};
 use crate::model::rejection::Rejections;
 use crate::model::segment::{DocumentMemory, SegmentDocument};
 
@@ -92,6 +92,7 @@ pub fn segments(request: &TraceRequest, options: &Options, budget: &dyn Budget) 
             let scope = extras::scope(scope_spans.scope.as_ref());
             for encoded in &scope_spans.spans {
                 segments.received += 1;
+                decoded_size::reserve_span(encoded, budget)?;
                 if let Err(error) = span.decode_again(encoded) {
                     segments.rejected.add(MALFORMED, 1, || malformed_span(encoded, error));
                     budget.check()?;
@@ -104,9 +105,6 @@ pub fn segments(request: &TraceRequest, options: &Options, budget: &dyn Budget) 
     }
     Ok(segments)
 }
-
-/// Memory of an attribute for each byte of its encoded form, of which the shortest has two.
-const ATTRIBUTE_EXPANSION: usize = size_of::<KeyValue<'_>>() / 2;
 
 fn resource_attributes<'a>(
     spans: &'a ResourceSpanRequest,
@@ -188,9 +186,6 @@ impl Segments {
         Ok(())
     }
 }
-
-/// Reason of a span that cannot be decoded.
-const MALFORMED: &str = "malformed";
 
 fn malformed_span(encoded: &[u8], error: MalformedMessage) -> String {
     format!("a span of {} bytes is not valid protobuf: {error}", encoded.len())

@@ -1,11 +1,19 @@
-//! Spans whose texts, ids and attributes are slices of the request's body.
+//! Spans and data points whose texts, ids and attributes are slices of the request's body.
 //!
 //! prost would store each text as a counted reference to the body: 40 of them for a typical span, each counted up and down once. The fields
 //! are those of the messages in [`crate::model::otlp`], and decoding has the same result, as tests/otlp_borrowed.rs compares.
 
+mod exponential;
+mod metric;
+mod point;
 mod value;
 
-pub use self::value::{AnyValue, ArrayValue, KeyValue, KeyValueList, Value, attributes};
+pub use self::exponential::ExponentialHistogramDataPoint;
+pub use self::metric::{DataKind, Fields, Metric, MetricData, Points};
+pub use self::point::{DataPoint, Exemplar, HistogramDataPoint, NumberDataPoint, SummaryDataPoint, time_of_point};
+pub use self::value::{
+    ATTRIBUTE_EXPANSION, AnyValue, ArrayValue, KeyValue, KeyValueList, Value, attributes, check_attribute,
+};
 pub use super::text;
 
 use self::value::push_attribute;
@@ -161,4 +169,10 @@ fn int32(varint: u64) -> i32 {
 #[expect(clippy::cast_possible_truncation, reason = "the upper half is ignored")]
 fn uint32(varint: u64) -> u32 {
     varint as u32
+}
+
+/// Returns a number whose lowest bit is its sign (protobuf.dev, "Encoding", "Signed Integers").
+fn sint32(varint: u64) -> i32 {
+    let bits = uint32(varint);
+    (bits >> 1).cast_signed() ^ -((bits & 1).cast_signed())
 }

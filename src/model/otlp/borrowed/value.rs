@@ -1,9 +1,9 @@
-//! Attributes of spans.
+//! Attributes of spans, data points and resources.
 
 use crate::model::otlp;
 use crate::model::otlp::protobuf::{FieldValue, MalformedMessage, next_field};
 
-/// Maximum depth of messages below a span, as in prost.
+/// Maximum depth of messages below a span or data point, as in prost.
 const MAX_DEPTH: u32 = 99;
 
 fn check_depth(depth: u32) -> Result<(), MalformedMessage> {
@@ -48,7 +48,8 @@ pub struct KeyValueList<'a> {
 }
 
 impl<'a> KeyValue<'a> {
-    /// Adds the fields of the message. `depth` is the number of messages that it is nested in, below the span.
+    /// Adds the fields of the message. `depth` is the number of messages that it is nested in, below the
+    /// span or data point.
     fn merge(&mut self, message: &'a [u8], depth: u32) -> Result<(), MalformedMessage> {
         check_depth(depth)?;
         let mut rest = message;
@@ -144,6 +145,60 @@ impl<'a> KeyValueList<'a> {
         Ok(())
     }
 }
+
+/// Checks an attribute that is not decoded.
+pub fn check_attribute(message: &[u8]) -> Result<(), MalformedMessage> {
+    check_pair(message, 0)
+}
+
+fn check_pair(message: &[u8], depth: u32) -> Result<(), MalformedMessage> {
+    check_depth(depth)?;
+    let mut rest = message;
+    while let Some((number, value)) = next_field(&mut rest)? {
+        match (number, value) {
+            (1, FieldValue::Bytes(_)) => {}
+            (2, FieldValue::Bytes(value)) => check_any(value, depth + 1)?,
+            (1 | 2, _) => return Err(MalformedMessage::OtherType(number)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_any(message: &[u8], depth: u32) -> Result<(), MalformedMessage> {
+    check_depth(depth)?;
+    let mut rest = message;
+    while let Some((number, value)) = next_field(&mut rest)? {
+        match (number, value) {
+            (1 | 7, FieldValue::Bytes(_)) | (2 | 3, FieldValue::Varint(_)) | (4, FieldValue::Fixed64(_)) => {}
+            (5, FieldValue::Bytes(list)) => check_list(list, depth + 1, check_any)?,
+            (6, FieldValue::Bytes(list)) => check_list(list, depth + 1, check_pair)?,
+            (1..=7, _) => return Err(MalformedMessage::OtherType(number)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_list(
+    message: &[u8],
+    depth: u32,
+    check: fn(&[u8], u32) -> Result<(), MalformedMessage>,
+) -> Result<(), MalformedMessage> {
+    check_depth(depth)?;
+    let mut rest = message;
+    while let Some((number, value)) = next_field(&mut rest)? {
+        match (number, value) {
+            (1, FieldValue::Bytes(item)) => check(item, depth + 1)?,
+            (1, _) => return Err(MalformedMessage::OtherType(number)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Memory of an attribute for each byte of its encoded form, of which the shortest has two.
+pub const ATTRIBUTE_EXPANSION: usize = size_of::<KeyValue<'_>>() / 2;
 
 /// Returns decoded attributes, such as those of a resource.
 pub fn attributes(decoded: &[otlp::KeyValue]) -> Vec<KeyValue<'_>> {

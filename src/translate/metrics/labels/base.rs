@@ -6,7 +6,8 @@ use std::collections::btree_map::Entry;
 use super::super::long_text::write_limited;
 use super::super::options::Options;
 use super::super::resource::{ResourceLabels, key_text};
-use crate::model::otlp::{InstrumentationScope, ScopeMetrics, text};
+use crate::model::otlp::borrowed::{attributes, text};
+use crate::model::otlp::{InstrumentationScope, ScopeMetricsRequest};
 use crate::model::rejection::Rejections;
 use crate::model::series::{LabelRun, LabelRuns, SeriesBatch, encode_label};
 use crate::translate::Compat;
@@ -15,7 +16,7 @@ use crate::translate::names::Naming;
 
 /// Points of a scope from which on the labels of its resource are written again next to its own. The series then refer to one run
 /// instead of two or three. With fewer points, the copies would be larger than the points.
-const POINTS_PER_COPY: usize = 8;
+const POINTS_PER_COPY: u64 = 8;
 
 /// Origin of a label, which decides the value if a point has a label of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl<'a> BaseLabels<'a> {
     /// Returns the labels of a scope.
     pub(in super::super) fn new(
         base: &'a ResourceBase<'a>,
-        metrics: &ScopeMetrics,
+        metrics: &ScopeMetricsRequest,
         options: &Options,
         warnings: &mut Rejections,
         out: &mut SeriesBatch,
@@ -120,12 +121,12 @@ impl<'a> BaseLabels<'a> {
                 long.map(|label| LongLabels::Reject.describe(label.name(), label.lengths().1)).unwrap_or_default();
         }
         if labels.exceeded.is_none() {
-            labels.write(usize::try_from(metrics.points()).unwrap_or(usize::MAX), out);
+            labels.write(metrics, out);
         }
         labels
     }
 
-    fn write(&mut self, points: usize, out: &mut SeriesBatch) {
+    fn write(&mut self, metrics: &ScopeMetricsRequest, out: &mut SeriesBatch) {
         let mut encoded = Vec::new();
         let BaseLabels { base, scope, names, runs, size, .. } = self;
         for label in merged(base, scope) {
@@ -144,7 +145,7 @@ impl<'a> BaseLabels<'a> {
                 }
             }
         }
-        if !scope.is_empty() && points >= POINTS_PER_COPY {
+        if !scope.is_empty() && metrics.has_points(POINTS_PER_COPY) {
             *runs = out.copy_label_runs(runs);
         }
     }
@@ -278,15 +279,19 @@ fn defaults(resource: &ResourceLabels<'_>, options: &Options) -> Vec<(String, St
 }
 
 /// Returns the labels of a scope. If they exceed the number of labels that AMP accepts, not all of them.
-fn scope_labels(metrics: &ScopeMetrics, options: &Options, warnings: &mut Rejections) -> BTreeMap<String, String> {
+fn scope_labels(
+    metrics: &ScopeMetricsRequest,
+    options: &Options,
+    warnings: &mut Rejections,
+) -> BTreeMap<String, String> {
     let default = InstrumentationScope::default();
     let scope = metrics.scope.as_ref().unwrap_or(&default);
     let mut labels = known_scope_labels(metrics, scope, options);
     // `Reject` leaves long values to the check of all labels.
     let limited = options.limited_labels().filter(|&long_labels| long_labels != LongLabels::Reject);
     let mut long = None;
-    for attribute in &scope.attributes {
-        let key = text(&attribute.key);
+    for attribute in attributes(&scope.attributes) {
+        let key = text(attribute.key);
         if matches!(&*key, "name" | "version" | "schema_url") {
             continue;
         }
@@ -320,7 +325,7 @@ fn scope_labels(metrics: &ScopeMetrics, options: &Options, warnings: &mut Reject
 
 /// Returns the labels of a scope that are not attributes.
 fn known_scope_labels(
-    metrics: &ScopeMetrics,
+    metrics: &ScopeMetricsRequest,
     scope: &InstrumentationScope,
     options: &Options,
 ) -> BTreeMap<String, String> {

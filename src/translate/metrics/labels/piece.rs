@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::base::BaseLabels;
-use crate::model::otlp::KeyValue;
+use crate::model::otlp::borrowed::KeyValue;
 use crate::model::series::LabelRun;
 use crate::translate::limits::LongLabels;
 use crate::translate::names::Naming;
@@ -17,7 +17,7 @@ pub(in super::super) struct ReservedLabel {
 
 /// Input of the labels of a point.
 pub(in super::super) struct PointInput<'a> {
-    pub(in super::super) attributes: &'a [KeyValue],
+    pub(in super::super) attributes: &'a [KeyValue<'a>],
     pub(in super::super) base: &'a BaseLabels<'a>,
     pub(in super::super) reserved: ReservedLabel,
     pub(in super::super) is_delta: bool,

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::super::long_text::write_limited;
 use super::piece::{LabelPiece, PointInput, push_own};
-use crate::model::otlp::KeyValue;
+use crate::model::otlp::borrowed::KeyValue;
 use crate::model::series::encode_label;
 
 /// Layout of the labels of a point.
@@ -43,7 +43,7 @@ impl LabelPlan {
         self.keys.clear();
         self.key_ends.clear();
         for attribute in input.attributes {
-            self.keys.extend_from_slice(&attribute.key);
+            self.keys.extend_from_slice(attribute.key);
             self.key_ends.push(self.keys.len());
         }
         self.reserved = input.reserved.label;
@@ -79,7 +79,7 @@ impl LabelPlan {
             && self.has_keys(input.attributes)
     }
 
-    fn has_keys(&self, attributes: &[KeyValue]) -> bool {
+    fn has_keys(&self, attributes: &[KeyValue<'_>]) -> bool {
         let mut rest = self.keys.as_slice();
         let (mut start, mut is_same) = (0, true);
         for (attribute, end) in attributes.iter().zip(&self.key_ends) {

@@ -7,7 +7,7 @@ use super::super::long_text::write_limited;
 use super::base::{BaseLabels, LabelOrigin, warn_invalid_label};
 use super::piece::{LabelPiece, PointInput, ReservedLabel, push_own};
 use super::plan::LabelPlan;
-use crate::model::otlp::{KeyValue, text};
+use crate::model::otlp::borrowed::{KeyValue, text};
 use crate::model::rejection::Rejections;
 use crate::model::series::{LabelRun, LabelSource, SeriesBatch, SeriesId, encode_label};
 use crate::translate::Compat;
@@ -153,7 +153,7 @@ impl PointLabels {
         self.is_too_long = false;
         self.long_label.clear();
         for (at, attribute) in input.attributes.iter().enumerate() {
-            if !input.base.overrides(&attribute.key) {
+            if !input.base.overrides(attribute.key) {
                 self.collect_attribute(at, attribute, input, warnings);
             }
         }
@@ -162,7 +162,7 @@ impl PointLabels {
     fn collect_attribute(
         &mut self,
         at: usize,
-        attribute: &KeyValue,
+        attribute: &KeyValue<'_>,
         input: &PointInput<'_>,
         warnings: &mut Rejections,
     ) {
@@ -175,7 +175,7 @@ impl PointLabels {
         if middle == start && length.is_none() {
             return;
         }
-        let key = text(&attribute.key);
+        let key = text(attribute.key);
         match input.naming.label(&key) {
             Some(name) if name == "__name__" && input.naming.compat == Compat::Adot => return,
             Some(name) => {
@@ -191,8 +191,14 @@ impl PointLabels {
     }
 
     /// Describes a long label, unless it would be discarded.
-    fn note_long(&mut self, attribute: &KeyValue, length: usize, input: &PointInput<'_>, warnings: &mut Rejections) {
-        let key = text(&attribute.key);
+    fn note_long(
+        &mut self,
+        attribute: &KeyValue<'_>,
+        length: usize,
+        input: &PointInput<'_>,
+        warnings: &mut Rejections,
+    ) {
+        let key = text(attribute.key);
         let long_labels = input.long_labels.unwrap_or_default();
         match input.naming.label(&key) {
             Some(name) if name == "__name__" && input.naming.compat == Compat::Adot => {}
@@ -273,10 +279,10 @@ impl PointLabels {
     fn rebuild(&mut self, input: &PointInput<'_>) {
         let PointInput { attributes, base, reserved, is_delta, naming, long_labels } = *input;
         let mut point = Vec::new();
-        for attribute in attributes.iter().filter(|attribute| !base.overrides(&attribute.key)) {
+        for attribute in attributes.iter().filter(|attribute| !base.overrides(attribute.key)) {
             let mut value = String::new();
             let _ = write_limited(attribute.value.as_ref(), long_labels, &mut value);
-            point.push((attribute.key.as_ref(), value));
+            point.push((attribute.key, value));
         }
         let mut labels = base.with_point(&point, reserved.label, naming);
         labels.remove(reserved.label);
