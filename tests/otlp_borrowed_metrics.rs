@@ -317,9 +317,9 @@ fn attributes_are_removed_from_their_points_only() {
     let after = metric(&["a", "b"]);
     for (before, after) in before.iter().zip(&after) {
         let mut removed = MetricsRequest::from_protobuf(request(&before.encode_to_vec()).into()).unwrap();
-        removed.remove_point_attributes(|key| key == b"other");
+        removed.remove_point_attributes(|attribute| attribute.key() == b"other");
         assert_eq!(removed.encode_to_vec(), request(&before.encode_to_vec()));
-        removed.remove_point_attributes(|key| key == b"removed");
+        removed.remove_point_attributes(|attribute| attribute.key() == b"removed");
         assert_eq!(removed.encode_to_vec(), request(&after.encode_to_vec()));
     }
     // A malformed point stays, and so do unknown fields.
@@ -328,6 +328,6 @@ fn attributes_are_removed_from_their_points_only() {
     let unknown = field(9, b"unknown");
     let body = request(&metric([&removed, &[0xff], &[&unknown[..], &removed].concat()]));
     let mut decoded = MetricsRequest::from_protobuf(body.into()).unwrap();
-    decoded.remove_point_attributes(|key| key == b"removed");
+    decoded.remove_point_attributes(|attribute| attribute.key() == b"removed");
     assert_eq!(decoded.encode_to_vec(), request(&metric([&[], &[0xff], &unknown])));
 }

@@ -7,7 +7,7 @@ use std::fmt::{self, Formatter};
 
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
-use crate::model::otlp::{KeyValue, MetricsRequest, TraceRequest, any_value::Value};
+use crate::model::otlp::{EncodedAttribute, MetricsRequest, TraceRequest};
 use crate::model::reserved::TASK_LABELS;
 use crate::translate::identity::{identity_key, label};
 use crate::translate::spans::NAMESPACE_BYTES;
@@ -33,14 +33,14 @@ impl Sender {
     /// Removes the attributes of points.
     pub fn protect_metrics(self, metrics: &mut MetricsRequest) {
         if self != Self::Unsigned {
-            metrics.remove_point_attributes(|key| self.owns(key));
+            metrics.remove_point_attributes(|attribute| self.owns(attribute.key()));
         }
     }
 
     /// Removes the attributes of spans.
     pub fn protect_traces(self, traces: &mut TraceRequest) {
         if self != Self::Unsigned {
-            traces.retain_span_attributes(|attribute| !self.replaces_resource(attribute));
+            traces.remove_span_attributes(|attribute| self.replaces_resource(attribute));
         }
     }
 
@@ -58,17 +58,14 @@ impl Sender {
     }
 
     /// Returns whether a segment would have the attribute of a span in place of a resource attribute of the sender.
-    fn replaces_resource(self, attribute: &KeyValue) -> bool {
-        let key = attribute.key.as_ref();
+    fn replaces_resource(self, attribute: EncodedAttribute<'_>) -> bool {
+        let key = attribute.key();
         let of_resource = |key: &[u8]| key.strip_prefix(OTEL_RESOURCE).is_some_and(|key| self.owns(key));
         if !key.eq_ignore_ascii_case(DEFAULT_NAMESPACE) {
             return of_resource(key);
         }
-        let Some(Value::String(json)) = attribute.value.as_ref().and_then(|value| value.value.as_ref()) else {
-            return false;
-        };
         // No segment contains a longer value.
-        json.len() <= NAMESPACE_BYTES && has_member(json, of_resource)
+        attribute.text().is_some_and(|json| json.len() <= NAMESPACE_BYTES && has_member(json, of_resource))
     }
 }
 
@@ -101,9 +98,10 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
+    use crate::model::otlp::any_value::Value;
     use crate::model::otlp::metric::Data;
     use crate::model::otlp::{
-        AnyValue, ExportMetricsServiceRequest, ExportTraceServiceRequest, Gauge, Metric, NumberDataPoint,
+        AnyValue, ExportMetricsServiceRequest, ExportTraceServiceRequest, Gauge, KeyValue, Metric, NumberDataPoint,
         ResourceMetrics, ResourceSpans, ScopeMetrics, ScopeSpans, Span,
     };
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::borrowed::{DataKind, Fields, Metric, MetricData};
-use super::protobuf::{FieldValue, next_field};
+use super::borrowed::{DataKind, Metric, MetricData};
+use super::encoded_attribute::{EncodedAttribute, has_attribute, without_attributes};
 
 /// `Metric` with encoded points and metadata.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -90,35 +90,21 @@ fn empty_data(data: &MetricData<'_>) -> data::Data {
     }
 }
 
-/// Removes attributes of points whose key is `removed`. Returns `None` if there are none. Malformed points are unchanged.
-pub(super) fn without_attributes(encoded: &Bytes, removed: &impl Fn(&[u8]) -> bool) -> Option<Bytes> {
+/// Removes attributes of points. Returns `None` if there are none to remove. Malformed points are unchanged.
+pub(super) fn without_point_attributes(
+    encoded: &Bytes,
+    removed: &impl Fn(EncodedAttribute<'_>) -> bool,
+) -> Option<Bytes> {
     let metric = Metric::decode(encoded).ok()?;
     let data = metric.data.as_ref()?;
     let field = data.kind.attributes_field();
-    if !data.points().any(|point| Fields::new(field, point).any(|attribute| removed(key(attribute)))) {
+    if !data.points().any(|point| has_attribute(point, field, removed)) {
         return None;
     }
     let mut rewritten = EncodedMetric::without_points(encoded, &metric);
     for point in data.points() {
-        rewritten.push(point_without(point, field, removed).map_or_else(|| encoded.slice_ref(point), Bytes::from));
+        let kept = without_attributes(point, field, removed);
+        rewritten.push(kept.map_or_else(|| encoded.slice_ref(point), Bytes::from));
     }
     Some(rewritten.encode_to_vec().into())
-}
-
-/// Returns a point without some of its attributes; `None` if it is malformed.
-fn point_without(point: &[u8], field: u32, removed: &impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
-    let (mut kept, mut rest) = (Vec::with_capacity(point.len()), point);
-    loop {
-        let from = rest;
-        let Some((number, value)) = next_field(&mut rest).ok()? else { return Some(kept) };
-        match value {
-            FieldValue::Bytes(attribute) if number == field && removed(key(attribute)) => {}
-            _ => kept.extend_from_slice(from.get(..from.len() - rest.len())?),
-        }
-    }
-}
-
-/// Returns the key of an attribute.
-fn key(attribute: &[u8]) -> &[u8] {
-    Fields::new(1, attribute).last().unwrap_or_default()
 }

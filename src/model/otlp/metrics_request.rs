@@ -9,7 +9,8 @@ use thiserror::Error;
 
 use super::borrowed::{Metric, check_attribute};
 use super::common::{InstrumentationScope, Resource};
-use super::encoded_metric::without_attributes;
+use super::encoded_attribute::EncodedAttribute;
+use super::encoded_metric::without_point_attributes;
 use super::metrics::ExportMetricsServiceRequest;
 use super::protobuf::MalformedMessage;
 
@@ -65,11 +66,11 @@ impl MetricsRequest {
         self.scopes().map(ScopeMetricsRequest::points).sum()
     }
 
-    /// Removes the attributes of points whose key is `removed`. Malformed points are unchanged.
-    pub fn remove_point_attributes(&mut self, removed: impl Fn(&[u8]) -> bool) {
+    /// Removes attributes of points. Malformed points are unchanged.
+    pub fn remove_point_attributes(&mut self, removed: impl Fn(EncodedAttribute<'_>) -> bool) {
         let scopes = self.resource_metrics.iter_mut().flat_map(|resource| &mut resource.scope_metrics);
         for metric in scopes.flat_map(|scope| &mut scope.metrics) {
-            if let Some(rewritten) = without_attributes(metric, &removed) {
+            if let Some(rewritten) = without_point_attributes(metric, &removed) {
                 *metric = rewritten;
             }
         }

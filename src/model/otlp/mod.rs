@@ -8,6 +8,7 @@
 pub mod borrowed;
 mod common;
 pub mod decoded_size;
+mod encoded_attribute;
 mod encoded_metric;
 pub mod json;
 pub mod limits;
@@ -23,6 +24,7 @@ mod trace_request;
 pub mod wire;
 
 pub use common::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, Resource, any_value};
+pub use encoded_attribute::EncodedAttribute;
 pub use logs::{ExportLogsServiceRequest, LogRecord, ResourceLogs, ScopeLogs};
 pub use metrics::{
     Buckets, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, ExportMetricsServiceRequest, Gauge,

@@ -52,6 +52,40 @@ pub fn next_field<'a>(message: &mut &'a [u8]) -> Result<Option<(u32, FieldValue<
     Ok(Some((number, value)))
 }
 
+/// Contents of the fields of a number, in a message that is known to be valid.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fields<'a> {
+    number: u32,
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    pub fn new(number: u32, message: &'a [u8]) -> Self {
+        Self { number, rest: message }
+    }
+
+    /// Returns whether nothing of the message is left.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let Ok(Some((number, value))) = next_field(&mut self.rest) {
+            if let FieldValue::Bytes(content) = value
+                && number == self.number
+            {
+                return Some(content);
+            }
+        }
+        None
+    }
+}
+
 /// Adds packed integers of eight bytes to a list.
 #[inline]
 pub fn push_fixed64(packed: &[u8], list: &mut Vec<u64>) -> Result<(), MalformedMessage> {

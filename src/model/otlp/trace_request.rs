@@ -7,7 +7,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::common::{InstrumentationScope, Resource};
-use super::trace::{ExportTraceServiceRequest, Span};
+use super::encoded_attribute::{EncodedAttribute, has_attribute, without_attributes};
+use super::trace::ExportTraceServiceRequest;
 
 /// `ExportTraceServiceRequest` with encoded spans.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -32,7 +33,7 @@ pub struct ResourceSpanRequest {
 pub struct ScopeSpanRequest {
     #[prost(message, optional, tag = "1")]
     pub scope: Option<InstrumentationScope>,
-    /// Each is a [`Span`].
+    /// Each is a [`Span`](super::borrowed::Span).
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub spans: Vec<Bytes>,
     #[prost(bytes = "bytes", tag = "3")]
@@ -46,19 +47,21 @@ impl TraceRequest {
         scopes.map(|scope| scope.spans.len() as u64).sum()
     }
 
-    /// Removes attributes of spans for which `keep` returns `false`. Malformed spans are unchanged.
-    pub fn retain_span_attributes(&mut self, keep: impl Fn(&super::KeyValue) -> bool) {
+    /// Removes attributes of spans. Malformed spans are unchanged.
+    pub fn remove_span_attributes(&mut self, removed: impl Fn(EncodedAttribute<'_>) -> bool) {
         let scopes = self.resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans);
         for encoded in scopes.flat_map(|scope| &mut scope.spans) {
-            let Ok(mut span) = Span::decode(encoded.clone()) else { continue };
-            let count = span.attributes.len();
-            span.attributes.retain(&keep);
-            if span.attributes.len() < count {
-                *encoded = span.encode_to_vec().into();
+            if has_attribute(encoded, ATTRIBUTES, &removed)
+                && let Some(kept) = without_attributes(encoded, ATTRIBUTES, &removed)
+            {
+                *encoded = kept.into();
             }
         }
     }
 }
+
+/// Number of the field with the attributes of a span.
+const ATTRIBUTES: u32 = 9;
 
 impl ResourceSpanRequest {
     pub fn has_spans(&self) -> bool {

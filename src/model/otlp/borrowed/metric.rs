@@ -1,7 +1,8 @@
 //! Metrics whose points are not decoded.
 
 use super::{MalformedMessage, int32};
-use crate::model::otlp::protobuf::{FieldValue, next_field};
+use crate::model::otlp::encoded_attribute::EncodedAttribute;
+use crate::model::otlp::protobuf::{FieldValue, Fields, next_field};
 
 /// See [`crate::model::otlp::Metric`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,8 +69,8 @@ impl<'a> Metric<'a> {
                 (1, FieldValue::Bytes(bytes)) => metric.name = bytes,
                 (2, FieldValue::Bytes(bytes)) => metric.description = bytes,
                 (3, FieldValue::Bytes(bytes)) => metric.unit = bytes,
-                (12, FieldValue::Bytes(_)) if metric.metadata.rest.is_empty() => {
-                    metric.metadata = Fields { number, rest: from };
+                (12, FieldValue::Bytes(_)) if metric.metadata.is_empty() => {
+                    metric.metadata = Fields::new(number, from);
                 }
                 (12, FieldValue::Bytes(_)) => {}
                 (1..=3 | 12, _) => return Err(MalformedMessage::OtherType(number)),
@@ -91,7 +92,7 @@ impl<'a> Metric<'a> {
             is_monotonic: false,
             count: 0,
             // The fields after this one contain no data of another kind, or else are replaced again.
-            lists: Fields { number: kind.field(), rest: from },
+            lists: Fields::new(kind.field(), from),
         }))
     }
 
@@ -102,29 +103,8 @@ impl<'a> Metric<'a> {
 
     /// Returns the text of the first entry of the metadata with this key.
     pub fn metadata_text(&self, key: &[u8]) -> Option<&'a [u8]> {
-        self.metadata().map(pair).find(|(found, _)| *found == key).and_then(|(_, text)| text)
+        self.metadata().map(EncodedAttribute).find(|entry| entry.key() == key)?.text()
     }
-}
-
-/// Returns the key of an attribute, and its value if that is a text.
-fn pair(mut message: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let (mut key, mut text) = (&[][..], None);
-    while let Ok(Some((number, value))) = next_field(&mut message) {
-        match (number, value) {
-            (1, FieldValue::Bytes(bytes)) => key = bytes,
-            (2, FieldValue::Bytes(mut any)) => {
-                while let Ok(Some((number, value))) = next_field(&mut any) {
-                    text = match (number, value) {
-                        (1, FieldValue::Bytes(bytes)) => Some(bytes),
-                        (2..=7, _) => None,
-                        _ => text,
-                    };
-                }
-            }
-            _ => {}
-        }
-    }
-    (key, text)
 }
 
 impl<'a> MetricData<'a> {
@@ -156,36 +136,7 @@ impl<'a> MetricData<'a> {
 
     /// Returns the encoded points.
     pub fn points(&self) -> Points<'a> {
-        Points { lists: self.lists.clone(), list: Fields { number: 1, rest: &[] } }
-    }
-}
-
-/// Contents of the fields of a number, in a message that is known to be valid.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Fields<'a> {
-    number: u32,
-    rest: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    pub fn new(number: u32, message: &'a [u8]) -> Self {
-        Self { number, rest: message }
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        while let Ok(Some((number, value))) = next_field(&mut self.rest) {
-            if let FieldValue::Bytes(content) = value
-                && number == self.number
-            {
-                return Some(content);
-            }
-        }
-        None
+        Points { lists: self.lists.clone(), list: Fields::new(1, &[]) }
     }
 }
 
@@ -205,7 +156,7 @@ impl<'a> Iterator for Points<'a> {
             if let Some(point) = self.list.next() {
                 return Some(point);
             }
-            self.list.rest = self.lists.next()?;
+            self.list = Fields::new(1, self.lists.next()?);
         }
     }
 }

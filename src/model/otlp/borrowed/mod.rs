@@ -9,7 +9,7 @@ mod point;
 mod value;
 
 pub use self::exponential::ExponentialHistogramDataPoint;
-pub use self::metric::{DataKind, Fields, Metric, MetricData, Points};
+pub use self::metric::{DataKind, Metric, MetricData, Points};
 pub use self::point::{DataPoint, Exemplar, HistogramDataPoint, NumberDataPoint, SummaryDataPoint, time_of_point};
 pub use self::value::{
     ATTRIBUTE_EXPANSION, AnyValue, ArrayValue, KeyValue, KeyValueList, Value, attributes, check_attribute,
