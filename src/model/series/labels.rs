@@ -84,8 +84,19 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Labels {
 
 /// Appends a label as `TimeSeries.labels` of remote write 1.0. The key of a series is its encoded labels, sorted by label name.
 pub fn encode_label(out: &mut Vec<u8>, name: &str, value: &str) {
+    let body = body_len(name, value);
+    // Each length of a short label takes one byte, and nearly all labels are short.
+    if let (Ok(body @ 0..0x80), Ok(name_len), Ok(value_len)) =
+        (u8::try_from(body), u8::try_from(name.len()), u8::try_from(value.len()))
+    {
+        out.extend_from_slice(&[LABELS_TAG, body, NAME_TAG, name_len]);
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(&[VALUE_TAG, value_len]);
+        out.extend_from_slice(value.as_bytes());
+        return;
+    }
     out.push(LABELS_TAG);
-    encode_length(body_len(name, value), out);
+    encode_length(body, out);
     out.push(NAME_TAG);
     encode_length(name.len(), out);
     out.extend_from_slice(name.as_bytes());

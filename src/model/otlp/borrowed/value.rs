@@ -71,8 +71,25 @@ pub(super) fn push_attribute<'a>(
     message: &'a [u8],
     depth: u32,
 ) -> Result<(), MalformedMessage> {
+    // The message of the value must not be nested too deep, either.
+    if depth < MAX_DEPTH
+        && let Some((key, text)) = short_texts(message)
+    {
+        list.push(KeyValue { key, value: Some(AnyValue { value: Some(Value::String(text)) }) });
+        return Ok(());
+    }
     list.push(KeyValue::default());
     list.last_mut().map_or(Ok(()), |pair| pair.merge(message, depth))
+}
+
+/// Returns key and value of an attribute in the form that most have: both are texts, in order, whose lengths take one byte.
+#[inline(always)]
+fn short_texts(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    // Tags of KeyValue.key, KeyValue.value and AnyValue.string_value.
+    let (&[0x0a, key_len @ 0..0x80], rest) = message.split_first_chunk()? else { return None };
+    let (key, rest) = rest.split_at_checked(usize::from(key_len))?;
+    let (&[0x12, value_len @ 0..0x80, 0x0a, text_len], text) = rest.split_first_chunk()? else { return None };
+    (text.len() == usize::from(text_len) && value_len.checked_sub(2) == Some(text_len)).then_some((key, text))
 }
 
 impl<'a> AnyValue<'a> {
