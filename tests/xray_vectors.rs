@@ -553,6 +553,20 @@ fn only_adot_mode_writes_values_that_mean_nothing() {
 }
 
 #[test]
+fn response_size_is_in_one_field_unless_it_is_zero() {
+    for (key, size, in_http, in_metadata) in [
+        ("http.response.body.size", 1234, json!(1234), Value::Null),
+        ("http.response_content_length", 1234, json!(1234), Value::Null),
+        ("http.response.body.size", 0, Value::Null, json!(0)),
+    ] {
+        let document =
+            &TestSpan::root(SERVER, "x").with(json!({ "http.method": "GET", key: size })).documents(Corrected)[0];
+        assert_eq!(*at(document, "http.response.content_length"), in_http, "{key}");
+        assert_eq!(document["metadata"]["default"][key], in_metadata, "{key}");
+    }
+}
+
+#[test]
 fn vectors_become_the_expected_documents() {
     let (mut failures, schema) = (Vec::new(), Schema::of_segments());
     let vectors = vectors();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::deliver::Delivery;
-use crate::deliver::remote_write::{RemoteWriteClient, requests};
+use crate::deliver::remote_write::RemoteWriteClient;
 use crate::log;
 use crate::model::budget::Unlimited;
 use crate::model::item_counters::ItemCounters;
@@ -155,7 +155,7 @@ impl SelfMetricsWriter {
         else {
             return;
         };
-        let outcome = amp.deliver_once(requests(&batch), &deadline.capped(WRITE_TIMEOUT)).await;
+        let outcome = amp.deliver_once(amp.destination().requests(&batch), &deadline.capped(WRITE_TIMEOUT)).await;
         rejected.merge(warnings);
         rejected.merge(outcome.rejected);
         if !rejected.is_empty() {

@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
 
 pub use region::workspace_region;
-pub use request::{EncodedRequest, encoded_len, requests};
+pub use request::{EncodedRequest, RequestEncoder, encoded_len, requests};
 
 use super::destination::Destination;
 use super::outcome::{DeliveryError, Outcome};
@@ -19,6 +19,7 @@ use super::remote_write_error::{self, Effect, RemoteWriteError};
 use crate::aws::client::{PostResult, SigV4Client};
 use crate::aws::error::AwsError;
 use crate::deadline::Deadline;
+use crate::model::series::SeriesBatch;
 
 /// The service name of AMP in SigV4.
 const SERVICE: &str = "aps";
@@ -28,11 +29,18 @@ const SERVICE: &str = "aps";
 pub struct RemoteWriteClient {
     endpoint: Url,
     post: SigV4Client,
+    encoder: RequestEncoder,
 }
 
 impl RemoteWriteClient {
     pub fn new(endpoint: Url, post: SigV4Client) -> Self {
-        Self { endpoint, post: post.with_permanent_errors(remote_write_error::is_permanent) }
+        let post = post.with_permanent_errors(remote_write_error::is_permanent);
+        Self { endpoint, post, encoder: RequestEncoder::default() }
+    }
+
+    /// Returns the requests for a batch. See [`RequestEncoder::requests`].
+    pub fn requests<'a>(&self, batch: &'a SeriesBatch) -> impl Iterator<Item = EncodedRequest> + use<'a> {
+        self.encoder.requests(batch)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Batches of series, encoded as remote write requests within AMP's size limit.
 
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::deliver::outcome::Spoolable;
 use crate::model::encoded_request::{self, EncodedPart};
 use crate::model::remote_write::{encode_metadata, encode_series};
@@ -20,30 +23,81 @@ pub struct EncodedRequest {
     pub points: u64,
 }
 
-/// Splits a batch into requests between series, so that all samples of a series are in one request. A series that is larger
-/// than the limit is sent alone. Metadata of metric families follows the series, in the last request if it has room, otherwise
-/// in separate requests.
+/// Same as [`RequestEncoder::requests`], with memory for this batch alone.
 pub fn requests(batch: &SeriesBatch) -> impl Iterator<Item = EncodedRequest> {
-    let mut series = batch.iter().peekable();
-    let mut metadata = batch.metadata().iter().peekable();
-    let mut buffer = Vec::new();
-    let mut compressor = Compressor::new();
-    std::iter::from_fn(move || {
-        buffer.clear();
-        let mut points = 0;
-        while let Some(next) =
-            series.next_if(|next| buffer.is_empty() || buffer.len() + size(*next) <= MAX_REQUEST_BYTES)
-        {
-            encode_series(next, &mut buffer);
-            points += next.point_count();
-        }
-        while series.peek().is_none() && buffer.len() < MAX_REQUEST_BYTES / 2 {
-            let Some(next) = metadata.next() else { break };
-            encode_metadata(next, &mut buffer);
-        }
-        (!buffer.is_empty()).then(|| compressor.write_body(&buffer, points))
-    })
+    RequestEncoder::default().requests(batch)
 }
+
+/// Encodes batches, one after the other in the same memory. The allocator returns buffers of a megabyte to the system
+/// (`MALLOC_MMAP_THRESHOLD_` in template.yaml), which would clear new ones for each batch.
+#[derive(Clone, Default)]
+pub struct RequestEncoder {
+    idle: Arc<Mutex<Option<Buffers>>>,
+}
+
+/// Memory of an encoder: a request, and the same after compression.
+struct Buffers {
+    body: Vec<u8>,
+    compressor: Compressor,
+}
+
+impl fmt::Debug for RequestEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestEncoder").finish_non_exhaustive()
+    }
+}
+
+impl RequestEncoder {
+    /// Splits a batch into requests between series, so that all samples of a series are in one request. A series that is larger
+    /// than the limit is sent alone. Metadata of metric families follows the series, in the last request if it has room, otherwise
+    /// in separate requests.
+    pub fn requests<'a>(&self, batch: &'a SeriesBatch) -> impl Iterator<Item = EncodedRequest> + use<'a> {
+        let mut series = batch.iter().peekable();
+        let mut metadata = batch.metadata().iter().peekable();
+        let mut buffers = self.take();
+        std::iter::from_fn(move || {
+            let Buffers { body, compressor } = &mut buffers.buffers;
+            body.clear();
+            let mut points = 0;
+            while let Some(next) =
+                series.next_if(|next| body.is_empty() || body.len() + size(*next) <= MAX_REQUEST_BYTES)
+            {
+                encode_series(next, body);
+                points += next.point_count();
+            }
+            while series.peek().is_none() && body.len() < MAX_REQUEST_BYTES / 2 {
+                let Some(next) = metadata.next() else { break };
+                encode_metadata(next, body);
+            }
+            (!body.is_empty()).then(|| compressor.write_body(body, points))
+        })
+    }
+
+    fn take(&self) -> TakenBuffers {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let buffers = idle.unwrap_or_else(|| Buffers { body: Vec::new(), compressor: Compressor::new() });
+        TakenBuffers { encoder: self.clone(), buffers }
+    }
+}
+
+/// Buffers that are returned to their encoder.
+struct TakenBuffers {
+    encoder: RequestEncoder,
+    buffers: Buffers,
+}
+
+impl Drop for TakenBuffers {
+    fn drop(&mut self) {
+        let mut buffers = Buffers { body: Vec::new(), compressor: Compressor::new() };
+        std::mem::swap(&mut buffers, &mut self.buffers);
+        if buffers.body.capacity() <= MAX_KEPT_BYTES {
+            *self.encoder.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(buffers);
+        }
+    }
+}
+
+/// Size of a buffer that is kept: of every request except those of a single series, which can be larger than the limit.
+const MAX_KEPT_BYTES: usize = 2 * MAX_REQUEST_BYTES;
 
 /// Compresses requests one after the other in the same buffer. Snappy requires a buffer larger than its input but fills only a
 /// tenth of it, so a new buffer for each request would allocate and clear a megabyte each time.

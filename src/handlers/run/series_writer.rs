@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::deadline::Deadline;
-use crate::deliver::remote_write::{RemoteWriteClient, encoded_len, requests};
+use crate::deliver::remote_write::{RemoteWriteClient, encoded_len};
 use crate::deliver::{Delivery, Outcome};
 use crate::handlers::delivery::{DeliveryResult, DeliverySummary, DeliveryTracker, ItemCounts, SettledDelivery};
 use crate::handlers::self_metrics::SelfMetrics;
@@ -119,7 +119,7 @@ impl SeriesWriter {
         let PreparedSeries { count, relabelled } = series;
         let RelabelResult { batch, filtered: removed, rejected, warnings: mut filtered, modified } = relabelled;
         filtered.add("dropped_by_rule", removed, String::new);
-        let outcome = self.amp.deliver(requests(&batch), deadline).await.into_payloads();
+        let outcome = self.amp.deliver(self.amp.destination().requests(&batch), deadline).await.into_payloads();
         let output = ItemCounts { kind: ItemKind::Samples, count, rejected, modified };
         DeliveryResult { filtered, ..DeliveryResult::new(input, output, outcome) }
     }

@@ -1,5 +1,8 @@
 //! Batch of unique series with their samples.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::labels::{decode_labels, encode_label};
@@ -9,7 +12,7 @@ use super::runs::{Arena, LabelRun, LabelRuns, LabelSource, SeriesKey};
 use super::{Exemplar, Labels, NativeHistogram, Sample};
 
 /// Identifier of a series in a [`SeriesBatch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesId(u32);
 
 /// Batch of unique series with their samples.
@@ -17,6 +20,8 @@ pub struct SeriesId(u32);
 pub struct SeriesBatch {
     arena: Arena,
     entries: Vec<SeriesEntry>,
+    /// Not in the entries, because few series have them, and a batch may have a hundred thousand series.
+    extras: HashMap<SeriesId, HistogramsAndExemplars, RandomState>,
     table: HashTable<u32>,
     families: Families,
     points: u64,
@@ -27,7 +32,6 @@ pub struct SeriesBatch {
 struct SeriesEntry {
     key: SeriesKey,
     samples: Points<Sample>,
-    extras: Option<Box<HistogramsAndExemplars>>,
 }
 
 /// Content that few series have.
@@ -73,6 +77,7 @@ pub struct Merged {
 #[derive(Clone, Copy)]
 pub struct SeriesView<'a> {
     entry: &'a SeriesEntry,
+    extras: Option<&'a HistogramsAndExemplars>,
     arena: &'a Arena,
 }
 
@@ -119,21 +124,21 @@ impl SeriesBatch {
             self.arena.pop_key(key);
             return id;
         }
-        self.push_entry(SeriesEntry { key, samples: Points::None, extras: None })
+        self.push_entry(SeriesEntry { key, samples: Points::None })
     }
 
     fn find(&self, key: SeriesKey) -> Option<SeriesId> {
         let (arena, entries) = (&self.arena, &self.entries);
-        let found = self.table.find(key.sum.hash, |&index| arena.is_same(entries[index as usize].key, key));
+        let found = self.table.find(key.hash, |&index| arena.is_same(entries[index as usize].key, key));
         found.map(|&index| SeriesId(index))
     }
 
     fn push_entry(&mut self, entry: SeriesEntry) -> SeriesId {
         let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        let hash = entry.key.sum.hash;
+        let hash = entry.key.hash;
         self.entries.push(entry);
         let entries = &self.entries;
-        self.table.insert_unique(hash, index, |&other| entries[other as usize].key.sum.hash);
+        self.table.insert_unique(hash, index, |&other| entries[other as usize].key.hash);
         SeriesId(index)
     }
 
@@ -175,13 +180,14 @@ impl SeriesBatch {
         self.arena.reserve(series, label_bytes);
         self.entries.reserve(series);
         let entries = &self.entries;
-        self.table.reserve(series, |&index| entries[index as usize].key.sum.hash);
+        self.table.reserve(series, |&index| entries[index as usize].key.hash);
     }
 
     /// Removes all series and keeps the memory for the next batch.
     pub fn clear(&mut self) {
         self.arena.clear();
         self.entries.clear();
+        self.extras.clear();
         self.table.clear();
         self.families = Families::default();
         self.points = 0;
@@ -208,23 +214,24 @@ impl SeriesBatch {
 
     /// Adds a native histogram, like [`Self::push_sample`].
     pub fn push_histogram(&mut self, id: SeriesId, histogram: NativeHistogram) -> InsertOutcome {
-        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return InsertOutcome::Replaced };
-        let outcome = entry.extras.get_or_insert_default().histograms.insert(histogram);
+        if id.0 as usize >= self.entries.len() {
+            return InsertOutcome::Replaced;
+        }
+        let outcome = self.extras.entry(id).or_default().histograms.insert(histogram);
         self.points += u64::from(outcome == InsertOutcome::New);
         outcome
     }
 
     /// Sorts the points of each series by time. Nearly all are in this order already.
     pub fn sort(&mut self) {
-        for entry in &mut self.entries {
-            entry.sort();
-        }
+        self.entries.iter_mut().for_each(|entry| entry.samples.sort());
+        self.extras.values_mut().for_each(|extras| extras.histograms.sort());
     }
 
     pub fn push_exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
-        if let Some(entry) = self.entries.get_mut(id.0 as usize) {
+        if (id.0 as usize) < self.entries.len() {
             self.exemplar_bytes += EXEMPLAR_BYTES + EXEMPLAR_LABEL_BYTES * exemplar.labels.len();
-            entry.extras.get_or_insert_default().exemplars.push(exemplar);
+            self.extras.entry(id).or_default().exemplars.push(exemplar);
         }
     }
 
@@ -235,21 +242,25 @@ impl SeriesBatch {
         mut decide: impl FnMut(SeriesView<'_>, usize) -> Result<Rewrite, E>,
     ) -> Result<Merged, E> {
         let mut merged = Merged::default();
-        let entries = std::mem::take(&mut self.entries);
+        let (entries, mut extras) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.extras));
         self.table.clear();
         self.points = 0;
-        for entry in entries {
+        for (entry, before) in entries.into_iter().zip(0..) {
             let kept = self.entries.len();
-            let id = match decide(SeriesView { entry: &entry, arena: &self.arena }, kept)? {
+            let extras = if extras.is_empty() { None } else { extras.remove(&SeriesId(before)) };
+            let view = SeriesView { entry: &entry, extras: extras.as_ref(), arena: &self.arena };
+            let points = view.point_count();
+            let id = match decide(view, kept)? {
                 Rewrite::Remove => continue,
                 Rewrite::Keep => self.find(entry.key),
                 Rewrite::Relabel(labels) => Some(self.series(labels.iter())),
             };
             let replaced = match id {
-                Some(id) => self.move_points(entry, id),
+                Some(id) => self.move_points(entry, extras.unwrap_or_default(), id),
                 None => {
-                    self.points += entry.point_count();
-                    self.push_entry(entry);
+                    self.points += points;
+                    let id = self.push_entry(entry);
+                    self.extras.extend(extras.map(|extras| (id, extras)));
                     0
                 }
             };
@@ -261,8 +272,8 @@ impl SeriesBatch {
     }
 
     /// Moves the points of an entry to a series. Returns the number of points that replaced one of the same time.
-    fn move_points(&mut self, entry: SeriesEntry, id: SeriesId) -> u64 {
-        let HistogramsAndExemplars { histograms, exemplars } = entry.extras.map(|extras| *extras).unwrap_or_default();
+    fn move_points(&mut self, entry: SeriesEntry, extras: HistogramsAndExemplars, id: SeriesId) -> u64 {
+        let HistogramsAndExemplars { histograms, exemplars } = extras;
         let mut replaced = 0;
         for sample in entry.samples.into_vec() {
             replaced += u64::from(self.push_sample(id, sample) == InsertOutcome::Replaced);
@@ -278,7 +289,13 @@ impl SeriesBatch {
 
     /// Returns a series.
     pub fn get(&self, id: SeriesId) -> Option<SeriesView<'_>> {
-        self.entries.get(id.0 as usize).map(|entry| SeriesView { entry, arena: &self.arena })
+        self.entries.get(id.0 as usize).map(|entry| self.view(id, entry))
+    }
+
+    fn view<'a>(&'a self, id: SeriesId, entry: &'a SeriesEntry) -> SeriesView<'a> {
+        // Most batches have none.
+        let extras = if self.extras.is_empty() { None } else { self.extras.get(&id) };
+        SeriesView { entry, extras, arena: &self.arena }
     }
 
     /// Removes the metadata of all metric families, and returns it.
@@ -305,7 +322,7 @@ impl SeriesBatch {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = SeriesView<'_>> {
-        self.entries.iter().map(|entry| SeriesView { entry, arena: &self.arena })
+        self.entries.iter().zip(0..).map(|(entry, index)| self.view(SeriesId(index), entry))
     }
 
     pub fn metadata(&self) -> &[Metadata] {
@@ -313,24 +330,10 @@ impl SeriesBatch {
     }
 }
 
-impl SeriesEntry {
-    fn sort(&mut self) {
-        self.samples.sort();
-        if let Some(extras) = &mut self.extras {
-            extras.histograms.sort();
-        }
-    }
-
-    fn point_count(&self) -> u64 {
-        let histograms = self.extras.as_ref().map_or(0, |extras| extras.histograms.as_slice().len());
-        (self.samples.as_slice().len() + histograms) as u64
-    }
-}
-
 impl<'a> SeriesView<'a> {
     /// Returns the number of samples and native histograms.
     pub fn point_count(&self) -> u64 {
-        self.entry.point_count()
+        (self.samples().len() + self.histograms().len()) as u64
     }
 
     /// Returns the encoded labels (`TimeSeries` field 1 of remote write 1.0) in runs of complete labels.
@@ -343,13 +346,14 @@ impl<'a> SeriesView<'a> {
         self.entry.key.len as usize
     }
 
+    /// Returns the number of labels, at most [`u16::MAX`].
     pub fn label_count(&self) -> usize {
-        self.entry.key.sum.labels as usize
+        self.entry.key.labels.into()
     }
 
-    /// Returns an upper bound of the bytes of the longest label (name and value).
+    /// Returns an upper bound of the bytes of the longest label (name and value), at most [`u16::MAX`].
     pub fn longest_label(&self) -> usize {
-        self.entry.key.sum.longest as usize
+        self.entry.key.longest.into()
     }
 
     /// Returns a copy of the encoded labels.
@@ -371,10 +375,10 @@ impl<'a> SeriesView<'a> {
     }
 
     pub fn histograms(&self) -> &'a [NativeHistogram] {
-        self.entry.extras.as_deref().map_or(&[], |extras| extras.histograms.as_slice())
+        self.extras.map_or(&[], |extras| extras.histograms.as_slice())
     }
 
     pub fn exemplars(&self) -> &'a [Exemplar] {
-        self.entry.extras.as_deref().map_or(&[], |extras| &extras.exemplars)
+        self.extras.map_or(&[], |extras| &extras.exemplars)
     }
 }

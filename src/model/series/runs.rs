@@ -103,13 +103,16 @@ struct LabelRange {
     len: u32,
 }
 
-/// Labels of a series: a range of `ranges`, the total length, and the summary.
+/// Labels of a series: a range of `ranges`, the total length, and the summary. A batch has a hundred thousand of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SeriesKey {
     start: u32,
     end: u32,
     pub(super) len: u32,
-    pub(super) sum: LabelSummary,
+    /// Number of labels, and bytes of the longest one, at most [`u16::MAX`]: both are compared with lower limits.
+    pub(super) labels: u16,
+    pub(super) longest: u16,
+    pub(super) hash: u64,
 }
 
 impl LabelSummary {
@@ -211,7 +214,8 @@ impl Arena {
             len += run.len;
             sum = sum.combine(run.sum);
         }
-        SeriesKey { start, end: arena_offset(self.ranges.len()), len, sum }
+        let (labels, longest) = (saturated(sum.labels), saturated(sum.longest));
+        SeriesKey { start, end: arena_offset(self.ranges.len()), len, labels, longest, hash: sum.hash }
     }
 
     /// Removes the last key.
@@ -220,7 +224,7 @@ impl Arena {
     }
 
     pub(super) fn is_same(&self, left: SeriesKey, right: SeriesKey) -> bool {
-        left.sum.hash == right.sum.hash
+        left.hash == right.hash
             && left.len == right.len
             && (self.ranges_of(left) == self.ranges_of(right) || is_same_text(self.runs(left), self.runs(right)))
     }
@@ -269,6 +273,10 @@ impl LabelRange {
     fn range(self) -> Range<usize> {
         self.start as usize..self.start as usize + self.len as usize
     }
+}
+
+fn saturated(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }
 
 /// Converts an offset. An event of 6 MB results in about 100 MB of labels, far below 4 GiB.

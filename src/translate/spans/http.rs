@@ -181,6 +181,12 @@ impl Http<'_> {
                 attributes.consumed.insert(key);
             }
         }
+        for key in [Key::HttpResponseBodySize, Key::HttpResponseContentLength] {
+            // A length of 0 is not written.
+            if self.content_length != 0 && value::lenient_int(attributes.value(key)) == Some(self.content_length) {
+                attributes.consumed.insert(key);
+            }
+        }
     }
 }
 

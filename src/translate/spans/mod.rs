@@ -65,6 +65,9 @@ pub struct Segments {
     pub truncated: u64,
 }
 
+/// Documents for which memory is reserved at once, half a megabyte. A list that grows leaves its former memory behind.
+const MAX_EXPECTED: usize = 16_384;
+
 /// Memory that the delivery of the documents needs.
 const DELIVERY_BYTES: usize = 8 << 20;
 
@@ -79,7 +82,8 @@ const TREE_BYTES: usize = 96;
 /// # Errors
 /// Returns an error if the documents do not fit into the budget, or take too long.
 pub fn segments(request: &TraceRequest, options: &Options, budget: &dyn Budget) -> Result<Segments, BudgetExceeded> {
-    let mut segments = Segments::default();
+    let expected = usize::try_from(request.spans()).unwrap_or_default().min(MAX_EXPECTED);
+    let mut segments = Segments { documents: Vec::with_capacity(expected), ..Segments::default() };
     let mut buffers =
         ScratchBuffers { json: JsonWriter::default(), keys: Vec::new(), documents: DocumentMemory::default() };
     let mut span = Span::default();

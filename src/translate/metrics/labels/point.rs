@@ -119,7 +119,8 @@ impl PointLabels {
     }
 
     /// Writes the labels to the batch, once for all series of the point. The shared labels are there already: the one series
-    /// of a number refers to them, the many series of a histogram refer to one copy of all labels between two positions.
+    /// of a number refers to them, the many series of a histogram refer to one copy of all labels between two positions, unless
+    /// the point has none of them.
     pub(in super::super) fn write(&mut self, reserved: ReservedLabel, out: &mut SeriesBatch) {
         let mut runs = std::mem::take(&mut self.runs);
         runs.clear();
@@ -133,7 +134,10 @@ impl PointLabels {
             }
         } else {
             let between = self.pieces.split(LabelPiece::is_slot);
-            runs.extend(between.map(|pieces| out.copy_label_run(pieces.iter().map(|piece| self.source(piece)))));
+            runs.extend(between.map(|pieces| match pieces {
+                [LabelPiece::Shared(run)] => *run,
+                pieces => out.copy_label_run(pieces.iter().map(|piece| self.source(piece))),
+            }));
             (self.name_at, self.reserved_at) = (1, 2);
         }
         self.runs = runs;
