@@ -209,11 +209,12 @@ impl Arena {
     pub(super) fn key(&mut self, runs: impl IntoIterator<Item = LabelRun>) -> SeriesKey {
         let start = arena_offset(self.ranges.len());
         let (mut len, mut sum) = (0, LabelSummary::default());
-        for run in runs.into_iter().filter(|run| run.len > 0) {
+        // Not a loop, which would ask a chain of lists for each run which list it is in.
+        runs.into_iter().filter(|run| run.len > 0).for_each(|run| {
             self.ranges.push(LabelRange { start: run.start, len: run.len });
             len += run.len;
             sum = sum.combine(run.sum);
-        }
+        });
         let (labels, longest) = (saturated(sum.labels), saturated(sum.longest));
         SeriesKey { start, end: arena_offset(self.ranges.len()), len, labels, longest, hash: sum.hash }
     }

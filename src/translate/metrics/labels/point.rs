@@ -23,12 +23,10 @@ pub(in super::super) struct PointLabels {
     pieces: Vec<LabelPiece>,
     /// Encoded labels that are not in the batch yet.
     bytes: Vec<u8>,
-    /// All labels, as runs of the batch.
+    /// All labels, as runs of the batch: any number, or with a reserved label those before `__name__`, between both and after it.
     runs: Vec<LabelRun>,
     /// Number of runs before `__name__`.
     name_at: usize,
-    /// Number of runs before the reserved label.
-    reserved_at: usize,
     /// Names and values of the point's attributes.
     text: String,
     /// Positions in `text`.
@@ -92,10 +90,9 @@ impl PointLabels {
 
     /// Returns the series with the point's labels, this `__name__` and this reserved label.
     pub(in super::super) fn series_with(&self, name: LabelRun, reserved: LabelRun, out: &mut SeriesBatch) -> SeriesId {
-        let (rest, after) = self.runs.split_at(self.reserved_at.min(self.runs.len()));
-        let (before, between) = rest.split_at(self.name_at.min(rest.len()));
-        let before = before.iter().copied().chain([name]);
-        out.series_from_runs(before.chain(between.iter().copied()).chain([reserved]).chain(after.iter().copied()))
+        let run = |at| self.runs.get(at).copied().unwrap_or_default();
+        // An array is added without a loop over lists, and most series are those of buckets.
+        out.series_from_runs([run(0), name, run(1), reserved, run(2)])
     }
 
     /// Returns the limit of AMP that the series with the longest name exceeds, as a reason. `name_len` is the length of the
@@ -138,7 +135,7 @@ impl PointLabels {
                 [LabelPiece::Shared(run)] => *run,
                 pieces => out.copy_label_run(pieces.iter().map(|piece| self.source(piece))),
             }));
-            (self.name_at, self.reserved_at) = (1, 2);
+            self.name_at = 1;
         }
         self.runs = runs;
     }
