@@ -15,7 +15,8 @@ from typing import Any
 from .aws import ARN, Connection, Loopback
 from .function import Function
 
-TICK = json.dumps({"sidecarless": "scrape"}).encode()
+# The event of EventBridge, which all versions of the function know.
+TICK = json.dumps({"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {}}).encode()
 # Runs before the measurement. The first one finds the targets and has no previous scrape.
 WARM_UP = 2
 ROUNDS = 5
@@ -29,6 +30,8 @@ SETTINGS = {
     "SIDECARLESS_CLUSTERS": "shop", "SIDECARLESS_SOURCES": "prometheus", "SIDECARLESS_STOPPED_TASKS": "off",
     "SIDECARLESS_STATE_METRICS": "none", "SIDECARLESS_CLOUDWATCH_INTERVAL": "off", "SIDECARLESS_SCRAPE_CIDRS": "127.0.0.0/8",
     "SIDECARLESS_SELF_METRICS": "off",
+    # The name of SIDECARLESS_SCRAPE_CIDRS in versions before 2026-11-28.
+    "SIDECARLESS_SCRAPE_RANGES": "127.0.0.0/8",
 }
 BUCKETS = ("0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf")
 
