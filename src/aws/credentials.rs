@@ -46,7 +46,7 @@ struct Cache {
 #[derive(Debug)]
 struct Cached {
     credentials: Credentials,
-    /// Time from which the source is asked again.
+    /// Time at which they are loaded again.
     until: SystemTime,
 }
 

@@ -1,4 +1,4 @@
-//! Attributes of encoded spans and points, which are looked at and removed without decoding the rest.
+//! Attributes of encoded spans and points, which are read and removed without decoding the rest.
 
 use super::protobuf::{FieldValue, Fields, next_field};
 

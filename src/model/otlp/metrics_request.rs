@@ -103,7 +103,7 @@ impl ScopeMetricsRequest {
         self.counts().sum()
     }
 
-    /// Returns whether there are so many data points.
+    /// Returns whether there are at least this many data points.
     pub fn has_points(&self, at_least: u64) -> bool {
         let mut missing = at_least;
         self.counts().any(|count| {
