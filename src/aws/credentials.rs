@@ -134,3 +134,61 @@ impl ProvideCredentials for CachedCredentials {
         future::ProvideCredentials::new(self.load())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use aws_types::sdk_config::TimeSource;
+
+    use super::*;
+
+    #[derive(Clone, Debug, Default)]
+    struct Clock(Arc<AtomicU64>);
+
+    impl TimeSource for Clock {
+        fn now(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    #[derive(Debug, Default)]
+    struct CountingProvider {
+        calls: Arc<AtomicU64>,
+        expiry: Option<SystemTime>,
+    }
+
+    impl ProvideCredentials for CountingProvider {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            future::ProvideCredentials::ready(Ok(Credentials::new("key", "secret", None, self.expiry, "test")))
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_are_loaded_again_when_they_are_old_or_discarded() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        // Without an expiry they are used for 60 s; otherwise until 60 s before it.
+        for (expiry, last_use, first_reload) in [(None, 59, 60), (Some(at(300)), 239, 240)] {
+            let (clock, calls) = (Clock::default(), Arc::<AtomicU64>::default());
+            let provider = CountingProvider { calls: Arc::clone(&calls), expiry };
+            let aws = SdkConfig::builder()
+                .credentials_provider(SharedCredentialsProvider::new(provider))
+                .time_source(clock.clone())
+                .build();
+            let credentials = CachedCredentials::of_function(&aws).expect("a provider");
+            for (seconds, expected) in [(0, 1), (last_use, 1), (first_reload, 2)] {
+                clock.0.store(seconds, Ordering::Relaxed);
+                credentials.check().await.expect("credentials");
+                assert_eq!(calls.load(Ordering::Relaxed), expected, "{expiry:?} at {seconds} s");
+            }
+            clock.0.store(0, Ordering::Relaxed);
+            credentials.discard();
+            credentials.check().await.expect("credentials");
+            assert_eq!(calls.load(Ordering::Relaxed), 3, "{expiry:?} after discarding them");
+        }
+    }
+}

@@ -157,7 +157,7 @@ task_local! {
 /// Replaces the body of a PutTraceSegments call before it is signed. An interceptor of the client that is always enabled costs less than a
 /// request hook, for which the SDK builds another configuration for each call.
 ///
-/// It also disables the headers that describe the SDK, the call and its attempts: they are half as expensive as the signature.
+/// It also disables the headers that describe the SDK, the call and its attempts: they take about a tenth of the instructions of a call.
 #[derive(Debug)]
 struct ReadyBodyInterceptor;
 

@@ -36,6 +36,7 @@ pub struct RequestEncoder {
 }
 
 /// Memory of an encoder: a request, and the same after compression.
+#[derive(Default)]
 struct Buffers {
     body: Vec<u8>,
     compressor: Compressor,
@@ -75,8 +76,7 @@ impl RequestEncoder {
 
     fn take(&self) -> TakenBuffers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let buffers = idle.unwrap_or_else(|| Buffers { body: Vec::new(), compressor: Compressor::new() });
-        TakenBuffers { encoder: self.clone(), buffers }
+        TakenBuffers { encoder: self.clone(), buffers: idle.unwrap_or_default() }
     }
 }
 
@@ -88,8 +88,7 @@ struct TakenBuffers {
 
 impl Drop for TakenBuffers {
     fn drop(&mut self) {
-        let mut buffers = Buffers { body: Vec::new(), compressor: Compressor::new() };
-        std::mem::swap(&mut buffers, &mut self.buffers);
+        let buffers = std::mem::take(&mut self.buffers);
         if buffers.body.capacity() <= MAX_KEPT_BYTES {
             *self.encoder.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(buffers);
         }
@@ -106,11 +105,13 @@ struct Compressor {
     buffer: Vec<u8>,
 }
 
-impl Compressor {
-    fn new() -> Self {
+impl Default for Compressor {
+    fn default() -> Self {
         Self { encoder: snap::raw::Encoder::new(), buffer: Vec::new() }
     }
+}
 
+impl Compressor {
     fn write_body(&mut self, body: &[u8], points: u64) -> EncodedRequest {
         let max_length = snap::raw::max_compress_len(body.len());
         if self.buffer.len() < max_length {
@@ -131,7 +132,7 @@ impl Spoolable for EncodedRequest {
 
 impl EncodedRequest {
     fn compress(body: &[u8], points: u64) -> Self {
-        Compressor::new().write_body(body, points)
+        Compressor::default().write_body(body, points)
     }
 
     /// Returns a request that was spooled.
@@ -214,6 +215,21 @@ mod tests {
         }
         assert_eq!(series, 20_000);
         assert_eq!(requests.iter().map(|request| request.points).sum::<u64>(), 40_000);
+    }
+
+    #[test]
+    fn buffers_are_kept_unless_they_are_too_large() {
+        let encoder = RequestEncoder::default();
+        let kept = || encoder.idle.lock().unwrap().as_ref().map_or(0, |buffers| buffers.body.capacity());
+        for (length, is_kept) in [(10, true), (MAX_REQUEST_BYTES - 1_000, true), (4 * MAX_REQUEST_BYTES, false)] {
+            let mut batch = SeriesBatch::default();
+            let id = batch.series([("__name__", "a"), ("label", "x".repeat(length).as_str())]);
+            batch.add_sample(id, 1, 1.0);
+            let sent: Vec<_> = encoder.requests(&batch).map(|request| request.snappy).collect();
+            let expected: Vec<_> = requests(&batch).map(|request| request.snappy).collect();
+            assert_eq!(sent, expected, "{length}");
+            assert_eq!(kept() > length, is_kept, "{length}");
+        }
     }
 
     #[test]

@@ -209,7 +209,7 @@ impl Arena {
     pub(super) fn key(&mut self, runs: impl IntoIterator<Item = LabelRun>) -> SeriesKey {
         let start = arena_offset(self.ranges.len());
         let (mut len, mut sum) = (0, LabelSummary::default());
-        // Not a loop, which would ask a chain of lists for each run which list it is in.
+        // `for_each` reads the lists of a chain one after the other. A loop would check for each run which list it is in.
         runs.into_iter().filter(|run| run.len > 0).for_each(|run| {
             self.ranges.push(LabelRange { start: run.start, len: run.len });
             len += run.len;
