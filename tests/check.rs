@@ -109,6 +109,29 @@ async fn all_checks_succeed() {
 }
 
 #[tokio::test]
+async fn separate_queue_of_shards_is_checked() {
+    const SHARDS: (&str, &str) =
+        ("SIDECARLESS_SHARD_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/shards");
+    let defer = |request: &RecordedRequest| {
+        is_operation(request, "ChangeMessageVisibility") && String::from_utf8_lossy(&request.body).contains("/shards")
+    };
+    for is_denied in [false, true] {
+        let (sandbox, _task) = healthy(&[SPOOL, SHARDS]).await;
+        if is_denied {
+            sandbox.aws.fail_always(defer, denied("sqs:ChangeMessageVisibility"));
+        }
+        let report = check(&sandbox).await;
+        assert_eq!(report.is_ok(), !is_denied, "{report:?}");
+        if is_denied {
+            let (name, _, fix) = failed(&report);
+            assert_eq!(name, "sqs:ChangeMessageVisibility");
+            let arn = "arn:aws:sqs:eu-west-1:111122223333:shards";
+            assert_eq!(fix, format!("allow sqs:ChangeMessageVisibility on {arn} in the policy of the role"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn check_event_returns_the_same_results() {
     let (sandbox, _task) = healthy(&[SPOOL]).await;
     let deadline = Deadline::after(Duration::from_secs(20));

@@ -592,6 +592,41 @@ async fn shards_without_a_workspace_are_counted() {
 }
 
 #[tokio::test]
+async fn message_is_deferred_in_the_queue_that_it_came_from() {
+    const SPOOL_URL: &str = "https://sqs.eu-west-1.amazonaws.com/111122223333/spool";
+    const SHARD_URL: &str = "https://sqs.eu-west-1.amazonaws.com/111122223333/shards";
+    const ARN: &str = "arn:aws:sqs:eu-west-1:111122223333:";
+    let spool = ("SIDECARLESS_SPOOL_QUEUE_URL", SPOOL_URL);
+    let shards = ("SIDECARLESS_SHARD_QUEUE_URL", SHARD_URL);
+    let spooled = spool_message(Payload::Segments(vec![SegmentDocument::new("{}")]));
+    let shard = Shard::new("shop".into(), vec!["t1".into()], Deadline::after(INVOCATION).now_ms()).into_message();
+    for (settings, body, queue, deferred_in) in [
+        (&[spool, shards][..], &shard, "shards", SHARD_URL),
+        (&[spool, shards], &shard, "spool", SPOOL_URL),
+        (&[spool, shards], &spooled, "spool", SPOOL_URL),
+        (&[spool, shards], &spooled, "shards", SHARD_URL),
+        (&[spool], &shard, "spool", SPOOL_URL),
+        (&[shards], &shard, "shards", SHARD_URL),
+        (&[spool], &shard, "others", "https://sqs.eu-west-1.amazonaws.com/111122223333/others"),
+        // Emulators may not name the queue.
+        (&[spool, shards], &shard, "", SHARD_URL),
+        (&[spool, shards], &spooled, "", SPOOL_URL),
+    ] {
+        let sandbox = Sandbox::start(settings).await;
+        sandbox.aws.fail_always(Peer::Ecs.matches(), Fault::status(400, r#"{"__type":"AccessDeniedException"}"#));
+        sandbox.aws.fail_always(Peer::XRay.matches(), Fault::status(503, "busy"));
+        let mut event: Value = serde_json::from_str(&message(body.clone())).unwrap();
+        if !queue.is_empty() {
+            event["Records"][0]["eventSourceARN"] = format!("{ARN}{queue}").into();
+        }
+        let event = Event::parse(&event.to_string());
+        let response = sandbox.handlers.handle(event, &Deadline::after(INVOCATION)).await.unwrap().into_json();
+        assert_eq!(response["batchItemFailures"].as_array().unwrap().len(), 1, "{queue}: {body}");
+        assert_eq!(sandbox.aws.sqs().deferred_in, [deferred_in], "{queue}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn items_for_otlp_endpoints_are_spooled_and_redelivered() {
     for (peer, path, body) in
         [(Peer::OtlpTraces, "/v1/traces", current_spans(3)), (Peer::OtlpLogs, "/v1/logs", current_logs(3))]

@@ -5,6 +5,7 @@
 
 pub mod circuit_breaker;
 pub mod cloudwatch;
+pub mod deferral;
 mod delivery;
 mod destination;
 pub mod logs;

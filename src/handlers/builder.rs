@@ -79,11 +79,7 @@ impl Handlers {
             task_events: task_events_handler(&delivery, &runs),
             service_events: service_events_handler(&delivery, &runs),
             self_metrics: Arc::clone(&delivery.self_metrics),
-            self_metrics_writer: SelfMetricsWriter {
-                self_metrics: Arc::clone(&delivery.self_metrics),
-                relabel: Arc::clone(&delivery.relabel),
-                amp: delivery.amp.clone(),
-            },
+            self_metrics_writer: self_metrics_writer(&delivery),
             request_summary: RequestSummary::default(),
             check: CheckHandler {
                 region,
@@ -97,12 +93,22 @@ impl Handlers {
                 cloudwatch: delivery.cloudwatch,
                 logs: delivery.logs,
                 spool: delivery.spool,
+                spool_deferral: delivery.spool_deferral,
+                shard_deferral: delivery.shard_deferral,
                 self_metrics: delivery.self_metrics,
                 access: vec![clients.amp.clone(), clients.xray.clone()],
                 settings,
             },
             targets,
         })
+    }
+}
+
+fn self_metrics_writer(delivery: &DeliveryParts) -> SelfMetricsWriter {
+    SelfMetricsWriter {
+        self_metrics: Arc::clone(&delivery.self_metrics),
+        relabel: Arc::clone(&delivery.relabel),
+        amp: delivery.amp.clone(),
     }
 }
 
@@ -252,7 +258,7 @@ fn queue_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPa
             scraper: Arc::clone(&runs.scraper),
             state: Arc::clone(&runs.state),
             writer: delivery.writer.clone(),
-            spool: delivery.spool.clone(),
+            deferral: delivery.shard_deferral.clone(),
             self_metrics: Arc::clone(&delivery.self_metrics),
         },
         redelivery: RedeliveryHandler {
@@ -262,6 +268,7 @@ fn queue_handler(settings: &Settings, memory: MemoryLimit, delivery: &DeliveryPa
             cloudwatch: delivery.cloudwatch.clone(),
             logs: delivery.logs.clone(),
             spool: delivery.spool.clone(),
+            deferral: delivery.spool_deferral.clone(),
             max_sample_age_ms: settings.metrics.max_age_ms,
             self_metrics: Arc::clone(&delivery.self_metrics),
             memory,

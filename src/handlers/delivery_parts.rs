@@ -13,6 +13,7 @@ use crate::aws::endpoints::EndpointError;
 use crate::deliver::Delivery;
 use crate::deliver::circuit_breaker::CircuitBreaker;
 use crate::deliver::cloudwatch::OtlpMetricsClient;
+use crate::deliver::deferral::MessageDeferral;
 use crate::deliver::logs::OtlpLogsClient;
 use crate::deliver::remote_write::RemoteWriteClient;
 use crate::deliver::spool::Spool;
@@ -30,6 +31,10 @@ pub(super) struct DeliveryParts {
     pub(super) cloudwatch: Option<Arc<Delivery<OtlpMetricsClient>>>,
     pub(super) logs: Option<Arc<Delivery<OtlpLogsClient>>>,
     pub(super) spool: Option<Spool>,
+    /// Defers spooled messages. `None` if the settings name no queue.
+    pub(super) spool_deferral: Option<MessageDeferral>,
+    /// Defers shards.
+    pub(super) shard_deferral: Option<MessageDeferral>,
     pub(super) self_metrics: Arc<SelfMetrics>,
     pub(super) tracker: Arc<DeliveryTracker>,
     pub(super) relabel: Arc<Rules>,
@@ -44,7 +49,11 @@ impl DeliveryParts {
         clients: &ClientFactory<'_>,
     ) -> Result<Self, EndpointError> {
         let has_spool = settings.spool_queue.is_some();
-        let spool = settings.spool_queue.as_ref().map(|url| Spool::new(clients::sqs(aws), url));
+        let sqs = clients::sqs(aws);
+        let spool = settings.spool_queue.as_ref().map(|url| Spool::new(sqs.clone(), url));
+        let shard_deferral = settings.shard_queue.as_ref().map(|url| MessageDeferral::new(sqs.clone(), url));
+        let spool_deferral = settings.spool_queue.as_ref().map(|url| MessageDeferral::new(sqs, url));
+        let spool_deferral = spool_deferral.or_else(|| shard_deferral.clone());
         let amp = clients.amp().map(|client| Arc::new(Delivery::new(client, Arc::default(), has_spool)));
         let circuit = Arc::<CircuitBreaker>::default();
         let (xray, xray_otlp) = clients.xray()?;
@@ -65,6 +74,19 @@ impl DeliveryParts {
         });
         let (xray, xray_otlp) = (Arc::new(xray), Arc::new(xray_otlp));
         let (logs, writer) = (logs.map(Arc::new), writer.map(Arc::new));
-        Ok(Self { amp, xray, xray_otlp, cloudwatch, logs, spool, self_metrics, tracker, relabel, writer })
+        Ok(Self {
+            amp,
+            xray,
+            xray_otlp,
+            cloudwatch,
+            logs,
+            spool,
+            spool_deferral,
+            shard_deferral,
+            self_metrics,
+            tracker,
+            relabel,
+            writer,
+        })
     }
 }

@@ -13,6 +13,7 @@ pub struct SqsMessage {
     pub body: String,
     /// Number of times the message was received, including this one. 1 if the event has no count.
     pub receive_count: u32,
+    /// Empty if the event does not name the queue.
     pub queue_arn: String,
 }
 

@@ -10,8 +10,8 @@ use super::http::{RecordedRequest, StubResponse};
 pub(crate) struct State {
     /// Bodies of accepted messages.
     pub(crate) bodies: Vec<String>,
-    /// Visibility timeouts in seconds.
-    pub(crate) back_offs: Vec<i64>,
+    /// Queues in which messages were deferred.
+    pub(crate) deferred_in: Vec<String>,
 }
 
 /// Returns the response, or `None` if the request is for another service.
@@ -28,7 +28,8 @@ pub(crate) fn serve(state: &Arc<Mutex<State>>, request: &RecordedRequest) -> Opt
             json!({"Successful": entries.iter().map(&mut taken).collect::<Vec<_>>(), "Failed": []})
         }
         "ChangeMessageVisibility" => {
-            state.back_offs.push(input["VisibilityTimeout"].as_i64().unwrap());
+            assert!(input["VisibilityTimeout"].is_i64(), "{input}");
+            state.deferred_in.push(input["QueueUrl"].as_str().unwrap().to_owned());
             json!({})
         }
         "GetQueueAttributes" => json!({"Attributes": {"ApproximateNumberOfMessages": "0"}}),

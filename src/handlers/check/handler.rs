@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::aws::sts::StsClient;
 use crate::deliver::Delivery;
 use crate::deliver::cloudwatch::OtlpMetricsClient;
+use crate::deliver::deferral::MessageDeferral;
 use crate::deliver::logs::OtlpLogsClient;
 use crate::deliver::remote_write::RemoteWriteClient;
 use crate::deliver::spool::Spool;
@@ -36,6 +37,8 @@ pub(in crate::handlers) struct CheckHandler {
     pub(in crate::handlers) logs: Option<Arc<Delivery<OtlpLogsClient>>>,
     /// `None` if `SIDECARLESS_SPOOL_QUEUE_URL` is not set.
     pub(in crate::handlers) spool: Option<Spool>,
+    pub(in crate::handlers) spool_deferral: Option<MessageDeferral>,
+    pub(in crate::handlers) shard_deferral: Option<MessageDeferral>,
     pub(in crate::handlers) self_metrics: Arc<SelfMetrics>,
     /// Access to AMP and X-Ray.
     pub(in crate::handlers) access: Vec<DestinationAccess>,

@@ -47,6 +47,7 @@ impl CheckHandler {
         checks.extend(Box::pin(roles::check(&self.access, deadline)).await);
         checks.extend(writes);
         checks.extend(self.check_spool(&arns, deadline).await);
+        checks.extend(self.check_shard_queue(&arns, deadline).await);
         CheckReport { checks }
     }
 }

@@ -1,4 +1,4 @@
-//! Checks of the spool. A segment is spooled, and the function that reads the queue delivers it to X-Ray.
+//! Checks of the queues. A segment is spooled, and the function that reads the queue delivers it to X-Ray.
 
 use url::Url;
 
@@ -15,6 +15,9 @@ use crate::model::spool::{Payload, SpoolMessage};
 /// (CreateEventSourceMapping).
 const POLLER_ACTION: &str = "sqs:ReceiveMessage";
 
+/// Verified for each queue whose messages are deferred.
+const DEFER_ACTION: &str = "sqs:ChangeMessageVisibility";
+
 impl CheckHandler {
     /// Sends a message only if the other checks of the queue succeed.
     pub(super) async fn check_spool(&self, arns: &ArnBuilder, deadline: &Deadline) -> Vec<CheckResult> {
@@ -24,15 +27,12 @@ impl CheckHandler {
             return vec![CheckResult::skip("sqs:SendMessage", NO_QUEUE)];
         };
         let arn = arns.arn("sqs", queue_name(url));
-        let check = |action, result: Result<(), AwsError>, message: &str| match result {
-            Ok(()) => CheckResult::ok(action, message),
-            Err(error) => CheckResult::from_error(action, &arn, error.detail.as_str(), &error),
-        };
-        let (access, deferral) = (spool.check_access(deadline).await, spool.check_defer_permission(deadline).await);
-        let mut results = vec![
-            check("sqs:GetQueueAttributes", access, "the queue exists"),
-            check("sqs:ChangeMessageVisibility", deferral, "redelivery can be deferred"),
-        ];
+        let check = |action, result, message| result_of(action, &arn, result, message);
+        let mut results = vec![check("sqs:GetQueueAttributes", spool.check_access(deadline).await, "the queue exists")];
+        if let Some(deferral) = &self.spool_deferral {
+            let result = deferral.check_permission(deadline).await;
+            results.push(check(DEFER_ACTION, result, "redelivery can be deferred"));
+        }
         if results.iter().all(CheckResult::is_ok) {
             let message = "the segment sidecarless-check was spooled: it appears in X-Ray within a minute";
             results.push(check("sqs:SendMessage", send(spool, deadline).await, message));
@@ -44,6 +44,21 @@ impl CheckHandler {
             "done by Lambda, as is sqs:DeleteMessage: the event source mapping verifies both permissions",
         ));
         results
+    }
+
+    /// Checks the queue of the shards if it is not the spool. It sends no shard, because that would scrape tasks.
+    pub(super) async fn check_shard_queue(&self, arns: &ArnBuilder, deadline: &Deadline) -> Option<CheckResult> {
+        let url = self.settings.shard_queue.as_ref().filter(|url| Some(*url) != self.settings.spool_queue.as_ref())?;
+        let arn = arns.arn("sqs", queue_name(url));
+        let result = self.shard_deferral.as_ref()?.check_permission(deadline).await;
+        Some(result_of(DEFER_ACTION, &arn, result, "shards can be deferred"))
+    }
+}
+
+fn result_of(action: &'static str, arn: &str, result: Result<(), AwsError>, message: &str) -> CheckResult {
+    match result {
+        Ok(()) => CheckResult::ok(action, message),
+        Err(error) => CheckResult::from_error(action, arn, error.detail.as_str(), &error),
     }
 }
 

@@ -7,6 +7,7 @@ pub(super) use redelivery::RedeliveryHandler;
 pub(super) use shards::ShardHandler;
 
 use crate::deadline::Deadline;
+use crate::deliver::deferral::ReceivedMessage;
 use crate::lambda::SqsMessage;
 use crate::model::failed_event::FailedEvent;
 use crate::model::shard;
@@ -26,6 +27,14 @@ impl QueueHandler {
         let mut failed = self.shards.handle(shards, deadline).await;
         failed.extend(self.redelivery.handle(spooled, deadline).await);
         failed
+    }
+}
+
+fn received(message: &SqsMessage) -> ReceivedMessage<'_> {
+    ReceivedMessage {
+        queue_arn: &message.queue_arn,
+        receipt_handle: &message.receipt_handle,
+        receive_count: message.receive_count,
     }
 }
 

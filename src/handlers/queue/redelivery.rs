@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use prost::Message as _;
 
+use super::received;
 use crate::deadline::Deadline;
 use crate::deliver::cloudwatch::{self, OtlpMetricsClient};
+use crate::deliver::deferral::{BackoffClass, MessageDeferral};
 use crate::deliver::logs::{self, OtlpLogsClient};
 use crate::deliver::remote_write::{EncodedRequest, RemoteWriteClient};
-use crate::deliver::spool::{BackoffClass, EnqueueResult, Spool};
+use crate::deliver::spool::{EnqueueResult, Spool};
 use crate::deliver::xray::{self, XRayClient};
 use crate::deliver::xray_otlp::{self, XRayOtlpClient};
 use crate::deliver::{Delivery, DeliveryError, Outcome};
@@ -42,8 +44,10 @@ pub(in crate::handlers) struct RedeliveryHandler {
     pub(in crate::handlers) cloudwatch: Option<Arc<Delivery<OtlpMetricsClient>>>,
     /// `None` if `SIDECARLESS_LOG_GROUP` is not set.
     pub(in crate::handlers) logs: Option<Arc<Delivery<OtlpLogsClient>>>,
-    /// Queue of the messages. `None`: they are retried after the visibility timeout of the queue.
+    /// Queue for the rest of a message that was delivered in part. `None`: the whole message is retried.
     pub(in crate::handlers) spool: Option<Spool>,
+    /// `None`: messages are retried after the visibility timeout of their queue.
+    pub(in crate::handlers) deferral: Option<MessageDeferral>,
     /// Age from which samples are not sent to AMP; `None`: no limit.
     pub(in crate::handlers) max_sample_age_ms: Option<i64>,
     pub(in crate::handlers) self_metrics: Arc<SelfMetrics>,
@@ -67,8 +71,8 @@ impl RedeliveryHandler {
             match error {
                 RedeliveryError::Retryable { backoff, error } => {
                     tracing::warn!(message_id = message.id, error, "message will be retried");
-                    if let Some(spool) = &self.spool {
-                        spool.defer(&message.receipt_handle, message.receive_count, backoff, deadline).await;
+                    if let Some(deferral) = &self.deferral {
+                        deferral.defer(received(&message), backoff, deadline).await;
                     }
                 }
                 RedeliveryError::Permanent(error) => {

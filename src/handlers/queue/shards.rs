@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::received;
 use crate::deadline::Deadline;
-use crate::deliver::spool::{BackoffClass, Spool};
+use crate::deliver::deferral::{BackoffClass, MessageDeferral, ReceivedMessage};
 use crate::discovery::{Discovery, DiscoveryError, TaskBatch};
 use crate::handlers::run::context::RunContext;
 use crate::handlers::run::report::finish_event;
@@ -27,8 +28,8 @@ pub(in crate::handlers) struct ShardHandler {
     pub(in crate::handlers) state: Arc<StateCollector>,
     /// `None` if `AWS_PROMETHEUS_ENDPOINT` is not set.
     pub(in crate::handlers) writer: Option<Arc<SeriesWriter>>,
-    /// Queue of the messages. `None`: they are retried after the visibility timeout of the queue.
-    pub(in crate::handlers) spool: Option<Spool>,
+    /// `None`: messages are retried after the visibility timeout of their queue.
+    pub(in crate::handlers) deferral: Option<MessageDeferral>,
     pub(in crate::handlers) self_metrics: Arc<SelfMetrics>,
 }
 
@@ -95,8 +96,9 @@ impl ShardHandler {
 
     /// Retries a shard before its scrapes are outdated, which is long before the visibility timeout of the queue.
     async fn retry_soon(&self, message: &SqsMessage, deadline: &Deadline) {
-        if let Some(spool) = &self.spool {
-            spool.defer(&message.receipt_handle, 1, BackoffClass::Samples, deadline).await;
+        if let Some(deferral) = &self.deferral {
+            let message = ReceivedMessage { receive_count: 1, ..received(message) };
+            deferral.defer(message, BackoffClass::Samples, deadline).await;
         }
     }
 
