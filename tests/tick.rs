@@ -9,6 +9,7 @@ use sidecarless::lambda::Event;
 use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 
 use crate::sandbox::Sandbox;
+use crate::sandbox::ecs::NewTask;
 use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
 use crate::sandbox::task::{Task, closed_port};
 
@@ -32,6 +33,31 @@ async fn api_calls_for_250_tasks_are_batched_and_cached() {
         assert_eq!(ecs.count("DescribeTaskDefinition"), 3, "none in the second tick");
     }
     assert_eq!(sandbox.amp.named("up").len(), 500);
+}
+
+#[tokio::test]
+async fn run_keeps_definitions_that_exceed_the_cache() {
+    const TASKS: usize = 40;
+    // The cache of the smallest function has 4 MiB.
+    let memory = ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128");
+    let sandbox = Sandbox::start(&[("SIDECARLESS_CLUSTERS", "shop"), memory]).await;
+    let task = Task::start().await;
+    let ids: Vec<String> = (0..TASKS)
+        .map(|number| {
+            let labels =
+                vec![("sidecarless.stats.port", task.port().to_string()), ("large", "x".repeat((4 << 20) / TASKS))];
+            let task = NewTask { family: &format!("family-{number}"), labels, tags: Vec::new() };
+            sandbox.aws.ecs().add("shop", task)
+        })
+        .collect();
+    for (run, described) in [(1, 40), (2, 40), (3, 41), (4, 41)] {
+        if run == 3 {
+            sandbox.aws.ecs().set_revision(&ids[7], 13);
+        }
+        let summary = sandbox.tick().await.unwrap();
+        assert_eq!(summary["targets_up"], TASKS, "run {run}: {summary}");
+        assert_eq!(sandbox.aws.ecs().count("DescribeTaskDefinition"), described, "run {run}");
+    }
 }
 
 #[tokio::test]

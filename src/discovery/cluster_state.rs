@@ -1,7 +1,7 @@
 //! Descriptions of clusters: counts, settings, and tags for settings that use them as labels. One DescribeClusters call for 100
 //! clusters.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_ecs::types::ClusterField;
@@ -63,7 +63,7 @@ impl Discovery {
 
     /// Returns the last description of a cluster, which is a name or ARN.
     pub fn cached_cluster(&self, cluster: &str) -> Option<Arc<Cluster>> {
-        self.clusters_by_name.by_name.get_stale(cluster_name(cluster)).map(|described| described.cluster)
+        self.clusters_by_name.cached(cluster_name(cluster))
     }
 }
 
@@ -76,20 +76,30 @@ impl ClusterCache {
     /// Sets what tasks have from their cluster, and returns failed calls. Only tags are worth a call. Tasks of a cluster whose call
     /// failed get its previous values, or none.
     pub(super) async fn attach(&self, api: &EcsClient, tasks: &mut [Task], deadline: &Deadline) -> Vec<DiscoveryError> {
+        let names: BTreeSet<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.cluster)).collect();
+        let mut clusters: HashMap<Arc<str>, Arc<Cluster>> =
+            names.iter().filter_map(|name| Some((Arc::clone(name), self.cached(name)?))).collect();
         let mut failures = Vec::new();
         if self.needs_tags {
-            let clusters: BTreeSet<&Arc<str>> = tasks.iter().map(|task| &task.cluster).collect();
-            let missing = self.by_name.missing(clusters, deadline.now_ms());
+            let missing = self.by_name.missing(&names, deadline.now_ms());
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            failures = self.describe(api, &missing, deadline).await.failures;
+            let described = self.describe(api, &missing, deadline).await;
+            let found = described.clusters.into_iter().filter_map(|observed| observed.now);
+            clusters.extend(found.map(|cluster| (Arc::clone(&cluster.name), cluster)));
+            failures = described.failures;
         }
         for task in tasks {
-            if let Some(Described { cluster, .. }) = self.by_name.get_stale(&task.cluster) {
+            if let Some(cluster) = clusters.get(&task.cluster) {
                 task.cluster_tags = Arc::clone(&cluster.tags);
                 task.container_insights = cluster.container_insights;
             }
         }
         failures
+    }
+
+    /// Returns the last description of a cluster.
+    fn cached(&self, name: &str) -> Option<Arc<Cluster>> {
+        self.by_name.get_stale(name).map(|described| described.cluster)
     }
 
     fn older_than(&self, age_ms: i64, clusters: &[String], now_ms: i64) -> Vec<String> {
@@ -102,6 +112,7 @@ impl ClusterCache {
 
     async fn describe(&self, api: &EcsClient, clusters: &[String], deadline: &Deadline) -> ClusterStates {
         let mut states = ClusterStates::default();
+        let (mut requested, mut found) = (Vec::new(), Vec::new());
         for chunk in clusters.chunks(CLUSTERS_PER_CALL) {
             let tags = self.needs_tags.then_some(ClusterField::Tags);
             let fields = [ClusterField::Settings].into_iter().chain(tags).collect();
@@ -110,18 +121,19 @@ impl ClusterCache {
             match api.call("DescribeClusters", subject, deadline, request.send()).await {
                 Ok(output) => {
                     let described = output.clusters().iter().filter(|cluster| cluster.status() != Some("INACTIVE"));
-                    let described = described.filter_map(describe::cluster).map(Arc::new).collect();
-                    states.clusters.extend(self.replace(chunk, described, deadline.now_ms()));
+                    found.extend(described.filter_map(describe::cluster).map(Arc::new));
+                    requested.extend_from_slice(chunk);
                 }
                 Err(error) => states.failures.push(error),
             }
         }
+        states.clusters = self.replace(&requested, found, deadline.now_ms());
         states
     }
 
-    /// Stores the descriptions of one call, and returns them with the previous ones.
+    /// Stores descriptions, and returns them with the previous ones.
     fn replace(&self, requested: &[String], described: Vec<Arc<Cluster>>, at_ms: i64) -> Vec<Observed<Cluster>> {
-        let before = |name: &str| self.by_name.get_stale(name).map(|described| described.cluster);
+        let before = |name: &str| self.cached(name);
         let mut observed: Vec<_> = described
             .iter()
             .map(|cluster| Observed { before: before(&cluster.name), now: Some(Arc::clone(cluster)) })

@@ -1,6 +1,6 @@
 //! Task definitions. Each revision is described once per environment, because revisions never change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_ecs::types as ecs;
@@ -14,7 +14,8 @@ use crate::model::ecs::NetworkMode;
 use crate::model::task::{PortMapping, Task, TaskContainer};
 use crate::work_budget::MemoryLimit;
 
-/// Memory for definitions. One takes a few kilobytes; an account uses some hundreds at a time.
+/// Memory for definitions. One takes a few kilobytes; an account uses some hundreds at a time. Obsolete revisions are removed once
+/// they have no room.
 const MAX_BYTES: usize = 16 << 20;
 
 /// Concurrent DescribeTaskDefinition calls.
@@ -24,6 +25,13 @@ const DEFINITION_CONCURRENCY: usize = 4;
 #[derive(Debug)]
 pub(super) struct TaskDefinitionCache {
     by_arn: Cache<Arc<str>, Arc<TaskDefinition>>,
+}
+
+/// Definitions by ARN, and failed calls.
+#[derive(Debug, Default)]
+pub(super) struct TaskDefinitions {
+    pub(super) by_arn: HashMap<Arc<str>, Arc<TaskDefinition>>,
+    pub(super) failures: Vec<DiscoveryError>,
 }
 
 /// The parts of a task definition that DescribeTasks does not return.
@@ -42,33 +50,34 @@ impl TaskDefinitionCache {
         }
     }
 
-    /// Describes the definitions that are not cached yet, and returns failed calls.
+    /// Returns definitions. Those that are not cached yet are described.
     pub(super) async fn fetch(
         &self,
         api: &EcsClient,
         arns: &BTreeSet<Arc<str>>,
         deadline: &Deadline,
-    ) -> Vec<DiscoveryError> {
+    ) -> TaskDefinitions {
         let now_ms = deadline.now_ms();
-        let results = stream::iter(self.by_arn.missing(arns, now_ms))
+        let mut definitions =
+            TaskDefinitions { by_arn: self.by_arn.get_all(arns, now_ms), ..TaskDefinitions::default() };
+        let missing: Vec<_> = arns.iter().filter(|arn| !definitions.by_arn.contains_key(*arn)).cloned().collect();
+        let mut results = stream::iter(missing)
             .map(|arn| async move { describe(api, &arn, deadline).await.map(|definition| (arn, Arc::new(definition))) })
-            .buffer_unordered(DEFINITION_CONCURRENCY)
-            .collect::<Vec<_>>()
-            .await;
-        let (mut definitions, mut failures) = (Vec::with_capacity(results.len()), Vec::new());
-        for result in results {
+            .buffer_unordered(DEFINITION_CONCURRENCY);
+        let mut has_new = false;
+        while let Some(result) = results.next().await {
             match result {
-                Ok(definition) => definitions.push(definition),
-                Err(error) => failures.push(error),
+                Ok((arn, definition)) => {
+                    definitions.by_arn.insert(arn, definition);
+                    has_new = true;
+                }
+                Err(error) => definitions.failures.push(error),
             }
         }
-        self.by_arn.insert_all(definitions, now_ms);
-        failures
-    }
-
-    /// Returns a definition that was fetched before.
-    pub(super) fn get(&self, arn: &str, now_ms: i64) -> Option<Arc<TaskDefinition>> {
-        self.by_arn.get(arn, now_ms)
+        if has_new {
+            self.by_arn.insert_all(definitions.by_arn.clone(), now_ms);
+        }
+        definitions
     }
 }
 

@@ -1,7 +1,7 @@
 //! Addresses of container instances, for tasks that use the network of their host. Each container instance and its EC2
 //! instance are described once per environment.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -44,6 +44,9 @@ struct ContainerInstance {
     instance_id: Arc<str>,
 }
 
+/// Hosts by container instance ARN. `None` for instances that are unknown to EC2.
+type Hosts = HashMap<Arc<str>, Option<Host>>;
+
 /// Container instance ARNs by cluster ARN.
 type InstancesByCluster = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
 
@@ -59,29 +62,30 @@ impl HostCache {
         tasks: &mut [Task],
         deadline: &Deadline,
     ) -> Vec<DiscoveryError> {
-        let now_ms = deadline.now_ms();
-        let failures = self.fetch(api, self.missing(tasks, now_ms), deadline).await;
+        let arns = tasks.iter().filter(|task| needs_host(task)).filter_map(|task| task.container_instance_arn.as_ref());
+        let mut hosts = self.by_container_instance.get_all(arns, deadline.now_ms());
+        let (cached, missing) = (hosts.len(), missing(tasks, &hosts));
+        let failures = self.fetch(api, missing, &mut hosts, deadline).await;
+        if hosts.len() > cached {
+            self.by_container_instance.insert_all(hosts.clone(), deadline.now_ms());
+        }
         for task in tasks.iter_mut().filter(|task| needs_host(task)) {
             let arn = task.container_instance_arn.as_ref();
-            if let Some(Some(host)) = arn.and_then(|arn| self.by_container_instance.get(arn, now_ms)) {
+            if let Some(Some(host)) = arn.and_then(|arn| hosts.get(arn)) {
                 task.address = Some(host.address);
-                task.ec2_instance_id = Some(host.instance_id);
+                task.ec2_instance_id = Some(Arc::clone(&host.instance_id));
             }
         }
         failures
     }
 
-    fn missing(&self, tasks: &[Task], now_ms: i64) -> InstancesByCluster {
-        let mut missing = InstancesByCluster::new();
-        for task in tasks.iter().filter(|task| needs_host(task)) {
-            for arn in self.by_container_instance.missing(&task.container_instance_arn, now_ms) {
-                missing.entry(Arc::clone(&task.cluster_arn)).or_default().insert(arn);
-            }
-        }
-        missing
-    }
-
-    async fn fetch(&self, api: &EcsClient, missing: InstancesByCluster, deadline: &Deadline) -> Vec<DiscoveryError> {
+    async fn fetch(
+        &self,
+        api: &EcsClient,
+        missing: InstancesByCluster,
+        hosts: &mut Hosts,
+        deadline: &Deadline,
+    ) -> Vec<DiscoveryError> {
         let (mut instances, mut failures) = (Vec::new(), Vec::new());
         for (cluster, arns) in missing {
             let arns: Vec<String> = arns.iter().map(ToString::to_string).collect();
@@ -94,26 +98,39 @@ impl HostCache {
         }
         let (ec2, external): (Vec<_>, Vec<_>) =
             instances.into_iter().partition(|instance| instance.instance_id.starts_with(EC2_INSTANCE));
-        let unknown = external.into_iter().map(|instance| (instance.arn, None));
-        self.by_container_instance.insert_all(unknown, deadline.now_ms());
-        failures.extend(self.fetch_addresses(ec2, deadline).await);
+        hosts.extend(external.into_iter().map(|instance| (instance.arn, None)));
+        failures.extend(self.fetch_addresses(ec2, hosts, deadline).await);
         failures
     }
 
-    /// Fetches the addresses of EC2 instances, and caches them by container instance ARN.
-    async fn fetch_addresses(&self, instances: Vec<ContainerInstance>, deadline: &Deadline) -> Vec<DiscoveryError> {
+    /// Fetches the addresses of EC2 instances.
+    async fn fetch_addresses(
+        &self,
+        instances: Vec<ContainerInstance>,
+        hosts: &mut Hosts,
+        deadline: &Deadline,
+    ) -> Vec<DiscoveryError> {
         let ids: HashSet<&str> = instances.iter().map(|instance| &*instance.instance_id).collect();
         if ids.is_empty() {
             return Vec::new();
         }
         let (addresses, failures) = self.ec2.private_addresses(&ids, deadline).await;
-        let hosts = instances.into_iter().filter_map(|ContainerInstance { arn, instance_id }| {
+        hosts.extend(instances.into_iter().filter_map(|ContainerInstance { arn, instance_id }| {
             let &address = addresses.get(&*instance_id)?;
             Some((arn, Some(Host { instance_id, address })))
-        });
-        self.by_container_instance.insert_all(hosts, deadline.now_ms());
+        }));
         failures
     }
+}
+
+/// Returns the container instances of tasks whose host is not known.
+fn missing(tasks: &[Task], hosts: &Hosts) -> InstancesByCluster {
+    let mut missing = InstancesByCluster::new();
+    for task in tasks.iter().filter(|task| needs_host(task)) {
+        let Some(arn) = task.container_instance_arn.as_ref().filter(|arn| !hosts.contains_key(*arn)) else { continue };
+        missing.entry(Arc::clone(&task.cluster_arn)).or_default().insert(Arc::clone(arn));
+    }
+    missing
 }
 
 /// Returns whether the task has the address of its host. Without an address, a task with its own network interface or

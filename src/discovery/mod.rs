@@ -44,7 +44,7 @@ pub use stopped::StoppedListing;
 use cluster_state::ClusterCache;
 use clusters::ClusterSelector;
 use container_instances::ContainerInstanceCache;
-use definitions::TaskDefinitionCache;
+use definitions::{TaskDefinitionCache, TaskDefinitions};
 use ecs_client::EcsClient;
 use hosts::HostCache;
 use identify::TaskIdentities;
@@ -288,17 +288,18 @@ impl Discovery {
 
     /// Completes tasks with definitions, host addresses, cluster tags and settings, and applies the filter.
     async fn enrich(&self, mut tasks: Vec<Task>, discovered: &mut DiscoveryResult, deadline: &Deadline) {
-        let definitions = tasks.iter().map(|task| Arc::clone(&task.definition_arn)).collect();
-        discovered.failures.extend(self.definitions.fetch(&self.api, &definitions, deadline).await);
-        let now_ms = deadline.now_ms();
+        let arns = tasks.iter().map(|task| Arc::clone(&task.definition_arn)).collect();
+        let TaskDefinitions { by_arn: definitions, failures } =
+            self.definitions.fetch(&self.api, &arns, deadline).await;
+        discovered.failures.extend(failures);
         for task in &mut tasks {
-            if let Some(definition) = self.definitions.get(&task.definition_arn, now_ms) {
+            if let Some(definition) = definitions.get(&task.definition_arn) {
                 definition.apply_to(task);
             }
         }
         discovered.failures.extend(self.hosts.resolve_addresses(&self.api, &mut tasks, deadline).await);
         discovered.failures.extend(self.clusters_by_name.attach(&self.api, &mut tasks, deadline).await);
-        let is_defined = |task: &Task| self.definitions.get(&task.definition_arn, now_ms).is_some();
+        let is_defined = |task: &Task| definitions.contains_key(&task.definition_arn);
         let (defined, undefined): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(is_defined);
         let defined: Vec<Arc<Task>> = defined.into_iter().map(Arc::new).collect();
         self.recent.insert(&defined, deadline.now_ms());

@@ -47,11 +47,11 @@ impl Discovery {
             listing.failures.extend(error);
             let described = self.describe(&self.stopped.missing(items, now_ms), deadline).await;
             listing.failures.extend(described.failures);
-            self.stopped.insert(described.tasks.iter().chain(&described.filtered), now_ms);
+            let stopped = self.stopped.insert(cluster, described.tasks.iter().chain(&described.filtered), now_ms);
+            listing.stopped.extend(stopped);
             // In this state the containers still run (Amazon ECS Developer Guide, "Task lifecycle").
             let is_serving = |task: &Arc<Task>| task.last_status == TaskStatus::Deactivating;
             listing.stopping.extend(described.tasks.into_iter().filter(is_serving));
-            listing.stopped.extend(self.stopped.in_cluster(cluster, now_ms));
         }
         listing
     }
@@ -77,10 +77,16 @@ impl StoppedTaskCache {
         TaskBatch::chunks(&cluster, &missing)
     }
 
-    /// Inserts the tasks that have stopped. Tasks that are still stopping must be described again.
-    fn insert<'a>(&self, tasks: impl Iterator<Item = &'a Arc<Task>>, now_ms: i64) {
-        let stopped = tasks.filter(|task| task.last_status == TaskStatus::Stopped);
-        self.by_arn.insert_all(stopped.map(|task| (Arc::clone(&task.arn), Arc::clone(task))), now_ms);
+    /// Inserts the described tasks of a cluster that have stopped, and returns them with those that were cached before. Tasks that
+    /// are still stopping must be described again.
+    fn insert<'a>(&self, cluster: &str, described: impl Iterator<Item = &'a Arc<Task>>, now_ms: i64) -> Vec<Arc<Task>> {
+        let mut stopped = self.in_cluster(cluster, now_ms);
+        let cached = stopped.len();
+        stopped.extend(described.filter(|task| task.last_status == TaskStatus::Stopped).cloned());
+        if stopped.len() > cached {
+            self.by_arn.insert_all(stopped.iter().map(|task| (Arc::clone(&task.arn), Arc::clone(task))), now_ms);
+        }
+        stopped
     }
 
     fn in_cluster(&self, cluster: &str, now_ms: i64) -> Vec<Arc<Task>> {
@@ -102,7 +108,8 @@ mod tests {
         let listed = |tasks: &[&str]| {
             vec![TaskBatch { cluster: "shop".into(), tasks: tasks.iter().map(|&arn| arn.to_owned()).collect() }]
         };
-        stopped.insert([&task("a", TaskStatus::Stopped), &task("b", TaskStatus::Deactivating)].into_iter(), 0);
+        let described = [task("a", TaskStatus::Stopped), task("b", TaskStatus::Deactivating)];
+        assert_eq!(stopped.insert("shop", described.iter(), 0).len(), 1);
         assert_eq!(stopped.missing(listed(&["a", "b"]), i64::MAX), listed(&["b"]), "b is still stopping");
         stopped.remove_unlisted("bank", &[]);
         assert_eq!(stopped.in_cluster("arn:aws:ecs:eu-west-1:111122223333:cluster/shop", 0).len(), 1);

@@ -26,6 +26,8 @@ struct Entries<K, V> {
     by_key: HashMap<K, Entry<V>>,
     /// Bytes of all entries.
     bytes: usize,
+    /// Number of uses so far.
+    uses: u64,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,8 @@ struct Entry<V> {
     inserted_ms: i64,
     ttl_ms: i64,
     bytes: usize,
+    /// Number of its last use. The lowest is the entry that was used least recently.
+    used: u64,
 }
 
 impl<V> Entry<V> {
@@ -43,7 +47,9 @@ impl<V> Entry<V> {
 }
 
 impl<K: Eq + Hash, V> Entries<K, V> {
-    fn insert(&mut self, key: K, entry: Entry<V>) {
+    fn insert(&mut self, key: K, mut entry: Entry<V>) {
+        self.uses += 1;
+        entry.used = self.uses;
         self.bytes += entry.bytes;
         self.bytes -= self.by_key.insert(key, entry).map_or(0, |replaced| replaced.bytes);
     }
@@ -52,11 +58,36 @@ impl<K: Eq + Hash, V> Entries<K, V> {
         self.by_key.retain(|key, entry| keep(key, entry));
         self.bytes = self.by_key.values().map(|entry| entry.bytes).sum();
     }
+
+    fn get<Q: Eq + Hash + ?Sized>(&mut self, key: &Q, now_ms: i64) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let entry = self.by_key.get_mut(key).filter(|entry| entry.is_fresh(now_ms))?;
+        self.uses += 1;
+        entry.used = self.uses;
+        Some(&entry.value)
+    }
+
+    /// Removes the entries that were used least recently until the others have at most `max_bytes`.
+    fn shrink(&mut self, max_bytes: usize) {
+        let mut uses: Vec<(u64, usize)> = self.by_key.values().map(|entry| (entry.used, entry.bytes)).collect();
+        uses.sort_unstable();
+        let (mut bytes, mut first_kept) = (self.bytes, 0);
+        for (used, size) in uses {
+            if bytes <= max_bytes {
+                break;
+            }
+            bytes -= size;
+            first_kept = used + 1;
+        }
+        self.retain(|_, entry| entry.used >= first_kept);
+    }
 }
 
 impl<K: Eq + Hash, V> Cache<K, V> {
     pub(crate) fn new(ttl_ms: i64, max_bytes: usize, weigh: fn(&K, &V) -> usize) -> Self {
-        Self { ttl_ms, max_bytes, weigh, entries: Mutex::new(Entries { by_key: HashMap::new(), bytes: 0 }) }
+        Self { ttl_ms, max_bytes, weigh, entries: Mutex::new(Entries { by_key: HashMap::new(), bytes: 0, uses: 0 }) }
     }
 
     /// Returns the keys that have no value, or an expired one.
@@ -88,24 +119,23 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         }
     }
 
-    /// Stores the values that a run needs now. All of them are stored: if they do not fit, all others are removed.
+    /// Stores the values that a run needs now. All of them are stored: if they do not fit, the others that were used least recently
+    /// are removed. A run that found some of its values in the cache stores them again, so that they are not removed for the new
+    /// ones.
     pub(crate) fn insert_all(&self, batch: impl IntoIterator<Item = (K, V)>, now_ms: i64) {
-        let entry = |(key, value)| {
-            let entry = self.entry(&key, value, now_ms, self.ttl_ms);
-            (key, entry)
-        };
-        let batch: HashMap<K, Entry<V>> = batch.into_iter().map(entry).collect();
         let mut entries = self.lock();
-        let replaced = |key: &K| entries.by_key.get(key).map_or(0, |entry| entry.bytes);
-        let (replaced, added) =
-            batch.iter().fold((0, 0), |(bytes, added), (key, entry)| (bytes + replaced(key), added + entry.bytes));
-        if entries.bytes - replaced + added > self.max_bytes && added > replaced {
-            entries.retain(|key, entry| entry.is_fresh(now_ms) || batch.contains_key(key));
-            if entries.bytes + added > self.max_bytes {
-                entries.retain(|key, _| batch.contains_key(key));
-            }
+        let (mut first, mut bytes) = (None, 0);
+        for (key, value) in batch {
+            let entry = self.entry(&key, value, now_ms, self.ttl_ms);
+            bytes += entry.bytes;
+            entries.insert(key, entry);
+            first = first.or(Some(entries.uses));
         }
-        batch.into_iter().for_each(|(key, entry)| entries.insert(key, entry));
+        let Some(first) = first else { return };
+        if entries.bytes > self.max_bytes {
+            entries.retain(|_, entry| entry.is_fresh(now_ms) || entry.used >= first);
+            entries.shrink(self.max_bytes.max(bytes));
+        }
     }
 
     /// Removes the entries for which `keep` returns `false`.
@@ -120,7 +150,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     fn entry(&self, key: &K, value: V, inserted_ms: i64, ttl_ms: i64) -> Entry<V> {
         let bytes = size_of::<K>() + size_of::<Entry<V>>() + (self.weigh)(key, &value);
-        Entry { value, inserted_ms, ttl_ms, bytes }
+        Entry { value, inserted_ms, ttl_ms, bytes, used: 0 }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries<K, V>> {
@@ -134,7 +164,17 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.lock().by_key.get(key).filter(|entry| entry.is_fresh(now_ms)).map(|entry| entry.value.clone())
+        self.lock().get(key, now_ms).cloned()
+    }
+
+    /// Returns the values of the keys that have one which has not expired.
+    pub(crate) fn get_all<'k>(&self, keys: impl IntoIterator<Item = &'k K>, now_ms: i64) -> HashMap<K, V>
+    where
+        K: Clone + 'k,
+    {
+        let mut entries = self.lock();
+        let found = keys.into_iter().filter_map(|key| Some((key.clone(), entries.get(key, now_ms)?.clone())));
+        found.collect()
     }
 
     /// Returns the value of a key even if it has expired: for use when a new one cannot be fetched.
@@ -222,11 +262,25 @@ mod tests {
         cache.insert_all([], 1);
         assert_eq!(cache.values(1).len(), 4);
         cache.insert_all([("a", 25), ("e", 60)], 2);
-        assert_eq!(sorted(&cache, 2), [25, 60], "the others do not fit");
+        assert_eq!(sorted(&cache, 2), [20, 25, 60], "two of the others do not fit");
         cache.insert_all([("e", 1_000), ("f", 1_000)], 3);
         assert_eq!(sorted(&cache, 3), [1_000, 1_000], "a run needs all of its batch");
         cache.retain(|key, _| *key == "f");
         cache.insert_all([("g", 5)], 4);
         assert_eq!(sorted(&cache, 4), [5]);
+    }
+
+    #[test]
+    fn batch_removes_the_entries_used_least_recently() {
+        let cache = cache(NO_TTL, 4 * ENTRY + 100);
+        for (key, bytes) in [("a", 21), ("b", 22), ("c", 23), ("d", 24)] {
+            cache.insert(key, bytes, 0);
+        }
+        assert_eq!(cache.get("a", 0), Some(21));
+        assert_eq!(cache.get_all(&["c", "x"], 0), [("c", 23)].into());
+        cache.insert_all([("e", 20)], 0);
+        assert_eq!(sorted(&cache, 0), [20, 21, 23, 24], "b was used before all others");
+        cache.insert_all([("f", 20), ("a", 21)], 0);
+        assert_eq!(sorted(&cache, 0), [20, 20, 21, 23], "then d");
     }
 }

@@ -35,6 +35,12 @@ pub(crate) struct State {
     pub(crate) instances: BTreeMap<String, Vec<Value>>,
     /// Error of each call of an operation.
     pub(crate) faults: BTreeMap<&'static str, &'static str>,
+    /// Error of each call of an operation for one cluster.
+    pub(crate) cluster_faults: BTreeMap<(&'static str, &'static str), &'static str>,
+    /// Operation, and the id and status that a task gets before the next call of it. `ListStopped` is ListTasks of stopped tasks.
+    pub(crate) change_before: Option<(&'static str, String, &'static str)>,
+    /// `stoppedAt` of stopped tasks; `None`: the time of the call.
+    pub(crate) stopped_at_s: Option<f64>,
     /// Setting `containerInsights` of each cluster.
     pub(crate) container_insights: Option<&'static str>,
     /// Details of the network interface of every task; `None`: its IPv4 address.
@@ -127,6 +133,16 @@ impl State {
         tasks.find(|task| task.arn.ends_with(id)).unwrap().status = status;
     }
 
+    /// Changes the revision of the task definition of a task.
+    pub(crate) fn set_revision(&mut self, id: &str, revision: u32) {
+        let mut tasks = self.clusters.values_mut().flatten();
+        let task = tasks.find(|task| task.arn.ends_with(id)).unwrap();
+        let labels = self.definitions[&task.definition].clone();
+        let (family, _) = task.definition.rsplit_once(':').unwrap();
+        task.definition = format!("{family}:{revision}");
+        self.definitions.insert(task.definition.clone(), labels);
+    }
+
     pub(crate) fn count(&self, operation: &str) -> usize {
         self.calls.get(operation).copied().unwrap_or_default()
     }
@@ -145,16 +161,28 @@ impl State {
         if let Some(fault) = self.faults.get(operation) {
             return error(fault, "by order");
         }
+        let of_cluster = self.cluster_faults.iter().find(|((of, name), _)| *of == operation && *name == cluster);
+        if let Some((_, fault)) = of_cluster {
+            return error(fault, "by order");
+        }
+        let name = if input["desiredStatus"] == "STOPPED" { "ListStopped" } else { operation };
+        if let Some((_, id, status)) = self.change_before.take_if(|(before, ..)| *before == name) {
+            self.set_status(&id, status);
+        }
+        self.result(operation, &cluster, input)
+    }
+
+    fn result(&self, operation: &str, cluster: &str, input: &Value) -> StubResponse {
         match operation {
-            "ListServices" => page("serviceArns", &arns(&self.services, &cluster, "serviceArn"), input),
-            "DescribeServices" => self.describe_services(&cluster, input),
+            "ListServices" => page("serviceArns", &arns(&self.services, cluster, "serviceArn"), input),
+            "DescribeServices" => self.describe_services(cluster, input),
             "ListContainerInstances" => {
-                let arns = arns(&self.instances, &cluster, "containerInstanceArn");
+                let arns = arns(&self.instances, cluster, "containerInstanceArn");
                 page("containerInstanceArns", &arns, input)
             }
             "DescribeContainerInstances" => {
                 let wanted = input["containerInstances"].as_array().unwrap();
-                let all = self.instances.get(&cluster).into_iter().flatten();
+                let all = self.instances.get(cluster).into_iter().flatten();
                 let described: Vec<_> = all.filter(|it| wanted.contains(&it["containerInstanceArn"])).collect();
                 ok(&json!({"containerInstances": described, "failures": []}))
             }
@@ -162,7 +190,7 @@ impl State {
                 let arns: Vec<String> = self.clusters.keys().map(|name| cluster_arn(name)).collect();
                 page("clusterArns", &arns, input)
             }
-            "ListTasks" => match self.clusters.get(&cluster) {
+            "ListTasks" => match self.clusters.get(cluster) {
                 Some(tasks) => {
                     let is_listed =
                         |task: &&Running| NewTask::is_ending(task.status) == (input["desiredStatus"] == "STOPPED");
@@ -172,7 +200,7 @@ impl State {
                 None => error("ClusterNotFoundException", "Cluster not found."),
             },
             "DescribeClusters" => self.describe_clusters(input),
-            "DescribeTasks" => self.describe_tasks(&cluster, input),
+            "DescribeTasks" => self.describe_tasks(cluster, input),
             "DescribeTaskDefinition" => self.describe_definition(input["taskDefinition"].as_str().unwrap()),
             other => error("UnknownOperationException", other),
         }
@@ -225,6 +253,9 @@ impl State {
             }) {
                 Some(task) => {
                     let mut task = described(cluster, task, self.containers.as_ref());
+                    if let Some(stopped_s) = self.stopped_at_s.filter(|_| !task["stoppedAt"].is_null()) {
+                        task["stoppedAt"] = json!(stopped_s);
+                    }
                     if let Some(details) = &self.interface {
                         task["attachments"][0]["details"] = details.clone();
                     }

@@ -113,6 +113,10 @@ impl RunStats {
 /// Logs the failures of a discovery. Nothing is lost while cached tasks replace the missing ones.
 pub(in crate::handlers) fn log_discovery(discovered: &DiscoveryResult) {
     log_failures(&discovered.failures);
+    if !discovered.without_definition.is_empty() {
+        let tasks = discovered.without_definition.len();
+        tracing::warn!(tasks, "tasks are not scraped because their definition could not be read");
+    }
     if discovered.missing > 0 {
         tracing::info!(missing_tasks = discovered.missing, "tasks disappeared after they were listed");
     }
