@@ -11,6 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde::Serialize;
 use url::Url;
 
 pub use sources::Sources;
@@ -171,7 +172,7 @@ pub struct PrometheusScrapeSettings {
 }
 
 /// Destinations of pushed OTLP metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MetricsTo {
     pub amp: bool,
     /// OTLP endpoint of CloudWatch.

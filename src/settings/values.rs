@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde::Serialize;
 use url::Url;
 
 use super::{MetricsTo, StatsSources};
@@ -15,6 +16,7 @@ use crate::rules::InvalidValue;
 const MAX_LOG_NAME_LENGTH: usize = 512;
 
 /// Destinations of the `sidecarless_*` metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SelfMetricsDestinations {
     pub amp: bool,
     pub emf: bool,

@@ -18,8 +18,8 @@ from demo.sources import Sources
 SIDECAR_USD = 730 * (0.25 * 0.04048 + 0.5 * 0.004445)
 
 
-def estimate(aws: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = os.environ | CREDENTIALS | {"AWS_ENDPOINT_URL": aws, "AWS_REGION": REGION}
+def estimate(aws: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | CREDENTIALS | {"AWS_ENDPOINT_URL": aws, "AWS_REGION": REGION} | settings
     return subprocess.run([CLI, "estimate", *arguments], env=env, capture_output=True, text=True, timeout=60)
 
 
@@ -43,6 +43,12 @@ def test_estimate_covers_all_tasks_of_the_account(tmp_path: Path) -> None:
         text = estimate(aws).stdout
         assert text.startswith(f"{len(tasks)} tasks with {len(tasks)} containers: {fargate} on Fargate (x86_64)"), text
         print(f"\nshow: estimate of {len(tasks)} tasks:\n{text}", end="")
+        in_cloudwatch = {"SIDECARLESS_METRICS_TO": "cloudwatch", "SIDECARLESS_SELF_METRICS": "emf"}
+        text = estimate(aws, **in_cloudwatch).stdout
+        assert " OTLP data points of 1,000 bytes, at $0.50" in text and " and 0 OTLP samples" in text, text
+        assert " metrics about the function in EMF" in text and "sidecarless_* series" not in text, text
+        text = estimate(aws, "--metrics-to", "amp", **in_cloudwatch).stdout
+        assert " OTLP data points of " not in text and " and 0 OTLP samples" not in text, text
 
 
 def test_unreachable_account_exits_with_code_1() -> None:

@@ -165,6 +165,17 @@ def test_cost_of_cloudwatch_metrics_follows_from_the_price():
     assert of_name == 12 and "reads 12 metrics for each discovery name" in (ROOT / "docs/cost.md").read_text()
 
 
+def test_cost_of_data_points_in_cloudwatch_follows_from_the_price():
+    price_of_gb = price("CloudWatch, OpenTelemetry metrics", "GB ingested")
+    text = (ROOT / "docs/cost.md").read_text()
+    assert f"cost ${price_of_gb:.2f} per GB" in text
+    for size, *cells in cost_table("points"):
+        gigabytes = 100 * 43_800 * int(size.split()[0].replace(",", "")) / 1e9
+        assert cells == [f"{gigabytes:.2f} GB", f"${gigabytes * price_of_gb:.2f}", f"${100 * gigabytes * price_of_gb:.2f}"]
+    in_amp = 100 * 43_800 * price("AMP, first 2 billion", "10 million samples") / 1e7
+    assert f"cost ${in_amp:.2f} and ${100 * in_amp:.2f} in AMP" in text
+
+
 def test_cost_of_remote_sampling_follows_from_the_prices():
     seconds, gigabytes = 0.031, 0.5
     call = price("Lambda", "million requests") / 1e6 + seconds * gigabytes * price("Lambda on arm64", "GB-second")

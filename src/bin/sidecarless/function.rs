@@ -33,7 +33,12 @@ pub(crate) async fn settings(variables: Vec<(String, String)>, http: &Client) ->
 pub(crate) async fn handlers(variables: Vec<(String, String)>) -> Result<Handlers, CommandError> {
     let http = http()?;
     let settings = settings(variables, &http).await?;
-    Handlers::from_environment(settings, MemoryLimit::unlimited(), &http)
+    with_settings(settings, &http).await
+}
+
+/// Creates the function with settings that were read before.
+pub(crate) async fn with_settings(settings: Settings, http: &Client) -> Result<Handlers, CommandError> {
+    Handlers::from_environment(settings, MemoryLimit::unlimited(), http)
         .await
         .map_err(|error| CommandError::Function(error.into()))
 }

@@ -36,6 +36,10 @@ Options of estimate (the default is in parentheses):
   --spans N          spans per second from each task (1)
   --batch S          seconds between requests with spans from a task, OTEL_BSP_SCHEDULE_DELAY (15)
   --points N         data points per minute from each task (100)
+  --metrics-to LIST  destinations of the data points: amp, cloudwatch or amp,cloudwatch (SIDECARLESS_METRICS_TO)
+  --point-bytes N    size of a data point with its resource, which CloudWatch bills (1000)
+  --self-metrics LIST
+                     destinations of the metrics about the function: amp, emf, amp,emf or off (SIDECARLESS_SELF_METRICS)
   --samplers N       processes with an X-Ray remote sampler in each task (0)
   --interval S       seconds between scrapes, or between pushes of stats (60)
   --memory MB        memory of the function (512)

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use super::emf::EmfLines;
 use super::fleet::{Fleet, Group, LaunchType, PricingClass};
 use super::options::Options;
 use super::prices::{
-    self, ALARM, AMP_FIRST, CUSTOM_METRIC, Fargate, HOURS, LAMBDA_REQUEST, LOGS, METRIC_READ, MINUTES, Price,
+    self, ALARM, AMP_FIRST, CUSTOM_METRIC, Fargate, HOURS, LAMBDA_REQUEST, LOGS, METRIC_READ, MINUTES, OTEL_METRICS,
+    Price,
 };
 use super::prices::{SCHEDULER, SECONDS, SQS_REQUEST, XRAY_TRACE};
 use super::text::{amount, count, plural};
@@ -124,17 +126,28 @@ pub(super) fn sidecarless(fleet: &Fleet, options: &Options, workloads: &[Workloa
     lines.push(priced("CloudWatch Logs", log_gb, "GB, a line for each run and a summary a minute,", &LOGS));
     lines.push(priced("CloudWatch", ALARMS, "alarms", &ALARM));
     lines.push(priced("CloudWatch", LOG_METRICS, "metric of a log filter", &CUSTOM_METRIC));
-    let samples = environments * SELF_METRICS_SAMPLES * MINUTES;
-    let description = format!(
-        "AMP: {} samples of sidecarless_* series, from {}",
-        count(samples),
-        plural(environments, "environment")
-    );
-    lines.push(CostLine::new(description, prices::amp(samples)));
+    lines.extend(self_metrics(environments, options, workloads));
     lines.push(state(fleet));
     lines.extend(cloudwatch_metrics(fleet, options));
     lines.push(CostLine::new("ECS API calls, Function URL".into(), 0.0));
     CostSection::new(lines)
+}
+
+/// Returns the cost of the metrics about the function. It has far fewer than the 10,000 custom metrics of the first price.
+fn self_metrics(environments: f64, options: &Options, workloads: &[Workload]) -> Vec<CostLine> {
+    let (to, mut lines) = (options.self_metrics(), Vec::new());
+    if to.amp {
+        let samples = environments * SELF_METRICS_SAMPLES * MINUTES;
+        let from = plural(environments, "environment");
+        let description = format!("AMP: {} samples of sidecarless_* series, from {from}", count(samples));
+        lines.push(CostLine::new(description, prices::amp(samples)));
+    }
+    if to.emf {
+        let EmfLines { metrics, bytes } = EmfLines::new(workloads, options);
+        lines.push(priced("CloudWatch", metrics, "metrics about the function in EMF", &CUSTOM_METRIC));
+        lines.push(priced("CloudWatch Logs", bytes / 1e9, "GB, an EMF line for each invocation,", &LOGS));
+    }
+    lines
 }
 
 /// Returns the cost of the series of the state of ECS.
@@ -173,7 +186,8 @@ fn metrics_and_statistics(group: MetricGroup) -> (f64, f64) {
 fn invocations(workload: &Workload, options: &Options) -> CostLine {
     let gb_s = workload.gb_seconds(options.memory_mb);
     let price = prices::lambda(options.function_arch());
-    let times = format!("{} {} of {} ms", count(workload.invocations), workload.trigger, count(workload.duration_ms));
+    let times =
+        format!("{} {} of {} ms", count(workload.invocations), workload.trigger.as_str(), count(workload.duration_ms));
     CostLine::new(format!("Lambda: {times}, {} GB-seconds at ${}", count(gb_s), price.usd), price.cost(gb_s))
 }
 
@@ -182,7 +196,7 @@ fn priced(item: &str, units: f64, of: &str, price: &Price) -> CostLine {
     CostLine::new(format!("{item}: {units_text} {of} at {}", price.rate().trim_end_matches(" per")), price.cost(units))
 }
 
-/// Returns the AMP and X-Ray costs of the data, which are the same with sidecars.
+/// Returns the AMP, CloudWatch and X-Ray costs of the data, which are the same with sidecars.
 pub(super) fn shared_costs(fleet: &Fleet, options: &Options) -> CostSection {
     let tasks = f64::from(fleet.tasks());
     // Sidecars do not write the other metrics, which only containers with a restart policy have.
@@ -191,18 +205,25 @@ pub(super) fn shared_costs(fleet: &Fleet, options: &Options) -> CostSection {
     let per_scrape =
         metrics_at(Level::Task) as f64 * tasks + metrics_at(Level::Container) as f64 * f64::from(fleet.containers);
     let scraped = per_scrape * f64::from(60_u32.div_ceil(options.interval_s)) * MINUTES;
-    let pushed = tasks * options.points * MINUTES;
+    let (points, to) = (tasks * options.points * MINUTES, options.metrics_to());
+    let pushed = if to.amp { points } else { 0.0 };
+    let description = format!(
+        "AMP: {} scraped and {} OTLP samples, at {}, less above 2 billion",
+        count(scraped),
+        count(pushed),
+        AMP_FIRST.rate()
+    );
+    let mut lines = vec![CostLine::new(description, prices::amp(scraped + pushed))];
+    lines.extend(to.cloudwatch.then(|| points_in_cloudwatch(points, options)));
     let traces = tasks * options.spans / SPANS_PER_TRACE * SECONDS;
-    CostSection::new(vec![
-        CostLine::new(
-            format!(
-                "AMP: {} scraped and {} OTLP samples, at {}, less above 2 billion",
-                count(scraped),
-                count(pushed),
-                AMP_FIRST.rate()
-            ),
-            prices::amp(scraped + pushed),
-        ),
-        priced("X-Ray", traces, "traces, without sampling,", &XRAY_TRACE),
-    ])
+    lines.push(priced("X-Ray", traces, "traces, without sampling,", &XRAY_TRACE));
+    CostSection::new(lines)
+}
+
+/// Returns the cost of data points that the OTLP endpoint of CloudWatch receives. There is no price for a metric or a request (Amazon
+/// CloudWatch User Guide, "OTel metrics pricing and storage").
+fn points_in_cloudwatch(points: f64, options: &Options) -> CostLine {
+    let bytes = f64::from(options.point_bytes);
+    let of = format!("GB, {} OTLP data points of {},", count(points), plural(bytes, "byte"));
+    priced("CloudWatch", points * bytes / 1e9, &of, &OTEL_METRICS)
 }

@@ -3,7 +3,10 @@
 //!
 //! docs/cost.md contains the prices and the output for 100 tasks. A test compares it with this code.
 
+#[cfg(test)]
+mod cloudwatch_tests;
 mod costs;
+mod emf;
 mod fleet;
 mod notes;
 mod options;
@@ -51,7 +54,10 @@ pub(crate) async fn run(options: Options, variables: Vec<(String, String)>) -> R
 }
 
 async fn for_account(options: Options, variables: Vec<(String, String)>) -> Result<Estimate, CommandError> {
-    let handlers = function::handlers(variables).await?;
+    let http = function::http()?;
+    let settings = function::settings(variables, &http).await?;
+    let options = options.or_settings(&settings);
+    let handlers = function::with_settings(settings, &http).await?;
     let list = handlers.tasks(&function::deadline()).await;
     let fleet = Fleet::from_tasks(list.tasks.iter().map(AsRef::as_ref), &options);
     let (services_without_source, discovery_names) = (list.services_without_source, list.discovery_names);

@@ -2,7 +2,7 @@
 
 use super::fleet::{Fleet, LaunchType};
 use super::options::Options;
-use super::prices::{AMP_STORAGE, DATE, INSIGHTS, NAT_GB, NAT_HOUR, REGION, REGION_CODE};
+use super::prices::{AMP_STORAGE, DATE, INSIGHTS, LOGS, NAT_GB, NAT_HOUR, OTEL_QUERY, REGION, REGION_CODE};
 use super::text::{count, dollars, plural};
 use super::workload::{CALL_MS, SCRAPE_MS, TIMEOUT_MS, WRITE_MS, Workload};
 use super::{costs, prices};
@@ -59,13 +59,21 @@ pub(super) fn general_notes(fleet: &Fleet, options: &Options, workloads: &[Workl
         );
     }
     notes.extend(sizes(fleet));
+    notes.extend(options.metrics_to().cloudwatch.then(|| {
+        format!(
+            "CloudWatch bills the size of each data point with the attributes of its resource, which are most of it: --point-bytes. \
+             PromQL queries outside of the console are not included ({}).",
+            OTEL_QUERY.text()
+        )
+    }));
     notes.push(format!(
         "Not included: a NAT gateway for tasks without internet access, because the Function URL is public ({} and {}); VPC \
-         endpoints of a function in a VPC; Container Insights, for tasks without a stats endpoint ({}); AMP storage ({}) and \
-         samples read by queries of rules and dashboards.",
+         endpoints of a function in a VPC; Container Insights, for tasks without a stats endpoint ({}); logs that tasks send ({}); \
+         AMP storage ({}) and samples read by queries of rules and dashboards.",
         NAT_HOUR.text(),
         NAT_GB.text(),
         INSIGHTS.text(),
+        LOGS.text(),
         AMP_STORAGE.text()
     ));
     notes

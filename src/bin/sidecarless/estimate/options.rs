@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 use serde::Serialize;
+use sidecarless::settings::values::{self, SelfMetricsDestinations};
+use sidecarless::settings::{MetricsTo, Settings};
 
 use crate::usage::UsageError;
 
@@ -29,6 +31,12 @@ pub(crate) struct Options {
     pub(super) batch_s: u32,
     /// Data points per minute that each task sends.
     pub(super) points: f64,
+    /// Size that CloudWatch bills for a data point.
+    pub(super) point_bytes: u32,
+    /// Destinations of the data points. `None` for the setting of the account, or its default.
+    pub(super) metrics_to: Option<MetricsTo>,
+    /// Destinations of the metrics about the function. `None` for the setting of the account, or its default.
+    pub(super) self_metrics: Option<SelfMetricsDestinations>,
     /// Processes with an X-Ray remote sampler in each task.
     pub(super) samplers: u32,
     /// Seconds between two scrapes of a task, or between two pushes of its stats.
@@ -87,6 +95,9 @@ const BATCH_S: RangeInclusive<u32> = 1..=300;
 /// Processes of one task.
 const SAMPLERS: RangeInclusive<u32> = 0..=1_000;
 
+/// A data point with its resource, scope and metric must fit into a request to CloudWatch (docs/limits.md).
+const POINT_BYTES: RangeInclusive<u32> = 1..=1_000_000;
+
 /// Spans per second and data points per minute of one task. An invocation cannot process more.
 const MAX_ITEMS: f64 = 1e6;
 
@@ -107,6 +118,9 @@ impl Default for Options {
             // OTEL_BSP_SCHEDULE_DELAY=15000, as in docs/quickstart.md.
             batch_s: 15,
             points: 100.0,
+            point_bytes: 1_000,
+            metrics_to: None,
+            self_metrics: None,
             samplers: 0,
             interval_s: 60,
             memory_mb: 512,
@@ -158,6 +172,9 @@ impl Options {
             "push" => self.push = true,
             "spans" => self.spans = number("--spans", &value(parser)?)?,
             "points" => self.points = number("--points", &value(parser)?)?,
+            "point-bytes" => self.point_bytes = integer("--point-bytes", &value(parser)?, POINT_BYTES)?,
+            "metrics-to" => self.metrics_to = Some(metrics_to(&value(parser)?)?),
+            "self-metrics" => self.self_metrics = Some(self_metrics(&value(parser)?)?),
             "batch" => self.batch_s = integer("--batch", &value(parser)?, BATCH_S)?,
             "samplers" => self.samplers = integer("--samplers", &value(parser)?, SAMPLERS)?,
             "interval" => self.interval_s = integer("--interval", &value(parser)?, INTERVAL_S)?,
@@ -168,6 +185,23 @@ impl Options {
             other => return Err(Arg::Long(other).unexpected().into()),
         }
         Ok(())
+    }
+
+    /// Takes the destinations of the settings, unless options set them.
+    pub(super) fn or_settings(self, settings: &Settings) -> Self {
+        let of_function = SelfMetricsDestinations { amp: settings.self_metrics.amp, emf: settings.self_metrics.emf };
+        let metrics_to = self.metrics_to.or(Some(settings.metrics_to));
+        Self { metrics_to, self_metrics: self.self_metrics.or(Some(of_function)), ..self }
+    }
+
+    /// Returns the destinations of pushed data points. The default of the setting is AMP.
+    pub(super) fn metrics_to(&self) -> MetricsTo {
+        self.metrics_to.unwrap_or(MetricsTo { amp: true, cloudwatch: false })
+    }
+
+    /// Returns the destinations of the metrics about the function. The default of the setting is AMP.
+    pub(super) fn self_metrics(&self) -> SelfMetricsDestinations {
+        self.self_metrics.unwrap_or(SelfMetricsDestinations { amp: true, emf: false })
     }
 
     /// Returns the architecture of tasks that do not declare one. The default of ECS is x86_64.
@@ -217,6 +251,14 @@ fn number(option: &'static str, text: &str) -> Result<f64, UsageError> {
     number.ok_or_else(|| invalid(option, text, format!("a number from 0 to {MAX_ITEMS}")))
 }
 
+fn metrics_to(text: &str) -> Result<MetricsTo, UsageError> {
+    values::metrics_to(text).map_err(|_| invalid("--metrics-to", text, "amp, cloudwatch or amp,cloudwatch".into()))
+}
+
+fn self_metrics(text: &str) -> Result<SelfMetricsDestinations, UsageError> {
+    values::self_metrics(text).map_err(|_| invalid("--self-metrics", text, "amp, emf, amp,emf or off".into()))
+}
+
 fn arch(text: &str) -> Result<Arch, UsageError> {
     match text {
         "arm64" => Ok(Arch::Arm64),
@@ -246,7 +288,7 @@ mod tests {
     #[test]
     fn options_replace_the_defaults() {
         assert_eq!(parse(""), Ok(Options::default()));
-        let all = "--tasks 7 --containers 3 --services 2 --discovery-names 4 --cloudwatch-interval 5 --push --spans 0.5 --batch 5 --points 20 --samplers 4 --interval 30 --memory 256 --sidecar 128/256 --arch arm64 --json";
+        let all = "--tasks 7 --containers 3 --services 2 --discovery-names 4 --cloudwatch-interval 5 --push --spans 0.5 --batch 5 --points 20 --point-bytes 400 --metrics-to amp,cloudwatch --self-metrics emf --samplers 4 --interval 30 --memory 256 --sidecar 128/256 --arch arm64 --json";
         let expected = Options {
             tasks: Some(7),
             containers: 3,
@@ -257,6 +299,9 @@ mod tests {
             spans: 0.5,
             batch_s: 5,
             points: 20.0,
+            point_bytes: 400,
+            metrics_to: Some(MetricsTo { amp: true, cloudwatch: true }),
+            self_metrics: Some(SelfMetricsDestinations { amp: false, emf: true }),
             samplers: 4,
             interval_s: 30,
             memory_mb: 256,
@@ -265,6 +310,23 @@ mod tests {
             json: true,
         };
         assert_eq!(parse(all), Ok(expected));
+    }
+
+    #[test]
+    fn settings_of_the_account_apply_unless_options_are_set() {
+        let variables = [("SIDECARLESS_METRICS_TO", "cloudwatch"), ("SIDECARLESS_SELF_METRICS", "emf")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let settings = Settings::read(variables).unwrap();
+        let (amp, cloudwatch) =
+            (MetricsTo { amp: true, cloudwatch: false }, MetricsTo { amp: false, cloudwatch: true });
+        for (line, expected, emf) in [("", cloudwatch, true), ("--metrics-to amp --self-metrics off", amp, false)] {
+            let options = parse(line).unwrap().or_settings(&settings);
+            assert_eq!((options.metrics_to(), options.self_metrics().emf), (expected, emf), "{line}");
+        }
+        let defaults = Settings::read(Vec::new()).unwrap();
+        assert_eq!(Options::default().metrics_to(), defaults.metrics_to);
+        let of_function = Options::default().self_metrics();
+        assert_eq!((of_function.amp, of_function.emf), (defaults.self_metrics.amp, defaults.self_metrics.emf));
     }
 
     #[test]
@@ -289,6 +351,10 @@ mod tests {
             ("--spans -1", "invalid --spans \"-1\": use a number from 0 to 1000000"),
             ("--spans NaN", "invalid --spans \"NaN\": use a number from 0 to 1000000"),
             ("--points inf", "invalid --points \"inf\": use a number from 0 to 1000000"),
+            ("--point-bytes 0", "invalid --point-bytes \"0\": use an integer from 1 to 1000000"),
+            ("--metrics-to emf", "invalid --metrics-to \"emf\": use amp, cloudwatch or amp,cloudwatch"),
+            ("--metrics-to ,", "invalid --metrics-to \",\": use amp, cloudwatch or amp,cloudwatch"),
+            ("--self-metrics cloudwatch", "invalid --self-metrics \"cloudwatch\": use amp, emf, amp,emf or off"),
             ("--batch 0", "invalid --batch \"0\": use an integer from 1 to 300"),
             ("--samplers -1", "invalid --samplers \"-1\": use an integer from 0 to 1000"),
             ("--interval 10", "invalid --interval \"10\": use an integer from 15 to 60"),

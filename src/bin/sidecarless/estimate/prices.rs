@@ -101,6 +101,10 @@ pub(super) const LOGS: Price = Price::new("CloudWatch Logs", 0.50, Per::One, "GB
 pub(super) const ALARM: Price = Price::new("CloudWatch alarm", 0.10, Per::One, "alarm-month", CLOUDWATCH);
 pub(super) const CUSTOM_METRIC: Price =
     Price::new("CloudWatch custom metric, first 10,000", 0.30, Per::One, "metric-month", CLOUDWATCH);
+pub(super) const OTEL_METRICS: Price =
+    Price::new("CloudWatch, OpenTelemetry metrics", 0.50, Per::One, "GB ingested", CLOUDWATCH);
+pub(super) const OTEL_QUERY: Price =
+    Price::new("CloudWatch, PromQL queries outside of the console", 0.01, Per::Million, "samples scanned", CLOUDWATCH);
 pub(super) const METRIC_READ: Price =
     Price::new("CloudWatch GetMetricData", 0.01, Per::Thousand, "metrics requested", CLOUDWATCH);
 pub(super) const INSIGHTS: Price =
@@ -127,7 +131,7 @@ const ENDPOINT_GB: Price = Price::new("interface endpoint", 0.01, Per::One, "GB"
 pub(super) const SPOT_SHARE: f64 = 0.3;
 
 /// All prices, in the order of docs/cost.md.
-pub(super) const ALL: [Price; 23] = [
+pub(super) const ALL: [Price; 25] = [
     FARGATE_X86.vcpu,
     FARGATE_X86.gb,
     FARGATE_ARM.vcpu,
@@ -140,6 +144,8 @@ pub(super) const ALL: [Price; 23] = [
     LOGS,
     ALARM,
     CUSTOM_METRIC,
+    OTEL_METRICS,
+    OTEL_QUERY,
     METRIC_READ,
     INSIGHTS,
     AMP_FIRST,

@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use super::*;
 use options::{Arch, Reservation};
 
-fn options(words: &str) -> Options {
+pub(super) fn options(words: &str) -> Options {
     let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
     Options::parse(lexopt::Parser::from_args(words)).unwrap()
 }
 
-fn estimate(words: &str) -> Estimate {
+pub(super) fn estimate(words: &str) -> Estimate {
     let options = options(words);
     Estimate::new(Fleet::hypothetical(options.tasks.unwrap(), &options), options)
 }
 
 fn workload(words: &str, trigger: &str) -> Option<(f64, f64)> {
-    let workload = estimate(words).workloads.into_iter().find(|workload| workload.trigger == trigger)?;
+    let workload = estimate(words).workloads.into_iter().find(|workload| workload.trigger.as_str() == trigger)?;
     Some((workload.invocations, workload.duration_ms))
 }
 
-fn near(actual: f64, expected: f64) -> bool {
+pub(super) fn near(actual: f64, expected: f64) -> bool {
     (actual - expected).abs() <= expected.abs() * 1e-6
 }
 

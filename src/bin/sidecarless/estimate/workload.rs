@@ -57,10 +57,51 @@ const SPANS_PER_REQUEST: f64 = 512.0;
 /// (docs/cost.md). X-Ray answers them, or the function does from its cache; the wait time of X-Ray is counted for all of them.
 const SAMPLING_CALLS_PER_SECOND: f64 = 1.0 / 300.0 + 1.0 / 10.0;
 
+/// Cause of an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "&'static str")]
+pub(super) enum Trigger {
+    ScheduledRun,
+    Shard,
+    StatsPush,
+    Traces,
+    Metrics,
+    SamplingCall,
+}
+
+impl Trigger {
+    /// Returns the invocations as a noun.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::ScheduledRun => "scheduled runs",
+            Self::Shard => "shards of up to 100 tasks",
+            Self::StatsPush => "pushes of task stats",
+            Self::Traces => "trace requests",
+            Self::Metrics => "metrics requests",
+            Self::SamplingCall => "sampling calls",
+        }
+    }
+
+    /// Returns the value of the label `trigger`.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::ScheduledRun => "schedule",
+            Self::Shard => "sqs",
+            Self::StatsPush | Self::Traces | Self::Metrics | Self::SamplingCall => "http",
+        }
+    }
+}
+
+impl From<Trigger> for &'static str {
+    fn from(trigger: Trigger) -> Self {
+        trigger.as_str()
+    }
+}
+
 /// Invocations of one trigger.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Workload {
-    pub(super) trigger: &'static str,
+    pub(super) trigger: Trigger,
     /// Invocations per month.
     pub(super) invocations: f64,
     /// Duration of one invocation.
@@ -109,20 +150,20 @@ fn scheduled_runs(fleet: &Fleet, options: &Options) -> Workload {
     let rate_limit_ms = (ecs_calls - ECS_CALL_BURST) / ECS_CALLS_PER_SECOND * 1_000.0;
     let scraped = if is_inline(fleet) { fleet.scraped() } else { 0 };
     let duration_ms = calls_ms.max(rate_limit_ms) + scrapes_ms(scraped, options);
-    Workload { trigger: "scheduled runs", invocations: MINUTES, duration_ms: duration_ms.min(TIMEOUT_MS) }
+    Workload { trigger: Trigger::ScheduledRun, invocations: MINUTES, duration_ms: duration_ms.min(TIMEOUT_MS) }
 }
 
 fn shards(fleet: &Fleet, options: &Options) -> Option<Workload> {
     let invocations = shard_messages(fleet, options);
     let tasks = fleet.scraped().div_ceil(batches(fleet).max(1));
     let duration_ms = CALL_MS + scrapes_ms(tasks, options);
-    (invocations > 0.0).then_some(Workload { trigger: "shards of up to 100 tasks", invocations, duration_ms })
+    (invocations > 0.0).then_some(Workload { trigger: Trigger::Shard, invocations, duration_ms })
 }
 
 fn stats_pushes(fleet: &Fleet, options: &Options) -> Option<Workload> {
     let invocations = f64::from(fleet.pushing) * f64::from(60_u32.div_ceil(options.interval_s)) * MINUTES;
     let duration_ms = WRITE_MS + scaled(CPU_PER_STATS_PUSH_MS, options);
-    (invocations > 0.0).then_some(Workload { trigger: "pushes of task stats", invocations, duration_ms })
+    (invocations > 0.0).then_some(Workload { trigger: Trigger::StatsPush, invocations, duration_ms })
 }
 
 fn span_requests(fleet: &Fleet, options: &Options) -> Option<Workload> {
@@ -131,20 +172,20 @@ fn span_requests(fleet: &Fleet, options: &Options) -> Option<Workload> {
     let invocations = f64::from(fleet.tasks()) * requests * SECONDS;
     let cpu_ms = CPU_PER_REQUEST_MS + options.spans / requests * CPU_PER_SPAN_MS;
     let duration_ms = WRITE_MS + scaled(cpu_ms, options);
-    (invocations > 0.0).then_some(Workload { trigger: "trace requests", invocations, duration_ms })
+    (invocations > 0.0).then_some(Workload { trigger: Trigger::Traces, invocations, duration_ms })
 }
 
 fn metric_requests(fleet: &Fleet, options: &Options) -> Option<Workload> {
     let invocations = f64::from(fleet.tasks()) * options.points.min(1.0) * MINUTES;
     let cpu_ms = CPU_PER_REQUEST_MS + options.points.max(1.0) * CPU_PER_POINT_MS;
     let duration_ms = WRITE_MS + scaled(cpu_ms, options);
-    (invocations > 0.0).then_some(Workload { trigger: "metrics requests", invocations, duration_ms })
+    (invocations > 0.0).then_some(Workload { trigger: Trigger::Metrics, invocations, duration_ms })
 }
 
 fn sampling_calls(fleet: &Fleet, options: &Options) -> Option<Workload> {
     let invocations = f64::from(fleet.tasks()) * f64::from(options.samplers) * SAMPLING_CALLS_PER_SECOND * SECONDS;
     let duration_ms = WRITE_MS + scaled(CPU_PER_REQUEST_MS, options);
-    (invocations > 0.0).then_some(Workload { trigger: "sampling calls", invocations, duration_ms })
+    (invocations > 0.0).then_some(Workload { trigger: Trigger::SamplingCall, invocations, duration_ms })
 }
 
 /// Returns the duration of scraping and of writing the series and the `sidecarless_*` series.
