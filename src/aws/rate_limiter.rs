@@ -57,7 +57,8 @@ impl RateLimiter {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed_s = now_ms.saturating_sub(state.at_ms).max(0) as f64 / 1_000.0;
         state.tokens = elapsed_s.mul_add(self.per_second, state.tokens).min(self.burst);
-        state.at_ms = state.at_ms.max(now_ms);
+        // Also back, if the clock stepped back: otherwise the bucket would not be refilled for as long as the step.
+        state.at_ms = now_ms;
         state
     }
 
@@ -92,9 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn clock_that_steps_back_adds_no_tokens() {
+    fn clock_that_steps_back_adds_no_tokens_and_stops_no_refill() {
         let rate = RateLimiter::new(1, 1);
         assert_eq!(rate.reserve(1_000_000, Duration::from_secs(5)), Some(Duration::ZERO));
         assert_eq!(rate.reserve(0, Duration::from_secs(5)), Some(Duration::from_secs(1)));
+        assert_eq!(
+            rate.reserve(2_000, Duration::from_secs(5)),
+            Some(Duration::ZERO),
+            "the bucket is refilled from then on"
+        );
     }
 }

@@ -17,7 +17,9 @@ pub struct CircuitBreaker {
 
 impl CircuitBreaker {
     pub fn is_open(&self, now_ms: i64) -> bool {
-        now_ms < self.open_until_ms.load(Ordering::Relaxed)
+        let remaining_ms = self.open_until_ms.load(Ordering::Relaxed).saturating_sub(now_ms);
+        // More than it can be if the clock stepped back.
+        (1..=OPEN_MS).contains(&remaining_ms)
     }
 
     /// Records the result of a delivery: a retryable failure opens the circuit breaker, anything else closes it.
@@ -41,5 +43,13 @@ mod tests {
         circuit.record(false, 12_000);
         circuit.record(true, 12_001);
         assert!(!circuit.is_open(12_002));
+    }
+
+    #[test]
+    fn clock_that_steps_back_closes_it() {
+        let circuit = CircuitBreaker::default();
+        circuit.record(false, 600_000);
+        assert!(!circuit.is_open(300_000), "otherwise it would be open for five minutes");
+        assert!(circuit.is_open(600_000));
     }
 }

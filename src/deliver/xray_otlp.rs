@@ -17,6 +17,7 @@ use super::outcome::Outcome;
 use crate::aws::client::{PostResult, SigV4Client};
 use crate::aws::xray::XRayApi;
 use crate::deadline::Deadline;
+use crate::model::age::is_younger;
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::otlp::limits::{EndpointLimits, SplitExport, span_head};
 use crate::model::otlp::split::{EncodedExport, RequestLimits};
@@ -115,7 +116,7 @@ impl XRayOtlpClient {
     fn cached_rules(&self, call: SamplingCall, request: &Bytes, now_ms: i64) -> Option<Bytes> {
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let cached = rules.as_ref().filter(|cached| call == SamplingCall::Rules && cached.request == *request)?;
-        (now_ms - cached.fetched_ms < RULES_TTL_MS).then(|| cached.response.clone())
+        is_younger(cached.fetched_ms, RULES_TTL_MS, now_ms).then(|| cached.response.clone())
     }
 
     /// Caches rules. Removes them when a response to GetSamplingTargets reports that they have changed.

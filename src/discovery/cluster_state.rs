@@ -9,6 +9,7 @@ use aws_sdk_ecs::types::ClusterField;
 use super::ecs_client::{DiscoveryError, EcsClient};
 use super::{Discovery, Observed, describe};
 use crate::deadline::Deadline;
+use crate::model::age::is_younger;
 use crate::model::arn::cluster_name;
 use crate::model::cache::Cache;
 use crate::model::cluster::Cluster;
@@ -105,7 +106,7 @@ impl ClusterCache {
     fn older_than(&self, age_ms: i64, clusters: &[String], now_ms: i64) -> Vec<String> {
         let is_recent = |cluster: &&String| {
             let described = self.by_name.get_stale(cluster_name(cluster));
-            described.is_some_and(|described| now_ms.saturating_sub(described.at_ms) < age_ms)
+            described.is_some_and(|described| is_younger(described.at_ms, age_ms, now_ms))
         };
         clusters.iter().filter(|cluster| !is_recent(cluster)).cloned().collect()
     }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::self_metrics::SelfMetrics;
 use crate::deadline::Deadline;
 use crate::lambda::HTTP_TRIGGER;
+use crate::model::age::is_younger;
 use crate::model::item_counters::{ItemCounters, ItemKind, ItemStatus};
 
 /// Minimum time between two summaries of an environment.
@@ -32,10 +33,10 @@ impl RequestSummary {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let last =
             last.get_or_insert_with(|| Logged { at_ms: deadline.started_ms(), counters: ItemCounters::default() });
-        let elapsed_ms = now_ms - last.at_ms;
-        if elapsed_ms < INTERVAL_MS {
+        if is_younger(last.at_ms, INTERVAL_MS, now_ms) {
             return;
         }
+        let elapsed_ms = (now_ms - last.at_ms).max(0);
         let earlier = std::mem::replace(last, Logged { at_ms: now_ms, counters: self_metrics.counters() });
         log(&last.counters, &earlier.counters, elapsed_ms / 1_000);
     }

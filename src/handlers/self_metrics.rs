@@ -11,6 +11,7 @@ use crate::deadline::Deadline;
 use crate::deliver::Delivery;
 use crate::deliver::remote_write::RemoteWriteClient;
 use crate::log;
+use crate::model::age::is_younger;
 use crate::model::budget::Unlimited;
 use crate::model::item_counters::ItemCounters;
 use crate::model::series::{Labels, SeriesBatch};
@@ -106,7 +107,7 @@ impl SelfMetrics {
     /// Returns the series to write; `None` if they are disabled, or the last write was less than a minute ago.
     fn take_due(&self, now_ms: i64) -> Option<DueWrite> {
         let mut state = self.lock();
-        if !self.settings.amp || state.last_attempt_ms.is_some_and(|attempt_ms| now_ms < attempt_ms + INTERVAL_MS) {
+        if !self.settings.amp || state.last_attempt_ms.is_some_and(|at_ms| is_younger(at_ms, INTERVAL_MS, now_ms)) {
             return None;
         }
         // Not before this point: gauges of invocations that write nothing belong to the next write.
@@ -164,6 +165,28 @@ impl SelfMetricsWriter {
         match outcome.error {
             None => self.self_metrics.mark_written(counters, now_ms),
             Some(error) => tracing::warn!(error = error.to_string(), "self metrics could not be written"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_due_every_minute_also_after_the_clock_stepped_back() {
+        let mut settings = Settings::default();
+        settings.self_metrics.amp = true;
+        let metrics = SelfMetrics::new(&settings);
+        for (now_ms, is_due) in [
+            (1_000_000, true),
+            (1_049_999, false),
+            (1_050_000, true),
+            (700_000, true),
+            (749_999, false),
+            (750_000, true),
+        ] {
+            assert_eq!(metrics.take_due(now_ms).is_some(), is_due, "{now_ms}");
         }
     }
 }

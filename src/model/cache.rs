@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::age::is_younger;
+
 /// Age limit of entries that never expire.
 pub(crate) const NO_TTL: i64 = i64::MAX;
 
@@ -42,7 +44,7 @@ struct Entry<V> {
 
 impl<V> Entry<V> {
     fn is_fresh(&self, now_ms: i64) -> bool {
-        self.ttl_ms == NO_TTL || now_ms.saturating_sub(self.inserted_ms) < self.ttl_ms
+        self.ttl_ms == NO_TTL || is_younger(self.inserted_ms, self.ttl_ms, now_ms)
     }
 }
 
@@ -225,6 +227,14 @@ mod tests {
         assert_eq!(cache.values(500), [1]);
         cache.remove_expired(500);
         assert_eq!((cache.get_stale("a"), cache.get_stale("b")), (Some(1), None));
+    }
+
+    #[test]
+    fn entry_from_before_a_step_of_the_clock_expires() {
+        let cache = cache(1_000, usize::MAX);
+        cache.insert("a", 1, 600_000);
+        assert_eq!(cache.get("a", 599_990), Some(1), "a caller may have read the clock before");
+        assert_eq!(cache.get("a", 300_000), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! `series` and `segment`. Counts: `rejection` (rejected items by reason) and `item_counters` (all items by status).
 //! `shortened`: limits texts from outside.
 
+pub(crate) mod age;
 pub mod arn;
 pub mod budget;
 pub(crate) mod cache;
