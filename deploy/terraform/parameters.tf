@@ -81,7 +81,7 @@ variable "sources" {
 variable "cloudwatch_interval" {
   type        = string
   default     = null
-  description = "Minutes between two reads of the CPU and memory that CloudWatch has for services none of whose tasks has another source. CloudWatch charges for each read - $0.44 per month and service at 2, $0.09 at 10. With more than 2, queries and alerts need last_over_time. off reads nothing. One of off, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10. Default: 2."
+  description = "Minutes between two reads of the CPU and memory that CloudWatch has for services none of whose tasks has another source. CloudWatch charges for each read - $0.44 per month and service at 2, $0.09 at 10. With more than 1, queries and alerts need last_over_time. off reads nothing. One of off, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10. Default: 2."
 }
 
 variable "scrape_rules" {
