@@ -181,11 +181,16 @@ fn adot_variant_counts_network_once_per_container() {
 
 #[test]
 fn missing_reservation_comes_from_the_definition() {
-    let task = described();
-    for (task, memory) in [(None, None), (Some(&task), Some(512.0))] {
+    let (task, mut with_units) = (described(), described());
+    with_units.containers[0].cpu = Some(256.0);
+    for (task, utilized, cpu, memory) in [
+        (None, 10.0, None, None),
+        (Some(&task), 10.0, None, Some(512.0)),
+        (Some(&with_units), 0.0390625, Some(256.0), Some(512.0)),
+    ] {
         let written = read(&[CONTAINER], task);
-        assert_eq!(written.value("container_cpu_utilized"), Some(10.0));
-        assert_eq!(written.value("container_cpu_reserved"), Some(0.0));
+        assert_eq!(written.value("container_cpu_utilized"), Some(utilized));
+        assert_eq!(written.value("container_cpu_reserved"), cpu, "0 means that there is none");
         assert_eq!(written.value("container_memory_reserved"), memory);
         assert_eq!(written.label("container_image_name"), Some("repo/cart"));
     }

@@ -48,11 +48,12 @@ pub(super) fn task_values(
 /// Returns the values of a Container event, completed from the container.
 pub(super) fn container_values(usage: &Usage, container: Option<&TaskContainer>, approximate: bool) -> StatValues {
     let mut values = StatValues::default();
-    let reserved = usage.cpu_reserved.0;
+    let of_definition = || container.and_then(|container| container.cpu).filter(|&units| units > 0.0);
+    let reserved = positive(usage.cpu_reserved).or_else(of_definition);
     cpu(&mut values, usage);
     let vcpu = usage.cpu_utilized.0.map(|units| units / UNITS);
     put(&mut values, StatKind::CpuUtilized, vcpu.map(|vcpu| container_utilized(vcpu, reserved.unwrap_or(0.0))));
-    put(&mut values, StatKind::CpuReserved, reserved.or_else(|| container.and_then(|container| container.cpu)));
+    put(&mut values, StatKind::CpuReserved, reserved);
     memory(&mut values, usage, approximate);
     let from_definition = || container.and_then(|container| container.memory_mib).map(|mib| mib as f64);
     put(&mut values, StatKind::MemoryReserved, positive(usage.memory_reserved).or_else(from_definition));
