@@ -53,6 +53,7 @@ mod receiver;
 mod relabelling;
 mod remote_write;
 mod sandbox;
+mod secrets;
 mod service_events;
 mod settings;
 mod state;

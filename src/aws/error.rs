@@ -11,6 +11,8 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::model::masked::masked;
+
 /// Maximum length of an error body in an error message, in characters. The first sentence contains the reason.
 const MAX_BODY_CHARS: usize = 1_024;
 
@@ -21,7 +23,7 @@ pub struct AwsError {
     pub kind: AwsErrorKind,
     /// Error code of the service, such as `ClusterNotFoundException`. `None` if there was no response, or one without a code.
     pub code: Option<String>,
-    /// One line for logs and responses.
+    /// One line for logs and responses, [masked].
     pub detail: String,
 }
 
@@ -91,7 +93,12 @@ impl AwsErrorKind {
 impl AwsError {
     /// Returns an error without a response of the service.
     pub fn new(kind: AwsErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, code: None, detail: detail.into() }
+        Self { kind, code: None, detail: masked(&detail.into()) }
+    }
+
+    /// Returns the error of a response.
+    pub(super) fn with_code(kind: AwsErrorKind, code: Option<String>, detail: &str) -> Self {
+        Self { kind, code, detail: masked(detail) }
     }
 
     /// Returns the error for a call that the end of the invocation prevented or cut off.
@@ -111,22 +118,22 @@ impl AwsError {
         if let Some((code, refused)) = refused.and_then(|refused| Some((refused.code()?, refused))) {
             let message = refused.message().unwrap_or_default();
             let detail = format!("cannot assume the role: {code}: {message}");
-            return Self { kind: kind(None, Some(code), message), code: Some(code.to_owned()), detail };
+            return Self::with_code(kind(None, Some(code), message), Some(code.to_owned()), &detail);
         }
         Self::new(AwsErrorKind::MissingCredentials, format!("no AWS credentials found: {}", error_chain(error)))
     }
 
     /// Returns the error of one entry in the response to a batch request.
     pub fn from_batch_entry(code: &str, message: Option<&str>) -> Self {
-        let detail = message.unwrap_or(code).to_owned();
-        Self { kind: kind(None, Some(code), &detail), code: Some(code.to_owned()), detail }
+        let detail = message.unwrap_or(code);
+        Self::with_code(kind(None, Some(code), detail), Some(code.to_owned()), detail)
     }
 
     /// Returns the error of a response that is not 2xx. `body` is on one line.
     pub(super) fn from_response(status: StatusCode, headers: &HeaderMap, body: &str) -> Self {
         let code = error_code(headers, body);
         let kind = kind(Some(status.as_u16()), code.as_deref(), body);
-        Self { kind, code, detail: format!("{status}: {body}") }
+        Self::with_code(kind, code, &format!("{status}: {body}"))
     }
 }
 

@@ -88,7 +88,7 @@ fn from_service<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &E
         None if !has_meaning(status) => AwsErrorKind::InvalidResponse,
         code => kind(Some(status), code, &detail),
     };
-    AwsError { kind, code: error.code().map(str::to_owned), detail }
+    AwsError::with_code(kind, error.code().map(str::to_owned), &detail)
 }
 
 /// Whether a status without an error code determines the kind of the error. Services send a code with each error; without one,
@@ -105,7 +105,7 @@ fn from_client_error(status: u16, body: &[u8]) -> AwsError {
         None if !has_meaning(status) => AwsErrorKind::InvalidResponse,
         code => kind(Some(status), code, &body),
     };
-    AwsError { kind, code, detail: format!("{status}: {body}") }
+    AwsError::with_code(kind, code, &format!("{status}: {body}"))
 }
 
 fn from_connector(error: Option<&ConnectorError>) -> AwsError {

@@ -58,8 +58,12 @@ impl HttpConnector for Connector {
     }
 }
 
-/// Classifies an error for the retries of the SDK.
-fn connector_error(error: reqwest::Error) -> ConnectorError {
+/// Classifies an error for the retries of the SDK. The error names the server and not the path: that of the container credentials is
+/// a secret (Amazon ECS Developer Guide, "Task IAM role", `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`).
+fn connector_error(mut error: reqwest::Error) -> ConnectorError {
+    if let Some(url) = error.url_mut() {
+        *url = url.join("/").unwrap_or_else(|_| url.clone());
+    }
     let is_connection_error = error.is_connect() || has_io_error(&error);
     if error.is_timeout() {
         ConnectorError::timeout(error.into())
@@ -75,4 +79,25 @@ fn connector_error(error: reqwest::Error) -> ConnectorError {
 
 fn has_io_error(error: &reqwest::Error) -> bool {
     std::iter::successors(error.source(), |error| (*error).source()).any(|error| error.is::<std::io::Error>())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::body::SdkBody as Body;
+
+    use super::*;
+    use crate::aws::certificates::RootCertificates;
+    use crate::aws::clients;
+    use crate::aws::error::error_chain;
+
+    #[tokio::test]
+    async fn error_names_the_server_without_the_path() {
+        let http = clients::http(RootCertificates::BuiltIn).expect("a client");
+        let connector = Connector { http, read_timeout: None };
+        let mut request = HttpRequest::new(Body::empty());
+        request.set_uri("http://127.0.0.1:1/v2/credentials/secret?secret").expect("a URI");
+        let error = connector.call(request).await.expect_err("nothing listens on the port");
+        let text = error_chain(&error);
+        assert!(text.contains("http://127.0.0.1:1/") && !text.contains("secret"), "{text}");
+    }
 }

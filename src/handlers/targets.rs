@@ -9,7 +9,8 @@ use super::run::coverage::{next_step, reason};
 use super::run::task_series::TaskSeries;
 use crate::deadline::Deadline;
 use crate::discovery::{Discovery, DiscoveryError, DiscoveryResult, ServiceQuery, TaskListing};
-use crate::model::task::{Task, without_query};
+use crate::model::masked::masked_url;
+use crate::model::task::Task;
 use crate::scrape::prometheus_targets::prometheus_targets;
 use crate::scrape::stats_targets::stats_target;
 use crate::translate::state::source_name;
@@ -187,7 +188,7 @@ impl TargetLister {
         for target in prometheus_targets(task, &self.series.prometheus.rules, &self.series.scrape_ranges) {
             match target {
                 Ok(target) => {
-                    row.prometheus_endpoints.push(format!("{}{}", target.address, without_query(&target.path)));
+                    row.prometheus_endpoints.push(format!("{}{}", target.address, masked_url(&target.path)));
                 }
                 Err(error) => row.errors.push(error.to_string()),
             }

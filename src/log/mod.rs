@@ -1,6 +1,7 @@
 //! Log output: one JSON object per line, with a time and a level so that Lambda can filter it.
 //!
-//! Texts from outside can be in every field, so each field is [shortened], and the lines of an invocation are limited.
+//! Texts from outside can be in every field, so each field is [shortened], with its secrets masked, and the lines of an invocation are
+//! limited.
 
 mod format;
 mod line_limit;
@@ -159,6 +160,16 @@ mod tests {
             let text = line[name].as_str().unwrap();
             assert!(text.len() <= MAX_TEXT_BYTES && text.ends_with("..."), "{name}: {}", text.len());
             assert!(!text.contains('\n'), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_field_has_a_secret() {
+        let url = "https://user:secret@example.com/login?token=secret".to_owned();
+        let lines = logged("", |_| tracing::error!(text = url, display = %url, debug = ?url, list = ?[&url], "{url}"));
+        for name in ["text", "display", "debug", "list", "message"] {
+            let text = lines[0][name].as_str().unwrap();
+            assert!(text.contains("https://...@example.com/login?...") && !text.contains("secret"), "{name}: {text}");
         }
     }
 

@@ -4,7 +4,7 @@
 //! `arn` (ECS descriptions).
 //! Output:
 //! `series` and `segment`. Counts: `rejection` (rejected items by reason) and `item_counters` (all items by status).
-//! `shortened`: limits texts from outside.
+//! `shortened` limits texts from outside, and `masked` removes their secrets.
 
 pub(crate) mod age;
 pub mod arn;
@@ -21,6 +21,7 @@ pub mod failed_event;
 pub mod item_counters;
 pub mod json;
 mod json_fields;
+pub mod masked;
 pub mod otlp;
 pub mod read_capped;
 pub mod rejection;

@@ -1,6 +1,9 @@
-//! Texts from outside, in log lines and responses: paths, names, and the errors of parsers, which quote their input.
+//! Texts from outside, in log lines and responses: paths, names, and the errors of parsers, which quote their input. Their secrets are
+//! [masked](super::masked).
 
 use std::fmt::{self, Display, Write};
+
+use super::masked::MaskedText;
 
 /// Maximum length of a text in bytes. It holds the longest list of rejections of real telemetry, and a hundred of the longest
 /// texts are a thirtieth of the response size of Lambda, 6 MB.
@@ -9,8 +12,8 @@ pub const MAX_TEXT_BYTES: usize = 2_048;
 /// Marks a text that is not complete.
 const CUT: &str = "...";
 
-/// Displays a text with at most [`MAX_TEXT_BYTES`], and with its control characters escaped. A text that is already shortened is
-/// displayed unchanged, so that nothing is escaped twice.
+/// Displays a text with at most [`MAX_TEXT_BYTES`], with its control characters escaped and its secrets masked. A text that is already
+/// shortened is displayed unchanged, so that nothing is escaped twice.
 #[derive(Clone, Copy, Debug)]
 pub struct Shortened<T>(pub T);
 
@@ -27,20 +30,26 @@ pub fn shortened(text: impl Display) -> String {
 
 /// Returns the text with at most `max_bytes`.
 pub fn shortened_to(max_bytes: usize, text: impl Display) -> String {
-    let mut cut = CutText { text: String::new(), end: 0, max_bytes };
+    let mut cut = CutText { masked: MaskedText::default(), end: 0, hidden: 0, max_bytes };
     // An error only means that the limit is reached.
-    if write!(cut, "{text}").is_err() {
-        cut.text.truncate(cut.end);
-        cut.text.push_str(CUT);
+    let is_complete = write!(cut, "{text}").is_ok();
+    let mut text = cut.masked.into_text();
+    if !is_complete {
+        text.truncate(cut.end);
+        if !text.ends_with(CUT) {
+            text.push_str(CUT);
+        }
     }
-    cut.text
+    text
 }
 
 /// Collects a text up to the limit.
 struct CutText {
-    text: String,
+    masked: MaskedText,
     /// End of the part that leaves room for the mark.
     end: usize,
+    /// Characters that are not shown.
+    hidden: usize,
     max_bytes: usize,
 }
 
@@ -50,20 +59,17 @@ impl Write for CutText {
     }
 
     fn write_char(&mut self, c: char) -> fmt::Result {
-        let before = self.text.len();
+        let before = self.masked.as_str().len();
         if is_escaped(c) {
-            self.text.extend(c.escape_unicode())
+            self.masked.push_as(c, |text| text.extend(c.escape_unicode()));
         } else {
-            self.text.push(c)
+            self.masked.push(c);
         }
-        if self.text.len() > self.max_bytes {
-            self.text.truncate(before);
-            return Err(fmt::Error);
-        }
-        if self.text.len() + CUT.len() <= self.max_bytes {
-            self.end = self.text.len();
-        }
-        Ok(())
+        let (length, shown) = (self.masked.as_str().len(), self.masked.final_len());
+        // A user name that is cut would not be recognized.
+        self.end = if shown + CUT.len() <= self.max_bytes { shown } else { self.end.min(shown) };
+        self.hidden += usize::from(length <= before);
+        if length > self.max_bytes || self.hidden > self.max_bytes { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
@@ -92,6 +98,17 @@ mod tests {
     }
 
     #[test]
+    fn secret_is_masked_wherever_the_text_is_cut() {
+        let text = "see https://hunter:hunter2@a.example/b?hunter=2, or x-amz-security-token:hunter2, or postgres://hunter2@db";
+        for max_bytes in 0..=text.len() {
+            let cut = shortened_to(max_bytes, text);
+            assert!(!cut.contains("hu"), "{cut}");
+            assert!(cut.len() <= max_bytes.max(CUT.len()), "{cut}");
+            assert_eq!(shortened_to(max_bytes.max(CUT.len()), &cut), cut);
+        }
+    }
+
+    #[test]
     fn control_characters_are_escaped_once() {
         let text = shortened("a\n\u{1b}[31m \\ \" \u{9b}\u{202e}é");
         assert_eq!(text, r#"a\u{a}\u{1b}[31m \ " \u{9b}\u{202e}é"#);
@@ -100,14 +117,18 @@ mod tests {
 
     #[test]
     fn formatting_stops_at_the_limit() {
-        struct Endless;
+        struct Endless(&'static str);
         impl Display for Endless {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("https://a")?;
                 loop {
-                    f.write_str("xyz")?;
+                    f.write_str(self.0)?;
                 }
             }
         }
-        assert_eq!(shortened(Endless).len(), MAX_TEXT_BYTES);
+        assert_eq!(shortened(Endless("/xyz")).len(), MAX_TEXT_BYTES);
+        for hidden in ["?xyz", "@", "a@"] {
+            assert!(shortened(Endless(hidden)).len() < 20, "{hidden}");
+        }
     }
 }

@@ -219,14 +219,6 @@ impl TaskContainer {
     }
 }
 
-/// Returns a path or URL for a log or an error: without its query, which may have a token.
-pub fn without_query(url: &str) -> String {
-    match url.split_once('?') {
-        Some((path, _)) => format!("{path}?..."),
-        None => url.to_owned(),
-    }
-}
-
 /// Returns whether a path can be used in a URL unchanged, without query, escapes or user names.
 pub fn is_plain_path(path: &str) -> bool {
     path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.~".contains(c))

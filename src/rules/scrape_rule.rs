@@ -29,7 +29,8 @@ use super::relabel::RelabelConfigs;
 use super::task_filter::Condition;
 use super::yaml::{self, Node, Value};
 use super::{InvalidValue, glob};
-use crate::model::task::{Task, TaskContainer, is_plain_path_and_query, without_query};
+use crate::model::masked::masked_url;
+use crate::model::task::{Task, TaskContainer, is_plain_path_and_query};
 
 /// One rule.
 #[derive(Clone, Debug, Default)]
@@ -102,7 +103,7 @@ impl ScrapeRule {
             Some(("path", path)) => {
                 return Err(InvalidValue::new(format!(
                     "invalid path \"{}\": use a path that starts with /, with a plain query",
-                    without_query(path)
+                    masked_url(path)
                 )));
             }
             Some(("scheme", "http")) => self.is_https = false,
@@ -169,7 +170,7 @@ fn rule_of(item: &Node) -> Result<ScrapeRule, InvalidValue> {
 
 /// Returns a rule for an error. A `?` in another word than the path is part of a glob.
 fn shown(rule: &str) -> String {
-    let word = |word: &str| if word.starts_with("path=") { without_query(word) } else { word.to_owned() };
+    let word = |word: &str| if word.starts_with("path=") { masked_url(word) } else { word.to_owned() };
     rule.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
 }
 
@@ -278,7 +279,7 @@ mod tests {
             ("family=a port=0", "invalid port \"0\""),
             ("family=a port=80,", "invalid port \"\""),
             ("family=a port=80 path=m", "invalid path \"m\""),
-            ("family=a port=80 path=/m#x", "invalid path \"/m#x\""),
+            ("family=a port=80 path=/m#x", "invalid path \"/m#...\""),
             ("family=a port=80 path=/m?x#y", "invalid path \"/m?...\""),
             ("family=a? path=/m?token=secret", "rule \"family=a? path=/m?...\" has no port"),
             ("family=a port=80 scheme=ftp", "invalid scheme \"ftp\""),

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::stats_targets::{TargetError, allowed_address, declared_path, declared_port, is_scrapable, reachable_port};
+use crate::model::masked::masked_url;
 use crate::model::reserved::RESERVED_JOBS;
-use crate::model::task::{Task, TaskContainer, is_plain_path_and_query, without_query};
+use crate::model::task::{Task, TaskContainer, is_plain_path_and_query};
 use crate::rules::relabel::RelabelConfigs;
 use crate::rules::scrape_rule::ScrapeRule;
 
@@ -139,7 +140,7 @@ fn merge_target(targets: &mut Vec<Result<PrometheusTarget, TargetError>>, new: P
             target.container().map_or_else(String::new, |container| container.name.to_string())
         };
         let (first, container) = (name(existing), name(&new));
-        let path = without_query(&new.path);
+        let path = masked_url(&new.path);
         targets.push(Err(TargetError::DuplicateEndpoint { container, first, port: container_port, path }));
     }
 }
@@ -385,7 +386,7 @@ mod tests {
                 [(EXPORTER_PORT, "1"), (SCHEME, "ftp")],
                 "invalid scheme \"ftp\" in label prometheus.io/scheme of container a",
             ),
-            ([(EXPORTER_PORT, "1"), (METRICS_PATH, "/m#x")], "invalid path \"/m#x\""),
+            ([(EXPORTER_PORT, "1"), (METRICS_PATH, "/m#x")], "invalid path \"/m#...\""),
             ([(EXPORTER_PORT, "1"), (METRICS_PATH, "/m?a=b c")], "invalid path"),
             ([(EXPORTER_PORT, "1"), (METRICS_PATH, "?a=b")], "invalid path"),
             ([(EXPORTER_PORT, "1"), (METRICS_PATH, "/@evil?a")], "invalid path"),

@@ -5,7 +5,7 @@ use reqwest::header::LOCATION;
 use reqwest::{Response, StatusCode, Url};
 
 use super::ScrapeError;
-use crate::model::task::without_query;
+use crate::model::masked::masked_url;
 
 /// Most redirects of one request, as in the HTTP client of Prometheus (Go `net/http`, `defaultCheckRedirect`).
 pub(super) const MAX_REDIRECTS: usize = 10;
@@ -32,8 +32,7 @@ pub(super) fn location(response: &Response) -> Result<Option<Url>, ScrapeError> 
 /// Returns the URL of a location, if it has the scheme, host and port of the request.
 fn followed(from: &Url, location: &str) -> Result<Url, ScrapeError> {
     let other = || {
-        let before_fragment = location.split('#').next().unwrap_or_default();
-        let shown: String = without_query(before_fragment).chars().take(SHOWN_CHARS).collect();
+        let shown: String = masked_url(location.trim()).chars().take(SHOWN_CHARS).collect();
         ScrapeError::Redirect(shown.escape_debug().to_string())
     };
     let to = from.join(location.trim()).map_err(|_| other())?;
@@ -46,12 +45,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refused_location_is_named_without_its_query() {
+    fn refused_location_is_named_without_secrets() {
         let from = "http://10.0.0.9:9404/metrics".parse().expect("a URL");
-        for location in ["http://10.0.0.7/login?token=secret", "http://10.0.0.7/login#token=secret"] {
+        for location in [
+            "http://10.0.0.7/login?token=secret",
+            "http://10.0.0.7/login#token=secret",
+            "http://10.0.0.7/login;jsessionid=secret",
+            "http://user:secret@10.0.0.7/login",
+            "http://secret@10.0.0.7/login",
+            "//user:secret@10.0.0.7/login",
+            r"http:\\user:sec@secret@10.0.0.7/login",
+        ] {
             let error = followed(&from, location).expect_err("another host").to_string();
-            assert!(error.contains("http://10.0.0.7/login") && !error.contains("secret"), "{error}");
+            assert!(error.contains("10.0.0.7/login") && !error.contains("sec"), "{error}");
         }
+        let invalid = followed(&from, "http://user:secret/secret@10.0.0.7/").expect_err("a port that is no number");
+        assert!(invalid.to_string().ends_with("http://user:..."), "{invalid}");
     }
 
     #[test]
@@ -83,7 +92,7 @@ mod tests {
             let found = followed(&from.parse().expect("a URL"), location);
             match (found, expected) {
                 (Ok(found), Some(expected)) => assert_eq!(found.as_str(), expected, "{location}"),
-                (Err(ScrapeError::Redirect(named)), None) => assert_eq!(named, location, "it is named"),
+                (Err(ScrapeError::Redirect(named)), None) => assert_eq!(named, masked_url(location), "it is named"),
                 (found, _) => panic!("{location}: {found:?}"),
             }
         }

@@ -12,7 +12,8 @@ use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
 use crate::model::ecs::{NetworkLocation, NetworkMode, TaskStatus};
-use crate::model::task::{NetworkBinding, Task, TaskContainer, is_plain_path, without_query};
+use crate::model::masked::masked_url;
+use crate::model::task::{NetworkBinding, Task, TaskContainer, is_plain_path};
 
 /// Docker label with the container port of a stats endpoint.
 pub const STATS_PORT: &str = "sidecarless.stats.port";
@@ -135,7 +136,7 @@ pub(super) fn declared_path(
 ) -> Result<String, TargetError> {
     let value = container.docker_label(label).unwrap_or_default().trim();
     if !(value.is_empty() || value.starts_with('/')) || !is_valid(value) {
-        let value = truncate(&without_query(value));
+        let value = truncate(&masked_url(value));
         return Err(TargetError::InvalidPath { label, container: container.name.to_string(), value });
     }
     Ok(value.to_owned())

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::{MetricsTo, StatsSources};
 use crate::model::arn::Arn;
+use crate::model::masked::masked_url;
 use crate::rules::InvalidValue;
 
 /// Maximum length of the name of a log group or log stream (CloudWatch Logs API Reference, CreateLogGroup).
@@ -43,7 +44,9 @@ pub fn origin(text: &str) -> Result<String, InvalidValue> {
     if text == "*" {
         return Ok(text.to_owned());
     }
-    let invalid = || InvalidValue::new(format!("invalid origin \"{text}\": use https://host, https://host:port or *"));
+    let invalid = || {
+        InvalidValue::new(format!("invalid origin \"{}\": use https://host, https://host:port or *", masked_url(text)))
+    };
     let url = Url::parse(text).map_err(|_| invalid())?;
     let has_more = text.ends_with('/') || url.path() != "/" || url.query().is_some() || url.fragment().is_some();
     let has_user = !url.username().is_empty() || url.password().is_some();
@@ -150,17 +153,17 @@ pub fn sha256(text: &str) -> Result<[u8; 32], InvalidValue> {
 pub fn endpoint(text: &str) -> Result<Url, InvalidValue> {
     let url = url(text)?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(InvalidValue::new(format!("invalid URL \"{text}\": use http or https")));
+        return Err(InvalidValue::new(format!("invalid URL \"{}\": use http or https", masked_url(text))));
     }
     if url.path() == "/" {
         let hint = "the remote write URL of an AMP workspace ends with /api/v1/remote_write";
-        return Err(InvalidValue::new(format!("\"{text}\" has no path: {hint}")));
+        return Err(InvalidValue::new(format!("\"{}\" has no path: {hint}", masked_url(text))));
     }
     Ok(url)
 }
 
 pub fn url(text: &str) -> Result<Url, InvalidValue> {
-    Url::parse(text).map_err(|error| InvalidValue::new(format!("invalid URL \"{text}\": {error}")))
+    Url::parse(text).map_err(|error| InvalidValue::new(format!("invalid URL \"{}\": {error}", masked_url(text))))
 }
 
 /// Parses a list of `amp` and `emf`, or `off`.
@@ -319,6 +322,22 @@ mod tests {
         let error = external_id("pass word").unwrap_err().to_string();
         assert!(!error.contains("pass word"), "{error}");
         assert!(external_id("shop:42").is_ok());
+    }
+
+    #[test]
+    fn invalid_url_is_repeated_without_secrets() {
+        for text in [
+            "https://user:secret@example.com",
+            "https://user:secret/secret@example.com/a",
+            "ftp://user:secret@example.com/a?secret",
+            "https://example.com?secret",
+        ] {
+            let errors = [endpoint(text).err(), origin(text).err(), url(&text.replace("example", "ex ample")).err()];
+            for error in errors.into_iter().flatten() {
+                let error = error.to_string();
+                assert!(error.contains("://") && !error.contains("secret"), "{error}");
+            }
+        }
     }
 
     #[test]

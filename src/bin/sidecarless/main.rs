@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use arguments::Command;
 use error::CommandError;
 use output::CommandOutput;
+use sidecarless::model::masked::masked;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -66,9 +67,9 @@ fn print(result: Result<CommandOutput, CommandError>) -> ExitCode {
     }
 }
 
-/// Writes an error to standard error.
+/// Writes an error to standard error. Errors of servers and settings can repeat secrets.
 fn report(error: &str) {
-    write(&mut std::io::stderr(), &format!("sidecarless: {error}\n"));
+    write(&mut std::io::stderr(), &format!("sidecarless: {}\n", masked(error)));
 }
 
 /// Returns false if the other end is closed, as in `sidecarless targets | head`.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use sidecarless::aws::clients::{self, ClientError};
 use sidecarless::model::ecs::NetworkMode;
+use sidecarless::model::masked::masked_url;
 use sidecarless::model::task_metadata::TaskMetadata;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -170,7 +171,7 @@ fn has_host_network(task: &str) -> bool {
 
 /// Sends a request and returns the body of its response.
 async fn text(url: &str, request: reqwest::RequestBuilder) -> Result<String, PushStatsError> {
-    let failed = |error: reqwest::Error| PushStatsError::Request { url: url.into(), error: error_text(&error) };
+    let failed = |error: reqwest::Error| PushStatsError::Request { url: masked_url(url), error: error_text(&error) };
     let response = request.send().await.map_err(failed)?;
     let status = response.status();
     let text = response.text().await.map_err(failed)?;
@@ -179,7 +180,7 @@ async fn text(url: &str, request: reqwest::RequestBuilder) -> Result<String, Pus
     }
     let message =
         text.get(..text.floor_char_boundary(MAX_MESSAGE_BYTES)).unwrap_or_default().escape_debug().to_string();
-    Err(PushStatsError::Status { url: url.into(), status: status.as_u16(), message })
+    Err(PushStatsError::Status { url: masked_url(url), status: status.as_u16(), message })
 }
 
 /// Returns the innermost cause, which says what failed.

@@ -10,6 +10,7 @@ use crate::deadline::Deadline;
 use crate::deliver::xray_otlp::XRayOtlpClient;
 use crate::deliver::{Delivery, Destination as _};
 use crate::lambda::HttpResponse;
+use crate::model::masked::masked;
 use crate::model::sampling::SamplingCall;
 use crate::receiver::{self, Encoding, ErrorResponse};
 
@@ -30,7 +31,7 @@ impl ProxyHandler {
             PostResult::Rejected { status, body, error } => {
                 let status = status.as_u16();
                 tracing::warn!(status, error = error.detail, "X-Ray rejected a sampling call");
-                receiver::passed_on(status, body.into_bytes())
+                receiver::passed_on(status, masked(&body).into_bytes())
             }
             PostResult::Retryable { error, retry_after } => {
                 let retry_after = retry_after.unwrap_or(RETRY_AFTER).max(RETRY_AFTER);

@@ -42,6 +42,7 @@ impl Translation<'_> {
                 "its value is not in the task definition: set AWS_PROMETHEUS_ENDPOINT",
             );
         }
+        let endpoint = self.without_user(name, endpoint);
         self.report.set("AWS_PROMETHEUS_ENDPOINT", endpoint);
         if let Some(namespace) = settings["namespace"].as_str().filter(|name| !name.is_empty()) {
             let namespace = self.resolved(namespace);
@@ -57,6 +58,21 @@ impl Translation<'_> {
         }
         self.signing(&format!("exporter {name}: aws_auth"), &settings["aws_auth"]);
         self.report_unknown_options(&format!("exporter {name}"), settings, &REMOTE_WRITE);
+    }
+
+    /// Returns the endpoint without user name and password.
+    fn without_user(&mut self, name: &str, endpoint: String) -> String {
+        let Ok(mut url) = Url::parse(&endpoint) else { return endpoint };
+        if url.username().is_empty() && url.password().is_none() {
+            return endpoint;
+        }
+        self.report.add_unsupported(
+            format!("exporter {name}: endpoint"),
+            "its user name and password are not sent: the function signs its requests",
+        );
+        // Fails only without a host, and then there is no user.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+        url.into()
     }
 
     /// Translates `translation_strategy`, which overrides the deprecated `add_metric_suffixes`.

@@ -162,6 +162,17 @@ fn translation_strategy_becomes_settings() {
 }
 
 #[test]
+fn password_of_an_endpoint_is_not_in_the_report() {
+    let migrated = with_collector(
+        "exporters: {prometheusremotewrite: {endpoint: 'https://user:secret@aps/api/v1/remote_write'}}\n\
+         service: {pipelines: {metrics: {exporters: [prometheusremotewrite]}}}",
+    );
+    let report = migrated.report.to_string();
+    assert!(report.contains("AWS_PROMETHEUS_ENDPOINT=https://aps/api/v1/remote_write "), "{report}");
+    assert!(report.contains("its user name and password are not sent") && !report.contains("secret"), "{report}");
+}
+
+#[test]
 fn region_and_role_of_requests_become_settings() {
     let url =
         |region: &str| format!("https://aps-workspaces.{region}.amazonaws.com/workspaces/ws-1/api/v1/remote_write");

@@ -4,6 +4,7 @@ use aws_config::SdkConfig;
 use sidecarless::aws::endpoints::EndpointRules;
 use sidecarless::deliver::remote_write::workspace_region;
 use sidecarless::model::arn::Arn;
+use sidecarless::model::masked::masked_url;
 use url::Url;
 
 use super::{QueryError, QueryOptions};
@@ -54,7 +55,7 @@ fn id_and_region(workspace: &str) -> Result<(&str, Option<String>), QueryError> 
 
 /// Returns the URL for queries of a workspace. A query is not sent in plain text, except on this machine.
 fn query_url(text: &str) -> Result<Url, QueryError> {
-    let invalid = || QueryError::InvalidUrl(text.to_owned());
+    let invalid = || QueryError::InvalidUrl(masked_url(text));
     let mut url = Url::parse(text.trim()).map_err(|_| invalid())?;
     let is_local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     if url.host().is_none() || !(url.scheme() == "https" || url.scheme() == "http" && is_local) {
@@ -123,6 +124,8 @@ mod tests {
             let error = address(None, Some(url), None).expect_err("invalid");
             assert!(error.starts_with("invalid URL"), "{url}: {error}");
         }
+        let error = address(None, Some("ftp://user:secret@a?secret"), None).expect_err("invalid");
+        assert!(error.contains("ftp://...@a") && !error.contains("secret"), "{error}");
         assert!(address(None, None, None).expect_err("no workspace").starts_with("no workspace: set --workspace"));
     }
 }
