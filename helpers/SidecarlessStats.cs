@@ -11,6 +11,7 @@ using System.Net;
 using System.Net.Http;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.RegularExpressions;
 using System.Threading;
 
 public sealed class SidecarlessStats
@@ -21,6 +22,8 @@ public sealed class SidecarlessStats
     static readonly TimeSpan MetadataTimeout = TimeSpan.FromSeconds(3);
     static readonly TimeSpan PushTimeout = TimeSpan.FromSeconds(8);
     const int MaxReason = 200;
+    // User name and password of a URL, also of one that was cut: a response or an error may repeat them.
+    const string User = "[^\\s/\"'<>]+@|//[^\\s/\"'<>]*$";
     static int started;
 
     // The metadata endpoint is never behind the proxy of HTTP_PROXY.
@@ -133,6 +136,7 @@ public sealed class SidecarlessStats
     void Report(Exception error)
     {
         string reason = error is OperationCanceledException ? "the request timed out" : error.Message;
+        reason = Regex.Replace(reason, User, "***@");
         if (reason == reported) return;
         reported = reason;
         Write(reason);

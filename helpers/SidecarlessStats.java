@@ -30,6 +30,8 @@ public final class SidecarlessStats {
     private static final int METADATA_TIMEOUT_SECONDS = 3;
     private static final int PUSH_TIMEOUT_SECONDS = 8;
     private static final int MAX_REASON = 200;
+    /** User name and password of a URL, also of one that was cut: a response or an error may repeat them. */
+    private static final String USER = "[^\\s/\"'<>]+@|//[^\\s/\"'<>]*$";
     private static final AtomicBoolean STARTED = new AtomicBoolean();
 
     private final HttpClient direct = client().proxy(HttpClient.Builder.NO_PROXY).build();
@@ -134,6 +136,7 @@ public final class SidecarlessStats {
         String reason = error.getMessage() == null ? error.toString() : error.getMessage();
         // The message about an invalid header contains its value.
         if (!token.isEmpty()) reason = reason.replace(token, "***");
+        reason = reason.replaceAll(USER, "***@");
         if (reason.equals(reported)) return;
         reported = reason;
         write(reason);

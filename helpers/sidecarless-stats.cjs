@@ -17,6 +17,8 @@ const ELECTION_PORT = 23190;
 const METADATA_TIMEOUT_MS = 3000;
 const PUSH_TIMEOUT_MS = 8000;
 const MAX_REASON = 200;
+// User name and password of a URL, also of one that was cut: a response or an error may repeat them.
+const USER = /[^\s/"'<>]+@|\/\/[^\s/"'<>]*$/g;
 
 let started = false;
 let election;
@@ -81,7 +83,7 @@ function call(url, { timeout, ...options }, body) {
 }
 
 function report(error) {
-  const reason = error.message || String(error);
+  const reason = (error.message || String(error)).replace(USER, '***@');
   if (reason === reported) return;
   reported = reason;
   console.error(`sidecarless: task stats were not sent: ${reason}`);

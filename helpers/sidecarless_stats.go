@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,9 @@ const (
 )
 
 var started sync.Once
+
+// User name and password of a URL, also of one that was cut: a response or an error may repeat them.
+var user = regexp.MustCompile(`[^\s/"'<>]+@|//[^\s/"'<>]*$`)
 
 type sender struct {
 	metadata, url, token string
@@ -72,11 +76,17 @@ func (s *sender) run(interval time.Duration) {
 	random := rand.New(rand.NewSource(time.Now().UnixNano() + int64(os.Getpid())))
 	time.Sleep(time.Duration(random.Int63n(int64(delay))))
 	for {
-		if err := s.push(); err != nil && err.Error() != s.reported {
-			s.reported = err.Error()
-			fmt.Fprintln(os.Stderr, "sidecarless: task stats were not sent:", s.reported)
+		if err := s.push(); err != nil {
+			s.report(user.ReplaceAllString(err.Error(), "***@"))
 		}
 		time.Sleep(interval)
+	}
+}
+
+func (s *sender) report(reason string) {
+	if reason != s.reported {
+		s.reported = reason
+		fmt.Fprintln(os.Stderr, "sidecarless: task stats were not sent:", reason)
 	}
 }
 

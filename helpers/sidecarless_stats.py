@@ -8,6 +8,7 @@ Python 3.8 or later, no dependency. helpers/README.md describes the environment 
 
 import os
 import random
+import re
 import socket
 import sys
 import threading
@@ -21,6 +22,8 @@ ELECTION_PORT = 23190
 METADATA_TIMEOUT = 3
 PUSH_TIMEOUT = 8
 MAX_REASON = 200
+# User name and password of a URL, also of one that was cut: a response or an error may repeat them.
+USER = re.compile(r"""[^\s/"'<>]+@|//[^\s/"'<>]*$""")
 
 # Process that has started the sender. A forked child may start its own.
 _started_in = None
@@ -116,6 +119,7 @@ class _Sender:
         if self.token:
             # The message about an invalid header contains its value.
             reason = reason.replace(self.token, "***").replace(repr(self.token)[1:-1], "***")
+        reason = USER.sub("***@", reason)
         if reason != self.reported:
             self.reported = reason
             _write(reason)

@@ -16,6 +16,8 @@ class SidecarlessStats
   METADATA_TIMEOUT = 3
   PUSH_TIMEOUT = 8
   MAX_REASON = 200
+  # User name and password of a URL, also of one that was cut: a response or an error may repeat them.
+  USER = %r{[^\s/"'<>]+@|//[^\s/"'<>]*\z}.freeze
 
   # Sends at this interval in seconds. Does nothing outside ECS or without SIDECARLESS_URL.
   def self.start(interval = 60)
@@ -104,6 +106,7 @@ class SidecarlessStats
   def report(error)
     # The message about an invalid header contains its value.
     reason = @token.empty? ? error.message : error.message.gsub(@token, "***").gsub(@token.inspect[1..-2], "***")
+    reason = reason.gsub(USER, "***@")
     return if reason == @reported
 
     @reported = reason

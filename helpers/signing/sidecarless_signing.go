@@ -167,6 +167,11 @@ func (cache *taskCredentials) get() (Credentials, error) {
 	if err == nil {
 		cache.found = found
 	}
+	// The path of the endpoint is a secret, and an error of the client names it.
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		err = failed.Err
+	}
 	return found, err
 }
 

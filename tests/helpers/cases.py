@@ -18,6 +18,8 @@ from standin import ROUTE, TOKEN, Metadata, Receiver, Reply, Standin, closed_url
 MAX_EXIT_SECONDS = 10
 # Time for two more attempts.
 PAUSE = 2.5
+SECRET = "s3cret"
+WITH_USER = f"https://user:{SECRET}@elsewhere.example/login"
 REASON = "task 5f0e has no docker label sidecarless.stats=push"
 
 
@@ -69,7 +71,9 @@ def new_cases() -> dict[str, Case]:
         # Two pushes with the first status, and one more at the end, so that the last one has its response.
         "statuses": case(statuses[0], *statuses, pushes=len(statuses) + 2),
         "recovers": case(Reply(503), Reply(), pushes=3),
-        "redirect": case(Reply(307, headers={"location": elsewhere.url + ROUTE}), pushes=3),
+        "redirect": case(Reply(307, f'<a href="{WITH_USER}">'.encode(), {"location": elsewhere.url + ROUTE}), pushes=3),
+        "redirect that is cut": case(Reply(307, b"x" * 180 + b" " + WITH_USER.encode(), {"location": WITH_USER}), pushes=3),
+        "user in the URL": case(reads=rounds, SIDECARLESS_URL=closed_url().replace("//", f"//user:{SECRET}@")),
         "hanging receiver": case(hanging, pushes=2, reports=1),
         "hanging metadata": case(stats=hanging, reads=4, reports=1),
         "metadata fails": case(stats=Reply(500, b"no stats"), reads=rounds),

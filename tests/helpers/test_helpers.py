@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from itertools import pairwise
 
 import pytest
-from cases import MAX_EXIT_SECONDS, REASON, Case
+from cases import MAX_EXIT_SECONDS, REASON, SECRET, Case
 from conftest import Programs
 from languages import LANGUAGES
 from standin import ROUTE, TOKEN, Metadata, Recorded, split
@@ -116,6 +116,13 @@ def test_push_without_a_token_has_no_authorization(results: dict[str, Case]) -> 
 def test_token_may_end_with_a_line_break(results: dict[str, Case]) -> None:
     pushes = results["token with a line break"].receiver.pushes()
     assert pushes and all(push.headers["authorization"] == f"Bearer {TOKEN}" for push in pushes)
+
+
+def test_user_of_a_url_is_not_reported(results: dict[str, Case]) -> None:
+    for name in ["redirect", "redirect that is cut", "user in the URL"]:
+        assert len(results[name].reports) == 1, results[name].stderr
+        assert SECRET[:2] not in results[name].stderr, results[name].stderr
+    assert 'href="https://***@elsewhere.example/login"' in results["redirect"].reports[0]
 
 
 def test_invalid_token_is_neither_sent_nor_reported(results: dict[str, Case]) -> None:

@@ -168,12 +168,13 @@ def test_request_without_credentials_is_not_sent(built: Callable[[str], Program]
     failing = [
         {"AWS_REGION": "eu-west-1"},
         {**role.variables, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "wrong"},
-        {**role.variables, "AWS_CONTAINER_CREDENTIALS_FULL_URI": closed_url()},
+        {**role.variables, "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{closed_url()}/v2/credentials/s3cret"},
     ]
     with running(role, receiver):
         for variables in failing:
             with signer(built(language), {"SIDECARLESS_URL": receiver.url, **variables}) as program:
-                assert program.ask("send", f"{receiver.url}/v1/traces", "a body").startswith("error: "), variables
+                answer = program.ask("send", f"{receiver.url}/v1/traces", "a body")
+                assert answer.startswith("error: ") and "s3cret" not in answer, variables
     assert receiver.requests == []
 
 
