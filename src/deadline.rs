@@ -54,10 +54,11 @@ impl Deadline {
         }
     }
 
-    /// Returns the deadline of the same invocation with at most `limit` left for work.
+    /// Returns the deadline of the same invocation with at most `limit` left for work. It never ends later, even if the reserve has
+    /// been used.
     pub fn capped(&self, limit: Duration) -> Self {
         let work_ends = now() + limit.min(self.remaining());
-        Self { ends: work_ends + self.reserve, ..*self }
+        Self { ends: self.ends.min(work_ends + self.reserve), ..*self }
     }
 
     /// Returns the deadline of the same invocation without retries.
@@ -158,5 +159,12 @@ mod tests {
         assert_eq!(outcome, None);
         assert_eq!(deadline.remaining(), Duration::ZERO);
         assert_eq!(deadline.remaining_for_spool(), RESERVE - RESPONSE_RESERVE);
+        tokio::time::advance(RESERVE / 2).await;
+        let capped = deadline.capped(Duration::from_secs(1));
+        assert_eq!(
+            capped.remaining_for_spool(),
+            deadline.remaining_for_spool(),
+            "a capped deadline does not end later"
+        );
     }
 }

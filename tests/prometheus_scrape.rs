@@ -11,7 +11,7 @@ use sidecarless::deadline::Deadline;
 use sidecarless::model::series::STALE_NAN;
 
 use crate::sandbox::ecs::NewTask;
-use crate::sandbox::http::{RecordedRequest, StubResponse, StubServer};
+use crate::sandbox::http::{Fault, RecordedRequest, StubResponse, StubServer};
 use crate::sandbox::task::{Task, closed_port};
 use crate::sandbox::{self, Sandbox};
 
@@ -426,4 +426,42 @@ async fn large_run_is_delivered_in_parts_and_counted_once() {
         assert_eq!(summary["rejected"].as_u64(), Some(rejected), "{limit}: {summary}");
         assert_eq!(sandbox.amp.samples().len() as u64, expected - rejected);
     }
+}
+
+#[tokio::test]
+async fn part_is_delivered_while_another_api_hangs() {
+    const SERIES: usize = 3_000;
+    const TARGETS: usize = 8;
+    let sandbox = Sandbox::start(&[]).await;
+    let page: String = (0..SERIES).map(|number| format!("m{{a=\"{number}\"}} 1\n")).collect();
+    let target = ScrapeTarget::text(&page).await;
+    for number in 0..TARGETS {
+        add(&sandbox, &format!("cart-{number}"), target.task.port());
+    }
+    let reads_events = |request: &RecordedRequest| request.header("x-amz-target").ends_with("FilterLogEvents");
+    // Longer than the quarter of the 20 s of a run that a part has.
+    sandbox.aws.fail_always(reads_events, Fault::Slow(Duration::from_secs(6)));
+
+    let summary = sandbox.tick().await.unwrap();
+
+    assert_eq!(summary["undelivered"], 0, "{summary}");
+    assert_eq!(sandbox.amp.named("m").len(), TARGETS * SERIES);
+}
+
+#[tokio::test]
+async fn series_limit_counts_series_after_the_rules() {
+    const SERIES: usize = 15_000;
+    let rules = r#"[{"action":"drop","source_labels":["__name__"],"regex":"dropped"}]"#;
+    let settings = [("SIDECARLESS_MAX_SERIES", "23000"), ("SIDECARLESS_WRITE_RELABEL_CONFIGS", rules)];
+    let sandbox = Sandbox::start(&settings).await;
+    let line = |number: usize| format!("{}{{a=\"{number}\"}} 1\n", ["kept", "dropped"][number % 2]);
+    let target = ScrapeTarget::text(&(0..SERIES).map(line).collect::<String>()).await;
+    for number in 0..3 {
+        add(&sandbox, &format!("cart-{number}"), target.task.port());
+    }
+
+    let summary = sandbox.tick().await.unwrap();
+
+    assert_eq!(summary["rejected"], 0, "{summary}");
+    assert_eq!(sandbox.amp.named("kept").len(), 3 * SERIES / 2);
 }

@@ -14,10 +14,10 @@ use sidecarless::lambda::HttpResponse;
 use sidecarless::model::item_counters::{ItemKind, ItemStatus};
 use sidecarless::model::otlp::{
     AnyValue, ExportResponse, ExportTraceServiceRequest, KeyValue, PartialSuccess, ResourceSpans, RpcStatus,
-    ScopeSpans, Span, any_value,
+    ScopeSpans, Span, Temporality, any_value,
 };
 
-use crate::otlp_builder::{self, gauge, number, request, resource};
+use crate::otlp_builder::{self, gauge, histogram, histograms, number, request, resource};
 use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
 use crate::sandbox::{Push, Sandbox};
 
@@ -244,6 +244,17 @@ async fn rejected_samples_are_reported_and_not_retried() {
     assert_eq!(partial.rejected, 1);
     assert!(partial.error_message.contains("out of order sample"), "{}", partial.error_message);
     assert_eq!(sandbox.amp.requests(), 0, "it is not sent again");
+}
+
+#[tokio::test]
+async fn rejected_histogram_is_reported_as_one_data_point() {
+    let sandbox = Sandbox::start(&[ANY_AGE]).await;
+    sandbox.amp.fail([Fault::status(400, "out of order sample")]);
+    let point = histogram(&[1.0, 2.0], &[1, 0, 0], 1, Some(0.5));
+    let metric = histograms("latency", "s", Temporality::Cumulative, vec![point]);
+    let body = request(resource(), None, vec![metric]).encode_to_vec();
+    let partial = partial(&sandbox.push(&Push::new("/v1/metrics", &body)).await).unwrap();
+    assert_eq!(partial.rejected, 1, "{}", partial.error_message);
 }
 
 #[tokio::test]

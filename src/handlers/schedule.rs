@@ -98,7 +98,7 @@ impl ScheduleHandler {
         let scheduled_ms = event.scheduled_ms.unwrap_or(deadline.started_ms());
         let start_delay_ms = deadline.started_ms().saturating_sub(scheduled_ms);
         if start_delay_ms > MAX_START_DELAY_MS {
-            return Ok(skip_late_run(writer, start_delay_ms));
+            return self.handle_late(scheduled_ms, start_delay_ms, writer, deadline).await;
         }
         let mut run = RunContext::scheduled(deadline, writer);
         let listing = self.discovery.list(deadline).await;
@@ -122,6 +122,37 @@ impl ScheduleHandler {
         // Nobody else is told: a failed invocation is counted by Lambda.
         check_delivered(&summary)?;
         Ok(Response::Json(response))
+    }
+
+    /// Handles a run that is late. The next run replaces its scrapes, but reads another minute of Container Insights events.
+    async fn handle_late(
+        &self,
+        scheduled_ms: i64,
+        start_delay_ms: i64,
+        writer: &SeriesWriter,
+        deadline: &Deadline,
+    ) -> Result<Response, HandleError> {
+        let start_delay_s = start_delay_ms / 1_000;
+        writer.self_metrics.record(|counters| {
+            counters.add(ItemStatus::Received, ItemKind::ScrapeInputs, 1);
+            counters.add_with_reason(ItemStatus::Rejected, ItemKind::ScrapeInputs, "run_late", 1);
+        });
+        tracing::warn!(start_delay_s, "scrapes of a late scheduled run skipped");
+        let mut run = RunContext::without_scrapes(deadline, writer);
+        if let Some(lag) = self.insights_lag {
+            let listing = self.discovery.list(deadline).await;
+            let discovered = self.discovery.describe_uncached(&listing.batches, deadline).await;
+            log_discovery(&discovered);
+            let cached = self.discovery.cached_tasks(deadline);
+            let tasks = self.events.index(cached.iter(), &discovered);
+            self.poll_insights(MinuteWindow::for_run(scheduled_ms, lag), &listing, &tasks, &mut run).await;
+        }
+        let summary = run.deliver().await;
+        check_delivered(&summary)?;
+        Ok(Response::Json(json!({
+            "skipped": format!("it starts {start_delay_s} s late, and the next scheduled run replaces its scrapes"),
+            "insights_events": run.stats.events, "delivered": summary.delivered, "spooled": summary.spooled,
+        })))
     }
 
     /// Scrapes tasks, and writes the state of ECS, which is described meanwhile. The tasks of shards are only counted by source, and
@@ -194,7 +225,7 @@ impl ScheduleHandler {
         let mut pages = pin!(stream::iter(clusters).flat_map_unordered(POLL_CONCURRENCY, |cluster| {
             Box::pin(self.insights.events(cluster, window, deadline).map(move |page| (cluster, page)))
         }));
-        while let Some((cluster, page)) = pages.next().await {
+        while let Some((cluster, page)) = run.wait_for(pages.next()).await {
             match page {
                 Ok(events) => {
                     let source = EventSource { cluster, owner: None, tasks };
@@ -225,19 +256,6 @@ impl ScheduleHandler {
             }
         }
     }
-}
-
-/// Counts and logs a run that is not made because it is late.
-fn skip_late_run(writer: &SeriesWriter, start_delay_ms: i64) -> Response {
-    let start_delay_s = start_delay_ms / 1_000;
-    writer.self_metrics.record(|counters| {
-        counters.add(ItemStatus::Received, ItemKind::ScrapeInputs, 1);
-        counters.add_with_reason(ItemStatus::Rejected, ItemKind::ScrapeInputs, "run_late", 1);
-    });
-    tracing::warn!(start_delay_s, "late scheduled run skipped");
-    Response::Json(
-        json!({"skipped": format!("it starts {start_delay_s} s late, and the next scheduled run replaces it")}),
-    )
 }
 
 /// Logs failures of the discovery. Returns an error if, because of them, there is no task to scrape: a run that leaves the

@@ -116,10 +116,12 @@ impl ErrorResponse {
 }
 
 /// 200, with `partial_success` if items were rejected or modified. Without rejected items it is a warning (OpenTelemetry Protocol
-/// Specification, "Partial Success").
+/// Specification, "Partial Success"). No more items are reported as rejected than were received: a destination rejects samples, of
+/// which a data point has several.
 pub fn partial_success(
     encoding: Encoding,
     items: RejectedItems,
+    received: u64,
     rejected: &Rejections,
     modified: &Rejections,
 ) -> HttpResponse {
@@ -128,7 +130,7 @@ pub fn partial_success(
         (true, false) => shortened(format_args!("modified: {modified}")),
         (false, false) => shortened(format_args!("{rejected}; modified: {modified}")),
     };
-    let count = i64::try_from(rejected.total()).unwrap_or(i64::MAX);
+    let count = i64::try_from(rejected.total().min(received)).unwrap_or(i64::MAX);
     let partial_success = (!error_message.is_empty()).then_some(PartialSuccess { rejected: count, error_message });
     let response = ExportResponse { partial_success };
     let body = match encoding {

@@ -53,7 +53,7 @@ def test_service_without_a_source_has_cpu_and_memory(tmp_path: Path, interval: i
         amp, aws = prometheus(peers), moto(peers)
         ecs.client("ecs", aws).create_cluster(clusterName=ecs.CLUSTER)
         ecs.run_task(aws, ecs.new_task("cart", "127.0.6.1"), {})
-        # The scheduled minute is a multiple of the interval. It is not over, because a run that starts late is skipped.
+        # The scheduled minute is a multiple of the interval. It is not over, because a run that starts late scrapes and reads nothing of CloudWatch.
         now = int(time.time()) // 60
         scheduled = (now + -now % interval) * 60
         put_points(aws, "cart-svc", [scheduled - 60 * minute for minute in range(1, 8)])

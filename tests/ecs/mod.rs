@@ -168,6 +168,28 @@ fn run_reads_one_minute_of_insights_events_in_all_pages() {
 }
 
 #[test]
+fn late_run_scrapes_nothing_and_reads_its_insights_minute() {
+    let mut aws = FakeAws::new();
+    let (scheduled, port) = (this_minute() - 2 * MINUTE, aws.port);
+    let at = scheduled - 3 * MINUTE;
+    shop_of(&aws, 1);
+    aws.world(|world| {
+        world.definitions.extend([definition("web", "awsvpc", Some(port))]);
+        world.tasks.get_mut("shop").expect("a cluster").push(task("shop", "t9", "web"));
+        let events = vec![event("Task", "t0", at), event("Task", "t9", at), event("Task", "t0", at + MINUTE)];
+        world.logs.insert("/aws/ecs/containerinsights/shop/performance".into(), events);
+    });
+    aws.start(&[]);
+    let response = aws.invoke(&tick(scheduled));
+    assert!(response["skipped"].is_string(), "{response}");
+    assert_eq!(response["insights_events"], 2, "{response}");
+    let series = aws.take_series();
+    assert_eq!(named(&series, "ecs_task_cpu_utilized", "t0")[0].samples, [(at, 100.0)]);
+    assert!(named(&series, "up", "t9").is_empty() && named(&series, "ecs_task_info", "t0").is_empty(), "{series:?}");
+    assert!(named(&series, "ecs_task_cpu_utilized", "t9").is_empty(), "the endpoint is the better source");
+}
+
+#[test]
 fn repeated_run_writes_the_same_insights_samples() {
     let mut aws = FakeAws::new();
     let at = this_minute() - 3 * MINUTE;

@@ -7,7 +7,7 @@ use super::load_shed::{DELIVERY_SHARE, LoadShedder};
 use crate::deadline::Deadline;
 use crate::deliver::Delivery;
 use crate::deliver::logs::{self, OtlpLogsClient};
-use crate::handlers::delivery::{DeliveryResult, DeliveryTracker, ItemCounts};
+use crate::handlers::delivery::{DeliveryResult, DeliveryTracker, ItemCounts, Reported};
 use crate::lambda::HttpResponse;
 use crate::model::item_counters::ItemKind;
 use crate::model::otlp::json::RejectedItems;
@@ -41,10 +41,12 @@ impl LogsHandler {
     ) -> Result<HttpResponse, ErrorResponse> {
         let encode = |error: ErrorResponse| error.with_encoding(encoding);
         let Some(logs) = &self.logs else { return Err(encode(ErrorResponse::logs_disabled())) };
-        self.load.check(ItemKind::LogRecords, records.items(), deadline).map_err(encode)?;
+        let received = records.items();
+        self.load.check(ItemKind::LogRecords, received, deadline).map_err(encode)?;
         let result = self.deliver(logs, records, deadline).await.map_err(encode)?;
         let reported = self.tracker.complete(result, deadline).await.into_result().map_err(encode)?;
-        Ok(receiver::partial_success(encoding, RejectedItems::LogRecords, &reported.rejected, &reported.modified))
+        let Reported { rejected, modified } = reported;
+        Ok(receiver::partial_success(encoding, RejectedItems::LogRecords, received, &rejected, &modified))
     }
 
     async fn deliver(

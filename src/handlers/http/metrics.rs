@@ -83,7 +83,8 @@ impl MetricsHandler {
             .outputs(metrics, client, deadline)
             .map_err(|error| self.load.exceeded(ItemKind::DataPoints, points, error).with_encoding(encoding))?;
         let reported = self.deliver(outputs, points, deadline).await.map_err(|error| error.with_encoding(encoding))?;
-        Ok(receiver::partial_success(encoding, RejectedItems::DataPoints, &reported.rejected, &reported.modified))
+        let Reported { rejected, modified } = reported;
+        Ok(receiver::partial_success(encoding, RejectedItems::DataPoints, points, &rejected, &modified))
     }
 
     fn has_destination(&self) -> bool {
@@ -182,6 +183,6 @@ impl MetricsHandler {
             rejections = rejected.to_string(),
             "items rejected"
         );
-        receiver::partial_success(encoding, RejectedItems::DataPoints, &rejected, &Rejections::default())
+        receiver::partial_success(encoding, RejectedItems::DataPoints, points, &rejected, &Rejections::default())
     }
 }

@@ -61,6 +61,7 @@ impl TraceHandler {
         encoding: Encoding,
         deadline: &Deadline,
     ) -> Result<HttpResponse, ErrorResponse> {
+        let spans = traces.spans();
         let result = match &self.xray_otlp {
             Some(xray_otlp) => self.deliver_otlp(xray_otlp, traces, deadline).await,
             None => self.deliver_spans(traces, deadline).await,
@@ -68,7 +69,7 @@ impl TraceHandler {
         let result = result.map_err(|error| error.with_encoding(encoding))?;
         let reported = self.tracker.complete(result, deadline).await.into_result();
         let reported = reported.map_err(|error| error.with_encoding(encoding))?;
-        Ok(receiver::partial_success(encoding, RejectedItems::Spans, &reported.rejected, &reported.modified))
+        Ok(receiver::partial_success(encoding, RejectedItems::Spans, spans, &reported.rejected, &reported.modified))
     }
 
     /// Delivers segments of X-Ray SDKs unchanged.

@@ -197,7 +197,7 @@ impl CloudWatchPoller {
         let deadline = run.step_deadline(Step::CloudWatch);
         let mut failed = 0;
         let mut calls = pin!(self.client.metric_data(&queries, minutes, &deadline));
-        while let Some(result) = calls.next().await {
+        while let Some(result) = run.wait_for(calls.next()).await {
             match result {
                 Ok(data) => {
                     failed += data.failed;

@@ -1,10 +1,12 @@
 //! State of one run: the series and counts it has accumulated, and the time limits of its steps.
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::series_writer::{RunPart, SeriesWriter};
+use super::series_writer::{DeliveredPart, RunPart, SeriesWriter};
 use super::stats::RunStats;
 use crate::deadline::Deadline;
 use crate::handlers::delivery::{DeliverySummary, SettledDelivery};
@@ -36,7 +38,7 @@ const PART_SERIES: usize = 20_000;
 /// Bytes of labels after which series are delivered. At 128 MB of memory, it is a small part.
 const PART_LABEL_BYTES: usize = 4 << 20;
 
-/// Share of the remaining time for one part while the run goes on, if AMP does not respond.
+/// Share of the remaining time for sending one part while the run goes on, if AMP does not respond, and for spooling it.
 const PART_TIME_SHARE: u32 = 4;
 
 /// State of one run. Its series are delivered in parts while it goes on, so that its memory does not grow with their number.
@@ -44,12 +46,18 @@ pub(in crate::handlers) struct RunContext<'a> {
     pub(in crate::handlers) deadline: &'a Deadline,
     pub(in crate::handlers) batch: SeriesBatch,
     pub(in crate::handlers) stats: RunStats,
-    is_scheduled: bool,
+    /// Whether the caller retries a run whose series are not delivered.
+    is_retried: bool,
+    /// Whether the number of targets is known, even if there are none.
+    counts_targets: bool,
     writer: &'a SeriesWriter,
-    /// Part that is being delivered.
-    delivery: Option<BoxFuture<'a, SettledDelivery>>,
+    /// Part that is being delivered. Its time is running, so whatever the run waits for has to let it make progress.
+    delivery: Option<BoxFuture<'a, DeliveredPart>>,
     /// Sum of the delivered parts.
     delivered: Option<SettledDelivery>,
+    /// Series of the parts that were started, before the rules.
+    series_started: usize,
+    /// Series of the delivered parts, after the rules.
     series_delivered: usize,
 }
 
@@ -74,7 +82,12 @@ impl Step {
 impl<'a> RunContext<'a> {
     /// Returns the context of a scheduled run, which no caller retries.
     pub(in crate::handlers) fn scheduled(deadline: &'a Deadline, writer: &'a SeriesWriter) -> Self {
-        Self { is_scheduled: true, ..Self::for_event(deadline, writer) }
+        Self { counts_targets: true, ..Self::without_scrapes(deadline, writer) }
+    }
+
+    /// Returns the context of a scheduled run that scrapes nothing.
+    pub(in crate::handlers) fn without_scrapes(deadline: &'a Deadline, writer: &'a SeriesWriter) -> Self {
+        Self { is_retried: false, ..Self::for_event(deadline, writer) }
     }
 
     /// Returns the context of a run for an event or message. The caller retries it if its series are not delivered.
@@ -83,17 +96,19 @@ impl<'a> RunContext<'a> {
             deadline,
             batch: SeriesBatch::default(),
             stats: RunStats::default(),
-            is_scheduled: false,
+            is_retried: true,
+            counts_targets: false,
             writer,
             delivery: None,
             delivered: None,
+            series_started: 0,
             series_delivered: 0,
         }
     }
 
     /// Returns the number of series that the run wrote so far.
     pub(in crate::handlers) fn series_count(&self) -> usize {
-        self.series_delivered + self.batch.len()
+        self.series_started + self.batch.len()
     }
 
     /// Starts the delivery of the series if there are enough for a part. Waits for the part before it.
@@ -111,35 +126,42 @@ impl<'a> RunContext<'a> {
         self.finish_part().await;
     }
 
-    /// Makes progress with the delivery of a part; pending if there is none.
-    pub(in crate::handlers) async fn progress(&mut self) {
-        match &mut self.delivery {
-            Some(delivery) => {
-                let settled = delivery.await;
-                self.delivery = None;
-                self.delivered = Some(merge(self.delivered.take(), settled));
+    /// Waits for other work of the run. The part that is being delivered makes progress meanwhile.
+    pub(in crate::handlers) async fn wait_for<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            let Some(delivery) = &mut self.delivery else { return work.await };
+            tokio::select! {
+                result = &mut work => return result,
+                delivered = delivery => self.record(delivered),
             }
-            None => std::future::pending().await,
         }
     }
 
     async fn start_part(&mut self) {
         self.finish_part().await;
-        let (writer, part) = (self.writer, self.take_part(Rejections::default()));
-        let deadline = self.deadline.capped(self.deadline.remaining() / PART_TIME_SHARE);
-        self.delivery = Some(Box::pin(async move { writer.deliver_part(part, &deadline).await }));
+        let (writer, part) = (self.writer, self.take_part(Rejections::default(), PART_TIME_SHARE));
+        self.delivery = Some(Box::pin(writer.deliver_part(part, self.deadline)));
     }
 
-    fn take_part(&mut self, skipped: Rejections) -> RunPart {
-        let (series_before, batch) = (self.series_delivered, std::mem::take(&mut self.batch));
-        self.series_delivered += batch.len();
-        RunPart { series_before, batch, skipped, is_retried: !self.is_scheduled }
+    fn take_part(&mut self, skipped: Rejections, time_share: u32) -> RunPart {
+        let batch = std::mem::take(&mut self.batch);
+        self.series_started += batch.len();
+        RunPart { series_before: self.series_delivered, batch, skipped, time_share, is_retried: self.is_retried }
     }
 
-    async fn finish_part(&mut self) {
-        if self.delivery.is_some() {
-            self.progress().await;
+    /// Waits until the part that is being delivered is complete.
+    pub(in crate::handlers) async fn finish_part(&mut self) {
+        if let Some(delivery) = &mut self.delivery {
+            let delivered = delivery.await;
+            self.record(delivered);
         }
+    }
+
+    fn record(&mut self, delivered: DeliveredPart) {
+        self.delivery = None;
+        self.series_delivered += delivered.series;
+        self.delivered = Some(merge(self.delivered.take(), delivered.settled));
     }
 
     /// Delivers the rest of the series, and counts and logs all of them and the inputs that the run rejected.
@@ -147,15 +169,15 @@ impl<'a> RunContext<'a> {
         let skipped = self.stats.take_rejected();
         self.writer.count_inputs(&skipped, self.target_counts());
         self.finish_part().await;
-        let last = self.take_part(skipped);
+        let last = self.take_part(skipped, 1);
         let last = self.writer.deliver_part(last, self.deadline).await;
-        self.writer.report(merge(self.delivered.take(), last), self.deadline)
+        self.writer.report(merge(self.delivered.take(), last.settled), self.deadline)
     }
 
     /// Returns the counts of targets; `None` if the run does not scrape targets.
     pub(in crate::handlers) fn target_counts(&self) -> Option<TargetCounts> {
         let targets = self.stats.targets;
-        (self.is_scheduled || targets != TargetCounts::default()).then_some(targets)
+        (self.counts_targets || targets != TargetCounts::default()).then_some(targets)
     }
 
     /// Returns the deadline of a step that starts now. The steps share the time of the run with the delivery.

@@ -151,22 +151,18 @@ impl TaskScraper {
             }
             let smallest = ready.iter().enumerate().min_by_key(|(_, scrape)| scrape.size()).map(|(at, _)| at);
             let Some(at) = smallest else {
-                tokio::select! {
-                    scrape = scrapes.next() => match scrape {
-                        Some(scrape) => ready.push(scrape),
-                        None => return,
-                    },
-                    () = run.progress() => {}
-                }
+                let Some(scrape) = run.wait_for(scrapes.next()).await else { break };
+                ready.push(scrape);
                 continue;
             };
             let started = deadline.elapsed();
             self.append(ready.swap_remove(at), deadline, run).await;
             busy.add(deadline.elapsed() - started);
             // Connections and deliveries make progress between two translations.
-            tokio::task::yield_now().await;
-            let _ = run.progress().now_or_never();
+            run.wait_for(tokio::task::yield_now()).await;
         }
+        // The caller waits for other calls of its own.
+        run.finish_part().await;
     }
 
     async fn append(&self, scrape: ScrapeOutcome<'_>, deadline: &Deadline, run: &mut RunContext<'_>) {

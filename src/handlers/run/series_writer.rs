@@ -46,13 +46,24 @@ pub(in crate::handlers) struct SeriesWriter {
 /// Part of the series of a run.
 #[derive(Debug)]
 pub(super) struct RunPart {
-    /// Number of series of the parts before.
+    /// Number of series of the parts before, after the rules.
     pub(super) series_before: usize,
     pub(super) batch: SeriesBatch,
     /// Inputs of the run that were rejected.
     pub(super) skipped: Rejections,
+    /// Sending and spooling may each take this share of the time that remains when they start.
+    pub(super) time_share: u32,
     /// Whether the sender retries undelivered series.
     pub(super) is_retried: bool,
+}
+
+/// Result of a part.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct DeliveredPart {
+    /// Number of its series after the rules.
+    pub(super) series: usize,
+    pub(super) settled: SettledDelivery,
 }
 
 impl SeriesWriter {
@@ -73,19 +84,21 @@ impl SeriesWriter {
     }
 
     /// Delivers a part of the series of a run.
-    pub(super) async fn deliver_part(&self, part: RunPart, deadline: &Deadline) -> SettledDelivery {
-        let RunPart { series_before, batch, skipped, is_retried } = part;
+    pub(super) async fn deliver_part(&self, part: RunPart, deadline: &Deadline) -> DeliveredPart {
+        let RunPart { series_before, batch, skipped, time_share, is_retried } = part;
         let points = batch.point_count();
+        let share_ends = || deadline.capped(deadline.remaining() / time_share);
         // Without time, the samples are spooled.
-        let result = match self.prepare_after(series_before, batch, &self.memory) {
-            Ok(prepared) => self.send(prepared, None, deadline).await,
+        let (series, result) = match self.prepare_after(series_before, batch, &self.memory) {
+            Ok(prepared) => (prepared.relabelled.batch.len(), self.send(prepared, None, &share_ends()).await),
             Err(error) => {
                 // An error, because an alarm counts those: the part has series of many targets.
                 tracing::error!(samples = points, error = error.to_string(), "series of a run rejected");
-                rejected(points, error)
+                (0, rejected(points, error))
             }
         };
-        self.tracker.settle(DeliveryResult { skipped, is_retried, ..result }, deadline).await
+        let result = DeliveryResult { skipped, is_retried, ..result };
+        DeliveredPart { series, settled: self.tracker.settle(result, &share_ends()).await }
     }
 
     /// Relabels series, and checks the memory and time for their delivery.

@@ -61,9 +61,9 @@ fn rewrite(
         result.filtered += points;
         return Ok(Rewrite::Remove);
     }
-    if rules.max_series.is_some_and(|max| kept >= max) {
+    if let Some(max) = rules.max_series.filter(|max| kept >= *max) {
         // Also rejects series that a rule would merge with an existing one.
-        result.rejected.add("max_series", points, || format!("{name} is over the maximum of {kept} series"));
+        result.rejected.add("max_series", points, || format!("{name} is over the maximum of {max} series"));
         return Ok(Rewrite::Remove);
     }
     let labels = match relabelled {
