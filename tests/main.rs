@@ -29,6 +29,7 @@ mod cloudwatch_otlp;
 mod cors;
 mod decoded_size;
 mod ecs;
+mod ending_tasks;
 mod endpoints;
 mod events;
 mod exposition;

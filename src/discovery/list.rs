@@ -43,6 +43,11 @@ impl TaskListing {
     pub fn task_count(&self) -> usize {
         self.batches.iter().map(|batch| batch.tasks.len()).sum()
     }
+
+    /// Returns whether a task was listed.
+    pub fn contains(&self, arn: &str) -> bool {
+        self.batches.iter().flat_map(|batch| &batch.tasks).any(|listed| listed == arn)
+    }
 }
 
 impl Discovery {

@@ -105,6 +105,8 @@ pub struct DiscoveryResult {
     pub tasks: Vec<Arc<Task>>,
     /// Tasks that it excludes.
     pub filtered: Vec<Arc<Task>>,
+    /// Tasks that ended after they were listed, see [`DiscoveryResult::move_ended`].
+    pub ended: Vec<Arc<Task>>,
     /// Tasks whose definition could not be fetched.
     pub without_definition: Vec<Arc<Task>>,
     pub failures: Vec<DiscoveryError>,
@@ -117,7 +119,7 @@ pub struct DiscoveryResult {
 impl DiscoveryResult {
     /// Returns the number of tasks, including filtered ones.
     pub fn len(&self) -> usize {
-        self.tasks.len() + self.filtered.len() + self.without_definition.len()
+        self.tasks.len() + self.ended.len() + self.filtered.len() + self.without_definition.len()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -7,7 +7,7 @@ use aws_sdk_ecs::types::DesiredStatus;
 
 use super::ecs_client::Listed;
 use super::list::TaskBatch;
-use super::{Discovery, DiscoveryError};
+use super::{Discovery, DiscoveryError, DiscoveryResult};
 use crate::deadline::Deadline;
 use crate::model::arn::cluster_name;
 use crate::model::cache::{Cache, NO_TTL};
@@ -29,7 +29,7 @@ pub(super) struct StoppedTaskCache {
 pub struct StoppedListing {
     /// Stopped tasks, including tasks that the filter excludes.
     pub stopped: Vec<Arc<Task>>,
-    /// Selected tasks whose containers still run while ECS deregisters them from their load balancers.
+    /// Selected tasks that have not stopped yet.
     pub stopping: Vec<Arc<Task>>,
     pub failures: Vec<DiscoveryError>,
 }
@@ -49,11 +49,20 @@ impl Discovery {
             listing.failures.extend(described.failures);
             let stopped = self.stopped.insert(cluster, described.tasks.iter().chain(&described.filtered), now_ms);
             listing.stopped.extend(stopped);
-            // In this state the containers still run (Amazon ECS Developer Guide, "Task lifecycle").
-            let is_serving = |task: &Arc<Task>| task.last_status == TaskStatus::Deactivating;
-            listing.stopping.extend(described.tasks.into_iter().filter(is_serving));
+            let stopping = described.tasks.into_iter().filter(|task| task.last_status != TaskStatus::Stopped);
+            listing.stopping.extend(stopping);
         }
         listing
+    }
+}
+
+impl DiscoveryResult {
+    /// Moves the tasks that `later` describes, because they no longer run, to `ended`.
+    pub fn move_ended<'a>(&mut self, later: impl IntoIterator<Item = &'a Arc<Task>>) {
+        let later: HashSet<&str> = later.into_iter().map(|task| &*task.arn).collect();
+        let is_later = |task: &Arc<Task>| later.contains(&*task.arn);
+        self.ended.extend(self.tasks.extract_if(.., |task| is_later(task)));
+        self.without_definition.retain(|task| !is_later(task));
     }
 }
 

@@ -71,8 +71,16 @@ pub(super) struct ScheduleHandler {
 #[derive(Debug, Default)]
 struct EndingTasks {
     stopped: Vec<Arc<Task>>,
-    /// Tasks that may still be scraped.
+    /// Tasks that have not stopped yet.
     stopping: Vec<Arc<Task>>,
+}
+
+impl EndingTasks {
+    /// Returns the tasks whose containers still run while ECS deregisters them from their load balancers (Amazon ECS Developer
+    /// Guide, "Task lifecycle").
+    fn serving(&self) -> impl Iterator<Item = &Arc<Task>> {
+        self.stopping.iter().filter(|task| task.last_status == TaskStatus::Deactivating)
+    }
 }
 
 /// What a scheduled run found out before its scrapes.
@@ -104,13 +112,14 @@ impl ScheduleHandler {
         let listing = self.discovery.list(deadline).await;
         let clusters = self.state.describe_clusters(&listing.clusters, deadline).await;
         let plan = self.shards.send(&self.discovery, &listing, &mut run).await;
-        let discovered = check_discovery(self.describe(&listing, &plan, deadline).await, &listing, &plan)?;
+        let mut discovered = check_discovery(self.describe(&listing, &plan, deadline).await, &listing, &plan)?;
         let ending = self.ending_tasks(&listing, &run.step_deadline(Step::StoppedTasks)).await;
+        discovered.move_ended(&ending.stopping);
         let state = StateParts { clusters, listing: &listing, plan: &plan, discovered: &discovered, ending: &ending };
         let state = self.scrape(state, scheduled_ms, &mut run).await;
         if let Some(lag) = self.insights_lag {
             let cached = self.discovery.cached_tasks(deadline);
-            let tasks = self.events.index(cached.iter().chain(&ending.stopped), &discovered);
+            let tasks = self.events.index(cached.iter().chain(&ending.stopping).chain(&ending.stopped), &discovered);
             self.poll_insights(MinuteWindow::for_run(scheduled_ms, lag), &listing, &tasks, &mut run).await;
         }
         let read = self.cloudwatch.poll(scheduled_ms, &discovered, &mut run).await;
@@ -159,8 +168,12 @@ impl ScheduleHandler {
     /// only if they were described. Their status may have changed since.
     async fn scrape(&self, parts: StateParts<'_>, scheduled_ms: i64, run: &mut RunContext<'_>) -> StateSummary {
         let StateParts { clusters, listing, plan, discovered, ending } = parts;
-        let running = if plan.scrape_inline { discovered.tasks.as_slice() } else { &[] };
-        let tasks = [running, &ending.stopping].concat();
+        let tasks: Vec<Arc<Task>> = if plan.scrape_inline {
+            discovered.tasks.iter().chain(ending.serving()).cloned().collect()
+        } else {
+            // The shards scrape the others, also those that started to stop after they were listed.
+            ending.serving().filter(|task| !listing.contains(&task.arn)).cloned().collect()
+        };
         let deadline = &run.step_deadline(Step::State);
         self.state.append_tasks(&tasks, run).await;
         let described = self.state.describe(clusters, listing, &discovered.tasks, scheduled_ms, deadline);

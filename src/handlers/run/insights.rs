@@ -53,7 +53,7 @@ impl EventWriter {
         others: impl Iterator<Item = &'a Arc<Task>>,
         discovered: &'a DiscoveryResult,
     ) -> TaskIndex<'a> {
-        let known = others.chain(&discovered.tasks).chain(&discovered.filtered);
+        let known = discovered.ended.iter().chain(others).chain(&discovered.tasks).chain(&discovered.filtered);
         let known =
             known.map(|task| (&*task.id, IndexedTask { task, has_better_source: self.has_better_source(task) }));
         // Without its definition it is unknown whether a task has a stats endpoint.
