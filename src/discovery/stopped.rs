@@ -57,11 +57,12 @@ impl Discovery {
 }
 
 impl DiscoveryResult {
-    /// Moves the tasks that `later` describes, because they no longer run, to `ended`.
+    /// Moves the tasks that have stopped, and those that `later` describes, because they no longer run, to `ended`.
     pub fn move_ended<'a>(&mut self, later: impl IntoIterator<Item = &'a Arc<Task>>) {
         let later: HashSet<&str> = later.into_iter().map(|task| &*task.arn).collect();
         let is_later = |task: &Arc<Task>| later.contains(&*task.arn);
-        self.ended.extend(self.tasks.extract_if(.., |task| is_later(task)));
+        let has_ended = |task: &mut Arc<Task>| task.last_status == TaskStatus::Stopped || is_later(task);
+        self.ended.extend(self.tasks.extract_if(.., has_ended));
         self.without_definition.retain(|task| !is_later(task));
     }
 }

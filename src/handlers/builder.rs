@@ -20,6 +20,7 @@ use super::request_summary::RequestSummary;
 use super::run::cloudwatch::CloudWatchPoller;
 use super::run::exposition::ExpositionScraper;
 use super::run::insights::EventWriter;
+use super::run::last_samples::LastSamples;
 use super::run::scrape::TaskScraper;
 use super::run::state::StateCollector;
 use super::run::stopped::StoppedTaskWriter;
@@ -160,12 +161,14 @@ impl RunParts {
         let discovery = Arc::new(discovery(settings, aws, clients.ec2()?, memory));
         let series = Arc::new(TaskSeries::new(settings));
         let expositions = Arc::new(ExpositionScraper::new(Arc::clone(&series), settings.scrape_interval, memory));
+        let last_samples = Arc::new(LastSamples::new(memory));
         let (timeout, body_limit) = (settings.scrape_timeout, settings.prometheus_scrape.body_limit);
         let scraper = TaskScraper {
             series: Arc::clone(&series),
             scraper: Scraper::new(clients.http.clone(), https, timeout, body_limit, memory),
             timeout,
             expositions: Arc::clone(&expositions),
+            last_samples: Arc::clone(&last_samples),
             memory,
         };
         let events = EventWriter {
@@ -175,8 +178,10 @@ impl RunParts {
             has_task_filter: !settings.tasks.is_empty(),
         };
         let cloudwatch = CloudWatchPoller::new(clients.cloudwatch()?, &discovery, &series, settings.cloudwatch, memory);
-        let state = Arc::new(StateCollector::new(&discovery, &series, memory, cloudwatch.needs_services()));
-        let stopped = StoppedTaskWriter { series: Arc::clone(&series), expositions, state: Arc::clone(&state) };
+        let needs_services = cloudwatch.needs_services();
+        let state = Arc::new(StateCollector::new(&discovery, &series, &last_samples, memory, needs_services));
+        let stopped =
+            StoppedTaskWriter { series: Arc::clone(&series), expositions, state: Arc::clone(&state), last_samples };
         let (scraper, events, stopped) = (Arc::new(scraper), Arc::new(events), Arc::new(stopped));
         Ok(Self { discovery, series, scraper, events, stopped, cloudwatch: Arc::new(cloudwatch), state })
     }

@@ -114,7 +114,7 @@ impl ScheduleHandler {
         let plan = self.shards.send(&self.discovery, &listing, &mut run).await;
         let mut discovered = check_discovery(self.describe(&listing, &plan, deadline).await, &listing, &plan)?;
         let ending = self.ending_tasks(&listing, &run.step_deadline(Step::StoppedTasks)).await;
-        discovered.move_ended(&ending.stopping);
+        discovered.move_ended(ending.stopping.iter().chain(&ending.stopped));
         let state = StateParts { clusters, listing: &listing, plan: &plan, discovered: &discovered, ending: &ending };
         let state = self.scrape(state, scheduled_ms, &mut run).await;
         if let Some(lag) = self.insights_lag {
@@ -182,7 +182,9 @@ impl ScheduleHandler {
         let coverage = Coverage::new(&self.events.series, &discovered.tasks);
         if plan.scrape_inline {
             // Without its definition, a task has no labels that a filter could match.
-            let is_selected = |task: &&Arc<Task>| self.discovery.matching_rule(task).is_ok();
+            let is_selected = |task: &&Arc<Task>| {
+                task.last_status != TaskStatus::Stopped && self.discovery.matching_rule(task).is_ok()
+            };
             let counted = tasks.iter().chain(discovered.without_definition.iter().filter(is_selected));
             self.state.append_groups(counted, &state, run.deadline, &mut run.batch);
         }

@@ -110,11 +110,12 @@ impl ShardHandler {
         }
         self.state.describe_stale_clusters(std::slice::from_ref(&shard.cluster), run.deadline).await;
         let batch = TaskBatch { cluster: shard.cluster, tasks: shard.tasks };
-        let discovered = self.discovery.describe(&[batch], run.deadline).await;
+        let mut discovered = self.discovery.describe(&[batch], run.deadline).await;
         log_discovery(&discovered);
         if let (true, Some(failure)) = (discovered.tasks.is_empty(), discovered.failures.first()) {
             return Err(failure.clone().into());
         }
+        discovered.move_ended(None);
         self.state.append_tasks(&discovered.tasks, run).await;
         self.scraper.scrape(&discovered.tasks, run).await;
         Ok(())

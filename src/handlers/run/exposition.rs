@@ -30,7 +30,7 @@ pub(in crate::handlers) struct ExpositionScraper {
 /// Scrape of a Prometheus target.
 pub(in crate::handlers) struct ExpositionScrape<'a> {
     pub(in crate::handlers) target: &'a PrometheusTarget,
-    at_ms: i64,
+    pub(super) at_ms: i64,
     duration: Duration,
     result: Result<Exposition, ScrapeError>,
 }

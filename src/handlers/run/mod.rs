@@ -10,6 +10,7 @@ pub(super) mod context;
 pub(super) mod coverage;
 pub(super) mod exposition;
 pub(super) mod insights;
+pub(super) mod last_samples;
 mod metric_scopes;
 pub(super) mod report;
 pub(super) mod scrape;

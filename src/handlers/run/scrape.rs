@@ -13,6 +13,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::context::{RunContext, Step};
 use super::exposition::{ExpositionScrape, ExpositionScraper};
+use super::last_samples::LastSamples;
 use super::slots::Slots;
 use super::stats::RunStats;
 use super::target_down::TargetDown;
@@ -59,6 +60,7 @@ pub(in crate::handlers) struct TaskScraper {
     pub(in crate::handlers) scraper: Scraper,
     pub(in crate::handlers) timeout: Duration,
     pub(in crate::handlers) expositions: Arc<ExpositionScraper>,
+    pub(in crate::handlers) last_samples: Arc<LastSamples>,
     pub(in crate::handlers) memory: MemoryLimit,
 }
 
@@ -179,10 +181,12 @@ impl TaskScraper {
             ScrapeOutcome::Skipped => return,
             ScrapeOutcome::Stats(scrape) => {
                 let target = scrape.target;
+                self.last_samples.record(&target.task, scrape.at_ms);
                 (&target.task, target.address, self.append_stats(scrape, &budget, &mut run.batch))
             }
             ScrapeOutcome::Exposition(scrape) => {
                 let target = scrape.target;
+                self.last_samples.record(&target.task, scrape.at_ms);
                 (&target.task, target.address, self.expositions.append(scrape, &budget, &mut run.batch))
             }
         };

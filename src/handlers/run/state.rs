@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::context::RunContext;
 use super::coverage::Coverage;
+use super::last_samples::LastSamples;
 use super::task_series::TaskSeries;
 use crate::deadline::Deadline;
 use crate::discovery::{
@@ -31,6 +32,7 @@ const MINUTE_MS: i64 = 60_000;
 pub(in crate::handlers) struct StateCollector {
     discovery: Arc<Discovery>,
     series: Arc<TaskSeries>,
+    last_samples: Arc<LastSamples>,
     memory: MemoryLimit,
     /// Whether services are described although no series of their state is written.
     needs_services: bool,
@@ -54,11 +56,19 @@ impl StateCollector {
     pub(in crate::handlers) fn new(
         discovery: &Arc<Discovery>,
         series: &Arc<TaskSeries>,
+        last_samples: &Arc<LastSamples>,
         memory: MemoryLimit,
         needs_services: bool,
     ) -> Self {
-        let (discovery, series) = (Arc::clone(discovery), Arc::clone(series));
-        Self { discovery, series, memory, needs_services, groups: Mutex::default(), denied: Mutex::default() }
+        Self {
+            discovery: Arc::clone(discovery),
+            series: Arc::clone(series),
+            last_samples: Arc::clone(last_samples),
+            memory,
+            needs_services,
+            groups: Mutex::default(),
+            denied: Mutex::default(),
+        }
     }
 
     /// Describes the clusters of a run. Their settings decide where the statistics of tasks come from.
@@ -130,6 +140,7 @@ impl StateCollector {
                 }
             }
             self.append_task(task, Action::Write, at_ms, &mut run.batch);
+            self.last_samples.record(task, at_ms);
             run.deliver_if_full().await;
         }
     }

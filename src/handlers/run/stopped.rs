@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::context::RunContext;
 use super::exposition::ExpositionScraper;
+use super::last_samples::LastSamples;
 use super::state::StateCollector;
 use super::task_series::TaskSeries;
 use crate::model::ecs::TaskStatus;
@@ -22,6 +23,7 @@ pub(in crate::handlers) struct StoppedTaskWriter {
     pub(in crate::handlers) series: Arc<TaskSeries>,
     pub(in crate::handlers) expositions: Arc<ExpositionScraper>,
     pub(in crate::handlers) state: Arc<StateCollector>,
+    pub(in crate::handlers) last_samples: Arc<LastSamples>,
 }
 
 impl StoppedTaskWriter {
@@ -38,9 +40,10 @@ impl StoppedTaskWriter {
         if task.last_status != TaskStatus::Stopped {
             return;
         }
+        let at_ms = self.last_samples.end_ms(task, at_ms);
         self.expositions.mark_targets_stale(task, at_ms, &mut run.batch);
         self.state.end_task(task, at_ms, &mut run.batch);
-        let source = self.series.source(task);
+        let (source, stopped) = (self.series.source(task), StoppedTask { task, at_ms });
         if let Some(source @ (StatsSource::Push | StatsSource::Endpoint)) = source {
             self.append_stale_markers(&stopped, source, run);
         }
