@@ -13,11 +13,11 @@ use crate::otlp_builder::{Point, attributes, gauge, number, request};
 use crate::sandbox::http::{Fault, RecordedRequest, StubResponse};
 use crate::sandbox::{Push, Sandbox};
 
-const BOTH: (&str, &str) = ("SIDECARLESS_METRICS_TO", "amp,cloudwatch");
+pub(crate) const BOTH: (&str, &str) = ("SIDECARLESS_METRICS_TO", "amp,cloudwatch");
 const CLOUDWATCH: (&str, &str) = ("SIDECARLESS_METRICS_TO", "cloudwatch");
-const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.invalid/123456789012/spool");
+pub(crate) const SPOOL: (&str, &str) = ("SIDECARLESS_SPOOL_QUEUE_URL", "https://sqs.invalid/123456789012/spool");
 
-fn is_otlp(request: &RecordedRequest) -> bool {
+pub(crate) fn is_otlp(request: &RecordedRequest) -> bool {
     request.path == "/v1/metrics"
 }
 
@@ -27,7 +27,7 @@ fn has_unlucky_point(request: &RecordedRequest) -> bool {
 }
 
 /// Returns a push of gauges with these values, one series each.
-fn push_of(count: u32) -> Vec<u8> {
+pub(crate) fn push_of(count: u32) -> Vec<u8> {
     let nanos = u64::try_from(Deadline::after(Duration::from_secs(1)).now_ms()).unwrap() * 1_000_000;
     let point = |n: u32| Point { nanos, ..number(f64::from(n), &[("n", n.to_string().as_str().into())]) };
     let resource = attributes(&[("service.name", "cart".into()), ("service.instance.id", "i".into())]);
@@ -49,7 +49,7 @@ fn values(body: &[u8]) -> Vec<f64> {
 }
 
 /// Returns the values in each request that CloudWatch accepted.
-fn taken(sandbox: &Sandbox) -> Vec<Vec<f64>> {
+pub(crate) fn taken(sandbox: &Sandbox) -> Vec<Vec<f64>> {
     sandbox.aws.cloudwatch().otlp.iter().map(|request| values(&request.body)).collect()
 }
 

@@ -49,6 +49,8 @@ enum Peer {
     OtlpTraces,
     /// The OTLP endpoint of CloudWatch Logs.
     OtlpLogs,
+    /// The OTLP endpoint of CloudWatch, which gets the same data points as AMP.
+    OtlpMetrics,
     /// SQS, while X-Ray is unavailable.
     SqsAndXRay,
 }
@@ -83,8 +85,17 @@ enum Trigger {
     Spool,
 }
 
-const PEERS: [Peer; 8] =
-    [Peer::Amp, Peer::XRay, Peer::OtlpTraces, Peer::OtlpLogs, Peer::Ecs, Peer::Logs, Peer::Sqs, Peer::SqsAndXRay];
+const PEERS: [Peer; 9] = [
+    Peer::Amp,
+    Peer::XRay,
+    Peer::OtlpTraces,
+    Peer::OtlpLogs,
+    Peer::OtlpMetrics,
+    Peer::Ecs,
+    Peer::Logs,
+    Peer::Sqs,
+    Peer::SqsAndXRay,
+];
 const FAULT_KINDS: [FaultKind; 15] = [
     FaultKind::Refuses,
     FaultKind::Cuts,
@@ -108,7 +119,7 @@ impl Peer {
     /// Returns the SDK's id of the service, if an SDK client calls it.
     fn id(self) -> Option<&'static str> {
         match self {
-            Peer::Amp | Peer::XRay | Peer::OtlpTraces | Peer::OtlpLogs => None,
+            Peer::Amp | Peer::XRay | Peer::OtlpTraces | Peer::OtlpLogs | Peer::OtlpMetrics => None,
             Peer::Ecs => Some("ECS"),
             Peer::Logs => Some("CloudWatch Logs"),
             Peer::Sqs | Peer::SqsAndXRay => Some("SQS"),
@@ -124,12 +135,13 @@ impl Peer {
             Peer::Sqs | Peer::SqsAndXRay => |request| request.header("x-amz-target").starts_with("AmazonSQS"),
             Peer::OtlpTraces => |request| request.path == "/v1/traces",
             Peer::OtlpLogs => |request| request.path == "/v1/logs",
+            Peer::OtlpMetrics => |request| request.path == "/v1/metrics",
         }
     }
 
     /// Whether items are delivered to it.
     fn is_destination(self) -> bool {
-        matches!(self, Peer::Amp | Peer::XRay | Peer::OtlpTraces | Peer::OtlpLogs)
+        matches!(self, Peer::Amp | Peer::XRay | Peer::OtlpTraces | Peer::OtlpLogs | Peer::OtlpMetrics)
     }
 
     /// Whether a 2xx response means that the items were stored. The body is ignored.
@@ -144,6 +156,9 @@ impl Peer {
             Peer::XRay => (None, Some("AWS_ENDPOINT_URL_XRAY")),
             Peer::OtlpTraces => (Some(("SIDECARLESS_TRACE_DESTINATION", "xray-otlp")), Some("AWS_ENDPOINT_URL_XRAY")),
             Peer::OtlpLogs => (Some(("SIDECARLESS_LOG_GROUP", "/shop")), Some("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS")),
+            Peer::OtlpMetrics => {
+                (Some(("SIDECARLESS_METRICS_TO", "amp,cloudwatch")), Some("AWS_ENDPOINT_URL_CLOUDWATCH"))
+            }
             Peer::Ecs | Peer::Logs | Peer::Sqs | Peer::SqsAndXRay => (None, None),
         }
     }
@@ -154,6 +169,7 @@ impl Peer {
             (Peer::XRay | Peer::SqsAndXRay, Trigger::Push | Trigger::Spool) => ItemKind::Segments,
             (Peer::OtlpTraces, Trigger::Push | Trigger::Spool) => ItemKind::Spans,
             (Peer::OtlpLogs, Trigger::Push | Trigger::Spool) => ItemKind::LogRecords,
+            (Peer::OtlpMetrics, Trigger::Push | Trigger::Spool) => ItemKind::CloudWatchPoints,
             _ => ItemKind::Samples,
         }
     }
@@ -314,6 +330,7 @@ impl Cell {
                 ItemKind::Segments => Payload::Segments(documents()),
                 ItemKind::Spans => Payload::OtlpTraces(vec![export(current_spans(3))]),
                 ItemKind::LogRecords => Payload::OtlpLogs(vec![export(current_logs(3))]),
+                ItemKind::CloudWatchPoints => Payload::OtlpMetrics(vec![export(gauges())]),
                 _ => write_request(),
             })),
         }
@@ -387,7 +404,8 @@ fn pushed(response: &Value) -> Result<&'static str, String> {
 }
 
 fn gauges() -> Vec<u8> {
-    request(resource(), None, vec![gauge("shelf", "", vec![number(7.0, &[])])]).encode_to_vec()
+    let point = |n: i64| number(7.0, &[("n", n.into())]);
+    request(resource(), None, vec![gauge("shelf", "", (1..=3).map(point).collect())]).encode_to_vec()
 }
 
 fn spans_of(count: u64) -> Vec<u8> {

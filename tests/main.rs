@@ -23,6 +23,7 @@ mod accounts;
 mod age_limit;
 mod architecture;
 mod aws_errors;
+mod both_destinations;
 mod check;
 mod cloudwatch;
 mod cloudwatch_otlp;

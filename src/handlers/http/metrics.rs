@@ -125,14 +125,22 @@ impl MetricsHandler {
     async fn deliver(&self, outputs: Outputs, points: u64, deadline: &Deadline) -> Result<Reported, ErrorResponse> {
         let Outputs { series, exports } = outputs;
         let has_amp = series.is_some();
-        let amp = self.deliver_series(series, deadline);
-        let cloudwatch = self.deliver_exports(exports, points, has_amp, deadline);
+        // Both deliveries share the time limit, also one after the other.
+        let limited = deadline.capped(DELIVERY_TIMEOUT);
+        let amp = self.deliver_series(series, &limited, deadline);
         let (mut reported, of_cloudwatch) = if self.load.has_spool {
+            let cloudwatch = self.deliver_exports(exports, points, has_amp, &limited, deadline);
             let (amp, cloudwatch) = future::join(amp, cloudwatch).await;
             (amp?, cloudwatch?)
         } else {
             // AMP recognizes repeated samples. If it accepts none, the sender repeats the push, and CloudWatch has nothing of it.
-            (amp.await?, cloudwatch.await?)
+            match amp.await {
+                Ok(amp) => (amp, self.deliver_exports(exports, points, has_amp, &limited, deadline).await?),
+                Err(error) => {
+                    self.refuse_exports(exports, points);
+                    return Err(error);
+                }
+            }
         };
         reported.rejected.merge(of_cloudwatch.rejected);
         reported.modified.merge(of_cloudwatch.modified);
@@ -142,10 +150,11 @@ impl MetricsHandler {
     async fn deliver_series(
         &self,
         series: Option<(PreparedSeries, ItemCounts)>,
+        limited: &Deadline,
         deadline: &Deadline,
     ) -> Result<Reported, ErrorResponse> {
         let (Some(writer), Some((series, input))) = (&self.writer, series) else { return Ok(Reported::default()) };
-        let result = writer.send(series, Some(input), &deadline.capped(DELIVERY_TIMEOUT)).await;
+        let result = writer.send(series, Some(input), limited).await;
         self.tracker.complete(result, deadline).await.into_result()
     }
 
@@ -155,17 +164,29 @@ impl MetricsHandler {
         exports: Option<SplitExport>,
         points: u64,
         are_counted: bool,
+        limited: &Deadline,
         deadline: &Deadline,
     ) -> Result<Reported, ErrorResponse> {
         let (Some(cloudwatch), Some(SplitExport { exports, rejected })) = (&self.cloudwatch, exports) else {
             return Ok(Reported::default());
         };
         let requests = cloudwatch::requests(exports);
-        let outcome = cloudwatch.deliver(requests, &deadline.capped(DELIVERY_TIMEOUT)).await.into_payloads();
+        let outcome = cloudwatch.deliver(requests, limited).await.into_payloads();
         let counts = |kind, rejected| ItemCounts { kind, count: points, rejected, modified: Rejections::default() };
         let input = (!are_counted).then(|| counts(ItemKind::DataPoints, Rejections::default()));
         let output = counts(ItemKind::CloudWatchPoints, rejected);
         self.tracker.complete(DeliveryResult::new(input, output, outcome), deadline).await.into_result()
+    }
+
+    /// Counts the data points of a push that is not sent to CloudWatch, because the sender repeats it.
+    fn refuse_exports(&self, exports: Option<SplitExport>, points: u64) {
+        let Some(SplitExport { exports: _, rejected }) = exports else { return };
+        self.self_metrics.record(|counters| {
+            counters.add(ItemStatus::Received, ItemKind::CloudWatchPoints, points);
+            counters.add_all(ItemStatus::Rejected, ItemKind::CloudWatchPoints, &rejected);
+            let refused = points.saturating_sub(rejected.total());
+            counters.add(ItemStatus::Refused, ItemKind::CloudWatchPoints, refused);
+        });
     }
 
     fn reject_all(&self, points: u64, encoding: Encoding) -> HttpResponse {
