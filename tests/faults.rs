@@ -408,6 +408,11 @@ fn gauges() -> Vec<u8> {
     request(resource(), None, vec![gauge("shelf", "", (1..=3).map(point).collect())]).encode_to_vec()
 }
 
+fn gauges_now() -> Vec<u8> {
+    let point = otlp_builder::Point { nanos: now_nanos(), ..number(7.0, &[]) };
+    request(resource(), None, vec![gauge("shelf", "", vec![point])]).encode_to_vec()
+}
+
 fn spans_of(count: u64) -> Vec<u8> {
     let span = |number: u64| Span {
         trace_id: Bytes::copy_from_slice(&(0x6563_0000_u128 << 96 | 7).to_be_bytes()),
@@ -701,6 +706,32 @@ async fn missing_log_group_is_denied_access() {
     let total = |status| counters.total(status, ItemKind::LogRecords);
     assert_eq!((total(ItemStatus::Spooled), total(ItemStatus::AccessDenied)), (3, 3));
     assert_eq!(sandbox.aws.requests(), 2, "one to CloudWatch Logs and one to SQS");
+}
+
+/// A client waits ten seconds for a response, and may have waited for a cold start.
+#[tokio::test]
+async fn push_is_answered_in_time_if_the_spool_hangs() {
+    let push = async |peer: Peer, path: &str, body: Vec<u8>| {
+        let (enabling, _) = peer.settings();
+        let settings: Vec<_> = enabling.into_iter().chain([SPOOL]).collect();
+        let sandbox = Sandbox::start(&settings).await;
+        let hang = || Fault::Response(StubResponse::Hang);
+        sandbox.amp.fail_always(hang());
+        sandbox.aws.fail_always(|_| true, hang());
+        let clock = Deadline::after(INVOCATION);
+        let response = sandbox.push(&Push { time: Duration::from_secs(50), ..Push::new(path, &body) }).await;
+        let counters = sandbox.handlers.counters();
+        let refused = counters.total(ItemStatus::Refused, peer.item(Trigger::Push));
+        assert_eq!((response.status, refused > 0, counters.unbalanced()), (503, true, vec![]), "{peer:?}");
+        assert!(clock.elapsed() < Duration::from_secs(9), "{peer:?}: {:?}", clock.elapsed());
+    };
+    tokio::join!(
+        push(Peer::Amp, "/v1/metrics", gauges_now()),
+        push(Peer::OtlpMetrics, "/v1/metrics", gauges_now()),
+        push(Peer::XRay, "/v1/traces", current_spans(3)),
+        push(Peer::OtlpTraces, "/v1/traces", current_spans(3)),
+        push(Peer::OtlpLogs, "/v1/logs", current_logs(3)),
+    );
 }
 
 /// Handles a message. Returns the number of messages that SQS delivers again.

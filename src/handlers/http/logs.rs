@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::DELIVERY_TIMEOUT;
 use super::load_shed::{DELIVERY_SHARE, LoadShedder};
+use super::{DELIVERY_TIMEOUT, SPOOL_TIMEOUT};
 use crate::deadline::Deadline;
 use crate::deliver::Delivery;
 use crate::deliver::logs::{self, OtlpLogsClient};
@@ -44,8 +44,8 @@ impl LogsHandler {
         let received = records.items();
         self.load.check(ItemKind::LogRecords, received, deadline).map_err(encode)?;
         let result = self.deliver(logs, records, deadline).await.map_err(encode)?;
-        let reported = self.tracker.complete(result, deadline).await.into_result().map_err(encode)?;
-        let Reported { rejected, modified } = reported;
+        let summary = self.tracker.complete(result, &deadline.capped(SPOOL_TIMEOUT)).await;
+        let Reported { rejected, modified } = summary.into_result().map_err(encode)?;
         Ok(receiver::partial_success(encoding, RejectedItems::LogRecords, received, &rejected, &modified))
     }
 

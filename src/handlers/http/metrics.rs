@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures_util::future;
 
-use super::DELIVERY_TIMEOUT;
 use super::identity::attribute_bytes;
 use super::load_shed::{DELIVERY_SHARE, LoadShedder};
+use super::{DELIVERY_TIMEOUT, SPOOL_TIMEOUT};
 use crate::deadline::Deadline;
 use crate::deliver::Delivery;
 use crate::deliver::cloudwatch::{self, OtlpMetricsClient};
@@ -155,7 +155,7 @@ impl MetricsHandler {
     ) -> Result<Reported, ErrorResponse> {
         let (Some(writer), Some((series, input))) = (&self.writer, series) else { return Ok(Reported::default()) };
         let result = writer.send(series, Some(input), limited).await;
-        self.tracker.complete(result, deadline).await.into_result()
+        self.tracker.complete(result, &deadline.capped(SPOOL_TIMEOUT)).await.into_result()
     }
 
     /// Delivers requests to CloudWatch. The data points count as an input if they are not one of the series.
@@ -175,7 +175,8 @@ impl MetricsHandler {
         let counts = |kind, rejected| ItemCounts { kind, count: points, rejected, modified: Rejections::default() };
         let input = (!are_counted).then(|| counts(ItemKind::DataPoints, Rejections::default()));
         let output = counts(ItemKind::CloudWatchPoints, rejected);
-        self.tracker.complete(DeliveryResult::new(input, output, outcome), deadline).await.into_result()
+        let result = DeliveryResult::new(input, output, outcome);
+        self.tracker.complete(result, &deadline.capped(SPOOL_TIMEOUT)).await.into_result()
     }
 
     /// Counts the data points of a push that is not sent to CloudWatch, because the sender repeats it.

@@ -32,6 +32,10 @@ use crate::work_budget::MemoryLimit;
 /// not see the response, nor its `Retry-After`.
 pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Time limit of spooling what was not delivered, in addition to the reserve of the deadline: SQS takes a fraction of it, and a client
+/// still waits for the response if neither the destination nor SQS responds.
+pub(super) const SPOOL_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Handles HTTP requests.
 #[derive(Debug)]
 pub(super) struct HttpHandler {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde_json::json;
 use thiserror::Error;
 
-use super::DELIVERY_TIMEOUT;
 use super::identity::{LOOKUP_TIMEOUT, TaskIdentifier};
 use super::load_shed::DELIVERY_SHARE;
+use super::{DELIVERY_TIMEOUT, SPOOL_TIMEOUT};
 use crate::deadline::Deadline;
 use crate::discovery::LookupError;
 use crate::handlers::run::series_writer::{REMOTE_WRITE_DISABLED, SeriesWriter, TOO_LARGE};
@@ -207,7 +207,7 @@ impl TaskStatsHandler {
         let prepared = prepared.map_err(|error| self.rejected(PushError::BudgetExceeded(error)))?;
         writer.count_inputs(&rejected, None);
         let result = writer.send(prepared, None, &deadline.capped(DELIVERY_TIMEOUT)).await;
-        let reported = writer.tracker.complete(result, deadline).await.into_result()?;
+        let reported = writer.tracker.complete(result, &deadline.capped(SPOOL_TIMEOUT)).await.into_result()?;
         // Documents whose samples were not stored may be sent again.
         self.last_push.insert(Arc::clone(&task.arn), *at_ms, deadline.now_ms());
         rejected.merge(reported.rejected);

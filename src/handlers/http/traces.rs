@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::DELIVERY_TIMEOUT;
 use super::identity::attribute_bytes;
 use super::load_shed::{DELIVERY_SHARE, LoadShedder};
+use super::{DELIVERY_TIMEOUT, SPOOL_TIMEOUT};
 use crate::deadline::Deadline;
 use crate::deliver::Delivery;
 use crate::deliver::xray::{self, XRayClient};
@@ -67,7 +67,7 @@ impl TraceHandler {
             None => self.deliver_spans(traces, deadline).await,
         };
         let result = result.map_err(|error| error.with_encoding(encoding))?;
-        let reported = self.tracker.complete(result, deadline).await.into_result();
+        let reported = self.tracker.complete(result, &deadline.capped(SPOOL_TIMEOUT)).await.into_result();
         let reported = reported.map_err(|error| error.with_encoding(encoding))?;
         Ok(receiver::partial_success(encoding, RejectedItems::Spans, spans, &reported.rejected, &reported.modified))
     }
@@ -85,7 +85,7 @@ impl TraceHandler {
         let output =
             ItemCounts { kind: ItemKind::Segments, count: received, rejected, modified: Rejections::default() };
         let result = self.deliver_segments(documents, None, output, deadline).await;
-        let reported = self.tracker.complete(result, deadline).await.into_result()?;
+        let reported = self.tracker.complete(result, &deadline.capped(SPOOL_TIMEOUT)).await.into_result()?;
         Ok(receiver::put_trace_segments_response(&reported.rejected))
     }
 
