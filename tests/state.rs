@@ -133,6 +133,82 @@ async fn series_end_with_their_service_and_task() {
     assert_eq!(of_service.count(), 0, "{markers:?}");
 }
 
+/// Writes of `ecs_tasks` with the status RUNNING, or of `ecs_tasks_by_stats_source` without a source, by cluster.
+type Numbers = BTreeMap<String, f64>;
+
+/// Returns the numbers of running tasks, and of tasks without a source, that were written after the first samples.
+fn numbers(sandbox: &Sandbox, first: usize) -> [Numbers; 2] {
+    let written = sandbox.amp.samples().split_off(first);
+    [("ecs_tasks", "last_status", "RUNNING"), ("ecs_tasks_by_stats_source", "source", "none")].map(
+        |(name, label, of)| {
+            let rows = written.iter().filter(|(labels, ..)| labels["__name__"] == name && labels[label] == of);
+            rows.map(|(labels, value, _)| (labels["aws_ecs_cluster_name"].clone(), *value)).collect()
+        },
+    )
+}
+
+/// Starts two clusters with a task of a service each.
+async fn bank_and_shop(clusters: &str) -> Sandbox {
+    let sandbox = Sandbox::start(&[DEFAULT, ("SIDECARLESS_CLUSTERS", clusters), ("SIDECARLESS_SOURCES", "push")]).await;
+    for cluster in ["bank", "shop"] {
+        let mut ecs = sandbox.aws.ecs();
+        ecs.add_task(cluster, "cart", None);
+        ecs.services.insert(cluster.into(), vec![service(cluster, "cart", 1, 1)]);
+    }
+    sandbox
+}
+
+#[tokio::test]
+async fn failed_call_leaves_out_the_numbers_of_its_cluster() {
+    let one_each = |clusters: &[&str]| {
+        let numbers: Numbers = clusters.iter().map(|&cluster| (cluster.to_owned(), 1.0)).collect();
+        [numbers.clone(), numbers]
+    };
+    for (operation, fault, of_next_run) in [
+        ("ListTasks", "AccessDeniedException", &["shop"][..]),
+        ("DescribeTasks", "AccessDeniedException", &["shop"]),
+        // The tasks of the run before are counted.
+        ("ListTasks", "ThrottlingException", &["bank", "shop"]),
+        ("DescribeTasks", "ThrottlingException", &["bank", "shop"]),
+    ] {
+        let new = bank_and_shop("bank,shop").await;
+        new.aws.ecs().cluster_faults.insert((operation, "bank"), fault);
+        new.tick().await.unwrap();
+        assert_eq!(numbers(&new, 0), one_each(&["shop"]), "{operation} in a new environment: {fault}");
+
+        let sandbox = bank_and_shop("bank,shop").await;
+        sandbox.tick().await.unwrap();
+        assert_eq!(numbers(&sandbox, 0), one_each(&["bank", "shop"]));
+        sandbox.aws.ecs().cluster_faults.insert((operation, "bank"), fault);
+        let written = sandbox.amp.samples().len();
+        sandbox.tick().await.unwrap();
+        assert_eq!(numbers(&sandbox, written), one_each(of_next_run), "{operation}: {fault}");
+
+        // The numbers of the run before the fault end with their service.
+        {
+            let mut ecs = sandbox.aws.ecs();
+            ecs.cluster_faults.clear();
+            ecs.set_status(&format!("{:032x}", 1), "STOPPED");
+            ecs.services.get_mut("bank").unwrap()[0]["status"] = json!("INACTIVE");
+        }
+        let written = sandbox.amp.samples().len();
+        sandbox.tick().await.unwrap();
+        let [running, _] = numbers(&sandbox, written);
+        assert_eq!(running["bank"].to_bits(), STALE_NAN, "{operation}: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn clusters_that_are_not_listed_are_left_out() {
+    let sandbox = bank_and_shop("bank,sh*").await;
+    sandbox.tick().await.unwrap();
+    sandbox.aws.ecs().faults.insert("ListClusters", "AccessDeniedException");
+    let written = sandbox.amp.samples().len();
+    sandbox.tick().await.unwrap();
+    let bank = Numbers::from([("bank".to_owned(), 1.0)]);
+    assert_eq!(numbers(&sandbox, written), [bank.clone(), bank]);
+}
+
 #[tokio::test]
 async fn many_services_are_listed_by_page_and_described_in_parts() {
     let sandbox = untouched(&[]).await;

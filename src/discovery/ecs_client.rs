@@ -40,6 +40,9 @@ pub struct DiscoveryError {
     pub error: AwsError,
 }
 
+/// Error of a call for a cluster that does not exist.
+const CLUSTER_NOT_FOUND: &str = "ClusterNotFoundException";
+
 /// Items that were listed before a call failed, with its error; all items if there is none.
 #[must_use]
 #[derive(Debug)]
@@ -57,6 +60,11 @@ impl DiscoveryError {
     /// Returns whether the role of the function may not make the call.
     pub fn is_denied(&self) -> bool {
         self.error.kind == AwsErrorKind::AccessDenied
+    }
+
+    /// Returns whether there is no such cluster, so that it has no tasks and no services.
+    pub(super) fn is_cluster_not_found(&self) -> bool {
+        self.error.code.as_deref() == Some(CLUSTER_NOT_FOUND)
     }
 
     /// Returns whether the call may succeed later, so that cached results may be used until then.

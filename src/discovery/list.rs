@@ -5,8 +5,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::ecs_client::Listed;
-use super::{CLUSTER_CONCURRENCY, Discovery, DiscoveryError};
+use super::{CLUSTER_CONCURRENCY, Discovery, DiscoveryError, DiscoveryResult};
 use crate::deadline::Deadline;
+use crate::model::arn::cluster_name;
 
 /// Maximum of ListTasks and of DescribeTasks.
 const TASKS_PER_CALL: i32 = 100;
@@ -35,8 +36,17 @@ pub struct TaskListing {
     pub clusters: Vec<String>,
     pub batches: Vec<TaskBatch>,
     pub failures: Vec<DiscoveryError>,
-    /// Clusters that could not be listed completely, because of a retryable error.
-    pub(super) incomplete: Vec<String>,
+    /// Clusters that could not be listed completely.
+    pub(super) incomplete: Vec<IncompleteCluster>,
+}
+
+/// A cluster that could not be listed completely.
+#[derive(Clone, Debug)]
+pub(super) struct IncompleteCluster {
+    /// Name or ARN.
+    pub(super) cluster: String,
+    /// Whether recent tasks may replace those that were not listed.
+    pub(super) is_retryable: bool,
 }
 
 impl TaskListing {
@@ -44,9 +54,27 @@ impl TaskListing {
         self.batches.iter().map(|batch| batch.tasks.len()).sum()
     }
 
+    /// Returns whether a cluster is one of the listed ones. If clusters could not be listed, others may exist.
+    fn has_cluster(&self, name: &str) -> bool {
+        let is_complete = self.failures.iter().all(|failure| failure.call() != "ListClusters");
+        is_complete || self.clusters.iter().any(|cluster| cluster_name(cluster) == name)
+    }
+
     /// Returns whether a task was listed.
     pub fn contains(&self, arn: &str) -> bool {
         self.batches.iter().flat_map(|batch| &batch.tasks).any(|listed| listed == arn)
+    }
+}
+
+impl DiscoveryResult {
+    /// Marks clusters whose tasks are not all known, because a call failed.
+    pub(super) fn add_incomplete(&mut self, cluster: &str) {
+        self.incomplete.insert(cluster_name(cluster).to_owned());
+    }
+
+    /// Returns whether all tasks of a cluster are known. `cluster` is a short name.
+    pub fn is_complete(&self, cluster: &str, listing: &TaskListing) -> bool {
+        listing.has_cluster(cluster) && !self.incomplete.contains(cluster)
     }
 }
 
@@ -64,8 +92,9 @@ impl Discovery {
         let mut listing = TaskListing { failures: error.into_iter().collect(), ..TaskListing::default() };
         while let Some((cluster, Listed { items, error })) = lists.next().await {
             listing.batches.extend(items);
-            if error.as_ref().is_some_and(DiscoveryError::is_retryable) {
-                listing.incomplete.push(cluster.clone());
+            if let Some(error) = error.as_ref().filter(|error| !error.is_cluster_not_found()) {
+                let is_retryable = error.is_retryable();
+                listing.incomplete.push(IncompleteCluster { cluster: cluster.clone(), is_retryable });
             }
             listing.failures.extend(error);
         }

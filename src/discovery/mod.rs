@@ -48,6 +48,7 @@ use definitions::{TaskDefinitionCache, TaskDefinitions};
 use ecs_client::EcsClient;
 use hosts::HostCache;
 use identify::TaskIdentities;
+use list::IncompleteCluster;
 use recent_tasks::RecentTasks;
 use services::ServiceCache;
 use stopped::StoppedTaskCache;
@@ -110,6 +111,8 @@ pub struct DiscoveryResult {
     /// Tasks whose definition could not be fetched.
     pub without_definition: Vec<Arc<Task>>,
     pub failures: Vec<DiscoveryError>,
+    /// Short names of the clusters whose tasks are not all known, because a call failed and the cache did not have them.
+    incomplete: BTreeSet<String>,
     /// Number of tasks from the cache, because a call failed.
     pub from_cache: usize,
     /// Number of tasks that no longer exist since they were listed.
@@ -157,15 +160,27 @@ impl Discovery {
     pub async fn describe_all(&self, listing: &TaskListing, deadline: &Deadline) -> DiscoveryResult {
         let mut discovered = self.describe(&listing.batches, deadline).await;
         discovered.failures.splice(0..0, listing.failures.iter().cloned());
-        for cluster in &listing.incomplete {
-            self.add_cached(self.cached_unlisted(listing, cluster, deadline), &mut discovered);
+        for IncompleteCluster { cluster, is_retryable } in &listing.incomplete {
+            let cached = if *is_retryable { self.cached_unlisted(listing, cluster, deadline) } else { Vec::new() };
+            if cached.is_empty() {
+                discovered.add_incomplete(cluster);
+            }
+            self.add_cached(cached, &mut discovered);
         }
+        discovered
+    }
+
+    /// Describes the listed tasks that were not described in the last minutes.
+    pub async fn describe_listed(&self, listing: &TaskListing, deadline: &Deadline) -> DiscoveryResult {
+        let mut discovered = self.describe_uncached(&listing.batches, deadline).await;
+        listing.incomplete.iter().for_each(|incomplete| discovered.add_incomplete(&incomplete.cluster));
         discovered
     }
 
     /// Returns the listed batches, and batches of recent tasks for clusters that could not be listed completely.
     pub fn batches_of(&self, listing: &TaskListing, deadline: &Deadline) -> Vec<TaskBatch> {
-        let unlisted = listing.incomplete.iter().flat_map(|cluster| {
+        let retryable = listing.incomplete.iter().filter(|incomplete| incomplete.is_retryable);
+        let unlisted = retryable.flat_map(|IncompleteCluster { cluster, .. }| {
             let tasks = self.cached_unlisted(listing, cluster, deadline).into_iter().map(|task| task.arn.to_string());
             TaskBatch::chunks(cluster, &tasks.collect::<Vec<_>>())
         });
@@ -194,10 +209,12 @@ impl Discovery {
                     tasks.extend(described);
                 }
                 Err(error) => {
-                    if error.is_retryable() {
-                        let recent = batch.tasks.iter().filter_map(|arn| self.recent.task(arn, deadline.now_ms()));
-                        self.add_cached(recent.collect(), &mut discovered);
+                    let recent = batch.tasks.iter().filter(|_| error.is_retryable());
+                    let recent: Vec<_> = recent.filter_map(|arn| self.recent.task(arn, deadline.now_ms())).collect();
+                    if recent.len() < batch.tasks.len() {
+                        discovered.add_incomplete(&batch.cluster);
                     }
+                    self.add_cached(recent, &mut discovered);
                     discovered.failures.push(error);
                 }
             }

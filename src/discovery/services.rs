@@ -41,9 +41,6 @@ const SERVICES_PER_RUN: usize = 200;
 /// Runs that describe all services together. PromQL looks back five minutes, so that four runs leave no gap.
 const MAX_PARTS: u64 = 4;
 
-/// Error of a call for a cluster that does not exist.
-const CLUSTER_NOT_FOUND: &str = "ClusterNotFoundException";
-
 /// Service names by short name of the cluster.
 type Names = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
 
@@ -111,7 +108,7 @@ impl Discovery {
         while let Some((batch, result)) = results.next().await {
             match result {
                 Ok(described) => states.services.extend(described),
-                Err(error) if error.error.code.as_deref() == Some(CLUSTER_NOT_FOUND) => {
+                Err(error) if error.is_cluster_not_found() => {
                     let gone = batch.services.iter().filter_map(|name| self.services.remove(&batch.cluster, name));
                     states.services.extend(gone);
                 }
@@ -138,7 +135,7 @@ impl Discovery {
             .map(|cluster| async move { (cluster, self.list_services_of(cluster, deadline).await) })
             .buffer_unordered(CLUSTER_CONCURRENCY);
         while let Some((cluster, Listed { items, error })) = lists.next().await {
-            states.failures.extend(error.filter(|error| error.error.code.as_deref() != Some(CLUSTER_NOT_FOUND)));
+            states.failures.extend(error.filter(|error| !error.is_cluster_not_found()));
             if !items.is_empty() {
                 names.entry(cluster_name(cluster).into()).or_default().extend(items);
             }

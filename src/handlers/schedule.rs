@@ -25,6 +25,7 @@ use super::shard_plan::{ShardPlan, ShardPlanner};
 use crate::deadline::Deadline;
 use crate::discovery::{ClusterStates, Discovery, DiscoveryResult, StoppedListing, TaskListing};
 use crate::lambda::{Response, ScheduledRun};
+use crate::model::arn::cluster_name;
 use crate::model::ecs::{ContainerInsights, TaskStatus};
 use crate::model::item_counters::{ItemKind, ItemStatus};
 use crate::model::task::Task;
@@ -180,16 +181,22 @@ impl ScheduleHandler {
         let (state, ()) = join(Box::pin(described), self.scraper.scrape(&tasks, run)).await;
         self.state.append(&state, run).await;
         let coverage = Coverage::new(&self.events.series, &discovered.tasks);
+        let is_known = |cluster: &str| discovered.is_complete(cluster, listing);
         if plan.scrape_inline {
             // Without its definition, a task has no labels that a filter could match.
             let is_selected = |task: &&Arc<Task>| {
                 task.last_status != TaskStatus::Stopped && self.discovery.matching_rule(task).is_ok()
             };
             let counted = tasks.iter().chain(discovered.without_definition.iter().filter(is_selected));
-            self.state.append_groups(counted, &state, run.deadline, &mut run.batch);
+            self.state.append_groups(counted, is_known, &state, run.deadline, &mut run.batch);
         }
-        if plan.scrape_inline || describes_all(discovered, listing) {
-            self.state.append_sources(&listing.clusters, &coverage, &discovered.tasks, state.at_ms, &mut run.batch);
+        if plan.scrape_inline || self.insights_lag.is_some() {
+            let clusters =
+                listing.clusters.iter().map(|cluster| cluster_name(cluster)).filter(|cluster| is_known(cluster));
+            // Without its definition, a task has no labels that declare its source.
+            let has_all = |cluster: &&str| !discovered.without_definition.iter().any(|task| *task.cluster == **cluster);
+            let known = clusters.filter(has_all);
+            self.state.append_sources(known, &coverage, &discovered.tasks, state.at_ms, &mut run.batch);
         }
         StateSummary { coverage, services: state.services.known }
     }
@@ -202,7 +209,7 @@ impl ScheduleHandler {
         }
         let mut discovered = DiscoveryResult::default();
         if self.insights_lag.is_some() {
-            discovered = self.discovery.describe_uncached(&listing.batches, deadline).await;
+            discovered = self.discovery.describe_listed(listing, deadline).await;
         }
         discovered.failures.extend(listing.failures.iter().cloned());
         discovered
@@ -286,11 +293,6 @@ fn check_discovery(
         Some(failure) if is_empty && plan.sent == 0 => Err(HandleError::Discovery(failure.clone())),
         _ => Ok(discovered),
     }
-}
-
-/// Returns whether all running tasks were listed and described, except for those that have stopped since.
-fn describes_all(discovered: &DiscoveryResult, listing: &TaskListing) -> bool {
-    listing.failures.is_empty() && discovered.len() + discovered.missing >= listing.task_count()
 }
 
 /// Logs a scheduled run, and returns its summary.

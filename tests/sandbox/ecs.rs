@@ -117,8 +117,9 @@ impl State {
 
     /// Adds a running task, and returns its id.
     pub(crate) fn add(&mut self, cluster: &str, task: NewTask<'_>) -> String {
+        // Unique in the account.
+        let id = format!("{:032x}", self.clusters.values().map(Vec::len).sum::<usize>() + 1);
         let tasks = self.clusters.entry(cluster.to_owned()).or_default();
-        let id = format!("{:032x}", tasks.len() + 1);
         let arn = format!("arn:aws:ecs:eu-west-1:111122223333:task/{cluster}/{id}");
         let definition = format!("arn:aws:ecs:eu-west-1:111122223333:task-definition/{}:12", task.family);
         let labels = task.labels.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();

@@ -13,7 +13,6 @@ use crate::discovery::{
     ClusterStates, ContainerInstanceStates, Discovery, DiscoveryError, Observed, ServiceQuery, ServiceStates,
     TaskListing,
 };
-use crate::model::arn::cluster_name;
 use crate::model::budget::Budget as _;
 use crate::model::cluster::Cluster;
 use crate::model::container_instance::ContainerInstance;
@@ -194,10 +193,12 @@ impl StateCollector {
         run.deliver_if_full().await;
     }
 
-    /// Writes the numbers of tasks by status. Groups without tasks are written as 0 while their service exists.
+    /// Writes the numbers of tasks by status. Groups without tasks are written as 0 while their service exists. Clusters whose tasks
+    /// are not all known are left out: their numbers would be too low.
     pub(in crate::handlers) fn append_groups<'a>(
         &self,
         tasks: impl Iterator<Item = &'a Arc<Task>>,
+        is_known: impl Fn(&str) -> bool,
         state: &EcsState,
         deadline: &Deadline,
         out: &mut SeriesBatch,
@@ -206,32 +207,34 @@ impl StateCollector {
             return;
         }
         let mut groups = TaskGroups::default();
-        tasks.for_each(|task| groups.add(task));
+        tasks.filter(|task| is_known(&task.cluster)).for_each(|task| groups.add(task));
         let services = self.discovery.cached_services(deadline);
         let services: BTreeSet<(&str, &str)> = services.iter().map(|it| (&*it.cluster, &*it.name)).collect();
         let exists = |group: &TaskGroup| {
             group.service.as_ref().is_some_and(|service| services.contains(&(&*group.cluster, &**service)))
         };
         let mut previous = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = previous.take_unknown(is_known);
         groups.keep_empty(&previous, exists);
         let mut out = StateWriter::new(self.series.state, state.at_ms, out);
         out.task_groups(&groups, |tags| self.series.cluster_labels(tags));
         out.action = Action::End;
         out.task_groups(&previous, |tags| self.series.cluster_labels(tags));
+        groups.extend(unknown);
         *previous = if groups.size() <= MAX_GROUP_BYTES { groups } else { TaskGroups::default() };
     }
 
-    /// Writes the numbers of tasks by source, for all clusters.
-    pub(in crate::handlers) fn append_sources(
+    /// Writes the numbers of tasks by source, for clusters all of whose tasks are known.
+    pub(in crate::handlers) fn append_sources<'c>(
         &self,
-        clusters: &[String],
+        clusters: impl Iterator<Item = &'c str>,
         coverage: &Coverage,
         tasks: &[Arc<Task>],
         at_ms: i64,
         out: &mut SeriesBatch,
     ) {
         let mut out = StateWriter::new(self.series.state, at_ms, out);
-        for name in clusters.iter().map(|cluster| cluster_name(cluster)) {
+        for name in clusters {
             let described = self.discovery.cached_cluster(name).or_else(|| cluster_of(name, tasks));
             let Some(cluster) = described else { continue };
             out.sources(&cluster, &coverage.of(name), &self.series.cluster_labels(&cluster.tags));

@@ -117,6 +117,17 @@ impl TaskGroups {
         }
     }
 
+    /// Removes and returns the groups of the clusters for which `is_known` returns `false`.
+    #[must_use]
+    pub fn take_unknown(&mut self, is_known: impl Fn(&str) -> bool) -> Self {
+        Self { groups: self.groups.extract_if(.., |group, _| !is_known(&group.cluster)).collect() }
+    }
+
+    /// Adds the groups of other clusters.
+    pub fn extend(&mut self, others: Self) {
+        self.groups.extend(others.groups);
+    }
+
     /// Returns the memory of the groups in bytes.
     pub fn size(&self) -> usize {
         let status = size_of::<(Box<str>, u32)>() + 16;
