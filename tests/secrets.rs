@@ -12,7 +12,13 @@ use sidecarless::model::spool::{Payload, SpoolMessage};
 
 use crate::ecs::fake_aws::{FakeAws, now_ms};
 
-const SECRET: &str = "s3cret";
+const SECRET: &str = "s3cret-s3cret";
+
+/// A part of the secret.
+const PART: &str = "s3c";
+
+/// Characters of a response in a report of `push-stats`, and in other errors.
+const CUTS: [usize; 2] = [300, 1_024];
 
 /// Host in the URLs of the server.
 const ELSEWHERE: &str = "elsewhere.example";
@@ -22,8 +28,14 @@ fn leaking_server(status: u16) -> u16 {
     let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let url = format!("https://user:{SECRET}@{ELSEWHERE}/login?token={SECRET}#{SECRET}");
-    let message = format!("moved to {url} or {url}\nPOST\n/\n\nx-amz-security-token:{SECRET}\n\nhost;x-amz-date\n0f");
-    let body = json!({"__type": "InvalidSignatureException", "message": message}).to_string();
+    let mut message = format!("moved to {url}\nPOST\n/\n\nx-amz-security-token:{SECRET}\n\nhost;x-amz-date\n0f");
+    let body_of = |message: &str| json!({"__type": "InvalidSignatureException", "message": message}).to_string();
+    for cut in CUTS {
+        // The text is cut within the secret.
+        let padding = cut - "https://user:s3cret".len() - body_of(&message).len();
+        message = format!("{message} {} {url}", "x".repeat(padding));
+    }
+    let body = body_of(&message);
     let response = format!(
         "HTTP/1.1 {status} X\r\nlocation: {url}\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\n\
          content-length: {}\r\n\r\n{body}",
@@ -140,7 +152,7 @@ fn assert_no_secret(commands: Vec<(Command, String)>) -> String {
     let running: Vec<_> = commands.into_iter().map(run).collect();
     let checked = running.into_iter().map(|thread| {
         let (written, command) = thread.join().expect("no panic");
-        assert!(!written.contains(SECRET), "{:?}: {written}", command.get_args().collect::<Vec<_>>());
+        assert!(!written.contains(PART), "{:?}: {written}", command.get_args().collect::<Vec<_>>());
         written
     });
     checked.collect()

@@ -11,7 +11,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::model::masked::masked;
+use crate::model::masked::{masked, start_of};
 
 /// Maximum length of an error body in an error message, in characters. The first sentence contains the reason.
 const MAX_BODY_CHARS: usize = 1_024;
@@ -243,7 +243,7 @@ pub(super) fn error_code(headers: &HeaderMap, body: &str) -> Option<String> {
 pub(super) fn one_line(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(MAX_BODY_CHARS).collect()
+    start_of(&words.join(" "), MAX_BODY_CHARS).to_owned()
 }
 
 /// Returns an error and its sources on one line.

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, Engine as _};
@@ -17,8 +18,7 @@ use super::fields::{BodyText, Fields, typed};
 use super::origin::RequestOrigin;
 use super::request_path::{PathToken, without_stage, without_token};
 
-/// An HTTP request.
-#[derive(Debug)]
+/// An HTTP request. Its debug output contains neither headers, which have the token, nor the body.
 pub struct Request {
     pub origin: RequestOrigin,
     /// Upper case.
@@ -55,6 +55,15 @@ pub struct Caller {
     pub account: String,
     /// `arn:aws:sts::<account>:assumed-role/<role>/<session>`.
     pub arn: String,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, method, path, source_ip, caller, .. } = self;
+        let mut debug = formatter.debug_struct("Request");
+        debug.field("origin", origin).field("method", method).field("path", path);
+        debug.field("source_ip", source_ip).field("caller", caller).finish_non_exhaustive()
+    }
 }
 
 impl Request {
@@ -205,6 +214,14 @@ mod tests {
             Ok(Invocation::HttpRequest(request)) => *request,
             other => panic!("{event}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn debug_output_has_neither_headers_nor_body() {
+        let event = r#"{"rawPath":"/v1/traces","headers":{"authorization":"Bearer secret"},"body":"secret",
+            "requestContext":{"http":{"method":"POST"}}}"#;
+        let shown = format!("{:?}", request(event));
+        assert!(shown.contains("/v1/traces") && !shown.contains("secret"), "{shown}");
     }
 
     #[test]

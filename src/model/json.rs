@@ -8,6 +8,8 @@ use std::ops::Deref;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Expected, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
+use super::masked::start_of;
+
 /// Maximum characters of an error before its position.
 const MAX_ERROR_CHARS: usize = 200;
 
@@ -40,18 +42,17 @@ pub(crate) fn document_error(document: &'static str, error: &serde_json::Error) 
 
 /// Returns the error for a string where another type is expected. serde would quote all of it.
 pub(crate) fn wrong_type<E: serde::de::Error>(text: &str, expected: &dyn Expected) -> E {
-    let quoted = text.get(..text.floor_char_boundary(MAX_ERROR_CHARS)).unwrap_or_default();
-    E::invalid_type(Unexpected::Str(quoted), expected)
+    E::invalid_type(Unexpected::Str(start_of(text, MAX_ERROR_CHARS)), expected)
 }
 
 /// Returns the text of an error without most of a long value, which it quotes completely.
 fn short_error(error: &serde_json::Error) -> String {
-    let mut text = error.to_string();
-    if let Some((cut, _)) = text.char_indices().nth(MAX_ERROR_CHARS) {
-        text.truncate(cut);
-        text = format!("{text}... at line {} column {}", error.line(), error.column());
+    let text = error.to_string();
+    let start = start_of(&text, MAX_ERROR_CHARS);
+    if start.len() == text.len() {
+        return text;
     }
-    text
+    format!("{start}... at line {} column {}", error.line(), error.column())
 }
 
 /// An object or a list. The error about a string in its place quotes only the start of the string.

@@ -36,6 +36,16 @@ pub fn masked_url(url: &str) -> String {
     text
 }
 
+/// Returns the first characters of a text. A user name that is cut would not be recognized, so it is left out.
+pub fn start_of(text: &str, max_chars: usize) -> &str {
+    let Some((end, _)) = text.char_indices().nth(max_chars) else { return text };
+    let start = text.get(..end).unwrap_or_default();
+    let authority = AUTHORITY_STARTS.iter().filter_map(|mark| Some(start.rfind(mark)? + mark.len())).max();
+    let is_end = |c: char| matches!(c, '/' | '\\' | '?' | '#') || ends_url(c);
+    let (before, last) = start.split_at(authority.unwrap_or(end));
+    if last.contains(is_end) { start } else { before }
+}
+
 fn without_user(url: &str) -> String {
     let is_slash = |c: char| matches!(c, '/' | '\\');
     // Browsers and this crate's parser accept any number of slashes (URL Standard, "special authority ignore slashes state").
@@ -198,6 +208,22 @@ mod tests {
             assert_eq!(masked(text), expected);
             assert_eq!(masked(expected), expected, "masked once");
         }
+    }
+
+    #[test]
+    fn start_of_a_text_has_no_part_of_a_user_name() {
+        for text in ["at https://hunter:hunter2@a.example/b", r"at https:\/\/hunter@a", "a://b/c://hunter@d"] {
+            for length in 0..=text.len() {
+                let start = start_of(text, length);
+                assert!(text.starts_with(start) && !masked(start).contains("hu"), "{start}");
+            }
+            assert_eq!(start_of(text, text.len()), text);
+        }
+        let shown = |length| start_of("see https://a.example/b for é", length);
+        assert_eq!(
+            [7, 12, 21, 22, 28].map(shown),
+            ["see htt", "see https://", "see https://", "see https://a.example/", "see https://a.example/b for "]
+        );
     }
 
     #[test]

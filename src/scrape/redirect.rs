@@ -5,7 +5,7 @@ use reqwest::header::LOCATION;
 use reqwest::{Response, StatusCode, Url};
 
 use super::ScrapeError;
-use crate::model::masked::masked_url;
+use crate::model::masked::{masked_url, start_of};
 
 /// Most redirects of one request, as in the HTTP client of Prometheus (Go `net/http`, `defaultCheckRedirect`).
 pub(super) const MAX_REDIRECTS: usize = 10;
@@ -32,8 +32,8 @@ pub(super) fn location(response: &Response) -> Result<Option<Url>, ScrapeError> 
 /// Returns the URL of a location, if it has the scheme, host and port of the request.
 fn followed(from: &Url, location: &str) -> Result<Url, ScrapeError> {
     let other = || {
-        let shown: String = masked_url(location.trim()).chars().take(SHOWN_CHARS).collect();
-        ScrapeError::Redirect(shown.escape_debug().to_string())
+        let masked = masked_url(location.trim());
+        ScrapeError::Redirect(start_of(&masked, SHOWN_CHARS).escape_debug().to_string())
     };
     let to = from.join(location.trim()).map_err(|_| other())?;
     let has_user = !to.username().is_empty() || to.password().is_some();

@@ -12,7 +12,7 @@ use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
 use crate::model::ecs::{NetworkLocation, NetworkMode, TaskStatus};
-use crate::model::masked::masked_url;
+use crate::model::masked::{masked_url, start_of};
 use crate::model::task::{NetworkBinding, Task, TaskContainer, is_plain_path};
 
 /// Docker label with the container port of a stats endpoint.
@@ -217,7 +217,7 @@ pub(super) fn reachable_port(task: &Task, container: &TaskContainer, port: u16) 
 }
 
 fn truncate(value: &str) -> String {
-    value.chars().take(40).collect::<String>().escape_debug().to_string()
+    start_of(value, 40).escape_debug().to_string()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use sidecarless::aws::clients::{self, ClientError};
 use sidecarless::model::ecs::NetworkMode;
-use sidecarless::model::masked::masked_url;
+use sidecarless::model::masked::{masked_url, start_of};
 use sidecarless::model::task_metadata::TaskMetadata;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -31,8 +31,8 @@ const PUSH_TIMEOUT: Duration = Duration::from_secs(6);
 /// Maximum delay before the first push.
 const MAX_START_DELAY: Duration = Duration::from_secs(10);
 
-/// Maximum bytes of an error response in a message.
-const MAX_MESSAGE_BYTES: usize = 300;
+/// Maximum characters of an error response in a message.
+const MAX_MESSAGE_CHARS: usize = 300;
 
 /// When the stats are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,8 +178,7 @@ async fn text(url: &str, request: reqwest::RequestBuilder) -> Result<String, Pus
     if status.is_success() {
         return Ok(text);
     }
-    let message =
-        text.get(..text.floor_char_boundary(MAX_MESSAGE_BYTES)).unwrap_or_default().escape_debug().to_string();
+    let message = start_of(&text, MAX_MESSAGE_CHARS).escape_debug().to_string();
     Err(PushStatsError::Status { url: masked_url(url), status: status.as_u16(), message })
 }
 

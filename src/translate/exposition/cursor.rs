@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::model::masked::start_of;
+
 /// Maximum bytes of the exposition that an error quotes.
 const MAX_QUOTED_BYTES: usize = 32;
 
@@ -103,8 +105,8 @@ impl<'a> Cursor<'a> {
 
 /// Quotes bytes of the exposition for an error message, up to a maximum length.
 pub(super) fn quoted(bytes: &[u8]) -> String {
-    match bytes.get(..MAX_QUOTED_BYTES) {
-        Some(cut) if bytes.len() > MAX_QUOTED_BYTES => format!("{:?}...", String::from_utf8_lossy(cut)),
-        _ => format!("{:?}", String::from_utf8_lossy(bytes)),
+    match bytes.get(..=MAX_QUOTED_BYTES) {
+        Some(more) => format!("{:?}...", start_of(&String::from_utf8_lossy(more), MAX_QUOTED_BYTES)),
+        None => format!("{:?}", String::from_utf8_lossy(bytes)),
     }
 }

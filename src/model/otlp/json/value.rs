@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hex::FromHexError;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
+use crate::model::masked::start_of;
 use crate::model::otlp::number_data_point;
 
 /// Error for a value of the wrong type or format.
@@ -171,9 +172,9 @@ impl Scalar<'_> {
 /// Returns text in quotes, shortened for an error.
 fn quote(text: &str) -> String {
     const MAX_CHARS: usize = 40;
-    match text.char_indices().nth(MAX_CHARS) {
-        Some((cut, _)) => format!("{:?}...", text.get(..cut).unwrap_or_default()),
-        None => format!("{text:?}"),
+    match start_of(text, MAX_CHARS) {
+        all if all.len() == text.len() => format!("{text:?}"),
+        start => format!("{start:?}..."),
     }
 }
 
