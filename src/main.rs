@@ -73,10 +73,9 @@ async fn serve(variables: Vec<(String, String)>) -> Result<(), Error> {
     lambda_runtime::run(service_fn(handler)).await
 }
 
-/// Reads the environment. The library receives the variables as arguments.
+/// Reads the environment. The library receives the variables as arguments. A setting that is not UTF-8 is an error of the settings.
 #[expect(clippy::disallowed_methods, reason = "the settings are parsed from these variables")]
 fn environment() -> Vec<(String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+    let text = |text: std::ffi::OsString| text.into_string().unwrap_or_else(|text| text.to_string_lossy().into_owned());
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }

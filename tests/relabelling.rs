@@ -38,7 +38,7 @@ fn changes(rules: &str, series: &[LabelMap]) -> Result<BTreeMap<usize, Option<La
     let change = |(number, labels): (usize, &LabelMap)| match rules.relabel(pairs(labels)) {
         Relabelled::Unchanged => None,
         Relabelled::Changed(changed) => Some((number, Some(map(changed)))),
-        Relabelled::Dropped => Some((number, None)),
+        Relabelled::Dropped | Relabelled::Exceeded(_) => Some((number, None)),
     };
     let changes = series.iter().enumerate().filter_map(change);
     // A rule may change a label, and another one change it back.

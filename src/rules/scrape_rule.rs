@@ -25,7 +25,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::relabel::RelabelConfigs;
+use super::relabel::{Expressions, RelabelConfigs};
 use super::task_filter::Condition;
 use super::yaml::{self, Node, Value};
 use super::{InvalidValue, glob};
@@ -132,13 +132,15 @@ fn from_yaml(text: &str) -> Result<Vec<ScrapeRule>, InvalidValue> {
     let Some(Node { value: Value::Sequence(items), .. }) = yaml::read(text)? else {
         return Err(InvalidValue::new("use a list of rules, such as [{service: cart-*, port: 9404}]"));
     };
+    let mut expressions = Expressions::default();
     let rule = |(index, item): (usize, &Node)| {
-        rule_of(item).map_err(|error| InvalidValue::new(format!("rule {} (line {}): {error}", index + 1, item.line)))
+        let rule = rule_of(item, &mut expressions);
+        rule.map_err(|error| InvalidValue::new(format!("rule {} (line {}): {error}", index + 1, item.line)))
     };
     items.iter().enumerate().map(rule).collect()
 }
 
-fn rule_of(item: &Node) -> Result<ScrapeRule, InvalidValue> {
+fn rule_of(item: &Node, expressions: &mut Expressions) -> Result<ScrapeRule, InvalidValue> {
     let Value::Mapping(entries) = &item.value else {
         return Err(InvalidValue::new(format!(
             "{}: use a mapping, such as {{service: cart-*, port: 9404}}",
@@ -149,7 +151,7 @@ fn rule_of(item: &Node) -> Result<ScrapeRule, InvalidValue> {
     for (key, value) in entries {
         let key = key.text().unwrap_or_default();
         if key == "metric_relabel_configs" {
-            let configs = RelabelConfigs::from_node(value);
+            let configs = RelabelConfigs::from_node(value, expressions);
             let configs = configs.map_err(|error| InvalidValue::new(format!("{key}: {error}")))?;
             rule.relabel = Arc::new(configs);
             continue;

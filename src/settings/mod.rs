@@ -17,6 +17,7 @@ use url::Url;
 pub use sources::Sources;
 pub use table::{LOG_SETTING, Setting, all};
 
+use crate::model::shortened::shortened_to;
 use crate::rules::relabel::Rules;
 use crate::rules::scrape_rule::ScrapeRule;
 use crate::rules::tags::TagLabels;
@@ -30,6 +31,15 @@ const PREFIX: &str = "SIDECARLESS_";
 
 /// Base endpoint of all AWS services.
 const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+
+/// Bytes of a value or of an unknown name in an error.
+const SHOWN_BYTES: usize = 100;
+
+/// Bytes of an unknown name that are compared with the names of settings, which have up to 40.
+const COMPARED_BYTES: usize = 64;
+
+/// Long elements of a list that are looked for in its error.
+const MAX_LONG_PARTS: usize = 10;
 
 /// All settings. `Default` has no values: use [`Settings::read`].
 #[derive(Clone, Debug, Default)]
@@ -218,7 +228,7 @@ impl Settings {
             if !value.is_empty()
                 && let Err(error) = (setting.apply)(&mut settings, value)
             {
-                errors.push(format!("{}: {error}", setting.name));
+                errors.push(format!("{}: {}", setting.name, without_long_value(&error.to_string(), value)));
             }
         }
         settings.read_aws_variables(&variables, &mut errors);
@@ -295,10 +305,21 @@ fn unknown_names(variables: &Sources) -> Vec<String> {
     let unknown = variables.filter(|name| name.starts_with(PREFIX) && !names().any(|other| other == *name));
     unknown
         .map(|name| {
+            let shown = shortened_to(SHOWN_BYTES, name);
+            let name = name.get(..name.floor_char_boundary(COMPARED_BYTES)).unwrap_or_default();
             let closest = names().min_by_key(|other| strsim::levenshtein(name, other)).unwrap_or_default();
-            format!("{name}: unknown setting: did you mean {closest}?")
+            format!("{shown}: unknown setting: did you mean {closest}?")
         })
         .collect()
+}
+
+/// Returns an error that does not repeat a long value, because only the first part of an error is logged.
+fn without_long_value(error: &str, value: &str) -> String {
+    let is_long = |part: &&str| part.len() > SHOWN_BYTES;
+    // Errors of lists repeat one element.
+    let parts = std::iter::once(value).chain(values::list(value)).filter(is_long);
+    let found = parts.take(MAX_LONG_PARTS).find(|part| error.contains(part));
+    found.map_or_else(|| error.to_owned(), |part| error.replacen(part, &shortened_to(SHOWN_BYTES, part), 1))
 }
 
 /// Returns the settings reference as text, for `sidecarless --help`.

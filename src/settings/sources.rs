@@ -30,9 +30,15 @@ struct Entry<'a> {
 }
 
 impl Sources {
-    /// Returns the variables of the environment, and the settings in `SIDECARLESS_SETTINGS`.
+    /// Returns the variables of the environment, and the settings in `SIDECARLESS_SETTINGS`. Text that is not UTF-8 has the character
+    /// U+FFFD instead.
     pub fn new(variables: Vec<(String, String)>) -> Self {
         let mut sources = Self { variables, ..Self::default() };
+        let is_changed =
+            |(name, value): &&(String, String)| name.starts_with(PREFIX) && value.contains(char::REPLACEMENT_CHARACTER);
+        let names = sources.variables.iter().filter(is_changed).map(|(name, _)| name);
+        sources.errors =
+            names.map(|name| format!("{name}: the value is not UTF-8: write it in this encoding")).collect();
         if let Some(text) = sources.get(SETTINGS).map(str::to_owned) {
             sources.add(SETTINGS, &text);
         }
@@ -127,7 +133,7 @@ fn entries(text: &str) -> Vec<Result<Entry<'_>, usize>> {
                 entry.value.push_str(line.trim_end());
             }
             _ if line.trim().is_empty() || line.trim_start().starts_with('#') => {}
-            _ => entries.extend(parts(line).into_iter().map(|part| assignment(part).ok_or(number))),
+            _ => entries.extend(parts(line).into_iter().map(|part| assignment(part).map(entry).ok_or(number))),
         }
     }
     entries
@@ -147,12 +153,16 @@ fn parts(line: &str) -> Vec<&str> {
     parts.into_iter().map(|part| part.trim().trim_end_matches(';')).filter(|part| !part.is_empty()).collect()
 }
 
-/// Returns the setting that a text starts with.
-fn assignment(text: &str) -> Option<Entry<'_>> {
-    let (name, value) = text.split_once('=')?;
-    let is_name = |name: &str| name.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
-    let is_setting = name.starts_with(PREFIX) && is_name(name) || name == AWS_PROMETHEUS_ENDPOINT;
-    is_setting.then(|| Entry { name, value: value.trim().to_owned() })
+/// Returns name and value of the setting that a text starts with.
+fn assignment(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|char: char| !matches!(char, 'A'..='Z' | '0'..='9' | '_'))?;
+    let (name, value) = text.split_at_checked(end)?;
+    let is_setting = name.starts_with(PREFIX) || name == AWS_PROMETHEUS_ENDPOINT;
+    value.strip_prefix('=').filter(|_| is_setting).map(|value| (name, value))
+}
+
+fn entry<'a>((name, value): (&'a str, &'a str)) -> Entry<'a> {
+    Entry { name, value: value.trim().to_owned() }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ import pushed_stats
 import wire
 from inputs import METRICS, PROTOBUF, STATS, VICTIM, Input, compressed, request, session, task_id
 from process import CPU_LIMIT_S, Died, Endless, Process
-from servers import Handler, Servers, scraped_task
+from servers import EcsTask, Handler, Servers, scraped_task
 
 SCHEDULED_RUN = {"sidecarless": "scrape"}
 # Maximum peak, as a share of the size of the function. The rest is a margin for memory that the function does not count.
@@ -32,8 +32,7 @@ MAX_CPU_ONCE_S = 1.0
 MAX_CACHE_GROWTH_MB = 20
 MAX_LOG_BYTES = 8192
 MAX_RESPONSE_BYTES = 65_536
-# Job and metric of a target without malice. The word is searched in compressed requests: snappy writes it once as it is, because no part
-# of it is a part of other names.
+# Job and metric of a target without malice. In most compressed requests, snappy writes the word once as it is.
 HEALTHY = "zq7wk2xv9"
 
 
@@ -70,7 +69,8 @@ class Run:
     result: Result = field(default_factory=Result)
 
     def process(self, servers: Servers) -> Process:
-        return Process(self.binary, servers, self.input.environment, self.folder / "function.log", self.memory_mb)
+        environment = {name: value.replace("{port}", str(servers.port)) for name, value in self.input.environment.items()}
+        return Process(self.binary, servers, environment, self.folder / "function.log", self.memory_mb)
 
     def send(self, process: Process, event: Any) -> bytes:
         """Returns the response, or an empty one if the process died or did not respond."""
@@ -252,8 +252,15 @@ def prometheus_labels(path: str, job: str) -> dict[str, str]:
 STATS_LABELS = {"sidecarless.stats.port": "PORT"}
 
 
+def hostile_task(run: Run, servers: Servers) -> EcsTask:
+    """The task whose page is the input. A scrape rule of the input names its endpoint, or else a docker label."""
+    is_in_rule = "SIDECARLESS_SCRAPE_RULES" in run.input.settings
+    return scraped_task(1, servers.port, {} if is_in_rule else prometheus_labels("/hostile", "hostile"))
+
+
 def add_healthy_target(servers: Servers) -> None:
     servers.tasks.append(scraped_task(10_000, servers.port, prometheus_labels("/healthy", HEALTHY)))
+    servers.tasks[-1].service = "healthy"
     servers.pages["/healthy"] = f"{HEALTHY} 1\n".encode()
 
 
@@ -267,7 +274,7 @@ def expect_healthy_target(run: Run, servers: Servers) -> None:
 def all_series(servers: Servers, word: str = "") -> Iterator[tuple[dict[str, str], list[float]]]:
     """Written series, of the requests that contain the word."""
     for body in servers.writes:
-        if word.encode() in body:
+        if word.encode() in body or word.encode() in wire.unsnappy(body):
             yield from wire.written_series(body)
 
 
@@ -278,7 +285,7 @@ def scrape_time(run: Run) -> None:
         times = []
         for size in run.input.tested_sizes():
             with Servers() as servers:
-                servers.tasks = [scraped_task(1, servers.port, prometheus_labels("/hostile", "hostile"))]
+                servers.tasks = [hostile_task(run, servers)]
                 servers.pages["/hostile"] = run.input.make(size)
                 add_healthy_target(servers)
                 with run.process(servers) as process:
@@ -297,7 +304,7 @@ def scrape_time(run: Run) -> None:
 def scrape_growth(run: Run) -> None:
     """CPU time of a scrape grows linearly with the number of repetitions, and the peak is limited."""
     with Servers() as servers:
-        servers.tasks = [scraped_task(1, servers.port, prometheus_labels("/hostile", "hostile"))]
+        servers.tasks = [hostile_task(run, servers)]
         add_healthy_target(servers)
 
         def serve(size: int) -> None:
@@ -350,7 +357,6 @@ def scrape_memory(run: Run) -> None:
 
         servers.pages = {f"/hostile/{number}": page for number in range(count)}
         add_healthy_target(servers)
-        servers.tasks[-1].service = "healthy"
         with run.process(servers) as process:
             if run.send(process, SCHEDULED_RUN):
                 expect_healthy_target(run, servers)
@@ -493,6 +499,58 @@ def scrape_ec2(run: Run) -> None:
                 expect_up(run, servers, "cart", hosts)
 
 
+# ---- several scheduled runs
+
+RUNS = 4
+MAX_KEPT_MB = 40
+GONE = f"{HEALTHY}_gone"
+
+
+def scrape_runs(run: Run) -> None:
+    """Pages that change between runs: CPU time grows linearly with their size, the peak is limited, and what is kept for the next run does
+    not grow with each run. A healthy target is up, and its series that end are marked."""
+    expect_linear(run.result, lambda: [(size, runs_of(run, size)) for size in run.input.sizes if run.result.status not in ("died", "endless")])
+
+
+def runs_of(run: Run, size: int) -> float:
+    """Returns the longest CPU time of the runs after the first one, which does not know any layout."""
+    times, resident = [], []
+    with Servers() as servers:
+        serve_runs(run, servers, size)
+        add_healthy_target(servers)
+        with run.process(servers) as process:
+            for number in range(RUNS):
+                servers.run, run.result.cpu_s = number, 0.0
+                servers.writes.clear()
+                gone = b"" if number % 2 else f"{GONE} 1\n".encode()
+                servers.pages["/healthy"] = f"{HEALTHY} 1\n".encode() + gone
+                if not run.send(process, SCHEDULED_RUN):
+                    return run.result.cpu_s
+                times.append(run.result.cpu_s)
+                resident.append(process.resident_mb())
+                expect_healthy_target(run, servers)
+                ended = [values for labels, values in all_series(servers, HEALTHY) if labels.get("__name__") == GONE]
+                run.result.expect(len(ended) == 1 and math.isnan(ended[0][0]) == bool(number % 2), f"series of the healthy target: {ended} in run {number}")
+            run.expect_peak()
+    grown = resident[-1] - resident[1]
+    run.result.expect(grown <= MAX_KEPT_MB, f"{grown:.0f} MB more after the last run, limit {MAX_KEPT_MB}")
+    return max(times[1:])
+
+
+def serve_runs(run: Run, servers: Servers, size: int) -> None:
+    """Tasks whose pages depend on the number of the run."""
+    count, make = run.input.options.get("tasks", 1), run.input.make
+    path = "/hostile" + "x" * (run.input.options["path_bytes"] if "path_bytes" in run.input.options else 0)
+    servers.tasks = [scraped_task(number, servers.port, prometheus_labels(path, "hostile")) for number in range(1, count + 1)]
+
+    def page(handler: Handler) -> bytes:
+        parts = handler.headers["host"].split(":")[0].split(".")
+        task = int(parts[2]) * 250 + int(parts[3])
+        return make(size, servers.run, task).replace(b"TIME", str(int(time.time() * 1_000)).encode())
+
+    servers.pages[path] = page
+
+
 # ---- identity
 
 
@@ -558,11 +616,39 @@ def log_stats(run: Run) -> None:
             expect_log(run, process, before, run.send(process, SCHEDULED_RUN))
 
 
+# ---- settings
+
+
+def start(run: Run) -> None:
+    """The function starts, or ends with an error that names the settings. CPU time, memory and log are limited."""
+    with Servers() as servers:
+        variables = dict(run.input.make())
+        servers.parameter = variables.pop("parameter", None)
+        process = run.process(servers)
+        process.environment |= {name: value.replace("{port}", str(servers.port)) for name, value in variables.items()}
+        is_started = process.start(run.memory_mb * MAX_PEAK_SHARE)
+        run.result.status, run.result.cpu_s = "started" if is_started else f"exit {process.process.returncode}", process.start_cpu_s
+        run.result.expect(run.result.cpu_s <= MAX_CPU_ONCE_S, f"{run.result.cpu_s:.1f} s of CPU time, limit {MAX_CPU_ONCE_S}")
+        expect_log(run, process, 0, b"")
+        log, errors = process.log_path.read_text(errors="replace"), run.input.options["errors"]
+        if is_started:
+            run.result.peak_mb = process.peak_mb()
+            run.result.expect(not errors, "it starts with an invalid setting")
+            run.send(process, SCHEDULED_RUN)
+            run.expect_next_push(process)
+        else:
+            run.result.expect(process.process.returncode == 1, f"the process died: {log[-300:]}")
+            run.result.expect(errors is None or bool(errors), f"it does not start: {log[-300:]}")
+            missing = [error for error in errors or () if error not in log]
+            run.result.expect(not missing, f"the log does not contain {missing}: {log[-300:]}")
+        process.__exit__()
+
+
 CHECKS: dict[str, Callable[[Run], None]] = {
     check.__name__: check
     for check in (
         push_time, push_growth, push_once, push_honest, push_memory, push_stats, push_cached, spool_memory, scrape_time, scrape_growth, stats_growth, scrape_memory, stats_memory, scrape_load,
-        scrape_slow, scrape_stalled, scrape_ec2, identity_stats, identity_kept, identity_withheld, log_push, log_stats,
+        scrape_slow, scrape_stalled, scrape_ec2, scrape_runs, identity_stats, identity_kept, identity_withheld, log_push, log_stats, start,
     )
 }
 

@@ -48,7 +48,7 @@ class Input:
         """Sizes of the function, in MB, with which the input is sent."""
         if "memory_mb" in self.options:
             return self.options["memory_mb"]
-        if self.kind == "push_stats":
+        if self.kind in ("push_stats", "start"):
             return (128,)
         return (512, 128, 256, 1024) if "memory" in self.kind else (512,)
 

@@ -35,7 +35,7 @@ class Process(Function):
 
     def __init__(self, binary: Path, servers: Servers, settings: dict[str, str], log: Path, memory_mb: int) -> None:
         super().__init__(binary, servers, memory_mb)  # type: ignore[arg-type]
-        self.servers, self.log_path = servers, log
+        self.servers, self.log_path, self.start_cpu_s = servers, log, 0.0
         del self.environment["SIDECARLESS_IDENTITY"]
         self.environment |= {
             "SIDECARLESS_SCRAPE_CIDRS": "127.0.0.0/8", "SIDECARLESS_SOURCES": "endpoint,prometheus", "SIDECARLESS_STOPPED_TASKS": "off",
@@ -45,13 +45,31 @@ class Process(Function):
         self.environment |= settings
 
     def __enter__(self) -> Process:
-        self.servers.expect_start()
-        limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))  # noqa: E731
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen([self.binary], env=self.environment, stdout=log, stderr=log, preexec_fn=limit)
-        if not self.servers.started.wait(60):
+        self.run(resource.RLIMIT_AS, ADDRESS_SPACE)
+        until = time.monotonic() + 60
+        while not self.servers.started.wait(0.01) and self.process.poll() is None and time.monotonic() < until:
+            pass
+        if not self.servers.started.is_set():
             raise Died(self.log_path.read_text(errors="replace")[-500:])
         return self
+
+    def run(self, kind: int, limit: int) -> None:
+        self.servers.expect_start()
+        set_limit = lambda: resource.setrlimit(kind, (limit, limit))  # noqa: E731
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen([self.binary], env=self.environment, stdout=log, stderr=log, preexec_fn=set_limit)
+
+    def start(self, max_mb: float) -> bool:
+        """Returns whether the process starts, and not whether it ends with an error. It dies if it needs more memory: the peak of a
+        process that has ended is unknown."""
+        self.run(resource.RLIMIT_DATA, int(max_mb) << 20)
+        until = time.monotonic() + WALL_LIMIT_S
+        while not self.servers.started.wait(0.01):
+            self.start_cpu_s = self.cpu_ns() / 1e9 if self.process.poll() is None else self.start_cpu_s
+            if self.process.poll() is not None or self.start_cpu_s > CPU_LIMIT_S or time.monotonic() > until:
+                return False
+        self.start_cpu_s = self.cpu_ns() / 1e9
+        return True
 
     def invoke(self, event: Any) -> tuple[bytes, float]:
         """Returns the response and the CPU time in seconds."""

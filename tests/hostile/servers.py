@@ -79,6 +79,10 @@ class Servers:
         self.responses: queue.Queue[bytes] = queue.Queue()
         self.started = threading.Event()
         self.cluster_not_found = False
+        # Number of the scheduled run, for pages that change.
+        self.run = 0
+        # Value of the SSM parameter.
+        self.parameter: str | None = None
         self.stopped = False
         self.http = Http(("0.0.0.0", 0), type("Bound", (Handler,), {"servers": self}))
         self.port: int = self.http.server_address[1]
@@ -172,6 +176,9 @@ class Handler(BaseHTTPRequestHandler):
         elif target.startswith("AmazonEC2ContainerService"):
             status, answer = self.servers.ecs(target.rsplit(".", 1)[-1], json.loads(body))
             self.respond(status, json.dumps(answer).encode(), {"content-type": "application/x-amz-json-1.1"})
+        elif target == "AmazonSSM.GetParameter":
+            answer = {"Parameter": {"Name": json.loads(body)["Name"], "Type": "String", "Value": self.servers.parameter}}
+            self.respond(200, json.dumps(answer).encode(), {"content-type": "application/x-amz-json-1.1"})
         elif target.startswith("AmazonSQS."):
             entries = json.loads(body).get("Entries", [])
             done = [{"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "0" * 32} for entry in entries]

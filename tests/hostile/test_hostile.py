@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import conftest
+import layouts  # noqa: F401  (adds its inputs)
 import pytest
+import relabelling  # noqa: F401  (adds its inputs)
 import repetitions  # noqa: F401  (adds its inputs)
+import settings  # noqa: F401  (adds its inputs)
 from checks import CHECKS, measure
 from inputs import INPUTS, Input
 

@@ -47,7 +47,7 @@ impl From<RelabelError> for TargetDown {
     fn from(error: RelabelError) -> Self {
         match error {
             RelabelError::Budget(exceeded) => exceeded.into(),
-            RelabelError::InvalidName(_) => Self::Relabelling(error),
+            RelabelError::InvalidName(_) | RelabelError::Limit { .. } => Self::Relabelling(error),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::families::Families;
 use super::names::invalid_name;
-use super::{RelabelResult, Relabelled, Rules};
+use super::work::Work;
+use super::{RelabelConfigs, RelabelResult, Relabelled, Rules};
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::rejection::Rejections;
 use crate::model::series::{Labels, Rewrite, SeriesBatch, SeriesView};
@@ -26,10 +27,11 @@ pub(super) fn rules(
         return Ok(RelabelResult { batch, ..RelabelResult::default() });
     }
     let mut families = Families::new(batch.take_metadata());
-    let mut result = RelabelResult::default();
+    let (mut result, mut work) = (RelabelResult::default(), Work::default());
     let merged = batch.rewrite(|series, kept| {
         budget.check()?;
-        rewrite(rules, series, series_before + kept, budget, &mut families, &mut result)
+        let relabelled = relabel(&rules.configs, series, budget, &mut work)?;
+        Ok(rewrite(rules, series, relabelled, series_before + kept, &mut families, &mut result))
     })?;
     batch.sort();
     families.into_metadata().for_each(|metadata| batch.add_metadata(metadata));
@@ -40,43 +42,56 @@ pub(super) fn rules(
     Ok(RelabelResult { batch, ..result })
 }
 
-/// Applies the rules and the limits to a series, after `kept` others.
+/// Applies the rules to a series.
+fn relabel(
+    configs: &RelabelConfigs,
+    series: SeriesView<'_>,
+    budget: &dyn Budget,
+    work: &mut Work,
+) -> Result<Relabelled, BudgetExceeded> {
+    if configs.is_empty() && exceeded_limit_of(series).is_none() {
+        return Ok(Relabelled::Unchanged);
+    }
+    budget.reserve(LABELS_EXPANSION * series.labels_len())?;
+    let relabelled = configs.relabel_next(series.labels(), work);
+    work.finish(budget)?;
+    Ok(relabelled)
+}
+
+/// Applies the limits to a series after the rules, and after `kept` others.
 fn rewrite(
     rules: &Rules,
     series: SeriesView<'_>,
+    relabelled: Relabelled,
     kept: usize,
-    budget: &dyn Budget,
     families: &mut Families,
     result: &mut RelabelResult,
-) -> Result<Rewrite, BudgetExceeded> {
+) -> Rewrite {
     let (name, points) = (series.label("__name__").unwrap_or_default(), series.point_count());
-    let is_safe = exceeded_limit_of(series).is_none();
-    let relabelled = if rules.configs.is_empty() && is_safe {
-        Relabelled::Unchanged
-    } else {
-        budget.reserve(LABELS_EXPANSION * series.labels_len())?;
-        rules.configs.relabel(series.labels())
-    };
     if relabelled == Relabelled::Dropped {
         result.filtered += points;
-        return Ok(Rewrite::Remove);
+        return Rewrite::Remove;
+    }
+    if let Relabelled::Exceeded(exceeded) = relabelled {
+        result.rejected.add(exceeded.limit.reason(), points, || format!("a series of {name}: {exceeded}"));
+        return Rewrite::Remove;
     }
     if let Some(max) = rules.max_series.filter(|max| kept >= *max) {
         // Also rejects series that a rule would merge with an existing one.
         result.rejected.add("max_series", points, || format!("{name} is over the maximum of {max} series"));
-        return Ok(Rewrite::Remove);
+        return Rewrite::Remove;
     }
     let labels = match relabelled {
         Relabelled::Changed(labels) => {
             if let Some((reason, example)) = invalid_name(&labels, name, rules.utf8_names) {
                 result.rejected.add(reason, points, || example);
-                return Ok(Rewrite::Remove);
+                return Rewrite::Remove;
             }
             labels
         }
-        _ if is_safe => {
+        _ if exceeded_limit_of(series).is_none() => {
             families.keep(name, name);
-            return Ok(Rewrite::Keep);
+            return Rewrite::Keep;
         }
         _ => series.labels().collect(),
     };
@@ -86,7 +101,7 @@ fn rewrite(
     if limited.exceeded.is_none() {
         families.keep(name, &new_name);
     }
-    Ok(limited.rewrite)
+    limited.rewrite
 }
 
 /// A series within the limits of AMP.

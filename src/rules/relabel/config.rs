@@ -1,6 +1,6 @@
 //! Reads rules: the fields of `relabel_config`, their defaults and their checks, as Prometheus 2.42 has them.
 
-use super::regex::{CompiledBytes, Pattern, Template};
+use super::regex::{Expressions, Template};
 use super::rule::{Action, Rule};
 use crate::rules::InvalidValue;
 use crate::rules::yaml::{self, Node, Value};
@@ -53,11 +53,11 @@ impl Default for Fields {
 
 /// Reads a list of rules. The error names each invalid rule by its number.
 pub(super) fn rules(text: &str) -> Result<Vec<Rule>, InvalidValue> {
-    yaml::read(text)?.map_or_else(|| Ok(Vec::new()), |list| rules_of(&list))
+    yaml::read(text)?.map_or_else(|| Ok(Vec::new()), |list| rules_of(&list, &mut Expressions::default()))
 }
 
 /// Reads the rules of a list.
-pub(super) fn rules_of(list: &Node) -> Result<Vec<Rule>, InvalidValue> {
+pub(super) fn rules_of(list: &Node, expressions: &mut Expressions) -> Result<Vec<Rule>, InvalidValue> {
     if list.is_null() {
         return Ok(Vec::new());
     }
@@ -68,9 +68,9 @@ pub(super) fn rules_of(list: &Node) -> Result<Vec<Rule>, InvalidValue> {
     if items.len() > MAX_RULES {
         return Err(InvalidValue::new(format!("{} rules: at most {MAX_RULES} are applied", items.len())));
     }
-    let (mut rules, mut errors, mut memory) = (Vec::new(), Vec::new(), CompiledBytes::default());
+    let (mut rules, mut errors) = (Vec::new(), Vec::new());
     for (index, item) in items.iter().enumerate() {
-        match rule(item, &mut memory) {
+        match rule(item, expressions) {
             Ok(rule) => rules.push(rule),
             Err(error) => errors.push(format!("rule {} (line {}): {error}", index + 1, item.line)),
         }
@@ -81,7 +81,7 @@ pub(super) fn rules_of(list: &Node) -> Result<Vec<Rule>, InvalidValue> {
     if errors.is_empty() { Ok(rules) } else { Err(InvalidValue::new(errors.join("; "))) }
 }
 
-fn rule(node: &Node, memory: &mut CompiledBytes) -> Result<Rule, InvalidValue> {
+fn rule(node: &Node, expressions: &mut Expressions) -> Result<Rule, InvalidValue> {
     let Value::Mapping(entries) = &node.value else {
         let kind = if node.is_null() { "empty" } else { node.kind() };
         return Err(InvalidValue::new(format!("{kind}: use a mapping with {FIELDS}")));
@@ -97,7 +97,7 @@ fn rule(node: &Node, memory: &mut CompiledBytes) -> Result<Rule, InvalidValue> {
     }
     check(&fields)?;
     let in_field = |error| InvalidValue::new(format!("regex: {error}"));
-    let pattern = Pattern::new(fields.regex.as_deref().unwrap_or(DEFAULT_REGEX), memory).map_err(in_field)?;
+    let pattern = expressions.pattern(fields.regex.as_deref().unwrap_or(DEFAULT_REGEX)).map_err(in_field)?;
     Ok(Rule {
         action: fields.action,
         source_labels: fields.source_labels.unwrap_or_default(),

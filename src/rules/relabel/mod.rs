@@ -13,6 +13,7 @@
 //! Rules are compiled at start and applied once for each series of a batch. Texts that no rule changes are not copied.
 
 mod apply;
+mod backtracking;
 mod config;
 mod families;
 mod label_set;
@@ -22,10 +23,14 @@ mod rule;
 mod scraped;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use self::label_set::LabelSet;
+pub(in crate::rules) use self::regex::Expressions;
 use self::rule::Rule;
 pub use self::scraped::{RelabelError, ScrapedSeries};
+use self::work::Work;
+pub use self::work::{RuleLimit, RuleLimitExceeded};
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::rejection::Rejections;
 use crate::model::series::{Labels, SeriesBatch};
@@ -47,6 +52,8 @@ pub enum Relabelled {
     Changed(Labels),
     /// The series is not written.
     Dropped,
+    /// A rule takes too much for this series.
+    Exceeded(RuleLimitExceeded),
 }
 
 impl RelabelConfigs {
@@ -55,8 +62,9 @@ impl RelabelConfigs {
         config::rules(text).map(|rules| Self { rules })
     }
 
-    pub(in crate::rules) fn from_node(list: &Node) -> Result<Self, InvalidValue> {
-        config::rules_of(list).map(|rules| Self { rules })
+    /// Reads rules of a setting with further lists of rules.
+    pub(in crate::rules) fn from_node(list: &Node, expressions: &mut Expressions) -> Result<Self, InvalidValue> {
+        config::rules_of(list, expressions).map(|rules| Self { rules })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -65,8 +73,21 @@ impl RelabelConfigs {
 
     /// Applies the rules to labels with sorted, unique names and no empty values.
     pub fn relabel<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>) -> Relabelled {
+        self.relabel_next(labels, &mut Work::default())
+    }
+
+    /// Applies the rules to one of several series.
+    fn relabel_next<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>, work: &mut Work) -> Relabelled {
         let mut labels = LabelSet::new(labels);
-        if !self.rules.iter().all(|rule| rule.apply(&mut labels)) || labels.is_empty() {
+        work.start();
+        for (rule, number) in self.rules.iter().zip(1..) {
+            match rule.apply(&mut labels, work) {
+                Ok(true) => {}
+                Ok(false) => return Relabelled::Dropped,
+                Err(limit) => return Relabelled::Exceeded(RuleLimitExceeded { rule: number, limit }),
+            }
+        }
+        if labels.is_empty() {
             Relabelled::Dropped
         } else if labels.is_changed() {
             Relabelled::Changed(labels.iter().collect())

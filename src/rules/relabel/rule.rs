@@ -6,6 +6,7 @@ use md5::{Digest as _, Md5};
 
 use super::label_set::LabelSet;
 use super::regex::{Pattern, Template};
+use super::work::{RULE_STEPS, RuleLimit, Work};
 use crate::translate::names::is_legacy_label;
 
 /// Action of a rule.
@@ -76,72 +77,97 @@ pub(super) struct Rule {
 
 impl Rule {
     /// Applies the rule. Returns whether the series is kept.
-    pub(super) fn apply(&self, labels: &mut LabelSet<'_>) -> bool {
+    pub(super) fn apply(&self, labels: &mut LabelSet<'_>, work: &mut Work) -> Result<bool, RuleLimit> {
+        work.spend(RULE_STEPS)?;
         match self.action {
-            Action::Keep => return self.pattern.is_match(&self.source(labels)),
-            Action::Drop => return !self.pattern.is_match(&self.source(labels)),
-            Action::KeepEqual => return *self.source(labels) == *labels.get(&self.target_label),
-            Action::DropEqual => return *self.source(labels) != *labels.get(&self.target_label),
-            Action::Replace => self.replace(labels),
+            Action::Keep => return self.pattern.is_match(&self.source(labels, work)?, work),
+            Action::Drop => return self.pattern.is_match(&self.source(labels, work)?, work).map(|is_match| !is_match),
+            Action::KeepEqual => return Ok(*self.source(labels, work)? == *labels.get(&self.target_label)),
+            Action::DropEqual => return Ok(*self.source(labels, work)? != *labels.get(&self.target_label)),
+            Action::Replace => self.replace(labels, work)?,
             Action::HashMod => {
-                let remainder = hash(&self.source(labels)) % self.modulus.max(1);
-                labels.set(&self.target_label, &remainder.to_string());
+                let remainder = hash(&self.source(labels, work)?) % self.modulus.max(1);
+                labels.set(&self.target_label, &remainder.to_string(), work)?;
             }
-            Action::Lowercase => {
-                let text: String = self.source(labels).chars().map(lower).collect();
-                labels.set(&self.target_label, &text);
-            }
-            Action::Uppercase => {
-                let text: String = self.source(labels).chars().map(upper).collect();
-                labels.set(&self.target_label, &text);
-            }
-            Action::LabelMap => self.map(labels),
-            Action::LabelDrop => labels.retain(|name| !self.pattern.is_match(name)),
-            Action::LabelKeep => labels.retain(|name| self.pattern.is_match(name)),
+            Action::Lowercase => self.set_case(labels, lower, work)?,
+            Action::Uppercase => self.set_case(labels, upper, work)?,
+            Action::LabelMap => self.map(labels, work)?,
+            Action::LabelDrop => labels.retain(|name| Ok(!self.matches_name(name, work)?))?,
+            Action::LabelKeep => labels.retain(|name| self.matches_name(name, work))?,
         }
-        true
+        Ok(true)
     }
 
     /// Returns the values of the source labels, joined. A missing label is empty.
-    fn source<'a>(&self, labels: &LabelSet<'a>) -> Cow<'a, str> {
-        match self.source_labels.as_slice() {
+    fn source<'a>(&self, labels: &LabelSet<'a>, work: &mut Work) -> Result<Cow<'a, str>, RuleLimit> {
+        let names = self.source_labels.as_slice();
+        // Rules may name a label several times.
+        let length = names.iter().map(|name| labels.value_len(name) + self.separator.len()).sum::<usize>();
+        if length > labels.max_bytes() + names.len() * self.separator.len() {
+            return Err(RuleLimit::Size);
+        }
+        work.spend(length)?;
+        Ok(match names {
             [] => Cow::Borrowed(""),
             [name] => labels.get(name),
             names => {
                 let values: Vec<_> = names.iter().map(|name| labels.get(name)).collect();
                 Cow::Owned(values.join(&self.separator))
             }
-        }
+        })
     }
 
-    fn replace(&self, labels: &mut LabelSet<'_>) {
-        let source = self.source(labels);
+    fn replace(&self, labels: &mut LabelSet<'_>, work: &mut Work) -> Result<(), RuleLimit> {
+        let source = self.source(labels, work)?;
         let constants = self.target.constant().zip(self.replacement.constant());
         if let Some((target, value)) = constants {
-            if self.pattern.is_match(&source) {
-                self.set_target(labels, target, value);
+            if self.pattern.is_match(&source, work)? {
+                self.set_target(labels, target, value, work)?;
             }
-        } else if let Some(found) = self.pattern.find(&source) {
-            self.set_target(labels, &self.target.expand(&found), &self.replacement.expand(&found));
+        } else if let Some(found) = self.pattern.find(&source, work)? {
+            let mut expand = |template: &Template| template.expand(&found, labels.max_bytes(), work);
+            let (target, value) = (expand(&self.target)?, expand(&self.replacement)?);
+            self.set_target(labels, &target, &value, work)?;
         }
+        Ok(())
     }
 
     /// Sets a label to a value. If either cannot be set, the label with the name as written is removed.
-    fn set_target(&self, labels: &mut LabelSet<'_>, target: &str, value: &str) {
+    fn set_target(
+        &self,
+        labels: &mut LabelSet<'_>,
+        target: &str,
+        value: &str,
+        work: &mut Work,
+    ) -> Result<(), RuleLimit> {
         if is_legacy_label(target) && !value.is_empty() {
-            labels.set(target, value);
+            labels.set(target, value, work)
         } else {
-            labels.set(&self.target_label, "");
+            labels.set(&self.target_label, "", work)
         }
     }
 
+    fn set_case(&self, labels: &mut LabelSet<'_>, map: fn(char) -> char, work: &mut Work) -> Result<(), RuleLimit> {
+        let text: String = self.source(labels, work)?.chars().map(map).collect();
+        labels.set(&self.target_label, &text, work)
+    }
+
+    fn matches_name(&self, name: &str, work: &mut Work) -> Result<bool, RuleLimit> {
+        work.spend(1)?;
+        self.pattern.is_match(name, work)
+    }
+
     /// Copies labels to other names. All names are those before the rule; of several labels with one name, the last one remains.
-    fn map(&self, labels: &mut LabelSet<'_>) {
-        let copies: Vec<(String, String)> = labels
-            .iter()
-            .filter_map(|(name, value)| Some((self.replacement.expand(&self.pattern.find(name)?), value.to_owned())))
-            .collect();
-        copies.iter().for_each(|(name, value)| labels.set(name, value));
+    fn map(&self, labels: &mut LabelSet<'_>, work: &mut Work) -> Result<(), RuleLimit> {
+        let (mut copies, mut bytes_left) = (Vec::new(), labels.max_bytes());
+        for (name, value) in labels.iter() {
+            work.spend(1 + value.len())?;
+            let Some(found) = self.pattern.find(name, work)? else { continue };
+            let name = self.replacement.expand(&found, bytes_left, work)?;
+            bytes_left = bytes_left.checked_sub(name.len() + value.len()).ok_or(RuleLimit::Size)?;
+            copies.push((name, value.to_owned()));
+        }
+        labels.set_all(copies, work)
     }
 }
 

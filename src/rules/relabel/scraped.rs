@@ -1,10 +1,15 @@
 //! Rules for the samples of one target, `metric_relabel_configs`.
 
 use super::names::invalid_name;
+use super::work::{RuleLimitExceeded, Work};
 use super::{RelabelConfigs, Relabelled};
 use crate::model::budget::{Budget, BudgetExceeded};
 use crate::model::series::{InsertOutcome, SeriesBatch, SeriesView};
+use crate::model::shortened::shortened_to;
 use crate::translate::names::Utf8Names;
+
+/// Bytes of a name in an error.
+const SHOWN_BYTES: usize = 60;
 
 /// Memory of a series in two batches, for each byte of its labels.
 const LABELS_EXPANSION: usize = 6;
@@ -17,6 +22,8 @@ pub enum RelabelError {
     /// Prometheus fails the scrape as well.
     #[error("metric_relabel_configs: {0}")]
     InvalidName(String),
+    #[error("metric_relabel_configs, for a series of {name}: {exceeded}")]
+    Limit { name: String, exceeded: RuleLimitExceeded },
 }
 
 /// Series of one scrape after the rules.
@@ -36,14 +43,18 @@ impl RelabelConfigs {
         utf8_names: Utf8Names,
         budget: &dyn Budget,
     ) -> Result<ScrapedSeries, RelabelError> {
-        let mut dropped = 0;
+        let (mut dropped, mut work) = (0, Work::default());
         let mut relabel = |series: SeriesView<'_>| {
             budget.reserve(LABELS_EXPANSION * series.labels_len())?;
-            let relabelled = self.relabel(series.labels());
+            let relabelled = self.relabel_next(series.labels(), &mut work);
+            work.finish(budget)?;
+            let name = series.label("__name__").unwrap_or_default();
             match &relabelled {
                 Relabelled::Dropped => dropped += series.point_count(),
+                Relabelled::Exceeded(exceeded) => {
+                    return Err(RelabelError::Limit { name: shortened_to(SHOWN_BYTES, name), exceeded: *exceeded });
+                }
                 Relabelled::Changed(labels) => {
-                    let name = series.label("__name__").unwrap_or_default();
                     if let Some((_, example)) = invalid_name(labels, name, utf8_names) {
                         return Err(RelabelError::InvalidName(example));
                     }
@@ -64,7 +75,7 @@ impl ScrapedSeries {
         let mut duplicates = 0;
         for (series, relabelled) in self.batch.iter().zip(&self.labels) {
             let id = match relabelled {
-                Relabelled::Dropped => continue,
+                Relabelled::Dropped | Relabelled::Exceeded(_) => continue,
                 Relabelled::Unchanged => out.series(series.labels()),
                 Relabelled::Changed(labels) => out.series(labels.iter()),
             };

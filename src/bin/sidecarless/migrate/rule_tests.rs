@@ -19,7 +19,7 @@ fn applied(rules: &str, labels: &str) -> String {
     let rules = RelabelConfigs::parse(rules).unwrap();
     match rules.relabel(labels.split(' ').map(|label| label.split_once('=').unwrap())) {
         Relabelled::Unchanged => labels.to_owned(),
-        Relabelled::Dropped => String::new(),
+        Relabelled::Dropped | Relabelled::Exceeded(_) => String::new(),
         Relabelled::Changed(labels) => {
             labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
         }

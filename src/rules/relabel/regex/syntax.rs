@@ -11,6 +11,10 @@ use crate::rules::InvalidValue;
 /// Maximum depth of groups. The compiler is recursive.
 const MAX_DEPTH: usize = 200;
 
+/// Maximum number of ranges of all classes. An expression of the maximum memory has fewer, and each takes eight bytes before it is
+/// compiled.
+const MAX_RANGES: usize = 100_000;
+
 /// An expression, and the names of its groups. The first is the whole match.
 #[derive(Debug)]
 pub(super) struct Parsed {
@@ -25,11 +29,19 @@ struct Parser<'a> {
     names: Vec<Option<String>>,
     group: Group,
     outer: Vec<Group>,
+    /// Number of ranges of the classes so far.
+    ranges: usize,
 }
 
 pub(super) fn parse(text: &str) -> Result<Parsed, InvalidValue> {
-    let mut parser =
-        Parser { rest: text, flags: Flags::default(), names: vec![None], group: Group::default(), outer: Vec::new() };
+    let mut parser = Parser {
+        rest: text,
+        flags: Flags::default(),
+        names: vec![None],
+        group: Group::default(),
+        outer: Vec::new(),
+        ranges: 0,
+    };
     // Text of the repetition directly before.
     let mut repetition = None;
     while let Some(char) = parser.rest.chars().next() {
@@ -63,7 +75,7 @@ impl<'a> Parser<'a> {
             '[' => {
                 let (class, rest) = class::bracket(self.rest, self.flags.ignores_case)?;
                 self.rest = rest;
-                self.push(Hir::class(Class::Unicode(class)));
+                self.push_class(class)?;
             }
             '\\' => self.escape()?,
             _ => {
@@ -101,6 +113,16 @@ impl<'a> Parser<'a> {
         self.group.push(Item { expression, repeats: 1 });
     }
 
+    fn push_class(&mut self, class: ClassUnicode) -> Result<(), InvalidValue> {
+        self.ranges += class.ranges().len();
+        if self.ranges > MAX_RANGES {
+            let message = format!("the classes take too much memory: they have more than {MAX_RANGES} ranges");
+            return Err(InvalidValue::new(message));
+        }
+        self.push(Hir::class(Class::Unicode(class)));
+        Ok(())
+    }
+
     fn check_depth(&self) -> Result<(), InvalidValue> {
         if self.outer.len() < MAX_DEPTH {
             return Ok(());
@@ -129,7 +151,7 @@ impl<'a> Parser<'a> {
             }
         } else if let Some((ranges, rest)) = class::escaped(self.rest, self.flags.ignores_case)? {
             self.rest = rest;
-            self.push(Hir::class(Class::Unicode(ClassUnicode::new(ranges))));
+            self.push_class(ClassUnicode::new(ranges))?;
         } else {
             let (char, rest) = escape::char(self.rest)?;
             self.rest = rest;

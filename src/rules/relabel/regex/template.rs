@@ -1,6 +1,10 @@
 //! Replacement texts: `$1`, `${1}`, `$name`, `${name}` and `$$`, as in Go.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::{Match, Pattern};
+use crate::rules::relabel::work::{RuleLimit, Work};
 
 /// A replacement text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +16,7 @@ pub(in crate::rules::relabel) struct Template {
 enum Part {
     Text(String),
     /// The first of these groups that has a text.
-    Groups(Vec<usize>),
+    Groups(Arc<[usize]>),
 }
 
 impl Template {
@@ -21,6 +25,7 @@ impl Template {
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut rest = template;
+        let mut by_name: HashMap<&str, Arc<[usize]>> = HashMap::new();
         while let Some((before, after)) = rest.split_once('$') {
             text.push_str(before);
             rest = after;
@@ -29,11 +34,10 @@ impl Template {
                 rest = after;
             } else if let Some((name, after)) = reference(after) {
                 rest = after;
-                let mut groups = number(name).map_or_else(|| pattern.groups_named(name), |group| vec![group]);
-                groups.retain(|&group| group < pattern.names.len());
+                let groups = by_name.entry(name).or_insert_with(|| pattern.groups_of(name));
                 if !groups.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut text)));
-                    parts.push(Part::Groups(groups));
+                    parts.push(Part::Groups(Arc::clone(groups)));
                 }
             } else {
                 text.push('$');
@@ -54,13 +58,28 @@ impl Template {
         }
     }
 
-    /// Returns the text for a match.
-    pub(in crate::rules::relabel) fn expand(&self, found: &Match<'_>) -> String {
-        let text = |part: &Part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Groups(groups) => groups.iter().find_map(|&group| found.group(group)).unwrap_or_default().to_owned(),
-        };
-        self.parts.iter().map(text).collect()
+    /// Returns the text for a match; an error if it has more than `max` bytes.
+    pub(in crate::rules::relabel) fn expand(
+        &self,
+        found: &Match<'_>,
+        max: usize,
+        work: &mut Work,
+    ) -> Result<String, RuleLimit> {
+        let mut expanded = String::new();
+        for part in &self.parts {
+            let text = match part {
+                Part::Text(text) => text,
+                Part::Groups(groups) => {
+                    work.spend(groups.len())?;
+                    groups.iter().find_map(|&group| found.group(group)).unwrap_or_default()
+                }
+            };
+            if text.len() > max - expanded.len() {
+                return Err(RuleLimit::Size);
+            }
+            expanded.push_str(text);
+        }
+        Ok(expanded)
     }
 }
 
@@ -77,7 +96,7 @@ fn is_name(char: char) -> bool {
 }
 
 /// Returns the number of a group. A leading zero makes it a name.
-fn number(name: &str) -> Option<usize> {
+pub(super) fn number(name: &str) -> Option<usize> {
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
     is_number.then(|| name.parse().unwrap_or(usize::MAX))
 }
