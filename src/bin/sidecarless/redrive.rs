@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use sidecarless::aws::clients;
 use sidecarless::deliver::redrive::{DeadLetterQueue, RedriveError};
 use sidecarless::model::failed_event::FailedEvent;
+use sidecarless::model::shortened::shortened;
 use sidecarless::model::spool::{SpoolDecodeError, SpoolMessage};
 
 use crate::error::CommandError;
@@ -59,8 +60,7 @@ impl Progress {
                     queue.redrive(message).await?;
                 }
                 *if description.is_ok() { &mut self.readable } else { &mut self.unreadable } += 1;
-                let text = description.unwrap_or_else(|error| error.to_string());
-                self.text.push_str(&format!("{}  {text}\n", message.id));
+                self.text.push_str(&format!("{}  {}\n", message.id, shown(&description)));
             }
         }
     }
@@ -76,6 +76,11 @@ impl Progress {
     }
 }
 
+/// Returns a description for the terminal. It contains names of items and errors, which are from clients and servers.
+fn shown(description: &Result<String, SpoolDecodeError>) -> String {
+    description.as_ref().map_or_else(shortened, shortened)
+}
+
 /// Describes spooled items, or an event that failed.
 fn describe(body: &str) -> Result<String, SpoolDecodeError> {
     let spooled = match (SpoolMessage::parse(body), FailedEvent::parse(body)) {
@@ -85,4 +90,24 @@ fn describe(body: &str) -> Result<String, SpoolDecodeError> {
     let since = jiff::Timestamp::from_millisecond(spooled.first_attempt_ms).unwrap_or_default();
     let (items, names) = (spooled.payload.items(), spooled.payload.item_names(3).join(" "));
     Ok(format!("{items} items since {since:.0}  {names}  {}", spooled.error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_in_messages_are_shown_without_secrets() {
+        let error = r"\u001b[2Jmoved to https://user:secret@a.example/b?token=secret";
+        let failed = format!(
+            r#"{{"timestamp":"2026-11-24T01:00:00Z","requestContext":{{"condition":"RetriesExhausted","approximateInvokeCount":3}},
+            "requestPayload":{{}},"responsePayload":{{"errorMessage":"{error}"}}}}"#
+        );
+        let unreadable = format!(r#"{{"sidecarless":"spool","v":"{error}"}}"#);
+        for body in [failed, unreadable] {
+            let text = shown(&describe(&body));
+            assert!(text.contains("moved to https://...@a.example/b?..."), "{text}");
+            assert!(!text.contains("secret") && !text.contains('\u{1b}'), "{text}");
+        }
+    }
 }
