@@ -1,9 +1,12 @@
 //! Identity of the task that pushes: from its resource attributes and signature to series and segments.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
+use sidecarless::deadline::Deadline;
+use sidecarless::lambda::Event;
 use sidecarless::model::otlp::{
     ExportTraceServiceRequest, InstrumentationScope, KeyValue, Resource, ResourceSpans, ScopeSpans, Span,
 };
@@ -241,6 +244,53 @@ async fn false_claim_does_not_hide_the_task() {
     assert_eq!(services, ["cart"]);
 }
 
+fn calls(sandbox: &Sandbox) -> [usize; 2] {
+    let ecs = sandbox.aws.ecs();
+    ["DescribeTasks", "ListTasks"].map(|operation| ecs.count(operation))
+}
+
+#[tokio::test]
+async fn claims_that_ecs_does_not_confirm_list_no_tasks() {
+    let sandbox = Sandbox::start(&[ANY_AGE]).await;
+    let a = sandbox.aws.ecs().add_task("shop", "cart", None);
+    for number in 0..3 {
+        labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &arn(&format!("f{number:031}")))]), None).await;
+    }
+    assert_eq!(calls(&sandbox), [3, 0]);
+    // The first confirmed task allows the list, and the second lookup makes it.
+    let ids: Vec<String> =
+        [a].into_iter().chain((0..3).map(|_| sandbox.aws.ecs().add_task("shop", "cart", None))).collect();
+    for id in &ids {
+        let labels = labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &arn(id))]), None).await;
+        assert_eq!(labels["aws_ecs_service_name"], "cart", "{id}");
+    }
+    assert_eq!(calls(&sandbox), [6, 1]);
+}
+
+#[tokio::test]
+async fn confirmed_task_keeps_its_identity_while_lookups_are_limited() {
+    let sandbox = Sandbox::start(&[ANY_AGE]).await;
+    let deadline = Deadline::after(Duration::from_secs(7_200));
+    let push = async |claimed: String| {
+        let body = metrics(&[("aws.ecs.task.arn", &claimed)]);
+        let event = Event::parse(&Sandbox::event(&Push::new("/v1/metrics", &body)));
+        sandbox.handlers.handle(event, &deadline).await.unwrap();
+        sandbox.amp.named("queue_length").pop().unwrap().0.contains_key("aws_ecs_service_name")
+    };
+    let a = sandbox.aws.ecs().add_task("shop", "cart", None);
+    assert!(push(arn(&a)).await);
+    sandbox.aws.ecs().add_cluster("bank");
+    // The description expires, and false claims of the same client use all its lookups.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(3_601)).await;
+    tokio::time::resume();
+    for number in 0..6 {
+        assert!(!push(arn(&format!("f{number:031}")).replace("task/shop", "task/bank")).await);
+    }
+    assert!(push(arn(&a)).await);
+    assert!(calls(&sandbox)[0] <= 1 + 5, "the last lookup is not allowed");
+}
+
 #[tokio::test]
 async fn claims_that_cannot_be_true_cause_no_calls() {
     let sandbox = Sandbox::start(&[ANY_AGE, ("SIDECARLESS_CLUSTERS", "shop,bank")]).await;
@@ -266,7 +316,7 @@ async fn claims_of_one_client_cause_a_limited_number_of_calls() {
         let claimed = arn(&format!("{number:032x}"));
         labels_of(&sandbox, &metrics(&[("aws.ecs.task.arn", &claimed)]), None).await;
     }
-    let allowed = 21 + usize::try_from(clock.elapsed().as_secs()).unwrap();
+    let allowed = 6 + usize::try_from(clock.elapsed().as_secs()).unwrap() / 5 + 1;
     let calls = sandbox.aws.ecs().count("DescribeTasks");
-    assert!((20..=allowed).contains(&calls), "{calls} calls, {allowed} are allowed");
+    assert!((5..=allowed).contains(&calls), "{calls} calls, {allowed} are allowed");
 }

@@ -57,6 +57,12 @@ impl Pushing {
         Self { sandbox, task, stats }
     }
 
+    /// Sends the documents of another task.
+    async fn push_of(&mut self, cluster: &str, id: &str) -> (u16, Value) {
+        self.task["TaskARN"] = json!(arn(id).replace("task/shop", &format!("task/{cluster}")));
+        self.push().await
+    }
+
     async fn push(&self) -> (u16, Value) {
         self.push_as(None).await
     }
@@ -355,6 +361,56 @@ async fn lookup_that_hangs_does_not_hold_the_environment() {
     let clock = Deadline::after(Duration::from_secs(60));
     assert_eq!(pushing.push().await.0, 503);
     assert!(clock.elapsed() < Duration::from_secs(3), "{:?}", clock.elapsed());
+}
+
+#[tokio::test]
+async fn new_environment_accepts_the_stats_of_a_fleet() {
+    let mut pushing = Pushing::start(&[], push_label()).await;
+    let ids: Vec<String> =
+        (0..250).map(|_| pushing.sandbox.aws.ecs().add("shop", task_of("cart", push_label()))).collect();
+    for id in &ids {
+        let (status, response) = pushing.push_of("shop", id).await;
+        assert_eq!(status, 200, "{id}: {response}");
+    }
+    let ecs = pushing.sandbox.aws.ecs();
+    let calls = ["ListTasks", "DescribeTasks"].map(|operation| ecs.count(operation));
+    assert!(calls.iter().sum::<usize>() <= 10, "{calls:?} calls for 250 tasks");
+}
+
+#[tokio::test]
+async fn push_waits_until_a_lookup_is_allowed() {
+    let mut pushing = Pushing::start(&[], push_label()).await;
+    for number in 0..12 {
+        let cluster = format!("c{number}");
+        // The sandbox numbers the tasks of each cluster, so the last one has an ID that no other cluster has.
+        let ids: Vec<String> =
+            (0..=number).map(|_| pushing.sandbox.aws.ecs().add(&cluster, task_of("cart", push_label()))).collect();
+        let (status, response) = pushing.push_of(&cluster, &ids[number]).await;
+        assert_eq!(status, 200, "{cluster}: {response}");
+    }
+    let ecs = pushing.sandbox.aws.ecs();
+    assert_eq!((ecs.count("DescribeTasks"), ecs.count("ListTasks")), (12, 0), "one task of each cluster");
+}
+
+#[tokio::test]
+async fn lookup_succeeds_although_tasks_cannot_be_listed() {
+    for is_denied in [true, false] {
+        let mut pushing = Pushing::start(&[], push_label()).await;
+        if is_denied {
+            pushing.sandbox.aws.ecs().faults.insert("ListTasks", "AccessDeniedException");
+        } else {
+            let hang = Fault::Response(crate::sandbox::http::StubResponse::Hang);
+            pushing.sandbox.aws.fail_always(|request| request.header("x-amz-target").ends_with(".ListTasks"), hang);
+        }
+        let ids: Vec<String> =
+            (0..5).map(|_| pushing.sandbox.aws.ecs().add("shop", task_of("cart", push_label()))).collect();
+        for id in &ids {
+            let (status, response) = pushing.push_of("shop", id).await;
+            assert_eq!(status, 200, "{id}: {response}");
+        }
+        assert_eq!(pushing.sandbox.aws.ecs().count("DescribeTasks"), 5);
+        assert_eq!(pushing.sandbox.aws.ecs().count("ListTasks"), usize::from(is_denied), "not again within a minute");
+    }
 }
 
 #[tokio::test]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::future::join;
+use futures_util::{StreamExt as _, stream};
 
 use super::ecs_client::Listed;
-use super::lookup_limits::LookupLimits;
-use super::{CLUSTER_CONCURRENCY, Discovery, DiscoveryResult, TaskBatch};
+use super::lookup_limits::{LookupClient, LookupLimits};
+use super::{CLUSTER_CONCURRENCY, Discovery, DiscoveryResult};
 use crate::deadline::Deadline;
 use crate::model::arn::{TaskArn, is_task_id};
 use crate::model::cache::Cache;
@@ -54,7 +54,7 @@ pub(super) struct TaskIdentities {
     /// Tasks that were looked up again in the last minute.
     refreshed: Cache<Arc<str>, ()>,
     clusters: Cache<(), Arc<[String]>>,
-    limits: LookupLimits,
+    pub(super) limits: LookupLimits,
 }
 
 /// A task to look up.
@@ -63,8 +63,7 @@ struct Lookup<'a> {
     name: String,
     id: &'a str,
     clusters: Arc<[String]>,
-    /// Client that pays for the lookup.
-    sender: &'a str,
+    client: LookupClient<'a>,
     /// How long the task is cached.
     ttl_ms: i64,
 }
@@ -76,23 +75,33 @@ struct Described {
 }
 
 impl Discovery {
-    /// Returns the task with this ARN if its cluster is selected. `sender` is the client that claims to be the task.
-    pub async fn task_by_arn(&self, arn: &str, sender: &str, deadline: &Deadline) -> Result<Arc<Task>, LookupError> {
-        self.claimed_task(arn, sender, "", TTL_MS, deadline).await
+    /// Returns the task with this ARN if its cluster is selected. `client` claims to be the task.
+    pub async fn task_by_arn(
+        &self,
+        arn: &str,
+        client: LookupClient<'_>,
+        deadline: &Deadline,
+    ) -> Result<Arc<Task>, LookupError> {
+        self.claimed_task(arn, client, "", TTL_MS, deadline).await
     }
 
     /// Returns the task with this ARN as it was described in the last minutes.
-    pub async fn pushing_task(&self, arn: &str, sender: &str, deadline: &Deadline) -> Result<Arc<Task>, LookupError> {
+    pub async fn pushing_task(
+        &self,
+        arn: &str,
+        client: LookupClient<'_>,
+        deadline: &Deadline,
+    ) -> Result<Arc<Task>, LookupError> {
         match self.cached_task(arn, deadline).filter(|task| *task.arn == *arn) {
             Some(task) => Ok(task),
-            None => self.claimed_task(arn, sender, "push/", PUSHING_TASK_TTL_MS, deadline).await,
+            None => self.claimed_task(arn, client, "push/", PUSHING_TASK_TTL_MS, deadline).await,
         }
     }
 
     async fn claimed_task(
         &self,
         arn: &str,
-        sender: &str,
+        client: LookupClient<'_>,
         prefix: &str,
         ttl_ms: i64,
         deadline: &Deadline,
@@ -103,20 +112,34 @@ impl Discovery {
             return Err(LookupError::Unknown);
         }
         let name = format!("{prefix}{cluster}/{}", claim.id);
-        let lookup = Lookup { name, id: claim.id, clusters: [cluster.to_owned()].into(), sender, ttl_ms };
+        let lookup = Lookup { name, id: claim.id, clusters: [cluster.to_owned()].into(), client, ttl_ms };
         let task = self.lookup_task(lookup, deadline).await?;
         if *task.arn == *arn { Ok(task) } else { Err(LookupError::Unknown) }
     }
 
     /// Describes a task again that changed since it was described; at most once a minute. `None` if the description does not change.
-    pub async fn refreshed_task(&self, task: &Task, sender: &str, deadline: &Deadline) -> Option<Arc<Task>> {
+    pub async fn refreshed_task(
+        &self,
+        task: &Task,
+        client: LookupClient<'_>,
+        deadline: &Deadline,
+    ) -> Option<Arc<Task>> {
         let (now_ms, identities) = (deadline.now_ms(), &self.identities);
-        if identities.refreshed.get(&task.arn, now_ms).is_some() || !identities.limits.allow(sender, 1, now_ms) {
+        if identities.refreshed.get(&task.arn, now_ms).is_some()
+            || !identities.limits.acquire(client, 1, deadline).await
+        {
             return None;
         }
         identities.refreshed.insert(Arc::clone(&task.arn), (), now_ms);
-        // `describe` keeps it as the last description of the task.
-        self.describe_by_id(&task.id, &[task.cluster_arn.to_string()], deadline).await.task
+        // `enrich` keeps it as the last description of the task.
+        let refreshed = self.describe_by_id(&task.id, &[task.cluster_arn.to_string()], deadline).await.task?;
+        let ids = |task: &Task| -> Vec<Arc<str>> {
+            task.containers.iter().map(|container| Arc::clone(&container.runtime_id)).collect()
+        };
+        if ids(&refreshed) != ids(task) {
+            identities.limits.confirm(client.sender, now_ms);
+        }
+        Some(refreshed)
     }
 
     /// Returns the task whose id is the role session name of a signed request. Any principal that can assume a role can
@@ -126,7 +149,7 @@ impl Discovery {
         session: &str,
         account: &str,
         role: &str,
-        sender: &str,
+        client: LookupClient<'_>,
         deadline: &Deadline,
     ) -> Result<Arc<Task>, LookupError> {
         if !is_task_id(session) {
@@ -136,7 +159,11 @@ impl Discovery {
             Some(_) => Arc::default(),
             None => self.clusters_of_sessions(deadline).await,
         };
-        let lookup = Lookup { name: session.to_owned(), id: session, clusters, sender, ttl_ms: TTL_MS };
+        if clusters.len() > 1 {
+            // The lists tell the clusters of the next sessions, which would otherwise cost a call for each cluster.
+            self.prefetched.allow_lists(clusters.iter().map(String::as_str));
+        }
+        let lookup = Lookup { name: session.to_owned(), id: session, clusters, client, ttl_ms: TTL_MS };
         let task = self.lookup_task(lookup, deadline).await?;
         let task_role = task.task_role_arn.as_deref().and_then(|arn| arn.rsplit('/').next());
         let is_own = task_role == Some(role) && *task.account == *account;
@@ -162,51 +189,73 @@ impl Discovery {
         if let Some(cached) = self.identities.get(&lookup.name, now_ms) {
             return cached;
         }
-        if let Some(task) = self.recent.task(lookup.id, now_ms).filter(|task| self.clusters.matches(&task.cluster_arn))
-        {
+        if let Some(task) = self.described_task(&lookup, deadline).await {
             self.identities.insert(lookup.name, Ok(Arc::clone(&task)), lookup.ttl_ms, now_ms);
             return Ok(task);
         }
-        if !self.identities.limits.allow(lookup.sender, lookup.clusters.len(), now_ms) {
-            return Err(LookupError::Unavailable);
-        }
+        // A task that was confirmed before keeps its identity if it cannot be looked up now.
         let expired = self.identities.by_name.get_stale(&*lookup.name).and_then(Result::ok);
+        let clusters = self.prefetched.narrow(&lookup.clusters, lookup.id);
+        if !self.identities.limits.acquire(lookup.client, clusters.len(), deadline).await {
+            return expired.ok_or(LookupError::Unavailable);
+        }
         // Cache the failure first: the caller may time out before ECS responds, and the next lookup must not repeat the
         // call.
         let pending = expired.clone().ok_or(LookupError::Unavailable);
         self.identities.insert(lookup.name.clone(), pending, NEGATIVE_TTL_MS, now_ms);
-        let described = self.describe_by_id(lookup.id, &lookup.clusters, deadline).await;
+        let lists = self.list_unknown(&lookup.clusters, deadline);
+        let (described, ()) = join(self.describe_by_id(lookup.id, clusters, deadline), lists).await;
         let (error, is_incomplete) = (described.error(), described.is_incomplete);
         let task = described.task.filter(|task| self.clusters.matches(&task.cluster_arn));
-        if task.is_some() {
-            self.identities.limits.confirm(lookup.sender, now_ms);
+        if let Some(task) = &task {
+            self.identities.limits.confirm(lookup.client.sender, now_ms);
+            self.prefetched.allow_lists([&*task.cluster]);
         }
         let ttl_ms = if task.is_some() { lookup.ttl_ms } else { NEGATIVE_TTL_MS };
-        // A task that was confirmed before keeps its identity while ECS is unavailable.
         let task = task.or_else(|| expired.filter(|_| is_incomplete)).ok_or(error);
         self.identities.insert(lookup.name, task.clone(), ttl_ms, now_ms);
         task
     }
 
+    /// Returns a task that was described before, for a scheduled run or together with another one.
+    async fn described_task(&self, lookup: &Lookup<'_>, deadline: &Deadline) -> Option<Arc<Task>> {
+        let now_ms = deadline.now_ms();
+        let is_selected = |task: &Arc<Task>| self.clusters.matches(&task.cluster_arn);
+        if let Some(task) = self.recent.task(lookup.id, now_ms).filter(is_selected) {
+            return Some(task);
+        }
+        let task = self.take_prefetched(lookup.id, &lookup.clusters, now_ms)?;
+        self.complete(task, deadline).await.task.filter(is_selected)
+    }
+
     /// Describes a task whose cluster is one of several.
     async fn describe_by_id(&self, id: &str, clusters: &[String], deadline: &Deadline) -> Described {
         let mut results = stream::iter(clusters)
-            .map(|cluster| async move {
-                let batch = TaskBatch { cluster: cluster.clone(), tasks: vec![id.to_owned()] };
-                self.describe(&[batch], deadline).await
-            })
+            .map(|cluster| self.describe_with_unknown(id, cluster, deadline))
             .buffer_unordered(CLUSTER_CONCURRENCY);
         let mut is_incomplete = clusters.is_empty();
-        while let Some(DiscoveryResult { tasks, filtered, failures, .. }) = results.next().await {
-            for error in failures {
-                is_incomplete = true;
-                tracing::warn!(error = %error, task_id = id, "task of a client could not be looked up");
-            }
-            if let Some(task) = tasks.into_iter().chain(filtered).next() {
-                return Described { task: Some(task), is_incomplete: false };
+        while let Some(result) = results.next().await {
+            match result {
+                Ok(None) => {}
+                Ok(Some(task)) => return self.complete(task, deadline).await,
+                Err(error) => {
+                    is_incomplete = true;
+                    tracing::warn!(error = %error, task_id = id, "task of a client could not be looked up");
+                }
             }
         }
         Described { task: None, is_incomplete }
+    }
+
+    /// Completes a task with its definition.
+    async fn complete(&self, task: Task, deadline: &Deadline) -> Described {
+        let (id, mut discovered) = (Arc::clone(&task.id), DiscoveryResult::default());
+        self.enrich(vec![task], &mut discovered, deadline).await;
+        let DiscoveryResult { tasks, filtered, failures, .. } = discovered;
+        for error in &failures {
+            tracing::warn!(error = %error, task_id = &*id, "task of a client could not be looked up");
+        }
+        Described { task: tasks.into_iter().chain(filtered).next(), is_incomplete: !failures.is_empty() }
     }
 }
 

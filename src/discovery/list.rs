@@ -10,7 +10,7 @@ use crate::deadline::Deadline;
 use crate::model::arn::cluster_name;
 
 /// Maximum of ListTasks and of DescribeTasks.
-const TASKS_PER_CALL: i32 = 100;
+pub(super) const TASKS_PER_CALL: usize = 100;
 
 /// Up to 100 tasks of one cluster, which is the maximum of one DescribeTasks call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct TaskBatch {
 impl TaskBatch {
     /// Splits tasks into as few batches as possible. It does not rely on the server for the size of a batch.
     pub(super) fn chunks(cluster: &str, tasks: &[String]) -> Vec<TaskBatch> {
-        let chunks = tasks.chunks(TASKS_PER_CALL.unsigned_abs() as usize);
+        let chunks = tasks.chunks(TASKS_PER_CALL);
         chunks.map(|tasks| TaskBatch { cluster: cluster.to_owned(), tasks: tasks.to_vec() }).collect()
     }
 }
@@ -111,7 +111,7 @@ impl Discovery {
     ) -> Listed<TaskBatch> {
         let (mut batches, mut token) = (Vec::new(), None);
         loop {
-            let request = self.api.client.list_tasks().cluster(cluster).max_results(TASKS_PER_CALL);
+            let request = self.api.client.list_tasks().cluster(cluster).max_results(TASKS_PER_CALL as i32);
             let request = request.desired_status(status.clone()).set_next_token(token).send();
             let output = match self.api.call("ListTasks", cluster, deadline, request).await {
                 Ok(output) => output,

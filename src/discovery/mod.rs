@@ -19,6 +19,7 @@ mod identify;
 mod list;
 mod lookup_limits;
 mod observed;
+mod prefetch;
 mod recent_tasks;
 mod services;
 mod stopped;
@@ -37,6 +38,7 @@ pub use ec2::Ec2Client;
 pub use ecs_client::DiscoveryError;
 pub use identify::LookupError;
 pub use list::{TaskBatch, TaskListing};
+pub use lookup_limits::LookupClient;
 pub use observed::Observed;
 pub use services::{ServiceQuery, ServiceStates};
 pub use stopped::StoppedListing;
@@ -49,6 +51,7 @@ use ecs_client::EcsClient;
 use hosts::HostCache;
 use identify::TaskIdentities;
 use list::IncompleteCluster;
+use prefetch::PrefetchedTasks;
 use recent_tasks::RecentTasks;
 use services::ServiceCache;
 use stopped::StoppedTaskCache;
@@ -96,6 +99,7 @@ pub struct Discovery {
     recent: RecentTasks,
     stopped: StoppedTaskCache,
     identities: TaskIdentities,
+    prefetched: PrefetchedTasks,
 }
 
 /// Discovered tasks and failed calls.
@@ -153,6 +157,7 @@ impl Discovery {
             recent: RecentTasks::new(memory),
             stopped: StoppedTaskCache::new(memory),
             identities: TaskIdentities::new(memory),
+            prefetched: PrefetchedTasks::new(memory),
         }
     }
 

@@ -145,6 +145,14 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         self.lock().retain(|key, entry| keep(key, &entry.value));
     }
 
+    pub(crate) fn remove<Q: Eq + Hash + ?Sized>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        let mut entries = self.lock();
+        entries.bytes -= entries.by_key.remove(key).map_or(0, |removed| removed.bytes);
+    }
+
     /// Removes the expired entries.
     pub(crate) fn remove_expired(&self, now_ms: i64) {
         self.lock().retain(|_, entry| entry.is_fresh(now_ms));
@@ -278,6 +286,10 @@ mod tests {
         cache.retain(|key, _| *key == "f");
         cache.insert_all([("g", 5)], 4);
         assert_eq!(sorted(&cache, 4), [5]);
+        cache.remove("g");
+        cache.remove("h");
+        cache.insert("i", 3 * ENTRY, 5);
+        assert_eq!(sorted(&cache, 5), [3 * ENTRY], "a removed entry needs no room");
     }
 
     #[test]

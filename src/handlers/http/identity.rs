@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::discovery::{Discovery, LookupError};
+use crate::discovery::{Discovery, LookupClient, LookupError};
 use crate::lambda::{Caller, Request};
 use crate::model::arn::Arn;
 use crate::model::otlp::{KeyValue, Resource};
@@ -47,12 +47,13 @@ impl TaskIdentifier {
         request: &Request,
         deadline: &Deadline,
     ) -> Option<Arc<Task>> {
-        let sender = receiver::sender(request);
+        // Telemetry without these attributes is better than late telemetry.
+        let client = LookupClient { sender: receiver::sender(request), max_wait: Duration::ZERO };
         let Some(caller) = &request.caller else {
-            self.complete_claims(resources.flatten(), signal, sender, deadline).await;
+            self.complete_claims(resources.flatten(), signal, client, deadline).await;
             return None;
         };
-        let signing_task = self.signing_task(caller, sender, deadline);
+        let signing_task = self.signing_task(caller, client, deadline);
         let Some(Ok(task)) = deadline.timeout(LOOKUP_TIMEOUT, signing_task).await else {
             // Its role may be the role of one task, and its attributes those of another.
             resources.flatten().for_each(withhold_identity);
@@ -78,7 +79,7 @@ impl TaskIdentifier {
         &self,
         resources: impl Iterator<Item = &'a mut Resource>,
         signal: Signal,
-        sender: &str,
+        client: LookupClient<'_>,
         deadline: &Deadline,
     ) {
         let started = deadline.elapsed();
@@ -87,7 +88,7 @@ impl TaskIdentifier {
             let Some(arn) = claimed_task(resource) else { continue };
             if !by_arn.contains_key(arn) && by_arn.len() < MAX_TASKS_PER_PUSH {
                 let timeout = LOOKUP_TIMEOUT.saturating_sub(deadline.elapsed() - started);
-                let task = deadline.timeout(timeout, self.discovery.task_by_arn(arn, sender, deadline)).await;
+                let task = deadline.timeout(timeout, self.discovery.task_by_arn(arn, client, deadline)).await;
                 let task = task.and_then(Result::ok);
                 by_arn.insert(arn.to_owned(), task.map(|task| TaskAttributes::from_task(&task)));
             }
@@ -101,12 +102,12 @@ impl TaskIdentifier {
     pub(super) async fn signing_task(
         &self,
         caller: &Caller,
-        sender: &str,
+        client: LookupClient<'_>,
         deadline: &Deadline,
     ) -> Result<Arc<Task>, LookupError> {
         let session = Arn::parse(&caller.arn).ok_or(LookupError::Unknown)?;
         let role_session = session.resource_of("assumed-role").and_then(|resource| resource.rsplit_once('/'));
         let (role, name) = role_session.ok_or(LookupError::Unknown)?;
-        self.discovery.task_by_session(name, session.account, role, sender, deadline).await
+        self.discovery.task_by_session(name, session.account, role, client, deadline).await
     }
 }

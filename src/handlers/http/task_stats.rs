@@ -4,6 +4,7 @@
 //! the task becomes labels; the documents provide only numbers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use thiserror::Error;
@@ -12,7 +13,7 @@ use super::identity::{LOOKUP_TIMEOUT, TaskIdentifier};
 use super::load_shed::DELIVERY_SHARE;
 use super::{DELIVERY_TIMEOUT, SPOOL_TIMEOUT};
 use crate::deadline::Deadline;
-use crate::discovery::LookupError;
+use crate::discovery::{LookupClient, LookupError};
 use crate::handlers::run::series_writer::{REMOTE_WRITE_DISABLED, SeriesWriter, TOO_LARGE};
 use crate::handlers::run::task_series::TaskSeries;
 use crate::handlers::self_metrics::SelfMetrics;
@@ -29,6 +30,10 @@ use crate::model::task_metadata::{PushedDocuments, PushedDocumentsError};
 use crate::receiver::{self, ErrorResponse, RETRY_AFTER_S};
 use crate::translate::stats::{self, NotOfTask, StatsSource};
 use crate::work_budget::{MemoryLimit, WorkBudget};
+
+/// How long the lookup of a task waits for the limit of such lookups: half of the time of a lookup, and the time in which one more
+/// call is allowed. Otherwise the sender would send its next stats a minute later.
+const MAX_LOOKUP_WAIT: Duration = Duration::from_secs(1);
 
 /// How long the time of the last push of a task is kept. A later push cannot be a repetition, because its documents are newer.
 const LAST_PUSH_TTL_MS: i64 = 600_000;
@@ -229,15 +234,16 @@ impl TaskStatsHandler {
         if TaskArn::parse(arn).is_none() {
             return Err(PushError::InvalidArn(shortened(arn)));
         }
-        let (discovery, sender) = (&self.identifier.discovery, receiver::sender(request));
+        let client = LookupClient { sender: receiver::sender(request), max_wait: MAX_LOOKUP_WAIT };
+        let discovery = &self.identifier.discovery;
         if let Some(caller) = &request.caller {
-            match self.identifier.signing_task(caller, sender, deadline).await {
+            match self.identifier.signing_task(caller, client, deadline).await {
                 Ok(signer) if *signer.arn == *arn => {}
                 Err(LookupError::Unavailable) => return Err(PushError::LookupFailed),
                 _ => return Err(PushError::OtherSigner(shortened(arn))),
             }
         }
-        let task = discovery.pushing_task(arn, sender, deadline).await.map_err(|error| match error {
+        let task = discovery.pushing_task(arn, client, deadline).await.map_err(|error| match error {
             LookupError::Unknown => PushError::UnknownTask(shortened(arn)),
             LookupError::Unavailable => PushError::LookupFailed,
         })?;
@@ -247,7 +253,7 @@ impl TaskStatsHandler {
             return Ok((task, 0));
         }
         // A container that was restarted has a new ID.
-        let task = discovery.refreshed_task(&task, sender, deadline).await.unwrap_or(task);
+        let task = discovery.refreshed_task(&task, client, deadline).await.unwrap_or(task);
         self.check_task(&task)?;
         let unreported = stats::unreported_containers(documents, &task)?;
         Ok((task, unreported))
