@@ -89,7 +89,7 @@ def test_every_reason_of_a_refused_push_is_explained():
 # Snake-case words of files with reasons that are names of labels, fields, events and metrics.
 NOT_REASONS = {
     "end_time", "essential_container", "event_name", "event_type", "greater_than_max_sample_age", "log_events",
-    "original_size_bytes", "schema_url", "service_event", "source_labels", "stop_code", "target_info",
+    "original_size_bytes", "schema_url", "service_event", "source_ip", "source_labels", "stop_code", "target_info",
     "target_label", "task_state_change",
 }
 
