@@ -5,11 +5,11 @@ The rules fit into an environment variable (4 KB) or a parameter of Systems Mana
 
 from __future__ import annotations
 
-import wire
 from collections.abc import Callable
-from inputs import METRICS, NO_LIMIT_ON_AGE, add
-from repetitions import SIZES
-from wire import attribute, at_times, message, number_point, numbered, resource
+
+import wire
+from inputs import add
+from wire import attribute, message, number_point, numbered
 
 CONFIGS = "SIDECARLESS_WRITE_RELABEL_CONFIGS"
 # Aliases of one rule. Two of them take 12 bytes, so they fit into 4 KB.
@@ -50,7 +50,10 @@ def point(*pairs: tuple[str, str | bytes]) -> bytes:
 
 
 DOUBLE = "source_labels: [a], target_label: a, replacement: $1$1"
-LABELS_TWICE = tuple(f"action: labelmap, regex: (.*), replacement: {letter}_$1" for letter in "cdefgh")
+# The healthy target has no label `a`.
+LABELS_TWICE = tuple(f"action: labelmap, regex: '(.*_)?a', replacement: {letter}_$0" for letter in "cdefgh")
+NAMES = "source_labels: [a], regex: (.+), target_label: __name__"
+FEW = (2_500, 5_000, 10_000)
 HASH = "action: hashmod, source_labels: [a], modulus: 8, target_label: b"
 # Many states of its automaton are active at once.
 ACTIVE = "action: drop, source_labels: [a], regex: '.*x.{900}'"
@@ -65,7 +68,7 @@ def _() -> bytes:
     return point(("a", "v"))
 
 
-@add("rules-that-double-a-label-of-many-series", "push_growth", settings=written(MANY, DOUBLE), sizes=SIZES)
+@add("rules-that-double-a-label-of-many-series", "push_growth", settings=written(MANY, DOUBLE), sizes=FEW)
 def _(count: int) -> bytes:
     return wire.metrics(wire.gauge(numbered(number_point(message(7, attribute("a", "v0000000"))), count)))
 
@@ -110,7 +113,7 @@ def _(count: int) -> bytes:
     return point(("a", "xxy" * (count // 3)))
 
 
-@add("expression-with-many-active-states-on-many-series", "push_growth", sizes=(500, 1_000, 2_000, 4_000), settings=written(1, ACTIVE))
+@add("expression-with-many-active-states-on-many-series", "push_growth", sizes=(500, 1_000, 2_000), settings=written(1, ACTIVE))
 def _(count: int) -> bytes:
     return wire.metrics(wire.gauge(numbered(number_point(message(7, attribute("a", "xxy" * 600 + "0000000"))), count)))
 
@@ -120,23 +123,23 @@ def _() -> bytes:
     return point(("a", "xyxx" * 500))
 
 
-@add("expression-with-many-groups-on-many-series", "push_growth", sizes=(500, 1_000, 2_000, 4_000), settings=written(1, GROUPS))
+@add("expression-with-many-groups-on-many-series", "push_growth", sizes=(500, 1_000, 2_000), settings=written(1, GROUPS))
 def _(count: int) -> bytes:
     return wire.metrics(wire.gauge(numbered(number_point(message(7, attribute("a", "xyxx" * 500 + "0000000"))), count)))
 
 
-@add("rules-over-many-series", "push_growth", sizes=SIZES, settings=written(MANY, "source_labels: [a, b], regex: x.*y, target_label: c"))
+@add("rules-over-many-series", "push_growth", sizes=FEW, settings=written(MANY, "source_labels: [a, b], regex: x.*y, target_label: c"))
 def _(count: int) -> bytes:
     return wire.metrics(wire.gauge(numbered(number_point(message(7, attribute("a", "v0000000"))), count)))
 
 
-@add("help-copied-to-new-names", "push_memory", settings=written(1, "source_labels: [a], target_label: __name__"))
+@add("help-copied-to-new-names", "push_memory", settings=written(1, NAMES))
 def _() -> bytes:
     points = numbered(number_point(message(7, attribute("a", "v0000000"))), 150_000)
     return wire.metrics(message(2, message(1, "g") + message(2, "h" * 1_024) + message(5, points)))
 
 
-@add("series-merged-with-descending-times", "push_growth", sizes=SIZES, settings=written(1, "action: labeldrop, regex: a"))
+@add("series-merged-with-descending-times", "push_growth", sizes=(20_000, 40_000, 80_000), settings=written(1, "action: labeldrop, regex: a"))
 def _(count: int) -> bytes:
     parts = [number_point(message(7, attribute("a", f"v{number:07d}")), at) for number, at in enumerate(wire.descending_times(count))]
     return wire.metrics(wire.gauge(b"".join(parts)))
@@ -144,16 +147,13 @@ def _(count: int) -> bytes:
 
 # ---- expositions
 
-# The largest page that the function reads by default.
-LARGEST_PAGE = 16 << 20
 
-
-@both("label of a page doubled by rules", ("scrape_growth", "scrape_growth"), MANY, DOUBLE, sizes=(10_000, 20_000, 40_000))
+@both("label of a page doubled by rules", ("scrape_growth", "scrape_growth"), MANY, DOUBLE, sizes=FEW)
 def _(count: int) -> bytes:
     return numbered(b'm{a="0000000"} 1\n', count)
 
 
-@both("labels of a page copied by rules", ("scrape_growth", "scrape_growth"), MANY // 6, *LABELS_TWICE, sizes=(10_000, 20_000, 40_000))
+@both("labels of a page copied by rules", ("scrape_growth", "scrape_growth"), 5, *LABELS_TWICE, sizes=FEW)
 def _(count: int) -> bytes:
     return numbered(b'm{a="0000000"} 1\n', count)
 
@@ -168,21 +168,21 @@ def _(count: int) -> bytes:
     return b'm{a="' + b"xxy" * (count // 3) + b'"} 1\n'
 
 
-@both("labels of a page in many active states", ("scrape_growth", "scrape_growth"), 1, ACTIVE, sizes=(1_000, 2_000, 4_000, 8_000))
+@both("labels of a page in many active states", ("scrape_growth", "scrape_growth"), 1, ACTIVE, sizes=(1_000, 2_000, 4_000))
 def _(count: int) -> bytes:
     return numbered(b'm{a="' + b"xxy" * 600 + b'0000000"} 1\n', count)
 
 
-@both("labels of a page in many groups", ("scrape_growth", "scrape_growth"), 1, GROUPS, sizes=(1_000, 2_000, 4_000, 8_000))
+@both("labels of a page in many groups", ("scrape_growth", "scrape_growth"), 1, GROUPS, sizes=(1_000, 2_000, 4_000))
 def _(count: int) -> bytes:
     return numbered(b'm{a="' + b"xyxx" * 450 + b'0000000"} 1\n', count)
 
 
-@both("largest page with many rules", ("scrape_growth", "scrape_growth"), MANY, "source_labels: [a], regex: x.*y, target_label: b", sizes=(12_500, 25_000, 50_000))
+@both("page with many rules", ("scrape_growth", "scrape_growth"), MANY, "source_labels: [a], regex: x.*y, target_label: b", sizes=FEW)
 def _(count: int) -> bytes:
     return numbered(b'm{a="' + b"y" * 300 + b'0000000"} 1\n', count)
 
 
-@both("names of a page from a label, with a long help", ("scrape_growth", "scrape_growth"), 1, "source_labels: [a], target_label: __name__", sizes=(10_000, 20_000, 40_000))
+@both("names of a page from a label, with a long help", ("scrape_growth", "scrape_growth"), 1, NAMES, sizes=FEW)
 def _(count: int) -> bytes:
     return b"# HELP m " + b"h" * 100_000 + b"\n# TYPE m gauge\n" + numbered(b'm{a="x0000000"} 1\n', count)

@@ -28,6 +28,10 @@ const STEPS_PER_CHECK: u64 = 1 << 10;
 /// Steps of a rule, whatever it does.
 pub(super) const RULE_STEPS: usize = 16;
 
+/// Steps of a match of any text, and of finding groups in it, which allocates memory.
+pub(super) const MATCH_STEPS: usize = 16;
+pub(super) const GROUPS_STEPS: usize = 64;
+
 /// Limit of the labels of one series while rules are applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleLimit {

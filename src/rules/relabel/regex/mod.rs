@@ -23,7 +23,7 @@ use std::sync::Arc;
 use self::backtrack::Slots;
 use self::compiled::Compiled;
 pub(super) use self::template::Template;
-use super::work::{RuleLimit, Work};
+use super::work::{GROUPS_STEPS, MATCH_STEPS, RuleLimit, Work};
 use crate::rules::InvalidValue;
 
 /// Memory of all compiled expressions of a setting.
@@ -99,6 +99,7 @@ impl Pattern {
 
     /// Returns whether the expression matches the whole text.
     pub(super) fn is_match(&self, text: &str, work: &mut Work) -> Result<bool, RuleLimit> {
+        work.spend(MATCH_STEPS)?;
         if let Matcher::Compiled(compiled) = &self.matcher {
             return compiled.is_match(text, work);
         }
@@ -111,6 +112,7 @@ impl Pattern {
 
     /// Returns the groups of a match of the whole text.
     pub(super) fn find<'a>(&self, text: &'a str, work: &mut Work) -> Result<Option<Match<'a>>, RuleLimit> {
+        work.spend(GROUPS_STEPS)?;
         Ok(match &self.matcher {
             Matcher::Compiled(compiled) => {
                 compiled.find(text, work)?.map(|groups| Match { text, groups: Some(groups) })
