@@ -153,7 +153,7 @@ def _(count: int) -> bytes:
     return numbered(b'm{a="0000000"} 1\n', count)
 
 
-@both("labels of a page copied by rules", ("scrape_growth", "scrape_growth"), 5, *LABELS_TWICE, sizes=FEW)
+@both("labels of a page copied by rules", ("scrape_growth", "scrape_growth"), 2, *LABELS_TWICE, sizes=FEW)
 def _(count: int) -> bytes:
     return numbered(b'm{a="0000000"} 1\n', count)
 

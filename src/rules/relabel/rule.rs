@@ -161,8 +161,8 @@ impl Rule {
     fn map(&self, labels: &mut LabelSet<'_>, work: &mut Work) -> Result<(), RuleLimit> {
         let (mut copies, mut bytes_left) = (Vec::new(), labels.max_bytes());
         for (name, value) in labels.iter() {
-            work.spend(1 + value.len())?;
             let Some(found) = self.pattern.find(name, work)? else { continue };
+            work.spend(value.len())?;
             let name = self.replacement.expand(&found, bytes_left, work)?;
             bytes_left = bytes_left.checked_sub(name.len() + value.len()).ok_or(RuleLimit::Size)?;
             copies.push((name, value.to_owned()));
