@@ -159,6 +159,7 @@ mod tests {
             assert!(at_s <= window_s, "{handle}: {at_s} s");
         }
     }
+
     #[test]
     fn queue_of_an_arn_is_at_the_endpoint_of_another_queue() {
         const ARN: &str = "arn:aws:sqs:eu-west-1:111122223333:shards";
