@@ -73,21 +73,21 @@ def _(size: int, run: int, task: int) -> bytes:
     return numbered(b'm{a="0000000_%d_%s"} 1\n' % (run, b"x" * 280), size)
 
 
-@layout("pages of 200 tasks", sizes=(250, 500, 1_000), tasks=200, memory_mb=(512, 128, 256, 1024))
+@layout("pages of 60 tasks", sizes=(250, 500, 1_000), tasks=60, memory_mb=(512, 128))
 def _(size: int, run: int, task: int) -> bytes:
     return numbered(b'm{task="%d",a="0000000"} 1\n' % task, size)
 
 
-@layout("pages of 200 tasks, new in each run", sizes=(250, 500, 1_000), tasks=200, memory_mb=(512, 128, 256, 1024))
+@layout("pages of 60 tasks, new in each run", sizes=(250, 500, 1_000), tasks=60, memory_mb=(512, 128))
 def _(size: int, run: int, task: int) -> bytes:
     return numbered(b'm{task="%d_%d",a="0000000"} 1\n' % (task, run), size)
 
 
-@layout("pages of 200 tasks with timestamps, new in each run", sizes=(250, 500, 1_000), tasks=200, memory_mb=(512, 128))
+@layout("pages of 60 tasks with timestamps, new in each run", sizes=(250, 500, 1_000), tasks=60, memory_mb=(512, 128))
 def _(size: int, run: int, task: int) -> bytes:
     return numbered(b'm{task="%d_%d",a="0000000"} 1 TIME\n' % (task, run), size)
 
 
-@layout("long paths of 500 tasks", sizes=(1_000, 2_000, 4_000), tasks=500, path_bytes=30_000, memory_mb=(512, 128))
+@layout("long paths of 200 tasks", sizes=(1_000, 2_000, 4_000), tasks=200, path_bytes=30_000, memory_mb=(512, 128))
 def _(size: int, run: int, task: int) -> bytes:
     return b"m 1\n"
