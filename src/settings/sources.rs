@@ -67,7 +67,7 @@ impl Sources {
     /// Returns the value of a variable. Empty values are `None`, because templates cannot omit a variable.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.variables.iter().find(|(other, _)| other == name)?;
-        Some(value.trim()).filter(|value| !value.is_empty())
+        Some(trimmed(value)).filter(|value| !value.is_empty())
     }
 
     /// Takes the errors of the texts.
@@ -117,6 +117,15 @@ impl Sources {
         self.texts.insert(name.to_owned(), text_name.to_owned());
         Ok(())
     }
+}
+
+/// Returns a value without whitespace around it. Several lines keep the indentation of the first one, which is as deep as that of the
+/// others: they are YAML.
+fn trimmed(value: &str) -> &str {
+    let (lines, text) = (value.trim_end(), value.trim());
+    let indented =
+        lines.get(..lines.len() - text.len()).and_then(|before| lines.get(before.rfind('\n').map_or(0, |at| at + 1)..));
+    indented.filter(|_| text.contains('\n')).unwrap_or(text)
 }
 
 /// Splits a text into its settings. An error is the number of a line that is none.
@@ -212,6 +221,23 @@ mod tests {
             Ok(("SIDECARLESS_AUTH", "iam".to_owned())),
         ];
         assert_eq!(parsed(text), expected);
+    }
+
+    #[test]
+    fn first_line_of_several_keeps_its_indentation() {
+        for (value, expected) in [
+            (" a ", "a"),
+            ("\n\n  a\n", "a"),
+            ("\n  - a\n  - b\n", "  - a\n  - b"),
+            ("  - a\n  - b", "  - a\n  - b"),
+            ("- a\n- b", "- a\n- b"),
+            ("\u{2003}a\nb", "\u{2003}a\nb"),
+            (" \n ", ""),
+        ] {
+            assert_eq!(trimmed(value), expected, "{value:?}");
+        }
+        let rules = "SIDECARLESS_WRITE_RELABEL_CONFIGS=\n  - action: labeldrop\n    regex: a\n  - action: labeldrop\n    regex: b";
+        assert!(read(&[], rules).is_ok());
     }
 
     #[test]

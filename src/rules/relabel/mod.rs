@@ -79,7 +79,7 @@ impl RelabelConfigs {
     /// Applies the rules to one of several series.
     fn relabel_next<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>, work: &mut Work) -> Relabelled {
         let mut labels = LabelSet::new(labels);
-        work.start();
+        work.start(self.rules.len());
         for (rule, number) in self.rules.iter().zip(1..) {
             match rule.apply(&mut labels, work) {
                 Ok(true) => {}

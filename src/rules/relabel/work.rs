@@ -14,6 +14,10 @@ const MAX_STEPS: u64 = 1 << 25;
 /// Steps that every series may take: a hundred rules that read 300 bytes each.
 const OWN_STEPS: u64 = 1 << 15;
 
+/// Steps that every series may take in addition for each rule, so that rules that do nothing for its labels never exceed its own steps:
+/// [`RULE_STEPS`], [`MATCH_STEPS`], [`GROUPS_STEPS`] and 32 bytes.
+const OWN_STEPS_OF_RULE: u64 = 1 << 7;
+
 /// Further steps of all series of a batch, a quarter of a second of a full core. They are for few expensive series: series that take no
 /// more than their own steps never lack them.
 const SHARED_STEPS: u64 = 1 << 26;
@@ -72,8 +76,9 @@ pub(super) fn max_bytes(bytes: usize) -> usize {
 /// Steps of the series of a batch, and memory for matches that all of them use.
 #[derive(Debug)]
 pub(super) struct Work {
-    /// Steps of the current series.
+    /// Steps of the current series, and those among them that no other series can take.
     granted: u64,
+    own: u64,
     left: u64,
     /// Steps of further series beyond their own.
     shared: u64,
@@ -82,17 +87,18 @@ pub(super) struct Work {
 
 impl Default for Work {
     fn default() -> Self {
-        let (granted, left) = (0, 0);
-        let mut work = Self { granted, left, shared: SHARED_STEPS, backtracking: Backtracking::default() };
-        work.start();
+        let (granted, own, left) = (0, 0, 0);
+        let mut work = Self { granted, own, left, shared: SHARED_STEPS, backtracking: Backtracking::default() };
+        work.start(1);
         work
     }
 }
 
 impl Work {
-    /// Starts a series.
-    pub(super) fn start(&mut self) {
-        self.granted = OWN_STEPS + self.shared.min(MAX_STEPS - OWN_STEPS);
+    /// Starts a series that this number of rules is applied to.
+    pub(super) fn start(&mut self, rules: usize) {
+        self.own = (OWN_STEPS + OWN_STEPS_OF_RULE * rules as u64).min(MAX_STEPS);
+        self.granted = self.own + self.shared.min(MAX_STEPS - self.own);
         self.left = self.granted;
     }
 
@@ -111,7 +117,7 @@ impl Work {
     /// Ends a series. Its steps take time of the budget.
     pub(super) fn finish(&mut self, budget: &dyn Budget) -> Result<(), BudgetExceeded> {
         let used = self.used();
-        self.shared -= used.saturating_sub(OWN_STEPS).min(self.shared);
+        self.shared -= used.saturating_sub(self.own).min(self.shared);
         (0..used / STEPS_PER_CHECK).try_for_each(|_| budget.check())
     }
 }

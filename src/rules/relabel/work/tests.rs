@@ -228,7 +228,7 @@ fn rules_with_the_same_expression_share_it() {
 fn cheap_series_never_lack_steps() {
     let mut work = Work::default();
     let mut take = |steps: u64| {
-        work.start();
+        work.start(0);
         let result = work.spend(usize::try_from(steps).unwrap());
         work.finish(&Unlimited).unwrap();
         result
@@ -237,4 +237,22 @@ fn cheap_series_never_lack_steps() {
     assert_eq!(expensive as u64, SHARED_STEPS / MAX_STEPS);
     assert_eq!((take(OWN_STEPS + 1), take(OWN_STEPS)), (Err(RuleLimit::Steps), Ok(())));
     assert_eq!(take(MAX_STEPS + 1), Err(RuleLimit::Steps));
+}
+
+#[test]
+fn many_rules_without_effect_never_lack_steps() {
+    let mut work = Work::default();
+    while work.spend(usize::try_from(MAX_STEPS).unwrap()).is_ok() {
+        work.finish(&Unlimited).unwrap();
+        work.start(0);
+    }
+    work.finish(&Unlimited).unwrap();
+    let labels = [("__name__", "up"), ("instance", "10.0.0.7:9090"), ("job", "cart")];
+    for rule in
+        ["source_labels: [a], target_label: a, replacement: $1$1", "source_labels: [job], regex: x.*y, target_label: b"]
+    {
+        let rules = configs(&format!("- &r {{{rule}}}\n{}", "- *r\n".repeat(999)));
+        assert_eq!(rules.relabel_next(labels.into_iter(), &mut work), Relabelled::Unchanged, "{rule}");
+        work.finish(&Unlimited).unwrap();
+    }
 }
