@@ -30,18 +30,26 @@ DEFINITION = {
     "taskDefinitionArn": f"{ARN}task-definition/checkout:42", "family": "checkout", "revision": 42,
     "containerDefinitions": [{"name": name, "dockerLabels": {"sidecarless.stats": "push"}} for name in CONTAINERS],
 }
+# Tasks that push their stats.
+STATS_TASKS = [f"{number + 1:032x}" for number in range(20)]
 # Timeout of an invocation: the default of the function.
 TIMEOUT_MS = 50_000
 
 
 def ecs_response(operation: bytes, body: bytes) -> bytes:
-    """Returns the response of ECS. Every task exists, with the containers of `benches/payload/tasks.rs`."""
+    """Returns the response of ECS. Every task exists, and those that push their stats are listed."""
+    if operation == b"ListTasks":
+        return json.dumps({"taskArns": [f"{ARN}task/shop/{name}" for name in STATS_TASKS]}).encode()
     if operation != b"DescribeTasks":
         return json.dumps({"taskDefinition": DEFINITION}).encode()
-    name = json.loads(body)["tasks"][0].rpartition("/")[2]
+    names = [task.rpartition("/")[2] for task in json.loads(body)["tasks"]]
+    return json.dumps({"tasks": [described_task(name) for name in names], "failures": []}).encode()
+
+
+def described_task(name: str) -> dict[str, object]:
+    """Returns a task with the containers of `benches/payload/tasks.rs`."""
     containers = [{"name": app, "runtimeId": f"{name}-{3_071_244_590 + number:010}"} for number, app in enumerate(CONTAINERS)]
-    task = {**TASK, "taskArn": f"{ARN}task/shop/{name}", "containers": containers}
-    return json.dumps({"tasks": [task], "failures": []}).encode()
+    return {**TASK, "taskArn": f"{ARN}task/shop/{name}", "containers": containers}
 
 
 @dataclass

@@ -15,15 +15,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from .aws import REMOTE_WRITE, TRACE_SEGMENTS, Loopback
+from .aws import REMOTE_WRITE, STATS_TASKS, TRACE_SEGMENTS, Loopback
 from .function import Function
 from .scrape import scrape_cpu_us_per_sample, scrape_peak_mb
 from .tls import Certificates
 
 # Time between two pushes of `slow_push_us`.
 PAUSE_S = 1.0
-# Tasks that push stats, within the burst of lookups of one client, and pushes of one round.
-STATS_TASKS = 20
+# Pushes of stats in one round.
 STATS_ROUND = 200
 # Task and time in `benches/payload/tasks.rs`.
 STATS_TASK = b"5f0e6c1d2b3a49788e7d6c5b4a392817"
@@ -131,7 +130,7 @@ class Bench:
         """Returns the CPU time of one push of task stats in microseconds; None if a version does not accept them. The function ignores
         repeated stats, so each push has another task or a later time."""
         now_s = time.time()
-        pushes = [stats_event(event, task, now_s + second) for second in range(-290, -5, 6) for task in range(STATS_TASKS)]
+        pushes = [stats_event(event, task, now_s + second) for second in range(-290, -5, 6) for task in STATS_TASKS]
         costs: dict[int, list[float]] = {}
         with ExitStack() as stack:
             functions = [stack.enter_context(self.function(side)) for side in self.sides]
@@ -224,10 +223,10 @@ def accepts_stats(reply: bytes) -> bool:
     return response["statusCode"] != 404 and json.loads(response["body"]).get("samples", 0) > 0
 
 
-def stats_event(event: bytes, task: int, at_s: float) -> bytes:
+def stats_event(event: bytes, task: str, at_s: float) -> bytes:
     """Returns the event of another task, with stats that were read at this time."""
     at = datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return event.replace(STATS_TASK, b"%032x" % (task + 1)).replace(STATS_READ, at.encode())
+    return event.replace(STATS_TASK, task.encode()).replace(STATS_READ, at.encode())
 
 
 def zipped_mb(binary: Path) -> float:
