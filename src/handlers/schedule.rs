@@ -150,9 +150,8 @@ impl ScheduleHandler {
         tracing::warn!(start_delay_s, "scrapes of a late scheduled run skipped");
         let mut run = RunContext::without_scrapes(deadline, writer);
         if let Some(lag) = self.insights_lag {
-            let listing = self.discovery.list(deadline).await;
-            let discovered = self.discovery.describe_uncached(&listing.batches, deadline).await;
-            log_discovery(&discovered);
+            let (listing, plan) = (self.discovery.list(deadline).await, ShardPlan::default());
+            let discovered = check_discovery(self.describe(&listing, &plan, deadline).await, &listing, &plan)?;
             let cached = self.discovery.cached_tasks(deadline);
             let tasks = self.events.index(cached.iter(), &discovered);
             self.poll_insights(MinuteWindow::for_run(scheduled_ms, lag), &listing, &tasks, &mut run).await;

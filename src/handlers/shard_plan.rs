@@ -19,8 +19,8 @@ pub(super) struct ShardPlanner {
     pub(super) scrape_interval: Duration,
 }
 
-/// Distribution of the tasks of one scheduled run.
-#[derive(Debug)]
+/// Distribution of the tasks of one scheduled run. By default, nobody scrapes them.
+#[derive(Debug, Default)]
 pub(super) struct ShardPlan {
     /// Whether the scheduled run scrapes the tasks itself.
     pub(super) scrape_inline: bool,

@@ -187,6 +187,11 @@ fn late_run_scrapes_nothing_and_reads_its_insights_minute() {
     assert_eq!(named(&series, "ecs_task_cpu_utilized", "t0")[0].samples, [(at, 100.0)]);
     assert!(named(&series, "up", "t9").is_empty() && named(&series, "ecs_task_info", "t0").is_empty(), "{series:?}");
     assert!(named(&series, "ecs_task_cpu_utilized", "t9").is_empty(), "the endpoint is the better source");
+
+    aws.world(|world| world.faults.insert(("ListTasks".into(), "shop".into()), "AccessDeniedException".into()));
+    let response = aws.invoke(&tick(scheduled));
+    let error = response["errorMessage"].as_str().unwrap_or_default();
+    assert!(error.contains("AccessDenied"), "Lambda retries a run that cannot list tasks: {response}");
 }
 
 #[test]
